@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What executes guest instructions: binary translation (engine_bt.c), the interpreter (engine_interp.c), KVM later.
+ * An engine runs one vCPU on one thread; all its methods are called on that thread unless they say otherwise.
+ */
+#ifndef RF_MONITOR_ENGINE_H
+#define RF_MONITOR_ENGINE_H
+
+#include "vcpu.h"
+
+enum tlb_flush { TLB_FLUSH_NONGLOBAL, TLB_FLUSH_ALL };
+
+struct engine {
+	const char *name;
+	/* options: what follows "bt," in -accel, or NULL. On failure a negative errno, and *why (static or strdup'd) says what to do. */
+	int (*create)(struct vcpu *vcpu, const char *options, const char **why);
+	void (*destroy)(struct vcpu *vcpu);
+	/* Runs guest code until cpu.events asks for STOP or RESET, or the VM is dead. Handles HLT, interrupts and faults itself. */
+	void (*run)(struct vcpu *vcpu);
+	/* The architecture flushed translations: INVLPG, and MOV CR3 / a changed paging mode (after the registers changed). */
+	void (*flush_page)(struct vcpu *vcpu, gva_t gva);
+	void (*flush)(struct vcpu *vcpu, enum tlb_flush kind);
+	/* C code stored to a traced page of guest RAM. */
+	void (*ram_written)(struct vcpu *vcpu, gpa_t gpa, uint32_t len);
+	/* C code's page walk set A/D bits. */
+	void (*ad_updated)(struct vcpu *vcpu, const struct walk *w);
+	/* Any thread: make a running vCPU come out (e.g. pthread_kill). */
+	void (*kick)(struct vcpu *vcpu);
+	/* Adds its counters to the statistics object (a jansson json_t). */
+	void (*stats)(struct vcpu *vcpu, void *json_object);
+};
+
+extern const struct engine engine_bt, engine_interp;
+
+#endif

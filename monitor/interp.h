@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The interpreter: reference semantics for every instruction, and what the translator falls back to for MMIO, traced
+ * pages, odd segments, 16-bit code and single steps.
+ */
+#ifndef RF_MONITOR_INTERP_H
+#define RF_MONITOR_INTERP_H
+
+#include "vcpu.h"
+
+enum interp_result {
+	INTERP_OK,        /* one instruction done (or a batch of iterations of a rep instruction: eip then still names it) */
+	INTERP_EXCEPTION, /* it faulted or trapped; the exception has been delivered: eip is at the handler */
+	INTERP_HALT,      /* HLT: cpu.halted is set, eip is behind it */
+	INTERP_DEAD,      /* the VM ended */
+};
+
+/* Allocates and frees the interpreter's part of a vCPU (vcpu->interp). */
+int interp_create(struct vcpu *vcpu) RF_MUST_CHECK;
+void interp_destroy(struct vcpu *vcpu);
+
+/*
+ * Executes exactly one instruction at CS:EIP, any mode (real, protected 16 and 32 bit, virtual 8086). Clears an
+ * inhibition that was pending and honours TF and hardware breakpoints. Does not deliver interrupts.
+ */
+enum interp_result interp_step(struct vcpu *vcpu);
+
+/* The decode cache must forget code: its bytes were written (page granular), or everything. */
+void interp_forget_code(struct vcpu *vcpu, gpa_t gpa);
+
+#endif

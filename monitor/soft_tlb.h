@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How C code (interpreter, callouts, exception delivery) reaches guest linear memory: a small software TLB over the
+ * page-table walker, straight into the flat mapping of guest RAM; physical addresses without RAM go to the MMIO bus.
+ */
+#ifndef RF_MONITOR_SOFT_TLB_H
+#define RF_MONITOR_SOFT_TLB_H
+
+#include "shadowmmu/walker.h"
+#include "x86/cpu.h"
+
+struct vcpu;
+
+#define SOFT_TLB_ENTRIES 256 /* per access kind; a power of two */
+enum soft_tlb_kind { SOFT_TLB_READ, SOFT_TLB_WRITE, SOFT_TLB_EXEC, SOFT_TLB_NKINDS };
+
+struct soft_tlb_entry {
+	gva_t page;    /* linear page address | 1 when valid; 0 when not */
+	bool global;
+	uint8_t *host; /* monitor's address of the page, or NULL: MMIO at gpa */
+	gpa_t gpa;
+};
+
+/* [0]: supervisor accesses, [1]: CPL 3. Writes to traced pages still enter here; mem_write calls guest_ram_written(). */
+struct soft_tlb {
+	struct soft_tlb_entry entry[2][SOFT_TLB_NKINDS][SOFT_TLB_ENTRIES];
+};
+
+void soft_tlb_flush(struct vcpu *vcpu, bool global_too);
+void soft_tlb_flush_page(struct vcpu *vcpu, gva_t gva);
+
+/*
+ * Linear accesses of len bytes (1..64, may cross a page). access: ACCESS_READ or ACCESS_WRITE or ACCESS_EXEC, with
+ * ACCESS_USER for a CPL-3 explicit access (descriptor-table and TSS accesses never carry it). X86_FAULT with a #PF in
+ * cpu->fault if any byte is not accessible; a write then has stored nothing.
+ */
+enum x86_status mem_read(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len, uint32_t access) RF_MUST_CHECK;
+enum x86_status mem_write(struct vcpu *vcpu, gva_t gva, const void *buf, uint32_t len, uint32_t access) RF_MUST_CHECK;
+/* Checks that a write of len bytes would succeed, setting A/D as the write would (for read-modify-write and multi-push). */
+enum x86_status mem_probe_write(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access) RF_MUST_CHECK;
+/* Translates to guest physical. */
+enum x86_status mem_translate(struct vcpu *vcpu, gva_t gva, uint32_t access, gpa_t *gpa) RF_MUST_CHECK;
+/* Debugger-style read: no faults, no A bits. Returns bytes read. */
+uint32_t mem_peek(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len);
+
+/*
+ * Host pointer for an aligned-within-one-page atomic read-modify-write of len bytes, after the checks of a write; NULL in
+ * *host if it crosses a page or is MMIO (then read, modify, write). Follow with mem_written().
+ */
+enum x86_status mem_rmw_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access, void **host) RF_MUST_CHECK;
+void mem_written(struct vcpu *vcpu, gva_t gva, const void *host, uint32_t len);
+
+/* The paging state of this vCPU as the walker wants it. */
+struct paging vcpu_paging(const struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One virtual processor as the monitor sees it: architectural state, the engine that runs it, and how others reach it.
+ */
+#ifndef RF_MONITOR_VCPU_H
+#define RF_MONITOR_VCPU_H
+
+#include <pthread.h>
+#include "x86/cpu.h"
+#include "soft_tlb.h"
+
+struct vm;
+struct engine;
+
+struct vcpu {
+	struct cpu cpu; /* first: translated code addresses it through r15 */
+	struct vm *vm;
+	const struct engine *engine;
+	void *engine_data;
+	struct soft_tlb soft_tlb;
+	pthread_t thread;
+	bool thread_valid;
+	/* HLT sleeps here. */
+	pthread_mutex_t wake_mutex;
+	pthread_cond_t wake_cond;
+	/* Decode and scratch state of the interpreter (interp.h). */
+	void *interp;
+	uint64_t exceptions[32]; /* delivered, by vector */
+	uint64_t interrupts;     /* external interrupts delivered */
+};
+
+int vcpu_init(struct vcpu *vcpu, struct vm *vm) RF_MUST_CHECK;
+void vcpu_destroy(struct vcpu *vcpu);
+
+/* Architectural reset state (SDM vol. 3, table 9-1). */
+void vcpu_reset(struct vcpu *vcpu);
+
+/*
+ * Sets event bits (EVENT_*) and makes the vCPU notice: a sleeping one is woken, one in guest code is signalled so that it
+ * leaves at the next instruction boundary. Any thread. vcpu_clear_event is for the interrupt controller's falling edge.
+ */
+void vcpu_raise_event(struct vcpu *vcpu, uint32_t events);
+void vcpu_clear_event(struct vcpu *vcpu, uint32_t events);
+
+/* Whether the CPU would take an interrupt right now: NMI, or INTR with EFLAGS.IF, and no inhibition. */
+bool vcpu_interruptible(const struct vcpu *vcpu);
+
+/*
+ * Delivers what is pending and takes priority at this instruction boundary (NMI, then INTR acknowledged from the machine's
+ * interrupt controller). Returns an enum x86_status.
+ */
+enum x86_status vcpu_deliver_interrupts(struct vcpu *vcpu) RF_MUST_CHECK;
+
+/* Sleeps until an event is pending that ends HLT. */
+void vcpu_wait_for_interrupt(struct vcpu *vcpu);
+
+/* The vCPU thread's body: runs the engine until the VM stops. */
+void vcpu_thread_loop(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One virtual machine: guest RAM, a vCPU, a board with its devices, and how it ends.
+ * No file-scope state: several VMs can live in one process.
+ */
+#ifndef RF_MONITOR_VM_H
+#define RF_MONITOR_VM_H
+
+#include <stdio.h>
+#include "engine.h"
+#include "shadowmmu/guest_ram.h"
+#include "vcpu.h"
+
+struct bus;      /* devices/bus.h */
+struct pc_board; /* devices/pc_board.h */
+struct event_loop;
+struct log;
+
+enum vm_end {
+	VM_RUNNING,
+	VM_POWEROFF,     /* the guest powered off: exit 0 */
+	VM_REBOOT,       /* the guest reset itself under -no-reboot: exit 0 */
+	VM_DEBUG_EXIT,   /* isa-debug-exit: exit code */
+	VM_QUIT,         /* the user quit: exit 0 */
+	VM_KILLED,       /* vm_kill(): exit 3 */
+	VM_TRIPLE_FAULT, /* shutdown with no reset to follow: as reboot under QEMU's rules */
+	VM_HOST_ERROR,   /* exit 1 */
+};
+
+struct vm {
+	const char *name;
+	struct guest_ram ram;
+	struct bus *bus;
+	struct pc_board *board; /* NULL in tests that need none */
+	struct event_loop *loop;
+	struct log *log;
+	struct vcpu vcpu;
+	/*
+	 * Devices and interrupt controllers are touched only under this lock. Port and MMIO accesses of the vCPU take it
+	 * (vm_pio_read() and friends); timers and character input run under it on the event-loop thread.
+	 */
+	pthread_mutex_t device_lock;
+	/* Interrupt acknowledge: the vector to deliver, or -1 for none (spurious raise). NULL: there is no controller. */
+	int (*interrupt_ack)(void *opaque);
+	void *interrupt_ack_opaque;
+	_Atomic int end;      /* enum vm_end; first one wins */
+	int exit_code;
+	char kill_reason[1024];
+	bool no_reboot, no_shutdown;
+};
+
+/* Port and MMIO accesses on the VM's bus under the device lock. size: 1, 2 or 4 (MMIO also 8). */
+uint32_t vm_pio_read(struct vm *vm, uint16_t port, unsigned size);
+void vm_pio_write(struct vm *vm, uint16_t port, uint32_t value, unsigned size);
+uint64_t vm_mmio_read(struct vm *vm, gpa_t gpa, unsigned size);
+void vm_mmio_write(struct vm *vm, gpa_t gpa, uint64_t value, unsigned size);
+
+/*
+ * Ends the VM because its guest did something beyond what is supported. Sticky: the first reason wins. Prints the
+ * reason, registers and the code bytes at EIP on stderr. Returns X86_DEAD, for "return vm_kill(...)".
+ */
+enum x86_status vm_kill(struct vcpu *vcpu, const char *fmt, ...) RF_PRINTF(2, 3);
+
+/* Ends (or resets) the VM in an orderly way; any thread. */
+void vm_end(struct vm *vm, enum vm_end how, int exit_code);
+/* A processor shutdown (triple fault): resets the machine, or ends it under no_reboot. Returns X86_DEAD. */
+enum x86_status vm_triple_fault(struct vcpu *vcpu);
+
+static inline bool vm_is_running(struct vm *vm) { return vm->end == VM_RUNNING; }
+
+/* Prints the registers and code bytes of vcpu. */
+void vcpu_print_state(struct vcpu *vcpu, FILE *out);
+
+#endif

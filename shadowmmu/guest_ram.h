@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Guest physical memory: one memfd, seen by the monitor through one flat mapping and by translated code through the
+ * pieces of it that the shadow tables map into windows.
+ *
+ * Guest RAM occupies [0, size) less the legacy video hole [0xa0000, 0xc0000). size is at most 3.5 GiB, so that RAM, the
+ * PCI hole and the APICs never meet.
+ *
+ * Every store that C code makes to guest RAM (interpreter, callouts, device DMA) goes through guest_ram_written()
+ * afterwards, so that translations and page-table copies of that memory are told.
+ */
+#ifndef RF_SHADOWMMU_GUEST_RAM_H
+#define RF_SHADOWMMU_GUEST_RAM_H
+
+#include "x86/types.h"
+
+#define GUEST_RAM_MAX   0xe0000000ull
+#define GUEST_VIDEO_HOLE_START 0xa0000u
+#define GUEST_VIDEO_HOLE_END   0xc0000u
+
+/* Flags of one guest physical page. A page with any RAM_PAGE_TRACED flag is mapped read-only in every window. */
+#define RAM_PAGE_CODE   0x01u /* translations were made from it */
+#define RAM_PAGE_TABLE  0x02u /* a traced page-table page */
+#define RAM_PAGE_ROM    0x04u /* guest writes are dropped */
+#define RAM_PAGE_TRACED (RAM_PAGE_CODE | RAM_PAGE_TABLE | RAM_PAGE_ROM)
+
+struct guest_ram {
+	int fd;              /* memfd; offset in it = guest physical address */
+	uint8_t *flat;       /* whole RAM, read-write, for the monitor */
+	uint64_t size;       /* bytes, a multiple of the page size */
+	uint8_t *page_flags; /* one byte a page */
+	/* Called by guest_ram_written() for traced pages, once per touched page. */
+	void (*written)(void *opaque, gpa_t gpa, uint32_t len);
+	void *written_opaque;
+};
+
+/* Allocates size bytes of zeroed guest RAM (lazily backed by the host). 0 or a negative errno. */
+int guest_ram_init(struct guest_ram *ram, uint64_t size) RF_MUST_CHECK;
+void guest_ram_destroy(struct guest_ram *ram);
+
+static inline bool guest_ram_backs(const struct guest_ram *ram, gpa_t gpa)
+{
+	return gpa < ram->size && !(gpa >= GUEST_VIDEO_HOLE_START && gpa < GUEST_VIDEO_HOLE_END);
+}
+
+/* Monitor's address of gpa; valid up to the end of its page. NULL where no RAM is. */
+static inline uint8_t *guest_ram_ptr(const struct guest_ram *ram, gpa_t gpa)
+{
+	return guest_ram_backs(ram, gpa) ? ram->flat + gpa : NULL;
+}
+
+static inline uint8_t guest_ram_flags(const struct guest_ram *ram, gpa_t gpa)
+{
+	return ram->page_flags[gpa >> GUEST_PAGE_SHIFT];
+}
+
+void guest_ram_written_slow(struct guest_ram *ram, gpa_t gpa, uint32_t len);
+
+/* To be called after C code stored [gpa, gpa+len); the range may cross pages. */
+static inline void guest_ram_written(struct guest_ram *ram, gpa_t gpa, uint32_t len)
+{
+	if (rf_unlikely(guest_ram_flags(ram, gpa) | guest_ram_flags(ram, gpa + len - 1)) || len > GUEST_PAGE_SIZE)
+		guest_ram_written_slow(ram, gpa, len);
+}
+
+#endif

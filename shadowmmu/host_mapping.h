@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the shadow tables ask of the host: windows, and pieces of guest RAM mapped into them. Two implementations: a plain
+ * process (mmap, here), and the kernel module (hostdriver/).
+ *
+ * A window is a 4-GiB-aligned 4-GiB stretch of host address space, left a hole where nothing is mapped, with an unmapped
+ * guard of at least 64 KiB behind it.
+ */
+#ifndef RF_SHADOWMMU_HOST_MAPPING_H
+#define RF_SHADOWMMU_HOST_MAPPING_H
+
+#include "guest_ram.h"
+
+struct host_mapping;
+
+#define HOST_MAP_WRITE    0x1u
+#define HOST_MAP_POPULATE 0x2u /* make the host's own page-table entries now */
+
+struct host_mapping_ops {
+	const char *name;
+	/* All return 0 or a negative errno. Lengths are whole pages. */
+	int (*window_create)(struct host_mapping *hm, hva_t *base);
+	void (*window_destroy)(struct host_mapping *hm, hva_t base);
+	int (*map)(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa, uint64_t len, uint32_t flags);
+	int (*protect)(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len, uint32_t flags);
+	int (*unmap)(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len);
+	/* How many mappings (VMAs) may exist at once; 0: no limit. */
+	uint32_t (*mapping_limit)(struct host_mapping *hm);
+	void (*destroy)(struct host_mapping *hm);
+};
+
+struct host_mapping {
+	const struct host_mapping_ops *ops;
+	struct guest_ram *ram;
+};
+
+/*
+ * The plain-process implementation. Returns 0 or a negative errno; -ENOMEM with *why (static text) if the host cannot hold
+ * windows at all (address-space limit, vm.max_map_count too low).
+ */
+int host_mapping_process_create(struct guest_ram *ram, struct host_mapping **hm, const char **why) RF_MUST_CHECK;
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Shadow page tables. The shadow of a guest address space is the set of host mappings inside its window(s).
+ *
+ * Words: a *space* is one guest address space (a CR3 value under one paging configuration). It has a *user view* (what ring
+ * 3 may touch) and a *kernel view* (what rings 0..2 may touch), each a window. When the guest uses global pages (CR4.PGE),
+ * all spaces share ONE kernel window, which then holds only translations whose leaf is global, exactly like the global
+ * entries of a hardware TLB: it survives CR3 loads. Ring-0 accesses to non-global user pages then belong in the user window
+ * (SHADOW_FILL_USER_VIEW). Without PGE, or when a guest touches many non-global supervisor pages, each space has
+ * a kernel window of its own.
+ *
+ * The contract is the TLB's (SDM vol. 3, 4.10): an entry may stay stale until the guest flushes it.
+ */
+#ifndef RF_SHADOWMMU_SHADOW_H
+#define RF_SHADOWMMU_SHADOW_H
+
+#include "guest_ram.h"
+#include "host_mapping.h"
+#include "walker.h"
+
+enum shadow_view { SHADOW_KERNEL, SHADOW_USER, SHADOW_NVIEWS };
+
+struct space {
+	uint32_t cr3;
+	hva_t window[SHADOW_NVIEWS]; /* the kernel one may be shared by all spaces; user and kernel are equal with paging off */
+	bool kernel_shared;
+	void *engine_data; /* the engine's (link tables, branch caches); NULL in a new space */
+	/* The rest is private to shadowmmu/ (embed this struct). */
+};
+
+struct shadow;
+
+/* What the shadow tells its engine. All called on the vCPU thread. */
+struct shadow_callbacks {
+	void *opaque;
+	/*
+	 * An instruction fetch was translated at linear page gva (shadow_fetch) and that translation is now dropped or changed.
+	 * space NULL: a global one, seen from every space. Links and branch caches that rely on it must go.
+	 */
+	void (*code_mapping_changed)(void *opaque, struct space *space, gva_t gva);
+	/* A space is destroyed (evicted): free engine_data. Never the current space. */
+	void (*space_destroyed)(void *opaque, struct space *space);
+};
+
+enum shadow_policy { SHADOW_POLICY_ADAPTIVE, SHADOW_POLICY_COMPARE_ONLY, SHADOW_POLICY_TRACE_ONLY };
+
+struct shadow_options {
+	enum shadow_policy policy;
+	uint32_t window_limit;    /* most windows at once; 0: derived from the host's limits */
+	bool no_fill_around;
+};
+
+/* Counters, each defined in one line of shadow_stats.def (an X-macro file). */
+struct shadow_stats {
+#define SHADOW_STAT(name, text) uint64_t name;
+#include "shadow_stats.def"
+#undef SHADOW_STAT
+};
+
+int shadow_create(struct guest_ram *ram, struct host_mapping *hm, const struct shadow_options *options,
+		  const struct shadow_callbacks *callbacks, struct shadow **out) RF_MUST_CHECK;
+void shadow_destroy(struct shadow *shadow);
+const struct shadow_stats *shadow_stats(const struct shadow *shadow);
+
+/* How much a guest operation flushes. */
+enum shadow_flush {
+	SHADOW_FLUSH_NONGLOBAL, /* MOV CR3 with CR4.PGE */
+	SHADOW_FLUSH_ALL,       /* MOV CR3 without PGE; a change of CR4.PGE/PSE/PAE, CR0.PG/WP, EFER.NXE; A20; INIT */
+};
+
+/*
+ * Makes paging the current configuration, performing flush, and returns the current space (created if new; one whose
+ * host mapping fails is NULL with *err a negative errno). Called for every MOV CR3, task switch, and change of a paging mode bit.
+ */
+struct space *shadow_set_paging(struct shadow *shadow, const struct paging *paging, enum shadow_flush flush, int *err);
+struct space *shadow_current(const struct shadow *shadow);
+
+/* INVLPG in the current space. */
+void shadow_invlpg(struct shadow *shadow, gva_t gva);
+
+enum shadow_fill {
+	SHADOW_FILL_OK,         /* mapped: restart the access */
+	SHADOW_FILL_FAULT,      /* a true fault: fill->error, to be injected */
+	SHADOW_FILL_UNBACKED,   /* no RAM there (MMIO or nothing): emulate the access at fill->gpa */
+	SHADOW_FILL_TRACED,     /* a write to a page in guest_ram traced state: emulate it; guest_ram_written() does the rest */
+	SHADOW_FILL_USER_VIEW,  /* view was KERNEL (shared) and the page is a user page: make the access through the user view */
+	SHADOW_FILL_EMULATE,    /* cannot be mapped with the right permissions in this view (e.g. CR0.WP=0): emulate the access */
+	SHADOW_FILL_HOST_ERROR, /* the host refused (fill->host_errno): kill the VM */
+};
+
+struct shadow_fill_info {
+	gpa_t gpa;
+	uint32_t error;
+	int host_errno;
+};
+
+/*
+ * A host fault at linear address gva in view of the current space: find out why and mend it if it is hidden. access is
+ * ACCESS_READ or ACCESS_WRITE, with ACCESS_USER if the guest runs at CPL 3 (a ring-0 access through the user view has view
+ * USER and no ACCESS_USER).
+ * May be called from a synchronous signal handler that interrupted translated code.
+ */
+enum shadow_fill shadow_fill(struct shadow *shadow, enum shadow_view view, gva_t gva, uint32_t access, struct shadow_fill_info *info);
+
+/*
+ * After a true fault at gva was delivered and the guest is about to resume the access: map it now if the walk allows it,
+ * sparing the hidden fault. Never faults, never sets D bits unless access is a write that the walk allows.
+ */
+void shadow_prefill(struct shadow *shadow, enum shadow_view view, gva_t gva, uint32_t access);
+
+/*
+ * Translates an instruction fetch at gva (access: ACCESS_EXEC, plus ACCESS_USER at CPL 3) in the current space and records that code there is relied on (see
+ * code_mapping_changed). False: true fault, info->error. *global says that the translation is global (same in every space).
+ */
+bool shadow_fetch(struct shadow *shadow, gva_t gva, uint32_t access, struct shadow_fill_info *info, bool *global);
+
+/* Starts and ends write protection of a page that translations were made from. */
+void shadow_protect_code(struct shadow *shadow, gpa_t gpa);
+void shadow_unprotect_code(struct shadow *shadow, gpa_t gpa);
+
+/* C code stored to a page flagged RAM_PAGE_TABLE (from guest_ram's written hook). */
+void shadow_table_written(struct shadow *shadow, gpa_t gpa, uint32_t len);
+/* C code's own walks (walk_guest outside shadow_fill) set A/D bits in this page: keep copies in step. */
+void shadow_note_ad_update(struct shadow *shadow, const struct walk *w);
+
+/* For tests: walks every structure and checks every invariant against the guest tables. Returns a static text or NULL. */
+const char *shadow_check(struct shadow *shadow);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The address kinds of a virtual machine monitor, and small helpers all layers share.
+ *
+ *   gva_t   guest linear address: what segmentation yields and paging translates (32 bits).
+ *   gpa_t   guest physical address: what paging yields (up to 36 bits under PAE).
+ *   hva_t   host virtual address: where the monitor process sees something.
+ *
+ * They are never mixed: a conversion is always a call that names both kinds.
+ */
+#ifndef RF_X86_TYPES_H
+#define RF_X86_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint32_t gva_t;
+typedef uint64_t gpa_t;
+typedef uintptr_t hva_t;
+
+#define GUEST_PAGE_SHIFT 12
+#define GUEST_PAGE_SIZE  4096u
+#define GUEST_PAGE_MASK  0xfffff000u
+
+#define RF_MUST_CHECK  __attribute__((warn_unused_result))
+#define RF_PRINTF(a, b) __attribute__((format(printf, a, b)))
+#define RF_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define rf_likely(x)   __builtin_expect(!!(x), 1)
+#define rf_unlikely(x) __builtin_expect(!!(x), 0)
+#define rf_container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+
+#endif
