@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Guest physical memory as devices see it: for tables placed in RAM, and for DMA. */
+#ifndef RF_DEVICES_GUEST_MEMORY_H
+#define RF_DEVICES_GUEST_MEMORY_H
+
+#include "x86/types.h"
+
+struct guest_memory {
+	/* Whole-range or nothing: 0, or -EFAULT where no RAM is. write tells those who watch the pages. */
+	int (*read)(void *opaque, gpa_t gpa, void *buf, size_t len);
+	int (*write)(void *opaque, gpa_t gpa, const void *buf, size_t len);
+	void *opaque;
+};
+
+#endif
