@@ -39,11 +39,15 @@ struct insn {
 	uint8_t disp_size, imm_size, imm2_size; /* bytes */
 	bool has_modrm, has_sib;
 	bool mem;          /* ModRM names memory */
-	uint8_t base, index, scale; /* memory operand with 32-bit addressing: register numbers, INSN_NO_REG if none; scale as a shift */
+	uint8_t base, index, scale; /* memory operand: register numbers, INSN_NO_REG if none; scale as a shift. With 16-bit addressing
+				     * too (BX/BP and SI/DI); the sum is then cut to 16 bits */
 	uint32_t disp;     /* sign-extended displacement; the moffs address too */
 	uint32_t imm, imm2; /* imm sign-extended where the instruction does so; imm2: ENTER's level, far pointers' selector */
 	uint8_t opcode_offset; /* offset of the opcode's last byte within the instruction */
-	uint16_t attr;     /* OPA_* of opcode_map.h */
+	uint8_t feature;   /* enum cpu_feature bit number + 1; 0: none (see insn_features()) */
+	uint8_t flags_read, flags_written; /* packed: use insn_flags_read(), insn_flags_written() */
+	uint16_t mem_size; /* bytes at the memory operand (ModRM, moffs or implicit); 0: none is accessed (LEA, INVLPG, NOP) */
+	uint32_t attr;     /* OPA_* of opcode_map.h */
 };
 
 #define INSN_NO_REG 0xff
@@ -67,5 +71,16 @@ enum decode_result insn_decode(const uint8_t *bytes, unsigned avail, bool code32
 
 /* The model features (enum cpu_feature bits, x86/features.h) that this instruction needs; 0: every model has it. */
 uint32_t insn_features(const struct insn *insn);
+
+/*
+ * EFLAGS the instruction may read (arithmetic flags, DF and IF), and those it always writes when it completes, as X86_*
+ * masks. "Written" is conservative: flags that the SDM leaves undefined count only where every CPU is known to change them; a shift
+ * by CL, a REP CMPS and the like write none for sure.
+ */
+uint32_t insn_flags_read(const struct insn *insn);
+uint32_t insn_flags_written(const struct insn *insn);
+
+/* Bytes accessed at the memory operand. */
+static inline unsigned insn_mem_size(const struct insn *i) { return i->mem_size; }
 
 #endif
