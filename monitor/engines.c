@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of engines. The first one is the default. */
+#include <string.h>
+#include "engines.h"
+
+static const struct {
+	const struct engine *engine;
+	const char *text;
+} engines[] = {
+	{ &engine_interp, "interpreter: slow, the reference for what instructions do" },
+};
+
+const struct engine *engine_default(void)
+{
+	return engines[0].engine;
+}
+
+const struct engine *engine_find(const char *name)
+{
+	for (size_t i = 0; i < RF_ARRAY_SIZE(engines); i++) {
+		if (!strcmp(engines[i].engine->name, name))
+			return engines[i].engine;
+	}
+	return NULL;
+}
+
+void engine_list(FILE *out)
+{
+	fprintf(out, "Engines (-accel NAME):\n");
+	for (size_t i = 0; i < RF_ARRAY_SIZE(engines); i++)
+		fprintf(out, "%-8s %s%s\n", engines[i].engine->name, engines[i].text, i ? "" : " (default)");
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The engines of this build, best first: what -accel may name. */
+#ifndef RF_MONITOR_ENGINES_H
+#define RF_MONITOR_ENGINES_H
+
+#include <stdio.h>
+#include "engine.h"
+
+const struct engine *engine_default(void);
+/* NULL: there is none of that name. */
+const struct engine *engine_find(const char *name);
+/* Prints "name  description" lines for -accel help. */
+void engine_list(FILE *out);
+
+#endif

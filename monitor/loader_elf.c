@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Loads 32-bit x86 ELF executables: segments go to their physical addresses, the entry point (a virtual address) is
+ * translated through the segment that holds it. -append and -initrd mean nothing to a plain ELF and are refused.
+ */
+#include <errno.h>
+#include <libelf.h>
+#include <string.h>
+#include "loader.h"
+
+bool loader_elf_probe(const struct file_image *kernel)
+{
+	Elf32_Ehdr header;
+
+	if (kernel->size < sizeof(header))
+		return false;
+	memcpy(&header, kernel->data, sizeof(header));
+	return !memcmp(header.e_ident, ELFMAG, SELFMAG) && header.e_ident[EI_CLASS] == ELFCLASS32 &&
+	       header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_machine == EM_386 &&
+	       (header.e_type == ET_EXEC || header.e_type == ET_DYN);
+}
+
+static int elf_load_segment(struct boot_request *boot, const struct file_image *kernel, const Elf32_Phdr *ph)
+{
+	int ret;
+
+	if (ph->p_offset > kernel->size || ph->p_filesz > kernel->size - ph->p_offset)
+		return loader_fail(boot, ENOEXEC, "kernel '%s' is cut short: a segment ends at byte %llu of %zu; copy it again",
+				   kernel->path, (unsigned long long)ph->p_offset + ph->p_filesz, kernel->size);
+	if (ph->p_memsz < ph->p_filesz)
+		return loader_fail(boot, ENOEXEC, "kernel '%s' is damaged: a segment is larger in the file (%u) than in memory (%u)",
+				   kernel->path, ph->p_filesz, ph->p_memsz);
+	ret = loader_copy(boot, "the kernel", ph->p_paddr, kernel->data + ph->p_offset, ph->p_filesz);
+	return ret ? ret : loader_copy(boot, "the kernel", (gpa_t)ph->p_paddr + ph->p_filesz, NULL, ph->p_memsz - ph->p_filesz);
+}
+
+static int elf_load_segments(struct boot_request *boot, const struct file_image *kernel, Elf *elf, uint32_t *entry, gpa_t *end)
+{
+	Elf32_Ehdr *header = elf32_getehdr(elf);
+	Elf32_Phdr *ph = elf32_getphdr(elf);
+	size_t count = 0;
+	bool any = false;
+
+	if (!header || !ph || elf_getphdrnum(elf, &count))
+		return loader_fail(boot, ENOEXEC, "kernel '%s' has no usable ELF program headers (%s)", kernel->path, elf_errmsg(-1));
+	*entry = header->e_entry;
+	*end = 0;
+	for (size_t i = 0; i < count; i++) {
+		int ret;
+
+		if (ph[i].p_type != PT_LOAD || !ph[i].p_memsz)
+			continue;
+		ret = elf_load_segment(boot, kernel, &ph[i]);
+		if (ret)
+			return ret;
+		any = true;
+		if (header->e_entry >= ph[i].p_vaddr && header->e_entry - ph[i].p_vaddr < ph[i].p_memsz)
+			*entry = header->e_entry - ph[i].p_vaddr + ph[i].p_paddr;
+		if ((gpa_t)ph[i].p_paddr + ph[i].p_memsz > *end)
+			*end = (gpa_t)ph[i].p_paddr + ph[i].p_memsz;
+	}
+	return any ? 0 : loader_fail(boot, ENOEXEC, "kernel '%s' has no loadable ELF segment", kernel->path);
+}
+
+int loader_elf_segments(struct boot_request *boot, const struct file_image *kernel, uint32_t *entry, gpa_t *end)
+{
+	Elf *elf;
+	int ret;
+
+	elf_version(EV_CURRENT);
+	elf = elf_memory((char *)kernel->data, kernel->size);
+	if (!elf)
+		return loader_fail(boot, ENOEXEC, "kernel '%s' is not a sound ELF file (%s)", kernel->path, elf_errmsg(-1));
+	ret = elf_load_segments(boot, kernel, elf, entry, end);
+	elf_end(elf);
+	return ret;
+}
+
+int loader_elf(struct boot_request *boot, const struct file_image *kernel)
+{
+	uint32_t entry;
+	gpa_t end;
+	int ret;
+
+	if (boot->initrd || (boot->append && *boot->append))
+		return loader_fail(boot, EINVAL, "kernel '%s' is a plain ELF file, which takes no %s; leave it out or give a Linux or "
+				   "multiboot kernel", kernel->path, boot->initrd ? "-initrd" : "-append");
+	ret = loader_elf_segments(boot, kernel, &entry, &end);
+	return ret ? ret : loader_enter_flat(boot, LOADER_GDT, entry);
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Multiboot version 1 (Multiboot Specification 0.6.96). -initrd lists modules as QEMU does: "file args,file args".
+ * The information structure, its strings and tables go behind the kernel, then the modules, each on a page of its own.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "loader.h"
+
+#define MB_HEADER_MAGIC 0x1badb002u
+#define MB_BOOT_MAGIC   0x2badb002u
+#define MB_SEARCH       8192u
+#define MB_WANT_VIDEO   0x00000004u
+#define MB_ADDRESSES    0x00010000u /* the header says where to load ("a.out kludge") */
+#define MB_KNOWN_MUST   0x00000007u /* required features that are provided (video: by offering none, which is allowed) */
+#define MB_MAX_MODULES  64
+
+struct mb_header {
+	uint32_t magic, flags, checksum;
+	uint32_t header_addr, load_addr, load_end_addr, bss_end_addr, entry_addr;
+};
+
+struct mb_info {
+	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4];
+	uint32_t mmap_length, mmap_addr, drives_length, drives_addr, config_table, boot_loader_name, apm_table;
+};
+
+enum { MBI_MEMORY = 1 << 0, MBI_CMDLINE = 1 << 2, MBI_MODS = 1 << 3, MBI_MMAP = 1 << 6, MBI_LOADER_NAME = 1 << 9 };
+
+struct mb_module { uint32_t start, end, string, reserved; };
+
+struct mb_mmap_entry {
+	uint32_t size; /* of the rest */
+	uint64_t base, length;
+	uint32_t type;
+} __attribute__((packed));
+
+/* Where the next thing goes in guest memory. */
+struct mb_layout { gpa_t next; };
+
+static const uint8_t *mb_find_header(const struct file_image *kernel)
+{
+	for (size_t off = 0; off < MB_SEARCH && off + 12 <= kernel->size; off += 4) {
+		uint32_t w[3];
+
+		memcpy(w, kernel->data + off, sizeof(w));
+		if (w[0] == MB_HEADER_MAGIC && w[0] + w[1] + w[2] == 0)
+			return kernel->data + off;
+	}
+	return NULL;
+}
+
+bool loader_multiboot_probe(const struct file_image *kernel)
+{
+	return mb_find_header(kernel) != NULL;
+}
+
+static int mb_load_addresses(struct boot_request *boot, const struct file_image *kernel, const uint8_t *at, gpa_t *end)
+{
+	struct mb_header h;
+	uint64_t offset, size;
+	int ret;
+
+	if (at + sizeof(h) > kernel->data + kernel->size)
+		return loader_fail(boot, ENOEXEC, "kernel '%s' is cut short within its multiboot header", kernel->path);
+	memcpy(&h, at, sizeof(h));
+	offset = (uint64_t)(at - kernel->data) - (h.header_addr - h.load_addr);
+	if (h.header_addr < h.load_addr || offset > kernel->size)
+		return loader_fail(boot, ENOEXEC, "kernel '%s': its multiboot header loads from before the file (load_addr 0x%x, "
+				   "header_addr 0x%x)", kernel->path, h.load_addr, h.header_addr);
+	size = h.load_end_addr ? (uint64_t)h.load_end_addr - h.load_addr : kernel->size - offset;
+	if ((h.load_end_addr && h.load_end_addr < h.load_addr) || size > kernel->size - offset)
+		return loader_fail(boot, ENOEXEC, "kernel '%s' is cut short: its multiboot header asks for %llu bytes, %llu are there",
+				   kernel->path, (unsigned long long)size, (unsigned long long)(kernel->size - offset));
+	ret = loader_copy(boot, "the kernel", h.load_addr, kernel->data + offset, size);
+	*end = h.load_addr + size;
+	if (!ret && h.bss_end_addr > *end) {
+		ret = loader_copy(boot, "the kernel", *end, NULL, h.bss_end_addr - *end);
+		*end = h.bss_end_addr;
+	}
+	return ret;
+}
+
+static int mb_place(struct boot_request *boot, struct mb_layout *lay, const char *what, const void *data, size_t size,
+		    uint32_t align, uint32_t *at)
+{
+	lay->next = (lay->next + align - 1) & ~(gpa_t)(align - 1);
+	*at = lay->next;
+	lay->next += size;
+	if (lay->next > memory_map_high_end(boot->map))
+		return loader_fail(boot, ENOSPC, "%s (%zu KiB) does not fit into guest RAM (%llu MiB); give more with -m", what,
+				   size >> 10, (unsigned long long)(boot->ram->size >> 20));
+	return loader_copy(boot, what, *at, data, size);
+}
+
+/* One module: text is "file args"; the module's string is the whole of it, as QEMU passes it. */
+static int mb_load_module(struct boot_request *boot, struct mb_layout *lay, char *text, struct mb_module *module)
+{
+	struct file_image image;
+	char *space = strchr(text, ' ');
+	int ret;
+
+	ret = mb_place(boot, lay, "a module's command line", text, strlen(text) + 1, 4, &module->string);
+	if (ret)
+		return ret;
+	if (space)
+		*space = '\0';
+	ret = file_image_read(boot, "module", text, &image);
+	if (ret)
+		return ret;
+	ret = mb_place(boot, lay, "a module", image.data, image.size, GUEST_PAGE_SIZE, &module->start);
+	module->end = module->start + image.size;
+	file_image_free(&image);
+	return ret;
+}
+
+static int mb_load_modules(struct boot_request *boot, struct mb_layout *lay, struct mb_info *info)
+{
+	struct mb_module modules[MB_MAX_MODULES] = { 0 };
+	char *list, *rest, *text;
+	int ret = 0;
+
+	if (!boot->initrd)
+		return 0;
+	list = rest = strdup(boot->initrd);
+	if (!list)
+		return loader_fail(boot, ENOMEM, "no memory for the list of modules");
+	while (!ret && (text = strsep(&rest, ","))) {
+		if (info->mods_count == MB_MAX_MODULES)
+			ret = loader_fail(boot, E2BIG, "-initrd lists more than %d modules", MB_MAX_MODULES);
+		else
+			ret = mb_load_module(boot, lay, text, &modules[info->mods_count++]);
+	}
+	free(list);
+	info->flags |= MBI_MODS;
+	return ret ? ret : mb_place(boot, lay, "the list of modules", modules, info->mods_count * sizeof(modules[0]), 4,
+				    &info->mods_addr);
+}
+
+static int mb_place_mmap(struct boot_request *boot, struct mb_layout *lay, struct mb_info *info)
+{
+	struct mb_mmap_entry mmap[MEMORY_MAP_MAX];
+	const struct memory_map *map = boot->map;
+
+	for (unsigned i = 0; i < map->count; i++)
+		mmap[i] = (struct mb_mmap_entry){ sizeof(mmap[i]) - 4, map->entry[i].base, map->entry[i].size, map->entry[i].type };
+	info->flags |= MBI_MMAP | MBI_MEMORY;
+	info->mmap_length = map->count * sizeof(mmap[0]);
+	info->mem_lower = MEMORY_MAP_LOW_END >> 10;
+	info->mem_upper = (memory_map_high_end(map) - MEMORY_MAP_HIGH) >> 10;
+	return mb_place(boot, lay, "the memory map", mmap, info->mmap_length, 4, &info->mmap_addr);
+}
+
+static int mb_place_strings(struct boot_request *boot, struct mb_layout *lay, struct mb_info *info)
+{
+	static const char loader_name[] = "ringfence";
+	char *cmdline;
+	int ret;
+
+	if (asprintf(&cmdline, "%s%s%s", boot->kernel, boot->append && *boot->append ? " " : "", boot->append ? boot->append : "") < 0)
+		return loader_fail(boot, ENOMEM, "no memory for the command line");
+	ret = mb_place(boot, lay, "the command line", cmdline, strlen(cmdline) + 1, 4, &info->cmdline);
+	free(cmdline);
+	info->flags |= MBI_CMDLINE | MBI_LOADER_NAME;
+	return ret ? ret : mb_place(boot, lay, "the loader's name", loader_name, sizeof(loader_name), 4, &info->boot_loader_name);
+}
+
+static int mb_build_info(struct boot_request *boot, gpa_t kernel_end, uint32_t *info_at)
+{
+	struct mb_info info = { 0 };
+	struct mb_layout lay = { .next = kernel_end < MEMORY_MAP_HIGH ? MEMORY_MAP_HIGH : kernel_end };
+	int ret;
+
+	lay.next = (lay.next + GUEST_PAGE_SIZE - 1) & ~(gpa_t)(GUEST_PAGE_SIZE - 1);
+	ret = mb_place_strings(boot, &lay, &info);
+	if (!ret)
+		ret = mb_place_mmap(boot, &lay, &info);
+	if (!ret)
+		ret = mb_load_modules(boot, &lay, &info);
+	return ret ? ret : mb_place(boot, &lay, "the multiboot information", &info, sizeof(info), 16, info_at);
+}
+
+int loader_multiboot(struct boot_request *boot, const struct file_image *kernel)
+{
+	const uint8_t *at = mb_find_header(kernel);
+	uint32_t flags, entry, info;
+	gpa_t end;
+	int ret;
+
+	memcpy(&flags, at + 4, 4);
+	if (flags & 0xffff & ~MB_KNOWN_MUST)
+		return loader_fail(boot, ENOEXEC, "kernel '%s' requires multiboot features 0x%x that are not provided", kernel->path,
+				   flags & 0xffff & ~MB_KNOWN_MUST);
+	if (flags & MB_ADDRESSES) {
+		ret = mb_load_addresses(boot, kernel, at, &end);
+		if (!ret)
+			memcpy(&entry, at + offsetof(struct mb_header, entry_addr), 4);
+	} else if (loader_elf_probe(kernel)) {
+		ret = loader_elf_segments(boot, kernel, &entry, &end);
+	} else {
+		ret = loader_fail(boot, ENOEXEC, "multiboot kernel '%s' is neither a 32-bit ELF nor says where to load", kernel->path);
+	}
+	if (!ret)
+		ret = mb_build_info(boot, end, &info);
+	if (!ret)
+		ret = loader_enter_flat(boot, LOADER_GDT, entry);
+	if (ret)
+		return ret;
+	boot->cpu->regs[X86_EAX] = MB_BOOT_MAGIC;
+	boot->cpu->regs[X86_EBX] = info;
+	return 0;
+}
