@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * 8254. A channel is a start time and a count; everything else follows from the ticks elapsed. One tick of
+ * latency after writing a count, which the chip has, is not modelled.
+ *
+ * Channel 0's interrupt is an event per rising edge of OUT: the line is pulsed low and high at the end of each period
+ * (modes 2, 3) or raised at the terminal count (mode 0, 4). Edges missed because the host was late are not made up for.
+ */
+#include "i8254.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* No guest may keep the monitor busy with a period of one tick. */
+#define MIN_PERIOD_NS 20000u
+
+static uint64_t ticks_to_ns(uint64_t ticks)
+{
+	return muldiv64_up(ticks, NS_PER_SECOND, I8254_HZ);
+}
+
+static bool is_periodic(const struct i8254_channel *c)
+{
+	return c->mode == 2 || c->mode == 3;
+}
+
+static bool is_triggered_mode(const struct i8254_channel *c)
+{
+	return c->mode == 1 || c->mode == 5;
+}
+
+/* A low gate stops modes 0, 2, 3 and 4; in 1 and 5 only its rising edge matters. */
+static bool is_counting(const struct i8254_channel *c)
+{
+	return c->running && (c->gate || is_triggered_mode(c));
+}
+
+static uint64_t elapsed_ticks(const struct i8254_channel *c, uint64_t now)
+{
+	if (!is_counting(c))
+		return c->held_ticks;
+	return muldiv64(now - c->start_ns, I8254_HZ, NS_PER_SECOND);
+}
+
+/* A new count of mode 2 or 3 takes over when the period it was written in is over. */
+static void channel_sync(struct i8254_channel *c, uint64_t now)
+{
+	if (c->next_count && is_counting(c) && elapsed_ticks(c, now) >= c->count) {
+		c->start_ns += ticks_to_ns(c->count);
+		c->count = c->next_count;
+		c->next_count = 0;
+	}
+}
+
+static bool channel_out(const struct i8254_channel *c, uint64_t now)
+{
+	uint64_t ticks = elapsed_ticks(c, now);
+
+	if (!c->running)
+		return c->mode != 0;
+	switch (c->mode) {
+	case 0:
+	case 1:
+		return ticks >= c->count;
+	case 2:
+		return !c->gate || ticks % c->count != c->count - 1;
+	case 3:
+		return !c->gate || ticks % c->count < (c->count + 1) / 2;
+	default:
+		return ticks != c->count;
+	}
+}
+
+static uint16_t to_bcd(uint32_t n)
+{
+	n %= 10000;
+	return (uint16_t)(n / 1000 << 12 | n / 100 % 10 << 8 | n / 10 % 10 << 4 | n % 10);
+}
+
+static uint32_t from_bcd(uint16_t v)
+{
+	return (v >> 12 & 15) * 1000u + (v >> 8 & 15) * 100u + (v >> 4 & 15) * 10u + (v & 15);
+}
+
+/* What the counting element holds. */
+static uint16_t channel_count(const struct i8254_channel *c, uint64_t now)
+{
+	uint64_t ticks = elapsed_ticks(c, now);
+	uint32_t modulus = c->bcd ? 10000 : 0x10000;
+	uint32_t n = c->count ? c->count : modulus;
+	uint32_t position, value;
+
+	switch (c->mode) {
+	case 2:
+		value = n - (uint32_t)(ticks % n);
+		break;
+	case 3: /* counts by two, twice a period; an odd count starts one lower */
+		position = (uint32_t)(ticks % n);
+		if (position >= (n + 1) / 2)
+			position -= (n + 1) / 2;
+		value = (n & ~1u) - 2 * position;
+		break;
+	default:
+		value = (n + modulus - (uint32_t)(ticks % modulus)) % modulus;
+		break;
+	}
+	return c->bcd ? to_bcd(value) : (uint16_t)value;
+}
+
+/* Channel 0's interrupt. */
+
+/* Ticks after start at which OUT next rises, counted from ticks; 0: never. */
+static uint64_t next_rise(const struct i8254_channel *c, uint64_t ticks)
+{
+	if (!is_counting(c))
+		return 0;
+	switch (c->mode) {
+	case 0:
+		return ticks < c->count ? c->count : 0;
+	case 2:
+	case 3:
+		return (ticks / c->count + 1) * c->count;
+	case 4:
+		return ticks <= c->count ? c->count + 1 : 0;
+	default:
+		return 0; /* modes 1 and 5 need a trigger, and channel 0's gate is tied high */
+	}
+}
+
+/* Finds the next edge after `after` and arms the timer for it, or no sooner than the minimal period if it has passed. */
+static void schedule(struct i8254 *pit, uint64_t now)
+{
+	struct i8254_channel *c = &pit->s.channel[0];
+	uint64_t rise;
+
+	channel_sync(c, now);
+	rise = next_rise(c, elapsed_ticks(c, now));
+	if (!rise) {
+		pit->s.deadline_ns = 0;
+		clock_timer_cancel(&pit->clock, pit->timer);
+		return;
+	}
+	pit->s.deadline_ns = c->start_ns + ticks_to_ns(rise);
+	if (is_periodic(c) && pit->s.deadline_ns < now + MIN_PERIOD_NS && ticks_to_ns(c->count) < MIN_PERIOD_NS)
+		pit->s.deadline_ns = now + MIN_PERIOD_NS;
+	clock_timer_arm(&pit->clock, pit->timer, pit->s.deadline_ns);
+}
+
+static void timer_fired(void *opaque)
+{
+	struct i8254 *pit = opaque;
+	uint64_t now = clock_now(&pit->clock);
+
+	if (!pit->s.deadline_ns)
+		return;
+	if (now < pit->s.deadline_ns) {
+		clock_timer_arm(&pit->clock, pit->timer, pit->s.deadline_ns);
+		return;
+	}
+	irq_set(&pit->irq, false);
+	irq_set(&pit->irq, true);
+	schedule(pit, now);
+}
+
+/* The mode or count of channel n changed. */
+static void channel_changed(struct i8254 *pit, unsigned n, uint64_t now)
+{
+	if (n)
+		return;
+	irq_set(&pit->irq, channel_out(&pit->s.channel[0], now));
+	schedule(pit, now);
+}
+
+/* Programming. */
+
+static void channel_load(struct i8254 *pit, unsigned n, uint16_t raw)
+{
+	struct i8254_channel *c = &pit->s.channel[n];
+	uint64_t now = clock_now(&pit->clock);
+	uint32_t count = c->bcd ? from_bcd(raw) : raw;
+
+	if (!count)
+		count = c->bcd ? 10000 : 0x10000;
+	channel_sync(c, now);
+	c->loaded = true;
+	if (is_periodic(c) && c->running) {
+		c->next_count = count;
+		if (is_counting(c))
+			return; /* the period under way and its deadline stand */
+	}
+	if (is_triggered_mode(c)) { /* a new count waits for the next trigger */
+		c->next_count = count;
+		return;
+	}
+	c->count = count;
+	c->next_count = 0;
+	c->start_ns = now;
+	c->held_ticks = 0;
+	c->running = true;
+	channel_changed(pit, n, now);
+}
+
+static void channel_write(struct i8254 *pit, unsigned n, uint8_t value)
+{
+	struct i8254_channel *c = &pit->s.channel[n];
+
+	switch (c->access) {
+	case 1:
+		channel_load(pit, n, value);
+		break;
+	case 2:
+		channel_load(pit, n, (uint16_t)(value << 8));
+		break;
+	default:
+		if (c->write_msb) {
+			c->write_msb = false;
+			channel_load(pit, n, (uint16_t)(value << 8 | c->write_low));
+			break;
+		}
+		c->write_low = value;
+		c->write_msb = true;
+		if (c->mode == 0) { /* the first byte stops the count (data sheet, mode 0) */
+			c->running = false;
+			channel_changed(pit, n, clock_now(&pit->clock));
+		}
+		break;
+	}
+}
+
+static uint8_t channel_read(struct i8254 *pit, unsigned n)
+{
+	struct i8254_channel *c = &pit->s.channel[n];
+	uint16_t value;
+	bool msb;
+
+	if (c->status_latched) {
+		c->status_latched = false;
+		return c->status_latch;
+	}
+	if (c->latched_bytes) {
+		msb = c->access == 2 || (c->access == 3 && c->latched_bytes == 1);
+		c->latched_bytes--;
+		return (uint8_t)(msb ? c->latch >> 8 : c->latch);
+	}
+	channel_sync(c, clock_now(&pit->clock));
+	value = channel_count(c, clock_now(&pit->clock));
+	msb = c->access == 2 || (c->access == 3 && c->read_msb);
+	if (c->access == 3)
+		c->read_msb = !c->read_msb;
+	return (uint8_t)(msb ? value >> 8 : value);
+}
+
+static void latch_count(struct i8254_channel *c, uint64_t now)
+{
+	if (c->latched_bytes)
+		return; /* an earlier latch stands until it is read */
+	channel_sync(c, now);
+	c->latch = channel_count(c, now);
+	c->latched_bytes = c->access == 3 ? 2 : 1;
+}
+
+static void latch_status(struct i8254_channel *c, uint64_t now)
+{
+	bool null_count = !c->loaded || (c->next_count && !is_triggered_mode(c));
+
+	if (c->status_latched)
+		return;
+	channel_sync(c, now);
+	c->status_latch = (uint8_t)(channel_out(c, now) << 7 | null_count << 6 | c->access << 4 | c->mode << 1 | c->bcd);
+	c->status_latched = true;
+}
+
+static void set_mode(struct i8254 *pit, unsigned n, uint8_t control)
+{
+	struct i8254_channel *c = &pit->s.channel[n];
+
+	c->access = control >> 4 & 3;
+	c->mode = control >> 1 & 7;
+	if (c->mode > 5)
+		c->mode -= 4; /* 6 and 7 are 2 and 3 */
+	c->bcd = control & 1;
+	c->loaded = c->running = c->write_msb = c->read_msb = false;
+	c->next_count = 0;
+	c->held_ticks = 0;
+	c->latched_bytes = 0;
+	c->status_latched = false;
+	channel_changed(pit, n, clock_now(&pit->clock));
+}
+
+static void control_write(struct i8254 *pit, uint8_t value)
+{
+	uint64_t now = clock_now(&pit->clock);
+	unsigned n = value >> 6;
+
+	if (n == 3) { /* read-back: bits 5 and 4 low latch count and status, bits 3..1 choose channels */
+		for (n = 0; n < 3; n++) {
+			if (!(value & (2u << n)))
+				continue;
+			if (!(value & 0x20))
+				latch_count(&pit->s.channel[n], now);
+			if (!(value & 0x10))
+				latch_status(&pit->s.channel[n], now);
+		}
+	} else if (!(value & 0x30)) {
+		latch_count(&pit->s.channel[n], now);
+	} else {
+		set_mode(pit, n, value);
+	}
+}
+
+static uint64_t pit_read(void *opaque, uint64_t offset, unsigned size)
+{
+	return offset == 3 ? 0xff : channel_read(opaque, (unsigned)offset);
+}
+
+static void pit_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+	if (offset == 3)
+		control_write(opaque, (uint8_t)value);
+	else
+		channel_write(opaque, (unsigned)offset, (uint8_t)value);
+}
+
+/* Channel 2's gate. */
+
+static void gate_rises(struct i8254_channel *c, uint64_t now)
+{
+	if (is_triggered_mode(c)) {
+		if (c->next_count)
+			c->count = c->next_count;
+		if (!c->loaded)
+			return;
+		c->start_ns = now;
+		c->running = true;
+	} else if (is_periodic(c)) { /* starts a new period */
+		if (c->next_count)
+			c->count = c->next_count;
+		c->next_count = 0;
+		c->start_ns = now;
+	} else { /* goes on where it stopped */
+		c->start_ns = now - ticks_to_ns(c->held_ticks);
+	}
+	c->held_ticks = 0;
+}
+
+void i8254_set_gate2(struct i8254 *pit, bool level)
+{
+	struct i8254_channel *c = &pit->s.channel[2];
+	uint64_t now = clock_now(&pit->clock);
+
+	if (level == c->gate)
+		return;
+	channel_sync(c, now);
+	if (!level) {
+		if (!is_triggered_mode(c))
+			c->held_ticks = elapsed_ticks(c, now);
+		c->gate = false;
+		return;
+	}
+	gate_rises(c, now);
+	c->gate = true;
+}
+
+bool i8254_gate2(const struct i8254 *pit)
+{
+	return pit->s.channel[2].gate;
+}
+
+bool i8254_out2(struct i8254 *pit)
+{
+	uint64_t now = clock_now(&pit->clock);
+
+	channel_sync(&pit->s.channel[2], now);
+	return channel_out(&pit->s.channel[2], now);
+}
+
+void i8254_reset(void *opaque)
+{
+	struct i8254 *pit = opaque;
+
+	memset(&pit->s, 0, sizeof(pit->s));
+	for (unsigned i = 0; i < 3; i++) {
+		struct i8254_channel *c = &pit->s.channel[i];
+
+		c->mode = 3;
+		c->access = 3;
+		c->gate = i != 2;
+	}
+	clock_timer_cancel(&pit->clock, pit->timer);
+	irq_set(&pit->irq, false);
+}
+
+static int i8254_restored(void *opaque)
+{
+	struct i8254 *pit = opaque;
+	uint64_t now = clock_now(&pit->clock);
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct i8254_channel *c = &pit->s.channel[i];
+
+		if (c->mode > 5 || c->access > 3 || c->count > 0x10000 || c->next_count > 0x10000 || c->start_ns > now)
+			return -EINVAL;
+		if (c->running && !c->count)
+			return -EINVAL;
+	}
+	channel_changed(pit, 0, now);
+	return 0;
+}
+
+int i8254_init(struct i8254 *pit, const struct clock *clock, struct irq_line irq)
+{
+	int err;
+
+	memset(pit, 0, sizeof(*pit));
+	pit->clock = *clock;
+	pit->irq = irq;
+	err = clock_timer_create(clock, timer_fired, pit, &pit->timer);
+	if (!err)
+		i8254_reset(pit);
+	return err;
+}
+
+void i8254_destroy(struct i8254 *pit)
+{
+	clock_timer_destroy(&pit->clock, pit->timer);
+	pit->timer = NULL;
+}
+
+static const struct bus_range ranges[] = {
+	{ BUS_PIO, 0x40, 4, { pit_read, pit_write, 1, 1 } },
+};
+
+const struct device_desc i8254_desc = {
+	.name = "i8254",
+	.ranges = ranges,
+	.nranges = RF_ARRAY_SIZE(ranges),
+	.reset = i8254_reset,
+	.state_offset = offsetof(struct i8254, s),
+	.state_size = sizeof(struct i8254_state),
+	.state_version = 1,
+	.restored = i8254_restored,
+};

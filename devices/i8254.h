@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The 8254 interval timer (Intel 8254 data sheet), ports 40h-43h, clocked at 1.193182 MHz. Channel 0 drives ISA IRQ 0,
+ * channel 2 is gated by port 61h. Counts are computed from the clock when somebody looks; only channel 0 has a timer.
+ */
+#ifndef RF_DEVICES_I8254_H
+#define RF_DEVICES_I8254_H
+
+#include "bus.h"
+#include "clock.h"
+#include "irq.h"
+
+#define I8254_HZ 1193182u
+
+struct i8254_channel {
+	uint64_t start_ns;   /* when the count was loaded, moved on by pauses */
+	uint64_t held_ticks; /* while the gate is low: ticks counted before */
+	uint32_t count;      /* loaded: 1..0x10000 */
+	uint32_t next_count; /* modes 2 and 3: takes over at the end of the period; 0: none */
+	uint16_t latch;
+	uint8_t mode;        /* 0..5 */
+	uint8_t access;      /* 1 LSB, 2 MSB, 3 both */
+	uint8_t status_latch;
+	uint8_t write_low;   /* LSB waiting for its MSB */
+	uint8_t latched_bytes; /* of latch still to be read */
+	bool bcd, gate;
+	bool loaded;         /* a count has been written since the mode was */
+	bool running;        /* triggered (modes 1, 5), or loaded (others) */
+	bool status_latched;
+	bool write_msb, read_msb; /* access 3: the next byte is the MSB */
+};
+
+struct i8254 {
+	struct clock clock;
+	struct irq_line irq;
+	struct clock_timer *timer;
+	struct i8254_state {
+		struct i8254_channel channel[3];
+		uint64_t deadline_ns; /* next rising edge of channel 0; 0: none */
+	} s;
+};
+
+extern const struct device_desc i8254_desc;
+
+/* irq: channel 0's OUT. 0 or -ENOMEM. */
+int i8254_init(struct i8254 *pit, const struct clock *clock, struct irq_line irq) RF_MUST_CHECK;
+void i8254_destroy(struct i8254 *pit);
+void i8254_reset(void *pit);
+/* The gate of channel 2. */
+void i8254_set_gate2(struct i8254 *pit, bool level);
+bool i8254_gate2(const struct i8254 *pit);
+/* OUT of channel 2 right now. */
+bool i8254_out2(struct i8254 *pit);
+
+#endif

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * RTC. The date is the clock plus an offset, turned into registers when read. Flags of register C are brought up
+ * to date lazily (rtc_sync), and a timer runs only while an interrupt is enabled.
+ *
+ * "Halted" means that software holds the time registers (B.SET, or the divider held in reset): they then live in cmos[],
+ * and the offset is computed from them when the clock is let go.
+ */
+#include "mc146818.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+	RTC_SECONDS = 0x00, RTC_SECONDS_ALARM, RTC_MINUTES, RTC_MINUTES_ALARM, RTC_HOURS, RTC_HOURS_ALARM,
+	RTC_WEEKDAY, RTC_DAY, RTC_MONTH, RTC_YEAR, RTC_A, RTC_B, RTC_C, RTC_D,
+	CMOS_EQUIPMENT = 0x14, CMOS_BASE_LOW = 0x15, CMOS_EXT_LOW = 0x17, CMOS_EXT2_LOW = 0x30, CMOS_CENTURY = 0x32,
+	CMOS_ABOVE16M = 0x34, CMOS_CENTURY_PS2 = 0x37,
+};
+
+#define A_UIP     0x80
+#define A_DIVIDER 0x70
+#define A_DIVIDER_32KHZ 0x20
+#define B_SET     0x80
+#define B_PIE     0x40
+#define B_AIE     0x20
+#define B_UIE     0x10
+#define B_BINARY  0x04
+#define B_24H     0x02
+#define C_IRQF    0x80
+#define C_PF      0x40
+#define C_AF      0x20
+#define C_UF      0x10
+#define D_VALID   0x80
+
+#define UIP_NS 244000 /* update-in-progress rises this long before the update (data sheet, t_BUC) */
+#define RTC_HZ 32768u
+
+static bool is_halted(const struct mc146818 *rtc)
+{
+	return (rtc->s.cmos[RTC_B] & B_SET) || (rtc->s.cmos[RTC_A] & 0x60) == 0x60;
+}
+
+static int64_t rtc_time_ns(const struct mc146818 *rtc)
+{
+	return (int64_t)clock_now(&rtc->clock) + rtc->s.offset_ns;
+}
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+	return a / b - (a % b < 0);
+}
+
+static int64_t rtc_second(const struct mc146818 *rtc)
+{
+	return floor_div(rtc_time_ns(rtc), (int64_t)NS_PER_SECOND);
+}
+
+/* Registers and dates. */
+
+static uint8_t encode(const struct mc146818 *rtc, unsigned value)
+{
+	return (uint8_t)(rtc->s.cmos[RTC_B] & B_BINARY ? value : (value / 10 % 10) << 4 | value % 10);
+}
+
+static unsigned decode(const struct mc146818 *rtc, uint8_t value)
+{
+	return rtc->s.cmos[RTC_B] & B_BINARY ? value : (value >> 4) * 10u + (value & 15);
+}
+
+static uint8_t encode_hour(const struct mc146818 *rtc, unsigned hour)
+{
+	if (rtc->s.cmos[RTC_B] & B_24H)
+		return encode(rtc, hour);
+	return encode(rtc, hour % 12 ? hour % 12 : 12) | (hour >= 12 ? 0x80 : 0);
+}
+
+static unsigned decode_hour(const struct mc146818 *rtc, uint8_t value)
+{
+	if (rtc->s.cmos[RTC_B] & B_24H)
+		return decode(rtc, value);
+	return decode(rtc, value & 0x7f) % 12 + (value & 0x80 ? 12 : 0);
+}
+
+static void registers_from_time(struct mc146818 *rtc, int64_t seconds)
+{
+	time_t t = (time_t)seconds;
+	uint8_t *r = rtc->s.cmos;
+	struct tm tm = { 0 };
+	unsigned year;
+
+	gmtime_r(&t, &tm);
+	year = (unsigned)(tm.tm_year + 1900);
+	r[RTC_SECONDS] = encode(rtc, (unsigned)tm.tm_sec);
+	r[RTC_MINUTES] = encode(rtc, (unsigned)tm.tm_min);
+	r[RTC_HOURS] = encode_hour(rtc, (unsigned)tm.tm_hour);
+	r[RTC_WEEKDAY] = encode(rtc, (unsigned)tm.tm_wday + 1);
+	r[RTC_DAY] = encode(rtc, (unsigned)tm.tm_mday);
+	r[RTC_MONTH] = encode(rtc, (unsigned)tm.tm_mon + 1);
+	r[RTC_YEAR] = encode(rtc, year % 100);
+	r[CMOS_CENTURY] = r[CMOS_CENTURY_PS2] = encode(rtc, year / 100 % 100);
+}
+
+static int64_t time_from_registers(const struct mc146818 *rtc)
+{
+	const uint8_t *r = rtc->s.cmos;
+	struct tm tm = {
+		.tm_sec = (int)decode(rtc, r[RTC_SECONDS]),
+		.tm_min = (int)decode(rtc, r[RTC_MINUTES]),
+		.tm_hour = (int)decode_hour(rtc, r[RTC_HOURS]),
+		.tm_mday = (int)decode(rtc, r[RTC_DAY]),
+		.tm_mon = (int)decode(rtc, r[RTC_MONTH]) - 1,
+		.tm_year = (int)(decode(rtc, r[RTC_YEAR]) + decode(rtc, r[CMOS_CENTURY]) * 100) - 1900,
+	};
+
+	return (int64_t)timegm(&tm);
+}
+
+static void refresh_registers(struct mc146818 *rtc)
+{
+	if (!is_halted(rtc))
+		registers_from_time(rtc, rtc_second(rtc));
+}
+
+/* Time goes on from the registers; the fraction of the second is fraction_ns. */
+static void set_time(struct mc146818 *rtc, int64_t fraction_ns)
+{
+	int64_t seconds = time_from_registers(rtc);
+
+	rtc->s.offset_ns = seconds * (int64_t)NS_PER_SECOND + fraction_ns - (int64_t)clock_now(&rtc->clock);
+	rtc->s.seen_second = seconds;
+}
+
+/* Flags. */
+
+/* Ticks of 32768 Hz in a periodic interrupt, 0 for none (data sheet, table 5: rates 1 and 2 repeat 8 and 9). */
+static uint32_t periodic_ticks(const struct mc146818 *rtc)
+{
+	unsigned rate = rtc->s.cmos[RTC_A] & 15;
+
+	if (!rate || (rtc->s.cmos[RTC_A] & A_DIVIDER) != A_DIVIDER_32KHZ)
+		return 0;
+	return 1u << (rate <= 2 ? rate + 6 : rate - 1);
+}
+
+static uint64_t periodic_count(const struct mc146818 *rtc)
+{
+	uint32_t ticks = periodic_ticks(rtc);
+
+	return ticks ? muldiv64(clock_now(&rtc->clock), RTC_HZ, NS_PER_SECOND) / ticks : 0;
+}
+
+static bool alarm_matches(const struct mc146818 *rtc, unsigned second_of_day)
+{
+	const uint8_t *r = rtc->s.cmos;
+
+	if (r[RTC_SECONDS_ALARM] < 0xc0 && decode(rtc, r[RTC_SECONDS_ALARM]) != second_of_day % 60)
+		return false;
+	if (r[RTC_MINUTES_ALARM] < 0xc0 && decode(rtc, r[RTC_MINUTES_ALARM]) != second_of_day / 60 % 60)
+		return false;
+	return r[RTC_HOURS_ALARM] >= 0xc0 || decode_hour(rtc, r[RTC_HOURS_ALARM]) == second_of_day / 3600;
+}
+
+/* Whether an update in (from, to] hit the alarm; it comes once a day at least, or never. */
+static bool alarm_between(const struct mc146818 *rtc, int64_t from, int64_t to)
+{
+	if (to - from > 86400)
+		from = to - 86400;
+	for (int64_t s = from + 1; s <= to; s++)
+		if (alarm_matches(rtc, (unsigned)(s - floor_div(s, 86400) * 86400)))
+			return true;
+	return false;
+}
+
+static void rtc_sync(struct mc146818 *rtc)
+{
+	uint64_t tick = periodic_count(rtc);
+	int64_t second;
+
+	if (tick != rtc->s.seen_tick) {
+		rtc->s.seen_tick = tick;
+		if (tick)
+			rtc->s.cmos[RTC_C] |= C_PF;
+	}
+	if (is_halted(rtc))
+		return;
+	second = rtc_second(rtc);
+	if (second <= rtc->s.seen_second)
+		return;
+	rtc->s.cmos[RTC_C] |= C_UF;
+	if (alarm_between(rtc, rtc->s.seen_second, second))
+		rtc->s.cmos[RTC_C] |= C_AF;
+	rtc->s.seen_second = second;
+}
+
+/* The interrupt pin follows the flags that are enabled. */
+static void rtc_update_irq(struct mc146818 *rtc)
+{
+	uint8_t *c = &rtc->s.cmos[RTC_C];
+
+	if (*c & rtc->s.cmos[RTC_B] & (C_PF | C_AF | C_UF))
+		*c |= C_IRQF;
+	else
+		*c &= ~C_IRQF;
+	irq_set(&rtc->irq, *c & C_IRQF);
+}
+
+/* The timer runs for the next event whose flag is not already up and whose interrupt is enabled. */
+static void rtc_schedule(struct mc146818 *rtc)
+{
+	uint8_t wanted = rtc->s.cmos[RTC_B] & ~rtc->s.cmos[RTC_C];
+	uint32_t ticks = periodic_ticks(rtc);
+	uint64_t deadline = UINT64_MAX;
+
+	if ((wanted & B_PIE) && ticks)
+		deadline = muldiv64_up((rtc->s.seen_tick + 1) * ticks, NS_PER_SECOND, RTC_HZ);
+	if ((wanted & (B_UIE | B_AIE)) && !is_halted(rtc)) {
+		int64_t next = (rtc->s.seen_second + 1) * (int64_t)NS_PER_SECOND - rtc->s.offset_ns;
+
+		if (next > 0 && (uint64_t)next < deadline)
+			deadline = (uint64_t)next;
+	}
+	if (deadline == UINT64_MAX)
+		clock_timer_cancel(&rtc->clock, rtc->timer);
+	else
+		clock_timer_arm(&rtc->clock, rtc->timer, deadline);
+}
+
+static void timer_fired(void *opaque)
+{
+	struct mc146818 *rtc = opaque;
+
+	rtc_sync(rtc);
+	rtc_update_irq(rtc);
+	rtc_schedule(rtc);
+}
+
+/* Ports. */
+
+static bool is_time_register(unsigned index)
+{
+	return index == RTC_SECONDS || index == RTC_MINUTES || index == RTC_HOURS ||
+	       (index >= RTC_WEEKDAY && index <= RTC_YEAR) || index == CMOS_CENTURY || index == CMOS_CENTURY_PS2;
+}
+
+static bool update_in_progress(const struct mc146818 *rtc)
+{
+	int64_t ns = rtc_time_ns(rtc);
+	int64_t into = ns - floor_div(ns, (int64_t)NS_PER_SECOND) * (int64_t)NS_PER_SECOND;
+
+	return !is_halted(rtc) && into >= (int64_t)NS_PER_SECOND - UIP_NS;
+}
+
+static uint8_t read_register(struct mc146818 *rtc, unsigned index)
+{
+	uint8_t value;
+
+	if (is_time_register(index)) {
+		refresh_registers(rtc);
+		return rtc->s.cmos[index];
+	}
+	switch (index) {
+	case RTC_A:
+		return (rtc->s.cmos[RTC_A] & ~A_UIP) | (update_in_progress(rtc) ? A_UIP : 0);
+	case RTC_C: /* reading clears all flags and the pin */
+		rtc_sync(rtc);
+		rtc_update_irq(rtc);
+		value = rtc->s.cmos[RTC_C];
+		rtc->s.cmos[RTC_C] = 0;
+		rtc_update_irq(rtc);
+		rtc_schedule(rtc);
+		return value;
+	case RTC_D:
+		return D_VALID;
+	default:
+		return rtc->s.cmos[index];
+	}
+}
+
+/* A or B changes: the clock may stop with its registers up to date, or go on from them. */
+static void write_control(struct mc146818 *rtc, unsigned index, uint8_t value)
+{
+	bool was_halted = is_halted(rtc);
+	uint8_t old_b = rtc->s.cmos[RTC_B];
+
+	rtc_sync(rtc);
+	refresh_registers(rtc);
+	if (index == RTC_A) {
+		rtc->s.cmos[RTC_A] = value & ~A_UIP;
+		rtc->s.seen_tick = periodic_count(rtc);
+	} else {
+		if (value & B_SET)
+			value &= ~B_UIE; /* data sheet: SET clears UIE */
+		rtc->s.cmos[RTC_B] = value;
+	}
+	if (was_halted && !is_halted(rtc)) {
+		/* Coming out of SET the registers speak the mode they were written in: the new one. */
+		set_time(rtc, index == RTC_A ? (int64_t)NS_PER_SECOND / 2 : 0);
+	} else if (!is_halted(rtc) && (old_b ^ rtc->s.cmos[RTC_B]) & (B_BINARY | B_24H)) {
+		registers_from_time(rtc, rtc_second(rtc));
+	}
+	rtc_update_irq(rtc);
+	rtc_schedule(rtc);
+}
+
+static void write_time(struct mc146818 *rtc, unsigned index, uint8_t value)
+{
+	int64_t ns;
+
+	if (is_halted(rtc)) {
+		rtc->s.cmos[index] = value;
+		if (index == CMOS_CENTURY_PS2)
+			rtc->s.cmos[CMOS_CENTURY] = value;
+		return;
+	}
+	rtc_sync(rtc);
+	refresh_registers(rtc);
+	rtc->s.cmos[index] = value;
+	if (index == CMOS_CENTURY_PS2)
+		rtc->s.cmos[CMOS_CENTURY] = value;
+	ns = rtc_time_ns(rtc);
+	set_time(rtc, ns - floor_div(ns, (int64_t)NS_PER_SECOND) * (int64_t)NS_PER_SECOND);
+	rtc_schedule(rtc);
+}
+
+static void write_register(struct mc146818 *rtc, unsigned index, uint8_t value)
+{
+	if (is_time_register(index)) {
+		write_time(rtc, index, value);
+	} else if (index == RTC_A || index == RTC_B) {
+		write_control(rtc, index, value);
+	} else if (index != RTC_C && index != RTC_D) {
+		rtc_sync(rtc); /* an alarm register changes what passed seconds would have matched */
+		rtc->s.cmos[index] = value;
+		rtc_update_irq(rtc);
+	}
+}
+
+static uint64_t rtc_read(void *opaque, uint64_t offset, unsigned size)
+{
+	struct mc146818 *rtc = opaque;
+
+	return offset ? read_register(rtc, rtc->s.index & 0x7f) : 0xff;
+}
+
+static void rtc_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+	struct mc146818 *rtc = opaque;
+
+	if (offset)
+		write_register(rtc, rtc->s.index & 0x7f, (uint8_t)value);
+	else
+		rtc->s.index = (uint8_t)value;
+}
+
+static void put16(uint8_t *cmos, unsigned at, uint64_t value)
+{
+	cmos[at] = (uint8_t)value;
+	cmos[at + 1] = (uint8_t)(value >> 8);
+}
+
+static uint64_t at_most_16_bits(uint64_t value)
+{
+	return value > 0xffff ? 0xffff : value;
+}
+
+/* What setup stored: where SeaBIOS and old kernels look for memory. */
+static void fill_cmos(struct mc146818 *rtc)
+{
+	uint64_t ext_kib = rtc->ram_size > (1u << 20) ? (rtc->ram_size >> 10) - 1024 : 0;
+	uint64_t above_64k = rtc->ram_size > (16u << 20) ? (rtc->ram_size - (16u << 20)) >> 16 : 0;
+	uint8_t *r = rtc->s.cmos;
+
+	r[CMOS_EQUIPMENT] = 0x06; /* FPU, PS/2 mouse; no floppy */
+	put16(r, CMOS_BASE_LOW, 640);
+	put16(r, CMOS_EXT_LOW, at_most_16_bits(ext_kib));
+	put16(r, CMOS_EXT2_LOW, at_most_16_bits(ext_kib));
+	put16(r, CMOS_ABOVE16M, at_most_16_bits(above_64k));
+	r[0x5f] = 0; /* processors less one */
+}
+
+/* The clock is battery-backed: a reset of the machine clears only enables and flags. */
+static void rtc_reset(void *opaque)
+{
+	struct mc146818 *rtc = opaque;
+
+	rtc_sync(rtc);
+	refresh_registers(rtc);
+	rtc->s.cmos[RTC_B] &= ~(B_PIE | B_AIE | B_UIE | 0x08);
+	rtc->s.cmos[RTC_C] = 0;
+	rtc->s.index = 0;
+	rtc_update_irq(rtc);
+	rtc_schedule(rtc);
+}
+
+static int rtc_restored(void *opaque)
+{
+	struct mc146818 *rtc = opaque;
+
+	/* Any offset is safe, but only dates of four-digit years make sense. */
+	if (rtc->s.offset_ns > (int64_t)8e18 || rtc->s.offset_ns < -(int64_t)8e18)
+		return -EINVAL;
+	rtc_sync(rtc);
+	rtc_update_irq(rtc);
+	rtc_schedule(rtc);
+	return 0;
+}
+
+int mc146818_init(struct mc146818 *rtc, const struct clock *clock, struct irq_line irq, uint64_t ram_size, int64_t base)
+{
+	memset(rtc, 0, sizeof(*rtc));
+	rtc->clock = *clock;
+	rtc->irq = irq;
+	rtc->ram_size = ram_size;
+	rtc->base = base;
+	rtc->s.offset_ns = base * (int64_t)NS_PER_SECOND;
+	rtc->s.cmos[RTC_A] = 0x26; /* 32.768 kHz, 1024 Hz */
+	rtc->s.cmos[RTC_B] = B_24H;
+	fill_cmos(rtc);
+	rtc->s.seen_second = rtc_second(rtc);
+	rtc->s.seen_tick = periodic_count(rtc);
+	return clock_timer_create(clock, timer_fired, rtc, &rtc->timer);
+}
+
+void mc146818_destroy(struct mc146818 *rtc)
+{
+	clock_timer_destroy(&rtc->clock, rtc->timer);
+	rtc->timer = NULL;
+}
+
+static const struct bus_range ranges[] = {
+	{ BUS_PIO, 0x70, 2, { rtc_read, rtc_write, 1, 1 } },
+};
+
+const struct device_desc mc146818_desc = {
+	.name = "mc146818",
+	.ranges = ranges,
+	.nranges = RF_ARRAY_SIZE(ranges),
+	.reset = rtc_reset,
+	.state_offset = offsetof(struct mc146818, s),
+	.state_size = sizeof(struct mc146818_state),
+	.state_version = 1,
+	.restored = rtc_restored,
+};
