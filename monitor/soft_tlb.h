@@ -17,6 +17,7 @@ enum soft_tlb_kind { SOFT_TLB_READ, SOFT_TLB_WRITE, SOFT_TLB_EXEC, SOFT_TLB_NKIN
 struct soft_tlb_entry {
 	gva_t page;    /* linear page address | 1 when valid; 0 when not */
 	bool global;
+	bool large;    /* part of a large page: INVLPG of any of its addresses drops it */
 	uint8_t *host; /* monitor's address of the page, or NULL: MMIO at gpa */
 	gpa_t gpa;
 };
@@ -24,13 +25,29 @@ struct soft_tlb_entry {
 /* [0]: supervisor accesses, [1]: CPL 3. Writes to traced pages still enter here; mem_write calls guest_ram_written(). */
 struct soft_tlb {
 	struct soft_tlb_entry entry[2][SOFT_TLB_NKINDS][SOFT_TLB_ENTRIES];
+	uint64_t used[2][SOFT_TLB_NKINDS][SOFT_TLB_ENTRIES / 64]; /* a bit for every entry that may be valid */
+	uint64_t large_regions[1024 / 64]; /* a bit for every 4-MiB region that may have large entries */
 };
+
+/*
+ * The hit path, for an interpreter's inner loop: the monitor's address of gva if it is in the TLB for this kind of access, is
+ * RAM, and len bytes stay within the page; else NULL (then mem_read() and friends find out). A store through it must look
+ * at guest_ram_flags() first: any flag means mem_write() instead.
+ */
+static inline uint8_t *soft_tlb_hit(const struct soft_tlb *tlb, enum soft_tlb_kind kind, bool user, gva_t gva, uint32_t len)
+{
+	const struct soft_tlb_entry *entry = &tlb->entry[user][kind][gva >> GUEST_PAGE_SHIFT & (SOFT_TLB_ENTRIES - 1)];
+
+	if (rf_unlikely(entry->page != ((gva & GUEST_PAGE_MASK) | 1) || !entry->host || (gva & ~GUEST_PAGE_MASK) + len > GUEST_PAGE_SIZE))
+		return NULL;
+	return entry->host + (gva & ~GUEST_PAGE_MASK);
+}
 
 void soft_tlb_flush(struct vcpu *vcpu, bool global_too);
 void soft_tlb_flush_page(struct vcpu *vcpu, gva_t gva);
 
 /*
- * Linear accesses of len bytes (1..64, may cross a page). access: ACCESS_READ or ACCESS_WRITE or ACCESS_EXEC, with
+ * Linear accesses of len bytes (1..4096, may cross a page). access: ACCESS_READ or ACCESS_WRITE or ACCESS_EXEC, with
  * ACCESS_USER for a CPL-3 explicit access (descriptor-table and TSS accesses never carry it). X86_FAULT with a #PF in
  * cpu->fault if any byte is not accessible; a write then has stored nothing.
  */

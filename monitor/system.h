@@ -11,7 +11,8 @@
  *   msr.c, cpuid.c, cpu_models.c
  *
  * Convention: routines return an enum x86_status; on X86_FAULT the guest state is as before the instruction and
- * cpu->fault says what to deliver. eip passed in and out is the offset within CS. Routines that transfer control set cpu->eip.
+ * cpu->fault says what to deliver. (Task switches are the exception: a fault found in the new task leaves the new task current, with
+ * cpu->eip at its start; so after any of these routines a caller must not touch eip on X86_FAULT.) eip passed in and out is the offset within CS. Routines that transfer control set cpu->eip.
  */
 #ifndef RF_MONITOR_SYSTEM_H
 #define RF_MONITOR_SYSTEM_H
@@ -29,7 +30,8 @@ enum x86_status fault_raise_pf(struct cpu *cpu, gva_t gva, uint32_t error);
 enum x86_status exception_deliver(struct vcpu *vcpu) RF_MUST_CHECK;
 /* External interrupt or NMI at an instruction boundary. X86_OK or X86_DEAD. */
 enum x86_status interrupt_deliver(struct vcpu *vcpu, uint8_t vector) RF_MUST_CHECK;
-/* INT n, INT3, INTO (software: gate DPL is checked; the saved EIP is next_eip), ICEBP with software=false. */
+/* INT n, INT3, INTO (software: gate DPL is checked; the saved EIP is next_eip), ICEBP with check_dpl=false. In v86 mode INT n below IOPL 3 is refused
+ * here, but for vectors 3 and 4: INT3 and INTO pass, so the caller checks CD 03 and CD 04. */
 enum x86_status software_interrupt(struct vcpu *vcpu, uint8_t vector, uint32_t next_eip, bool check_dpl) RF_MUST_CHECK;
 
 /* segments.c */
@@ -82,7 +84,7 @@ uint64_t guest_tsc(const struct cpu *cpu);
 /* cpuid.c / cpu_models.c */
 struct cpuid_result { uint32_t eax, ebx, ecx, edx; };
 struct cpuid_result cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf);
-const struct cpu_model *cpu_model_find(const char *name); /* NULL: unknown */
+const struct cpu_model *cpu_model_find(const char *name); /* NULL: unknown; for "model,+feature" see cpu_models.h */
 const char *cpu_model_name(const struct cpu_model *model);
 /* Prints "name  description" lines for -cpu help. */
 void cpu_model_list(void *file);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Stack frames (stack_frame.h). A frame nearly always lies in one piece and is then written by one mem_write(), which is
+ * all or nothing. A frame that wraps around a 64-KiB stack goes item by item, after every item was probed.
+ */
+#include <string.h>
+#include "stack_frame.h"
+
+struct stack_frame stack_current(const struct cpu *cpu)
+{
+	return (struct stack_frame){
+		.ss = &cpu->seg[X86_SS],
+		.esp = cpu->regs[X86_ESP],
+		.access = cpu->cpl == 3 ? ACCESS_USER : 0,
+	};
+}
+
+static uint32_t stack_offset(const struct stack_frame *stack, uint32_t distance)
+{
+	return (stack->esp + distance) & stack_mask(stack->ss);
+}
+
+/* Whether [esp+distance, +bytes) does not wrap at the stack's size. */
+static bool stack_contiguous(const struct stack_frame *stack, uint32_t distance, unsigned bytes)
+{
+	return (uint64_t)stack_offset(stack, distance) + bytes - 1 <= stack_mask(stack->ss);
+}
+
+static enum x86_status stack_check_items(struct cpu *cpu, const struct stack_frame *stack, uint32_t distance, unsigned bytes,
+					 unsigned size)
+{
+	if (stack_contiguous(stack, distance, bytes)) {
+		if (segment_contains(stack->ss, stack_offset(stack, distance), bytes))
+			return X86_OK;
+		return fault_raise_error(cpu, EXC_SS, stack->ss_error);
+	}
+	for (unsigned i = 0; i < bytes; i += size) {
+		if (!segment_contains(stack->ss, stack_offset(stack, distance + i), size))
+			return fault_raise_error(cpu, EXC_SS, stack->ss_error);
+	}
+	return X86_OK;
+}
+
+enum x86_status stack_check_push(struct cpu *cpu, const struct stack_frame *stack, unsigned count, unsigned size)
+{
+	return stack_check_items(cpu, stack, -(count * size), count * size, size);
+}
+
+enum x86_status stack_check_pop(struct cpu *cpu, const struct stack_frame *stack, unsigned bytes)
+{
+	return stack_check_items(cpu, stack, 0, bytes, 2);
+}
+
+static enum x86_status stack_push_wrapping(struct vcpu *vcpu, const struct stack_frame *stack, const uint32_t *items, unsigned count,
+					   unsigned size)
+{
+	enum x86_status status;
+
+	for (unsigned i = 0; i < count; i++) {
+		gva_t gva = stack->ss->base + stack_offset(stack, -((i + 1) * size));
+
+		status = mem_probe_write(vcpu, gva, size, ACCESS_WRITE | stack->access);
+		if (status)
+			return status;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		gva_t gva = stack->ss->base + stack_offset(stack, -((i + 1) * size));
+
+		status = mem_write(vcpu, gva, &items[i], size, ACCESS_WRITE | stack->access);
+		if (status)
+			return status;
+	}
+	return X86_OK;
+}
+
+enum x86_status stack_push(struct vcpu *vcpu, struct stack_frame *stack, const uint32_t *items, unsigned count, unsigned size)
+{
+	uint8_t image[STACK_FRAME_MAX_BYTES];
+	unsigned bytes = count * size;
+	enum x86_status status = stack_check_push(&vcpu->cpu, stack, count, size);
+
+	if (status)
+		return status;
+	if (stack_contiguous(stack, -bytes, bytes)) {
+		for (unsigned i = 0; i < count; i++)
+			memcpy(image + bytes - (i + 1) * size, &items[i], size);
+		status = mem_write(vcpu, stack->ss->base + stack_offset(stack, -bytes), image, bytes, ACCESS_WRITE | stack->access);
+	} else {
+		status = stack_push_wrapping(vcpu, stack, items, count, size);
+	}
+	if (!status)
+		stack->esp = (stack->esp & ~stack_mask(stack->ss)) | stack_offset(stack, -bytes);
+	return status;
+}
+
+enum x86_status stack_read(struct vcpu *vcpu, const struct stack_frame *stack, unsigned offset, unsigned size, uint32_t *value)
+{
+	uint32_t at = stack_offset(stack, offset);
+
+	*value = 0;
+	if (!segment_contains(stack->ss, at, size))
+		return fault_raise_error(&vcpu->cpu, EXC_SS, stack->ss_error);
+	return mem_read(vcpu, stack->ss->base + at, value, size, ACCESS_READ | stack->access);
+}
