@@ -38,7 +38,10 @@ struct shadow_callbacks {
 	 * space NULL: a global one, seen from every space. Links and branch caches that rely on it must go.
 	 */
 	void (*code_mapping_changed)(void *opaque, struct space *space, gva_t gva);
-	/* A space is destroyed (evicted): free engine_data. Never the current space. */
+	/*
+	 * A space is destroyed (evicted): free engine_data. Never the current space; but the space that was current when
+	 * shadow_set_paging() was called may go before that returns, always so when the paging mode changed.
+	 */
 	void (*space_destroyed)(void *opaque, struct space *space);
 };
 

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Windows in a plain process: pieces of the guest-RAM memfd mapped MAP_SHARED | MAP_FIXED into holes of the address space.
+ *
+ * Windows lie at WINDOW_FIRST + i * WINDOW_STRIDE. The stretch behind each window is never used; its first 64 KiB are
+ * mapped PROT_NONE, which guards accesses that run over the window's end and at the same time claims the place, so that two
+ * VMs in one process never choose the same one. Nothing is ever mapped executable.
+ */
+#include "host_mapping.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define WINDOW_FIRST  0x100000000000ull /* 16 TiB: above the program, far below what mmap chooses by itself */
+#define WINDOW_STRIDE 0x200000000ull
+#define WINDOW_SIZE   0x100000000ull
+#define WINDOW_GUARD  0x10000u
+#define WINDOW_SLOTS  8192u
+
+#define MAP_COUNT_DEFAULT 65530u
+#define MAP_COUNT_LEAST   8192u
+
+struct process_mapping {
+	struct host_mapping hm;
+	uint32_t map_count_limit;
+	uint32_t next; /* where to look for a free place first */
+	uint8_t used[WINDOW_SLOTS];
+};
+
+static struct process_mapping *process(struct host_mapping *hm)
+{
+	return rf_container_of(hm, struct process_mapping, hm);
+}
+
+static void *at(hva_t address)
+{
+	return (void *)address;
+}
+
+static int claim(hva_t base)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+	void *guard = mmap(at(base + WINDOW_SIZE), WINDOW_GUARD, PROT_NONE, flags, -1, 0), *hole;
+	int err;
+
+	if (guard == MAP_FAILED)
+		return -errno;
+	/* A kernel that does not know MAP_FIXED_NOREPLACE takes the address as a hint. */
+	if (guard != at(base + WINDOW_SIZE)) {
+		munmap(guard, WINDOW_GUARD);
+		return -EEXIST;
+	}
+	hole = mmap(at(base), WINDOW_SIZE, PROT_NONE, flags, -1, 0);
+	if (hole == at(base)) {
+		munmap(hole, WINDOW_SIZE);
+		return 0;
+	}
+	err = hole == MAP_FAILED ? -errno : -EEXIST;
+	if (hole != MAP_FAILED)
+		munmap(hole, WINDOW_SIZE);
+	munmap(guard, WINDOW_GUARD);
+	return err;
+}
+
+static int process_window_create(struct host_mapping *hm, hva_t *base)
+{
+	struct process_mapping *p = process(hm);
+	int err = -ENOMEM;
+	uint32_t n, i;
+
+	for (n = 0; n < WINDOW_SLOTS; n++) {
+		i = (p->next + n) % WINDOW_SLOTS;
+		if (p->used[i])
+			continue;
+		err = claim(WINDOW_FIRST + i * WINDOW_STRIDE);
+		if (err == -EEXIST)
+			continue;
+		if (err)
+			return err;
+		p->used[i] = 1;
+		p->next = i + 1;
+		*base = WINDOW_FIRST + i * WINDOW_STRIDE;
+		return 0;
+	}
+	return err == -EEXIST ? -ENOMEM : err;
+}
+
+static void process_window_destroy(struct host_mapping *hm, hva_t base)
+{
+	struct process_mapping *p = process(hm);
+	uint32_t i = (uint32_t)((base - WINDOW_FIRST) / WINDOW_STRIDE);
+
+	munmap(at(base), WINDOW_SIZE + WINDOW_GUARD);
+	p->used[i] = 0;
+	if (i < p->next)
+		p->next = i;
+}
+
+static int process_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa, uint64_t len, uint32_t flags)
+{
+	int prot = PROT_READ | (flags & HOST_MAP_WRITE ? PROT_WRITE : 0);
+	int how = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | (flags & HOST_MAP_POPULATE ? MAP_POPULATE : 0);
+
+	if (mmap(at(base + gva), len, prot, how, hm->ram->fd, (off_t)gpa) == MAP_FAILED)
+		return -errno;
+	return 0;
+}
+
+static int process_protect(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len, uint32_t flags)
+{
+	int prot = PROT_READ | (flags & HOST_MAP_WRITE ? PROT_WRITE : 0);
+
+	return mprotect(at(base + gva), len, prot) < 0 ? -errno : 0;
+}
+
+static int process_unmap(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len)
+{
+	return munmap(at(base + gva), len) < 0 ? -errno : 0;
+}
+
+static uint32_t process_mapping_limit(struct host_mapping *hm)
+{
+	return process(hm)->map_count_limit;
+}
+
+static void process_destroy(struct host_mapping *hm)
+{
+	struct process_mapping *p = process(hm);
+	uint32_t i;
+
+	for (i = 0; i < WINDOW_SLOTS; i++)
+		if (p->used[i])
+			process_window_destroy(hm, WINDOW_FIRST + i * WINDOW_STRIDE);
+	free(p);
+}
+
+static const struct host_mapping_ops process_ops = {
+	.name = "process",
+	.window_create = process_window_create,
+	.window_destroy = process_window_destroy,
+	.map = process_map,
+	.protect = process_protect,
+	.unmap = process_unmap,
+	.mapping_limit = process_mapping_limit,
+	.destroy = process_destroy,
+};
+
+static uint32_t read_map_count_limit(void)
+{
+	FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
+	unsigned limit = MAP_COUNT_DEFAULT;
+
+	if (!f)
+		return limit;
+	if (fscanf(f, "%u", &limit) != 1)
+		limit = MAP_COUNT_DEFAULT;
+	fclose(f);
+	return limit;
+}
+
+static const char *check_limits(const struct guest_ram *ram, uint32_t map_count)
+{
+	struct rlimit as;
+
+	if (map_count < MAP_COUNT_LEAST)
+		return "vm.max_map_count is below 8192: raise it (sysctl vm.max_map_count=65530)";
+	if (getrlimit(RLIMIT_AS, &as) < 0 || as.rlim_cur == RLIM_INFINITY)
+		return NULL;
+	/* Every window may come to map the whole of guest RAM; the check of a free place maps 4 GiB for a moment. */
+	if (as.rlim_cur < 4 * WINDOW_SIZE || as.rlim_cur / 16 < ram->size)
+		return "the address-space limit is too low: lift it (ulimit -v unlimited)";
+	return NULL;
+}
+
+int host_mapping_process_create(struct guest_ram *ram, struct host_mapping **hm, const char **why)
+{
+	struct process_mapping *p;
+	hva_t base;
+	int err;
+
+	*why = NULL;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p->hm.ops = &process_ops;
+	p->hm.ram = ram;
+	p->map_count_limit = read_map_count_limit();
+	*why = check_limits(ram, p->map_count_limit);
+	if (*why) {
+		free(p);
+		return -ENOMEM;
+	}
+	/* Learn now rather than at the guest's first page whether windows work here. */
+	err = process_window_create(&p->hm, &base);
+	if (err) {
+		*why = "no free 4-GiB stretch of host address space";
+		free(p);
+		return err;
+	}
+	process_window_destroy(&p->hm, base);
+	*hm = &p->hm;
+	return 0;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The shadow as a whole: its life, changes of the paging configuration, and flushes.
+ *
+ * What tables mean depends on a few mode bits (struct shadow_mode). When those change, which guests do a handful of times
+ * in their lives, everything is dropped; so all spaces that exist were made under the current mode.
+ */
+#include "shadow_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define WINDOW_LIMIT_DEFAULT 160u
+#define WINDOW_LIMIT_LEAST   4u
+
+int shadow_create(struct guest_ram *ram, struct host_mapping *hm, const struct shadow_options *options,
+		  const struct shadow_callbacks *callbacks, struct shadow **out)
+{
+	struct shadow *s = calloc(1, sizeof(*s));
+	uint32_t limit;
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	s->ram = ram;
+	s->hm = hm;
+	if (options)
+		s->options = *options;
+	if (callbacks)
+		s->callbacks = *callbacks;
+	s->mode.a20_mask = ~0u;
+	limit = s->options.window_limit ? s->options.window_limit : WINDOW_LIMIT_DEFAULT;
+	s->window_limit = limit < WINDOW_LIMIT_LEAST ? WINDOW_LIMIT_LEAST : limit > WINDOWS_MAX ? WINDOWS_MAX : limit;
+	s->vma_limit = hm->ops->mapping_limit(hm) / 2;
+	err = rmap_create(s);
+	if (!err)
+		err = trace_create(s);
+	if (err) {
+		shadow_destroy(s);
+		return err;
+	}
+	*out = s;
+	return 0;
+}
+
+static void drop_everything(struct shadow *s)
+{
+	s->current = NULL;
+	while (s->newest)
+		space_destroy(s, s->newest);
+	kernel_share_end(s);
+}
+
+void shadow_destroy(struct shadow *s)
+{
+	if (!s)
+		return;
+	drop_everything(s);
+	trace_destroy(s);
+	rmap_destroy(s);
+	pool_destroy(s);
+	free(s);
+}
+
+const struct shadow_stats *shadow_stats(const struct shadow *s)
+{
+	return &s->stats;
+}
+
+struct space *shadow_current(const struct shadow *s)
+{
+	return s->current ? &s->current->space : NULL;
+}
+
+/* Bits that do not matter in a mode are the same in all its values, so that modes compare by value. */
+static struct shadow_mode mode_of(const struct paging *p)
+{
+	struct shadow_mode mode = { .paging = p->cr0 & CR0_PG, .a20_mask = p->a20_mask };
+
+	if (!mode.paging)
+		return mode;
+	mode.pae = p->cr4 & CR4_PAE;
+	mode.pse = !mode.pae && (p->cr4 & CR4_PSE);
+	mode.nxe = mode.pae && p->nxe;
+	mode.wp = p->cr0 & CR0_WP;
+	return mode;
+}
+
+static bool same_mode(const struct shadow_mode *a, const struct shadow_mode *b)
+{
+	return a->paging == b->paging && a->pae == b->pae && a->pse == b->pse && a->wp == b->wp && a->nxe == b->nxe &&
+	       a->a20_mask == b->a20_mask;
+}
+
+static uint32_t space_key(const struct shadow *s)
+{
+	if (!s->mode.paging)
+		return 0;
+	return s->paging.cr3 & (s->mode.pae ? ~0x1fu : GUEST_PAGE_MASK);
+}
+
+static int enter_space(struct shadow *s)
+{
+	struct space_impl *sp;
+	int err = 0;
+
+	/* A guest that turns CR4.PGE off for a moment does so in order to flush: the sharing stays. */
+	if (s->mode.paging && (s->paging.cr4 & CR4_PGE) && !s->share_kernel && !s->never_share && kernel_share_begin(s))
+		s->never_share = true;
+	sp = space_find(s, space_key(s));
+	if (sp)
+		err = space_windows(s, sp);
+	else
+		sp = space_create(s, space_key(s), &err);
+	if (err)
+		return err;
+	s->current = sp;
+	space_touch(s, sp);
+	return 0;
+}
+
+struct space *shadow_set_paging(struct shadow *s, const struct paging *paging, enum shadow_flush flush, int *err)
+{
+	struct shadow_mode mode = mode_of(paging);
+
+	if (!same_mode(&mode, &s->mode))
+		drop_everything(s);
+	s->mode = mode;
+	s->paging = *paging;
+	if (flush == SHADOW_FLUSH_ALL)
+		s->stats.flushes_all++;
+	else
+		s->stats.flushes++;
+	*err = enter_space(s);
+	if (!*err && s->mode.paging) {
+		domain_compare(s, &s->current->domain);
+		if (flush == SHADOW_FLUSH_ALL && s->kernel)
+			domain_compare(s, s->kernel);
+	}
+	batch_finish(s);
+	if (!*err)
+		*err = -s->host_errno;
+	if (*err) {
+		s->current = NULL;
+		return NULL;
+	}
+	return &s->current->space;
+}
+
+void shadow_invlpg(struct shadow *s, gva_t gva)
+{
+	s->stats.invlpgs++;
+	if (!s->mode.paging || !s->current)
+		return;
+	domain_sync_page(s, &s->current->domain, gva);
+	if (s->kernel)
+		domain_sync_page(s, s->kernel, gva);
+	batch_finish(s);
+}
+
+void shadow_table_written(struct shadow *s, gpa_t gpa, uint32_t len)
+{
+	if (guest_ram_backs(s->ram, gpa))
+		trace_lift(s, gpa);
+}
+
+/*
+ * Accessed and dirty bits that appear in a table take nothing away from anybody, and their disappearing again is seen
+ * by whoever copied them; a write trace need not know.
+ */
+void shadow_note_ad_update(struct shadow *s, const struct walk *w)
+{
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of shadowmmu/ share and nobody else sees.
+ *
+ *   struct window   one view: which guest frame is mapped at each of its 2^20 linear pages, and whether writable
+ *   struct domain   the windows that are filled from the same guest tables, and copies of the guest entries relied on
+ *   struct region   the part of a domain below one page-directory entry (4 MiB, or 2 MiB under PAE)
+ *
+ * Every space has a domain; the kernel window that all spaces share (see shadow.h) has one too.
+ *
+ * The invariant that everything here serves: a page mapped in a window was allowed, with these permissions, by the entries
+ * of its domain's *copies*. Copies follow the guest's tables at flush points, entry by entry, dropping what is no longer
+ * right; between flushes the guest's tables may differ, just as they may from a TLB.
+ */
+#ifndef RF_SHADOWMMU_SHADOW_INTERNAL_H
+#define RF_SHADOWMMU_SHADOW_INTERNAL_H
+
+#include "shadow.h"
+
+#include <string.h>
+
+#define WINDOW_PAGES   (1u << 20)
+#define LEAF_ENTRIES   1024u
+#define WINDOWS_MAX    4095u /* a window's index must fit 12 bits: see rmap.c */
+#define REGION_SLOTS   2048u /* directory entries of an address space, at most (PAE) */
+#define PHYS_ADDR_MASK 0xfffffffffull
+
+/* A window's entry for one page: guest physical page address and these. */
+#define LEAF_PRESENT 0x1u
+#define LEAF_WRITE   0x2u
+
+struct window {
+	hva_t base;
+	uint16_t index;    /* in shadow->window[]; not 0 */
+	uint8_t lane;      /* which batch gathers for it */
+	bool broken;       /* the host refused to take something away: emptied before guest code runs again */
+	uint32_t vmas;     /* host mappings in it */
+	uint32_t present;  /* pages mapped */
+	uint16_t count[LEAF_ENTRIES]; /* pages mapped, by leaf */
+	uint32_t *leaf[LEAF_ENTRIES];
+};
+
+/* The part of a page-table page that is relied on: entries [lo, hi) as the guest had them when last looked at. */
+struct table_copy {
+	uint8_t *page;
+	uint16_t lo, hi;
+};
+
+struct region {
+	uint16_t slot;   /* directory entry: linear address >> region_shift */
+	bool large;      /* the directory entry is the leaf; no table */
+	uint16_t relied; /* pages with a bit in filled or code */
+	uint16_t equal;  /* compares in a row that found no change */
+	uint32_t generation; /* shadow->table_generation[] when last known equal to the guest's table */
+	gpa_t table;
+	struct table_copy copy;
+	uint64_t filled[LEAF_ENTRIES / 64]; /* mapped in a window of the domain (or was, since the entry last changed) */
+	uint64_t code[LEAF_ENTRIES / 64];   /* shadow_fetch() translated it */
+};
+
+struct domain {
+	struct space *space; /* NULL: the shared kernel window's */
+	struct window *window[SHADOW_NVIEWS];
+	struct table_copy dir[4];    /* page directories: one, or four under PAE */
+	uint16_t dir_regions[4];
+	uint64_t active[REGION_SLOTS / 64];
+	struct region *region[REGION_SLOTS];
+};
+
+struct space_impl {
+	struct space space;
+	struct domain domain;
+	struct space_impl *newer, *older; /* by last use */
+};
+
+/* The bits of the paging configuration that change what tables mean. */
+struct shadow_mode {
+	bool paging, pae, pse, wp, nxe;
+	uint32_t a20_mask;
+};
+
+/* Host operations gathered until a page does not continue the run. */
+enum batch_kind { BATCH_PROTECT, BATCH_UNMAP, BATCH_KINDS };
+
+struct host_batch {
+	struct window *window;
+	uint32_t first, count; /* pages */
+};
+
+struct rmap_node {
+	uint32_t mapping;
+	uint32_t next;
+};
+
+struct shadow {
+	struct guest_ram *ram;
+	struct host_mapping *hm;
+	struct shadow_options options;
+	struct shadow_callbacks callbacks;
+	struct shadow_stats stats;
+
+	struct paging paging;
+	struct shadow_mode mode;
+	struct space_impl *current;
+	struct space_impl *newest, *oldest;
+
+	/* The shared kernel window. */
+	bool share_kernel;
+	bool never_share;  /* the guest was found not to use global pages the way this pays */
+	uint32_t nonglobal_supervisor;
+	struct domain *kernel;
+
+	/* windows.c */
+	struct window *window[WINDOWS_MAX + 1];
+	uint32_t windows, window_limit;
+	uint32_t vmas, vma_limit;
+	bool any_broken;
+	int host_errno; /* sticky: the host refused even to empty a window */
+	struct host_batch batch[SHADOW_NVIEWS][BATCH_KINDS];
+
+	/* rmap.c: per guest page frame */
+	uint32_t frames;
+	uint32_t *rmap_first;
+	uint32_t *rmap_more;
+	struct rmap_node *rmap_node;
+	uint32_t rmap_used, rmap_free;
+
+	/* trace.c: per guest page frame */
+	uint32_t *table_generation;
+	uint8_t *trace_backoff;
+
+	/* pool.c */
+	void *free_block, *free_region;
+	void *chunks;
+};
+
+/* Geometry of the current mode. */
+static inline unsigned region_shift(const struct shadow *s) { return s->mode.pae ? 21 : 22; }
+static inline unsigned region_pages(const struct shadow *s) { return s->mode.pae ? 512 : 1024; }
+static inline unsigned entry_size(const struct shadow *s) { return s->mode.pae ? 8 : 4; }
+static inline unsigned slot_dir(const struct shadow *s, unsigned slot) { return s->mode.pae ? slot >> 9 : 0; }
+static inline unsigned slot_index(const struct shadow *s, unsigned slot) { return s->mode.pae ? slot & 511 : slot; }
+static inline uint32_t region_first_page(const struct shadow *s, const struct region *r)
+{
+	return (uint32_t)r->slot << (region_shift(s) - GUEST_PAGE_SHIFT);
+}
+
+static inline uint64_t entry_read(const struct shadow *s, const uint8_t *table, unsigned i)
+{
+	return s->mode.pae ? ((const uint64_t *)table)[i] : ((const uint32_t *)table)[i];
+}
+
+static inline void entry_write(const struct shadow *s, uint8_t *table, unsigned i, uint64_t value)
+{
+	if (s->mode.pae)
+		((uint64_t *)table)[i] = value;
+	else
+		((uint32_t *)table)[i] = (uint32_t)value;
+}
+
+static inline bool bit_test(const uint64_t *map, unsigned i) { return map[i / 64] >> (i % 64) & 1; }
+static inline void bit_set(uint64_t *map, unsigned i) { map[i / 64] |= 1ull << (i % 64); }
+static inline void bit_clear(uint64_t *map, unsigned i) { map[i / 64] &= ~(1ull << (i % 64)); }
+
+static inline struct space_impl *space_impl(struct space *space)
+{
+	return rf_container_of(space, struct space_impl, space);
+}
+
+/* pool.c: memory that may be had in a signal handler. NULL when the host has none. */
+void *pool_block_alloc(struct shadow *s); /* GUEST_PAGE_SIZE zeroed bytes */
+void pool_block_free(struct shadow *s, void *block);
+struct region *pool_region_alloc(struct shadow *s);
+void pool_region_free(struct shadow *s, struct region *r);
+void pool_destroy(struct shadow *s);
+/* A zeroed array that costs memory only where touched. */
+void *pool_array(uint64_t bytes);
+void pool_array_free(void *array, uint64_t bytes);
+
+/* rmap.c: which windows map a guest page frame. */
+int rmap_create(struct shadow *s);
+void rmap_destroy(struct shadow *s);
+int rmap_reserve(struct shadow *s, uint32_t nodes); /* makes sure that many rmap_add() calls succeed */
+void rmap_add(struct shadow *s, uint32_t gfn, const struct window *w, uint32_t page);
+void rmap_remove(struct shadow *s, uint32_t gfn, const struct window *w, uint32_t page);
+/* Makes every mapping of the frame read-only. The caller finishes the batches. */
+void rmap_write_protect(struct shadow *s, uint32_t gfn);
+
+/* windows.c: a window's entries and the host mappings that follow them. */
+int window_create(struct shadow *s, enum shadow_view view, struct window **out);
+void window_destroy(struct shadow *s, struct window *w);
+uint32_t window_get(const struct window *w, uint32_t page);
+/* Maps count pages at page to frames from gfn on; entries are set only if the host agreed. */
+int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, uint32_t count, bool write, bool populate);
+void window_drop_page(struct shadow *s, struct window *w, uint32_t page);
+void window_protect_page(struct shadow *s, struct window *w, uint32_t page);
+/* Unmaps everything. */
+void window_empty(struct shadow *s, struct window *w);
+/* Carries out what drop and protect have gathered. Every public function ends with it. */
+void batch_finish(struct shadow *s);
+
+/* regions.c: copies of guest tables. */
+const uint8_t *guest_dir(const struct shadow *s, unsigned dir); /* current space's page directory; zeroes if it has none */
+void copy_cover(const struct shadow *s, struct table_copy *copy, const uint8_t *guest, unsigned i);
+/* The region of gva, brought into being by walk w (which succeeded) and in step with the guest. NULL: no memory. */
+struct region *region_get(struct shadow *s, struct domain *d, gva_t gva, const struct walk *w);
+void region_drop(struct shadow *s, struct domain *d, struct region *r);
+void region_free(struct shadow *s, struct domain *d, struct region *r);
+void region_rely(struct region *r, uint64_t *map, unsigned i);
+void domain_destroy(struct shadow *s, struct domain *d);
+
+/* compare.c: following the guest's changes. */
+/* Brings gva's entries in step with the guest's tables, dropping what is wrong. */
+void domain_sync_page(struct shadow *s, struct domain *d, gva_t gva);
+void domain_compare(struct shadow *s, struct domain *d);
+/* The same for one entry of a table; does nothing if it is not relied on. */
+void region_follow(struct shadow *s, struct domain *d, struct region *r, unsigned i);
+void code_dropped(struct shadow *s, struct domain *d, struct region *r, unsigned i);
+
+/* trace.c */
+int trace_create(struct shadow *s);
+void trace_destroy(struct shadow *s);
+bool trace_is_current(const struct shadow *s, const struct region *r); /* traced, and unwritten since r was compared */
+void trace_note_equal(struct shadow *s, struct region *r);
+void trace_note_changed(struct shadow *s, struct region *r);
+void trace_note_created(struct shadow *s, struct region *r);
+void trace_lift(struct shadow *s, gpa_t gpa);
+
+/* space.c */
+struct space_impl *space_find(struct shadow *s, uint32_t cr3);
+struct space_impl *space_create(struct shadow *s, uint32_t cr3, int *err);
+void space_destroy(struct shadow *s, struct space_impl *sp);
+void space_touch(struct shadow *s, struct space_impl *sp); /* now the most recently used */
+/* Gives sp the windows that the current policy wants it to have. */
+int space_windows(struct shadow *s, struct space_impl *sp);
+bool space_evict_one(struct shadow *s, const struct space_impl *keep);
+/* Keeps the number of host mappings well below the host's limit. */
+void space_relieve(struct shadow *s);
+int kernel_share_begin(struct shadow *s);
+void kernel_share_end(struct shadow *s);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where are writes to page tables traced, and where are tables compared?
+ *
+ * A table that was found unchanged many times running is put under a trace: RAM_PAGE_TABLE, which write-protects it in every window.
+ * While the trace holds, whoever compared it since it began need not do so again. The first write ends the trace and
+ * costs a host fault, that is some hundred compares, so each ending doubles the patience before the next trace.
+ *
+ * table_generation[frame] counts beginnings and ends of traces: a region whose generation is the frame's, with the trace on, is in step.
+ */
+#include "shadow_internal.h"
+
+#include <errno.h>
+
+#define EQUAL_COMPARES 32u
+#define BACKOFF_MAX    10u
+
+int trace_create(struct shadow *s)
+{
+	s->table_generation = pool_array(s->frames * 4ull);
+	s->trace_backoff = pool_array(s->frames);
+	return s->table_generation && s->trace_backoff ? 0 : -ENOMEM;
+}
+
+void trace_destroy(struct shadow *s)
+{
+	uint32_t i;
+
+	if (s->table_generation)
+		for (i = 0; i < s->frames; i++)
+			s->ram->page_flags[i] &= (uint8_t)~(RAM_PAGE_TABLE | RAM_PAGE_CODE);
+	pool_array_free(s->table_generation, s->frames * 4ull);
+	pool_array_free(s->trace_backoff, s->frames);
+}
+
+static uint32_t frame_of(const struct region *r)
+{
+	return (uint32_t)(r->table >> GUEST_PAGE_SHIFT);
+}
+
+static bool traced(const struct shadow *s, uint32_t frame)
+{
+	return s->ram->page_flags[frame] & RAM_PAGE_TABLE;
+}
+
+bool trace_is_current(const struct shadow *s, const struct region *r)
+{
+	return traced(s, frame_of(r)) && r->generation == s->table_generation[frame_of(r)];
+}
+
+static void begin(struct shadow *s, struct region *r)
+{
+	uint32_t frame = frame_of(r);
+
+	s->stats.tables_traced++;
+	s->table_generation[frame]++;
+	s->ram->page_flags[frame] |= RAM_PAGE_TABLE;
+	rmap_write_protect(s, frame);
+	r->generation = s->table_generation[frame];
+	r->equal = 0;
+}
+
+/* How many compares in a row must find nothing before a trace begins. */
+static uint32_t patience(const struct shadow *s, uint32_t frame)
+{
+	if (s->options.policy == SHADOW_POLICY_TRACE_ONLY)
+		return 1;
+	return EQUAL_COMPARES << s->trace_backoff[frame];
+}
+
+void trace_note_equal(struct shadow *s, struct region *r)
+{
+	uint32_t frame = frame_of(r);
+
+	r->generation = s->table_generation[frame];
+	if (traced(s, frame) || s->options.policy == SHADOW_POLICY_COMPARE_ONLY)
+		return;
+	if (r->equal < UINT16_MAX)
+		r->equal++;
+	if (r->equal >= patience(s, frame))
+		begin(s, r);
+}
+
+void trace_note_changed(struct shadow *s, struct region *r)
+{
+	r->equal = 0;
+	r->generation = s->table_generation[frame_of(r)];
+}
+
+void trace_note_created(struct shadow *s, struct region *r)
+{
+	r->generation = s->table_generation[frame_of(r)];
+	if (s->options.policy == SHADOW_POLICY_TRACE_ONLY && !traced(s, frame_of(r)))
+		begin(s, r);
+}
+
+void trace_lift(struct shadow *s, gpa_t gpa)
+{
+	uint32_t frame = (uint32_t)(gpa >> GUEST_PAGE_SHIFT);
+
+	if (!traced(s, frame))
+		return;
+	s->ram->page_flags[frame] &= (uint8_t)~RAM_PAGE_TABLE;
+	s->table_generation[frame]++;
+	if (s->trace_backoff[frame] < BACKOFF_MAX)
+		s->trace_backoff[frame]++;
+}
