@@ -27,6 +27,12 @@ enum vm_end {
 	VM_HOST_ERROR,   /* exit 1 */
 };
 
+/* A function to be run once on the vCPU thread, outside guest code. Lives until it has run. */
+struct vm_work {
+	void (*run)(struct vcpu *vcpu, struct vm_work *work);
+	struct vm_work *next;
+};
+
 struct vm {
 	const char *name;
 	struct guest_ram ram;
@@ -47,7 +53,15 @@ struct vm {
 	int exit_code;
 	char kill_reason[1024];
 	bool no_reboot, no_shutdown;
+	/* Set up by machine.c; NULL in tests that need none. reset: on the vCPU thread, 0 or a negative errno. ended: any thread. */
+	int (*reset)(struct vm *vm);
+	void (*ended)(struct vm *vm);
+	_Atomic bool paused;
+	struct vm_work *work; /* under vcpu.wake_mutex */
 };
+
+/* Prepares the lock, the ends and the log; RAM, bus and vCPU are the caller's to add. */
+void vm_init(struct vm *vm);
 
 /* Port and MMIO accesses on the VM's bus under the device lock. size: 1, 2 or 4 (MMIO also 8). */
 uint32_t vm_pio_read(struct vm *vm, uint16_t port, unsigned size);
@@ -61,10 +75,19 @@ void vm_mmio_write(struct vm *vm, gpa_t gpa, uint64_t value, unsigned size);
  */
 enum x86_status vm_kill(struct vcpu *vcpu, const char *fmt, ...) RF_PRINTF(2, 3);
 
-/* Ends (or resets) the VM in an orderly way; any thread. */
+/*
+ * Ends the VM in an orderly way; any thread. VM_REBOOT and VM_TRIPLE_FAULT reset the machine instead unless no_reboot is
+ * set, VM_POWEROFF stops it under no_shutdown.
+ */
 void vm_end(struct vm *vm, enum vm_end how, int exit_code);
 /* A processor shutdown (triple fault): resets the machine, or ends it under no_reboot. Returns X86_DEAD. */
 enum x86_status vm_triple_fault(struct vcpu *vcpu);
+
+/* Stops and continues guest execution and the clock. Any thread; takes effect soon. */
+void vm_pause(struct vm *vm);
+void vm_continue(struct vm *vm);
+/* Has work->run called on the vCPU thread soon, also while the VM is paused. Any thread. */
+void vm_queue_work(struct vm *vm, struct vm_work *work);
 
 static inline bool vm_is_running(struct vm *vm) { return vm->end == VM_RUNNING; }
 
