@@ -145,7 +145,7 @@ static bool apply_feature(struct cpu_model *model, const char *word, size_t len,
 {
 	const char *name = word, *equals = memchr(word, '=', len);
 	size_t name_len = equals ? (size_t)(equals - word) : len;
-	bool on = true, understood = len > 1;
+	bool on = false, understood = len > 1 && (equals || *word == '+' || *word == '-');
 	uint32_t feature;
 
 	if (equals) {
@@ -153,7 +153,7 @@ static bool apply_feature(struct cpu_model *model, const char *word, size_t len,
 
 		on = value_len == 2 && !strncmp(equals + 1, "on", 2);
 		understood = on || (value_len == 3 && !strncmp(equals + 1, "off", 3));
-	} else if (len && (*word == '+' || *word == '-')) {
+	} else if (understood) {
 		on = *word == '+';
 		name++;
 		name_len--;
