@@ -62,9 +62,6 @@ static int chip_pending(const struct i8259_chip *c, bool is_master)
 	if (is_master && (c->icw4 & ICW4_SFNM)) /* the slave may nest in itself */
 		in_service &= ~(1u << CASCADE);
 	serviced = most_urgent(c, in_service);
-	if (c->special_mask)
-		return (c->isr & (1u << request)) && !(is_master && request == CASCADE && (c->icw4 & ICW4_SFNM))
-			       ? -1 : request;
 	if (serviced >= 0 && rank(c, (unsigned)serviced) <= rank(c, (unsigned)request))
 		return -1;
 	return request;

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The 82093AA I/O APIC: 24 pins, registers at fec00000h (Intel 82093AA data sheet). */
+#ifndef RF_DEVICES_IO_APIC_H
+#define RF_DEVICES_IO_APIC_H
+
+#include "bus.h"
+#include "local_apic.h"
+
+#define IO_APIC_BASE 0xfec00000u
+#define IO_APIC_PINS 24
+
+struct io_apic {
+	struct lapic *lapic; /* where its messages go */
+	struct io_apic_state {
+		uint64_t entry[IO_APIC_PINS];
+		uint32_t lines; /* input levels */
+		uint32_t id;
+		uint8_t select;
+	} s;
+};
+
+extern const struct device_desc io_apic_desc;
+
+void io_apic_init(struct io_apic *apic, struct lapic *lapic);
+/* Pin n. As irq_line.set. */
+void io_apic_set_pin(void *apic, unsigned n, bool level);
+/* A local APIC broadcast the end of vector. */
+void io_apic_eoi(struct io_apic *apic, uint8_t vector);
+
+#endif

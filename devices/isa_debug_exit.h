@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* isa-debug-exit: a write to its ports ends the VM; the value is reported to the monitor. */
+#ifndef RF_DEVICES_ISA_DEBUG_EXIT_H
+#define RF_DEVICES_ISA_DEBUG_EXIT_H
+
+#include "bus.h"
+
+struct isa_debug_exit {
+	void *opaque;
+	void (*exit)(void *opaque, uint32_t code);
+	struct bus_mapping *mapping;
+};
+
+/* At [iobase, iobase + iosize). 0, or an error of bus_map(). */
+int isa_debug_exit_map(struct isa_debug_exit *device, struct bus *bus, uint16_t iobase, uint16_t iosize) RF_MUST_CHECK;
+
+#endif

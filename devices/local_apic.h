@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The local APIC of a one-processor machine (SDM vol. 3, chapter 10; xAPIC mode). Its timer counts at 1 GHz before the divider.
+ *
+ * It owns the CPU's INTR pin: the 8259s reach the CPU only through LINT0, or directly while the APIC is disabled
+ * in IA32_APIC_BASE.
+ */
+#ifndef RF_DEVICES_LOCAL_APIC_H
+#define RF_DEVICES_LOCAL_APIC_H
+
+#include "bus.h"
+#include "clock.h"
+#include "irq.h"
+
+#define LAPIC_DEFAULT_BASE 0xfee00000u
+#define LAPIC_BASE_BSP     0x100u
+#define LAPIC_BASE_ENABLE  0x800u
+
+/* Delivery modes of the ICR, the LVT and I/O APIC entries (SDM vol. 3, 10.6.1). */
+enum apic_delivery {
+	APIC_FIXED = 0, APIC_LOWEST = 1, APIC_SMI = 2, APIC_NMI = 4, APIC_INIT = 5, APIC_STARTUP = 6, APIC_EXTINT = 7,
+};
+
+enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, LAPIC_NLVT };
+
+struct lapic_config {
+	struct clock clock;
+	struct bus *bus;                          /* for its page, which moves with IA32_APIC_BASE */
+	void *opaque;                             /* first argument of the callbacks */
+	void (*intr)(void *opaque, bool level);   /* called when it changes */
+	void (*nmi)(void *opaque);                /* may be NULL */
+	int (*pic_ack)(void *opaque);             /* INTA cycle to the 8259s: a vector */
+	void (*eoi)(void *opaque, uint8_t vector); /* EOI broadcast of a level-triggered vector */
+	uint64_t address_mask;                    /* physical addresses the CPU has, e.g. 0xfffffffff */
+};
+
+struct lapic {
+	struct lapic_config config;
+	struct clock_timer *timer;
+	struct bus_mapping *mapping; /* NULL while disabled, or where its page would hide another device */
+	struct lapic_state {
+		uint64_t base_msr;
+		uint32_t isr[8], irr[8], tmr[8];
+		uint32_t lvt[LAPIC_NLVT];
+		uint32_t id, ldr, dfr, svr, icr_low, icr_high;
+		uint32_t esr, esr_pending;
+		uint32_t divide, initial_count;
+		uint64_t deadline_ns; /* when the count reaches zero; 0: stopped */
+		uint8_t tpr;
+		bool lint_level[2];
+		bool intr_level;      /* as reported */
+	} s;
+};
+
+extern const struct device_desc lapic_desc;
+
+/* 0 or a negative errno. The page is mapped at reset; the bus must have room for it. */
+int lapic_init(struct lapic *apic, const struct lapic_config *config) RF_MUST_CHECK;
+void lapic_destroy(struct lapic *apic);
+void lapic_reset(void *apic);
+
+/* LINT0 (n = 0, the 8259s' INT) and LINT1 (n = 1, NMI). As irq_line.set. */
+void lapic_set_lint(void *apic, unsigned n, bool level);
+
+/* An interrupt message on the bus. destination and logical as in an I/O APIC entry. False: nobody took it. */
+bool lapic_message(struct lapic *apic, uint8_t destination, bool logical, enum apic_delivery mode, uint8_t vector,
+		   bool level_triggered);
+
+/* The CPU's acknowledge cycle: a vector, or -1 if nothing is deliverable (any more). */
+int lapic_ack(struct lapic *apic);
+static inline bool lapic_intr(const struct lapic *apic) { return apic->s.intr_level; }
+
+bool lapic_base_set(struct lapic *apic, uint64_t value) RF_MUST_CHECK; /* false: #GP */
+static inline uint64_t lapic_base_get(const struct lapic *apic) { return apic->s.base_msr; }
+static inline uint8_t lapic_tpr_get(const struct lapic *apic) { return apic->s.tpr; }
+void lapic_tpr_set(struct lapic *apic, uint8_t tpr);
+
+/* lapic_timer.c */
+void lapic_timer_fired(void *apic);
+void lapic_timer_set_initial(struct lapic *apic, uint32_t count);
+uint32_t lapic_timer_current(struct lapic *apic);
+void lapic_timer_set_divide(struct lapic *apic, uint32_t value);
+void lapic_timer_lvt_changed(struct lapic *apic, bool was_masked); /* mask or mode of LVT_TIMER */
+/* local_apic.c, for lapic_timer.c: the event of an LVT entry. */
+void lapic_local_event(struct lapic *apic, enum lapic_lvt which);
+
+#define LVT_MASKED   0x00010000u
+#define LVT_PERIODIC 0x00020000u
+
+#endif

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The board: instances of all chips and the wires between them.
+ *
+ *   ISA IRQ n, PIRQs -> gsi lines -> 8259s (n < 16) and I/O APIC (pin n; IRQ 0 at pin 2)
+ *   8259 INT -> LINT0 of the local APIC -> INTR of the CPU
+ *
+ * Several sources share a line; it is up while one of them is. A line knows its sources by a bit each.
+ */
+#include "pc_board.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "acpi_tables.h"
+#include "debugcon.h"
+#include "i8042.h"
+#include "i8254.h"
+#include "i8259.h"
+#include "io_apic.h"
+#include "isa_debug_exit.h"
+#include "local_apic.h"
+#include "mc146818.h"
+#include "pci_host.h"
+#include "piix3.h"
+#include "piix4_pm.h"
+#include "port61.h"
+#include "port92.h"
+#include "uart16550.h"
+
+#define NGSI 24
+
+enum line_source { SOURCE_ISA, SOURCE_ISA_SHARED, SOURCE_PIRQ, SOURCE_PM, SOURCE_OTHER };
+
+struct pc_board {
+	struct pc_board_config config;
+	uint8_t sources[NGSI]; /* bit per enum line_source */
+	bool a20;
+	struct i8259 pic;
+	struct lapic lapic;
+	struct io_apic io_apic;
+	struct i8254 pit;
+	struct port61 port61;
+	struct mc146818 rtc;
+	struct i8042 kbc;
+	struct port92 port92;
+	struct pci_host pci;
+	struct piix3 piix3;
+	struct piix4_pm pm;
+	struct uart16550 uart[PC_SERIAL_PORTS];
+	struct debugcon debugcon;
+	struct isa_debug_exit debug_exit;
+};
+
+static const struct {
+	uint16_t base;
+	uint8_t irq;
+	enum line_source source;
+} serial_wiring[PC_SERIAL_PORTS] = {
+	{ 0x3f8, 4, SOURCE_ISA }, { 0x2f8, 3, SOURCE_ISA }, { 0x3e8, 4, SOURCE_ISA_SHARED }, { 0x2e8, 3, SOURCE_ISA_SHARED },
+};
+
+/* Wires. */
+
+static void set_source(struct pc_board *board, unsigned gsi, enum line_source source, bool level)
+{
+	uint8_t *sources = &board->sources[gsi];
+	bool up;
+
+	*sources = level ? *sources | 1u << source : *sources & ~(1u << source);
+	up = *sources != 0;
+	if (gsi < 16)
+		i8259_set_irq(&board->pic, gsi, up);
+	io_apic_set_pin(&board->io_apic, gsi == 0 ? 2 : gsi, up);
+}
+
+/* The n of these lines: source in the upper byte, gsi in the lower. */
+static void line_set(void *opaque, unsigned n, bool level)
+{
+	set_source(opaque, n & 0xff, (enum line_source)(n >> 8), level);
+}
+
+static struct irq_line gsi_line(struct pc_board *board, unsigned gsi, enum line_source source)
+{
+	return (struct irq_line){ line_set, board, (unsigned)source << 8 | gsi };
+}
+
+void pc_board_set_irq(struct pc_board *board, unsigned gsi, bool level)
+{
+	if (gsi < NGSI && gsi != 2)
+		set_source(board, gsi, SOURCE_OTHER, level);
+}
+
+static void cpu_intr(void *opaque, bool level)
+{
+	struct pc_board *board = opaque;
+
+	board->config.intr(board->config.opaque, level);
+}
+
+static void cpu_nmi(void *opaque)
+{
+	struct pc_board *board = opaque;
+
+	if (board->config.nmi)
+		board->config.nmi(board->config.opaque);
+}
+
+static int pic_ack(void *opaque)
+{
+	return i8259_ack(&((struct pc_board *)opaque)->pic);
+}
+
+static void eoi(void *opaque, uint8_t vector)
+{
+	io_apic_eoi(&((struct pc_board *)opaque)->io_apic, vector);
+}
+
+static void reset_request(void *opaque)
+{
+	struct pc_board *board = opaque;
+
+	board->config.reset_request(board->config.opaque);
+}
+
+static void poweroff(void *opaque)
+{
+	struct pc_board *board = opaque;
+
+	board->config.poweroff(board->config.opaque);
+}
+
+static void debug_exit(void *opaque, uint32_t code)
+{
+	struct pc_board *board = opaque;
+
+	board->config.debug_exit(board->config.opaque, code);
+}
+
+static void set_a20(void *opaque, bool enabled)
+{
+	struct pc_board *board = opaque;
+
+	if (enabled == board->a20)
+		return;
+	board->a20 = enabled;
+	board->config.a20(board->config.opaque, enabled);
+}
+
+static bool a20_level(void *opaque)
+{
+	return ((struct pc_board *)opaque)->a20;
+}
+
+/* Assembly. */
+
+static int init_interrupts(struct pc_board *board)
+{
+	const struct lapic_config lapic = {
+		.clock = board->config.clock,
+		.bus = board->config.bus,
+		.opaque = board,
+		.intr = cpu_intr,
+		.nmi = cpu_nmi,
+		.pic_ack = pic_ack,
+		.eoi = eoi,
+		.address_mask = 0xfffffffffull,
+	};
+	int err = lapic_init(&board->lapic, &lapic);
+
+	if (err)
+		return err;
+	i8259_init(&board->pic, (struct irq_line){ lapic_set_lint, &board->lapic, 0 });
+	io_apic_init(&board->io_apic, &board->lapic);
+	return 0;
+}
+
+static int init_timers(struct pc_board *board)
+{
+	const struct pc_board_config *c = &board->config;
+	int err = i8254_init(&board->pit, &c->clock, gsi_line(board, 0, SOURCE_ISA));
+
+	if (err)
+		return err;
+	port61_init(&board->port61, &board->pit);
+	return mc146818_init(&board->rtc, &c->clock, gsi_line(board, 8, SOURCE_ISA), c->ram_size, c->rtc_base);
+}
+
+static void init_keyboard(struct pc_board *board)
+{
+	const struct i8042_config kbc = {
+		.keyboard_irq = gsi_line(board, 1, SOURCE_ISA),
+		.mouse_irq = gsi_line(board, 12, SOURCE_ISA),
+		.opaque = board,
+		.a20 = set_a20,
+		.a20_level = a20_level,
+		.reset_request = reset_request,
+	};
+
+	i8042_init(&board->kbc, &kbc);
+	board->port92 = (struct port92){
+		.opaque = board, .a20 = set_a20, .a20_level = a20_level, .reset_request = reset_request,
+	};
+}
+
+static int init_pci(struct pc_board *board)
+{
+	struct irq_line isa[16];
+	int err;
+
+	for (unsigned n = 0; n < 16; n++)
+		isa[n] = gsi_line(board, n, SOURCE_PIRQ);
+	pci_host_init(&board->pci, board->config.bus);
+	piix3_init(&board->piix3, isa, board, reset_request);
+	err = piix4_pm_init(&board->pm, &board->config.clock, gsi_line(board, PM_SCI_IRQ, SOURCE_PM), board, poweroff);
+	if (err)
+		return err;
+	pci_host_add(&board->pci, &board->piix3.function);
+	pci_host_add(&board->pci, &board->pm.function);
+	board->pci.narrow_read = piix3_narrow_read;
+	board->pci.narrow_write = piix3_narrow_write;
+	board->pci.narrow_opaque = &board->piix3;
+	return 0;
+}
+
+static int init_serial(struct pc_board *board)
+{
+	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {
+		struct irq_line irq = gsi_line(board, serial_wiring[i].irq, serial_wiring[i].source);
+		int err;
+
+		if (!board->config.serial[i])
+			continue;
+		err = uart16550_init(&board->uart[i], &board->config.clock, irq, board->config.serial[i]);
+		if (!err)
+			err = bus_attach(board->config.bus, &uart16550_desc, &board->uart[i], serial_wiring[i].base);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Reset comes in this order: interrupt controllers first, so that they forget before devices lower their lines. */
+static int attach_all(struct pc_board *board)
+{
+	const struct {
+		const struct device_desc *desc;
+		void *device;
+	} devices[] = {
+		{ &lapic_desc, &board->lapic },
+		{ &io_apic_desc, &board->io_apic },
+		{ &i8259_desc, &board->pic },
+		{ &i8254_desc, &board->pit },
+		{ &port61_desc, &board->port61 },
+		{ &mc146818_desc, &board->rtc },
+		{ &i8042_desc, &board->kbc },
+		{ &port92_desc, &board->port92 },
+		{ &pci_host_desc, &board->pci },
+		{ &pci_bridge_desc, &board->pci.bridge },
+		{ &piix3_desc, &board->piix3 },
+		{ &piix4_pm_desc, &board->pm },
+	};
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(devices); i++) {
+		int err = bus_attach(board->config.bus, devices[i].desc, devices[i].device, 0);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int init_debug(struct pc_board *board)
+{
+	const struct pc_board_config *c = &board->config;
+	int err = 0;
+
+	if (c->debugcon) {
+		board->debugcon.chardev = c->debugcon;
+		err = debugcon_map(&board->debugcon, c->bus, c->debugcon_iobase ? c->debugcon_iobase : 0xe9);
+	}
+	if (!err && c->debug_exit_iosize) {
+		board->debug_exit.opaque = board;
+		board->debug_exit.exit = debug_exit;
+		err = isa_debug_exit_map(&board->debug_exit, c->bus, c->debug_exit_iobase, c->debug_exit_iosize);
+	}
+	return err;
+}
+
+static int assemble(struct pc_board *board)
+{
+	int err = init_interrupts(board);
+
+	if (!err)
+		err = init_timers(board);
+	if (!err)
+		err = init_pci(board);
+	if (err)
+		return err;
+	init_keyboard(board);
+	err = attach_all(board);
+	if (!err)
+		err = init_serial(board);
+	return err ? err : init_debug(board);
+}
+
+int pc_board_create(const struct pc_board_config *config, struct pc_board **out)
+{
+	struct pc_board *board = calloc(1, sizeof(*board));
+	int err;
+
+	*out = NULL;
+	if (!board)
+		return -ENOMEM;
+	board->config = *config;
+	board->a20 = true;
+	err = assemble(board);
+	if (err) {
+		pc_board_destroy(board);
+		return err;
+	}
+	pc_board_reset(board);
+	*out = board;
+	return 0;
+}
+
+/* Also takes down a board whose assembly stopped half-way: what was not initialized is all zero. */
+void pc_board_destroy(struct pc_board *board)
+{
+	struct bus *bus;
+
+	if (!board)
+		return;
+	bus = board->config.bus;
+	void *attached[] = {
+		&board->lapic, &board->io_apic, &board->pic, &board->pit, &board->port61, &board->rtc, &board->kbc,
+		&board->port92, &board->pci, &board->pci.bridge, &board->piix3, &board->pm,
+	};
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(attached); i++)
+		bus_detach(bus, attached[i]);
+	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {
+		bus_detach(bus, &board->uart[i]);
+		uart16550_destroy(&board->uart[i]);
+	}
+	if (board->debugcon.mapping)
+		bus_unmap(bus, board->debugcon.mapping);
+	if (board->debug_exit.mapping)
+		bus_unmap(bus, board->debug_exit.mapping);
+	piix4_pm_destroy(&board->pm);
+	mc146818_destroy(&board->rtc);
+	i8254_destroy(&board->pit);
+	lapic_destroy(&board->lapic);
+	free(board);
+}
+
+void pc_board_reset(struct pc_board *board)
+{
+	memset(board->sources, 0, sizeof(board->sources));
+	bus_reset_all(board->config.bus);
+	/* PCI interrupts and the SCI are level triggered: firmware's setting of the ELCR. */
+	bus_pio_write(board->config.bus, 0x4d1, 0x0e, 1);
+	board->a20 = true;
+	board->config.a20(board->config.opaque, true);
+}
+
+int pc_board_intr_ack(struct pc_board *board)
+{
+	return lapic_ack(&board->lapic);
+}
+
+bool pc_board_intr_level(const struct pc_board *board)
+{
+	return lapic_intr(&board->lapic);
+}
+
+uint64_t pc_board_apic_base_get(const struct pc_board *board)
+{
+	return lapic_base_get(&board->lapic);
+}
+
+bool pc_board_apic_base_set(struct pc_board *board, uint64_t value)
+{
+	return lapic_base_set(&board->lapic, value);
+}
+
+uint8_t pc_board_tpr_get(const struct pc_board *board)
+{
+	return lapic_tpr_get(&board->lapic);
+}
+
+void pc_board_tpr_set(struct pc_board *board, uint8_t tpr)
+{
+	lapic_tpr_set(&board->lapic, tpr);
+}
+
+void pc_board_power_button(struct pc_board *board)
+{
+	piix4_pm_power_button(&board->pm);
+}
+
+void pc_board_keyboard_put(struct pc_board *board, const uint8_t *scancodes, size_t count)
+{
+	ps2_keyboard_key(&board->kbc.keyboard, scancodes, count);
+}
+
+/* Tables. */
+
+void pc_board_acpi_area(uint64_t ram_size, gpa_t *base, uint64_t *size)
+{
+	*base = ram_size - ACPI_AREA_SIZE;
+	*size = ACPI_AREA_SIZE;
+}
+
+int pc_board_write_tables(struct pc_board *board)
+{
+	struct acpi_config acpi = { .ram_size = board->config.ram_size };
+	int err;
+
+	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++)
+		if (board->config.serial[i])
+			acpi.serial_ports |= 1u << i;
+	err = acpi_tables_write(&acpi, &board->config.memory);
+	return err ? err : mp_table_write(&board->config.memory);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Port 92h. The gate has two masters; the last one to speak wins, and both read back what is. */
+#include "port92.h"
+
+#define FAST_RESET 0x01
+#define A20        0x02
+
+static uint64_t port92_read(void *opaque, uint64_t offset, unsigned size)
+{
+	struct port92 *port = opaque;
+
+	return (port->s.value & ~A20) | (port->a20_level(port->opaque) ? A20 : 0);
+}
+
+static void port92_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+	struct port92 *port = opaque;
+	bool resets = (value & ~port->s.value) & FAST_RESET;
+
+	port->s.value = (uint8_t)value;
+	port->a20(port->opaque, value & A20);
+	if (resets)
+		port->reset_request(port->opaque);
+}
+
+static void port92_reset(void *opaque)
+{
+	((struct port92 *)opaque)->s.value = 0;
+}
+
+static const struct bus_range ranges[] = {
+	{ BUS_PIO, 0x92, 1, { port92_read, port92_write, 1, 1 } },
+};
+
+const struct device_desc port92_desc = {
+	.name = "port92",
+	.ranges = ranges,
+	.nranges = RF_ARRAY_SIZE(ranges),
+	.reset = port92_reset,
+	.state_offset = offsetof(struct port92, s),
+	.state_size = sizeof(struct port92_state),
+	.state_version = 1,
+};
