@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <x86intrin.h>
+#include "cpu_models.h"
 #include "event_loop.h"
 #include "log.h"
 #include "system.h"
@@ -26,7 +27,7 @@ int vcpu_init(struct vcpu *vcpu, struct vm *vm)
 	vcpu->vm = vm;
 	pthread_mutex_init(&vcpu->wake_mutex, NULL);
 	pthread_cond_init(&vcpu->wake_cond, NULL);
-	vcpu->cpu.model = cpu_model_find("max");
+	vcpu->cpu.model = cpu_model_default();
 	vcpu_reset(vcpu);
 	return 0;
 }
@@ -189,9 +190,12 @@ static struct vm_work *vcpu_next_work(struct vcpu *vcpu)
 	struct vm_work *work;
 
 	pthread_mutex_lock(&vcpu->wake_mutex);
-	while (!vm->work && vm->paused && vm_is_running(vm) && !(atomic_load(&vcpu->cpu.events) & EVENT_RESET)) {
+	for (;;) {
+		/* Before looking at why: a reason that comes up after the look then raises it, and wakes us, again. */
+		vcpu_clear_event(vcpu, EVENT_STOP | EVENT_WORK);
+		if (vm->work || !vm->paused || !vm_is_running(vm) || (atomic_load(&vcpu->cpu.events) & EVENT_RESET))
+			break;
 		pthread_cond_wait(&vcpu->wake_cond, &vcpu->wake_mutex);
-		vcpu_clear_event(vcpu, EVENT_STOP);
 	}
 	work = vm->work;
 	if (work)
@@ -220,7 +224,6 @@ static void vcpu_stop_point(struct vcpu *vcpu)
 	bool paused = vcpu->vm->paused;
 	uint64_t since = __rdtsc();
 
-	vcpu_clear_event(vcpu, EVENT_STOP | EVENT_WORK);
 	if (paused)
 		vcpu_freeze_clock(vcpu, true);
 	while ((work = vcpu_next_work(vcpu)))

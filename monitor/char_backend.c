@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Chooses the backend by its specification; the null backend. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "char_backend.h"
+
+int char_fail(const struct char_open *how, int err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(how->error, how->error_size, fmt, args);
+	va_end(args);
+	return -err;
+}
+
+static void null_write(struct chardev *chardev, const uint8_t *bytes, size_t count)
+{
+}
+
+static void null_close(struct char_backend *backend)
+{
+	free(backend);
+}
+
+static int char_null_open(const struct char_open *how, struct char_backend **out)
+{
+	static const struct chardev_ops ops = { .write = null_write };
+	struct char_backend *backend = calloc(1, sizeof(*backend));
+
+	if (!backend)
+		return char_fail(how, ENOMEM, "no memory");
+	backend->chardev.ops = &ops;
+	backend->close = null_close;
+	*out = backend;
+	return 0;
+}
+
+int char_backend_open(struct vm *vm, const char *spec, bool signals, struct char_backend **out, char *error, size_t size)
+{
+	static const struct {
+		const char *kind;
+		bool takes_arg;
+		int (*open)(const struct char_open *how, struct char_backend **out);
+	} kinds[] = {
+		{ "stdio", false, char_stdio_open },
+		{ "file", true, char_file_open },
+		{ "pty", false, char_pty_open },
+		{ "unix", true, char_unix_open },
+		{ "null", false, char_null_open },
+	};
+	struct char_open how = { .vm = vm, .signals = signals, .error = error, .error_size = size };
+	size_t len = strcspn(spec, ":");
+
+	for (size_t i = 0; i < RF_ARRAY_SIZE(kinds); i++) {
+		if (strlen(kinds[i].kind) != len || memcmp(kinds[i].kind, spec, len) || kinds[i].takes_arg != (spec[len] == ':'))
+			continue;
+		how.arg = spec[len] ? spec + len + 1 : "";
+		return kinds[i].open(&how, out);
+	}
+	return char_fail(&how, EINVAL, "'%s' is not a character device; known: stdio, mon:stdio, file:PATH, pty, "
+			 "unix:PATH,server,nowait, null, none", spec);
+}
+
+void char_backend_close(struct char_backend *backend)
+{
+	if (backend)
+		backend->close(backend);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The stdio backend: this process's standard input and output. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "char_stream.h"
+#include "terminal.h"
+
+static void stdio_close(struct char_backend *backend)
+{
+	struct char_stream *s = rf_container_of(backend, struct char_stream, backend);
+
+	char_stream_stop_input(s);
+	terminal_restore();
+	free(s);
+}
+
+int char_stdio_open(const struct char_open *how, struct char_backend **out)
+{
+	struct char_stream *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s)
+		return char_fail(how, ENOMEM, "no memory");
+	if (terminal_take(how->signals)) {
+		free(s);
+		return char_fail(how, EBUSY, "stdio is used twice; use mon:stdio to share it with the monitor, or another device");
+	}
+	char_stream_init(s, how->vm, STDIN_FILENO, STDOUT_FILENO, CHAR_WAIT);
+	s->backend.close = stdio_close;
+	err = char_stream_start_input(s);
+	if (err && err != -EBADF) { /* no standard input at all: output only */
+		stdio_close(&s->backend);
+		return char_fail(how, -err, "cannot watch standard input");
+	}
+	*out = &s->backend;
+	return 0;
+}

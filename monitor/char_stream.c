@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Bytes between a device and file descriptors; the file: backend. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "char_stream.h"
+
+#define WAIT_STEP_MS 50  /* how often a wait looks whether the VM is ending */
+#define DROP_AFTER_MS 100
+#define INPUT_CHUNK 256
+
+/* Waits for room to write. False: give up on these bytes. */
+static bool stream_wait(struct char_stream *s)
+{
+	int waited = 0;
+
+	for (;;) {
+		struct pollfd p = { .fd = s->out_fd, .events = POLLOUT };
+		int n = poll(&p, 1, s->stalled ? 0 : WAIT_STEP_MS);
+
+		if (n > 0)
+			return !(p.revents & (POLLERR | POLLNVAL));
+		if (!vm_is_running(s->vm) || s->stalled)
+			return false;
+		waited += WAIT_STEP_MS;
+		if (s->patience == CHAR_DROP && waited >= DROP_AFTER_MS) {
+			s->stalled = true;
+			return false;
+		}
+	}
+}
+
+static void stream_write(struct chardev *chardev, const uint8_t *bytes, size_t count)
+{
+	struct char_stream *s = rf_container_of(chardev, struct char_stream, backend.chardev);
+
+	while (count && s->out_fd >= 0) {
+		/* Small pieces: room as poll() reports it may be no more than that, and a write must not block. */
+		size_t piece = count < INPUT_CHUNK ? count : INPUT_CHUNK;
+		ssize_t n;
+
+		if (!stream_wait(s))
+			return;
+		s->stalled = false;
+		n = write(s->out_fd, bytes, piece);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return; /* the reader is gone (EPIPE, EIO) or the disk is full: nobody to tell */
+		if (n > 0) {
+			bytes += n;
+			count -= n;
+		}
+	}
+}
+
+static void stream_accept_input(struct chardev *chardev)
+{
+	struct char_stream *s = rf_container_of(chardev, struct char_stream, backend.chardev);
+
+	if (s->input)
+		event_source_enable(s->input, true);
+}
+
+static void stream_input(void *opaque)
+{
+	struct char_stream *s = opaque;
+	struct chardev *chardev = &s->backend.chardev;
+	uint8_t bytes[INPUT_CHUNK];
+	size_t room = chardev_can_receive(chardev);
+	ssize_t n;
+
+	if (!room) {
+		event_source_enable(s->input, false); /* accept_input() goes on */
+		return;
+	}
+	n = read(s->in_fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
+	if (n > 0) {
+		chardev_receive(chardev, bytes, n);
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		char_stream_stop_input(s);
+		if (s->at_end)
+			s->at_end(s);
+	}
+}
+
+static const struct chardev_ops stream_ops = { .write = stream_write, .accept_input = stream_accept_input };
+
+void char_stream_init(struct char_stream *stream, struct vm *vm, int in_fd, int out_fd, enum char_patience patience)
+{
+	stream->backend.chardev.ops = &stream_ops;
+	stream->vm = vm;
+	stream->in_fd = in_fd;
+	stream->out_fd = out_fd;
+	stream->patience = patience;
+}
+
+int char_stream_start_input(struct char_stream *stream)
+{
+	int err = event_source_create(stream->vm->loop, stream->in_fd, stream_input, stream, &stream->input);
+
+	if (!err)
+		event_source_enable(stream->input, true);
+	return err;
+}
+
+void char_stream_stop_input(struct char_stream *stream)
+{
+	event_source_destroy(stream->input);
+	stream->input = NULL;
+}
+
+/* file:PATH */
+
+static void file_close(struct char_backend *backend)
+{
+	struct char_stream *s = rf_container_of(backend, struct char_stream, backend);
+
+	close(s->out_fd);
+	free(s);
+}
+
+int char_file_open(const struct char_open *how, struct char_backend **out)
+{
+	struct char_stream *s;
+	int fd;
+
+	if (!*how->arg)
+		return char_fail(how, EINVAL, "file: needs a path: file:PATH");
+	fd = open(how->arg, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	if (fd < 0)
+		return char_fail(how, errno, "cannot write '%s': %s", how->arg, strerror(errno));
+	s = calloc(1, sizeof(*s));
+	if (!s) {
+		close(fd);
+		return char_fail(how, ENOMEM, "no memory");
+	}
+	char_stream_init(s, how->vm, -1, fd, CHAR_WAIT);
+	s->backend.close = file_close;
+	*out = &s->backend;
+	return 0;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The unix: backend: listens at a path and serves one peer at a time. Without a peer output is dropped. "wait" (QEMU's
+ * default for servers) is not offered: it would have to be asked for by name, so that a script does not hang unawares.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "char_stream.h"
+
+struct char_unix {
+	struct char_stream stream; /* first */
+	int listen_fd;
+	struct event_source *listener;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+};
+
+static void unix_close(struct char_backend *backend)
+{
+	struct char_unix *u = rf_container_of(backend, struct char_unix, stream.backend);
+
+	char_stream_stop_input(&u->stream);
+	event_source_destroy(u->listener);
+	if (u->stream.in_fd >= 0)
+		close(u->stream.in_fd);
+	if (u->listen_fd >= 0) {
+		close(u->listen_fd);
+		unlink(u->path);
+	}
+	free(u);
+}
+
+static void unix_hung_up(struct char_stream *stream)
+{
+	struct char_unix *u = rf_container_of(stream, struct char_unix, stream);
+
+	close(stream->in_fd);
+	stream->in_fd = stream->out_fd = -1;
+	stream->stalled = false;
+	chardev_event(&stream->backend.chardev, CHARDEV_CLOSED);
+	event_source_enable(u->listener, true);
+}
+
+static void unix_accept(void *opaque)
+{
+	struct char_unix *u = opaque;
+	int fd = accept4(u->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	u->stream.in_fd = u->stream.out_fd = fd;
+	if (char_stream_start_input(&u->stream)) {
+		u->stream.in_fd = u->stream.out_fd = -1;
+		close(fd);
+		return;
+	}
+	event_source_enable(u->listener, false); /* the next peer waits in the backlog */
+	chardev_event(&u->stream.backend.chardev, CHARDEV_OPENED);
+}
+
+/* PATH,server[=on],nowait|wait=off in any order. */
+static int unix_parse(const struct char_open *how, struct char_unix *u)
+{
+	bool server = false, nowait = false;
+	const char *rest = how->arg;
+	size_t len = strcspn(rest, ",");
+
+	if (!len || len >= sizeof(u->path))
+		return char_fail(how, EINVAL, "unix: needs a path of 1 to %zu characters", sizeof(u->path) - 1);
+	memcpy(u->path, rest, len);
+	while (rest[len]) {
+		rest += len + 1;
+		len = strcspn(rest, ",");
+		if ((len == 6 && !memcmp(rest, "server", len)) || (len == 9 && !memcmp(rest, "server=on", len)))
+			server = true;
+		else if ((len == 6 && !memcmp(rest, "nowait", len)) || (len == 8 && !memcmp(rest, "wait=off", len)))
+			nowait = true;
+		else
+			return char_fail(how, EINVAL, "'%.*s' is not an option of unix:; use unix:PATH,server,nowait", (int)len, rest);
+	}
+	if (!server || !nowait)
+		return char_fail(how, EINVAL, "unix: only listens, without waiting for a peer; use unix:%s,server,nowait", u->path);
+	return 0;
+}
+
+/* A socket left over from an earlier run is in the way of bind(); nothing else may be removed. */
+static void unix_remove_stale(const char *path)
+{
+	struct stat st;
+
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
+		unlink(path);
+}
+
+static int unix_listen(const struct char_open *how, struct char_unix *u)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return char_fail(how, errno, "cannot make a socket: %s", strerror(errno));
+	strcpy(address.sun_path, u->path);
+	unix_remove_stale(u->path);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1)) {
+		int err = errno;
+
+		close(fd);
+		return char_fail(how, err, "cannot listen at '%s': %s", u->path, strerror(err));
+	}
+	u->listen_fd = fd;
+	return 0;
+}
+
+int char_unix_open(const struct char_open *how, struct char_backend **out)
+{
+	struct char_unix *u = calloc(1, sizeof(*u));
+	int err;
+
+	if (!u)
+		return char_fail(how, ENOMEM, "no memory");
+	u->listen_fd = -1;
+	char_stream_init(&u->stream, how->vm, -1, -1, CHAR_DROP);
+	u->stream.backend.close = unix_close;
+	u->stream.at_end = unix_hung_up;
+	err = unix_parse(how, u);
+	if (!err)
+		err = unix_listen(how, u);
+	if (!err) {
+		err = event_source_create(how->vm->loop, u->listen_fd, unix_accept, u, &u->listener);
+		if (err)
+			char_fail(how, -err, "cannot watch a socket: %s", strerror(-err));
+	}
+	if (err) {
+		unix_close(&u->stream.backend);
+		return err;
+	}
+	event_source_enable(u->listener, true);
+	*out = &u->stream.backend;
+	return 0;
+}
