@@ -207,6 +207,7 @@ void fx_enable_paging(void)
 	fx_write32(FX_PAGE_DIR, FX_PAGE_TABLE | PTE_P | PTE_W | PTE_U);
 	for (unsigned i = 0; i < 1024; i++)
 		fx_write32(FX_PAGE_TABLE + 4 * i, i * GUEST_PAGE_SIZE | PTE_P | PTE_W | PTE_U);
-	ASSERT_OK(control_reg_write(VCPU, 3, FX_PAGE_DIR));
-	ASSERT_OK(control_reg_write(VCPU, 0, CPU.cr0 | CR0_PG | CR0_WP));
+	CPU.cr3 = FX_PAGE_DIR;
+	CPU.cr0 |= CR0_PG | CR0_WP;
+	soft_tlb_flush(VCPU, true);
 }
