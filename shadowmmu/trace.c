@@ -6,7 +6,8 @@
  * While the trace holds, whoever compared it since it began need not do so again. The first write ends the trace and
  * costs a host fault, that is some hundred compares, so each ending doubles the patience before the next trace.
  *
- * table_generation[frame] counts beginnings and ends of traces: a region whose generation is the frame's, with the trace on, is in step.
+ * table_generation[frame] counts traces begun: a region that has the frame's generation while the trace is on was compared
+ * since it began, and is in step.
  */
 #include "shadow_internal.h"
 
@@ -101,7 +102,6 @@ void trace_lift(struct shadow *s, gpa_t gpa)
 	if (!traced(s, frame))
 		return;
 	s->ram->page_flags[frame] &= (uint8_t)~RAM_PAGE_TABLE;
-	s->table_generation[frame]++;
 	if (s->trace_backoff[frame] < BACKOFF_MAX)
 		s->trace_backoff[frame]++;
 }

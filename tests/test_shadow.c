@@ -635,6 +635,106 @@ Test(shadow, host_refusals_cost_only_time)
 	guest_destroy(&g);
 }
 
+Test(shadow, a_table_that_becomes_a_large_page_is_dropped)
+{
+	struct guest g = { 0 };
+
+	two_spaces(&g, &alone, CR4_PSE);
+	put32(&g, PD + 0x20 * 4, 0x800000 | USER_RW);
+	put32(&g, 0x800000, PAGE_OF(0x300) | USER_RW);
+	expect_reads(&g, SHADOW_USER, UVA(0), 0x300);
+	put32(&g, PD + 0x20 * 4, 0x800000 | USER_RW | PTE_A | PTE_PS);
+	put32(&g, 0x800000, 0x800);
+	load_cr3(&g, PD);
+	expect_reads(&g, SHADOW_USER, UVA(0), 0x800);
+	guest_destroy(&g);
+}
+
+static void pae_space(struct guest *g, const struct shadow_options *options, bool nxe)
+{
+	guest_create(g, options, CR4_PAE, CR0_WP);
+	g->paging.nxe = nxe;
+	memset(g->ram.flat + PD, 0, 0x5000);
+	put64(g, PD, PD2 | PTE_P);
+	put64(g, PD2 + 0x40 * 8, PT | USER_RW);
+	load_cr3(g, PD);
+}
+
+Test(shadow, nx_counts_for_code_only)
+{
+	struct guest g = { 0 };
+	struct shadow_fill_info info;
+	bool global;
+
+	pae_space(&g, &alone, true);
+	put64(&g, PT, PAGE_OF(0x300) | USER_RW);
+	expect_reads(&g, SHADOW_USER, UVA(0), 0x300);
+	cr_assert(shadow_fetch(g.shadow, UVA(0), ACCESS_EXEC | ACCESS_USER, &info, &global));
+	put64(&g, PT, PAGE_OF(0x300) | USER_RW | PTE_A | PTE_NX);
+	load_cr3(&g, PD);
+	cr_assert_eq(g.code_changed, 1);
+	cr_assert(mapped(&g, SHADOW_USER, UVA(0)));
+	cr_assert_not(shadow_fetch(g.shadow, UVA(0), ACCESS_EXEC | ACCESS_USER, &info, &global));
+	cr_assert_eq(info.error, PFE_P | PFE_U | PFE_I);
+	guest_destroy(&g);
+	/* Without EFER.NXE the bit is reserved: such a neighbour must not be mapped. */
+	pae_space(&g, NULL, false);
+	put64(&g, PT, PAGE_OF(0x300) | USER_RW | SEEN);
+	put64(&g, PT + 8, PAGE_OF(0x301) | USER_RW | SEEN | PTE_NX);
+	expect_reads(&g, SHADOW_USER, UVA(0), 0x300);
+	cr_assert_not(mapped(&g, SHADOW_USER, UVA(1)));
+	guest_destroy(&g);
+}
+
+Test(shadow, pdptes_are_those_last_loaded)
+{
+	struct guest g = { 0 };
+
+	pae_space(&g, &alone, true);
+	put64(&g, PT, PAGE_OF(0x300) | USER_RW);
+	put64(&g, PT2, PAGE_OF(0x301) | USER_RW);
+	put64(&g, KPT + 0x40 * 8, PT2 | USER_RW);
+	expect_reads(&g, SHADOW_USER, UVA(0), 0x300);
+	put64(&g, PD, KPT | PTE_P);
+	shadow_invlpg(g.shadow, UVA(0));
+	expect_reads(&g, SHADOW_USER, UVA(0), 0x300);
+	load_cr3(&g, PD);
+	expect_reads(&g, SHADOW_USER, UVA(0), 0x301);
+	put64(&g, PD, 0);
+	load_cr3(&g, PD);
+	cr_assert_not(mapped(&g, SHADOW_USER, UVA(0)));
+	guest_destroy(&g);
+}
+
+Test(shadow, copy_on_write_after_fork_costs_few_host_calls)
+{
+	struct guest g = { 0 };
+	unsigned protects, maps, i;
+
+	two_spaces(&g, NULL, 0);
+	for (i = 0; i < 256; i++) {
+		user_pte(&g, i, 0x400 + i, USER_RW | PTE_A | PTE_D);
+		cr_assert_eq(user_write(&g, UVA(i)), SHADOW_FILL_OK);
+	}
+	protects = g.hm.protects;
+	for (i = 0; i < 256; i++)
+		user_pte(&g, i, 0x400 + i, PTE_P | PTE_U | PTE_A | PTE_D);
+	load_cr3(&g, PD);
+	cr_assert_eq(g.hm.protects - protects, 1);
+	cr_assert_eq(user_write(&g, UVA(9)), SHADOW_FILL_FAULT);
+	/* The kernel copies one page and gives the right to write back for another. */
+	maps = g.hm.maps;
+	user_pte(&g, 9, 0x700, USER_RW | PTE_A | PTE_D);
+	shadow_invlpg(g.shadow, UVA(9));
+	shadow_prefill(g.shadow, SHADOW_USER, UVA(9), ACCESS_WRITE | ACCESS_USER);
+	cr_assert(window_writable(g.space->window[SHADOW_USER], UVA(9)));
+	user_pte(&g, 10, 0x40a, USER_RW | PTE_A | PTE_D);
+	shadow_prefill(g.shadow, SHADOW_USER, UVA(10), ACCESS_WRITE | ACCESS_USER);
+	cr_assert(window_writable(g.space->window[SHADOW_USER], UVA(10)));
+	cr_assert_leq(g.hm.maps - maps, 2);
+	guest_destroy(&g);
+}
+
 Test(shadow, prefill_maps_without_a_fault)
 {
 	struct guest g = { 0 };
