@@ -61,7 +61,7 @@ static enum x86_status deliver_real(struct vcpu *vcpu, const struct event *event
 		return fault_raise_error(cpu, EXC_GP, event->vector * 8u + ERROR_IDT);
 	status = mem_read(vcpu, cpu->idtr.base + event->vector * 4u, target, sizeof(target), ACCESS_READ);
 	if (!status)
-		status = stack_push(vcpu, &stack, frame, RF_ARRAY_SIZE(frame), 2);
+		status = stack_push_frame(vcpu, &stack, frame, RF_ARRAY_SIZE(frame), 2);
 	if (status)
 		return status;
 	stack_commit_esp(cpu, &cpu->seg[X86_SS], stack.esp);
@@ -207,7 +207,7 @@ static enum x86_status deliver_through_gate(struct vcpu *vcpu, const struct even
 	if (!status)
 		status = descriptor_set_accessed(vcpu, gate_selector(gate), &cs);
 	if (!status)
-		status = stack_push(vcpu, &stack, frame, count, size);
+		status = stack_push_frame(vcpu, &stack, frame, count, size);
 	if (!status)
 		handler_enter(cpu, gate, cs, new_cpl, &ss, stack.esp);
 	return status;

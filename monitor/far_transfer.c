@@ -59,7 +59,7 @@ static enum x86_status call_to_code(struct vcpu *vcpu, uint16_t selector, uint64
 	if (!status)
 		status = descriptor_set_accessed(vcpu, selector, &descriptor);
 	if (!status)
-		status = stack_push(vcpu, &stack, frame, RF_ARRAY_SIZE(frame), opsize);
+		status = stack_push_frame(vcpu, &stack, frame, RF_ARRAY_SIZE(frame), opsize);
 	if (status)
 		return status;
 	cpu->regs[X86_ESP] = stack.esp;
@@ -124,7 +124,7 @@ static enum x86_status call_inner(struct vcpu *vcpu, uint64_t gate, uint64_t cod
 		return status;
 	frame[n++] = cpu->seg[X86_CS].selector;
 	frame[n++] = next_eip;
-	status = stack_push(vcpu, &stack, frame, n, opsize);
+	status = stack_push_frame(vcpu, &stack, frame, n, opsize);
 	if (status)
 		return status;
 	cpu->seg[X86_SS] = ss;
@@ -218,7 +218,7 @@ static enum x86_status far_call_real(struct vcpu *vcpu, uint16_t selector, uint3
 	if (!status)
 		status = eip_check(cpu, cpu->seg[X86_CS].limit, eip);
 	if (!status)
-		status = stack_push(vcpu, &stack, frame, RF_ARRAY_SIZE(frame), opsize);
+		status = stack_push_frame(vcpu, &stack, frame, RF_ARRAY_SIZE(frame), opsize);
 	if (status)
 		return status;
 	cpu->regs[X86_ESP] = stack.esp;

@@ -17,13 +17,13 @@ struct stack_frame stack_current(const struct cpu *cpu)
 
 static uint32_t stack_offset(const struct stack_frame *stack, uint32_t distance)
 {
-	return (stack->esp + distance) & stack_mask(stack->ss);
+	return (stack->esp + distance) & stack_size_mask(stack->ss);
 }
 
 /* Whether [esp+distance, +bytes) does not wrap at the stack's size. */
 static bool stack_contiguous(const struct stack_frame *stack, uint32_t distance, unsigned bytes)
 {
-	return (uint64_t)stack_offset(stack, distance) + bytes - 1 <= stack_mask(stack->ss);
+	return (uint64_t)stack_offset(stack, distance) + bytes - 1 <= stack_size_mask(stack->ss);
 }
 
 static enum x86_status stack_check_items(struct cpu *cpu, const struct stack_frame *stack, uint32_t distance, unsigned bytes,
@@ -73,7 +73,7 @@ static enum x86_status stack_push_wrapping(struct vcpu *vcpu, const struct stack
 	return X86_OK;
 }
 
-enum x86_status stack_push(struct vcpu *vcpu, struct stack_frame *stack, const uint32_t *items, unsigned count, unsigned size)
+enum x86_status stack_push_frame(struct vcpu *vcpu, struct stack_frame *stack, const uint32_t *items, unsigned count, unsigned size)
 {
 	uint8_t image[STACK_FRAME_MAX_BYTES];
 	unsigned bytes = count * size;
@@ -89,7 +89,7 @@ enum x86_status stack_push(struct vcpu *vcpu, struct stack_frame *stack, const u
 		status = stack_push_wrapping(vcpu, stack, items, count, size);
 	}
 	if (!status)
-		stack->esp = (stack->esp & ~stack_mask(stack->ss)) | stack_offset(stack, -bytes);
+		stack->esp = (stack->esp & ~stack_size_mask(stack->ss)) | stack_offset(stack, -bytes);
 	return status;
 }
 

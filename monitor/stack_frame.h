@@ -20,12 +20,12 @@ struct stack_frame {
 /* The stack in use. */
 struct stack_frame stack_current(const struct cpu *cpu);
 
-static inline uint32_t stack_mask(const struct segment *ss) { return ss->attr & SEG_DB ? 0xffffffff : 0xffff; }
+static inline uint32_t stack_size_mask(const struct segment *ss) { return ss->attr & SEG_DB ? 0xffffffff : 0xffff; }
 
 /* Sets ESP to esp the way the stack's size wants it: a 16-bit stack keeps the upper half. */
 static inline void stack_commit_esp(struct cpu *cpu, const struct segment *ss, uint32_t esp)
 {
-	uint32_t mask = stack_mask(ss);
+	uint32_t mask = stack_size_mask(ss);
 
 	cpu->regs[X86_ESP] = (cpu->regs[X86_ESP] & ~mask) | (esp & mask);
 }
@@ -33,7 +33,7 @@ static inline void stack_commit_esp(struct cpu *cpu, const struct segment *ss, u
 /* #SS if count items of size (2 or 4) bytes do not fit below the top within the limit. */
 enum x86_status stack_check_push(struct cpu *cpu, const struct stack_frame *stack, unsigned count, unsigned size) RF_MUST_CHECK;
 /* Pushes items[0] first, all or nothing, and lowers stack->esp. ESP itself is left to the caller. */
-enum x86_status stack_push(struct vcpu *vcpu, struct stack_frame *stack, const uint32_t *items, unsigned count, unsigned size) RF_MUST_CHECK;
+enum x86_status stack_push_frame(struct vcpu *vcpu, struct stack_frame *stack, const uint32_t *items, unsigned count, unsigned size) RF_MUST_CHECK;
 /* #SS if the top bytes bytes are not within the limit. */
 enum x86_status stack_check_pop(struct cpu *cpu, const struct stack_frame *stack, unsigned bytes) RF_MUST_CHECK;
 /* Reads the item of size bytes that lies offset bytes above the top. */

@@ -332,7 +332,7 @@ static enum x86_status push_task_error(struct vcpu *vcpu, uint32_t error)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	struct stack_frame stack = stack_current(cpu);
-	enum x86_status status = stack_push(vcpu, &stack, &error, 1, attr_is_tss32(cpu->tr.attr) ? 4 : 2);
+	enum x86_status status = stack_push_frame(vcpu, &stack, &error, 1, attr_is_tss32(cpu->tr.attr) ? 4 : 2);
 
 	if (!status)
 		cpu->regs[X86_ESP] = stack.esp;
