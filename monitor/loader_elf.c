@@ -4,7 +4,7 @@
  * translated through the segment that holds it. -append and -initrd mean nothing to a plain ELF and are refused.
  */
 #include <errno.h>
-#include <libelf.h>
+#include <gelf.h>
 #include <string.h>
 #include "loader.h"
 
@@ -20,44 +20,46 @@ bool loader_elf_probe(const struct file_image *kernel)
 	       (header.e_type == ET_EXEC || header.e_type == ET_DYN);
 }
 
-static int elf_load_segment(struct boot_request *boot, const struct file_image *kernel, const Elf32_Phdr *ph)
+static int elf_load_segment(struct boot_request *boot, const struct file_image *kernel, const GElf_Phdr *ph)
 {
 	int ret;
 
 	if (ph->p_offset > kernel->size || ph->p_filesz > kernel->size - ph->p_offset)
 		return loader_fail(boot, ENOEXEC, "kernel '%s' is cut short: a segment ends at byte %llu of %zu; copy it again",
-				   kernel->path, (unsigned long long)ph->p_offset + ph->p_filesz, kernel->size);
+				   kernel->path, (unsigned long long)(ph->p_offset + ph->p_filesz), kernel->size);
 	if (ph->p_memsz < ph->p_filesz)
-		return loader_fail(boot, ENOEXEC, "kernel '%s' is damaged: a segment is larger in the file (%u) than in memory (%u)",
-				   kernel->path, ph->p_filesz, ph->p_memsz);
+		return loader_fail(boot, ENOEXEC, "kernel '%s' is damaged: a segment is larger in the file (%llu) than in memory (%llu)",
+				   kernel->path, (unsigned long long)ph->p_filesz, (unsigned long long)ph->p_memsz);
 	ret = loader_copy(boot, "the kernel", ph->p_paddr, kernel->data + ph->p_offset, ph->p_filesz);
-	return ret ? ret : loader_copy(boot, "the kernel", (gpa_t)ph->p_paddr + ph->p_filesz, NULL, ph->p_memsz - ph->p_filesz);
+	return ret ? ret : loader_copy(boot, "the kernel", ph->p_paddr + ph->p_filesz, NULL, ph->p_memsz - ph->p_filesz);
 }
 
 static int elf_load_segments(struct boot_request *boot, const struct file_image *kernel, Elf *elf, uint32_t *entry, gpa_t *end)
 {
-	Elf32_Ehdr *header = elf32_getehdr(elf);
-	Elf32_Phdr *ph = elf32_getphdr(elf);
+	GElf_Ehdr header;
 	size_t count = 0;
 	bool any = false;
 
-	if (!header || !ph || elf_getphdrnum(elf, &count))
-		return loader_fail(boot, ENOEXEC, "kernel '%s' has no usable ELF program headers (%s)", kernel->path, elf_errmsg(-1));
-	*entry = header->e_entry;
+	if (!gelf_getehdr(elf, &header) || elf_getphdrnum(elf, &count))
+		return loader_fail(boot, ENOEXEC, "kernel '%s' has no usable ELF header (%s)", kernel->path, elf_errmsg(-1));
+	*entry = header.e_entry;
 	*end = 0;
 	for (size_t i = 0; i < count; i++) {
+		GElf_Phdr ph;
 		int ret;
 
-		if (ph[i].p_type != PT_LOAD || !ph[i].p_memsz)
+		if (!gelf_getphdr(elf, i, &ph))
+			return loader_fail(boot, ENOEXEC, "kernel '%s' has no usable ELF program headers (%s)", kernel->path, elf_errmsg(-1));
+		if (ph.p_type != PT_LOAD || !ph.p_memsz)
 			continue;
-		ret = elf_load_segment(boot, kernel, &ph[i]);
+		ret = elf_load_segment(boot, kernel, &ph);
 		if (ret)
 			return ret;
 		any = true;
-		if (header->e_entry >= ph[i].p_vaddr && header->e_entry - ph[i].p_vaddr < ph[i].p_memsz)
-			*entry = header->e_entry - ph[i].p_vaddr + ph[i].p_paddr;
-		if ((gpa_t)ph[i].p_paddr + ph[i].p_memsz > *end)
-			*end = (gpa_t)ph[i].p_paddr + ph[i].p_memsz;
+		if (header.e_entry >= ph.p_vaddr && header.e_entry - ph.p_vaddr < ph.p_memsz)
+			*entry = header.e_entry - ph.p_vaddr + ph.p_paddr;
+		if (ph.p_paddr + ph.p_memsz > *end)
+			*end = ph.p_paddr + ph.p_memsz;
 	}
 	return any ? 0 : loader_fail(boot, ENOEXEC, "kernel '%s' has no loadable ELF segment", kernel->path);
 }

@@ -226,7 +226,7 @@ static int machine_make_cpu(struct machine *m, char *error)
 	int err;
 
 	if (!cpu_model_parse(spec, &m->cpu_model, &wrong)) {
-		err = machine_fail(error, -EINVAL, "-cpu %s: %s; -cpu help lists the models", spec, wrong ? wrong : "no memory");
+		err = machine_fail(error, -EINVAL, "-cpu %s: %s", spec, wrong ? wrong : "no memory");
 		free(wrong);
 		return err;
 	}

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Boot images made here: where the loaders put them, what the guest starts with, and that broken ones are refused. */
+#include <criterion/criterion.h>
+#include <elf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "monitor/loader.h"
+
+#define RAM_SIZE (64u << 20)
+#define ACPI_SIZE 0x4000u
+
+static struct guest_ram ram;
+static struct cpu cpu;
+static struct memory_map map;
+static struct boot_request boot;
+static char kernel_path[] = "/tmp/rf-test-kernel-XXXXXX", initrd_path[] = "/tmp/rf-test-initrd-XXXXXX";
+
+static void setup(void)
+{
+	cr_assert_eq(guest_ram_init(&ram, RAM_SIZE), 0);
+	memory_map_build(&map, RAM_SIZE, RAM_SIZE - ACPI_SIZE, ACPI_SIZE);
+	close(mkstemp(kernel_path));
+	close(mkstemp(initrd_path));
+	boot = (struct boot_request){ .ram = &ram, .cpu = &cpu, .map = &map, .kernel = kernel_path };
+}
+
+static void teardown(void)
+{
+	unlink(kernel_path);
+	unlink(initrd_path);
+	guest_ram_destroy(&ram);
+}
+
+TestSuite(loader, .init = setup, .fini = teardown);
+
+static void write_file(const char *path, const void *data, size_t size)
+{
+	FILE *f = fopen(path, "w");
+
+	cr_assert_eq(fwrite(data, 1, size, f), size);
+	fclose(f);
+}
+
+static uint32_t ram32(gpa_t gpa)
+{
+	uint32_t v;
+
+	memcpy(&v, ram.flat + gpa, 4);
+	return v;
+}
+
+static void put16(uint8_t *p, uint16_t v) { memcpy(p, &v, 2); }
+static void put32(uint8_t *p, uint32_t v) { memcpy(p, &v, 4); }
+
+#define expect_load_error(err, text) do { \
+	cr_expect_eq(loader_load(&boot), -(err)); \
+	cr_expect_not_null(strstr(boot.error, text), "'%s' does not say '%s'", boot.error, text); \
+	cr_expect_null(strchr(boot.error, '\n')); \
+	} while (0)
+
+/* A bzImage of protocol 2.10: 2 sectors of setup after the boot sector, 64 KiB of code. */
+#define BZ_SETUP (3 * 512)
+#define BZ_CODE  0x10000
+static uint8_t bz[BZ_SETUP + BZ_CODE];
+
+static void make_bzimage(void)
+{
+	memset(bz, 0, sizeof(bz));
+	bz[0x1f1] = 2;
+	put32(bz + 0x1f4, BZ_CODE / 16);
+	put16(bz + 0x1fe, 0xaa55);
+	bz[0x200] = 0xeb;
+	bz[0x201] = 0x66;
+	memcpy(bz + 0x202, "HdrS", 4);
+	put16(bz + 0x206, 0x020a);
+	bz[0x211] = 0x01;
+	put32(bz + 0x22c, 0x37ffffff);
+	put32(bz + 0x230, 0x200000);
+	bz[0x234] = 1;
+	put32(bz + 0x238, 255);
+	put32(bz + 0x258, 0x1000000);
+	put32(bz + 0x260, 0x800000);
+	for (int i = 0; i < BZ_CODE; i++)
+		bz[BZ_SETUP + i] = i * 7;
+}
+
+static void write_bzimage(void)
+{
+	write_file(kernel_path, bz, sizeof(bz));
+}
+
+static void expect_flat_start(uint32_t eip)
+{
+	cr_expect_eq(cpu.eip, eip, "eip is %x", cpu.eip);
+	cr_expect_eq(cpu.cr0 & (CR0_PE | CR0_PG), CR0_PE);
+	cr_expect_eq(cpu.eflags & (X86_IF | X86_DF), 0);
+	cr_expect_eq(cpu.seg[X86_CS].selector, 0x10);
+	cr_expect_eq(cpu.seg[X86_CS].attr & (SEG_CODE | SEG_DB | SEG_P | SEG_S), SEG_CODE | SEG_DB | SEG_P | SEG_S);
+	for (int i = 0; i < X86_NSEG; i++) {
+		cr_expect_eq(cpu.seg[i].base, 0);
+		cr_expect_eq(cpu.seg[i].limit, 0xffffffff);
+		/* The cached attributes are those of the descriptor in the GDT. */
+		cr_expect_eq(cpu.seg[i].attr & 0xf0ff, ram32(cpu.gdtr.base + cpu.seg[i].selector + 4) >> 8 & 0xf0ff);
+	}
+	cr_expect_eq(cpu.seg[X86_DS].selector, 0x18);
+	cr_expect_eq(cpu.seg[X86_SS].selector, 0x18);
+}
+
+Test(loader, linux_state_and_zero_page)
+{
+	uint32_t zp;
+
+	make_bzimage();
+	write_bzimage();
+	boot.append = "console=ttyS0 quiet";
+	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	expect_flat_start(0x100000);
+	cr_expect_eq(memcmp(ram.flat + 0x100000, bz + BZ_SETUP, BZ_CODE), 0);
+	zp = cpu.regs[X86_ESI];
+	cr_expect_eq(memcmp(ram.flat + zp + 0x202, "HdrS", 4), 0);
+	cr_expect_eq(ram.flat[zp + 0x210], 0xff, "type_of_loader");
+	cr_expect_eq(ram32(zp + 0x214), 0x100000, "code32_start");
+	cr_expect_eq(ram.flat[zp + 0x1ef], 0, "the sentinel");
+	cr_expect_eq(ram32(zp + 0x218), 0);
+	cr_expect_str_eq((char *)ram.flat + ram32(zp + 0x228), "console=ttyS0 quiet");
+	cr_expect_eq(ram32(zp + 0x1e0), (RAM_SIZE - ACPI_SIZE - 0x100000) >> 10, "alt_mem_k");
+	cr_expect_eq(ram.flat[zp + 0x1e8], map.count);
+	cr_expect_eq(memcmp(ram.flat + zp + 0x2d0, map.entry, map.count * 20), 0);
+}
+
+Test(loader, linux_initrd_lies_below_the_acpi_tables)
+{
+	static char initrd[5000];
+	uint32_t zp, at;
+
+	make_bzimage();
+	write_bzimage();
+	memset(initrd, 0x5a, sizeof(initrd));
+	write_file(initrd_path, initrd, sizeof(initrd));
+	boot.initrd = initrd_path;
+	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	zp = cpu.regs[X86_ESI];
+	at = ram32(zp + 0x218);
+	cr_expect_eq(ram32(zp + 0x21c), sizeof(initrd));
+	cr_expect_eq(at % 4096, 0);
+	cr_expect_leq(at + sizeof(initrd), RAM_SIZE - ACPI_SIZE);
+	cr_expect_gt(at, RAM_SIZE - ACPI_SIZE - 3 * 4096);
+	cr_expect_eq(memcmp(ram.flat + at, initrd, sizeof(initrd)), 0);
+}
+
+Test(loader, linux_initrd_respects_the_kernels_limit)
+{
+	make_bzimage();
+	put32(bz + 0x22c, 0x1ffffff);
+	write_bzimage();
+	write_file(initrd_path, "x", 1);
+	boot.initrd = initrd_path;
+	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	cr_expect_eq(ram32(cpu.regs[X86_ESI] + 0x218), 0x1fff000);
+}
+
+Test(loader, linux_old_protocol_command_line)
+{
+	uint32_t zp;
+
+	make_bzimage();
+	put16(bz + 0x206, 0x0201);
+	write_bzimage();
+	boot.append = "root=/dev/hda1";
+	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	zp = cpu.regs[X86_ESI];
+	cr_expect_eq(zp, 0x90000);
+	cr_expect_eq(ram32(zp + 0x20) & 0xffff, 0xa33f);
+	cr_expect_str_eq((char *)ram.flat + zp + (ram32(zp + 0x20) >> 16), "root=/dev/hda1");
+}
+
+Test(loader, linux_zimage_goes_low)
+{
+	make_bzimage();
+	put16(bz + 0x206, 0x0200);
+	bz[0x211] = 0;
+	write_bzimage();
+	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	expect_flat_start(0x10000);
+	cr_expect_eq(memcmp(ram.flat + 0x10000, bz + BZ_SETUP, BZ_CODE), 0);
+}
+
+Test(loader, linux_loading_twice_gives_the_same_start)
+{
+	struct cpu first;
+
+	make_bzimage();
+	write_bzimage();
+	cr_assert_eq(loader_load(&boot), 0);
+	first = cpu;
+	memset(ram.flat + 0x100000, 0xee, BZ_CODE);
+	cpu.regs[X86_EAX] = 5;
+	cpu.cr3 = 0x1000;
+	cpu.cr0 |= CR0_PG;
+	cr_assert_eq(loader_load(&boot), 0);
+	cr_expect_eq(memcmp(ram.flat + 0x100000, bz + BZ_SETUP, BZ_CODE), 0);
+	cr_expect_eq(memcmp(&first, &cpu, sizeof(cpu)), 0);
+}
+
+Test(loader, linux_truncated_at_every_part)
+{
+	static const size_t lengths[] = { 0x207, 0x250, 600, BZ_SETUP, BZ_SETUP + 1, sizeof(bz) - 16 };
+
+	make_bzimage();
+	for (size_t i = 0; i < RF_ARRAY_SIZE(lengths); i++) {
+		write_file(kernel_path, bz, lengths[i]);
+		expect_load_error(ENOEXEC, "cut short");
+	}
+}
+
+Test(loader, linux_refusals)
+{
+	make_bzimage();
+	put16(bz + 0x206, 0x020f);
+	put16(bz + 0x236, 1);
+	write_bzimage();
+	expect_load_error(ENOEXEC, "64-bit");
+	make_bzimage();
+	put16(bz + 0x206, 0x0105);
+	write_bzimage();
+	expect_load_error(ENOEXEC, "1.05");
+	make_bzimage();
+	put32(bz + 0x260, RAM_SIZE);
+	write_bzimage();
+	expect_load_error(ENOSPC, "-m");
+	make_bzimage();
+	write_bzimage();
+	boot.append = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+		"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+		"01234567890123456789012345678901234567890123456789012345";
+	expect_load_error(E2BIG, "256");
+}
+
+Test(loader, initrd_errors)
+{
+	make_bzimage();
+	write_bzimage();
+	boot.initrd = "/nonexistent/initrd";
+	expect_load_error(ENOENT, "/nonexistent/initrd");
+	boot.initrd = "/tmp";
+	expect_load_error(EISDIR, "directory");
+	boot.initrd = initrd_path;
+	expect_load_error(EINVAL, "empty");
+	cr_assert_eq(truncate(initrd_path, RAM_SIZE), 0);
+	expect_load_error(ENOSPC, "-m");
+}
+
+Test(loader, not_kernels)
+{
+	static const struct { const char *data; size_t size; const char *text; } files[] = {
+		{ "", 0, "empty" }, { "x", 1, "not a kernel" }, { "\x1f\x8b\x08", 3, "gzip" }, { "\x7f" "ELF\x02\x01", 6, "64-bit" },
+		{ "070701", 6, "-initrd" },
+	};
+
+	for (size_t i = 0; i < RF_ARRAY_SIZE(files); i++) {
+		write_file(kernel_path, files[i].data, files[i].size);
+		cr_expect_lt(loader_load(&boot), 0);
+		cr_expect_not_null(strstr(boot.error, files[i].text), "'%s'", boot.error);
+	}
+	boot.kernel = "/tmp";
+	expect_load_error(EISDIR, "directory");
+	boot.kernel = "/dev/null";
+	expect_load_error(EINVAL, "regular file");
+}
+
+/* An ELF with one segment: file offset 0x1000, virtual 0xc0200000, physical 0x200000, 16 bytes and 0x2000 of bss. */
+static uint8_t elf[0x1010];
+
+static void make_elf(void)
+{
+	Elf32_Ehdr *eh = (Elf32_Ehdr *)elf;
+	Elf32_Phdr *ph = (Elf32_Phdr *)(elf + sizeof(*eh));
+
+	memset(elf, 0, sizeof(elf));
+	memcpy(eh->e_ident, ELFMAG, SELFMAG);
+	eh->e_ident[EI_CLASS] = ELFCLASS32;
+	eh->e_ident[EI_DATA] = ELFDATA2LSB;
+	eh->e_ident[EI_VERSION] = eh->e_version = EV_CURRENT;
+	eh->e_type = ET_EXEC;
+	eh->e_machine = EM_386;
+	eh->e_entry = 0xc0200004;
+	eh->e_phoff = sizeof(*eh);
+	eh->e_ehsize = sizeof(*eh);
+	eh->e_phentsize = sizeof(*ph);
+	eh->e_phnum = 1;
+	*ph = (Elf32_Phdr){ .p_type = PT_LOAD, .p_offset = 0x1000, .p_vaddr = 0xc0200000, .p_paddr = 0x200000, .p_filesz = 16, .p_memsz = 0x2010,
+			    .p_flags = PF_R | PF_X };
+	memcpy(elf + 0x1000, "0123456789abcdef", 16);
+}
+
+static Elf32_Phdr *elf_phdr(void)
+{
+	return (Elf32_Phdr *)(elf + sizeof(Elf32_Ehdr));
+}
+
+Test(loader, elf_segments_bss_and_entry)
+{
+	make_elf();
+	write_file(kernel_path, elf, sizeof(elf));
+	memset(ram.flat + 0x200000, 0xff, 0x3000);
+	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	expect_flat_start(0x200004);
+	cr_expect_eq(memcmp(ram.flat + 0x200000, "0123456789abcdef", 16), 0);
+	for (int i = 0x10; i < 0x2010; i++)
+		cr_assert_eq(ram.flat[0x200000 + i], 0);
+	cr_expect_eq(ram.flat[0x202010], 0xff);
+}
+
+Test(loader, elf_refusals)
+{
+	make_elf();
+	elf_phdr()->p_filesz = 17;
+	write_file(kernel_path, elf, sizeof(elf));
+	expect_load_error(ENOEXEC, "cut short");
+	make_elf();
+	elf_phdr()->p_offset = 0xfffffff0;
+	write_file(kernel_path, elf, sizeof(elf));
+	expect_load_error(ENOEXEC, "cut short");
+	make_elf();
+	elf_phdr()->p_paddr = RAM_SIZE - 8;
+	write_file(kernel_path, elf, sizeof(elf));
+	expect_load_error(ENOSPC, "-m");
+	make_elf();
+	elf_phdr()->p_paddr = 0x9fff8; /* into the video hole */
+	write_file(kernel_path, elf, sizeof(elf));
+	expect_load_error(ENOSPC, "-m");
+	make_elf();
+	elf_phdr()->p_paddr = 0xfffffff8; /* around the end of the address space */
+	write_file(kernel_path, elf, sizeof(elf));
+	expect_load_error(ENOSPC, "-m");
+	make_elf();
+	elf_phdr()->p_memsz = 8;
+	write_file(kernel_path, elf, sizeof(elf));
+	expect_load_error(ENOEXEC, "damaged");
+	make_elf();
+	elf_phdr()->p_type = PT_NOTE;
+	write_file(kernel_path, elf, sizeof(elf));
+	expect_load_error(ENOEXEC, "no loadable");
+	make_elf();
+	((Elf32_Ehdr *)elf)->e_phoff = 0x100000;
+	write_file(kernel_path, elf, sizeof(elf));
+	cr_expect_lt(loader_load(&boot), 0);
+	make_elf();
+	write_file(kernel_path, elf, sizeof(elf));
+	boot.append = "x";
+	expect_load_error(EINVAL, "-append");
+}
+
+static void make_multiboot(uint8_t *at, uint32_t flags)
+{
+	put32(at, 0x1badb002);
+	put32(at + 4, flags);
+	put32(at + 8, -(0x1badb002 + flags));
+}
+
+Test(loader, multiboot_elf_with_modules)
+{
+	char modules[128];
+	uint32_t info, mods;
+
+	make_elf();
+	make_multiboot(elf + 0x400, 3);
+	write_file(kernel_path, elf, sizeof(elf));
+	write_file(initrd_path, "module!", 7);
+	snprintf(modules, sizeof(modules), "%s one two,%s", initrd_path, initrd_path);
+	boot.initrd = modules;
+	boot.append = "hello";
+	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	expect_flat_start(0x200004);
+	cr_expect_eq(cpu.regs[X86_EAX], 0x2badb002);
+	info = cpu.regs[X86_EBX];
+	cr_expect_eq(ram32(info) & 0x4d, 0x4d, "memory, command line, modules, map");
+	cr_expect_eq(ram32(info + 4), 639);
+	cr_expect_eq(ram32(info + 8), (RAM_SIZE - ACPI_SIZE - 0x100000) >> 10);
+	cr_expect_str_eq(strchr((char *)ram.flat + ram32(info + 16), ' '), " hello");
+	cr_assert_eq(ram32(info + 20), 2);
+	mods = ram32(info + 24);
+	for (int i = 0; i < 2; i++, mods += 16) {
+		cr_expect_eq(ram32(mods) % 4096, 0);
+		cr_expect_geq(ram32(mods), 0x202010, "a module lies over the kernel");
+		cr_expect_eq(ram32(mods + 4) - ram32(mods), 7);
+		cr_expect_eq(memcmp(ram.flat + ram32(mods), "module!", 7), 0);
+	}
+	cr_expect_str_eq((char *)ram.flat + ram32(ram32(info + 24) + 8) + strlen(initrd_path), " one two");
+	cr_expect_eq(ram32(info + 44), map.count * 24, "length of the map");
+	cr_expect_eq(ram32(ram32(info + 48)), 20);
+}
+
+Test(loader, multiboot_address_fields)
+{
+	static uint8_t image[0x1000];
+
+	make_multiboot(image + 0x100, 0x10000);
+	put32(image + 0x10c, 0x300100); /* header_addr */
+	put32(image + 0x110, 0x300080); /* load_addr: the file's first 0x80 bytes are left out */
+	put32(image + 0x114, 0x300a80);
+	put32(image + 0x118, 0x301000);
+	put32(image + 0x11c, 0x300200);
+	image[0x80] = 0x42;
+	image[0x80 + 0xa00] = 0x43; /* behind load_end_addr: bss there */
+	write_file(kernel_path, image, sizeof(image));
+	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	expect_flat_start(0x300200);
+	cr_expect_eq(ram.flat[0x300080], 0x42);
+	cr_expect_eq(ram.flat[0x300a80], 0);
+	put32(image + 0x114, 0x302000);
+	write_file(kernel_path, image, sizeof(image));
+	expect_load_error(ENOEXEC, "cut short");
+	put32(image + 0x110, 0x300101);
+	write_file(kernel_path, image, sizeof(image));
+	cr_expect_lt(loader_load(&boot), 0);
+}
+
+Test(loader, multiboot_refusals)
+{
+	make_elf();
+	make_multiboot(elf + 0x400, 0x8);
+	write_file(kernel_path, elf, sizeof(elf));
+	expect_load_error(ENOEXEC, "0x8");
+	memset(elf, 0, 64);
+	make_multiboot(elf + 0x400, 0);
+	write_file(kernel_path, elf, sizeof(elf));
+	expect_load_error(ENOEXEC, "neither");
+}
+
+/* Whatever the file holds, the loader returns, and an error has a text. */
+Test(loader, damaged_files_are_survived)
+{
+	unsigned seed = 1;
+
+	for (int round = 0; round < 300; round++) {
+		uint8_t *image = round & 1 ? bz : elf;
+		size_t size = round & 1 ? sizeof(bz) : sizeof(elf);
+
+		make_bzimage();
+		make_elf();
+		if (round & 2)
+			make_multiboot(elf + 0x400, round & 4 ? 0x10003 : 3);
+		for (int i = 0; i < 6; i++) {
+			size_t at = (round & 1 ? 0x1f1 : 0) + rand_r(&seed) % (round & 1 ? 0x80 : 0x54);
+
+			image[at] = rand_r(&seed);
+		}
+		write_file(kernel_path, image, size);
+		boot.error[0] = '\0';
+		if (loader_load(&boot))
+			cr_expect_neq(boot.error[0], '\0');
+	}
+}
+
+Test(loader, memory_map)
+{
+	uint64_t end = 0;
+
+	for (unsigned i = 0; i < map.count; i++) {
+		cr_expect_geq(map.entry[i].base, end, "entries overlap or are out of order");
+		end = map.entry[i].base + map.entry[i].size;
+	}
+	cr_expect_eq(map.entry[0].size, 0x9fc00);
+	cr_expect_eq(map.entry[3].base, 0x100000);
+	cr_expect_eq(map.entry[3].size, RAM_SIZE - ACPI_SIZE - 0x100000);
+	cr_expect_eq(map.entry[4].type, E820_ACPI);
+	cr_expect_eq(memory_map_high_end(&map), RAM_SIZE - ACPI_SIZE);
+	memory_map_build(&map, 1u << 20, 0, 0);
+	cr_expect_eq(memory_map_high_end(&map), 0x100000);
+}
