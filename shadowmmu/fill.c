@@ -16,6 +16,7 @@
 #define AROUND_MAPS    8u  /* how many host mappings are made for them */
 #define LARGE_MAPS     16u /* the same within a large page, which traced pages may break up */
 #define POPULATE_PAGES 64u /* longer runs are left to the host's own faults */
+#define UPGRADE        0x4u /* with a window's entry: the page is mapped, but read-only */
 #define NONGLOBAL_LIMIT 2000u /* ring-0 accesses to non-global supervisor pages before the kernel window is given up */
 
 struct fill {
@@ -75,7 +76,7 @@ static uint32_t wanted_entry(const struct fill *f, unsigned i)
 	return (uint32_t)gpa | LEAF_PRESENT | (write ? LEAF_WRITE : 0);
 }
 
-/* What to map at entry i, or 0: nothing allowed, or nothing to be gained. */
+/* What to map at entry i, with UPGRADE if only the right to write is missing; 0: nothing allowed or nothing to be gained. */
 static uint32_t missing_entry(struct fill *f, unsigned i)
 {
 	uint32_t wanted = wanted_entry(f, i), have;
@@ -88,19 +89,31 @@ static uint32_t missing_entry(struct fill *f, unsigned i)
 	have = window_get(f->window, f->base + i);
 	if (!(have & LEAF_PRESENT))
 		return wanted;
-	return wanted == (have | LEAF_WRITE) && !(have & LEAF_WRITE) ? wanted : 0;
+	return wanted == (have | LEAF_WRITE) && !(have & LEAF_WRITE) ? wanted | UPGRADE : 0;
+}
+
+/* Mapping a scattered page costs the host four times what changing its protection does. */
+static int window_change(struct fill *f, unsigned first, unsigned count, uint32_t entry)
+{
+	if (entry & UPGRADE)
+		return window_allow_write(f->s, f->window, f->base + first, count);
+	return window_map(f->s, f->window, f->base + first, entry >> GUEST_PAGE_SHIFT, count, entry & LEAF_WRITE,
+			  count <= POPULATE_PAGES);
 }
 
 static int map_run(struct fill *f, unsigned first, unsigned count, uint32_t entry)
 {
 	struct shadow *s = f->s;
+	bool retry;
 	unsigned i;
 	int err;
 
-	do
-		err = window_map(s, f->window, f->base + first, entry >> GUEST_PAGE_SHIFT, count, entry & LEAF_WRITE,
-				 count <= POPULATE_PAGES);
-	while (err == -ENOMEM && space_evict_one(s, NULL));
+	do {
+		err = window_change(f, first, count, entry);
+		/* A refused upgrade has emptied the window: there is something to map now. */
+		retry = err == -ENOMEM && ((entry & UPGRADE) || space_evict_one(s, NULL));
+		entry &= ~UPGRADE;
+	} while (retry);
 	if (err || !f->region)
 		return err;
 	f->maps++;
@@ -115,9 +128,11 @@ static int map_run(struct fill *f, unsigned first, unsigned count, uint32_t entr
 /* Maps the run around entry i, as far as it is contiguous within [lo, hi). */
 static int map_wanted(struct fill *f, unsigned i, unsigned lo, unsigned hi)
 {
-	uint32_t entry = wanted_entry(f, i);
+	uint32_t entry = missing_entry(f, i);
 	unsigned first = i, end = i + 1;
 
+	if (!entry)
+		entry = wanted_entry(f, i);
 	while (first > lo && missing_entry(f, first - 1) == entry - (i - first + 1) * GUEST_PAGE_SIZE)
 		first--;
 	while (end < hi && missing_entry(f, end) == entry + (end - i) * GUEST_PAGE_SIZE)
@@ -152,7 +167,7 @@ static int map_page(struct fill *f, unsigned i)
 	int err;
 
 	if (f->s->options.no_fill_around)
-		return map_run(f, i, 1, wanted_entry(f, i));
+		return map_wanted(f, i, i, i + 1);
 	lo = i > reach ? i - reach : 0;
 	hi = i + reach < f->entries ? i + reach : f->entries;
 	err = map_wanted(f, i, lo, hi);

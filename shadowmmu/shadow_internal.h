@@ -192,6 +192,8 @@ void window_destroy(struct shadow *s, struct window *w);
 uint32_t window_get(const struct window *w, uint32_t page);
 /* Maps count pages at page to frames from gfn on; entries are set only if the host agreed. */
 int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, uint32_t count, bool write, bool populate);
+/* Makes count pages at page, mapped read-only, writable. */
+int window_allow_write(struct shadow *s, struct window *w, uint32_t page, uint32_t count);
 void window_drop_page(struct shadow *s, struct window *w, uint32_t page);
 void window_protect_page(struct shadow *s, struct window *w, uint32_t page);
 /* Unmaps everything. */

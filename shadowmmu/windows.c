@@ -139,31 +139,6 @@ static int make_leaves(struct shadow *s, struct window *w, uint32_t page, uint32
 	return rmap_reserve(s, count);
 }
 
-int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, uint32_t count, bool write, bool populate)
-{
-	uint32_t flags = (write ? HOST_MAP_WRITE : 0) | (populate ? HOST_MAP_POPULATE : 0), i;
-	int err = make_leaves(s, w, page, count);
-
-	if (err)
-		return err;
-	batch_finish(s);
-	s->stats.host_maps++;
-	err = s->hm->ops->map(s->hm, w->base, page << GUEST_PAGE_SHIFT, (gpa_t)gfn << GUEST_PAGE_SHIFT,
-			      (uint64_t)count << GUEST_PAGE_SHIFT, flags);
-	if (err) {
-		/* MAP_FIXED may have unmapped what was there before it failed. */
-		for (i = 0; i < count; i++)
-			if (window_get(w, page + i) & LEAF_PRESENT)
-				window_drop_page(s, w, page + i);
-		batch_finish(s);
-		return err;
-	}
-	s->stats.pages_mapped += count;
-	for (i = 0; i < count; i++)
-		set_entry(s, w, page + i, (gfn + i) << GUEST_PAGE_SHIFT | LEAF_PRESENT | (write ? LEAF_WRITE : 0));
-	return 0;
-}
-
 static void batch_flush(struct shadow *s, struct host_batch *b, enum batch_kind kind)
 {
 	gva_t gva = b->first << GUEST_PAGE_SHIFT;
@@ -182,6 +157,63 @@ static void batch_flush(struct shadow *s, struct host_batch *b, enum batch_kind 
 	if (err)
 		b->window->broken = s->any_broken = true;
 	b->count = 0;
+}
+
+/* A new mapping replaces the old one by itself. */
+static void cancel_unmap(struct shadow *s, struct window *w, uint32_t page, uint32_t count)
+{
+	struct host_batch *b = &s->batch[w->lane][BATCH_UNMAP];
+
+	if (b->window == w && b->count && b->first >= page && b->first + b->count <= page + count) {
+		batch_flush(s, &s->batch[w->lane][BATCH_PROTECT], BATCH_PROTECT);
+		b->count = 0;
+	}
+}
+
+int window_allow_write(struct shadow *s, struct window *w, uint32_t page, uint32_t count)
+{
+	uint32_t i;
+	int err;
+
+	batch_finish(s);
+	s->stats.host_protects++;
+	err = s->hm->ops->protect(s->hm, w->base, page << GUEST_PAGE_SHIFT, (uint64_t)count << GUEST_PAGE_SHIFT, HOST_MAP_WRITE);
+	if (err) {
+		/* How far it came is uncertain. */
+		w->broken = s->any_broken = true;
+		batch_finish(s);
+		return err;
+	}
+	for (i = 0; i < count; i++)
+		set_entry(s, w, page + i, window_get(w, page + i) | LEAF_WRITE);
+	return 0;
+}
+
+int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, uint32_t count, bool write, bool populate)
+{
+	uint32_t flags = (write ? HOST_MAP_WRITE : 0) | (populate ? HOST_MAP_POPULATE : 0), i;
+	int err = make_leaves(s, w, page, count);
+
+	if (err)
+		return err;
+	cancel_unmap(s, w, page, count);
+	batch_finish(s);
+	s->stats.host_maps++;
+	err = s->hm->ops->map(s->hm, w->base, page << GUEST_PAGE_SHIFT, (gpa_t)gfn << GUEST_PAGE_SHIFT,
+			      (uint64_t)count << GUEST_PAGE_SHIFT, flags);
+	if (err) {
+		/* What is mapped there now is uncertain. */
+		for (i = 0; i < count; i++)
+			if (window_get(w, page + i) & LEAF_PRESENT)
+				set_entry(s, w, page + i, 0);
+		s->batch[w->lane][BATCH_UNMAP] = (struct host_batch){ w, page, count };
+		batch_finish(s);
+		return err;
+	}
+	s->stats.pages_mapped += count;
+	for (i = 0; i < count; i++)
+		set_entry(s, w, page + i, (gfn + i) << GUEST_PAGE_SHIFT | LEAF_PRESENT | (write ? LEAF_WRITE : 0));
+	return 0;
 }
 
 /* Protecting goes first: a page gathered for it may since have been gathered for unmapping. */

@@ -59,18 +59,18 @@ static void edit(struct model *m)
 {
 	gva_t gva = m->pages[pick(m, RF_ARRAY_SIZE(m->pages))];
 	unsigned space = pick(m, SPACES), shift = m->pae ? 21 : 22;
-	gpa_t dir = m->pae ? DIRS + (space * 4 + (gva >> 30)) * 0x1000 : TOPS + space * 0x1000;
+	gpa_t dir = m->pae ? DIRS + (space * 4 + (gva >> 30)) * 0x1000ull : TOPS + space * 0x1000;
 	unsigned index = (gva >> shift) & (m->pae ? 511 : 1023);
 	uint64_t bits = random_bits(m);
 
 	if (pick(m, 6)) {
 		uint64_t frame = pick(m, 8) ? DATA + pick(m, FRAMES) : (PTS >> 12) + pick(m, TABLES);
 
-		put_entry(m, PTS + pick(m, TABLES) * 0x1000, (gva >> 12) & (m->pae ? 511 : 1023), frame << 12 | bits);
+		put_entry(m, PTS + pick(m, TABLES) * 0x1000, (gva >> 12) & (m->pae ? 511 : 1023), (frame << 12) | bits);
 	} else if (pick(m, 4)) {
 		put_entry(m, dir, index, (PTS + pick(m, TABLES) * 0x1000) | (bits & ~(uint64_t)PTE_PS));
 	} else {
-		put_entry(m, dir, index, 0x800000 + ((uint64_t)pick(m, 3) << shift) | bits | PTE_PS);
+		put_entry(m, dir, index, (0x800000 + ((uint64_t)pick(m, 3) << shift)) | bits | PTE_PS);
 	}
 }
 
