@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Following the guest's changes to its page tables at flush points, by comparing them with the copies of what was relied on.
+ * Following the guest's changes to its page tables at flush points, by comparing them with the copies of what was
+ * relied on.
  *
- * A changed entry that is relied on loses just what it must: the mapping, the user view's mapping, or the permission to write. What
- * the guest grants anew is not acted on: the next access faults and fills. An entry whose accessed bit the guest has
- * cleared is dropped, so that the next access sets it again (SDM vol. 3, 4.8).
+ * A changed entry that is relied on loses just what it must: the mapping, the user view's mapping, or the
+ * permission to write. What the guest grants anew is not acted on: the next access faults and fills. An entry whose
+ * accessed bit the guest has cleared is dropped, so that the next access sets it again (SDM vol. 3, 4.8).
  */
 #include "shadow_internal.h"
 

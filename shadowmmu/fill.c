@@ -2,10 +2,11 @@
 /*
  * Filling windows: a host fault becomes a true fault of the guest's or a mapping.
  *
- * A fill maps more than the page that was asked for, since a host fault costs several host mappings: all of a large guest
- * page; else the run of neighbours in the same guest table that continue the page physically, and a few others near
- * by. A neighbour is mapped only if the guest's tables allow it now and have its accessed bit set (and is writable only if they
- * have its dirty bit set), so that nothing is ever mapped that an access of the guest could not have brought into a TLB.
+ * A fill maps more than the page that was asked for, since a host fault costs several host mappings: all of a large
+ * guest page; else the run of neighbours in the same guest table that continue the page physically, and a few
+ * others near by. A neighbour is mapped only if the guest's tables allow it now and have its accessed bit set (and
+ * is writable only if they have its dirty bit set), so that nothing is ever mapped that an access of the guest
+ * could not have brought into a TLB.
  */
 #include "shadow_internal.h"
 

@@ -2,8 +2,8 @@
 /*
  * Which windows map a guest page frame, and where.
  *
- * A mapping is one word: the window's index in the upper 12 bits, the linear page number in the lower 20. Most frames have one
- * mapping, which stands in rmap_first[]; further ones are chained nodes.
+ * A mapping is one word: the window's index in the upper 12 bits, the linear page number in the lower 20. Most
+ * frames have one mapping, which stands in rmap_first[]; further ones are chained nodes.
  */
 #include "shadow_internal.h"
 

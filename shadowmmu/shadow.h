@@ -2,12 +2,12 @@
 /*
  * Shadow page tables. The shadow of a guest address space is the set of host mappings inside its window(s).
  *
- * Words: a *space* is one guest address space (a CR3 value under one paging configuration). It has a *user view* (what ring
- * 3 may touch) and a *kernel view* (what rings 0..2 may touch), each a window. When the guest uses global pages (CR4.PGE),
- * all spaces share ONE kernel window, which then holds only translations whose leaf is global, exactly like the global
- * entries of a hardware TLB: it survives CR3 loads. Ring-0 accesses to non-global user pages then belong in the user window
- * (SHADOW_FILL_USER_VIEW). Without PGE, or when a guest touches many non-global supervisor pages, each space has
- * a kernel window of its own.
+ * Words: a *space* is one guest address space (a CR3 value under one paging configuration). It has a *user view*
+ * (what ring 3 may touch) and a *kernel view* (what rings 0..2 may touch), each a window. When the guest uses
+ * global pages (CR4.PGE), all spaces share ONE kernel window, which then holds only translations whose leaf is
+ * global, exactly like the global entries of a hardware TLB: it survives CR3 loads. Ring-0 accesses to non-global
+ * user pages then belong in the user window (SHADOW_FILL_USER_VIEW). Without PGE, or when a guest touches many non-
+ * global supervisor pages, each space has a kernel window of its own.
  *
  * The contract is the TLB's (SDM vol. 3, 4.10): an entry may stay stale until the guest flushes it.
  */
@@ -72,8 +72,9 @@ enum shadow_flush {
 };
 
 /*
- * Makes paging the current configuration, performing flush, and returns the current space (created if new; one whose
- * host mapping fails is NULL with *err a negative errno). Called for every MOV CR3, task switch, and change of a paging mode bit.
+ * Makes paging the current configuration, performing flush, and returns the current space (created if new; one
+ * whose host mapping fails is NULL with *err a negative errno). Called for every MOV CR3, task switch, and change
+ * of a paging mode bit.
  */
 struct space *shadow_set_paging(struct shadow *shadow, const struct paging *paging, enum shadow_flush flush, int *err);
 struct space *shadow_current(const struct shadow *shadow);
@@ -98,22 +99,24 @@ struct shadow_fill_info {
 };
 
 /*
- * A host fault at linear address gva in view of the current space: find out why and mend it if it is hidden. access is
- * ACCESS_READ or ACCESS_WRITE, with ACCESS_USER if the guest runs at CPL 3 (a ring-0 access through the user view has view
- * USER and no ACCESS_USER).
- * May be called from a synchronous signal handler that interrupted translated code.
+ * A host fault at linear address gva in view of the current space: find out why and mend it if it is hidden. access
+ * is ACCESS_READ or ACCESS_WRITE, with ACCESS_USER if the guest runs at CPL 3 (a ring-0 access through the user
+ * view has view USER and no ACCESS_USER). May be called from a synchronous signal handler that interrupted
+ * translated code.
  */
 enum shadow_fill shadow_fill(struct shadow *shadow, enum shadow_view view, gva_t gva, uint32_t access, struct shadow_fill_info *info);
 
 /*
- * After a true fault at gva was delivered and the guest is about to resume the access: map it now if the walk allows it,
- * sparing the hidden fault. Never faults, never sets D bits unless access is a write that the walk allows.
+ * After a true fault at gva was delivered and the guest is about to resume the access: map it now if the walk
+ * allows it, sparing the hidden fault. Never faults, never sets D bits unless access is a write that the walk
+ * allows.
  */
 void shadow_prefill(struct shadow *shadow, enum shadow_view view, gva_t gva, uint32_t access);
 
 /*
- * Translates an instruction fetch at gva (access: ACCESS_EXEC, plus ACCESS_USER at CPL 3) in the current space and records that code there is relied on (see
- * code_mapping_changed). False: true fault, info->error. *global says that the translation is global (same in every space).
+ * Translates an instruction fetch at gva (access: ACCESS_EXEC, plus ACCESS_USER at CPL 3) in the current space and
+ * records that code there is relied on (see code_mapping_changed). False: true fault, info->error. *global says
+ * that the translation is global (same in every space).
  */
 bool shadow_fetch(struct shadow *shadow, gva_t gva, uint32_t access, struct shadow_fill_info *info, bool *global);
 

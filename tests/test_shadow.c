@@ -550,6 +550,8 @@ Test(shadow, a_table_shared_by_spaces_is_compared_once_for_each_after_a_trace)
 	expect_reads(&g, SHADOW_USER, UVA(0), 0x300);
 	user_pte(&g, 0, 0x301, USER_RW);
 	/* Only this space sees the change and traces the table. */
+	load_cr3(&g, PD2);
+	expect_reads(&g, SHADOW_USER, UVA(0), 0x301);
 	for (i = 0; i < 300; i++)
 		load_cr3(&g, PD2);
 	cr_assert(g.ram.page_flags[PT >> 12] & RAM_PAGE_TABLE);
