@@ -3,6 +3,8 @@
 #include <errno.h>
 #include "engine.h"
 #include "interp.h"
+#include "log.h"
+#include "translator/disasm.h"
 #include "vm.h"
 
 static int engine_interp_create(struct vcpu *vcpu, const char *options, const char **why)
@@ -22,6 +24,9 @@ static int engine_interp_create(struct vcpu *vcpu, const char *options, const ch
 static void engine_interp_destroy(struct vcpu *vcpu)
 {
 	interp_destroy(vcpu);
+	if (vcpu->engine_data)
+		disasm_destroy(vcpu->engine_data);
+	vcpu->engine_data = NULL;
 }
 
 /* False: leave the engine. */
@@ -32,9 +37,29 @@ static bool engine_interp_events(struct vcpu *vcpu)
 	return vcpu_deliver_interrupts(vcpu) == X86_OK;
 }
 
+/* -d exec: a line an instruction; -d cpu: the registers too. The disassembler lives as long as the engine does. */
+static void engine_interp_log(struct vcpu *vcpu)
+{
+	struct log *log = vcpu->vm->log;
+	const struct segment *cs = &vcpu->cpu.seg[X86_CS];
+	struct disasm *disasm = vcpu->engine_data;
+	uint8_t bytes[15];
+	uint32_t len = mem_peek(vcpu, cs->base + vcpu->cpu.eip, bytes, sizeof(bytes));
+	char text[96] = "";
+
+	if (!disasm && !disasm_create(&disasm))
+		vcpu->engine_data = disasm;
+	if (disasm)
+		disasm_format(disasm, cs->attr & SEG_DB ? DISASM_32 : DISASM_16, bytes, len, vcpu->cpu.eip, text, sizeof(text));
+	log_write(log, "%04x:%08x  %s\n", cs->selector, vcpu->cpu.eip, text);
+	if (log_on(log, LOG_CPU))
+		vcpu_print_state(vcpu, log->out);
+}
+
 static void engine_interp_run(struct vcpu *vcpu)
 {
 	struct cpu *cpu = &vcpu->cpu;
+	const bool logging = log_on(vcpu->vm->log, LOG_EXEC | LOG_CPU | LOG_IN_ASM);
 
 	while (vm_is_running(vcpu->vm)) {
 		if (rf_unlikely(atomic_load_explicit(&cpu->events, memory_order_relaxed)) && !engine_interp_events(vcpu))
@@ -43,6 +68,8 @@ static void engine_interp_run(struct vcpu *vcpu)
 			vcpu_wait_for_interrupt(vcpu);
 			continue;
 		}
+		if (rf_unlikely(logging))
+			engine_interp_log(vcpu);
 		if (interp_step(vcpu) == INTERP_DEAD)
 			return;
 	}

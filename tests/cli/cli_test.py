@@ -1,0 +1,318 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The program from outside: exit statuses, messages, signals, character devices, the monitor prompt, the terminal.
+
+usage: cli_test.py RINGFENCE [unittest arguments]
+
+Guests are a few instructions of machine code in an ELF file made here. ENGINE in the environment chooses the engine.
+"""
+import json
+import os
+import pty
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import unittest
+
+PROGRAM = ''
+ENGINE = os.environ.get('ENGINE', 'interp')
+TIMEOUT = 20
+
+HALT = bytes.fromhex('fa f4 eb fd')  # cli; hlt; jmp -1
+SPIN = bytes.fromhex('eb fe')
+# mov al,0x10; out 0xf4,al; hlt
+DEBUG_EXIT = bytes.fromhex('b0 10 e6 f4') + HALT
+# lidt of a zero limit, then int3: triple fault
+TRIPLE_FAULT = bytes.fromhex('0f 01 1d 20 00 20 00 cc')
+# mov dx,0x3f8; mov al,'A'; out dx,al
+SERIAL_A = bytes.fromhex('66 ba f8 03 b0 41 ee')
+# wait for a received byte (LSR bit 0 at 0x3fd), add one, send it, again
+SERIAL_ECHO = bytes.fromhex('66 ba fd 03 ec a8 01 74 fb 66 ba f8 03 ec 04 01 ee eb ed')
+# ACPI S5: mov dx,0x604; mov ax,0x2000; out dx,ax
+POWER_OFF = bytes.fromhex('66 ba 04 06 66 b8 00 20 66 ef') + HALT
+# mov al,0xfe; out 0x64,al: reset by the keyboard controller
+RESET = bytes.fromhex('b0 fe e6 64') + HALT
+
+
+def elf(code, entry=0x200000):
+    header = struct.pack('<16sHHIIIIIHHHHHH', b'\x7fELF\x01\x01\x01', 2, 3, 1, entry, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+    program = struct.pack('<IIIIIIII', 1, 0x1000, entry, entry, len(code), len(code) + 4096, 7, 4096)
+    return (header + program).ljust(0x1000, b'\0') + code
+
+
+def until(fd, wanted, seconds=TIMEOUT):
+    """Reads until wanted has come."""
+    got = b''
+    end = time.monotonic() + seconds
+    while wanted not in got:
+        ready, _, _ = select.select([fd], [], [], max(0, end - time.monotonic()))
+        if not ready:
+            raise AssertionError(f'no {wanted!r} in {got!r}')
+        data = os.read(fd, 4096)
+        if not data:
+            raise AssertionError(f'end without {wanted!r} in {got!r}')
+        got += data
+    return got
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.dir = directory.name
+
+    def guest(self, code):
+        path = os.path.join(self.dir, 'guest')
+        with open(path, 'wb') as f:
+            f.write(elf(code))
+        return path
+
+    def command(self, code, *args):
+        return [PROGRAM, '-accel', ENGINE, '-display', 'none', '-m', '16', '-kernel', self.guest(code), *args]
+
+    def run_guest(self, code, *args, **how):
+        how.setdefault('stdin', subprocess.DEVNULL)
+        return subprocess.run(self.command(code, *args), capture_output=True, timeout=TIMEOUT, **how)
+
+    def start(self, command, **how):
+        process = subprocess.Popen(command, **how)
+        self.addCleanup(lambda: (process.poll() is None and process.kill(), process.wait()))
+        return process
+
+
+class Usage(Case):
+    def expect(self, status, text, *args):
+        result = subprocess.run([PROGRAM, *args], capture_output=True, stdin=subprocess.DEVNULL, timeout=TIMEOUT)
+        stream = result.stderr if status else result.stdout
+        self.assertEqual(result.returncode, status, result)
+        self.assertIn(text, stream.decode())
+        if status:
+            self.assertEqual(len(stream.splitlines()), 1, 'not one line')
+            self.assertTrue(stream.startswith(b'ringfence: '))
+            self.assertEqual(result.stdout, b'')
+
+    def test_help(self):
+        self.expect(0, 'usage:', '-help')
+        self.expect(0, 'usage:', '--help')
+        self.expect(0, 'ringfence', '-version')
+        for option in ('-cpu', '-accel', '-machine', '-device', '-d'):
+            self.expect(0, '\n', option, 'help')
+
+    def test_errors(self):
+        self.expect(1, '-bogus', '-bogus')
+        self.expect(1, '-kernel', '-nographic')
+        self.expect(1, 'nofile', '-nographic', '-kernel', '/nofile')
+        self.expect(1, 'directory', '-nographic', '-kernel', '/tmp')
+        self.expect(1, 'regular file', '-nographic', '-kernel', '/dev/null')
+        self.expect(1, 'not a kernel', '-nographic', '-kernel', '/etc/passwd')
+        self.expect(1, '3584M', '-nographic', '-kernel', 'x', '-m', '100G')
+        self.expect(1, '-m 0', '-nographic', '-kernel', 'x', '-m', '0')
+        self.expect(1, 'kvm', '-nographic', '-kernel', 'x', '-accel', 'kvm')
+
+    def test_errors_of_devices(self):
+        kernel = self.guest(HALT)
+        self.expect(1, 'bogus', '-serial', 'bogus', '-kernel', kernel)
+        self.expect(1, 'stdio is used twice', '-nographic', '-serial', 'stdio', '-monitor', 'stdio', '-kernel', kernel)
+        self.expect(1, '/nodir/x', '-serial', 'file:/nodir/x', '-kernel', kernel)
+        self.expect(1, 'nowait', '-serial', 'unix:/tmp/x', '-kernel', kernel)
+        self.expect(1, 'nosuchcpu', '-cpu', 'nosuchcpu', '-nographic', '-kernel', kernel)
+        self.expect(1, '/nodir/log', '-nographic', '-kernel', kernel, '-D', '/nodir/log', '-d', 'int')
+
+    def test_serial_on_a_used_port(self):
+        result = self.run_guest(HALT, '-serial', 'null', '-device', 'isa-debug-exit,iobase=0x3f8')
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b'iobase', result.stderr)
+
+
+class Ends(Case):
+    def test_debug_exit(self):
+        result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04')
+        self.assertEqual((result.returncode, result.stderr), (0x21, b''))
+
+    def test_power_off(self):
+        result = self.run_guest(POWER_OFF)
+        self.assertEqual((result.returncode, result.stderr), (0, b''))
+
+    def test_reset_without_reboot(self):
+        self.assertEqual(self.run_guest(RESET, '-no-reboot').returncode, 0)
+
+    def test_triple_fault_without_reboot(self):
+        result = self.run_guest(TRIPLE_FAULT, '-no-reboot')
+        self.assertEqual(result.returncode, 0)
+        self.assertIn(b'triple fault', result.stderr)
+
+    def test_reset_loads_the_guest_again(self):
+        # On the first pass write a mark behind the code (to be lost by reloading), print A and reset; the serial port then shows another.
+        guest = SERIAL_A + bytes.fromhex('c6 05 00 00 20 00 f4') + RESET
+        process = self.start(self.command(guest, '-serial', 'stdio'), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        until(process.stdout.fileno(), b'AAAA')
+        process.terminate()
+        self.assertEqual(process.wait(TIMEOUT), 0)
+
+    def test_signals(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            for code in (HALT, SPIN):
+                process = self.start(self.command(SERIAL_A + code, '-serial', 'stdio'), stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                until(process.stdout.fileno(), b'A')
+                process.send_signal(number)
+                self.assertEqual(process.wait(TIMEOUT), 0)
+
+    def test_statistics(self):
+        path = os.path.join(self.dir, 'stats.json')
+        command = self.command(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4')
+        command[2] = f'{ENGINE},stats={path}'
+        self.assertEqual(subprocess.run(command, stdin=subprocess.DEVNULL, timeout=TIMEOUT).returncode, 0x21)
+        with open(path) as f:
+            stats = json.load(f)
+        self.assertEqual((stats['engine'], stats['end'], stats['exit_status']), (ENGINE, 'debug-exit', 0x21))
+
+    def test_halted_guest_takes_no_time(self):
+        process = self.start(self.command(HALT), stdin=subprocess.DEVNULL)
+        time.sleep(1)
+        with open(f'/proc/{process.pid}/stat') as f:
+            fields = f.read().split()
+        self.assertLess((int(fields[13]) + int(fields[14])) / os.sysconf('SC_CLK_TCK'), 0.5)
+
+
+class Characters(Case):
+    def test_file(self):
+        path = os.path.join(self.dir, 'out')
+        self.run_guest(SERIAL_A + DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', '-serial', f'file:{path}')
+        with open(path, 'rb') as f:
+            self.assertEqual(f.read(), b'A')
+
+    def test_second_port_and_debug_console(self):
+        code = bytes.fromhex('66 ba f8 02 b0 42 ee b0 43 e6 e9') + DEBUG_EXIT
+        one, two, con = (os.path.join(self.dir, name) for name in ('one', 'two', 'con'))
+        self.run_guest(code, '-device', 'isa-debug-exit,iobase=0xf4', '-serial', f'file:{one}', '-serial', f'file:{two}',
+                       '-debugcon', f'file:{con}')
+        self.assertEqual([open(p, 'rb').read() for p in (one, two, con)], [b'', b'B', b'C'])
+
+    def test_closed_output_does_not_kill(self):
+        process = self.start(self.command(SERIAL_A * 1000 + DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4',
+                                          '-serial', 'stdio'), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        process.stdout.close()
+        self.assertEqual(process.wait(TIMEOUT), 0x21)
+
+    def test_input_from_a_pipe_is_not_lost(self):
+        text = bytes(range(0x30, 0x5a)) * 40
+        process = self.start(self.command(SERIAL_ECHO, '-serial', 'stdio'), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process.stdin.write(text)
+        process.stdin.close()
+        expected = bytes(b + 1 for b in text)
+        got = b''
+        while len(got) < len(expected):
+            got += until(process.stdout.fileno(), b'')or os.read(process.stdout.fileno(), 4096)
+        self.assertEqual(got, expected)
+        process.terminate()
+        self.assertEqual(process.wait(TIMEOUT), 0)
+
+    def test_unix_socket(self):
+        path = os.path.join(self.dir, 'socket')
+        self.start(self.command(SERIAL_ECHO, '-serial', f'unix:{path},server,nowait'), stdin=subprocess.DEVNULL)
+        for _ in range(2):  # a second peer is served after the first has gone
+            with self.connect(path) as peer:
+                peer.sendall(b'HAL')
+                self.assertEqual(until(peer.fileno(), b'IBM'), b'IBM')
+
+    def connect(self, path):
+        end = time.monotonic() + TIMEOUT
+        while True:
+            peer = socket.socket(socket.AF_UNIX)
+            try:
+                peer.connect(path)
+                return peer
+            except OSError:
+                peer.close()
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
+
+    def test_pseudo_terminal(self):
+        process = self.start(self.command(SERIAL_ECHO, '-serial', 'pty'), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        name = process.stderr.readline().split()[-1]
+        fd = os.open(name, os.O_RDWR | os.O_NOCTTY)
+        os.write(fd, b'HAL\r')
+        self.assertEqual(until(fd, b'\x0e'), b'IBM\x0e')
+        os.close(fd)
+
+    def test_monitor_on_a_socket(self):
+        path = os.path.join(self.dir, 'monitor')
+        process = self.start(self.command(SPIN, '-S', '-monitor', f'unix:{path},server,nowait'), stdin=subprocess.DEVNULL)
+        with self.connect(path) as peer:
+            def ask(command, answer):
+                peer.sendall(command.encode() + b'\n')
+                return until(peer.fileno(), answer + b'\r\n(ringfence) ') if answer else None
+            ask('info status', b'paused')
+            peer.sendall(b'info registers\n')
+            self.assertIn(b'EIP=00200000', until(peer.fileno(), b'code eb fe'))
+            ask('cont', b'cont')
+            ask('info status', b'running')
+            ask('stop', b'stop')
+            ask('info  status ', b'paused')
+            ask('nonsense', b"unknown command: 'nonsense' (help lists them)")
+            ask('system_reset', b'system_reset')
+            ask('c', b'c')
+            peer.sendall(b'quit\n')
+            self.assertEqual(process.wait(TIMEOUT), 0)
+
+
+class Terminal(Case):
+    def session(self, code, *args):
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        self.addCleanup(os.close, slave)
+        before = termios.tcgetattr(slave)
+        command = self.command(code, *args)
+        if '-nographic' in args:
+            command = [word for word in command if word not in ('-display', 'none')]
+        process = self.start(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+        return master, slave, before, process
+
+    def test_escape_keys(self):
+        master, slave, before, process = self.session(SERIAL_ECHO, '-nographic')
+        os.write(master, b'H')
+        until(master, b'I')
+        os.write(master, b'\x01h')
+        until(master, b'C-a x')
+        os.write(master, b'\x01\x01')
+        until(master, b'\x02')
+        os.write(master, b'\x01c')
+        until(master, b'(ringfence) ')
+        os.write(master, b'info status\r')
+        until(master, b'VM status: running')
+        os.write(master, b'\x01cH')
+        until(master, b'I')
+        os.write(master, b'\x03')  # Ctrl-C is the guest's
+        until(master, b'\x04')
+        os.write(master, b'\x01x')
+        self.assertEqual(process.wait(TIMEOUT), 0)
+        self.assertEqual(termios.tcgetattr(slave), before)
+
+    def test_quit_with_a_guest_that_takes_no_input(self):
+        master, slave, before, process = self.session(SERIAL_A + SPIN, '-nographic')
+        until(master, b'A')
+        os.write(master, b'x' * 100 + b'\x01x')
+        self.assertEqual(process.wait(TIMEOUT), 0)
+        self.assertEqual(termios.tcgetattr(slave), before)
+
+    def test_terminal_comes_back_after_signals(self):
+        for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGABRT):
+            master, slave, before, process = self.session(SERIAL_A + HALT, '-nographic')
+            until(master, b'A')
+            self.assertNotEqual(termios.tcgetattr(slave), before)
+            process.send_signal(number)
+            process.wait(TIMEOUT)
+            self.assertEqual(termios.tcgetattr(slave), before, number)
+
+
+if __name__ == '__main__':
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    unittest.main()
