@@ -7,6 +7,7 @@
  * failures belong to the new task), so that the failure is reported at the same EIP as the event.
  */
 #include <string.h>
+#include "log.h"
 #include "stack_frame.h"
 #include "vm.h"
 
@@ -303,6 +304,8 @@ enum x86_status exception_deliver(struct vcpu *vcpu)
 		enum fault_class first = fault_class(fault.vector);
 		enum x86_status status;
 
+		log_item(vcpu->vm->log, LOG_INT, "exception %02x error %04x at %04x:%08x cr2 %08x\n", fault.vector, fault.error,
+			 cpu->seg[X86_CS].selector, cpu->eip, fault.vector == EXC_PF ? fault.cr2 : cpu->cr2);
 		fault_record(cpu, &fault);
 		status = event_deliver(vcpu, &event);
 		if (status == X86_OK)
