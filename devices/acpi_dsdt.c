@@ -123,8 +123,6 @@ size_t acpi_build_dsdt(const struct acpi_config *config, uint8_t *body, size_t c
 	aml_device(&a, "PCI0");
 	aml_name(&a, "_HID");
 	aml_eisa_id(&a, "PNP0A03");
-	aml_name(&a, "_ADR");
-	aml_integer(&a, 0);
 	aml_name(&a, "_UID");
 	aml_integer(&a, 0);
 	root_windows(&a, config->ram_size);

@@ -45,7 +45,7 @@ static uint64_t elapsed_ticks(const struct i8254_channel *c, uint64_t now)
 /* A new count of mode 2 or 3 takes over when the period it was written in is over. */
 static void channel_sync(struct i8254_channel *c, uint64_t now)
 {
-	if (c->next_count && is_counting(c) && elapsed_ticks(c, now) >= c->count) {
+	if (c->next_count && is_periodic(c) && is_counting(c) && elapsed_ticks(c, now) >= c->count) {
 		c->start_ns += ticks_to_ns(c->count);
 		c->count = c->next_count;
 		c->next_count = 0;
@@ -328,6 +328,7 @@ static void gate_rises(struct i8254_channel *c, uint64_t now)
 	if (is_triggered_mode(c)) {
 		if (c->next_count)
 			c->count = c->next_count;
+		c->next_count = 0;
 		if (!c->loaded)
 			return;
 		c->start_ns = now;

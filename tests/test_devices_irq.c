@@ -1,0 +1,664 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Interrupt controllers: 8259 pair, local APIC, I/O APIC. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "devices/i8259.h"
+#include "devices/io_apic.h"
+#include "devices/local_apic.h"
+#include "fake_clock.h"
+
+struct wires {
+	struct bus *bus;
+	struct fake_clock time;
+	struct i8259 pic;
+	struct lapic lapic;
+	struct io_apic ioapic;
+	bool intr;
+	unsigned changes, nmis, eois;
+	uint8_t last_eoi;
+};
+
+static struct wires w;
+
+static void pin_set(void *opaque, unsigned n, bool level)
+{
+	w.intr = level;
+	w.changes++;
+}
+
+/* 8259. */
+
+static void out(uint16_t port, uint8_t value) { bus_pio_write(w.bus, port, value, 1); }
+static uint8_t in(uint16_t port) { return (uint8_t)bus_pio_read(w.bus, port, 1); }
+
+static void program(uint16_t base, uint8_t vector, uint8_t icw3, uint8_t icw4)
+{
+	out(base, 0x11);
+	out(base + 1, vector);
+	out(base + 1, icw3);
+	out(base + 1, icw4);
+	out(base + 1, 0x00);
+}
+
+static void pic_setup(void)
+{
+	memset(&w, 0, sizeof(w));
+	cr_assert_eq(bus_create(&w.bus), 0);
+	i8259_init(&w.pic, (struct irq_line){ pin_set, NULL, 0 });
+	cr_assert_eq(bus_attach(w.bus, &i8259_desc, &w.pic, 0), 0);
+	program(0x20, 0x30, 0x04, 0x01);
+	program(0xa0, 0x38, 0x02, 0x01);
+	w.changes = 0;
+}
+
+static void teardown(void)
+{
+	bus_destroy(w.bus);
+}
+
+TestSuite(pic, .init = pic_setup, .fini = teardown);
+
+static void irq(unsigned n, bool level) { i8259_set_irq(&w.pic, n, level); }
+static void pulse(unsigned n) { irq(n, false); irq(n, true); }
+
+Test(pic, edge_is_acknowledged_once)
+{
+	irq(4, true);
+	cr_expect(w.intr);
+	cr_expect_eq(i8259_ack(&w.pic), 0x34);
+	cr_expect_not(w.intr);
+	out(0x20, 0x20);
+	cr_expect_not(w.intr, "the line staying high is no new edge");
+	pulse(4);
+	cr_expect(w.intr);
+}
+
+Test(pic, priorities_and_nesting)
+{
+	pulse(5);
+	pulse(3);
+	cr_expect_eq(i8259_ack(&w.pic), 0x33);
+	cr_expect_not(w.intr, "5 waits behind 3");
+	pulse(1);
+	cr_expect(w.intr, "1 nests in 3");
+	cr_expect_eq(i8259_ack(&w.pic), 0x31);
+	out(0x20, 0x20); /* non-specific: ends 1 */
+	cr_expect_not(w.intr);
+	out(0x20, 0x20);
+	cr_expect(w.intr);
+	cr_expect_eq(i8259_ack(&w.pic), 0x35);
+}
+
+Test(pic, slave_through_the_cascade)
+{
+	pulse(12);
+	cr_expect_eq(i8259_ack(&w.pic), 0x3c);
+	out(0x20, 0x0b);
+	cr_expect_eq(in(0x20), 0x04);
+	out(0xa0, 0x0b);
+	cr_expect_eq(in(0xa0), 0x10);
+	pulse(3);
+	cr_expect_not(w.intr, "3 is below the cascade");
+	pulse(9);
+	cr_expect_not(w.intr, "without special fully nested mode the slave cannot nest in itself");
+	out(0xa0, 0x20);
+	out(0x20, 0x20);
+	cr_expect_eq(i8259_ack(&w.pic), 0x39);
+}
+
+Test(pic, special_fully_nested_mode)
+{
+	program(0x20, 0x30, 0x04, 0x11);
+	pulse(12);
+	cr_expect_eq(i8259_ack(&w.pic), 0x3c);
+	pulse(9);
+	cr_expect(w.intr);
+	cr_expect_eq(i8259_ack(&w.pic), 0x39);
+}
+
+Test(pic, mask_holds_back_but_remembers)
+{
+	out(0x21, 0x10);
+	pulse(4);
+	cr_expect_not(w.intr);
+	cr_expect_eq(in(0x20), 0x10, "IRR shows it");
+	out(0x21, 0x00);
+	cr_expect(w.intr);
+	cr_expect_eq(in(0x21), 0x00);
+}
+
+Test(pic, spurious_7_and_15)
+{
+	pulse(4);
+	out(0x21, 0xff);
+	cr_expect_eq(i8259_ack(&w.pic), 0x37);
+	out(0x20, 0x0b);
+	cr_expect_eq(in(0x20), 0x00, "a spurious interrupt is not in service");
+	out(0x21, 0x00);
+	i8259_ack(&w.pic);
+	out(0x20, 0x20);
+	/* A level line of the slave that drops before the acknowledge. */
+	out(0x4d1, 0x08);
+	irq(11, true);
+	irq(11, false);
+	cr_expect_not(w.intr, "the request goes with the level");
+}
+
+Test(pic, level_triggered_requests_while_high)
+{
+	out(0x4d1, 0x0c);
+	irq(10, true);
+	cr_expect_eq(i8259_ack(&w.pic), 0x3a);
+	out(0xa0, 0x20);
+	out(0x20, 0x20);
+	cr_expect(w.intr, "still high: requests again");
+	irq(10, false);
+	cr_expect_not(w.intr);
+}
+
+Test(pic, elcr_keeps_system_lines_edge)
+{
+	out(0x4d0, 0xff);
+	out(0x4d1, 0xff);
+	cr_expect_eq(in(0x4d0), 0xf8);
+	cr_expect_eq(in(0x4d1), 0xde);
+}
+
+Test(pic, specific_eoi_and_rotation)
+{
+	pulse(5);
+	cr_expect_eq(i8259_ack(&w.pic), 0x35);
+	out(0x20, 0xe5); /* rotate on specific EOI: 5 becomes the lowest */
+	pulse(5);
+	pulse(6);
+	cr_expect_eq(i8259_ack(&w.pic), 0x36, "6 is now the highest");
+	out(0x20, 0x66);
+	cr_expect_eq(i8259_ack(&w.pic), 0x35);
+	out(0x20, 0x65);
+	out(0x20, 0xc7); /* set priority: 7 lowest again */
+	pulse(6);
+	pulse(5);
+	cr_expect_eq(i8259_ack(&w.pic), 0x35);
+}
+
+Test(pic, rotate_on_nonspecific_eoi)
+{
+	pulse(0);
+	i8259_ack(&w.pic);
+	out(0x20, 0xa0);
+	pulse(0);
+	pulse(7);
+	cr_expect_eq(i8259_ack(&w.pic), 0x37, "0 went to the end");
+}
+
+Test(pic, automatic_eoi)
+{
+	program(0x20, 0x30, 0x04, 0x03);
+	pulse(3);
+	cr_expect_eq(i8259_ack(&w.pic), 0x33);
+	out(0x20, 0x0b);
+	cr_expect_eq(in(0x20), 0);
+	out(0x20, 0x80); /* rotate in AEOI mode */
+	pulse(3);
+	i8259_ack(&w.pic);
+	pulse(3);
+	pulse(4);
+	cr_expect_eq(i8259_ack(&w.pic), 0x34);
+}
+
+Test(pic, special_mask_mode_lets_lower_ones_in)
+{
+	pulse(2 + 1);
+	i8259_ack(&w.pic);
+	pulse(6);
+	cr_expect_not(w.intr);
+	out(0x21, 0x08);
+	out(0x20, 0x68);
+	cr_expect(w.intr);
+	cr_expect_eq(i8259_ack(&w.pic), 0x36);
+	out(0x20, 0x20);
+	out(0x20, 0x0b);
+	cr_expect_eq(in(0x20), 0x08, "the EOI ended 6, not the masked 3");
+}
+
+Test(pic, poll)
+{
+	pulse(4);
+	out(0x20, 0x0c);
+	cr_expect_eq(in(0x20), 0x84);
+	cr_expect_not(w.intr);
+	out(0x20, 0x0b);
+	cr_expect_eq(in(0x20), 0x10, "polling acknowledges");
+	out(0x20, 0x20);
+	out(0x20, 0x0c);
+	cr_expect_eq(in(0x20), 0x00);
+}
+
+Test(pic, initialization_forgets_edges)
+{
+	out(0x21, 0xff);
+	irq(4, true);
+	program(0x20, 0x30, 0x04, 0x01);
+	cr_expect_not(w.intr);
+	cr_expect_eq(in(0x20), 0);
+	pulse(4);
+	cr_expect(w.intr);
+}
+
+Test(pic, output_is_reported_only_on_changes)
+{
+	irq(4, true);
+	irq(4, true);
+	pulse(6);
+	cr_expect_eq(w.changes, 1);
+}
+
+/* Local APIC with the I/O APIC and the 8259s behind LINT0. */
+
+#define APIC 0xfee00000u
+
+static void apic_write(unsigned reg, uint32_t value) { bus_mmio_write(w.bus, APIC + reg, value, 4); }
+static uint32_t apic_read(unsigned reg) { return (uint32_t)bus_mmio_read(w.bus, APIC + reg, 4); }
+
+static void cpu_intr(void *opaque, bool level) { pin_set(opaque, 0, level); }
+static void cpu_nmi(void *opaque) { w.nmis++; }
+static int pic_ack(void *opaque) { return i8259_ack(&w.pic); }
+
+static void eoi(void *opaque, uint8_t vector)
+{
+	w.eois++;
+	w.last_eoi = vector;
+	io_apic_eoi(&w.ioapic, vector);
+}
+
+static void apic_setup(void)
+{
+	struct lapic_config config = {
+		.intr = cpu_intr, .nmi = cpu_nmi, .pic_ack = pic_ack, .eoi = eoi, .address_mask = 0xfffffffff,
+	};
+
+	memset(&w, 0, sizeof(w));
+	cr_assert_eq(bus_create(&w.bus), 0);
+	config.clock = fake_clock_interface(&w.time);
+	config.bus = w.bus;
+	cr_assert_eq(lapic_init(&w.lapic, &config), 0);
+	cr_assert_eq(bus_attach(w.bus, &lapic_desc, &w.lapic, 0), 0);
+	io_apic_init(&w.ioapic, &w.lapic);
+	cr_assert_eq(bus_attach(w.bus, &io_apic_desc, &w.ioapic, 0), 0);
+	i8259_init(&w.pic, (struct irq_line){ lapic_set_lint, &w.lapic, 0 });
+	cr_assert_eq(bus_attach(w.bus, &i8259_desc, &w.pic, 0), 0);
+	program(0x20, 0x30, 0x04, 0x01);
+	program(0xa0, 0x38, 0x02, 0x01);
+	apic_write(0xf0, 0x1ff);
+	w.changes = 0;
+}
+
+static void apic_teardown(void)
+{
+	lapic_destroy(&w.lapic);
+	bus_destroy(w.bus);
+}
+
+TestSuite(lapic, .init = apic_setup, .fini = apic_teardown);
+TestSuite(ioapic, .init = apic_setup, .fini = apic_teardown);
+
+static void self_ipi(uint8_t vector) { apic_write(0x300, 0x40000 | vector); }
+
+Test(lapic, identity_and_reset_values)
+{
+	lapic_reset(&w.lapic);
+	cr_expect_eq(apic_read(0x30) & 0xff, 0x14);
+	cr_expect_eq(apic_read(0x30) >> 16, 5);
+	cr_expect_eq(apic_read(0xf0), 0xff);
+	cr_expect_eq(apic_read(0xe0), 0xffffffff);
+	cr_expect_eq(apic_read(0x320), 0x10000);
+	cr_expect_eq(apic_read(0x350), 0x700, "virtual wire");
+	cr_expect_eq(lapic_base_get(&w.lapic), 0xfee00900);
+}
+
+Test(lapic, priority_classes)
+{
+	self_ipi(0x51);
+	self_ipi(0x61);
+	self_ipi(0x52);
+	cr_expect_eq(w.changes, 1);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x61);
+	cr_expect_not(w.intr, "0x5x waits behind 0x6x");
+	cr_expect_eq(apic_read(0xa0), 0x60);
+	apic_write(0xb0, 0);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x52);
+	cr_expect_eq(lapic_ack(&w.lapic), -1, "same class does not nest");
+	self_ipi(0x71);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x71);
+	apic_write(0xb0, 0);
+	cr_expect_not(w.intr);
+	apic_write(0xb0, 0);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x51);
+}
+
+Test(lapic, task_priority)
+{
+	apic_write(0x80, 0x50);
+	self_ipi(0x5f);
+	cr_expect_not(w.intr);
+	self_ipi(0x60);
+	cr_expect(w.intr);
+	apic_write(0x80, 0xf0);
+	cr_expect_not(w.intr, "raising the TPR takes the request back");
+	cr_expect_eq(lapic_ack(&w.lapic), -1);
+	lapic_tpr_set(&w.lapic, 0);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x60);
+	cr_expect_eq(apic_read(0xa0), 0x60);
+	apic_write(0x80, 0x73);
+	cr_expect_eq(apic_read(0xa0), 0x73);
+}
+
+Test(lapic, irr_isr_registers)
+{
+	self_ipi(0x83);
+	cr_expect_eq(apic_read(0x240), 1u << 3);
+	lapic_ack(&w.lapic);
+	cr_expect_eq(apic_read(0x240), 0);
+	cr_expect_eq(apic_read(0x140), 1u << 3);
+	cr_expect_eq(apic_read(0x1c0), 0);
+	apic_write(0xb0, 0);
+	cr_expect_eq(apic_read(0x140), 0);
+	cr_expect_eq(w.eois, 0, "an edge vector's EOI is not broadcast");
+}
+
+Test(lapic, icr_destinations)
+{
+	apic_write(0x20, 3u << 24);
+	apic_write(0x310, 3u << 24);
+	apic_write(0x300, 0x41);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x41);
+	apic_write(0x310, 2u << 24);
+	apic_write(0x300, 0x42);
+	cr_expect_eq(lapic_ack(&w.lapic), -1);
+	apic_write(0xd0, 4u << 24);
+	apic_write(0x310, 6u << 24);
+	apic_write(0x300, 0x843 | 0x10);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x53, "flat logical");
+	apic_write(0xe0, 0x0fffffff);
+	apic_write(0xd0, 0x12u << 24);
+	apic_write(0x310, 0x13u << 24);
+	apic_write(0x300, 0x863);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x63, "cluster");
+	apic_write(0x300, 0xc0000 | 0x71);
+	cr_expect_eq(lapic_ack(&w.lapic), -1, "all but self is nobody");
+	apic_write(0x300, 0x80000 | 0x81);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x81);
+	apic_write(0x300, 0x40000 | 0x400);
+	cr_expect_eq(w.nmis, 1);
+}
+
+Test(lapic, errors)
+{
+	self_ipi(5);
+	cr_expect_eq(apic_read(0x280), 0, "shown only after a write");
+	apic_write(0x280, 0);
+	cr_expect_eq(apic_read(0x280), 0x20);
+	apic_write(0x280, 0);
+	cr_expect_eq(apic_read(0x280), 0);
+	apic_write(0x370, 0xfe);
+	apic_read(0x3f0);
+	cr_expect_eq(lapic_ack(&w.lapic), 0xfe);
+	apic_write(0xb0, 0);
+	/* An error vector that is itself illegal must not recurse. */
+	apic_write(0x280, 0);
+	apic_write(0x370, 0x03);
+	self_ipi(5);
+	apic_write(0x280, 0);
+	cr_expect_eq(apic_read(0x280), 0x60);
+}
+
+Test(lapic, extint_through_lint0)
+{
+	pulse(1);
+	cr_expect(w.intr);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x31);
+	cr_expect_not(w.intr);
+	out(0x20, 0x20);
+	apic_write(0x350, 0x10700);
+	pulse(1);
+	cr_expect_not(w.intr, "masked");
+	apic_write(0x350, 0x00700);
+	cr_expect(w.intr);
+	self_ipi(0x91);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x91, "its own come first");
+	cr_expect(w.intr, "ExtINT is not subject to priority");
+	cr_expect_eq(lapic_ack(&w.lapic), 0x31);
+}
+
+Test(lapic, lint0_as_fixed_vector)
+{
+	apic_write(0x350, 0x41);
+	pulse(1);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x41);
+	apic_write(0xb0, 0);
+	cr_expect_eq(lapic_ack(&w.lapic), -1);
+}
+
+Test(lapic, lint1_nmi)
+{
+	lapic_set_lint(&w.lapic, 1, true);
+	cr_expect_eq(w.nmis, 0, "masked");
+	lapic_set_lint(&w.lapic, 1, false);
+	apic_write(0x360, 0x400);
+	lapic_set_lint(&w.lapic, 1, true);
+	lapic_set_lint(&w.lapic, 1, true);
+	cr_expect_eq(w.nmis, 1);
+}
+
+Test(lapic, software_disable)
+{
+	apic_write(0x320, 0x00041);
+	self_ipi(0x42);
+	apic_write(0xf0, 0x0ff);
+	cr_expect_not(w.intr);
+	cr_expect_eq(apic_read(0x320), 0x10041, "LVT entries are masked");
+	apic_write(0x320, 0x00041);
+	cr_expect_eq(apic_read(0x320), 0x10041, "and stay so");
+	self_ipi(0x50);
+	apic_write(0xf0, 0x1ff);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x42, "what was pending is kept");
+	apic_write(0xb0, 0);
+	cr_expect_eq(lapic_ack(&w.lapic), -1, "what came meanwhile is not");
+}
+
+Test(lapic, base_msr)
+{
+	cr_expect_not(lapic_base_set(&w.lapic, 0xfee00d00), "x2APIC is not offered");
+	cr_expect_not(lapic_base_set(&w.lapic, 0x1000fee00900ull));
+	cr_expect(lapic_base_set(&w.lapic, 0xfd000900));
+	cr_expect_eq(bus_mmio_read(w.bus, 0xfd000030, 4) & 0xff, 0x14);
+	cr_expect_eq(apic_read(0x30), 0xffffffff);
+	cr_expect(lapic_base_set(&w.lapic, 0xfee00800));
+	cr_expect_eq(lapic_base_get(&w.lapic), 0xfee00900, "BSP is read-only");
+	self_ipi(0x42);
+	cr_expect(lapic_base_set(&w.lapic, 0xfee00100));
+	cr_expect_not(w.intr);
+	pulse(1);
+	cr_expect(w.intr, "disabled: the 8259s reach the CPU directly");
+	cr_expect_eq(lapic_ack(&w.lapic), 0x31);
+	cr_expect(lapic_base_set(&w.lapic, 0xfee00900));
+	cr_expect_eq(apic_read(0xf0), 0xff, "as after reset");
+	/* On top of the I/O APIC: refused quietly, nothing breaks. */
+	cr_expect(lapic_base_set(&w.lapic, 0xfec00900));
+	cr_expect_eq(bus_mmio_read(w.bus, 0xfec00000, 4), 0);
+}
+
+Test(lapic, one_shot_timer)
+{
+	apic_write(0x3e0, 0xb); /* divide by 1 */
+	apic_write(0x320, 0x41);
+	apic_write(0x380, 50000);
+	fake_clock_advance(&w.time, 20000);
+	cr_expect_eq(apic_read(0x390), 30000);
+	cr_expect_not(w.intr);
+	fake_clock_advance(&w.time, 30000);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x41);
+	apic_write(0xb0, 0);
+	cr_expect_eq(apic_read(0x390), 0);
+	fake_clock_advance(&w.time, 1000000);
+	cr_expect_not(w.intr, "once");
+}
+
+Test(lapic, periodic_timer_and_divider)
+{
+	apic_write(0x3e0, 0x3); /* by 16 */
+	apic_write(0x320, 0x20041);
+	apic_write(0x380, 10000);
+	for (unsigned i = 0; i < 3; i++) {
+		fake_clock_advance(&w.time, 160000 - 1);
+		cr_expect_not(w.intr);
+		cr_expect_eq(apic_read(0x390), 1);
+		fake_clock_advance(&w.time, 1);
+		cr_expect_eq(lapic_ack(&w.lapic), 0x41);
+		apic_write(0xb0, 0);
+	}
+	/* A late host gives one interrupt, and the phase stays. */
+	fake_clock_stall(&w.time, 160000 * 5 + 40000);
+	fake_clock_advance(&w.time, 0);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x41);
+	apic_write(0xb0, 0);
+	cr_expect_not(w.intr);
+	cr_expect_eq(apic_read(0x390), 7500);
+	apic_write(0x380, 0);
+	fake_clock_advance(&w.time, 1000000);
+	cr_expect_not(w.intr, "an initial count of zero stops it");
+	static const struct { uint32_t config; unsigned divide; } dividers[] = {
+		{ 0, 2 }, { 1, 4 }, { 2, 8 }, { 3, 16 }, { 8, 32 }, { 9, 64 }, { 10, 128 }, { 11, 1 },
+	};
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(dividers); i++) {
+		apic_write(0x3e0, dividers[i].config);
+		apic_write(0x380, 1000000);
+		fake_clock_advance(&w.time, 1280);
+		cr_expect_eq(apic_read(0x390), 1000000 - 1280 / dividers[i].divide);
+	}
+}
+
+Test(lapic, masked_timer_counts_but_is_quiet)
+{
+	apic_write(0x3e0, 0xb);
+	apic_write(0x320, 0x10041);
+	apic_write(0x380, 50000);
+	cr_expect_eq(fake_clock_next(&w.time), UINT64_MAX, "no host timer while masked");
+	fake_clock_advance(&w.time, 10000);
+	cr_expect_eq(apic_read(0x390), 40000);
+	apic_write(0x320, 0x00041);
+	fake_clock_advance(&w.time, 40000);
+	cr_expect(w.intr);
+}
+
+Test(lapic, absurdly_fast_timer_does_not_flood)
+{
+	apic_write(0x3e0, 0xb);
+	apic_write(0x320, 0x20041);
+	apic_write(0x380, 1);
+	fake_clock_advance(&w.time, 1000000);
+	cr_expect_leq(w.time.fired, 60);
+	cr_expect_geq(w.time.fired, 10);
+}
+
+/* I/O APIC. */
+
+#define IOAPIC 0xfec00000u
+
+static void ioapic_write(unsigned index, uint32_t value)
+{
+	bus_mmio_write(w.bus, IOAPIC, index, 4);
+	bus_mmio_write(w.bus, IOAPIC + 0x10, value, 4);
+}
+
+static uint32_t ioapic_read(unsigned index)
+{
+	bus_mmio_write(w.bus, IOAPIC, index, 4);
+	return (uint32_t)bus_mmio_read(w.bus, IOAPIC + 0x10, 4);
+}
+
+Test(ioapic, registers)
+{
+	cr_expect_eq(ioapic_read(1), 0x00170011);
+	ioapic_write(0, 0x0f000000);
+	cr_expect_eq(ioapic_read(0), 0x0f000000);
+	cr_expect_eq(ioapic_read(0x10), 0x10000);
+	ioapic_write(0x11, 0x05000000);
+	cr_expect_eq(ioapic_read(0x11), 0x05000000);
+	ioapic_write(0x10, 0xffffffff);
+	cr_expect_eq(ioapic_read(0x10), 0x1afff, "status and remote IRR are read-only");
+	cr_expect_eq(ioapic_read(0x40), 0);
+}
+
+Test(ioapic, edge)
+{
+	ioapic_write(0x10 + 2 * 4, 0x44);
+	io_apic_set_pin(&w.ioapic, 4, true);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x44);
+	apic_write(0xb0, 0);
+	cr_expect_eq(w.eois, 0);
+	io_apic_set_pin(&w.ioapic, 4, true);
+	cr_expect_not(w.intr);
+	io_apic_set_pin(&w.ioapic, 4, false);
+	io_apic_set_pin(&w.ioapic, 4, true);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x44);
+}
+
+Test(ioapic, masked_edge_is_lost_masked_level_is_not)
+{
+	ioapic_write(0x10 + 2 * 4, 0x10044);
+	io_apic_set_pin(&w.ioapic, 4, true);
+	ioapic_write(0x10 + 2 * 4, 0x00044);
+	cr_expect_not(w.intr);
+	ioapic_write(0x10 + 2 * 10, 0x18055);
+	io_apic_set_pin(&w.ioapic, 10, true);
+	cr_expect_not(w.intr);
+	ioapic_write(0x10 + 2 * 10, 0x08055);
+	cr_expect(w.intr);
+}
+
+Test(ioapic, level_with_remote_irr_and_eoi)
+{
+	ioapic_write(0x10 + 2 * 10, 0x8055);
+	io_apic_set_pin(&w.ioapic, 10, true);
+	cr_expect_eq(ioapic_read(0x10 + 2 * 10), 0xc055, "remote IRR");
+	cr_expect_eq(lapic_ack(&w.lapic), 0x55);
+	cr_expect_eq(apic_read(0x1a0), 1u << 0x15, "TMR");
+	apic_write(0xb0, 0);
+	cr_expect_eq(w.last_eoi, 0x55);
+	cr_expect(w.intr, "still high: again");
+	cr_expect_eq(lapic_ack(&w.lapic), 0x55);
+	io_apic_set_pin(&w.ioapic, 10, false);
+	apic_write(0xb0, 0);
+	cr_expect_not(w.intr);
+	cr_expect_eq(ioapic_read(0x10 + 2 * 10), 0x8055);
+}
+
+Test(ioapic, turning_to_edge_clears_a_stuck_remote_irr)
+{
+	ioapic_write(0x10 + 2 * 10, 0x8055);
+	io_apic_set_pin(&w.ioapic, 10, true);
+	ioapic_write(0x10 + 2 * 10, 0x10055);
+	cr_expect_eq(ioapic_read(0x10 + 2 * 10), 0x10055);
+	ioapic_write(0x10 + 2 * 10, 0x8055);
+	cr_expect_eq(ioapic_read(0x10 + 2 * 10), 0xc055, "sent anew");
+}
+
+Test(ioapic, message_nobody_takes_does_not_stick)
+{
+	ioapic_write(0x11 + 2 * 10, 0x07000000);
+	ioapic_write(0x10 + 2 * 10, 0x8055);
+	io_apic_set_pin(&w.ioapic, 10, true);
+	cr_expect_not(w.intr);
+	cr_expect_eq(ioapic_read(0x10 + 2 * 10), 0x8055);
+	ioapic_write(0x11 + 2 * 10, 0);
+	cr_expect(w.intr);
+}
+
+Test(ioapic, nmi_delivery)
+{
+	ioapic_write(0x10 + 2 * 2, 0x400);
+	io_apic_set_pin(&w.ioapic, 2, true);
+	cr_expect_eq(w.nmis, 1);
+}

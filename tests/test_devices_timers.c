@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Timers: 8254 with port 61h, RTC, PM timer. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/i8254.h"
+#include "devices/mc146818.h"
+#include "devices/piix4_pm.h"
+#include "devices/port61.h"
+#include "fake_clock.h"
+
+static struct {
+	struct bus *bus;
+	struct fake_clock time;
+	struct i8254 pit;
+	struct port61 port61;
+	struct mc146818 rtc;
+	struct piix4_pm pm;
+	bool level;
+	unsigned rises, poweroffs;
+} t;
+
+static void line_set(void *opaque, unsigned n, bool level)
+{
+	t.rises += level && !t.level;
+	t.level = level;
+}
+
+static const struct irq_line line = { line_set, NULL, 0 };
+
+static void out(uint16_t port, uint8_t value) { bus_pio_write(t.bus, port, value, 1); }
+static uint8_t in(uint16_t port) { return (uint8_t)bus_pio_read(t.bus, port, 1); }
+
+static uint64_t tick_ns(uint64_t ticks) { return muldiv64_up(ticks, NS_PER_SECOND, I8254_HZ); }
+/* To tick n since 0, and a little. */
+static void to_tick(uint64_t base, uint64_t ticks) { fake_clock_advance(&t.time, base + tick_ns(ticks) - t.time.now); }
+
+static void common_setup(void)
+{
+	memset(&t, 0, sizeof(t));
+	t.time.now = 5000000000ull;
+	cr_assert_eq(bus_create(&t.bus), 0);
+}
+
+static void pit_setup(void)
+{
+	struct clock clock;
+
+	common_setup();
+	clock = fake_clock_interface(&t.time);
+	cr_assert_eq(i8254_init(&t.pit, &clock, line), 0);
+	port61_init(&t.port61, &t.pit);
+	cr_assert_eq(bus_attach(t.bus, &i8254_desc, &t.pit, 0), 0);
+	cr_assert_eq(bus_attach(t.bus, &port61_desc, &t.port61, 0), 0);
+}
+
+static void pit_teardown(void)
+{
+	i8254_destroy(&t.pit);
+	bus_destroy(t.bus);
+}
+
+TestSuite(pit, .init = pit_setup, .fini = pit_teardown);
+
+static void load(unsigned channel, uint8_t mode, uint16_t count)
+{
+	out(0x43, (uint8_t)(channel << 6 | 0x30 | mode << 1));
+	out(0x40 + channel, (uint8_t)count);
+	out(0x40 + channel, (uint8_t)(count >> 8));
+	t.rises = 0; /* setting a mode may have raised OUT */
+}
+
+static uint16_t latched(unsigned channel)
+{
+	uint8_t low;
+
+	out(0x43, (uint8_t)(channel << 6));
+	low = in(0x40 + channel);
+	return (uint16_t)(low | in(0x40 + channel) << 8);
+}
+
+static uint8_t status(unsigned channel)
+{
+	out(0x43, 0xe0 | 2 << channel);
+	return in(0x40 + channel);
+}
+
+Test(pit, mode0_terminal_count)
+{
+	uint64_t start = t.time.now;
+
+	load(0, 0, 1000);
+	cr_expect_not(t.level);
+	cr_expect_eq(status(0), 0x30);
+	to_tick(start, 400);
+	cr_expect_eq(latched(0), 600);
+	to_tick(start, 999);
+	cr_expect_eq(t.rises, 0);
+	to_tick(start, 1000);
+	cr_expect_eq(t.rises, 1);
+	cr_expect(t.level, "OUT stays high");
+	cr_expect_eq(status(0), 0xb0);
+	to_tick(start, 1002);
+	cr_expect_eq(latched(0), 0xfffe, "and the count wraps");
+	fake_clock_advance(&t.time, NS_PER_SECOND);
+	cr_expect_eq(t.rises, 1);
+}
+
+Test(pit, mode2_rate_without_drift)
+{
+	uint64_t start = t.time.now;
+
+	load(0, 2, 11932); /* 100 Hz */
+	for (unsigned i = 1; i <= 100; i++) {
+		to_tick(start, 11932ull * i - 1);
+		cr_expect_eq(t.rises, i - 1, "period %u", i);
+		to_tick(start, 11932ull * i);
+		cr_expect_eq(t.rises, i);
+	}
+	to_tick(start, 11932ull * 100 + 32);
+	cr_expect_eq(latched(0), 11900);
+	/* A late host skips edges, not phase. */
+	fake_clock_stall(&t.time, tick_ns(11932 * 3));
+	fake_clock_advance(&t.time, 0);
+	cr_expect_eq(t.rises, 101);
+	to_tick(start, 11932ull * 104);
+	cr_expect_eq(t.rises, 102);
+}
+
+Test(pit, mode2_new_count_waits_for_the_period)
+{
+	uint64_t start = t.time.now;
+
+	load(0, 2, 1000);
+	to_tick(start, 500);
+	out(0x40, 0xf4);
+	out(0x40, 0x01); /* 500 */
+	cr_expect_eq(latched(0), 500);
+	to_tick(start, 1000);
+	cr_expect_eq(t.rises, 1);
+	to_tick(start, 1500);
+	fake_clock_advance(&t.time, 2); /* the new period starts at a rounded nanosecond */
+	cr_expect_eq(t.rises, 2);
+	to_tick(start, 2000);
+	cr_expect_eq(t.rises, 3);
+}
+
+Test(pit, mode3_square_wave)
+{
+	uint64_t start = t.time.now;
+
+	load(0, 3, 1000);
+	cr_expect_eq(status(0), 0xb6);
+	to_tick(start, 100);
+	cr_expect_eq(latched(0), 800, "counts by two");
+	to_tick(start, 499);
+	cr_expect_eq(status(0) & 0x80, 0x80);
+	to_tick(start, 500);
+	cr_expect_eq(status(0) & 0x80, 0);
+	cr_expect_eq(latched(0), 1000);
+	to_tick(start, 1000);
+	cr_expect_eq(t.rises, 1);
+	/* An odd count is high for one tick more than low. */
+	start = t.time.now;
+	load(0, 3, 5);
+	to_tick(start, 2);
+	cr_expect_eq(status(0) & 0x80, 0x80);
+	to_tick(start, 3);
+	cr_expect_eq(status(0) & 0x80, 0);
+}
+
+Test(pit, mode4_strobe)
+{
+	uint64_t start = t.time.now;
+
+	load(0, 4, 1000);
+	cr_expect(t.level);
+	t.rises = 0;
+	to_tick(start, 1001);
+	cr_expect_eq(t.rises, 1);
+	fake_clock_advance(&t.time, NS_PER_SECOND);
+	cr_expect_eq(t.rises, 1);
+}
+
+Test(pit, latch_holds_until_read)
+{
+	uint64_t start = t.time.now;
+
+	load(0, 2, 10000);
+	to_tick(start, 100);
+	out(0x43, 0x00);
+	to_tick(start, 200);
+	out(0x43, 0x00); /* ignored: one is pending */
+	cr_expect_eq(in(0x40), 9900 & 0xff);
+	to_tick(start, 700);
+	cr_expect_eq(in(0x40), 9900 >> 8);
+	cr_expect_eq(in(0x40), 9300 & 0xff, "then the running count");
+	cr_expect_eq(in(0x40), 9300 >> 8);
+}
+
+Test(pit, read_back_status_then_count)
+{
+	uint64_t start = t.time.now;
+
+	out(0x43, 0x34);
+	out(0x43, 0xe2);
+	cr_expect_eq(in(0x40), 0xf4, "null count until loaded");
+	out(0x40, 0x10);
+	out(0x40, 0x27);
+	to_tick(start, 10);
+	out(0x43, 0xc2); /* both */
+	cr_expect_eq(in(0x40), 0xb4);
+	cr_expect_eq(in(0x40) | in(0x40) << 8, 9990);
+}
+
+Test(pit, byte_access_modes)
+{
+	uint64_t start = t.time.now;
+
+	out(0x43, 0x14); /* LSB only, mode 2 */
+	out(0x40, 200);
+	to_tick(start, 50);
+	cr_expect_eq(in(0x40), 150);
+	cr_expect_eq(in(0x40), 150);
+	start = t.time.now;
+	out(0x43, 0x24); /* MSB only */
+	out(0x40, 2);
+	t.rises = 0;
+	to_tick(start, 100);
+	cr_expect_eq(in(0x40), (512 - 100) >> 8);
+	to_tick(start, 511);
+	cr_expect_eq(t.rises, 0);
+	to_tick(start, 512);
+	cr_expect_eq(t.rises, 1);
+}
+
+Test(pit, bcd)
+{
+	uint64_t start = t.time.now;
+
+	out(0x43, 0x35);
+	out(0x40, 0x00);
+	out(0x40, 0x10); /* 1000 */
+	to_tick(start, 1);
+	cr_expect_eq(latched(0), 0x0999);
+	t.rises = 0;
+	to_tick(start, 999);
+	cr_expect_eq(t.rises, 0);
+	to_tick(start, 1000);
+	cr_expect_eq(t.rises, 1);
+	out(0x43, 0x31);
+	out(0x40, 0);
+	out(0x40, 0);
+	start = t.time.now;
+	to_tick(start, 1);
+	cr_expect_eq(latched(0), 0x9999, "zero is 10000");
+}
+
+Test(pit, count_zero_is_65536)
+{
+	uint64_t start = t.time.now;
+
+	load(0, 2, 0);
+	to_tick(start, 65535);
+	cr_expect_eq(t.rises, 0);
+	to_tick(start, 65536);
+	cr_expect_eq(t.rises, 1);
+}
+
+Test(pit, one_tick_period_does_not_flood)
+{
+	load(0, 2, 1);
+	fake_clock_advance(&t.time, 1000000);
+	cr_expect_leq(t.time.fired, 60);
+	cr_expect_geq(t.time.fired, 10);
+}
+
+Test(pit, channel2_gate_as_operating_systems_calibrate)
+{
+	uint64_t start;
+
+	out(0x61, 0x01);
+	load(2, 0, 5000);
+	start = t.time.now;
+	to_tick(start, 4999);
+	cr_expect_eq(in(0x61) & 0x20, 0);
+	to_tick(start, 5000);
+	cr_expect_eq(in(0x61) & 0x20, 0x20);
+	/* Mode 0 stops while the gate is low. */
+	load(2, 0, 5000);
+	start = t.time.now;
+	to_tick(start, 1000);
+	out(0x61, 0x00);
+	to_tick(start, 50000);
+	cr_expect_eq(latched(2), 4000);
+	out(0x61, 0x01);
+	start = t.time.now;
+	to_tick(start, 3998);
+	cr_expect_eq(in(0x61) & 0x20, 0);
+	to_tick(start, 4001);
+	cr_expect_eq(in(0x61) & 0x20, 0x20);
+}
+
+Test(pit, channel2_one_shot_and_retrigger)
+{
+	uint64_t start;
+
+	load(2, 1, 1000);
+	cr_expect_eq(in(0x61) & 0x20, 0x20);
+	fake_clock_advance(&t.time, 10000000);
+	cr_expect_eq(in(0x61) & 0x20, 0x20, "waits for the trigger");
+	out(0x61, 1);
+	start = t.time.now;
+	cr_expect_eq(in(0x61) & 0x20, 0);
+	to_tick(start, 900);
+	out(0x61, 0);
+	cr_expect_eq(in(0x61) & 0x20, 0, "the gate's level does not matter");
+	out(0x61, 1);
+	start = t.time.now;
+	to_tick(start, 999);
+	cr_expect_eq(in(0x61) & 0x20, 0);
+	to_tick(start, 1000);
+	cr_expect_eq(in(0x61) & 0x20, 0x20);
+}
+
+Test(pit, port61_refresh_toggles)
+{
+	unsigned changes = 0;
+	uint8_t last = in(0x61) & 0x10;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		fake_clock_advance(&t.time, 1000);
+		changes += (in(0x61) & 0x10) != last;
+		last = in(0x61) & 0x10;
+	}
+	cr_expect_eq(changes, 66); /* 1 ms / 15.085 us */
+	out(0x61, 0xff);
+	cr_expect_eq(in(0x61) & 0x0f, 0x0f);
+}
+
+Test(pit, saved_state_continues)
+{
+	uint64_t start = t.time.now;
+	void *saved;
+	size_t size;
+
+	load(0, 2, 1000);
+	to_tick(start, 300);
+	cr_assert_eq(bus_save(t.bus, &saved, &size), 0);
+	bus_reset_all(t.bus);
+	cr_assert_eq(bus_load(t.bus, saved, size), 0);
+	t.rises = 0;
+	to_tick(start, 999);
+	cr_expect_eq(t.rises, 0);
+	to_tick(start, 1000);
+	cr_expect_eq(t.rises, 1);
+	free(saved);
+}
+
+/* RTC. */
+
+#define BASE 1700000000 /* 2023-11-14 22:13:20 */
+
+static void rtc_setup(void)
+{
+	struct clock clock;
+
+	common_setup();
+	t.time.now = 0;
+	clock = fake_clock_interface(&t.time);
+	cr_assert_eq(mc146818_init(&t.rtc, &clock, line, 256u << 20, BASE), 0);
+	cr_assert_eq(bus_attach(t.bus, &mc146818_desc, &t.rtc, 0), 0);
+	bus_reset_all(t.bus);
+}
+
+static void rtc_teardown(void)
+{
+	mc146818_destroy(&t.rtc);
+	bus_destroy(t.bus);
+}
+
+TestSuite(rtc, .init = rtc_setup, .fini = rtc_teardown);
+
+static uint8_t cmos(uint8_t index) { out(0x70, index); return in(0x71); }
+static void cmos_write(uint8_t index, uint8_t value) { out(0x70, index); out(0x71, value); }
+
+static void expect_time(const char *what, unsigned h, unsigned m, unsigned s)
+{
+	cr_expect(cmos(4) == h && cmos(2) == m && cmos(0) == s, "%s: %02x:%02x:%02x", what, cmos(4), cmos(2), cmos(0));
+}
+
+Test(rtc, date_in_bcd_and_binary)
+{
+	expect_time("bcd", 0x22, 0x13, 0x20);
+	cr_expect_eq(cmos(6), 3); /* Tuesday */
+	cr_expect_eq(cmos(7), 0x14);
+	cr_expect_eq(cmos(8), 0x11);
+	cr_expect_eq(cmos(9), 0x23);
+	cr_expect_eq(cmos(0x32), 0x20);
+	cmos_write(0xb, 0x06);
+	expect_time("binary", 22, 13, 20);
+	cmos_write(0xb, 0x04);
+	expect_time("binary 12 h", 0x80 | 10, 13, 20);
+	cmos_write(0xb, 0x00);
+	expect_time("bcd 12 h", 0x90, 0x13, 0x20);
+	cmos_write(0xb, 0x02);
+	fake_clock_advance(&t.time, 41 * NS_PER_SECOND);
+	expect_time("later", 0x22, 0x14, 0x01);
+	cr_expect_eq(cmos(0xd), 0x80);
+}
+
+Test(rtc, setting_the_time)
+{
+	cmos_write(0xb, 0x82);
+	cmos_write(0, 0x58);
+	cmos_write(2, 0x59);
+	cmos_write(4, 0x23);
+	cmos_write(7, 0x31);
+	cmos_write(8, 0x12);
+	cmos_write(9, 0x99);
+	fake_clock_advance(&t.time, 10 * NS_PER_SECOND);
+	expect_time("held", 0x23, 0x59, 0x58);
+	cmos_write(0xb, 0x02);
+	fake_clock_advance(&t.time, 3 * NS_PER_SECOND);
+	expect_time("over midnight", 0x00, 0x00, 0x01);
+	cr_expect_eq(cmos(7), 0x01);
+	cr_expect_eq(cmos(8), 0x01);
+	cr_expect_eq(cmos(9), 0x00);
+	cr_expect_eq(cmos(0x32), 0x21, "2099 + 1");
+	cmos_write(2, 0x30); /* without SET */
+	expect_time("minute", 0x00, 0x30, 0x01);
+}
+
+Test(rtc, update_in_progress)
+{
+	fake_clock_advance(&t.time, NS_PER_SECOND / 2);
+	cr_expect_eq(cmos(0xa) & 0x80, 0);
+	fake_clock_advance(&t.time, NS_PER_SECOND / 2 - 200000);
+	cr_expect_eq(cmos(0xa) & 0x80, 0x80);
+	fake_clock_advance(&t.time, 200000);
+	cr_expect_eq(cmos(0xa) & 0x80, 0);
+}
+
+Test(rtc, flags_without_interrupts)
+{
+	cmos(0xc);
+	cr_expect_eq(fake_clock_next(&t.time), UINT64_MAX, "no host timer for flags alone");
+	fake_clock_advance(&t.time, 1100000000);
+	cr_expect_eq(cmos(0xc) & 0x50, 0x50);
+	cr_expect_eq(cmos(0xc), 0);
+	cr_expect_eq(t.rises, 0);
+}
+
+Test(rtc, update_interrupt)
+{
+	cmos(0xc);
+	cmos_write(0xb, 0x12);
+	fake_clock_advance(&t.time, NS_PER_SECOND - 1);
+	cr_expect_not(t.level);
+	fake_clock_advance(&t.time, 1);
+	cr_expect(t.level);
+	cr_expect_eq(cmos(0xc) & 0x90, 0x90);
+	cr_expect_not(t.level, "reading C lowers the line");
+	fake_clock_advance(&t.time, NS_PER_SECOND);
+	cr_expect_eq(t.rises, 2);
+}
+
+Test(rtc, periodic_interrupt_rates)
+{
+	static const struct { uint8_t rate; unsigned hz; } rates[] = { { 6, 1024 }, { 15, 2 }, { 3, 8192 }, { 1, 256 }, { 2, 128 } };
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(rates); i++) {
+		cmos_write(0xa, 0x20 | rates[i].rate);
+		cmos_write(0xb, 0x42);
+		cmos(0xc);
+		t.rises = 0;
+		for (uint64_t end = t.time.now + NS_PER_SECOND; t.time.now < end;) {
+			uint64_t next = fake_clock_next(&t.time);
+
+			fake_clock_advance(&t.time, (next < end ? next : end) - t.time.now);
+			if (t.level)
+				cmos(0xc);
+		}
+		cr_expect(t.rises >= rates[i].hz - 1 && t.rises <= rates[i].hz + 1, "rate %u: %u", rates[i].rate, t.rises);
+		cmos_write(0xb, 0x02);
+	}
+}
+
+Test(rtc, alarm)
+{
+	cmos(0xc);
+	cmos_write(1, 0x25);
+	cmos_write(3, 0x13);
+	cmos_write(5, 0x22);
+	cmos_write(0xb, 0x22);
+	fake_clock_advance(&t.time, 4 * NS_PER_SECOND);
+	cr_expect_not(t.level);
+	fake_clock_advance(&t.time, NS_PER_SECOND);
+	cr_expect(t.level);
+	cr_expect_eq(cmos(0xc) & 0xa0, 0xa0);
+	/* Don't care: every minute at :25. */
+	cmos_write(3, 0xc0);
+	cmos_write(5, 0xff);
+	fake_clock_advance(&t.time, 59 * NS_PER_SECOND);
+	cr_expect_not(t.level);
+	fake_clock_advance(&t.time, NS_PER_SECOND);
+	cr_expect(t.level);
+}
+
+Test(rtc, cmos_memory)
+{
+	cr_expect_eq(cmos(0x15) | cmos(0x16) << 8, 640);
+	cr_expect_eq(cmos(0x17) | cmos(0x18) << 8, 0xffff);
+	cr_expect_eq(cmos(0x34) | cmos(0x35) << 8, (240u << 20) >> 16);
+	cmos_write(0x0f, 0x0a);
+	cmos_write(0x8f & 0x7f, 0x55);
+	cr_expect_eq(cmos(0x8f), 0x55, "bit 7 of the index is the NMI mask");
+	cr_expect_eq(in(0x70), 0xff);
+}
+
+Test(rtc, reset_keeps_the_date_and_drops_enables)
+{
+	cmos_write(0xb, 0x72);
+	fake_clock_advance(&t.time, NS_PER_SECOND);
+	bus_reset_all(t.bus);
+	cr_expect_not(t.level);
+	cr_expect_eq(cmos(0xb), 0x02);
+	expect_time("after reset", 0x22, 0x13, 0x21);
+}
+
+/* PM timer and events. */
+
+static void off(void *opaque) { t.poweroffs++; }
+
+static void pm_setup(void)
+{
+	struct clock clock;
+
+	common_setup();
+	t.time.now = 0;
+	clock = fake_clock_interface(&t.time);
+	cr_assert_eq(piix4_pm_init(&t.pm, &clock, line, NULL, off), 0);
+	t.pm.function.bus = t.bus;
+	cr_assert_eq(bus_attach(t.bus, &piix4_pm_desc, &t.pm, 0), 0);
+	bus_reset_all(t.bus);
+}
+
+static void pm_teardown(void)
+{
+	piix4_pm_destroy(&t.pm);
+	bus_destroy(t.bus);
+}
+
+TestSuite(pm, .init = pm_setup, .fini = pm_teardown);
+
+static void out16(uint16_t port, uint16_t value) { bus_pio_write(t.bus, port, value, 2); }
+static uint16_t in16(uint16_t port) { return (uint16_t)bus_pio_read(t.bus, port, 2); }
+
+Test(pm, timer_counts_at_its_rate)
+{
+	cr_expect_eq(bus_pio_read(t.bus, 0x608, 4), 0);
+	fake_clock_advance(&t.time, NS_PER_SECOND);
+	cr_expect_eq(bus_pio_read(t.bus, 0x608, 4), 3579545);
+	fake_clock_advance(&t.time, 4 * NS_PER_SECOND);
+	cr_expect_eq(bus_pio_read(t.bus, 0x608, 4), (5ull * 3579545) & 0xffffff, "24 bits");
+	cr_expect_eq(bus_pio_read(t.bus, 0x609, 1), (5ull * 3579545) >> 8 & 0xff);
+}
+
+Test(pm, timer_carry_event)
+{
+	cr_expect_eq(in16(0x600), 0);
+	fake_clock_advance(&t.time, 2400000000ull); /* past 2^23 ticks */
+	cr_expect_eq(in16(0x600), 0x0001);
+	cr_expect_eq(t.rises, 0);
+	out16(0x600, 0x0001);
+	cr_expect_eq(in16(0x600), 0);
+	out16(0x602, 0x0001);
+	fake_clock_advance(&t.time, 2300000000ull);
+	cr_expect(t.level, "SCI");
+	out16(0x600, 0x0001);
+	cr_expect_not(t.level);
+}
+
+Test(pm, acpi_mode_through_the_smi_port)
+{
+	cr_expect_eq(in16(0x604) & 1, 0);
+	out16(0x604, 0x0001);
+	cr_expect_eq(in16(0x604) & 1, 0, "SCI_EN is firmware's");
+	out(0xb2, 0xf1);
+	cr_expect_eq(in16(0x604) & 1, 1);
+	out16(0x604, 0x0000);
+	cr_expect_eq(in16(0x604) & 1, 1);
+	out(0xb2, 0xf0);
+	cr_expect_eq(in16(0x604) & 1, 0);
+}
+
+Test(pm, power_button_and_power_off)
+{
+	out16(0x602, 0x0100);
+	piix4_pm_power_button(&t.pm);
+	cr_expect(t.level);
+	out(0x601, 0x01); /* by byte */
+	cr_expect_not(t.level);
+	cr_expect_eq(in16(0x600) & 0x100, 0);
+	out16(0x604, 0x0400 | 0x2000);
+	cr_expect_eq(t.poweroffs, 0, "S5 only");
+	cr_expect_eq(in16(0x600) & 0x8000, 0x8000, "awake again");
+	out16(0x604, 0x2000);
+	cr_expect_eq(t.poweroffs, 1);
+	cr_expect_eq(in16(0x604) & 0x2000, 0, "write-only");
+}
+
+Test(pm, block_moves_with_pmbase)
+{
+	pci_config_write(&t.pm.function, 0x40, 0xb001, 4);
+	cr_expect_eq(in16(0x600), 0xffff);
+	cr_expect_eq(in16(0xb000), 0);
+	pci_config_write(&t.pm.function, 0x80, 0, 1);
+	cr_expect_eq(in16(0xb000), 0xffff);
+}
+
+Test(pm, general_purpose_events)
+{
+	cr_expect_eq(bus_pio_read(t.bus, 0xafe0, 4), 0);
+	out16(0xafe2, 0xffff);
+	cr_expect_eq(in16(0xafe2), 0xffff);
+	cr_expect_not(t.level);
+}
