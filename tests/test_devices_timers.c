@@ -143,6 +143,7 @@ Test(pit, mode2_new_count_waits_for_the_period)
 	fake_clock_advance(&t.time, 2); /* the new period starts at a rounded nanosecond */
 	cr_expect_eq(t.rises, 2);
 	to_tick(start, 2000);
+	fake_clock_advance(&t.time, 2);
 	cr_expect_eq(t.rises, 3);
 }
 
