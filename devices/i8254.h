@@ -23,11 +23,11 @@ struct i8254_channel {
 	uint8_t status_latch;
 	uint8_t write_low;   /* LSB waiting for its MSB */
 	uint8_t latched_bytes; /* of latch still to be read */
-	bool bcd, gate;
-	bool loaded;         /* a count has been written since the mode was */
-	bool running;        /* triggered (modes 1, 5), or loaded (others) */
-	bool status_latched;
-	bool write_msb, read_msb; /* access 3: the next byte is the MSB */
+	uint8_t bcd, gate;
+	uint8_t loaded;         /* a count has been written since the mode was */
+	uint8_t running;        /* triggered (modes 1, 5), or loaded (others) */
+	uint8_t status_latched;
+	uint8_t write_msb, read_msb; /* access 3: the next byte is the MSB */
 };
 
 struct i8254 {

@@ -16,8 +16,8 @@ struct i8259_chip {
 	uint8_t icw1, icw2, icw3, icw4;
 	uint8_t init_step;  /* next ICW expected: 2, 3, 4; 0: initialized */
 	uint8_t lowest;     /* input with the lowest priority */
-	bool read_isr, poll, special_mask, rotate_on_aeoi;
-	bool int_out;
+	uint8_t read_isr, poll, special_mask, rotate_on_aeoi;
+	uint8_t int_out;
 };
 
 struct i8259 {

@@ -47,8 +47,8 @@ struct lapic {
 		uint32_t divide, initial_count;
 		uint64_t deadline_ns; /* when the count reaches zero; 0: stopped */
 		uint8_t tpr;
-		bool lint_level[2];
-		bool intr_level;      /* as reported */
+		uint8_t lint_level[2];
+		uint8_t intr_level;      /* as reported */
 	} s;
 };
 

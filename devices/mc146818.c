@@ -36,6 +36,8 @@ enum {
 
 #define UIP_NS 244000 /* update-in-progress rises this long before the update (data sheet, t_BUC) */
 #define RTC_HZ 32768u
+/* Dates are counted in 64-bit nanoseconds: the clock ends in the year 2255, whatever software writes into it. */
+#define LAST_SECOND 9000000000ll
 
 static bool is_halted(const struct mc146818 *rtc)
 {
@@ -128,6 +130,8 @@ static void set_time(struct mc146818 *rtc, int64_t fraction_ns)
 {
 	int64_t seconds = time_from_registers(rtc);
 
+	if (seconds < -LAST_SECOND || seconds > LAST_SECOND)
+		seconds = LAST_SECOND;
 	rtc->s.offset_ns = seconds * (int64_t)NS_PER_SECOND + fraction_ns - (int64_t)clock_now(&rtc->clock);
 	rtc->s.seen_second = seconds;
 }
@@ -398,8 +402,11 @@ static int rtc_restored(void *opaque)
 {
 	struct mc146818 *rtc = opaque;
 
-	/* Any offset is safe, but only dates of four-digit years make sense. */
-	if (rtc->s.offset_ns > (int64_t)8e18 || rtc->s.offset_ns < -(int64_t)8e18)
+	const int64_t most = LAST_SECOND * (int64_t)NS_PER_SECOND / 9 * 8; /* leaves the clock room to run */
+
+	if (rtc->s.offset_ns > most || rtc->s.offset_ns < -most)
+		return -EINVAL;
+	if (rtc->s.seen_second > LAST_SECOND || rtc->s.seen_second < -LAST_SECOND)
 		return -EINVAL;
 	rtc_sync(rtc);
 	rtc_update_irq(rtc);

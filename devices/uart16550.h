@@ -25,9 +25,9 @@ struct uart16550 {
 		uint8_t fifo[UART_FIFO_SIZE];
 		uint8_t errors[UART_FIFO_SIZE]; /* PE, FE, BI of each character */
 		uint8_t head, count;
-		bool thre_pending; /* transmitter-empty interrupt waiting to be identified */
-		bool timeout_pending;
-		bool irq_level;
+		uint8_t thre_pending; /* transmitter-empty interrupt waiting to be identified */
+		uint8_t timeout_pending;
+		uint8_t irq_level;
 	} s;
 };
 

@@ -212,7 +212,9 @@ Test(pit, read_back_status_then_count)
 	to_tick(start, 10);
 	out(0x43, 0xc2); /* both */
 	cr_expect_eq(in(0x40), 0xb4);
-	cr_expect_eq(in(0x40) | in(0x40) << 8, 9990);
+	uint8_t low = in(0x40);
+
+	cr_expect_eq(low | in(0x40) << 8, 9990);
 }
 
 Test(pit, byte_access_modes)
@@ -431,6 +433,28 @@ Test(rtc, setting_the_time)
 	cr_expect_eq(cmos(0x32), 0x21, "2099 + 1");
 	cmos_write(2, 0x30); /* without SET */
 	expect_time("minute", 0x00, 0x30, 0x01);
+}
+
+Test(rtc, absurd_dates_do_no_harm)
+{
+	static const uint8_t registers[] = { 0, 2, 4, 6, 7, 8, 9, 0x32 };
+
+	for (unsigned value = 0; value < 256; value++) {
+		cmos_write(0xb, 0x82 | (value & 4));
+		for (unsigned i = 0; i < RF_ARRAY_SIZE(registers); i++)
+			cmos_write(registers[i], (uint8_t)(value + i * 37));
+		cmos_write(0x32, (uint8_t)value);
+		cmos_write(0xb, 0x32 | (value & 4));
+		fake_clock_advance(&t.time, 3 * NS_PER_SECOND);
+		cmos(0xc);
+	}
+	cmos_write(0xb, 0x82);
+	cmos_write(0x32, 0x20);
+	cmos_write(9, 0x24);
+	cmos_write(8, 0x02);
+	cmos_write(7, 0x29);
+	cmos_write(0xb, 0x02);
+	cr_expect_eq(cmos(7), 0x29, "and it can be set right again");
 }
 
 Test(rtc, update_in_progress)
