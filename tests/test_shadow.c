@@ -649,12 +649,11 @@ Test(shadow, a_table_that_becomes_a_large_page_is_dropped)
 
 	two_spaces(&g, &alone, CR4_PSE);
 	put32(&g, PD + 0x20 * 4, 0x800000 | USER_RW);
-	put32(&g, 0x800000, PAGE_OF(0x300) | USER_RW);
-	expect_reads(&g, SHADOW_USER, UVA(0), 0x300);
+	put32(&g, 0x800004, PAGE_OF(0x300) | USER_RW);
+	expect_reads(&g, SHADOW_USER, UVA(1), 0x300);
 	put32(&g, PD + 0x20 * 4, 0x800000 | USER_RW | PTE_A | PTE_PS);
-	put32(&g, 0x800000, 0x800);
 	load_cr3(&g, PD);
-	expect_reads(&g, SHADOW_USER, UVA(0), 0x800);
+	expect_reads(&g, SHADOW_USER, UVA(1), 0x801);
 	guest_destroy(&g);
 }
 
