@@ -457,6 +457,60 @@ Test(board, damaged_saved_state_is_safe)
 	free(copy);
 }
 
+/* A guest gone mad: nothing breaks, the INTR pin tells the truth, and the host is not flooded with timers. */
+Test(board, random_accesses_do_no_harm)
+{
+	static const struct { uint16_t base, size; } ports[] = {
+		{ 0x20, 2 }, { 0xa0, 2 }, { 0x4d0, 2 }, { 0x40, 4 }, { 0x61, 1 }, { 0x60, 5 }, { 0x70, 2 }, { 0x92, 1 },
+		{ 0x3f8, 8 }, { 0x2f8, 8 }, { 0x600, 12 }, { 0xafe0, 4 }, { 0xb2, 2 }, { 0xcf8, 8 }, { 0xe9, 1 },
+	};
+	uint64_t simulated = 0;
+
+	srand(7);
+	for (unsigned i = 0; i < 400000; i++) {
+		unsigned which = (unsigned)rand() % (RF_ARRAY_SIZE(ports) + 2);
+		unsigned size = 1u << rand() % 3;
+		uint32_t value = (uint32_t)rand() ^ (uint32_t)rand() << 16;
+
+		if (which < RF_ARRAY_SIZE(ports)) {
+			uint16_t port = ports[which].base + (uint16_t)((unsigned)rand() % ports[which].size);
+
+			if (rand() & 1)
+				bus_pio_write(b.bus, port, value, size);
+			else
+				bus_pio_read(b.bus, port, size);
+		} else {
+			gpa_t gpa = which == RF_ARRAY_SIZE(ports) ? 0xfee00000 + ((gpa_t)rand() % 64) * 16
+								   : 0xfec00000 + ((gpa_t)rand() % 2) * 16;
+
+			if (rand() & 1)
+				bus_mmio_write(b.bus, gpa, value, 4);
+			else
+				bus_mmio_read(b.bus, gpa, 4);
+		}
+		if (rand() % 4 == 0) {
+			uint64_t ns = (uint64_t)rand() % 100000;
+
+			fake_clock_advance(&b.time, ns);
+			simulated += ns;
+		}
+		if (rand() % 64 == 0)
+			cr_expect(pc_board_apic_base_set(b.board, rand() % 4 ? 0xfee00900 : 0xfee00100));
+		cr_assert_eq(b.intr, pc_board_intr_level(b.board), "step %u", i);
+		if (rand() % 4 == 0) {
+			bool promised = b.intr;
+			int vector = pc_board_intr_ack(b.board);
+
+			cr_assert(promised == (vector >= 0) && vector < 256, "step %u: %d", i, vector);
+		}
+	}
+	/* PIT and APIC at their fastest are 50000 a second each, the RTC 8192. */
+	cr_expect_leq(b.time.fired, simulated / 1000 * 120 / 1000 + 1000);
+	pc_board_reset(b.board);
+	cr_expect_not(b.intr);
+	cr_expect(b.a20);
+}
+
 /* PCI. */
 
 static uint32_t config_read(unsigned devfn, unsigned offset)
