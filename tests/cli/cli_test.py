@@ -82,8 +82,17 @@ class Case(unittest.TestCase):
 
     def start(self, command, **how):
         process = subprocess.Popen(command, **how)
-        self.addCleanup(lambda: (process.poll() is None and process.kill(), process.wait()))
+        self.addCleanup(self.finish, process)
         return process
+
+    @staticmethod
+    def finish(process):
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream and not stream.closed:
+                stream.close()
 
 
 class Usage(Case):
@@ -150,7 +159,8 @@ class Ends(Case):
     def test_reset_loads_the_guest_again(self):
         # On the first pass write a mark behind the code (to be lost by reloading), print A and reset; the serial port then shows another.
         guest = SERIAL_A + bytes.fromhex('c6 05 00 00 20 00 f4') + RESET
-        process = self.start(self.command(guest, '-serial', 'stdio'), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        process = self.start(self.command(guest, '-serial', 'stdio'), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL)
         until(process.stdout.fileno(), b'AAAA')
         process.terminate()
         self.assertEqual(process.wait(TIMEOUT), 0)
@@ -185,15 +195,19 @@ class Characters(Case):
     def test_file(self):
         path = os.path.join(self.dir, 'out')
         self.run_guest(SERIAL_A + DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', '-serial', f'file:{path}')
+        self.assertEqual(self.content(path), b'A')
+
+    @staticmethod
+    def content(path):
         with open(path, 'rb') as f:
-            self.assertEqual(f.read(), b'A')
+            return f.read()
 
     def test_second_port_and_debug_console(self):
         code = bytes.fromhex('66 ba f8 02 b0 42 ee b0 43 e6 e9') + DEBUG_EXIT
         one, two, con = (os.path.join(self.dir, name) for name in ('one', 'two', 'con'))
         self.run_guest(code, '-device', 'isa-debug-exit,iobase=0xf4', '-serial', f'file:{one}', '-serial', f'file:{two}',
                        '-debugcon', f'file:{con}')
-        self.assertEqual([open(p, 'rb').read() for p in (one, two, con)], [b'', b'B', b'C'])
+        self.assertEqual([self.content(p) for p in (one, two, con)], [b'', b'B', b'C'])
 
     def test_closed_output_does_not_kill(self):
         process = self.start(self.command(SERIAL_A * 1000 + DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4',
@@ -203,13 +217,14 @@ class Characters(Case):
 
     def test_input_from_a_pipe_is_not_lost(self):
         text = bytes(range(0x30, 0x5a)) * 40
-        process = self.start(self.command(SERIAL_ECHO, '-serial', 'stdio'), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = self.start(self.command(SERIAL_ECHO, '-serial', 'stdio'), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL)
         process.stdin.write(text)
         process.stdin.close()
         expected = bytes(b + 1 for b in text)
         got = b''
         while len(got) < len(expected):
-            got += until(process.stdout.fileno(), b'')or os.read(process.stdout.fileno(), 4096)
+            got += os.read(process.stdout.fileno(), 4096)
         self.assertEqual(got, expected)
         process.terminate()
         self.assertEqual(process.wait(TIMEOUT), 0)
