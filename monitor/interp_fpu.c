@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Interpreter: x87 (SDM vol. 1, chapter 8). The host's FPU computes, under the guest's own control word (fpu_proxy.h). An
+ * unmasked exception leaves ES set in the status word, and only the guest's next waiting instruction takes it.
+ */
+#include "fpu_proxy.h"
+#include "interp_internal.h"
+
+#define FSW_ES 0x0080u
+#define FSW_B  0x8000u
+#define FPU_EXCEPTIONS 0x3fu
+
+bool fpu_exception_pending(const struct fxsave_image *fpu)
+{
+	return fpu->fsw & ~fpu->fcw & FPU_EXCEPTIONS;
+}
+
+void fpu_update_summary(struct fxsave_image *fpu)
+{
+	fpu->fsw &= ~(FSW_ES | FSW_B);
+	if (fpu_exception_pending(fpu))
+		fpu->fsw |= FSW_ES | FSW_B;
+}
+
+void fpu_init(struct fxsave_image *fpu)
+{
+	fpu->fcw = 0x37f;
+	fpu->fsw = 0;
+	fpu->ftw = 0;
+	fpu->fop = fpu->fcs = fpu->fds = 0;
+	fpu->fip = fpu->fdp = 0;
+}
+
+/*
+ * The board's part of the PC's way to report x87 errors (CR0.NE clear): assert FERR#, which is IRQ 13. A board that has that
+ * wire defines this function; the instruction is then retried until the interrupt handler has cleared the exception.
+ */
+enum x86_status fpu_ferr(struct vcpu *vcpu);
+__attribute__((weak)) enum x86_status fpu_ferr(struct vcpu *vcpu)
+{
+	return vm_kill(vcpu, "x87 error with CR0.NE clear: reporting by IRQ 13 is not supported");
+}
+
+enum x86_status fpu_raise_pending(struct vcpu *vcpu, const struct insn *i)
+{
+	struct cpu *cpu = &vcpu->cpu;
+
+	if (cpu->cr0 & CR0_NE)
+		return fault_raise(cpu, EXC_MF);
+	RETURN_IF_FAULT(fpu_ferr(vcpu));
+	cpu->eip -= i->len;
+	return X86_OK;
+}
+
+/* 9B */
+enum x86_status op_wait(struct vcpu *vcpu, const struct insn *i)
+{
+	struct cpu *cpu = &vcpu->cpu;
+
+	if ((cpu->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS))
+		return fault_raise(cpu, EXC_NM);
+	return fpu_exception_pending(&cpu->fpu) ? fpu_raise_pending(vcpu, i) : X86_OK;
+}
+
+/* Control instructions do not change the last-instruction pointers (SDM vol. 1, 8.1.8). */
+static bool is_control(const struct insn *i)
+{
+	if (i->mem)
+		return (i->opcode == 0xd9 || i->opcode == 0xdd) && insn_reg(i) >= 4;
+	return (i->opcode == 0xdb && insn_reg(i) == 4) || (i->opcode == 0xdf && i->modrm == 0xe0);
+}
+
+/* The FN forms do not wait for pending exceptions: FNSTENV, FNSTCW, FNSAVE, FNSTSW, FNCLEX, FNINIT and the 8087's left-overs. */
+static bool is_waiting(const struct insn *i)
+{
+	return !is_control(i) || (i->mem && insn_reg(i) < 6);
+}
+
+static void record_pointers(struct cpu *cpu, const struct insn *i)
+{
+	struct fxsave_image *fpu = &cpu->fpu;
+
+	fpu->fip = cpu->eip - i->len;
+	fpu->fcs = cpu->seg[X86_CS].selector;
+	fpu->fop = (i->opcode & 7) << 8 | i->modrm;
+	if (i->mem) {
+		fpu->fdp = insn_ea(cpu, i);
+		fpu->fds = cpu->seg[i->seg].selector;
+	}
+}
+
+/* A store that raised an unmasked exception stores nothing; the bounce buffer is then as it was filled. */
+static bool was_stored(const struct fpu_operands *operands, unsigned size, uint8_t filler)
+{
+	for (unsigned n = 0; n < size; n++)
+		if (operands->mem[n] != filler)
+			return true;
+	return false;
+}
+
+static enum x86_status x87_execute(struct vcpu *vcpu, const struct insn *i)
+{
+	const uint8_t filler = 0xa5;
+	struct cpu *cpu = &vcpu->cpu;
+	struct fpu_operands operands = { .eax = cpu->regs[X86_EAX], .flags = flags_to_ax(cpu) };
+	uint32_t ea = i->mem ? insn_ea(cpu, i) : 0;
+	bool store = i->mem && i->attr & OPA_MEM_WRITE;
+
+	if (store) {
+		RETURN_IF_FAULT(interp_probe_block(vcpu, i->seg, ea, i->mem_size));
+		memset(operands.mem, filler, sizeof(operands.mem));
+	} else if (i->mem) {
+		RETURN_IF_FAULT(interp_read_block(vcpu, i->seg, ea, operands.mem, i->mem_size));
+	}
+	fpu_proxy_run(vcpu_interp(vcpu)->proxy, i, FPU_GPR_NONE, &cpu->fpu, &operands);
+	if (!is_control(i))
+		record_pointers(cpu, i);
+	if (i->flags_written)
+		flags_from_ax(cpu, operands.flags);
+	if (i->opcode == 0xdf && i->modrm == 0xe0)
+		*reg16(cpu, X86_EAX) = operands.eax;
+	if (i->opcode == 0xdb && i->modrm == 0xe3)
+		fpu_init(&cpu->fpu);
+	if (store && (!fpu_exception_pending(&cpu->fpu) || was_stored(&operands, i->mem_size, filler)))
+		return interp_write_block(vcpu, i->seg, ea, operands.mem, i->mem_size);
+	return X86_OK;
+}
+
+static enum x86_status op_x87(struct vcpu *vcpu, const struct insn *i)
+{
+	struct cpu *cpu = &vcpu->cpu;
+	insn_handler environment = pick_fpu_env(i);
+
+	if (cpu->cr0 & (CR0_EM | CR0_TS))
+		return fault_raise(cpu, EXC_NM);
+	if (is_waiting(i) && fpu_exception_pending(&cpu->fpu))
+		return fpu_raise_pending(vcpu, i);
+	return (environment ? environment : x87_execute)(vcpu, i);
+}
+
+insn_handler pick_fpu(const struct insn *i)
+{
+	return op_x87;
+}
