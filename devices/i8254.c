@@ -4,7 +4,8 @@
  * latency after writing a count, which the chip has, is not modelled.
  *
  * Channel 0's interrupt is an event per rising edge of OUT: the line is pulsed low and high at the end of each period
- * (modes 2, 3) or raised at the terminal count (mode 0, 4). Edges missed because the host was late are not made up for.
+ * (modes 2, 3) or raised at the terminal count (mode 0, 4). Periodic edges that come while the last interrupt still waits
+ * to be taken, or all at once because the host was late, are owed and given at double rate: guests count them as time.
  */
 #include "i8254.h"
 
@@ -13,6 +14,7 @@
 
 /* No guest may keep the monitor busy with a period of one tick. */
 #define MIN_PERIOD_NS 20000u
+#define MAX_OWED 1000u
 
 static uint64_t ticks_to_ns(uint64_t ticks)
 {
@@ -127,38 +129,60 @@ static uint64_t next_rise(const struct i8254_channel *c, uint64_t ticks)
 	}
 }
 
-/* Finds the next edge after `after` and arms the timer for it, or no sooner than the minimal period if it has passed. */
+/* Finds the next edge and arms the timer for it, or for an owed one. */
 static void schedule(struct i8254 *pit, uint64_t now)
 {
 	struct i8254_channel *c = &pit->s.channel[0];
-	uint64_t rise;
+	uint64_t rise, deadline, period = ticks_to_ns(c->count);
 
 	channel_sync(c, now);
 	rise = next_rise(c, elapsed_ticks(c, now));
 	if (!rise) {
 		pit->s.deadline_ns = 0;
+		pit->s.owed_ticks = 0;
 		clock_timer_cancel(&pit->clock, pit->timer);
 		return;
 	}
-	pit->s.deadline_ns = c->start_ns + ticks_to_ns(rise);
-	if (is_periodic(c) && pit->s.deadline_ns < now + MIN_PERIOD_NS && ticks_to_ns(c->count) < MIN_PERIOD_NS)
-		pit->s.deadline_ns = now + MIN_PERIOD_NS;
-	clock_timer_arm(&pit->clock, pit->timer, pit->s.deadline_ns);
+	pit->s.deadline_ns = deadline = c->start_ns + ticks_to_ns(rise);
+	if (pit->s.owed_ticks && deadline > now + period / 2)
+		deadline = now + period / 2;
+	if (is_periodic(c) && deadline < now + MIN_PERIOD_NS && (pit->s.owed_ticks || period < MIN_PERIOD_NS))
+		deadline = now + MIN_PERIOD_NS;
+	clock_timer_arm(&pit->clock, pit->timer, deadline);
+}
+
+/* Edges of channel 0 due since its deadline. */
+static uint64_t edges_due(const struct i8254 *pit, uint64_t now)
+{
+	const struct i8254_channel *c = &pit->s.channel[0];
+
+	if (now < pit->s.deadline_ns)
+		return 0;
+	return is_periodic(c) ? 1 + (now - pit->s.deadline_ns) / ticks_to_ns(c->count) : 1;
+}
+
+static void give_edge(struct i8254 *pit)
+{
+	bool wait = is_periodic(&pit->s.channel[0]) && pit->irq_pending && pit->irq_pending(pit->irq_pending_opaque);
+
+	if (!pit->s.owed_ticks || wait)
+		return;
+	pit->s.owed_ticks--;
+	irq_set(&pit->irq, false);
+	irq_set(&pit->irq, true);
 }
 
 static void timer_fired(void *opaque)
 {
 	struct i8254 *pit = opaque;
 	uint64_t now = clock_now(&pit->clock);
+	uint64_t owed, most = ticks_to_ns(pit->s.channel[0].count) < MIN_PERIOD_NS ? 1 : MAX_OWED;
 
 	if (!pit->s.deadline_ns)
 		return;
-	if (now < pit->s.deadline_ns) {
-		clock_timer_arm(&pit->clock, pit->timer, pit->s.deadline_ns);
-		return;
-	}
-	irq_set(&pit->irq, false);
-	irq_set(&pit->irq, true);
+	owed = pit->s.owed_ticks + edges_due(pit, now);
+	pit->s.owed_ticks = (uint32_t)(owed < most ? owed : most);
+	give_edge(pit);
 	schedule(pit, now);
 }
 
@@ -167,6 +191,7 @@ static void channel_changed(struct i8254 *pit, unsigned n, uint64_t now)
 {
 	if (n)
 		return;
+	pit->s.owed_ticks = 0;
 	irq_set(&pit->irq, channel_out(&pit->s.channel[0], now));
 	schedule(pit, now);
 }

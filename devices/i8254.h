@@ -34,8 +34,12 @@ struct i8254 {
 	struct clock clock;
 	struct irq_line irq;
 	struct clock_timer *timer;
+	/* Whether channel 0's last interrupt still waits to be taken; NULL: never. Set by the board. */
+	bool (*irq_pending)(void *opaque);
+	void *irq_pending_opaque;
 	struct i8254_state {
 		struct i8254_channel channel[3];
+		uint32_t owed_ticks;  /* periodic: edges of channel 0 that were due, but not given yet */
 		uint64_t deadline_ns; /* next rising edge of channel 0; 0: none */
 	} s;
 };

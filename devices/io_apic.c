@@ -58,6 +58,13 @@ void io_apic_set_pin(void *opaque, unsigned n, bool level)
 		send(apic, n);
 }
 
+bool io_apic_is_requested(const struct io_apic *apic, unsigned n)
+{
+	uint64_t entry = apic->s.entry[n];
+
+	return !(entry & ENTRY_MASKED) && lapic_is_requested(apic->lapic, (uint8_t)entry);
+}
+
 void io_apic_eoi(struct io_apic *apic, uint8_t vector)
 {
 	for (unsigned pin = 0; pin < IO_APIC_PINS; pin++) {

@@ -4,11 +4,16 @@
  *
  * State is the time at which the count reaches zero. The host timer is armed only while the LVT entry is unmasked; what
  * expired while it was masked is lost, as on the chip.
+ *
+ * A period that ends while the interrupt of the one before is still requested would be lost on the chip too, but there it
+ * takes a guest that is broken; here a slow engine or a busy host suffices, and clocks that count ticks would
+ * lose time. Such ticks are owed, and delivered at double rate as soon as the guest keeps up.
  */
 #include "local_apic.h"
 
 /* No guest may keep the monitor busy with a period of a few nanoseconds. */
 #define MIN_PERIOD_NS 20000u
+#define MAX_OWED 1000u
 
 /* Divide configuration: bits 0, 1 and 3; one tick before the divider is a nanosecond. */
 static uint64_t divisor(const struct lapic *apic)
@@ -28,18 +33,20 @@ static uint64_t period_ns(const struct lapic *apic)
 	return apic->s.initial_count * divisor(apic);
 }
 
-/* Brings the deadline up to date: stopped, or the first one after now. True if one passed. */
-static bool timer_sync(struct lapic *apic, uint64_t now)
+/* Brings the deadline up to date: stopped, or the first one after now. Returns how many passed. */
+static uint64_t timer_sync(struct lapic *apic, uint64_t now)
 {
-	uint64_t period = period_ns(apic);
+	uint64_t period = period_ns(apic), passed = 1;
 
 	if (!apic->s.deadline_ns || now < apic->s.deadline_ns)
-		return false;
-	if (is_periodic(apic) && period)
-		apic->s.deadline_ns += ((now - apic->s.deadline_ns) / period + 1) * period;
-	else
+		return 0;
+	if (is_periodic(apic) && period) {
+		passed = (now - apic->s.deadline_ns) / period + 1;
+		apic->s.deadline_ns += passed * period;
+	} else {
 		apic->s.deadline_ns = 0;
-	return true;
+	}
+	return passed;
 }
 
 static void timer_arm(struct lapic *apic, uint64_t now)
@@ -50,20 +57,39 @@ static void timer_arm(struct lapic *apic, uint64_t now)
 		clock_timer_cancel(&apic->config.clock, apic->timer);
 		return;
 	}
-	if (is_periodic(apic) && deadline < now + MIN_PERIOD_NS && period_ns(apic) < MIN_PERIOD_NS)
+	if (apic->s.owed_ticks && deadline > now + period_ns(apic) / 2)
+		deadline = now + period_ns(apic) / 2;
+	if (is_periodic(apic) && deadline < now + MIN_PERIOD_NS &&
+	    (apic->s.owed_ticks || period_ns(apic) < MIN_PERIOD_NS))
 		deadline = now + MIN_PERIOD_NS;
 	clock_timer_arm(&apic->config.clock, apic->timer, deadline);
+}
+
+/* Requests one owed tick if the last one has been taken. */
+static void deliver_tick(struct lapic *apic, uint64_t passed)
+{
+	uint64_t owed = apic->s.owed_ticks + passed;
+	/* No guest that asks for more than the host timer gives is owed anything. */
+	uint64_t most = period_ns(apic) < MIN_PERIOD_NS ? 1 : MAX_OWED;
+
+	apic->s.owed_ticks = (uint32_t)(owed < most ? owed : most);
+	if (!apic->s.owed_ticks || lapic_is_requested(apic, (uint8_t)apic->s.lvt[LVT_TIMER]))
+		return;
+	apic->s.owed_ticks--;
+	lapic_local_event(apic, LVT_TIMER);
 }
 
 void lapic_timer_fired(void *opaque)
 {
 	struct lapic *apic = opaque;
 	uint64_t now = clock_now(&apic->config.clock);
-	bool expired = timer_sync(apic, now);
+	uint64_t passed = timer_sync(apic, now);
 
-	timer_arm(apic, now);
-	if (expired)
+	if (is_periodic(apic))
+		deliver_tick(apic, passed);
+	else if (passed)
 		lapic_local_event(apic, LVT_TIMER);
+	timer_arm(apic, now);
 }
 
 void lapic_timer_set_initial(struct lapic *apic, uint32_t count)
@@ -72,6 +98,7 @@ void lapic_timer_set_initial(struct lapic *apic, uint32_t count)
 
 	apic->s.initial_count = count;
 	apic->s.deadline_ns = count ? now + period_ns(apic) : 0;
+	apic->s.owed_ticks = 0;
 	timer_arm(apic, now);
 }
 
@@ -105,8 +132,10 @@ void lapic_timer_set_divide(struct lapic *apic, uint32_t value)
 void lapic_timer_lvt_changed(struct lapic *apic, bool was_masked)
 {
 	uint64_t now = clock_now(&apic->config.clock);
-	bool expired = timer_sync(apic, now);
+	bool expired = timer_sync(apic, now) > 0;
 
+	if (was_masked || !is_periodic(apic))
+		apic->s.owed_ticks = 0;
 	timer_arm(apic, now);
 	if (expired && !was_masked) /* due before the change; only the callback was late */
 		lapic_local_event(apic, LVT_TIMER);

@@ -192,6 +192,11 @@ void lapic_set_lint(void *opaque, unsigned n, bool level)
 	lapic_update(apic);
 }
 
+bool lapic_is_requested(const struct lapic *apic, uint8_t vector)
+{
+	return bit_test(apic->s.irr, vector);
+}
+
 int lapic_ack(struct lapic *apic)
 {
 	int vector = deliverable(apic);

@@ -46,6 +46,7 @@ struct lapic {
 		uint32_t esr, esr_pending;
 		uint32_t divide, initial_count;
 		uint64_t deadline_ns; /* when the count reaches zero; 0: stopped */
+		uint32_t owed_ticks;  /* periodic: expired, but not requested yet */
 		uint8_t tpr;
 		uint8_t lint_level[2];
 		uint8_t intr_level;      /* as reported */
@@ -65,6 +66,9 @@ void lapic_set_lint(void *apic, unsigned n, bool level);
 /* An interrupt message on the bus. destination and logical as in an I/O APIC entry. False: nobody took it. */
 bool lapic_message(struct lapic *apic, uint8_t destination, bool logical, enum apic_delivery mode, uint8_t vector,
 		   bool level_triggered);
+
+/* Whether vector is requested and not yet acknowledged. */
+bool lapic_is_requested(const struct lapic *apic, uint8_t vector);
 
 /* The CPU's acknowledge cycle: a vector, or -1 if nothing is deliverable (any more). */
 int lapic_ack(struct lapic *apic);

@@ -153,6 +153,15 @@ static bool a20_level(void *opaque)
 	return ((struct pc_board *)opaque)->a20;
 }
 
+/* Whether the CPU has still to take the last IRQ 0, by whichever way it comes. */
+static bool timer_irq_pending(void *opaque)
+{
+	struct pc_board *board = opaque;
+	const struct i8259_chip *master = &board->pic.s.chip[0];
+
+	return (master->irr & ~master->imr & 1) || io_apic_is_requested(&board->io_apic, 2);
+}
+
 /* Assembly. */
 
 static int init_interrupts(struct pc_board *board)
@@ -183,6 +192,8 @@ static int init_timers(struct pc_board *board)
 
 	if (err)
 		return err;
+	board->pit.irq_pending = timer_irq_pending;
+	board->pit.irq_pending_opaque = board;
 	port61_init(&board->port61, &board->pit);
 	return mc146818_init(&board->rtc, &c->clock, gsi_line(board, 8, SOURCE_ISA), c->ram_size, c->rtc_base);
 }
