@@ -332,7 +332,6 @@ static void *machine_vcpu_thread(void *opaque)
 	struct machine *m = opaque;
 	struct vcpu *vcpu = &m->vm.vcpu;
 
-	/* pthread_create() may store to vcpu->thread only after this thread has started. */
 	vcpu->thread = pthread_self();
 	vcpu->thread_valid = true;
 	vcpu_thread_loop(vcpu);
@@ -347,7 +346,7 @@ int machine_start(struct machine *m)
 	if (err)
 		return err;
 	m->started_ns = host_ns(CLOCK_MONOTONIC);
-	err = -pthread_create(&m->vm.vcpu.thread, NULL, machine_vcpu_thread, m);
+	err = -pthread_create(&m->vcpu_thread, NULL, machine_vcpu_thread, m);
 	if (err)
 		event_loop_stop(m->vm.loop);
 	return err;
@@ -355,7 +354,7 @@ int machine_start(struct machine *m)
 
 void machine_stop(struct machine *m)
 {
-	pthread_join(m->vm.vcpu.thread, NULL);
+	pthread_join(m->vcpu_thread, NULL);
 	m->vm.vcpu.thread_valid = false;
 	event_loop_stop(m->vm.loop);
 }

@@ -22,6 +22,7 @@ struct machine {
 	struct console console;
 	struct cpu_model *cpu_model;
 	struct log log;
+	pthread_t vcpu_thread;
 	int ended_fd;   /* eventfd: readable when the VM has ended */
 	uint64_t started_ns, vcpu_cpu_ns; /* host time at the start; processor time the vCPU thread took */
 	unsigned resets;

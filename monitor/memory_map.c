@@ -13,7 +13,11 @@ static void memory_map_add(struct memory_map *map, uint64_t base, uint64_t end, 
 
 void memory_map_build(struct memory_map *map, uint64_t ram_size, gpa_t acpi_base, uint64_t acpi_size)
 {
-	uint64_t high_end = acpi_size ? acpi_base : ram_size;
+	uint64_t high_end;
+
+	if (acpi_base < MEMORY_MAP_HIGH) /* in the area that is reserved anyway */
+		acpi_size = 0;
+	high_end = acpi_size ? acpi_base : ram_size;
 
 	map->count = 0;
 	memory_map_add(map, 0, ram_size < MEMORY_MAP_LOW_END ? ram_size : MEMORY_MAP_LOW_END, E820_RAM);

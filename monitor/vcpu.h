@@ -19,7 +19,7 @@ struct vcpu {
 	void *engine_data;
 	struct soft_tlb soft_tlb;
 	pthread_t thread;
-	bool thread_valid;
+	_Atomic bool thread_valid; /* set by the thread itself, after thread; before that nobody is kicked */
 	/* HLT sleeps here. */
 	pthread_mutex_t wake_mutex;
 	pthread_cond_t wake_cond;

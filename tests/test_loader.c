@@ -469,6 +469,12 @@ Test(loader, memory_map)
 	cr_expect_eq(map.entry[3].size, RAM_SIZE - ACPI_SIZE - 0x100000);
 	cr_expect_eq(map.entry[4].type, E820_ACPI);
 	cr_expect_eq(memory_map_high_end(&map), RAM_SIZE - ACPI_SIZE);
+	memory_map_build(&map, 1u << 20, 0xfc000, ACPI_SIZE);
+	end = 0;
+	for (unsigned i = 0; i < map.count; i++) {
+		cr_expect_geq(map.entry[i].base, end, "entries overlap with 1 MiB");
+		end = map.entry[i].base + map.entry[i].size;
+	}
 	memory_map_build(&map, 1u << 20, 0, 0);
 	cr_expect_eq(memory_map_high_end(&map), 0x100000);
 }

@@ -140,6 +140,15 @@ class Usage(Case):
 
 
 class Ends(Case):
+    def test_smallest_and_largest_memory(self):
+        for size in ('1', '3584'):
+            path = os.path.join(self.dir, 'low')
+            with open(path, 'wb') as f:
+                f.write(elf(DEBUG_EXIT, 0x10000))
+            result = subprocess.run([PROGRAM, '-accel', ENGINE, '-display', 'none', '-m', size, '-kernel', path, '-device',
+                                     'isa-debug-exit,iobase=0xf4'], stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT)
+            self.assertEqual((result.returncode, result.stderr), (0x21, b''))
+
     def test_debug_exit(self):
         result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04')
         self.assertEqual((result.returncode, result.stderr), (0x21, b''))
