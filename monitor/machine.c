@@ -190,7 +190,7 @@ static int machine_boot(struct machine *m, char *error)
 	err = pc_board_write_tables(vm->board);
 	pthread_mutex_unlock(&vm->device_lock);
 	if (err)
-		return machine_fail(error, err, "-m %lluM is too little for the machine's own tables",
+		return machine_fail(error, err, "-m %lluM is too little for the machine's ACPI tables; give at least 2M",
 				    (unsigned long long)(vm->ram.size >> 20));
 	if (vm->vcpu.engine && vm->vcpu.engine->flush)
 		vm->vcpu.engine->flush(&vm->vcpu, TLB_FLUSH_ALL);

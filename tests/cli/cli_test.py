@@ -67,10 +67,10 @@ class Case(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.dir = directory.name
 
-    def guest(self, code):
+    def guest(self, code, entry=0x200000):
         path = os.path.join(self.dir, 'guest')
         with open(path, 'wb') as f:
-            f.write(elf(code))
+            f.write(elf(code, entry))
         return path
 
     def command(self, code, *args):
@@ -121,6 +121,7 @@ class Usage(Case):
         self.expect(1, 'regular file', '-nographic', '-kernel', '/dev/null')
         self.expect(1, 'not a kernel', '-nographic', '-kernel', '/etc/passwd')
         self.expect(1, '3584M', '-nographic', '-kernel', 'x', '-m', '100G')
+        self.expect(1, 'at least 2M', '-nographic', '-kernel', self.guest(HALT, 0x10000), '-m', '1')
         self.expect(1, '-m 0', '-nographic', '-kernel', 'x', '-m', '0')
         self.expect(1, 'kvm', '-nographic', '-kernel', 'x', '-accel', 'kvm')
 
@@ -141,11 +142,9 @@ class Usage(Case):
 
 class Ends(Case):
     def test_smallest_and_largest_memory(self):
-        for size in ('1', '3584'):
-            path = os.path.join(self.dir, 'low')
-            with open(path, 'wb') as f:
-                f.write(elf(DEBUG_EXIT, 0x10000))
-            result = subprocess.run([PROGRAM, '-accel', ENGINE, '-display', 'none', '-m', size, '-kernel', path, '-device',
+        for size in ('2', '3584'):
+            kernel = self.guest(DEBUG_EXIT, 0x10000)
+            result = subprocess.run([PROGRAM, '-accel', ENGINE, '-display', 'none', '-m', size, '-kernel', kernel, '-device',
                                      'isa-debug-exit,iobase=0xf4'], stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT)
             self.assertEqual((result.returncode, result.stderr), (0x21, b''))
 
