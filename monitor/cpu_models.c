@@ -3,8 +3,9 @@
  * The table of CPU models and the parser of -cpu (cpu_models.h).
  *
  * "max" calls itself an Intel Atom of the first, in-order generation. That is the youngest family that runs 32-bit systems, has
- * every feature offered here, and is known never to speculate: guests then leave out their mitigations for
+ * nearly every feature offered here, and is known never to speculate: guests then leave out their mitigations for
  * speculative execution, whose indirect-branch thunks and page-table switches cost a translated system dearly and protect nothing.
+ * TSC_ADJUST is offered because guests that see it trust the TSC and do not test it against timer interrupts, which a busy host delays.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -19,12 +20,12 @@
 			   FEATURE_PAT | FEATURE_PSE36 | FEATURE_NOPL)
 #define FEATURES_PENTIUM3 (FEATURES_PENTIUM2 | FEATURE_SSE)
 #define FEATURES_MAX      (FEATURES_PENTIUM3 | FEATURE_SSE2 | FEATURE_SSE3 | FEATURE_SSSE3 | FEATURE_SSE4_1 | FEATURE_SSE4_2 | \
-			   FEATURE_POPCNT | FEATURE_CLFLUSH | FEATURE_NX | FEATURE_MOVBE)
+			   FEATURE_POPCNT | FEATURE_CLFLUSH | FEATURE_NX | FEATURE_MOVBE | FEATURE_TSC_ADJUST)
 
 static const struct cpu_model models[] = {
 	{
 		.name = "max", .description = "Everything that can be virtualized (default)", .features = FEATURES_MAX,
-		.family = 6, .model = 0x1c, .stepping = 10, .max_leaf = 4, .max_extended = 0x80000008,
+		.family = 6, .model = 0x1c, .stepping = 10, .max_leaf = 7, .max_extended = 0x80000008,
 		.cache_descriptors = { 0x00000001, 0, 0, 0x002c307d }, .brand = "Ringfence virtual CPU", .microcode = 0x219,
 	}, {
 		.name = "486", .description = "Intel 486 with FPU and CPUID", .features = FEATURES_486,
@@ -51,7 +52,7 @@ static const struct { const char *name; uint32_t feature; } feature_names[] = {
 	{ "mmx", FEATURE_MMX }, { "fxsr", FEATURE_FXSR }, { "sse", FEATURE_SSE }, { "sse2", FEATURE_SSE2 },
 	{ "sse3", FEATURE_SSE3 }, { "pni", FEATURE_SSE3 }, { "ssse3", FEATURE_SSSE3 }, { "sse4.1", FEATURE_SSE4_1 },
 	{ "sse4_1", FEATURE_SSE4_1 }, { "sse4.2", FEATURE_SSE4_2 }, { "sse4_2", FEATURE_SSE4_2 }, { "popcnt", FEATURE_POPCNT },
-	{ "movbe", FEATURE_MOVBE }, { "nx", FEATURE_NX },
+	{ "movbe", FEATURE_MOVBE }, { "tsc_adjust", FEATURE_TSC_ADJUST }, { "tsc-adjust", FEATURE_TSC_ADJUST }, { "nx", FEATURE_NX },
 };
 
 /* A feature cannot be had without those it builds on; taking one away takes its dependants with it. */
@@ -59,7 +60,7 @@ static const struct { uint32_t feature, needs; } dependencies[] = {
 	{ FEATURE_FXSR, FEATURE_FPU }, { FEATURE_MMX, FEATURE_FPU }, { FEATURE_SSE, FEATURE_FXSR }, { FEATURE_SSE2, FEATURE_SSE | FEATURE_MMX },
 	{ FEATURE_SSE3, FEATURE_SSE2 }, { FEATURE_SSSE3, FEATURE_SSE3 }, { FEATURE_SSE4_1, FEATURE_SSSE3 },
 	{ FEATURE_SSE4_2, FEATURE_SSE4_1 }, { FEATURE_NX, FEATURE_PAE | FEATURE_MSR }, { FEATURE_SEP, FEATURE_MSR },
-	{ FEATURE_APIC, FEATURE_MSR }, { FEATURE_PAT, FEATURE_MSR }, { FEATURE_PSE36, FEATURE_PSE },
+	{ FEATURE_APIC, FEATURE_MSR }, { FEATURE_PAT, FEATURE_MSR }, { FEATURE_PSE36, FEATURE_PSE }, { FEATURE_TSC_ADJUST, FEATURE_TSC | FEATURE_MSR },
 };
 
 const struct cpu_model *cpu_model_default(void)

@@ -10,7 +10,7 @@
 #define APIC_BASE_ENABLE (1u << 11)
 #define CACHE_LINE 64u
 
-enum cpuid_word { WORD_1_EDX, WORD_1_ECX, WORD_EXT_EDX };
+enum cpuid_word { WORD_1_EDX, WORD_1_ECX, WORD_7_EBX, WORD_EXT_EDX };
 
 static const struct { uint32_t feature; uint8_t word, bit; } feature_bits[] = {
 	{ FEATURE_FPU, WORD_1_EDX, 0 }, { FEATURE_VME, WORD_1_EDX, 1 }, { FEATURE_DE, WORD_1_EDX, 2 },
@@ -22,7 +22,7 @@ static const struct { uint32_t feature; uint8_t word, bit; } feature_bits[] = {
 	{ FEATURE_SSE, WORD_1_EDX, 25 }, { FEATURE_SSE2, WORD_1_EDX, 26 },
 	{ FEATURE_SSE3, WORD_1_ECX, 0 }, { FEATURE_SSSE3, WORD_1_ECX, 9 }, { FEATURE_SSE4_1, WORD_1_ECX, 19 },
 	{ FEATURE_SSE4_2, WORD_1_ECX, 20 }, { FEATURE_MOVBE, WORD_1_ECX, 22 }, { FEATURE_POPCNT, WORD_1_ECX, 23 },
-	{ FEATURE_NX, WORD_EXT_EDX, 20 },
+	{ FEATURE_TSC_ADJUST, WORD_7_EBX, 1 }, { FEATURE_NX, WORD_EXT_EDX, 20 },
 };
 
 static uint32_t feature_word(const struct cpu *cpu, enum cpuid_word word)
@@ -103,6 +103,10 @@ static struct cpuid_result basic_leaf(const struct cpu *cpu, const struct cpu_mo
 					      model->cache_descriptors[2], model->cache_descriptors[3] };
 	case 4:
 		return leaf_cache(subleaf);
+	case 6: /* the APIC timer runs in every sleep state (ARAT) */
+		return (struct cpuid_result){ .eax = 1u << 2 };
+	case 7:
+		return (struct cpuid_result){ .ebx = subleaf ? 0 : feature_word(cpu, WORD_7_EBX) };
 	default:
 		return (struct cpuid_result){ 0 };
 	}

@@ -51,7 +51,22 @@ static uint64_t tsc_read(struct vcpu *vcpu)
 
 static bool tsc_write(struct vcpu *vcpu, uint64_t value)
 {
-	vcpu->cpu.tsc_offset = value - __rdtsc();
+	uint64_t change = value - guest_tsc(&vcpu->cpu);
+
+	vcpu->cpu.tsc_offset += change;
+	vcpu->cpu.tsc_adjust += change;
+	return true;
+}
+
+static uint64_t tsc_adjust_read(struct vcpu *vcpu)
+{
+	return vcpu->cpu.tsc_adjust;
+}
+
+static bool tsc_adjust_write(struct vcpu *vcpu, uint64_t value)
+{
+	vcpu->cpu.tsc_offset += value - vcpu->cpu.tsc_adjust;
+	vcpu->cpu.tsc_adjust = value;
 	return true;
 }
 
@@ -158,6 +173,7 @@ static const struct msr msrs[] = {
 	{ MSR_PLATFORM_ID, FEATURE_PAE, read_zero, NULL },
 	{ MSR_APIC_BASE, FEATURE_APIC, apic_base_read, apic_base_write },
 	{ MSR_EBL_CR_POWERON, FEATURE_PAE, read_zero, write_ignored },
+	{ MSR_TSC_ADJUST, FEATURE_TSC_ADJUST, tsc_adjust_read, tsc_adjust_write },
 	{ MSR_BIOS_UPDT_TRIG, FEATURE_PAE, NULL, write_ignored },
 	{ MSR_BIOS_SIGN, FEATURE_PAE, bios_sign_read, write_ignored },
 	{ MSR_SYSENTER_CS, FEATURE_SEP, sysenter_cs_read, sysenter_cs_write },

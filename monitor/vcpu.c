@@ -85,6 +85,7 @@ void vcpu_reset(struct vcpu *vcpu)
 	cpu->pat = PAT_RESET;
 	cpu->misc_enable = MISC_FAST_STRING;
 	cpu->tsc_offset = -__rdtsc();
+	cpu->tsc_adjust = 0;
 	if (cpu->model)
 		cpu->regs[X86_EDX] = cpuid_query(cpu, 1, 0).eax; /* type, family, model, stepping */
 	soft_tlb_flush(vcpu, true);

@@ -346,6 +346,12 @@ Test(msrs, tsc_counts_from_what_was_written)
 	ASSERT_OK(msr_write(VCPU, MSR_TSC, 1000));
 	ASSERT_OK(msr_read(VCPU, MSR_TSC, &value));
 	cr_assert(value >= 1000 && value < 1000 + 10000000000ull);
+	ASSERT_OK(msr_write(VCPU, MSR_TSC_ADJUST, 0));
+	ASSERT_EQ(CPU.tsc_offset, 0);
+	ASSERT_OK(msr_write(VCPU, MSR_TSC_ADJUST, 5));
+	ASSERT_OK(msr_read(VCPU, MSR_TSC_ADJUST, &value));
+	ASSERT_EQ(value, 5);
+	ASSERT_EQ(CPU.tsc_offset, 5);
 }
 
 Test(msrs, cpuid_of_max)
@@ -361,7 +367,8 @@ Test(msrs, cpuid_of_max)
 	ASSERT_EQ(cpuid_query(&CPU, 0x80000008, 0).eax, 0x2024);
 	ASSERT_EQ(cpuid_query(&CPU, 0x80000007, 0).edx, 1 << 8);
 	/* Leaves beyond the last give the last basic leaf. */
-	ASSERT_EQ(cpuid_query(&CPU, 0x12345678, 0).eax, cpuid_query(&CPU, 4, 0).eax);
+	ASSERT_EQ(cpuid_query(&CPU, 0x12345678, 0).ebx, cpuid_query(&CPU, 7, 0).ebx);
+	ASSERT_EQ(cpuid_query(&CPU, 7, 0).ebx, 1 << 1);
 	ASSERT_EQ(cpuid_query(&CPU, 4, 3).eax, 0);
 }
 

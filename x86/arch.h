@@ -117,6 +117,7 @@ enum x86_vector {
 /* MSRs the monitor knows (SDM vol. 4). */
 #define MSR_TSC           0x10
 #define MSR_APIC_BASE     0x1b
+#define MSR_TSC_ADJUST    0x3b
 #define MSR_BIOS_SIGN     0x8b
 #define MSR_SYSENTER_CS   0x174
 #define MSR_SYSENTER_ESP  0x175

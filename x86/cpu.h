@@ -117,6 +117,7 @@ struct cpu {
 	uint64_t pat;
 	uint64_t misc_enable;
 	uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */
+	uint64_t tsc_adjust; /* what the guest has added to its TSC since reset (SDM vol. 3, 17.17.3) */
 
 	struct fault fault;
 	const struct cpu_model *model;
