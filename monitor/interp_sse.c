@@ -148,26 +148,43 @@ static enum x86_status execute(struct vcpu *vcpu, const struct insn *i)
 	return store ? interp_write_block(vcpu, i->seg, ea, operands.mem, i->mem_size) : X86_OK;
 }
 
+/*
+ * Makes the MMX registers what an MMX instruction leaves them: all valid, top of stack zero. The image holds them in stack order.
+ */
+static void enter_mmx(struct fxsave_image *fpu)
+{
+	unsigned top = fpu->fsw >> 11 & 7;
+	uint8_t st[8][16];
+
+	memcpy(st, fpu->st, sizeof(st));
+	for (unsigned n = 0; n < 8; n++)
+		memcpy(fpu->st[n], st[(n - top) & 7], 16);
+	fpu->fsw &= ~0x3800;
+	fpu->ftw = 0xff;
+}
+
 /* 0F F7: bytes of a register go to DS:EDI where the mask's top bits are set. */
 static enum x86_status masked_move(struct vcpu *vcpu, const struct insn *i)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	struct fxsave_image *fpu = &cpu->fpu;
 	bool mmx = i->attr & OPA_MMX;
-	const uint8_t *data = mmx ? fpu->st[insn_reg(i)] : fpu->xmm[insn_reg(i)];
-	const uint8_t *mask = mmx ? fpu->st[insn_rm(i)] : fpu->xmm[insn_rm(i)];
+	const uint8_t *data = fpu->xmm[insn_reg(i)], *mask = fpu->xmm[insn_rm(i)];
 	uint32_t edi = cpu->regs[X86_EDI], limit = i->addr_size == 4 ? 0xffffffffu : 0xffffu;
+	unsigned top = mmx ? fpu->fsw >> 11 & 7 : 0;
 
+	if (mmx) {
+		data = fpu->st[(insn_reg(i) - top) & 7];
+		mask = fpu->st[(insn_rm(i) - top) & 7];
+	}
 	for (unsigned n = 0; n < i->mem_size; n++)
 		if (mask[n] & 0x80)
 			RETURN_IF_FAULT(interp_probe_block(vcpu, i->seg, (edi + n) & limit, 1));
 	for (unsigned n = 0; n < i->mem_size; n++)
 		if (mask[n] & 0x80)
 			RETURN_IF_FAULT(seg_write(vcpu, i->seg, (edi + n) & limit, 1, data[n]));
-	if (mmx) {
-		fpu->fsw &= ~0x3800;
-		fpu->ftw = 0xff;
-	}
+	if (mmx)
+		enter_mmx(fpu);
 	return X86_OK;
 }
 
