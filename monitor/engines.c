@@ -7,6 +7,7 @@ static const struct {
 	const struct engine *engine;
 	const char *text;
 } engines[] = {
+	{ &engine_bt, "binary translation: fast, in an ordinary process" },
 	{ &engine_interp, "interpreter: slow, the reference for what instructions do" },
 };
 

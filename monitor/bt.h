@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The binary-translation engine's state: what joins the translator and the shadow page tables to a vCPU.
+ *
+ *   engine_bt.c     life cycle, options, the dispatcher loop, flush hooks
+ *   bt_state.c      the mode key; what translated code finds in struct cpu (window, segment bases, views)
+ *   bt_signals.c    host faults and kicks that hit translated code
+ *   bt_callouts.c   C functions that translated code calls
+ */
+#ifndef RF_MONITOR_BT_H
+#define RF_MONITOR_BT_H
+
+#include <signal.h>
+#include "engine.h"
+#include "shadowmmu/shadow.h"
+#include "translator/translator.h"
+
+struct disasm;
+
+/* Counters of the engine itself. */
+struct bt_stats {
+#define BT_STAT(name, text) uint64_t name;
+#include "bt_stats.def"
+#undef BT_STAT
+};
+
+#define BT_HITS 256 /* a power of two */
+
+struct bt_hit {
+	gpa_t gpa;
+	uint32_t count;
+};
+
+struct bt {
+	struct vcpu *vcpu;
+	struct translator *translator;
+	struct shadow *shadow;
+	struct host_mapping *hm;
+	struct space *space;     /* current; engine_data is its tc_space */
+	struct bt_stats stats;
+	struct disasm *disasm;
+
+	/* What the return stack's contents rely on; when any differs it is forgotten. */
+	const struct space *returns_space;
+	uint32_t returns_mode;
+	bool returns_stale;
+
+	bool changed;            /* a flush, a changed mapping or a dropped TU since the callout began */
+	uint8_t user_gibs;       /* bit g: ring 0 reaches linear GiB g through the user window */
+
+	/* A true page fault was delivered; when the guest is back at eip, the page is mapped before it tries again. */
+	bool prefill;
+	uint32_t prefill_eip, prefill_access, prefill_cpl;
+	gva_t prefill_gva;
+
+	/* Faults that cannot be mended, by the instruction's physical address: on the way to adaptation. */
+	struct bt_hit hits[BT_HITS];
+
+	stack_t old_stack;
+	void *signal_stack;
+};
+
+/* bt_state.c */
+uint32_t bt_mode(const struct cpu *cpu);
+/* Makes cpu->tcw agree with cpu and the current space; returns the mode. */
+uint32_t bt_prepare(struct bt *bt);
+struct tc_space *bt_tc_space(struct bt *bt);
+
+/* bt_signals.c */
+int bt_signals_install(void);
+int bt_signals_enter_thread(struct bt *bt);
+void bt_signals_leave_thread(struct bt *bt);
+void bt_kick(struct vcpu *vcpu);
+/* EVENT_* bits that matter to translated code now. */
+uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag);
+
+/* bt_callouts.c */
+int bt_callout_interpret(struct cpu *cpu, uint32_t next_eip);
+
+static inline struct bt *bt_of(struct vcpu *vcpu)
+{
+	return vcpu->engine_data;
+}
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Signals that hit translated code.
+ *
+ * A host fault at a guest memory access is either hidden (the shadow tables fill the page and the access is repeated), or
+ * the guest state at the instruction is saved into struct cpu and translated code is left with a reason. Host
+ * exceptions other than page faults (#DE, #GP of an unaligned SSE operand, #MF, #XM, #UD) have the interpreter run the instruction, which raises
+ * what is due.
+ *
+ * A kick arrives when an event waits. At the first host instruction of a guest instruction the state is precise:
+ * leave there. Elsewhere single-step the host until such a place, or until C code runs, which looks at
+ * events itself.
+ *
+ * A fault outside translated code is a bug of ours: the default action reports it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include "bt.h"
+#include "vm.h"
+
+#define TRAP_DEBUG 1
+#define TRAP_PAGE_FAULT 14
+#define HOST_TF 0x100
+#define HOST_DF 0x400
+#define ERROR_WRITE 0x2
+#define SIGNAL_STACK_BYTES (256 << 10)
+#define HITS_BEFORE_ADAPTING 8
+#define WINDOW_BYTES 0x100000000ull
+
+static __thread struct bt *thread_bt;
+
+static int kick_signal(void)
+{
+	return SIGRTMIN + 1;
+}
+
+static greg_t *reg(ucontext_t *uc, int r)
+{
+	return &uc->uc_mcontext.gregs[r];
+}
+
+static void signal_save_guest(struct bt *bt, ucontext_t *uc, gva_t eip)
+{
+	static const int from[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_R14, REG_RBP, REG_RSI, REG_RDI };
+	struct cpu *cpu = &bt->vcpu->cpu;
+
+	for (int i = 0; i < 8; i++)
+		cpu->regs[i] = *reg(uc, from[i]);
+	cpu->eip = eip;
+	cpu->eflags = (*reg(uc, REG_EFL) & LIVE_FLAGS) | cpu->tcw.eflags_sys | cpu->tcw.if_flag;
+	cpu->tcw.tc_rsp = *reg(uc, REG_RSP);
+	memcpy(&cpu->fpu, uc->uc_mcontext.fpregs, sizeof(cpu->fpu));
+}
+
+/* Leaves translated code when the handler returns. */
+static void signal_leave(struct bt *bt, ucontext_t *uc, gva_t eip, enum tc_leave why)
+{
+	signal_save_guest(bt, uc, eip);
+	*reg(uc, REG_RIP) = translator_leave_address(bt->translator);
+	*reg(uc, REG_RAX) = why;
+	*reg(uc, REG_EFL) &= ~(greg_t)(HOST_TF | HOST_DF);
+}
+
+/* The window host address lies in, and the guest address there. Accesses over the end count as of the window. */
+static bool signal_find_window(struct bt *bt, hva_t address, enum shadow_view *view, uint64_t *gva)
+{
+	const struct space *space = bt->space;
+	const enum shadow_view first = bt->vcpu->cpu.cpl == 3 ? SHADOW_USER : SHADOW_KERNEL;
+
+	for (int i = 0; i < SHADOW_NVIEWS; i++) {
+		enum shadow_view v = i ? !first : first;
+
+		if (address >= space->window[v] && address - space->window[v] < WINDOW_BYTES) {
+			*view = v;
+			*gva = address - space->window[v];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Counts a fault that will come back; true when it is time to translate the instruction otherwise. */
+static bool signal_count_hit(struct bt *bt, gpa_t gpa, uint32_t limit)
+{
+	struct bt_hit *hit = &bt->hits[gpa & (BT_HITS - 1)];
+
+	if (hit->gpa != gpa)
+		*hit = (struct bt_hit){ .gpa = gpa };
+	return ++hit->count >= limit;
+}
+
+static enum tc_leave signal_adapt(struct bt *bt, const struct tc_position *at, uint32_t adapt)
+{
+	bt->returns_stale = true;
+	translator_adapt(bt->translator, at->gpa, adapt);
+	return TC_LEAVE_RETRANSLATE;
+}
+
+static enum tc_leave signal_user_view(struct bt *bt, const struct tc_position *at, gva_t gva)
+{
+	const uint8_t bit = 1 << (gva >> 30);
+
+	if (!(bt->user_gibs & bit)) {
+		bt->user_gibs |= bit;
+		if (at->adapt & ADAPT_DUAL)
+			return TC_LEAVE_RESUME;
+	} else if (at->adapt & ADAPT_DUAL) {
+		/* It chose the window by its first byte and runs over, or is a form without a choice. */
+		return TC_LEAVE_INTERPRET;
+	}
+	return signal_adapt(bt, at, ADAPT_DUAL);
+}
+
+static void signal_true_fault(struct bt *bt, const struct tc_position *at, gva_t gva, uint32_t access, uint32_t error)
+{
+	struct cpu *cpu = &bt->vcpu->cpu;
+
+	cpu->fault = (struct fault){ .vector = EXC_PF, .has_error = true, .error = error, .cr2 = gva };
+	bt->prefill = true;
+	bt->prefill_eip = at->eip;
+	bt->prefill_cpl = cpu->cpl;
+	bt->prefill_gva = gva;
+	bt->prefill_access = access;
+}
+
+/* A page fault of the host at a guest access. Returns false when the access can simply be repeated. */
+static bool signal_page_fault(struct bt *bt, const struct tc_position *at, hva_t address, bool write, enum tc_leave *why)
+{
+	struct cpu *cpu = &bt->vcpu->cpu;
+	uint32_t access = (write ? ACCESS_WRITE : ACCESS_READ) | (cpu->cpl == 3 ? ACCESS_USER : 0);
+	hva_t window = cpu->tcw.window;
+	struct shadow_fill_info info;
+	enum shadow_view view;
+	uint64_t gva;
+
+	*why = TC_LEAVE_INTERPRET;
+	if (!signal_find_window(bt, address, &view, &gva))
+		return true;
+	switch (shadow_fill(bt->shadow, view, gva, access, &info)) {
+	case SHADOW_FILL_OK:
+		bt->space = shadow_current(bt->shadow);
+		if (bt->space->window[cpu->cpl == 3 ? SHADOW_USER : SHADOW_KERNEL] == window)
+			return false;
+		*why = TC_LEAVE_RESUME;
+		return true;
+	case SHADOW_FILL_FAULT:
+		signal_true_fault(bt, at, gva, access, info.error);
+		*why = TC_LEAVE_FAULT;
+		return true;
+	case SHADOW_FILL_UNBACKED:
+		*why = signal_adapt(bt, at, ADAPT_INTERPRET);
+		return true;
+	case SHADOW_FILL_TRACED:
+	case SHADOW_FILL_EMULATE:
+		if (signal_count_hit(bt, at->gpa, HITS_BEFORE_ADAPTING))
+			*why = signal_adapt(bt, at, ADAPT_INTERPRET);
+		return true;
+	case SHADOW_FILL_USER_VIEW:
+		*why = signal_user_view(bt, at, gva);
+		return true;
+	case SHADOW_FILL_HOST_ERROR:
+		vm_kill(bt->vcpu, "the host cannot map guest memory at linear address 0x%08x: %s (raise vm.max_map_count?)",
+			(uint32_t)gva, strerror(info.host_errno < 0 ? -info.host_errno : info.host_errno));
+		*why = TC_LEAVE_DEAD;
+		return true;
+	}
+	return true;
+}
+
+static void signal_default(int sig)
+{
+	static const char text[] = "ringfence: internal error: host fault outside translated code\n";
+	ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)n;
+	signal(sig, SIG_DFL);
+}
+
+static void signal_fault(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+	struct bt *bt = thread_bt;
+	const hva_t pc = *reg(uc, REG_RIP);
+	const int trap = *reg(uc, REG_TRAPNO), saved_errno = errno;
+	struct tc_position at;
+	enum tc_leave why = TC_LEAVE_INTERPRET;
+
+	if (!bt || !translator_contains(bt->translator, pc)) {
+		signal_default(sig);
+		return;
+	}
+	if (trap == TRAP_PAGE_FAULT && translator_is_return_overflow(bt->translator, *reg(uc, REG_CR2))) {
+		*reg(uc, REG_RSP) = translator_return_base(bt->translator);
+		bt->stats.return_overflows++;
+		return;
+	}
+	if (!translator_locate(bt->translator, pc, &at)) {
+		signal_default(sig);
+		return;
+	}
+	if (trap == TRAP_PAGE_FAULT) {
+		bt->stats.host_faults++;
+		if (!signal_page_fault(bt, &at, *reg(uc, REG_CR2), *reg(uc, REG_ERR) & ERROR_WRITE, &why)) {
+			errno = saved_errno;
+			return;
+		}
+	} else {
+		bt->stats.host_traps++;
+	}
+	signal_leave(bt, uc, at.eip, why);
+	errno = saved_errno;
+}
+
+/* Leaves at a boundary if an event is to be taken, steps on if this is none, or is done. */
+static void signal_try_events(struct bt *bt, ucontext_t *uc)
+{
+	struct cpu *cpu = &bt->vcpu->cpu;
+	const hva_t pc = *reg(uc, REG_RIP);
+	struct tc_position at;
+
+	*reg(uc, REG_EFL) &= ~(greg_t)HOST_TF;
+	if (!translator_contains(bt->translator, pc))
+		return;
+	if (!translator_locate(bt->translator, pc, &at) || !at.boundary) {
+		bt->stats.steps++;
+		*reg(uc, REG_EFL) |= HOST_TF;
+		return;
+	}
+	if (atomic_load(&cpu->events) & bt_event_mask(cpu, cpu->tcw.if_flag))
+		signal_leave(bt, uc, at.eip, TC_LEAVE_RESUME);
+}
+
+static void signal_kick(int sig, siginfo_t *info, void *context)
+{
+	if (!thread_bt)
+		return;
+	thread_bt->stats.kicks++;
+	signal_try_events(thread_bt, context);
+}
+
+static void signal_trap(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+
+	if (!thread_bt || *reg(uc, REG_TRAPNO) != TRAP_DEBUG)
+		signal_default(sig);
+	else
+		signal_try_events(thread_bt, uc);
+}
+
+int bt_signals_install(void)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL };
+	struct sigaction sa = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+	sigfillset(&sa.sa_mask);
+	for (size_t i = 0; i < RF_ARRAY_SIZE(faults); i++)
+		sigdelset(&sa.sa_mask, faults[i]);
+	sa.sa_sigaction = signal_fault;
+	for (size_t i = 0; i < RF_ARRAY_SIZE(faults); i++) {
+		if (sigaction(faults[i], &sa, NULL))
+			return -errno;
+	}
+	sa.sa_sigaction = signal_trap;
+	if (sigaction(SIGTRAP, &sa, NULL))
+		return -errno;
+	sa.sa_flags |= SA_RESTART;
+	sa.sa_sigaction = signal_kick;
+	return sigaction(kick_signal(), &sa, NULL) ? -errno : 0;
+}
+
+int bt_signals_enter_thread(struct bt *bt)
+{
+	stack_t stack = { .ss_size = SIGNAL_STACK_BYTES };
+
+	if (!bt->signal_stack)
+		bt->signal_stack = malloc(SIGNAL_STACK_BYTES);
+	stack.ss_sp = bt->signal_stack;
+	if (!stack.ss_sp)
+		return -ENOMEM;
+	thread_bt = bt;
+	return sigaltstack(&stack, &bt->old_stack) ? -errno : 0;
+}
+
+void bt_signals_leave_thread(struct bt *bt)
+{
+	sigaltstack(&bt->old_stack, NULL);
+	thread_bt = NULL;
+}
+
+void bt_kick(struct vcpu *vcpu)
+{
+	pthread_kill(vcpu->thread, kick_signal());
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What translated code takes for granted, derived from the architectural state: the mode key, segment bases, the window
+ * of the current view. Computed anew before each entry, so that no routine which changes state has to think of it.
+ */
+#include "bt.h"
+#include "system.h"
+
+static bool segment_is_whole(const struct segment *s)
+{
+	const uint16_t want = SEG_P | SEG_S | SEG_WRITABLE;
+
+	return (s->attr & (want | SEG_CODE | SEG_EXPAND_DOWN)) == want && s->limit == 0xffffffff;
+}
+
+static bool code_segment_is_flat(const struct segment *s)
+{
+	return (s->attr & (SEG_P | SEG_S | SEG_CODE | SEG_DB)) == (SEG_P | SEG_S | SEG_CODE | SEG_DB) && !s->base &&
+	       s->limit == 0xffffffff;
+}
+
+static bool bt_translatable(const struct cpu *cpu)
+{
+	if (!(cpu->cr0 & CR0_PE) || cpu->eflags & (X86_VM | X86_TF) || cpu->dr[7] & 0xff)
+		return false;
+	if (cpu->eflags & X86_AC && cpu->cr0 & CR0_AM && cpu->cpl == 3)
+		return false;
+	return code_segment_is_flat(&cpu->seg[X86_CS]);
+}
+
+static bool data_segment_is_flat(const struct segment *s)
+{
+	return !s->base && segment_is_whole(s);
+}
+
+uint32_t bt_mode(const struct cpu *cpu)
+{
+	uint32_t mode = cpu->cpl;
+
+	if (!bt_translatable(cpu))
+		return MODE_UNTRANSLATABLE;
+	if (data_segment_is_flat(&cpu->seg[X86_SS]) && cpu->seg[X86_SS].attr & SEG_DB)
+		mode |= MODE_SS_FLAT;
+	if (data_segment_is_flat(&cpu->seg[X86_DS]))
+		mode |= MODE_DS_FLAT;
+	if (data_segment_is_flat(&cpu->seg[X86_ES]))
+		mode |= MODE_ES_FLAT;
+	if (!(cpu->cr0 & (CR0_TS | CR0_EM)))
+		mode |= cpu->cr4 & CR4_OSFXSR ? MODE_FPU | MODE_SSE : MODE_FPU;
+	if (!(cpu->cr4 & CR4_TSD) || !cpu->cpl)
+		mode |= MODE_TSC;
+	return mode;
+}
+
+struct tc_space *bt_tc_space(struct bt *bt)
+{
+	if (!bt->space->engine_data)
+		bt->space->engine_data = tc_space_create(bt->translator);
+	return bt->space->engine_data;
+}
+
+uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag)
+{
+	return EVENT_STOP | EVENT_RESET | EVENT_WORK | (cpu->nmi_blocked ? 0 : EVENT_NMI) | (interrupt_flag ? EVENT_INTR : 0);
+}
+
+static void bt_check_returns(struct bt *bt, uint32_t mode)
+{
+	if (!bt->returns_stale && bt->returns_space == bt->space && bt->returns_mode == mode)
+		return;
+	translator_reset_returns(bt->translator, &bt->vcpu->cpu);
+	bt->returns_space = bt->space;
+	bt->returns_mode = mode;
+	bt->returns_stale = false;
+}
+
+uint32_t bt_prepare(struct bt *bt)
+{
+	struct cpu *cpu = &bt->vcpu->cpu;
+	struct tc_words *w = &cpu->tcw;
+	const uint32_t mode = bt_mode(cpu);
+	const bool user = cpu->cpl == 3;
+	struct tc_space *tc_space;
+
+	bt->space = shadow_current(bt->shadow);
+	if (mode & MODE_UNTRANSLATABLE || !bt->space)
+		return MODE_UNTRANSLATABLE;
+	tc_space = bt_tc_space(bt);
+	if (!tc_space)
+		return MODE_UNTRANSLATABLE;
+	for (int i = 0; i < X86_NSEG; i++)
+		w->seg_base[i] = segment_is_whole(&cpu->seg[i]) ? &cpu->seg[i].base : NULL;
+	w->window = bt->space->window[user ? SHADOW_USER : SHADOW_KERNEL];
+	for (int g = 0; g < 4; g++)
+		w->view_by_gib[g] = bt->space->window[user || bt->user_gibs >> g & 1 ? SHADOW_USER : SHADOW_KERNEL];
+	w->eflags_sys = cpu->eflags & ~(LIVE_FLAGS | X86_IF);
+	w->if_flag = cpu->eflags & X86_IF;
+	w->mode = mode;
+	w->scratch[2] = bt_event_mask(cpu, w->if_flag);
+	translator_use_space(bt->translator, cpu, tc_space, user);
+	bt_check_returns(bt, mode);
+	return mode;
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The binary-translation engine: options, life cycle, and the dispatcher, which alternates between finding a TU for the
+ * guest's EIP and running translated code until that leaves.
+ */
+#include <cpuid.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include "bt.h"
+#include "interp.h"
+#include "log.h"
+#include "system.h"
+#include "translator/disasm.h"
+#include "vm.h"
+
+#ifndef HWCAP2_FSGSBASE
+#define HWCAP2_FSGSBASE 2
+#endif
+
+/* --- what the translator and the shadow tables ask --- */
+
+static bool bt_fetch(void *opaque, gva_t gva, gpa_t *gpa, bool *global)
+{
+	struct bt *bt = opaque;
+	struct shadow_fill_info info;
+
+	if (!shadow_fetch(bt->shadow, gva, ACCESS_EXEC | (bt->vcpu->cpu.cpl == 3 ? ACCESS_USER : 0), &info, global))
+		return false;
+	*gpa = info.gpa;
+	return true;
+}
+
+static const uint8_t *bt_page(void *opaque, gpa_t gpa)
+{
+	struct bt *bt = opaque;
+
+	return guest_ram_ptr(&bt->vcpu->vm->ram, gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1));
+}
+
+static void bt_protect(void *opaque, gpa_t gpa)
+{
+	shadow_protect_code(((struct bt *)opaque)->shadow, gpa);
+}
+
+static void bt_unprotect(void *opaque, gpa_t gpa)
+{
+	shadow_unprotect_code(((struct bt *)opaque)->shadow, gpa);
+}
+
+static void bt_code_mapping_changed(void *opaque, struct space *space, gva_t gva)
+{
+	struct bt *bt = opaque;
+
+	bt->changed = bt->returns_stale = true;
+	if (!space || space->engine_data)
+		translator_mapping_changed(bt->translator, space ? space->engine_data : NULL, gva);
+}
+
+static void bt_space_destroyed(void *opaque, struct space *space)
+{
+	struct bt *bt = opaque;
+
+	bt->changed = bt->returns_stale = true;
+	if (space->engine_data)
+		tc_space_destroy(bt->translator, space->engine_data);
+	space->engine_data = NULL;
+}
+
+static void bt_log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host);
+
+/* --- options --- */
+
+struct bt_options {
+	struct translator_options translator;
+	struct shadow_options shadow;
+};
+
+static bool bt_option(struct bt_options *o, const char *key, const char *value)
+{
+	char *end;
+
+	if (!strcmp(key, "links"))
+		return o->translator.no_links = !strcmp(value, "off"), !strcmp(value, "on") || !strcmp(value, "off");
+	if (!strcmp(key, "fill-around"))
+		return o->shadow.no_fill_around = !strcmp(value, "off"), !strcmp(value, "on") || !strcmp(value, "off");
+	if (!strcmp(key, "tables")) {
+		static const char *const names[] = { "adaptive", "compare", "trace" };
+
+		for (size_t i = 0; i < RF_ARRAY_SIZE(names); i++) {
+			if (!strcmp(value, names[i]))
+				return o->shadow.policy = i, true;
+		}
+		return false;
+	}
+	if (!strcmp(key, "tu-insns"))
+		return o->translator.max_insns = strtoul(value, &end, 10), *value && !*end && o->translator.max_insns;
+	if (!strcmp(key, "windows"))
+		return o->shadow.window_limit = strtoul(value, &end, 10), *value && !*end;
+	if (!strcmp(key, "cache-kib"))
+		return o->translator.cache_size = strtoull(value, &end, 10) << 10, *value && !*end;
+	return false;
+}
+
+static int bt_parse_options(struct bt_options *o, const char *text, const char **why)
+{
+	char *copy, *save, *item;
+
+	if (!text || !*text)
+		return 0;
+	copy = strdup(text);
+	if (!copy)
+		return -ENOMEM;
+	for (item = strtok_r(copy, ",", &save); item; item = strtok_r(NULL, ",", &save)) {
+		char *equals = strchr(item, '='), *message;
+
+		if (equals)
+			*equals = 0;
+		if (equals && bt_option(o, item, equals + 1))
+			continue;
+		if (asprintf(&message, "'%s%s%s' is not an option of -accel bt: links=on|off, tables=adaptive|compare|trace, "
+			     "fill-around=on|off, tu-insns=N, cache-kib=N, windows=N, stats=FILE", item, equals ? "=" : "",
+			     equals ? equals + 1 : "") > 0)
+			*why = message;
+		free(copy);
+		return -EINVAL;
+	}
+	free(copy);
+	return 0;
+}
+
+static int bt_check_host(const char **why)
+{
+	unsigned a, b, c, d;
+
+	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE)) {
+		*why = "this host has no FSGSBASE (it needs an Ivy Bridge or newer processor and Linux 5.9 or newer): use -accel interp";
+		return -ENOTSUP;
+	}
+	if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_BMI2)) {
+		*why = "this host's processor has no BMI2 (it needs a Haswell or Excavator or newer): use -accel interp";
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+/* --- life cycle --- */
+
+static void bt_destroy(struct vcpu *vcpu)
+{
+	struct bt *bt = bt_of(vcpu);
+
+	if (!bt)
+		return;
+	if (bt->translator && bt->shadow)
+		translator_flush(bt->translator);
+	if (bt->shadow)
+		shadow_destroy(bt->shadow);
+	if (bt->translator)
+		translator_destroy(bt->translator);
+	if (bt->hm)
+		bt->hm->ops->destroy(bt->hm);
+	if (bt->disasm)
+		disasm_destroy(bt->disasm);
+	interp_destroy(vcpu);
+	free(bt->signal_stack);
+	free(bt);
+	vcpu->engine_data = NULL;
+}
+
+static int bt_build(struct bt *bt, const struct bt_options *options, const char **why)
+{
+	struct vcpu *vcpu = bt->vcpu;
+	const struct shadow_callbacks shadow_cb = {
+		.opaque = bt, .code_mapping_changed = bt_code_mapping_changed, .space_destroyed = bt_space_destroyed,
+	};
+	struct translator_callbacks cb = {
+		.opaque = bt, .fetch = bt_fetch, .page = bt_page, .protect = bt_protect, .unprotect = bt_unprotect,
+		.callout = { [CALLOUT_INTERPRET] = bt_callout_interpret },
+	};
+	int err = interp_create(vcpu);
+
+	if (err)
+		return err;
+	if (log_on(vcpu->vm->log, LOG_IN_ASM | LOG_OUT_ASM) && !disasm_create(&bt->disasm))
+		cb.log_tu = bt_log_tu;
+	err = host_mapping_process_create(&vcpu->vm->ram, &bt->hm, why);
+	if (!err)
+		err = shadow_create(&vcpu->vm->ram, bt->hm, &options->shadow, &shadow_cb, &bt->shadow);
+	if (!err)
+		err = translator_create(&cb, &options->translator, &bt->translator);
+	return err ? err : bt_signals_install();
+}
+
+static int bt_create(struct vcpu *vcpu, const char *text, const char **why)
+{
+	struct bt_options options = { .translator.features = cpu_features(&vcpu->cpu) };
+	struct bt *bt;
+	int err = bt_parse_options(&options, text, why);
+
+	if (!err)
+		err = bt_check_host(why);
+	if (err)
+		return err;
+	bt = calloc(1, sizeof(*bt));
+	if (!bt)
+		return -ENOMEM;
+	bt->vcpu = vcpu;
+	vcpu->engine_data = bt;
+	err = bt_build(bt, &options, why);
+	if (err) {
+		if (!*why)
+			*why = "the host refused memory for the code cache or the windows";
+		bt_destroy(vcpu);
+	}
+	return err;
+}
+
+static void bt_set_paging(struct bt *bt, enum shadow_flush kind)
+{
+	struct paging paging = vcpu_paging(bt->vcpu);
+	int err = 0;
+
+	bt->changed = true;
+	bt->space = shadow_set_paging(bt->shadow, &paging, kind, &err);
+	if (!bt->space)
+		vm_kill(bt->vcpu, "the host cannot hold another guest address space: %s", strerror(-err));
+}
+
+static void bt_flush(struct vcpu *vcpu, enum tlb_flush kind)
+{
+	bt_set_paging(bt_of(vcpu), kind == TLB_FLUSH_ALL ? SHADOW_FLUSH_ALL : SHADOW_FLUSH_NONGLOBAL);
+}
+
+static void bt_flush_page(struct vcpu *vcpu, gva_t gva)
+{
+	shadow_invlpg(bt_of(vcpu)->shadow, gva);
+}
+
+static void bt_ram_written(struct vcpu *vcpu, gpa_t gpa, uint32_t len)
+{
+	struct bt *bt = bt_of(vcpu);
+	const uint8_t flags = guest_ram_flags(&vcpu->vm->ram, gpa);
+
+	if (flags & RAM_PAGE_CODE && translator_invalidate(bt->translator, gpa, len))
+		bt->changed = bt->returns_stale = true;
+	if (flags & RAM_PAGE_TABLE)
+		shadow_table_written(bt->shadow, gpa, len);
+}
+
+/* --- the dispatcher --- */
+
+/* False: leave the engine. */
+static bool bt_take_events(struct vcpu *vcpu)
+{
+	if (atomic_load(&vcpu->cpu.events) & (EVENT_STOP | EVENT_RESET | EVENT_WORK))
+		return false;
+	return vcpu_deliver_interrupts(vcpu) == X86_OK;
+}
+
+static bool bt_interpret(struct bt *bt)
+{
+	bt->stats.interpreted++;
+	return interp_step(bt->vcpu) != INTERP_DEAD;
+}
+
+static void bt_prefill(struct bt *bt)
+{
+	const struct cpu *cpu = &bt->vcpu->cpu;
+
+	if (cpu->eip != bt->prefill_eip || cpu->cpl != bt->prefill_cpl)
+		return;
+	bt->prefill = false;
+	shadow_prefill(bt->shadow, cpu->cpl == 3 ? SHADOW_USER : SHADOW_KERNEL, bt->prefill_gva, bt->prefill_access);
+}
+
+#define NO_LINK 0xffffffffu
+
+/* Enters tu; *link is the exit it left by, or NO_LINK. False: the VM ended. */
+static bool bt_enter(struct bt *bt, struct tu *tu, uint32_t *link)
+{
+	struct cpu *cpu = &bt->vcpu->cpu;
+
+	*link = NO_LINK;
+	bt->stats.entries++;
+	switch (translator_enter(bt->translator, cpu, tu)) {
+	case TC_LEAVE_LINK:
+		bt->stats.leaves_link++;
+		*link = translator_exit_taken(cpu);
+		cpu->eip = translator_exit_target(bt->translator, *link);
+		return true;
+	case TC_LEAVE_LOOKUP:
+		bt->stats.leaves_lookup++;
+		return true;
+	case TC_LEAVE_RETRANSLATE:
+		bt->stats.leaves_retranslate++;
+		return true;
+	case TC_LEAVE_RESUME:
+		bt->stats.leaves_resume++;
+		return true;
+	case TC_LEAVE_INTERPRET:
+		bt->stats.leaves_interpret++;
+		return bt_interpret(bt);
+	case TC_LEAVE_FAULT:
+		bt->stats.leaves_fault++;
+		return exception_deliver(bt->vcpu) == X86_OK;
+	case TC_LEAVE_DEAD:
+		break;
+	}
+	return false;
+}
+
+/* The TU for the current EIP, ready to be entered, or NULL: interpret. */
+static struct tu *bt_find(struct bt *bt, uint32_t link)
+{
+	const uint64_t flushes = translator_stats(bt->translator)->cache_flushes;
+	struct cpu *cpu = &bt->vcpu->cpu;
+	const uint32_t mode = bt_prepare(bt);
+	struct tu *tu;
+
+	if (mode & MODE_UNTRANSLATABLE || cpu->inhibit)
+		return NULL;
+	tu = translator_find(bt->translator, bt_tc_space(bt), cpu->eip, mode);
+	if (!tu)
+		return NULL;
+	if (translator_stats(bt->translator)->cache_flushes != flushes)
+		translator_reset_returns(bt->translator, cpu);
+	else if (link != NO_LINK)
+		translator_link(bt->translator, bt_tc_space(bt), link, tu);
+	translator_cache_branch(bt->translator, bt_tc_space(bt), tu);
+	return tu;
+}
+
+static void bt_loop(struct bt *bt)
+{
+	struct vcpu *vcpu = bt->vcpu;
+	struct cpu *cpu = &vcpu->cpu;
+	uint32_t link = NO_LINK;
+
+	while (vm_is_running(vcpu->vm)) {
+		struct tu *tu;
+
+		if (rf_unlikely(atomic_load_explicit(&cpu->events, memory_order_relaxed)) && !bt_take_events(vcpu))
+			return;
+		if (rf_unlikely(cpu->halted)) {
+			vcpu_wait_for_interrupt(vcpu);
+			continue;
+		}
+		if (rf_unlikely(bt->prefill))
+			bt_prefill(bt);
+		tu = bt_find(bt, link);
+		if (!tu) {
+			link = NO_LINK;
+			if (!bt_interpret(bt))
+				return;
+			continue;
+		}
+		if (rf_unlikely(log_on(vcpu->vm->log, LOG_EXEC)))
+			log_write(vcpu->vm->log, "exec %08x esp %08x eax %08x fl %x\n", cpu->eip, cpu->regs[X86_ESP], cpu->regs[0], cpu->eflags);
+		if (!bt_enter(bt, tu, &link))
+			return;
+	}
+}
+
+static void bt_run(struct vcpu *vcpu)
+{
+	struct bt *bt = bt_of(vcpu);
+
+	if (bt_signals_enter_thread(bt)) {
+		vm_kill(vcpu, "the host refused a signal stack");
+		return;
+	}
+	if (!shadow_current(bt->shadow))
+		bt_set_paging(bt, SHADOW_FLUSH_ALL);
+	bt_loop(bt);
+	bt_signals_leave_thread(bt);
+}
+
+/* --- statistics and logs --- */
+
+static void bt_stats(struct vcpu *vcpu, void *object)
+{
+	const struct bt *bt = bt_of(vcpu);
+	const struct bt_stats *engine = &bt->stats;
+	const struct translator_stats *translator = translator_stats(bt->translator);
+	const struct shadow_stats *shadow = shadow_stats(bt->shadow);
+	json_t *root = object, *part = json_object();
+
+#define BT_STAT(name, text) json_object_set_new(part, #name, json_integer(engine->name));
+#include "bt_stats.def"
+#undef BT_STAT
+	json_object_set_new(root, "dispatcher", part);
+	part = json_object();
+#define TC_STAT(name, text) json_object_set_new(part, #name, json_integer(translator->name));
+#include "translator/translator_stats.def"
+#undef TC_STAT
+	json_object_set_new(root, "translator", part);
+	part = json_object();
+#define SHADOW_STAT(name, text) json_object_set_new(part, #name, json_integer(shadow->name));
+#include "shadowmmu/shadow_stats.def"
+#undef SHADOW_STAT
+	json_object_set_new(root, "shadow", part);
+}
+
+static void bt_log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host)
+{
+}
+
+const struct engine engine_bt = {
+	.name = "bt",
+	.create = bt_create,
+	.destroy = bt_destroy,
+	.run = bt_run,
+	.flush_page = bt_flush_page,
+	.flush = bt_flush,
+	.ram_written = bt_ram_written,
+	.kick = bt_kick,
+	.stats = bt_stats,
+};

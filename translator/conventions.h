@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who owns which host register while translated code runs.
+ *
+ *   eax ecx edx ebx ebp esi edi   the guest's own; the upper halves are zero at every instruction boundary
+ *   r14d       guest ESP (upper half zero)
+ *   host flags the guest's arithmetic flags and DF
+ *   gs base    the current view's window: guest memory is gs:[32-bit effective address]
+ *   r15        struct cpu
+ *   r12        link table of the current space (cross-page links of code that is not global)
+ *   r13        branch cache of the current space and view
+ *   rsp        the return stack: host return addresses of guest calls, nothing else
+ *   r8..r11    scratch within the translation of one guest instruction. r8d carries the guest's return address across a
+ *              host RET, and the target across a jump to the branch lookup.
+ *
+ * The C stack waits at cpu->tcw.host_rsp.
+ */
+#ifndef RF_TRANSLATOR_CONVENTIONS_H
+#define RF_TRANSLATOR_CONVENTIONS_H
+
+#include "x86/cpu.h"
+
+enum host_reg { H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R8, H_R9, H_R10, H_R11, H_R12, H_R13, H_R14, H_R15 };
+
+#define H_GUEST_ESP H_R14
+#define H_CPU       H_R15
+
+static inline unsigned host_reg_of(unsigned guest_reg)
+{
+	return guest_reg == X86_ESP ? H_GUEST_ESP : guest_reg;
+}
+
+#define CPU_OFF(field) ((int32_t)offsetof(struct cpu, field))
+#define CPU_REG_OFF(r) (CPU_OFF(regs) + 4 * (int32_t)(r))
+#define CPU_SEG_OFF(s) (CPU_OFF(seg) + (int32_t)sizeof(struct segment) * (int32_t)(s))
+
+/* Flags that live in the host's flags register. */
+#define LIVE_FLAGS (X86_ARITH_FLAGS | X86_DF)
+
+/*
+ * The mode key: what of the processor state a translation takes for granted. Links join translations of the same mode
+ * only; an instruction that may change the mode leaves translated code.
+ */
+#define MODE_CPL      0x0003u
+#define MODE_SS_FLAT  0x0004u /* base 0, limit 4 GiB, expand-up, writable, 32-bit stack */
+#define MODE_DS_FLAT  0x0008u
+#define MODE_ES_FLAT  0x0010u
+#define MODE_FPU      0x0020u /* CR0.TS and CR0.EM clear: x87 and MMX run */
+#define MODE_SSE      0x0040u /* and CR4.OSFXSR */
+#define MODE_USER_IO  0x0080u /* reserved */
+#define MODE_TSC      0x0100u /* RDTSC is allowed here */
+#define MODE_UNTRANSLATABLE 0x80000000u /* 16-bit or based code segment, v86, real mode, single step, breakpoints: interpret */
+
+/* Branch cache: direct mapped by the low bits of EIP. negated_eip is -eip, so that a flag-free LEA compares. */
+#define BRANCH_CACHE_BITS 12
+#define BRANCH_CACHE_ENTRIES (1u << BRANCH_CACHE_BITS)
+struct branch_entry {
+	uint32_t negated_eip;
+	uint32_t reserved;
+	uint64_t host;
+};
+/* An empty entry: its negated EIP maps to another index, so it can never match. */
+#define BRANCH_CACHE_EMPTY(index) (-(uint32_t)((index) + 1))
+
+#endif

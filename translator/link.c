@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Links: how one TU comes to jump to another without the dispatcher.
+ *
+ *   direct   a patched rel32. Right only where the target's mapping is a matter of course: within one guest page, or
+ *            between pages mapped globally.
+ *   table    jmp [r12+slot]: the slot belongs to the current space, so that the same TU, shared by processes, leads each to
+ *            its own target.
+ *   lookup   the exit asks the branch cache each time: where neither is allowed.
+ *
+ * A slot or rel32 that is not linked leads to the exit's cold path, which leaves with TC_LEAVE_LINK.
+ */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "tu.h"
+
+#define LINK_TABLE_BYTES (EXIT_MAX * sizeof(uint64_t))
+#define BRANCH_BYTES (BRANCH_CACHE_ENTRIES * sizeof(struct branch_entry))
+
+void link_clear_branches(struct branch_entry *branches)
+{
+	for (uint32_t i = 0; i < BRANCH_CACHE_ENTRIES; i++)
+		branches[i] = (struct branch_entry){ .negated_eip = BRANCH_CACHE_EMPTY(i) };
+}
+
+static void *link_map(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+struct tc_space *tc_space_create(struct translator *tr)
+{
+	struct tc_space *space = calloc(1, sizeof(*space));
+
+	if (!space)
+		return NULL;
+	space->links = link_map(LINK_TABLE_BYTES);
+	space->branches[0] = link_map(BRANCH_BYTES);
+	space->branches[1] = link_map(BRANCH_BYTES);
+	space->next = tr->spaces;
+	tr->spaces = space;
+	if (!space->links || !space->branches[0] || !space->branches[1]) {
+		tc_space_destroy(tr, space);
+		return NULL;
+	}
+	memcpy(space->links, tr->link_template, tr->nexits * sizeof(uint64_t));
+	link_clear_branches(space->branches[0]);
+	link_clear_branches(space->branches[1]);
+	return space;
+}
+
+void tc_space_destroy(struct translator *tr, struct tc_space *space)
+{
+	struct tc_space **at = &tr->spaces;
+
+	while (*at != space)
+		at = &(*at)->next;
+	*at = space->next;
+	if (space->links)
+		munmap(space->links, LINK_TABLE_BYTES);
+	for (int i = 0; i < 2; i++) {
+		if (space->branches[i])
+			munmap(space->branches[i], BRANCH_BYTES);
+	}
+	free(space);
+}
+
+void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space, bool user)
+{
+	cpu->tcw.link_table = (uint64_t)(hva_t)space->links;
+	cpu->tcw.branch_cache = (uint64_t)(hva_t)space->branches[user];
+}
+
+void link_patch_rel32(struct translator *tr, uint8_t *field, hva_t target)
+{
+	hva_t end = (hva_t)(field - tr->write_base) + tr->exec_base + 4;
+	uint32_t rel = target - end;
+
+	memcpy(field, &rel, 4);
+}
+
+uint32_t link_new_exit(struct translator *tr, gva_t target, enum exit_form form)
+{
+	uint32_t exit = tr->nexits++;
+
+	tr->exits[exit] = (struct tu_exit){ .target = target, .form = form };
+	return exit;
+}
+
+gva_t translator_exit_target(const struct translator *tr, uint32_t exit)
+{
+	return tr->exits[exit].target;
+}
+
+uint32_t translator_exit_taken(const struct cpu *cpu)
+{
+	return cpu->tcw.scratch[1];
+}
+
+/* An exit that must not be linked asks the branch cache: rewrite its cold path (mov r9d, exit; jmp link). */
+static void link_make_indirect(struct translator *tr, struct tu_exit *exit)
+{
+	struct emitter e = {
+		.p = tr->write_base + (exit->cold - tr->exec_base),
+		.exec_delta = (intptr_t)tr->exec_base - (intptr_t)tr->write_base,
+	};
+
+	e.limit = e.p + 11;
+	emit_mov32_imm(&e, H_R8, exit->target);
+	emit_jmp(&e, tr->stub_lookup);
+	tr->stats.links_indirect++;
+}
+
+static bool link_direct_allowed(const struct tu_exit *exit, const struct tu *tu)
+{
+	if (exit->tu->global && tu->global)
+		return true;
+	return tu->gpa2 == ~0ull && tu->gpa >> GUEST_PAGE_SHIFT == exit->tu->gpa >> GUEST_PAGE_SHIFT &&
+	       tu->eip >> GUEST_PAGE_SHIFT == exit->tu->eip >> GUEST_PAGE_SHIFT;
+}
+
+static bool link_note(struct tu *tu, uint32_t exit)
+{
+	struct tu_incoming *in = malloc(sizeof(*in));
+
+	if (!in)
+		return false;
+	*in = (struct tu_incoming){ .exit = exit, .next = tu->incoming };
+	tu->incoming = in;
+	return true;
+}
+
+void translator_link(struct translator *tr, struct tc_space *space, uint32_t number, struct tu *tu)
+{
+	struct tu_exit *exit = &tr->exits[number];
+
+	if (tr->opt.no_links || number >= tr->nexits || !exit->tu || !tu->valid || exit->tu->mode != tu->mode ||
+	    exit->target != tu->eip)
+		return;
+	if (exit->form == EXIT_TABLE) {
+		if (link_note(tu, number)) {
+			space->links[number] = tu->entry;
+			tr->stats.links_table++;
+		}
+	} else if (!link_direct_allowed(exit, tu)) {
+		link_make_indirect(tr, exit);
+	} else if (link_note(tu, number)) {
+		link_patch_rel32(tr, exit->patch, tu->entry);
+		tr->stats.links_direct++;
+	}
+}
+
+void translator_cache_branch(struct translator *tr, struct tc_space *space, struct tu *tu)
+{
+	struct branch_entry *entry = &space->branches[(tu->mode & MODE_CPL) == 3][tu->eip & (BRANCH_CACHE_ENTRIES - 1)];
+
+	if (tr->opt.no_links)
+		return;
+	entry->negated_eip = -tu->eip;
+	entry->host = tu->entry;
+	tr->stats.branch_cache_fills++;
+}
+
+/* Leads every way to tu back to the dispatcher. */
+void link_forget_tu(struct translator *tr, struct tu *tu)
+{
+	struct tu_incoming *in = tu->incoming;
+
+	while (in) {
+		struct tu_incoming *next = in->next;
+		struct tu_exit *exit = &tr->exits[in->exit];
+
+		if (exit->form == EXIT_DIRECT && exit->tu)
+			link_patch_rel32(tr, exit->patch, exit->cold);
+		if (exit->form == EXIT_TABLE) {
+			for (struct tc_space *s = tr->spaces; s; s = s->next) {
+				if (s->links[in->exit] == tu->entry)
+					s->links[in->exit] = tr->link_template[in->exit];
+			}
+		}
+		free(in);
+		in = next;
+	}
+	tu->incoming = NULL;
+	for (struct tc_space *s = tr->spaces; s; s = s->next) {
+		for (int i = 0; i < 2; i++) {
+			uint32_t index = tu->eip & (BRANCH_CACHE_ENTRIES - 1);
+
+			if (s->branches[i][index].host == tu->entry)
+				s->branches[i][index] = (struct branch_entry){ .negated_eip = BRANCH_CACHE_EMPTY(index) };
+		}
+	}
+}
+
+static void link_forget_global_page(struct translator *tr, gva_t page)
+{
+	for (uint32_t i = 0; i < tr->norder; i++) {
+		struct tu *tu = tr->order[i];
+
+		if (tu->valid && (tu->eip >> GUEST_PAGE_SHIFT == page >> GUEST_PAGE_SHIFT ||
+				  (tu->gpa2 != ~0ull && (tu->eip >> GUEST_PAGE_SHIFT) + 1 == page >> GUEST_PAGE_SHIFT)))
+			link_forget_tu(tr, tu);
+	}
+}
+
+void translator_mapping_changed(struct translator *tr, struct tc_space *space, gva_t gva)
+{
+	tr->stats.mapping_changes++;
+	for (struct tc_space *s = tr->spaces; s; s = s->next) {
+		if (space && s != space)
+			continue;
+		memcpy(s->links, tr->link_template, tr->nexits * sizeof(uint64_t));
+		link_clear_branches(s->branches[0]);
+		link_clear_branches(s->branches[1]);
+	}
+	if (!space)
+		link_forget_global_page(tr, gva);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The hand-made pieces of the code cache: entering and leaving translated code, callouts, and the branch look-up.
+ *
+ * Rules: no stub touches the return stack but to pop or restore what translated code put there; a stub that jumps to
+ * translated code leaves all guest registers and flags as they were. While C code runs the whole guest state is in struct cpu.
+ */
+#include "tu.h"
+
+static const uint8_t callee_saved[] = { H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15 };
+static const uint8_t guest_regs[] = { X86_EAX, X86_ECX, X86_EDX, X86_EBX, X86_EBP, X86_ESI, X86_EDI };
+
+static void emit_push(struct emitter *e, unsigned reg)
+{
+	if (reg & 8)
+		emit8(e, 0x41);
+	emit8(e, 0x50 | (reg & 7));
+}
+
+static void emit_pop(struct emitter *e, unsigned reg)
+{
+	if (reg & 8)
+		emit8(e, 0x41);
+	emit8(e, 0x58 | (reg & 7));
+}
+
+/* and/or/cmp reg32, imm32: ext 4, 1, 7. */
+static void emit_alu_imm(struct emitter *e, unsigned ext, unsigned reg, uint32_t imm)
+{
+	emit_op_reg1(e, OP1(0x81), ext, reg);
+	emit32(e, imm);
+}
+
+/* FXSAVE (ext 0), FXRSTOR (1), LDMXCSR (2). */
+static void emit_0fae(struct emitter *e, unsigned ext, int32_t offset)
+{
+	emit_op_mem1(e, OP2(0xae), ext, memref_cpu(offset));
+}
+
+static void stub_save_guest(struct translator *tr, struct emitter *e)
+{
+	for (unsigned i = 0; i < sizeof(guest_regs); i++)
+		emit_store32(e, guest_regs[i], memref_cpu(CPU_REG_OFF(guest_regs[i])));
+	emit_store32(e, H_GUEST_ESP, memref_cpu(CPU_REG_OFF(X86_ESP)));
+	emit_store64(e, H_RSP, memref_cpu(CPU_OFF(tcw.tc_rsp)));
+	emit_load64(e, H_RSP, memref_cpu(CPU_OFF(tcw.host_rsp)));
+	emit8(e, 0x9c); /* pushfq */
+	emit_pop(e, H_RAX);
+	emit_alu_imm(e, 4, H_RAX, LIVE_FLAGS);
+	emit_op_mem1(e, OP1(0x0b), H_RAX, memref_cpu(CPU_OFF(tcw.eflags_sys)));
+	emit_op_mem1(e, OP1(0x0b), H_RAX, memref_cpu(CPU_OFF(tcw.if_flag)));
+	emit_store32(e, H_RAX, memref_cpu(CPU_OFF(eflags)));
+	emit8(e, 0xfc); /* cld */
+	emit_0fae(e, 0, CPU_OFF(fpu));
+	emit_0fae(e, 2, CPU_OFF(tcw.scratch[3]));
+}
+
+/* Splits eflags, loads flags, FPU state and registers; ends with rsp on the return stack. */
+static void stub_load_guest(struct translator *tr, struct emitter *e)
+{
+	emit_0fae(e, 1, CPU_OFF(fpu));
+	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(eflags)));
+	emit_mov32(e, H_RCX, H_RAX);
+	emit_alu_imm(e, 4, H_RCX, X86_IF);
+	emit_store32(e, H_RCX, memref_cpu(CPU_OFF(tcw.if_flag)));
+	emit_mov32(e, H_RCX, H_RAX);
+	emit_alu_imm(e, 4, H_RCX, ~(uint32_t)(LIVE_FLAGS | X86_IF));
+	emit_store32(e, H_RCX, memref_cpu(CPU_OFF(tcw.eflags_sys)));
+	emit_alu_imm(e, 4, H_RAX, LIVE_FLAGS);
+	emit_alu_imm(e, 1, H_RAX, X86_F1);
+	emit_push(e, H_RAX);
+	emit8(e, 0x9d); /* popfq */
+	emit_load64(e, H_RSP, memref_cpu(CPU_OFF(tcw.tc_rsp)));
+	emit_load32(e, H_GUEST_ESP, memref_cpu(CPU_REG_OFF(X86_ESP)));
+	for (unsigned i = 0; i < sizeof(guest_regs); i++)
+		emit_load32(e, guest_regs[i], memref_cpu(CPU_REG_OFF(guest_regs[i])));
+}
+
+/* eax = enum tc_leave; C stack is current. */
+static void stub_epilogue(struct emitter *e)
+{
+	for (unsigned i = sizeof(callee_saved); i-- > 0;)
+		emit_pop(e, callee_saved[i]);
+	emit8(e, 0xc3);
+}
+
+static void stub_emit_enter(struct translator *tr, struct emitter *e)
+{
+	uint8_t *on;
+
+	tr->stub_enter = emit_here(e);
+	for (unsigned i = 0; i < sizeof(callee_saved); i++)
+		emit_push(e, callee_saved[i]);
+	emit_mov64(e, H_CPU, H_RDI);
+	emit_store64(e, H_RSI, memref_cpu(CPU_OFF(tcw.scratch[0])));
+	emit_store64(e, H_RSP, memref_cpu(CPU_OFF(tcw.host_rsp)));
+	/* An event raised after the dispatcher's last look: the kick found C code and did nothing. scratch[2]: those that count. */
+	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(events)));
+	emit_op_mem1(e, OP1(0x85), H_RAX, memref_cpu(CPU_OFF(tcw.scratch[2])));
+	emit_bytes(e, "\x74", 1); /* jz on */
+	on = e->p;
+	emit8(e, 0);
+	emit_mov32_imm(e, H_RAX, TC_LEAVE_RESUME);
+	stub_epilogue(e);
+	*on = e->p - (on + 1);
+	emit_load64(e, H_RAX, memref_cpu(CPU_OFF(tcw.window)));
+	emit_bytes(e, "\xf3\x48\x0f\xae\xd8", 5); /* wrgsbase rax */
+	emit_load64(e, H_R12, memref_cpu(CPU_OFF(tcw.link_table)));
+	emit_load64(e, H_R13, memref_cpu(CPU_OFF(tcw.branch_cache)));
+	stub_load_guest(tr, e);
+	emit_op_mem1(e, OP1(0xff), 4, memref_cpu(CPU_OFF(tcw.scratch[0])));
+}
+
+static void stub_emit_leave(struct translator *tr, struct emitter *e)
+{
+	/* From a signal handler: registers are saved already, eax is set. */
+	tr->stub_leave = emit_here(e);
+	emit_load64(e, H_RSP, memref_cpu(CPU_OFF(tcw.host_rsp)));
+	emit8(e, 0xfc);
+	emit_0fae(e, 2, CPU_OFF(tcw.scratch[3]));
+	stub_epilogue(e);
+
+	/* r9d: the exit's number. */
+	tr->stub_link = emit_here(e);
+	emit_store32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch[1])));
+	stub_save_guest(tr, e);
+	emit_mov32_imm(e, H_RAX, TC_LEAVE_LINK);
+	stub_epilogue(e);
+}
+
+/* r8d: guest target. */
+static void stub_emit_lookup(struct translator *tr, struct emitter *e)
+{
+	struct memref entry = { .base = H_R13, .index = H_R9 };
+	uint8_t *miss;
+	int32_t rel;
+
+	/* From a return site: ecx waits in r9d. */
+	tr->stub_return_miss = emit_here(e);
+	emit_mov32(e, H_RCX, H_R9);
+	emit_bytes(e, "\xeb\x05", 2); /* over the LEA below */
+	/* The sentinel below the oldest return address: put it back. */
+	tr->stub_underflow = emit_here(e);
+	emit_bytes(e, "\x48\x8d\x64\x24\xf8", 5); /* lea rsp, [rsp-8] */
+
+	tr->stub_lookup = emit_here(e);
+	emit_mov32_imm(e, H_R10, 32 - BRANCH_CACHE_BITS);
+	emit_shlx32(e, H_R9, H_R8, H_R10);
+	emit_mov32_imm(e, H_R10, 32 - BRANCH_CACHE_BITS - 4);
+	emit_shrx32(e, H_R9, H_R9, H_R10);
+	emit_load32(e, H_R10, entry);
+	emit_mov64(e, H_R11, H_RCX);
+	emit_lea32(e, H_RCX, (struct memref){ .base = H_R8, .index = H_R10 });
+	emit_bytes(e, "\xe3\x05\xe9", 3); /* jrcxz hit; jmp miss */
+	miss = e->p;
+	emit32(e, 0);
+	emit_mov64(e, H_RCX, H_R11);
+	entry.disp = offsetof(struct branch_entry, host);
+	emit_op_mem1(e, OP1(0xff), 4, entry);
+	rel = e->p - (miss + 4);
+	memcpy(miss, &rel, 4);
+	emit_mov64(e, H_RCX, H_R11);
+	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
+	stub_save_guest(tr, e);
+	emit_mov32_imm(e, H_RAX, TC_LEAVE_LOOKUP);
+	stub_epilogue(e);
+}
+
+/* r8d: EIP of the instruction; r9d: argument. Called from translated code. */
+static void stub_emit_callout(struct translator *tr, struct emitter *e, enum callout which)
+{
+	uint8_t *leave, *event;
+
+	tr->stub_callout[which] = emit_here(e);
+	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
+	stub_save_guest(tr, e);
+	emit_mov64(e, H_RDI, H_CPU);
+	emit_mov32(e, H_RSI, H_R9);
+	emit8(e, 0x48); /* mov rax, imm64 */
+	emit8(e, 0xb8);
+	emit64(e, (uint64_t)(hva_t)tr->cb.callout[which]);
+	/* Entered by one push more than six: keep the stack aligned for the ABI. */
+	emit_bytes(e, "\x48\x83\xec\x08\xff\xd0\x48\x83\xc4\x08", 10);
+	emit_bytes(e, "\x85\xc0\x75", 3); /* test eax, eax; jnz leave */
+	leave = e->p;
+	emit8(e, 0);
+	emit_op_mem1(e, OP1(0x83), 7, memref_cpu(CPU_OFF(events)));
+	emit8(e, 0);
+	emit8(e, 0x75); /* jne event */
+	event = e->p;
+	emit8(e, 0);
+	{
+		/* The common way on is long: leave both short branches to pads behind a jump. */
+		uint8_t *over = e->p;
+
+		emit8(e, 0xeb);
+		emit8(e, 0);
+		*event = e->p - (event + 1);
+		emit_mov32_imm(e, H_RAX, TC_LEAVE_RESUME + 1);
+		*leave = e->p - (leave + 1);
+		emit_bytes(e, "\xff\xc8", 2); /* dec eax */
+		/* The return address of the callout is not to be used again. */
+		emit_op_mem1(e, OP1W(0x83), 0, memref_cpu(CPU_OFF(tcw.tc_rsp)));
+		emit8(e, 8);
+		stub_epilogue(e);
+		over[1] = e->p - (over + 2);
+	}
+	stub_load_guest(tr, e);
+	emit8(e, 0xc3);
+}
+
+void stubs_emit(struct translator *tr, struct emitter *e)
+{
+	stub_emit_enter(tr, e);
+	stub_emit_leave(tr, e);
+	stub_emit_lookup(tr, e);
+	for (int i = 0; i < CALLOUT_COUNT; i++)
+		stub_emit_callout(tr, e, i);
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Making one translation unit: decode, dispatch each instruction to its translator, close with exits and their cold paths.
+ *
+ * A TU runs from its entry through conditional branches and calls to the first unconditional transfer, the end of the
+ * guest page, or a cap. An instruction that crosses the page end has a TU of its own.
+ */
+#include <stdlib.h>
+#include "translate.h"
+
+#define RANGE(first, last) [first ... last]
+
+static void translate_lea(struct build *b, const struct insn *i)
+{
+	struct opcode_bytes op = OP1(0x8d);
+	struct memref m = {
+		.base = i->base == INSN_NO_REG ? NO_REG : host_reg_of(i->base),
+		.index = i->index == INSN_NO_REG ? NO_REG : host_reg_of(i->index),
+		.scale = i->scale, .disp = i->disp,
+	};
+
+	if (i->addr_size != 4)
+		return translate_interpret(b, i);
+	if (i->prefixes & PFX_OPSIZE)
+		op.prefix[op.nprefix++] = 0x66;
+	emit_op_mem(&b->e, &op, host_reg_of(insn_reg(i)), &m);
+}
+
+/* Leaves translated code for good: INT, IRET, far transfers, HLT. */
+static void translate_leave_tc(struct build *b, const struct insn *i)
+{
+	b->ended = true;
+	translate_interpret(b, i);
+}
+
+static void translate_group_ff(struct build *b, const struct insn *i)
+{
+	switch (insn_reg(i)) {
+	case 2: return translate_call_indirect(b, i);
+	case 4: return translate_jmp_indirect(b, i);
+	case 6: return translate_push_mem(b, i);
+	case 3: case 5: return translate_leave_tc(b, i);
+	default: return translate_copy(b, i);
+	}
+}
+
+/* Guest TSC = host TSC + offset; no flag may change. */
+static void translate_rdtsc(struct build *b, const struct insn *i)
+{
+	struct emitter *e = &b->e;
+
+	if (!(b->mode & MODE_TSC))
+		return translate_interpret(b, i);
+	emit_bytes(e, "\x0f\x31", 2);
+	emit_mov32_imm(e, H_R8, 32);
+	emit_bytes(e, "\xc4\xe2\xb9\xf7\xd2", 5); /* shlx rdx, rdx, r8 */
+	emit_lea64(e, H_RAX, (struct memref){ .base = H_RAX, .index = H_RDX });
+	emit_load64(e, H_R8, memref_cpu(CPU_OFF(tsc_offset)));
+	emit_lea64(e, H_RAX, (struct memref){ .base = H_RAX, .index = H_R8 });
+	emit_mov32_imm(e, H_R8, 32);
+	emit_bytes(e, "\xc4\xe2\xbb\xf7\xd0", 5); /* shrx rdx, rax, r8 */
+	emit_mov32(e, H_RAX, H_RAX);
+}
+
+/* Exceptions to "copy it unless its attributes say otherwise" (see translate_default). */
+static const translate_fn table_1byte[256] = {
+	[0x06] = translate_push_seg, [0x0e] = translate_push_seg, [0x16] = translate_push_seg, [0x1e] = translate_push_seg,
+	[0x27] = translate_interpret, [0x2f] = translate_interpret, [0x37] = translate_interpret, [0x3f] = translate_interpret,
+	RANGE(0x50, 0x57) = translate_push_reg, RANGE(0x58, 0x5f) = translate_pop_reg,
+	[0x60] = translate_pusha, [0x61] = translate_popa, [0x62] = translate_interpret, [0x63] = translate_interpret,
+	[0x68] = translate_push_imm, [0x6a] = translate_push_imm,
+	RANGE(0x70, 0x7f) = translate_jcc, [0x8c] = translate_interpret, [0x8d] = translate_lea,
+	[0x8e] = translate_interpret, [0x8f] = translate_pop_mem, [0x9a] = translate_leave_tc, [0x9c] = translate_pushf, [0x9d] = translate_interpret,
+	RANGE(0xa4, 0xa7) = translate_string, RANGE(0xaa, 0xaf) = translate_string,
+	[0xc2] = translate_ret, [0xc3] = translate_ret, [0xc4] = translate_interpret, [0xc5] = translate_interpret,
+	[0xc8] = translate_interpret, [0xc9] = translate_leave, [0xca] = translate_leave_tc, [0xcb] = translate_leave_tc,
+	[0xcc] = translate_leave_tc, [0xcd] = translate_leave_tc, [0xce] = translate_interpret, [0xcf] = translate_leave_tc,
+	[0xd4] = translate_interpret, [0xd5] = translate_interpret, [0xd6] = translate_interpret, [0xd7] = translate_interpret,
+	RANGE(0xe0, 0xe3) = translate_loop, [0xe8] = translate_call, [0xe9] = translate_jmp, [0xea] = translate_leave_tc,
+	[0xeb] = translate_jmp, [0xf1] = translate_leave_tc, [0xf4] = translate_leave_tc, [0xff] = translate_group_ff,
+};
+
+static const translate_fn table_0f[256] = {
+	[0x31] = translate_rdtsc, [0x34] = translate_leave_tc, [0x35] = translate_leave_tc,
+	RANGE(0x80, 0x8f) = translate_jcc, [0xa0] = translate_push_seg, [0xa8] = translate_push_seg,
+	[0x0b] = translate_leave_tc, [0xf7] = translate_interpret,
+};
+
+#define OPA_NOT_COPIED (OPA_PRIV | OPA_SYSTEM | OPA_FAR | OPA_INT | OPA_IO | OPA_SEG_LOAD | OPA_STRING | OPA_STACK | OPA_JUMP | \
+			OPA_CALL | OPA_RET | OPA_BRANCH | OPA_INDIRECT)
+
+/* x87 forms that would show the host's instruction pointer: FLDENV, FSTENV, FRSTOR, FSAVE. */
+static bool fpu_environment(const struct insn *i)
+{
+	return i->mem && ((i->opcode == 0xd9 && (insn_reg(i) == 4 || insn_reg(i) == 6)) ||
+			  (i->opcode == 0xdd && (insn_reg(i) == 4 || insn_reg(i) == 6)));
+}
+
+static void translate_default(struct build *b, const struct insn *i)
+{
+	if (i->attr & OPA_NOT_COPIED || b->adapt & ADAPT_INTERPRET)
+		return translate_interpret(b, i);
+	if (i->attr & (OPA_FPU | OPA_MMX) && !(b->mode & MODE_FPU))
+		return translate_interpret(b, i);
+	if (i->attr & OPA_SSE && !(b->mode & MODE_SSE))
+		return translate_interpret(b, i);
+	if (i->attr & OPA_FPU && i->map == MAP_1BYTE && i->opcode != 0x9b && fpu_environment(i))
+		return translate_interpret(b, i);
+	translate_copy(b, i);
+}
+
+static void translate_one(struct build *b, const struct insn *i)
+{
+	translate_fn fn = i->map == MAP_1BYTE ? table_1byte[i->opcode] : i->map == MAP_0F ? table_0f[i->opcode] : NULL;
+
+	if (insn_features(i) & ~b->tr->opt.features)
+		return translate_leave_tc(b, i); /* the interpreter raises #UD */
+	if (fn && !(b->adapt & ADAPT_INTERPRET))
+		fn(b, i);
+	else if (fn && i->attr & (OPA_JUMP | OPA_RET)) {
+		translate_leave_tc(b, i);
+	} else
+		translate_default(b, i);
+}
+
+static void build_note_insn(struct build *b, struct tu *tu, struct tu_insn *insns)
+{
+	insns[tu->ninsns++] = (struct tu_insn){
+		.host_offset = emit_here(&b->e) - tu->entry,
+		.guest_offset = b->eip - tu->eip,
+		.adapt = b->adapt,
+	};
+}
+
+/* The unlinked path of each exit, behind the TU's body. */
+static void build_cold_paths(struct build *b)
+{
+	struct translator *tr = b->tr;
+
+	for (uint32_t i = 0; i < b->npending; i++) {
+		struct pending_exit *p = &b->pending[i];
+		struct tu_exit *exit = &tr->exits[p->exit];
+
+		if (p->pad) {
+			link_patch_rel32(tr, p->pad, emit_here(&b->e));
+			emit_op_mem1(&b->e, OP1(0xff), 4, memref_plain(H_R12, 8 * p->exit));
+		}
+		exit->cold = emit_here(&b->e);
+		exit->patch = p->patch;
+		if (p->patch)
+			link_patch_rel32(tr, p->patch, exit->cold);
+		emit_mov32_imm(&b->e, H_R9, p->exit);
+		emit_jmp(&b->e, tr->stub_link);
+		tr->link_template[p->exit] = exit->cold;
+		for (struct tc_space *s = tr->spaces; s; s = s->next)
+			s->links[p->exit] = exit->cold;
+	}
+}
+
+/* Fetches the bytes of an instruction that continues on the next page. False: that page cannot be fetched. */
+static bool build_fetch_across(struct build *b, const uint8_t *page, unsigned offset, uint8_t *buffer, unsigned *avail)
+{
+	unsigned first = GUEST_PAGE_SIZE - offset;
+	const uint8_t *second;
+	bool global;
+	gpa_t gpa;
+
+	memcpy(buffer, page + offset, first);
+	if (!b->tr->cb.fetch(b->tr->cb.opaque, (b->eip & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, &gpa, &global))
+		return false;
+	second = b->tr->cb.page(b->tr->cb.opaque, gpa);
+	if (!second)
+		return false;
+	memcpy(buffer + first, second, INSN_MAX_LEN - first);
+	*avail = INSN_MAX_LEN;
+	b->tu->gpa2 = gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1);
+	b->tu->global = b->tu->global && global;
+	return true;
+}
+
+static void build_body(struct build *b, const uint8_t *page, struct tu_insn *insns)
+{
+	struct tu *tu = b->tu;
+	const unsigned start = tu->gpa & (GUEST_PAGE_SIZE - 1);
+	uint8_t buffer[2 * INSN_MAX_LEN];
+	unsigned offset = start;
+
+	b->eip = tu->eip;
+	while (!b->ended && tu->ninsns < b->tr->opt.max_insns && offset < GUEST_PAGE_SIZE) {
+		unsigned avail = GUEST_PAGE_SIZE - offset;
+		enum decode_result result;
+		struct insn insn;
+
+		b->bytes = page + offset;
+		result = insn_decode(b->bytes, avail, true, &insn);
+		if (result == DECODE_TRUNCATED && !tu->ninsns && build_fetch_across(b, page, offset, buffer, &avail)) {
+			b->bytes = buffer;
+			result = insn_decode(buffer, avail, true, &insn);
+		}
+		if (result == DECODE_TRUNCATED && tu->ninsns)
+			break;
+		b->adapt = adapt_lookup(b->tr, tu->gpa + (b->eip - tu->eip));
+		build_note_insn(b, tu, insns);
+		if (result != DECODE_OK) { /* the interpreter raises what is due */
+			b->next_eip = b->eip;
+			b->ended = true;
+			translate_interpret(b, &insn);
+			offset++;
+			break;
+		}
+		b->next_eip = b->eip + insn.len;
+		translate_one(b, &insn);
+		b->eip = b->next_eip;
+		offset += insn.len;
+	}
+	tu->guest_len = offset - start;
+	if (!b->ended)
+		emit_exit(b, b->eip, BY_JMP, 0);
+}
+
+struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global)
+{
+	struct tu_insn insns[TU_MAX_INSNS];
+	struct tu *tu, head = { .eip = eip, .gpa = gpa, .gpa2 = ~0ull, .mode = mode, .global = global,
+				.first_exit = tr->nexits };
+	struct build b = {
+		.tr = tr, .tu = &head, .mode = mode,
+		.e = { .p = tr->write_base + tr->used, .limit = tr->write_base + tr->size,
+		       .exec_delta = (intptr_t)tr->exec_base - (intptr_t)tr->write_base },
+	};
+
+	head.entry = emit_here(&b.e);
+	build_body(&b, tr->cb.page(tr->cb.opaque, gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1)), insns);
+	head.nexits = tr->nexits - head.first_exit;
+	build_cold_paths(&b);
+	head.host_len = emit_here(&b.e) - head.entry;
+	tu = malloc(sizeof(*tu) + head.ninsns * sizeof(*insns));
+	if (b.e.overflow || !tu) {
+		free(tu);
+		return NULL;
+	}
+	*tu = head;
+	memcpy(tu->insn, insns, head.ninsns * sizeof(*insns));
+	for (uint32_t i = 0; i < tu->nexits; i++)
+		tr->exits[tu->first_exit + i].tu = tu;
+	if (!tu_insert(tr, tu)) {
+		free(tu);
+		return NULL;
+	}
+	tr->used += (tu->host_len + 15) & ~15u;
+	tr->stats.tus++;
+	tr->stats.guest_instructions += tu->ninsns;
+	tr->stats.guest_bytes += tu->guest_len;
+	tr->stats.host_bytes += tu->host_len;
+	return tu;
+}

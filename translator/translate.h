@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the instruction translators share: one TU under construction. Private to translator/. */
+#ifndef RF_TRANSLATOR_TRANSLATE_H
+#define RF_TRANSLATOR_TRANSLATE_H
+
+#include "decode.h"
+#include "opcode_map.h"
+#include "tu.h"
+
+struct pending_exit {
+	uint32_t exit;
+	uint8_t *patch; /* rel32 that leads to the cold path until linked; NULL: none but the table slot */
+	uint8_t *pad;   /* rel32 of a Jcc to an out-of-line table jump */
+};
+
+struct build {
+	struct translator *tr;
+	struct tu *tu;
+	struct emitter e;
+	const uint8_t *bytes;   /* of the current instruction */
+	gva_t eip, next_eip;    /* of the current instruction and the one behind */
+	uint32_t adapt;         /* of the current instruction */
+	uint32_t mode;
+	bool ended;             /* the TU's last instruction has been translated */
+	struct pending_exit pending[3 * TU_MAX_INSNS];
+	uint32_t npending;
+};
+
+/* Each translates one instruction. */
+typedef void (*translate_fn)(struct build *b, const struct insn *insn);
+
+/* translate_mem.c: turns the ModRM memory operand into a host one, emitting what its segment or view needs (clobbers r9, r10). */
+bool operand_is_simple(const struct build *b, const struct insn *insn); /* no extra registers: high-byte registers stay nameable */
+struct memref operand_prepare(struct build *b, const struct insn *insn);
+bool segment_is_flat(const struct build *b, unsigned seg);
+
+/* translate_copy.c: the instruction itself, operands re-encoded. */
+void translate_copy(struct build *b, const struct insn *insn);
+/* A callout to the interpreter. */
+void translate_interpret(struct build *b, const struct insn *insn);
+
+/* translate_control.c */
+enum leave_by { BY_JMP, BY_CALL, BY_JCC };
+void emit_exit(struct build *b, gva_t target, enum leave_by how, unsigned condition);
+
+/* translate_stack.c, translate_string.c, translate_control.c: entries of the dispatch tables */
+void translate_push_reg(struct build *b, const struct insn *insn);
+void translate_push_imm(struct build *b, const struct insn *insn);
+void translate_push_seg(struct build *b, const struct insn *insn);
+void translate_push_mem(struct build *b, const struct insn *insn);
+void translate_pop_reg(struct build *b, const struct insn *insn);
+void translate_pop_mem(struct build *b, const struct insn *insn);
+void translate_pusha(struct build *b, const struct insn *insn);
+void translate_popa(struct build *b, const struct insn *insn);
+void translate_pushf(struct build *b, const struct insn *insn);
+void translate_leave(struct build *b, const struct insn *insn);
+void translate_string(struct build *b, const struct insn *insn);
+void translate_jcc(struct build *b, const struct insn *insn);
+void translate_loop(struct build *b, const struct insn *insn);
+void translate_jmp(struct build *b, const struct insn *insn);
+void translate_call(struct build *b, const struct insn *insn);
+void translate_ret(struct build *b, const struct insn *insn);
+void translate_jmp_indirect(struct build *b, const struct insn *insn);
+void translate_call_indirect(struct build *b, const struct insn *insn);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Near control transfers.
+ *
+ * A guest CALL pushes the guest's return address on the guest's stack and makes a host CALL; a guest RET loads that address into r8d and
+ * makes a host RET. The return site checks that r8d is the address it stands for and otherwise looks the target up, so
+ * a wrong prediction costs time, never correctness. Indirect jumps look up the branch cache.
+ */
+#include "translate.h"
+
+void emit_exit(struct build *b, gva_t target, enum leave_by how, unsigned condition)
+{
+	const bool in_page = !((target ^ b->tu->eip) & GUEST_PAGE_MASK);
+	const enum exit_form form = in_page || b->tu->global ? EXIT_DIRECT : EXIT_TABLE;
+	struct pending_exit *p = &b->pending[b->npending++];
+	struct emitter *e = &b->e;
+
+	*p = (struct pending_exit){ .exit = link_new_exit(b->tr, target, form) };
+	if (how == BY_JCC) {
+		emit8(e, 0x0f);
+		emit8(e, 0x80 | condition);
+	} else if (form == EXIT_DIRECT) {
+		emit8(e, how == BY_CALL ? 0xe8 : 0xe9);
+	} else {
+		emit_op_mem1(e, OP1(0xff), how == BY_CALL ? 2 : 4, memref_plain(H_R12, 8 * p->exit));
+		return;
+	}
+	if (form == EXIT_DIRECT)
+		p->patch = e->p;
+	else
+		p->pad = e->p;
+	emit32(e, 0);
+}
+
+void translate_jcc(struct build *b, const struct insn *i)
+{
+	if (i->op_size != 4)
+		return translate_interpret(b, i);
+	emit_exit(b, b->next_eip + i->imm, BY_JCC, i->opcode & 15);
+}
+
+/* LOOPcc and JECXZ exist in 64-bit mode; the address-size prefix makes them count ECX. */
+void translate_loop(struct build *b, const struct insn *i)
+{
+	uint8_t *skip;
+
+	if (i->op_size != 4 || i->addr_size != 4)
+		return translate_interpret(b, i);
+	emit8(&b->e, 0x67);
+	emit8(&b->e, i->opcode);
+	emit8(&b->e, 2);
+	emit8(&b->e, 0xeb);
+	skip = b->e.p;
+	emit8(&b->e, 0);
+	emit_exit(b, b->next_eip + i->imm, BY_JMP, 0);
+	*skip = b->e.p - (skip + 1);
+}
+
+void translate_jmp(struct build *b, const struct insn *i)
+{
+	b->ended = true;
+	if (i->op_size != 4)
+		return translate_interpret(b, i);
+	emit_exit(b, b->next_eip + i->imm, BY_JMP, 0);
+}
+
+static bool stack_is_plain(const struct build *b, const struct insn *i)
+{
+	return (b->mode & MODE_SS_FLAT) && i->op_size == 4 && !b->adapt;
+}
+
+/* Behind a host CALL: the host RET comes back here with the guest's idea of where in r8d. */
+static void emit_return_site(struct build *b)
+{
+	struct emitter *e = &b->e;
+
+	emit_mov32(e, H_R9, H_RCX);
+	emit_lea32(e, H_RCX, memref_plain(H_R8, -b->next_eip));
+	emit_bytes(e, "\xe3\x05", 2); /* jrcxz over the jump */
+	emit_jmp(e, b->tr->stub_return_miss);
+	emit_mov32(e, H_RCX, H_R9);
+}
+
+static void emit_push_return(struct build *b)
+{
+	emit_store32_imm(&b->e, b->next_eip, memref_guest(H_GUEST_ESP, -4));
+	emit_lea32(&b->e, H_GUEST_ESP, memref_plain(H_GUEST_ESP, -4));
+}
+
+void translate_call(struct build *b, const struct insn *i)
+{
+	if (!stack_is_plain(b, i)) {
+		b->ended = true;
+		return translate_interpret(b, i);
+	}
+	emit_push_return(b);
+	/* CALL to the next instruction only reads EIP: no return will match. */
+	if (!i->imm)
+		return;
+	emit_exit(b, b->next_eip + i->imm, BY_CALL, 0);
+	emit_return_site(b);
+}
+
+void translate_ret(struct build *b, const struct insn *i)
+{
+	b->ended = true;
+	if (!stack_is_plain(b, i))
+		return translate_interpret(b, i);
+	emit_load32(&b->e, H_R8, memref_guest(H_GUEST_ESP, 0));
+	emit_lea32(&b->e, H_GUEST_ESP, memref_plain(H_GUEST_ESP, 4 + (i->imm_size ? i->imm & 0xffff : 0)));
+	emit8(&b->e, 0xc3);
+}
+
+/* r8d = target of FF /2 or /4 */
+static void emit_indirect_target(struct build *b, const struct insn *i)
+{
+	if (i->mem)
+		emit_load32(&b->e, H_R8, operand_prepare(b, i));
+	else
+		emit_mov32(&b->e, H_R8, host_reg_of(insn_rm(i)));
+}
+
+void translate_jmp_indirect(struct build *b, const struct insn *i)
+{
+	b->ended = true;
+	if (i->op_size != 4 || (i->mem && i->addr_size != 4))
+		return translate_interpret(b, i);
+	emit_indirect_target(b, i);
+	emit_jmp(&b->e, b->tr->stub_lookup);
+}
+
+void translate_call_indirect(struct build *b, const struct insn *i)
+{
+	if (!stack_is_plain(b, i) || (i->mem && i->addr_size != 4)) {
+		b->ended = true;
+		return translate_interpret(b, i);
+	}
+	emit_indirect_target(b, i);
+	emit_push_return(b);
+	emit_call(&b->e, b->tr->stub_lookup);
+	emit_return_site(b);
+}

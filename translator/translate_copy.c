@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Most instructions mean the same in 64-bit mode: they are copied, with ESP renamed to r14d and the memory operand confined.
+ * Those that do not, or that need the monitor, become a callout to the interpreter.
+ */
+#include "translate.h"
+
+void translate_interpret(struct build *b, const struct insn *insn)
+{
+	emit_mov32_imm(&b->e, H_R8, b->eip);
+	emit_mov32_imm(&b->e, H_R9, b->next_eip);
+	emit_call(&b->e, b->tr->stub_callout[CALLOUT_INTERPRET]);
+	/* Most last instructions do not come back here, but one may end up just behind itself. */
+	if (b->ended)
+		emit_exit(b, b->next_eip, BY_JMP, 0);
+}
+
+static bool reg_is_byte(const struct insn *i)
+{
+	if (i->map == MAP_1BYTE)
+		return (i->opcode < 0x40 && !(i->opcode & 1)) || i->opcode == 0x84 || i->opcode == 0x86 || i->opcode == 0x88 ||
+		       i->opcode == 0x8a;
+	return i->map == MAP_0F && (i->opcode == 0xb0 || i->opcode == 0xc0);
+}
+
+/* ModRM.reg names a 16- or 32-bit general register. */
+static bool reg_is_gpr(const struct insn *i)
+{
+	const uint8_t o = i->opcode;
+
+	switch (i->map) {
+	case MAP_1BYTE:
+		return (o < 0x40 && (o & 1)) || o == 0x69 || o == 0x6b || o == 0x85 || o == 0x87 || o == 0x89 || o == 0x8b || o == 0x8d;
+	case MAP_0F:
+		return (o >= 0x40 && o <= 0x50) || o == 0xa3 || o == 0xa4 || o == 0xa5 || o == 0xab || o == 0xac || o == 0xad ||
+		       o == 0xaf || o == 0xb1 || o == 0xb3 || (o >= 0xb6 && o <= 0xb8) || (o >= 0xbb && o <= 0xbf) || o == 0xc1 ||
+		       ((o == 0x2c || o == 0x2d) && (i->sse_prefix & 0xf0) == 0xf0) || o == 0xd7 || o == 0xc5 || o == 0xc3;
+	case MAP_0F38:
+		return o == 0xf0 || o == 0xf1;
+	default:
+		return false;
+	}
+}
+
+static bool rm_is_byte(const struct insn *i)
+{
+	const uint8_t o = i->opcode;
+
+	switch (i->map) {
+	case MAP_1BYTE:
+		return reg_is_byte(i) || o == 0x80 || o == 0x82 || o == 0xc0 || o == 0xc6 || o == 0xd0 || o == 0xd2 || o == 0xf6 || o == 0xfe;
+	case MAP_0F:
+		return (o >= 0x90 && o <= 0x9f) || o == 0xb0 || o == 0xb6 || o == 0xbe || o == 0xc0;
+	case MAP_0F38:
+		return o == 0xf0 && i->sse_prefix == 0xf2;
+	default:
+		return false;
+	}
+}
+
+static bool rm_is_gpr(const struct insn *i)
+{
+	const uint8_t o = i->opcode;
+
+	if (rm_is_byte(i))
+		return false;
+	switch (i->map) {
+	case MAP_1BYTE:
+		return o < 0xd4 || o >= 0xe0;
+	case MAP_0F:
+		return (o >= 0x40 && o <= 0x4f) || (o >= 0xa3 && o <= 0xc1 && o != 0xae) ||
+		       (o == 0x2a && (i->sse_prefix & 0xf0) == 0xf0) || o == 0x6e || (o == 0x7e && i->sse_prefix != 0xf3) || o == 0xc4;
+	case MAP_0F38:
+		return o == 0xf0 || o == 0xf1;
+	default:
+		return (o >= 0x14 && o <= 0x17) || o == 0x20 || o == 0x22;
+	}
+}
+
+/* Prefixes and opcode as they stand in the host instruction. */
+static struct opcode_bytes copy_opcode(const struct insn *i)
+{
+	struct opcode_bytes op = { 0 };
+	const bool scan = i->map == MAP_0F && (i->opcode == 0xbc || i->opcode == 0xbd); /* F3 would make it TZCNT, LZCNT */
+	const bool pause = i->map == MAP_1BYTE && i->opcode == 0x90;
+
+	if (i->prefixes & PFX_OPSIZE)
+		op.prefix[op.nprefix++] = 0x66;
+	if (i->prefixes & PFX_LOCK)
+		op.prefix[op.nprefix++] = 0xf0;
+	if (i->sse_prefix == 0xf2 || i->sse_prefix == 0xf3) {
+		if (!scan)
+			op.prefix[op.nprefix++] = i->sse_prefix;
+	} else if (pause && (i->prefixes & PFX_REP)) {
+		op.prefix[op.nprefix++] = 0xf3;
+	}
+	if (i->map != MAP_1BYTE)
+		op.opcode[op.nopcode++] = 0x0f;
+	if (i->map == MAP_0F38 || i->map == MAP_0F3A)
+		op.opcode[op.nopcode++] = i->map == MAP_0F38 ? 0x38 : 0x3a;
+	op.opcode[op.nopcode++] = i->map == MAP_1BYTE && i->opcode == 0x82 ? 0x80 : i->opcode;
+	return op;
+}
+
+static void copy_imm(struct build *b, const struct insn *i)
+{
+	emit_bytes(&b->e, b->bytes + i->len - i->imm_size, i->imm_size);
+}
+
+static void copy_modrm(struct build *b, const struct insn *i)
+{
+	struct opcode_bytes op = copy_opcode(i);
+	unsigned reg = insn_reg(i), rm = insn_rm(i);
+	const bool high = (reg_is_byte(i) && reg >= 4) || (!i->mem && rm_is_byte(i) && rm >= 4);
+
+	if (reg_is_gpr(i))
+		reg = host_reg_of(reg);
+	if (!i->mem && rm_is_gpr(i))
+		rm = host_reg_of(rm);
+	/* A REX prefix would rename AH..BH. */
+	if (high && (reg >= 8 || rm >= 8 || (i->mem && !operand_is_simple(b, i)))) {
+		translate_interpret(b, i);
+		return;
+	}
+	if (i->mem) {
+		struct memref m = operand_prepare(b, i);
+
+		emit_op_mem(&b->e, &op, reg, &m);
+	} else {
+		emit_op_reg(&b->e, &op, reg, rm);
+	}
+	copy_imm(b, i);
+}
+
+/* MOV AL/eAX with a direct address: as the ModRM form. */
+static void copy_moffs(struct build *b, const struct insn *insn)
+{
+	struct insn i = *insn;
+	struct opcode_bytes op;
+	struct memref m;
+
+	i.opcode = insn->opcode == 0xa0 ? 0x8a : insn->opcode == 0xa1 ? 0x8b : insn->opcode == 0xa2 ? 0x88 : 0x89;
+	i.base = i.index = INSN_NO_REG;
+	i.scale = 0;
+	op = copy_opcode(&i);
+	m = operand_prepare(b, &i);
+	emit_op_mem(&b->e, &op, X86_EAX, &m);
+}
+
+/* Opcodes with a register in their low three bits. */
+static bool copy_has_opcode_reg(const struct insn *i)
+{
+	if (i->map == MAP_0F)
+		return i->opcode >= 0xc8 && i->opcode <= 0xcf;
+	return i->map == MAP_1BYTE && ((i->opcode >= 0x91 && i->opcode <= 0x97) || (i->opcode >= 0xb8 && i->opcode <= 0xbf));
+}
+
+static void copy_opcode_reg(struct build *b, const struct insn *i)
+{
+	struct opcode_bytes op = copy_opcode(i);
+	const unsigned reg = host_reg_of(i->opcode & 7);
+
+	emit_bytes(&b->e, op.prefix, op.nprefix);
+	if (reg & 8)
+		emit8(&b->e, 0x41);
+	emit_bytes(&b->e, op.opcode, op.nopcode - 1);
+	emit8(&b->e, (i->opcode & ~7) | (reg & 7));
+	copy_imm(b, i);
+}
+
+static void copy_inc_dec(struct build *b, const struct insn *i)
+{
+	struct opcode_bytes op = OP1(0xff);
+
+	if (i->prefixes & PFX_OPSIZE)
+		op.prefix[op.nprefix++] = 0x66;
+	emit_op_reg(&b->e, &op, i->opcode >= 0x48, host_reg_of(i->opcode & 7));
+}
+
+void translate_copy(struct build *b, const struct insn *i)
+{
+	if (i->attr & OPA_NOP && !(i->map == MAP_1BYTE && i->opcode == 0x90))
+		return;
+	if (i->mem && i->addr_size != 4) {
+		translate_interpret(b, i);
+	} else if (i->has_modrm) {
+		copy_modrm(b, i);
+	} else if (i->map == MAP_1BYTE && i->opcode >= 0xa0 && i->opcode <= 0xa3) {
+		if (i->addr_size == 4)
+			copy_moffs(b, i);
+		else
+			translate_interpret(b, i);
+	} else if (i->map == MAP_1BYTE && i->opcode >= 0x40 && i->opcode <= 0x4f) {
+		copy_inc_dec(b, i);
+	} else if (copy_has_opcode_reg(i)) {
+		copy_opcode_reg(b, i);
+	} else {
+		struct opcode_bytes op = copy_opcode(i);
+
+		emit_bytes(&b->e, op.prefix, op.nprefix);
+		emit_bytes(&b->e, op.opcode, op.nopcode);
+		copy_imm(b, i);
+	}
+}

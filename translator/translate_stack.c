@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * PUSH, POP and their kin on r14d. Every access that may fault comes before the first change of a guest register, so
+ * that the instruction can be restarted.
+ */
+#include "translate.h"
+
+static bool stack_is_plain(const struct build *b, const struct insn *i)
+{
+	return (b->mode & MODE_SS_FLAT) && i->op_size == 4 && !b->adapt;
+}
+
+static struct memref stack_at(int32_t disp)
+{
+	return memref_guest(H_GUEST_ESP, disp);
+}
+
+static void emit_esp_add(struct build *b, int32_t n)
+{
+	emit_lea32(&b->e, H_GUEST_ESP, memref_plain(H_GUEST_ESP, n));
+}
+
+static void emit_push_host(struct build *b, unsigned reg)
+{
+	emit_store32(&b->e, reg, stack_at(-4));
+	emit_esp_add(b, -4);
+}
+
+void translate_push_reg(struct build *b, const struct insn *i)
+{
+	if (!stack_is_plain(b, i))
+		return translate_interpret(b, i);
+	emit_push_host(b, host_reg_of(i->opcode & 7));
+}
+
+void translate_push_imm(struct build *b, const struct insn *i)
+{
+	if (!stack_is_plain(b, i))
+		return translate_interpret(b, i);
+	emit_store32_imm(&b->e, i->imm, stack_at(-4));
+	emit_esp_add(b, -4);
+}
+
+/* The upper half of the slot: written as zero, as recent processors of the family model do for a 32-bit push. */
+void translate_push_seg(struct build *b, const struct insn *i)
+{
+	const unsigned seg = i->map == MAP_0F ? (i->opcode == 0xa0 ? X86_FS : X86_GS) : i->opcode >> 3;
+
+	if (!stack_is_plain(b, i))
+		return translate_interpret(b, i);
+	emit_op_mem1(&b->e, OP2(0xb7), H_R8, memref_cpu(CPU_SEG_OFF(seg) + (int32_t)offsetof(struct segment, selector)));
+	emit_push_host(b, H_R8);
+}
+
+void translate_push_mem(struct build *b, const struct insn *i)
+{
+	if (!i->mem && stack_is_plain(b, i)) {
+		emit_push_host(b, host_reg_of(insn_rm(i)));
+		return;
+	}
+	if (!stack_is_plain(b, i) || i->addr_size != 4)
+		return translate_interpret(b, i);
+	emit_load32(&b->e, H_R8, operand_prepare(b, i));
+	emit_push_host(b, H_R8);
+}
+
+void translate_pop_reg(struct build *b, const struct insn *i)
+{
+	const unsigned reg = i->opcode & 7;
+
+	if (!stack_is_plain(b, i))
+		return translate_interpret(b, i);
+	emit_load32(&b->e, host_reg_of(reg), stack_at(0));
+	if (reg != X86_ESP)
+		emit_esp_add(b, 4);
+}
+
+/* A base of ESP in the operand means ESP after the pop (SDM vol. 2, POP). */
+void translate_pop_mem(struct build *b, const struct insn *i)
+{
+	struct insn adjusted = *i;
+
+	if (!stack_is_plain(b, i) || i->addr_size != 4)
+		return translate_interpret(b, i);
+	if (!i->mem) {
+		emit_load32(&b->e, host_reg_of(insn_rm(i)), stack_at(0));
+		if (insn_rm(i) != X86_ESP)
+			emit_esp_add(b, 4);
+		return;
+	}
+	if (i->base == X86_ESP)
+		adjusted.disp += 4;
+	emit_load32(&b->e, H_R8, stack_at(0));
+	emit_store32(&b->e, H_R8, operand_prepare(b, &adjusted));
+	emit_esp_add(b, 4);
+}
+
+void translate_pusha(struct build *b, const struct insn *i)
+{
+	if (!stack_is_plain(b, i))
+		return translate_interpret(b, i);
+	for (unsigned r = 0; r < 8; r++)
+		emit_store32(&b->e, host_reg_of(r), stack_at(-4 * (int32_t)(r + 1)));
+	emit_esp_add(b, -32);
+}
+
+/* The first load touches one end, the probe the other: a page crossing faults before any register is gone. */
+void translate_popa(struct build *b, const struct insn *i)
+{
+	if (!stack_is_plain(b, i))
+		return translate_interpret(b, i);
+	emit_load32(&b->e, H_R8, stack_at(28));
+	emit_load32(&b->e, H_R9, stack_at(0));
+	for (unsigned r = 0; r < 8; r++) {
+		if (r != X86_ESP)
+			emit_load32(&b->e, r, stack_at(28 - 4 * (int32_t)r));
+	}
+	emit_esp_add(b, 32);
+}
+
+void translate_pushf(struct build *b, const struct insn *i)
+{
+	struct emitter *e = &b->e;
+
+	if (!stack_is_plain(b, i))
+		return translate_interpret(b, i);
+	emit8(e, 0x9c);                 /* pushfq */
+	emit_bytes(e, "\x41\x58", 2);   /* pop r8 */
+	emit_mov32_imm(e, H_R9, LIVE_FLAGS);
+	emit_pext32(e, H_R8, H_R8, H_R9);
+	emit_pdep32(e, H_R8, H_R8, H_R9);
+	/* The three parts share no bit: adding them needs no flags. eflags_sys holds RF and VM as zero here. */
+	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.eflags_sys)));
+	emit_lea32(e, H_R8, (struct memref){ .base = H_R8, .index = H_R9 });
+	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.if_flag)));
+	emit_lea32(e, H_R8, (struct memref){ .base = H_R8, .index = H_R9 });
+	emit_push_host(b, H_R8);
+}
+
+void translate_leave(struct build *b, const struct insn *i)
+{
+	if (!stack_is_plain(b, i))
+		return translate_interpret(b, i);
+	emit_load32(&b->e, H_R8, memref_guest(H_RBP, 0));
+	emit_lea32(&b->e, H_GUEST_ESP, memref_plain(H_RBP, 4));
+	emit_mov32(&b->e, H_RBP, H_R8);
+}

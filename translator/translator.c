@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The translator's life: the code cache (one memfd mapped twice, so that nothing is writable and executable at once), the
+ * return stack, entering translated code, and the flush when the cache is full.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include "tu.h"
+
+#define CACHE_DEFAULT (64u << 20)
+#define CACHE_MIN     (256u << 10)
+#define RETURN_STACK_BYTES 65536u
+#define HOST_PAGE 4096u
+
+static void *map_reserve(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static int cache_map(struct translator *tr)
+{
+	int fd = memfd_create("ringfence-code-cache", MFD_CLOEXEC), err = 0;
+	void *w, *x;
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, tr->size)) {
+		err = -errno;
+		goto out;
+	}
+	w = mmap(NULL, tr->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	x = mmap(NULL, tr->size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+	tr->write_base = w == MAP_FAILED ? NULL : w;
+	tr->exec_base = x == MAP_FAILED ? 0 : (hva_t)x;
+	if (!tr->write_base || !tr->exec_base)
+		err = -ENOMEM;
+out:
+	close(fd);
+	return err;
+}
+
+static int return_stack_map(struct translator *tr)
+{
+	tr->return_area = map_reserve(RETURN_STACK_BYTES + 2 * HOST_PAGE);
+	if (!tr->return_area || mprotect(tr->return_area, HOST_PAGE, PROT_NONE) ||
+	    mprotect(tr->return_area + HOST_PAGE + RETURN_STACK_BYTES, HOST_PAGE, PROT_NONE))
+		return -ENOMEM;
+	tr->return_top = (hva_t)tr->return_area + HOST_PAGE + RETURN_STACK_BYTES - 64;
+	return 0;
+}
+
+int translator_create(const struct translator_callbacks *callbacks, const struct translator_options *options,
+		      struct translator **out)
+{
+	struct translator *tr = calloc(1, sizeof(*tr));
+	struct emitter e;
+	int err;
+
+	if (!tr)
+		return -ENOMEM;
+	tr->cb = *callbacks;
+	tr->opt = *options;
+	if (!tr->opt.max_insns || tr->opt.max_insns > TU_MAX_INSNS)
+		tr->opt.max_insns = TU_MAX_INSNS;
+	tr->size = (options->cache_size ? options->cache_size : CACHE_DEFAULT) & ~(uint64_t)(HOST_PAGE - 1);
+	if (tr->size < CACHE_MIN)
+		tr->size = CACHE_MIN;
+	err = cache_map(tr);
+	if (!err)
+		err = return_stack_map(tr);
+	tr->exits = map_reserve(EXIT_MAX * sizeof(*tr->exits));
+	tr->link_template = map_reserve(EXIT_MAX * sizeof(uint64_t));
+	if (err || !tr->exits || !tr->link_template) {
+		translator_destroy(tr);
+		return err ? err : -ENOMEM;
+	}
+	e = (struct emitter){ .p = tr->write_base, .limit = tr->write_base + tr->size,
+			      .exec_delta = (intptr_t)tr->exec_base - (intptr_t)tr->write_base };
+	stubs_emit(tr, &e);
+	tr->stubs_len = tr->used = (e.p - tr->write_base + 63) & ~63ull;
+	*(uint64_t *)tr->return_top = tr->stub_underflow;
+	*out = tr;
+	return 0;
+}
+
+static void translator_drop_tus(struct translator *tr)
+{
+	for (uint32_t i = 0; i < tr->norder; i++) {
+		struct tu *tu = tr->order[i];
+
+		if (tu->valid)
+			tu_invalidate(tr, tu);
+		free(tu);
+	}
+	tr->norder = 0;
+}
+
+void translator_destroy(struct translator *tr)
+{
+	if (tr->write_base && tr->exec_base) {
+		translator_drop_tus(tr);
+		for (int i = 0; i < ADAPT_HASH_SIZE; i++) {
+			for (struct adapt_entry *a = tr->adapts[i], *next; a; a = next) {
+				next = a->next;
+				free(a);
+			}
+		}
+		for (int i = 0; i < PAGE_HASH_SIZE; i++) {
+			for (struct code_page *p = tr->pages[i], *next; p; p = next) {
+				next = p->next;
+				free(p);
+			}
+		}
+	}
+	while (tr->spaces)
+		tc_space_destroy(tr, tr->spaces);
+	free(tr->order);
+	if (tr->write_base)
+		munmap(tr->write_base, tr->size);
+	if (tr->exec_base)
+		munmap((void *)tr->exec_base, tr->size);
+	if (tr->exits)
+		munmap(tr->exits, EXIT_MAX * sizeof(*tr->exits));
+	if (tr->link_template)
+		munmap(tr->link_template, EXIT_MAX * sizeof(uint64_t));
+	if (tr->return_area)
+		munmap(tr->return_area, RETURN_STACK_BYTES + 2 * HOST_PAGE);
+	free(tr);
+}
+
+const struct translator_stats *translator_stats(const struct translator *tr)
+{
+	return &tr->stats;
+}
+
+void translator_flush(struct translator *tr)
+{
+	translator_drop_tus(tr);
+	tr->used = tr->stubs_len;
+	tr->nexits = 0;
+	tr->stats.cache_flushes++;
+}
+
+void translator_reset_returns(struct translator *tr, struct cpu *cpu)
+{
+	cpu->tcw.tc_rsp = tr->return_top;
+	tr->stats.return_resets++;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t eip, uint32_t mode)
+{
+	struct tu *tu;
+	gpa_t gpa;
+	bool global;
+	uint64_t start;
+
+	if (!tr->cb.fetch(tr->cb.opaque, eip, &gpa, &global))
+		return NULL;
+	tu = tu_lookup(tr, eip, gpa, mode);
+	if (tu)
+		return tu;
+	if (!tr->cb.page(tr->cb.opaque, gpa))
+		return NULL;
+	if (tr->size - tr->used < 2 * TU_MAX_HOST_BYTES || EXIT_MAX - tr->nexits < 4 * TU_MAX_INSNS)
+		translator_flush(tr);
+	start = now_ns();
+	tu = translate(tr, eip, gpa, mode, global);
+	tr->stats.translate_ns += now_ns() - start;
+	if (tu && tr->cb.log_tu)
+		tr->cb.log_tu(tr->cb.opaque, tu, tr->cb.page(tr->cb.opaque, gpa),
+			      tr->write_base + (tu->entry - tr->exec_base));
+	return tu;
+}
+
+enum tc_leave translator_enter(struct translator *tr, struct cpu *cpu, struct tu *tu)
+{
+	int (*enter)(struct cpu *, hva_t);
+
+	memcpy(&enter, &tr->stub_enter, sizeof(enter));
+	cpu->tcw.scratch[3] = 0x1f80; /* MXCSR for C code */
+	return enter(cpu, tu->entry);
+}
+
+hva_t translator_leave_address(const struct translator *tr)
+{
+	return tr->stub_leave;
+}
+
+bool translator_is_return_overflow(const struct translator *tr, hva_t address)
+{
+	return address >= (hva_t)tr->return_area && address < (hva_t)tr->return_area + HOST_PAGE;
+}
+
+hva_t translator_return_base(const struct translator *tr)
+{
+	return tr->return_top;
+}

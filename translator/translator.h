@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The binary translator: turns 32-bit guest code of one mode (conventions.h) into 64-bit code that keeps to its window.
+ *
+ * Terms: a TU (translation unit) is the translation of guest instructions from one entry to the next unconditional
+ * transfer, page end or size cap. An exit is a place where a TU leaves for a guest address known when translating; it starts
+ * unlinked and is linked to the target TU when first taken. The dispatcher is the C code that looks for the
+ * next TU; a callout is a C function called from translated code.
+ *
+ * The translator owns the code cache, the TUs and the links; it knows nothing of page tables. Everything runs on the
+ * vCPU thread.
+ */
+#ifndef RF_TRANSLATOR_TRANSLATOR_H
+#define RF_TRANSLATOR_TRANSLATOR_H
+
+#include "conventions.h"
+
+struct translator;
+struct tu;
+
+/* Why translated code came back to the dispatcher: the value of translator_enter(). */
+enum tc_leave {
+	TC_LEAVE_LINK,    /* an unlinked exit: translator_exit_taken() says which */
+	TC_LEAVE_LOOKUP,  /* an indirect target that the branch cache lacks: go on at cpu->eip */
+	TC_LEAVE_RESUME,  /* a callout changed something, or an event waits: go on at cpu->eip */
+	TC_LEAVE_INTERPRET, /* the instruction at cpu->eip cannot run translated just now: interpret it */
+	TC_LEAVE_FAULT,   /* cpu->fault is to be delivered */
+	TC_LEAVE_RETRANSLATE, /* as RESUME; counted apart */
+	TC_LEAVE_DEAD,    /* the VM ended */
+};
+
+/* C functions translated code calls. Result: 0 goes on behind the instruction, else an enum tc_leave + 1. */
+typedef int (*callout_fn)(struct cpu *cpu, uint32_t argument);
+enum callout {
+	CALLOUT_INTERPRET, /* interpret the instruction at cpu->eip; argument: the next one's EIP */
+	CALLOUT_COUNT
+};
+
+/* What happened at a guest instruction and how to translate it therefore (adaptive retranslation). */
+#define ADAPT_INTERPRET 0x1u /* always a callout to the interpreter (MMIO, traced pages) */
+#define ADAPT_DUAL      0x2u /* a ring-0 access that reaches user memory: choose the window by address */
+
+struct translator_callbacks {
+	void *opaque;
+	/* Fetch: translates linear eip for execution; false: fault (the dispatcher will find it again). */
+	bool (*fetch)(void *opaque, gva_t gva, gpa_t *gpa, bool *global);
+	/* Monitor's pointer to the start of gpa's page of guest RAM, NULL if there is none. */
+	const uint8_t *(*page)(void *opaque, gpa_t gpa);
+	/* The first TU was made from this page / the last one is gone. */
+	void (*protect)(void *opaque, gpa_t gpa);
+	void (*unprotect)(void *opaque, gpa_t gpa);
+	callout_fn callout[CALLOUT_COUNT];
+	/* -d in_asm and out_asm; may be NULL. */
+	void (*log_tu)(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host);
+};
+
+struct translator_options {
+	uint64_t cache_size;    /* bytes of code cache; 0: the default, 64 MiB */
+	bool no_links;          /* never link: every exit goes to the dispatcher */
+	uint32_t max_insns;     /* per TU; 0: the default */
+	uint32_t features;      /* enum cpu_feature bits of the CPU model: other instructions are undefined */
+};
+
+struct translator_stats {
+#define TC_STAT(name, text) uint64_t name;
+#include "translator_stats.def"
+#undef TC_STAT
+};
+
+int translator_create(const struct translator_callbacks *callbacks, const struct translator_options *options,
+		      struct translator **out) RF_MUST_CHECK;
+void translator_destroy(struct translator *tr);
+const struct translator_stats *translator_stats(const struct translator *tr);
+
+/* What a guest space needs from the translator: its link table and branch caches. 0 or -ENOMEM. */
+struct tc_space;
+struct tc_space *tc_space_create(struct translator *tr);
+void tc_space_destroy(struct translator *tr, struct tc_space *space);
+/* Code relied on at this linear page is mapped otherwise now. space NULL: in every space (global). */
+void translator_mapping_changed(struct translator *tr, struct tc_space *space, gva_t gva);
+
+/* Points cpu->tcw at space (r12, r13). */
+void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space, bool user);
+/* Forgets the return stack: after a change of space, view or mode. */
+void translator_reset_returns(struct translator *tr, struct cpu *cpu);
+
+/*
+ * The TU at linear address eip (= cpu->eip: CS is flat) in mode, translating it if need be. NULL: fetch fault or not translatable:
+ * interpret. May flush the whole cache.
+ */
+struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t eip, uint32_t mode);
+/* After TC_LEAVE_LINK: the guest address the exit leads to; then links it to tu once found. */
+gva_t translator_exit_target(const struct translator *tr, uint32_t exit);
+uint32_t translator_exit_taken(const struct cpu *cpu);
+void translator_link(struct translator *tr, struct tc_space *space, uint32_t exit, struct tu *tu);
+/* After TC_LEAVE_LOOKUP: remembers tu in the branch cache. */
+void translator_cache_branch(struct translator *tr, struct tc_space *space, struct tu *tu);
+
+/* Runs translated code from tu until it leaves. cpu->tcw must be set up: window, seg_base,
+ * space, eflags split, and scratch[2]: the EVENT_* bits that keep it from entering (TC_LEAVE_RESUME). */
+enum tc_leave translator_enter(struct translator *tr, struct cpu *cpu, struct tu *tu);
+
+/* Guest RAM [gpa, gpa+len) was stored to: drops the TUs made from it. Returns how many. */
+unsigned translator_invalidate(struct translator *tr, gpa_t gpa, uint32_t len);
+/* Drops everything. */
+void translator_flush(struct translator *tr);
+
+/* Adaptive retranslation of the instruction at guest physical gpa; drops the TU it is in. */
+void translator_adapt(struct translator *tr, gpa_t gpa, uint32_t adapt);
+
+/* --- for signal handlers --- */
+/* Whether host address pc lies in translated code or its stubs. */
+bool translator_contains(const struct translator *tr, hva_t pc);
+/*
+ * The guest instruction that host address pc belongs to. False in stubs. *boundary: pc is its first host instruction, so
+ * that the guest state is precise and an interrupt may be taken.
+ */
+struct tc_position {
+	struct tu *tu;
+	gva_t eip;
+	gpa_t gpa;       /* guest physical address of the instruction */
+	uint32_t adapt;  /* how it was translated */
+	bool boundary;
+};
+bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position);
+/* Where to send an interrupted translation so that it leaves with eax as enum tc_leave: registers were saved by the handler. */
+hva_t translator_leave_address(const struct translator *tr);
+/* Whether address is in the guard of the return stack; the handler then sets rsp to translator_return_base(). */
+bool translator_is_return_overflow(const struct translator *tr, hva_t address);
+hva_t translator_return_base(const struct translator *tr);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Translation units: finding them by guest address, by guest page and by host address; dropping them.
+ *
+ * A TU is keyed by (linear EIP, physical address, mode): processes that run the same binary share its TUs, and a page mapped elsewhere finds
+ * none of its old ones. The memory of dropped TUs is used again only after a flush of the whole cache, which
+ * happens in the dispatcher, where no translated code is active.
+ */
+#include <stdlib.h>
+#include "tu.h"
+
+static uint32_t tu_hash(gva_t eip, gpa_t gpa, uint32_t mode)
+{
+	uint64_t h = (eip * 0x9e3779b97f4a7c15ull) ^ ((gpa >> GUEST_PAGE_SHIFT) * 0xc2b2ae3d27d4eb4full) ^ mode * 0x165667b19e3779f9ull;
+
+	return (h ^ h >> 32) >> 8 & ((1u << TU_HASH_BITS) - 1);
+}
+
+static struct code_page *page_find(const struct translator *tr, gpa_t page)
+{
+	struct code_page *p = tr->pages[(page >> GUEST_PAGE_SHIFT) % PAGE_HASH_SIZE];
+
+	while (p && p->page != page)
+		p = p->next;
+	return p;
+}
+
+static struct code_page *page_get(struct translator *tr, gpa_t page)
+{
+	struct code_page *p = page_find(tr, page), **slot = &tr->pages[(page >> GUEST_PAGE_SHIFT) % PAGE_HASH_SIZE];
+
+	if (p)
+		return p;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	p->page = page;
+	p->next = *slot;
+	*slot = p;
+	return p;
+}
+
+static gpa_t page_of(gpa_t gpa)
+{
+	return gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1);
+}
+
+static bool tu_crosses(const struct tu *tu)
+{
+	return tu->gpa2 != ~0ull;
+}
+
+struct tu *tu_insert(struct translator *tr, struct tu *tu)
+{
+	uint32_t h = tu_hash(tu->eip, tu->gpa, tu->mode);
+	struct code_page *p = page_get(tr, page_of(tu->gpa)), *p2 = tu_crosses(tu) ? page_get(tr, tu->gpa2) : NULL;
+
+	if (tr->norder == tr->order_cap) {
+		uint32_t cap = tr->order_cap ? tr->order_cap * 2 : 4096;
+		struct tu **order = realloc(tr->order, cap * sizeof(*order));
+
+		if (!order)
+			return NULL;
+		tr->order = order;
+		tr->order_cap = cap;
+	}
+	if (!p || (tu_crosses(tu) && !p2))
+		return NULL;
+	if (!p->tus && !p->tus2)
+		tr->cb.protect(tr->cb.opaque, p->page);
+	if (p2 && !p2->tus && !p2->tus2)
+		tr->cb.protect(tr->cb.opaque, p2->page);
+	tu->hash_next = tr->hash[h];
+	tr->hash[h] = tu;
+	tu->page_next = p->tus;
+	p->tus = tu;
+	if (p2) {
+		tu->page2_next = p2->tus2;
+		p2->tus2 = tu;
+	}
+	tr->order[tr->norder++] = tu;
+	tu->valid = true;
+	return tu;
+}
+
+/* Whether the part of tu behind the page end is still mapped where it was translated from. */
+static bool tu_second_page_matches(struct translator *tr, const struct tu *tu)
+{
+	gpa_t gpa;
+	bool global;
+
+	return tr->cb.fetch(tr->cb.opaque, (tu->eip & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, &gpa, &global) && gpa == tu->gpa2;
+}
+
+struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode)
+{
+	struct tu *tu = tr->hash[tu_hash(eip, gpa, mode)];
+
+	while (tu) {
+		if (tu->eip == eip && tu->gpa == gpa && tu->mode == mode && (!tu_crosses(tu) || tu_second_page_matches(tr, tu)))
+			return tu;
+		tu = tu->hash_next;
+	}
+	return NULL;
+}
+
+static void page_unlink(struct translator *tr, gpa_t page, struct tu *tu, bool second)
+{
+	struct code_page *p = page_find(tr, page);
+	struct tu **at = second ? &p->tus2 : &p->tus;
+
+	while (*at != tu)
+		at = second ? &(*at)->page2_next : &(*at)->page_next;
+	*at = second ? tu->page2_next : tu->page_next;
+	if (!p->tus && !p->tus2)
+		tr->cb.unprotect(tr->cb.opaque, page);
+}
+
+/* The TU is unreachable afterwards, but its host code stays in place: a callout may still return from it to leave. */
+void tu_invalidate(struct translator *tr, struct tu *tu)
+{
+	struct tu **at = &tr->hash[tu_hash(tu->eip, tu->gpa, tu->mode)];
+
+	while (*at != tu)
+		at = &(*at)->hash_next;
+	*at = tu->hash_next;
+	page_unlink(tr, page_of(tu->gpa), tu, false);
+	if (tu_crosses(tu))
+		page_unlink(tr, tu->gpa2, tu, true);
+	link_forget_tu(tr, tu);
+	for (uint32_t i = 0; i < tu->nexits; i++)
+		tr->exits[tu->first_exit + i].tu = NULL;
+	tu->valid = false;
+	tr->stats.tus_invalidated++;
+}
+
+static bool tu_overlaps(const struct tu *tu, gpa_t gpa, uint32_t len)
+{
+	uint32_t first_len = tu->guest_len;
+
+	if (tu_crosses(tu)) {
+		first_len = GUEST_PAGE_SIZE - (tu->gpa & (GUEST_PAGE_SIZE - 1));
+		if (gpa < tu->gpa2 + (tu->guest_len - first_len) && gpa + len > tu->gpa2)
+			return true;
+	}
+	return gpa < tu->gpa + first_len && gpa + len > tu->gpa;
+}
+
+unsigned translator_invalidate(struct translator *tr, gpa_t gpa, uint32_t len)
+{
+	struct code_page *p = page_find(tr, page_of(gpa));
+	unsigned n = 0;
+
+	if (!p)
+		return 0;
+	for (struct tu *tu = p->tus, *next; tu; tu = next) {
+		next = tu->page_next;
+		if (tu_overlaps(tu, gpa, len)) {
+			tu_invalidate(tr, tu);
+			n++;
+		}
+	}
+	for (struct tu *tu = p->tus2, *next; tu; tu = next) {
+		next = tu->page2_next;
+		if (tu_overlaps(tu, gpa, len)) {
+			tu_invalidate(tr, tu);
+			n++;
+		}
+	}
+	return n;
+}
+
+/* The TU whose host code contains pc, valid or not. */
+static struct tu *tu_by_host(const struct translator *tr, hva_t pc)
+{
+	uint32_t low = 0, high = tr->norder;
+
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+
+		if (tr->order[mid]->entry <= pc)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (!low || pc >= tr->order[low - 1]->entry + tr->order[low - 1]->host_len)
+		return NULL;
+	return tr->order[low - 1];
+}
+
+bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position)
+{
+	struct tu *tu = tu_by_host(tr, pc);
+	uint32_t offset, i;
+
+	if (!tu)
+		return false;
+	offset = pc - tu->entry;
+	for (i = tu->ninsns; i-- > 0;) {
+		if (tu->insn[i].host_offset <= offset)
+			break;
+	}
+	*position = (struct tc_position){
+		.tu = tu,
+		.eip = tu->eip + tu->insn[i].guest_offset,
+		.gpa = tu->gpa + tu->insn[i].guest_offset,
+		.adapt = tu->insn[i].adapt,
+		.boundary = tu->insn[i].host_offset == offset,
+	};
+	return true;
+}
+
+bool translator_contains(const struct translator *tr, hva_t pc)
+{
+	return pc >= tr->exec_base && pc < tr->exec_base + tr->size;
+}
+
+/* --- adaptation --- */
+
+uint32_t adapt_lookup(const struct translator *tr, gpa_t gpa)
+{
+	const struct adapt_entry *a = tr->adapts[gpa % ADAPT_HASH_SIZE];
+
+	while (a && a->gpa != gpa)
+		a = a->next;
+	return a ? a->adapt : 0;
+}
+
+void translator_adapt(struct translator *tr, gpa_t gpa, uint32_t adapt)
+{
+	struct adapt_entry *a = tr->adapts[gpa % ADAPT_HASH_SIZE];
+
+	while (a && a->gpa != gpa)
+		a = a->next;
+	if (!a) {
+		a = calloc(1, sizeof(*a));
+		if (!a)
+			return;
+		a->gpa = gpa;
+		a->next = tr->adapts[gpa % ADAPT_HASH_SIZE];
+		tr->adapts[gpa % ADAPT_HASH_SIZE] = a;
+	}
+	if ((a->adapt | adapt) != a->adapt)
+		tr->stats.adaptations++;
+	a->adapt |= adapt;
+	translator_invalidate(tr, gpa, 1);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the translator's parts share: translation units, exits, the translator itself. Private to translator/.
+ */
+#ifndef RF_TRANSLATOR_TU_H
+#define RF_TRANSLATOR_TU_H
+
+#include "emit.h"
+#include "translator.h"
+
+#define TU_HASH_BITS 16
+#define TU_MAX_INSNS 96
+#define TU_MAX_HOST_BYTES 16384
+#define EXIT_MAX (1u << 18)
+#define NO_EXIT  0xffffffffu
+
+/* One guest instruction within a TU. */
+struct tu_insn {
+	uint16_t host_offset;
+	uint16_t guest_offset;
+	uint8_t adapt;
+};
+
+struct tu {
+	gva_t eip;
+	gpa_t gpa;             /* of its first byte */
+	gpa_t gpa2;            /* page of its second part if the (only) instruction crosses a page, else ~0 */
+	uint32_t mode;
+	uint16_t guest_len;
+	uint16_t ninsns;
+	uint32_t host_len;
+	hva_t entry;           /* executable address */
+	bool global;           /* made from a global mapping */
+	bool valid;
+	uint32_t first_exit, nexits;
+	struct tu *hash_next;
+	struct tu *page_next;  /* TUs made from the same guest page */
+	struct tu *page2_next;
+	struct tu_incoming *incoming; /* exits linked to it */
+	struct tu_insn insn[]; /* ninsns */
+};
+
+struct tu_incoming {
+	uint32_t exit;
+	struct tu_incoming *next;
+};
+
+enum exit_form {
+	EXIT_DIRECT, /* JMP/Jcc/CALL rel32, patched */
+	EXIT_TABLE,  /* through the space's link table; the slot's number is the exit's */
+};
+
+struct tu_exit {
+	gva_t target;
+	uint8_t form;
+	struct tu *tu;       /* owner; NULL once that is invalid */
+	uint8_t *patch;      /* EXIT_DIRECT: the rel32 field, in the writable alias */
+	hva_t cold;          /* its unlinked path */
+};
+
+struct tc_space {
+	uint64_t *links;     /* EXIT_MAX slots, lazily backed */
+	struct branch_entry *branches[2]; /* [user] */
+	struct tc_space *next;
+};
+
+/* Guest page with code. */
+struct code_page {
+	gpa_t page;
+	struct tu *tus;      /* by page_next */
+	struct tu *tus2;     /* by page2_next */
+	struct code_page *next;
+};
+
+struct adapt_entry {
+	gpa_t gpa;
+	uint32_t adapt;
+	struct adapt_entry *next;
+};
+
+#define PAGE_HASH_SIZE 8192
+#define ADAPT_HASH_SIZE 4096
+
+struct translator {
+	struct translator_callbacks cb;
+	struct translator_options opt;
+	struct translator_stats stats;
+
+	/* Code cache: one memfd mapped twice. */
+	uint8_t *write_base;
+	hva_t exec_base;
+	uint64_t size, stubs_len, used;
+	bool flush_wanted;
+
+	/* Stubs (executable addresses). */
+	hva_t stub_enter, stub_link, stub_lookup, stub_leave, stub_return_miss, stub_underflow, stub_callout[CALLOUT_COUNT];
+
+	struct tu *hash[1u << TU_HASH_BITS];
+	struct tu **order;   /* all TUs since the last flush, by ascending entry */
+	uint32_t norder, order_cap;
+	struct code_page *pages[PAGE_HASH_SIZE];
+	struct adapt_entry *adapts[ADAPT_HASH_SIZE];
+
+	struct tu_exit *exits; /* EXIT_MAX, lazily backed */
+	uint32_t nexits;
+	uint64_t *link_template; /* unlinked state of every slot */
+	struct tc_space *spaces;
+
+	uint8_t *return_area; /* guard page, stack, guard page */
+	hva_t return_top;
+};
+
+/* stubs.c */
+void stubs_emit(struct translator *tr, struct emitter *e);
+
+/* translate.c: NULL if the first instruction cannot be translated. */
+struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global);
+uint32_t adapt_lookup(const struct translator *tr, gpa_t gpa);
+
+/* tu.c */
+struct tu *tu_insert(struct translator *tr, struct tu *tu);
+struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode);
+void tu_invalidate(struct translator *tr, struct tu *tu);
+
+/* link.c */
+void link_exit_reset(struct translator *tr, uint32_t exit);
+void link_forget_tu(struct translator *tr, struct tu *tu);
+uint32_t link_new_exit(struct translator *tr, gva_t target, enum exit_form form);
+void link_patch_rel32(struct translator *tr, uint8_t *field, hva_t target);
+void link_clear_branches(struct branch_entry *branches);
+
+#endif
