@@ -70,7 +70,7 @@ static void engine_interp_run(struct vcpu *vcpu)
 		}
 		if (rf_unlikely(logging))
 			engine_interp_log(vcpu);
-		if (interp_step(vcpu) == INTERP_DEAD)
+		if ((logging ? interp_step(vcpu) : interp_run(vcpu)) == INTERP_DEAD)
 			return;
 	}
 }

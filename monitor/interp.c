@@ -23,10 +23,14 @@ int interp_create(struct vcpu *vcpu)
 	if (!interp)
 		return -ENOMEM;
 	err = fpu_proxy_create(&interp->proxy);
+	if (!err)
+		err = interp_blocks_create(interp);
 	if (err) {
+		fpu_proxy_destroy(interp->proxy);
 		free(interp);
 		return err;
 	}
+	interp->code_page = INTERP_NO_GPA;
 	for (unsigned n = 0; n < INTERP_CACHE_ENTRIES; n++)
 		interp->cache[n].gpa = INTERP_NO_GPA;
 	vcpu->interp = interp;
@@ -39,6 +43,7 @@ void interp_destroy(struct vcpu *vcpu)
 
 	if (!interp)
 		return;
+	interp_blocks_destroy(interp);
 	fpu_proxy_destroy(interp->proxy);
 	free(interp);
 	vcpu->interp = NULL;
@@ -51,6 +56,7 @@ void interp_forget_code(struct vcpu *vcpu, gpa_t gpa)
 	for (unsigned n = 0; n < INTERP_CACHE_ENTRIES; n++)
 		if (interp->cache[n].gpa >> GUEST_PAGE_SHIFT == gpa >> GUEST_PAGE_SHIFT)
 			interp->cache[n].gpa = INTERP_NO_GPA;
+	interp_blocks_forget(interp, gpa);
 }
 
 /* --- Fetch --- */
@@ -60,12 +66,11 @@ static unsigned cache_index(gpa_t gpa)
 	return (gpa ^ gpa >> 14) & (INTERP_CACHE_ENTRIES - 1);
 }
 
-static void choose_handler(struct vcpu *vcpu, struct icache_entry *entry, enum decode_result result)
+insn_handler interp_choose_handler(struct vcpu *vcpu, const struct insn *insn, enum decode_result result)
 {
-	if (result == DECODE_OK && !(insn_features(&entry->insn) & ~cpu_features(&vcpu->cpu)))
-		entry->handler = interp_find_handler(&entry->insn);
-	else
-		entry->handler = op_undefined;
+	if (result == DECODE_OK && !(insn_features(insn) & ~cpu_features(&vcpu->cpu)))
+		return interp_find_handler(insn);
+	return op_undefined;
 }
 
 static void set_mask(struct icache_entry *entry, unsigned len)
@@ -116,7 +121,7 @@ static enum x86_status fetch_slow(struct vcpu *vcpu, struct icache_entry **out)
 		entry->gpa = INTERP_NO_GPA;
 		return raise_gp(vcpu);
 	}
-	choose_handler(vcpu, entry, result);
+	entry->handler = interp_choose_handler(vcpu, &entry->insn, result);
 	*out = entry;
 	return X86_OK;
 }
@@ -158,8 +163,7 @@ static enum interp_result debug_exception(struct vcpu *vcpu, uint32_t dr6)
 	return deliver(vcpu);
 }
 
-/* What a handler's status means for the step that began at eip. */
-static enum interp_result conclude(struct vcpu *vcpu, const struct insn *i, uint32_t eip, enum x86_status status)
+enum interp_result interp_conclude(struct vcpu *vcpu, const struct insn *i, uint32_t eip, enum x86_status status)
 {
 	if (status == X86_OK)
 		return INTERP_OK;
@@ -214,7 +218,7 @@ static enum interp_result step_carefully(struct vcpu *vcpu)
 		cpu->eip += entry->insn.len;
 		status = entry->handler(vcpu, &entry->insn);
 	}
-	result = conclude(vcpu, entry ? &entry->insn : NULL, eip, status);
+	result = interp_conclude(vcpu, entry ? &entry->insn : NULL, eip, status);
 	if (result != INTERP_OK && result != INTERP_HALT)
 		return result;
 	/* An unfinished REP keeps RF: the breakpoint on it has been taken. */
@@ -238,10 +242,10 @@ enum interp_result interp_step(struct vcpu *vcpu)
 		return step_carefully(vcpu);
 	status = fetch(vcpu, &entry);
 	if (rf_unlikely(status))
-		return conclude(vcpu, NULL, eip, status);
+		return interp_conclude(vcpu, NULL, eip, status);
 	cpu->eip = eip + entry->insn.len;
 	status = entry->handler(vcpu, &entry->insn);
 	if (rf_likely(status == X86_OK))
 		return INTERP_OK;
-	return conclude(vcpu, &entry->insn, eip, status);
+	return interp_conclude(vcpu, &entry->insn, eip, status);
 }

@@ -25,6 +25,12 @@ void interp_destroy(struct vcpu *vcpu);
  */
 enum interp_result interp_step(struct vcpu *vcpu);
 
+/*
+ * Executes a few instructions, at least one, with less cost each than interp_step(): up to the next transfer, system instruction or
+ * exception. Events raised meanwhile wait for its end.
+ */
+enum interp_result interp_run(struct vcpu *vcpu);
+
 /* The decode cache must forget code: its bytes were written (page granular), or everything. */
 void interp_forget_code(struct vcpu *vcpu, gpa_t gpa);
 

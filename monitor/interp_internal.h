@@ -24,7 +24,7 @@ typedef enum x86_status (*insn_handler)(struct vcpu *vcpu, const struct insn *i)
 /* What HLT returns, beside the values of enum x86_status. */
 #define STATUS_HALT ((enum x86_status)16)
 
-#define INTERP_CACHE_ENTRIES 16384 /* a power of two */
+#define INTERP_CACHE_ENTRIES 2048 /* a power of two */
 
 /* One decoded instruction that lies within a page; valid while its bytes in guest RAM equal raw under the mask of its length. */
 struct icache_entry {
@@ -36,12 +36,37 @@ struct icache_entry {
 };
 #define INTERP_NO_GPA (~(gpa_t)0)
 
+/* A run of decoded instructions within a page (interp_run.c). */
+#define BLOCK_INSNS   12
+#define BLOCK_BYTES   64 /* a multiple of 8 */
+#define INTERP_BLOCKS 8192 /* a power of two */
+
+struct interp_op {
+	insn_handler handler;
+	struct insn insn;
+};
+
+struct block {
+	gpa_t gpa; /* INTERP_NO_GPA: empty */
+	bool code32;
+	uint8_t count, len; /* instructions and bytes */
+	uint64_t raw[BLOCK_BYTES / 8]; /* the bytes, padded with zeros */
+	struct interp_op op[BLOCK_INSNS];
+};
+
 struct fpu_proxy;
 
 struct interp {
 	struct icache_entry crossing; /* the last instruction that crossed a page or came from MMIO */
 	uint32_t dr6_pending;         /* data and I/O breakpoints hit by the current instruction */
+	/*
+	 * Guest physical page number of the block being run: stores to it take the slow way, which sets code_stored, and the block
+	 * is then left, since it may have modified itself. Slow stores set it always.
+	 */
+	uint64_t code_page;
+	bool code_stored;
 	struct fpu_proxy *proxy;
+	struct block *blocks;         /* INTERP_BLOCKS of them */
 	struct icache_entry cache[INTERP_CACHE_ENTRIES];
 };
 
@@ -49,6 +74,16 @@ static inline struct interp *vcpu_interp(struct vcpu *vcpu)
 {
 	return vcpu->interp;
 }
+
+/* interp_run.c */
+int interp_blocks_create(struct interp *interp) RF_MUST_CHECK;
+void interp_blocks_destroy(struct interp *interp);
+void interp_blocks_forget(struct interp *interp, gpa_t gpa);
+
+/* interp.c. The handler of what insn_decode() returned: #UD for what does not exist on this model. */
+insn_handler interp_choose_handler(struct vcpu *vcpu, const struct insn *insn, enum decode_result result);
+/* What a handler's status means for the step of instruction i that began at eip. i may be NULL if it was not even fetched. */
+enum interp_result interp_conclude(struct vcpu *vcpu, const struct insn *i, uint32_t eip, enum x86_status status);
 
 /* interp_dispatch.c: the handler for an instruction this CPU model has. Never NULL: what does not exist raises #UD. */
 insn_handler interp_find_handler(const struct insn *i);
@@ -259,7 +294,7 @@ static __attribute__((always_inline)) inline enum x86_status lin_write(struct vc
 	gpa_t gpa;
 	uint8_t *host = tlb_host(vcpu, gva, size, SOFT_TLB_WRITE, &gpa);
 
-	if (rf_unlikely(!host || guest_ram_flags(&vcpu->vm->ram, gpa)))
+	if (rf_unlikely(!host || guest_ram_flags(&vcpu->vm->ram, gpa) || gpa >> GUEST_PAGE_SHIFT == vcpu_interp(vcpu)->code_page))
 		return interp_write_slow(vcpu, gva, buf, size);
 	memcpy(host, buf, size);
 	return X86_OK;
@@ -328,7 +363,7 @@ static __attribute__((always_inline)) inline enum x86_status rmw_begin(struct vc
 	if (rf_unlikely(status))
 		return status;
 	rmw->host = tlb_host(vcpu, rmw->gva, size, SOFT_TLB_WRITE, &gpa);
-	if (rf_unlikely(!rmw->host || guest_ram_flags(&vcpu->vm->ram, gpa))) {
+	if (rf_unlikely(!rmw->host || guest_ram_flags(&vcpu->vm->ram, gpa) || gpa >> GUEST_PAGE_SHIFT == vcpu_interp(vcpu)->code_page)) {
 		rmw->host = NULL;
 		return interp_rmw_slow(vcpu, rmw->gva, size, old);
 	}

@@ -91,6 +91,7 @@ enum x86_status interp_read_slow(struct vcpu *vcpu, gva_t gva, void *buf, unsign
 
 enum x86_status interp_write_slow(struct vcpu *vcpu, gva_t gva, const void *buf, unsigned size)
 {
+	vcpu_interp(vcpu)->code_stored = true;
 	return mem_write(vcpu, gva, buf, size, ACCESS_WRITE | cpu_access(&vcpu->cpu));
 }
 

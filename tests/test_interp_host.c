@@ -178,6 +178,9 @@ static bool usable(const struct insn *i, uint32_t wanted)
 		return false;
 	if (i->attr & OPA_FPU && i->mem && i->mem_size > 10)
 		return false;
+	/* LDMXCSR: AMD accepts a bit more than MXCSR_MASK offers. */
+	if (i->map == MAP_0F && i->opcode == 0xae && i->mem && insn_reg(i) == 2)
+		return false;
 	/* FS and GS have bases of the host's own. */
 	if (i->prefixes & PFX_SEG)
 		return false;
