@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The interpreter's x87 and SSE beyond arithmetic (which test_interp_host.c compares): availability, exceptions, images in memory. */
+#include <string.h>
+#include "interp_fixture.h"
+
+TestSuite(interp_fpu, .init = ix_setup, .fini = ix_teardown, .timeout = 20);
+
+static void expect_vector(int vector, const char *what)
+{
+	cr_expect_eq(ix_vector(), vector, "%s: vector %d", what, ix_vector());
+	CPU.eip = FX_CODE;
+}
+
+#define EXPECT(vector, ...) ({ CPU.eip = FX_CODE; RUN(1, __VA_ARGS__); expect_vector(vector, #__VA_ARGS__); })
+
+Test(interp_fpu, task_switched)
+{
+	CPU.cr0 |= CR0_TS;
+	EXPECT(EXC_NM, 0xd9, 0xe8);
+	EXPECT(EXC_NM, 0x0f, 0x58, 0xc0);
+	EXPECT(EXC_NM, 0x0f, 0xfc, 0xc0);
+	EXPECT(EXC_NM, 0x9b);
+	EXPECT(EXC_NM, 0x0f, 0xae, 0x05, 0, 0x50, 0, 0);
+	CPU.cr0 &= ~CR0_MP;
+	EXPECT(-1, 0x9b);
+	EXPECT(-1, 0x0f, 0xc3, 0x05, 0, 0x50, 0, 0); /* MOVNTI uses no FPU */
+}
+
+Test(interp_fpu, emulation)
+{
+	CPU.cr0 |= CR0_EM;
+	EXPECT(EXC_NM, 0xd9, 0xe8);
+	EXPECT(EXC_UD, 0x0f, 0xfc, 0xc0);
+	EXPECT(EXC_UD, 0x0f, 0x58, 0xc0);
+	EXPECT(-1, 0x9b);
+}
+
+Test(interp_fpu, sse_without_osfxsr)
+{
+	CPU.cr4 &= ~CR4_OSFXSR;
+	EXPECT(EXC_UD, 0x0f, 0x58, 0xc0);
+	EXPECT(EXC_UD, 0x0f, 0xae, 0x1d, 0, 0x50, 0, 0); /* stmxcsr */
+	EXPECT(-1, 0x0f, 0xfc, 0xc0);                    /* MMX */
+	EXPECT(-1, 0x0f, 0xae, 0xf8);                    /* sfence */
+}
+
+/* FLDZ, FLD1, FDIV ST0, ST1 with zero divide unmasked. */
+static void raise_zero_divide(void)
+{
+	CPU.fpu.fcw = 0x37b;
+	CPU.eip = FX_CODE;
+	cr_expect_eq(RUN(3, 0xd9, 0xee, 0xd9, 0xe8, 0xd8, 0xf1), INTERP_OK);
+	cr_expect_eq(CPU.fpu.fsw & 0x8084, 0x8084, "ES, B and ZE");
+	CPU.eip = FX_CODE;
+}
+
+Test(interp_fpu, unmasked_exception_waits_for_the_next_instruction)
+{
+	raise_zero_divide();
+	EXPECT(-1, 0xdf, 0xe0);         /* fnstsw ax */
+	cr_expect_eq(CPU.regs[X86_EAX] & 4, 4);
+	EXPECT(EXC_MF, 0xd9, 0xe8);
+	cr_expect_eq(fx_read32(CPU.regs[X86_ESP]), FX_CODE);
+	EXPECT(EXC_MF, 0x9b);
+	EXPECT(EXC_MF, 0x0f, 0xfc, 0xc0); /* MMX waits too */
+	EXPECT(-1, 0x0f, 0x58, 0xc0);     /* SSE does not */
+	EXPECT(-1, 0xdb, 0xe2);           /* fnclex */
+	EXPECT(-1, 0xd9, 0xe8);
+}
+
+Test(interp_fpu, without_ne_the_board_is_asked)
+{
+	raise_zero_divide();
+	CPU.cr0 &= ~CR0_NE;
+	cr_expect_eq(RUN(1, 0x9b), INTERP_DEAD);
+	cr_expect_eq(ix_record.kills, 1);
+}
+
+Test(interp_fpu, pointers_name_the_guest)
+{
+	CPU.regs[X86_EBX] = 0x5000;
+	RUN(1, 0xd9, 0x43, 0x10); /* fld dword [ebx+16] */
+	cr_expect_eq(CPU.fpu.fip, FX_CODE);
+	cr_expect_eq(CPU.fpu.fcs, KCODE);
+	cr_expect_eq(CPU.fpu.fdp, 0x5010);
+	cr_expect_eq(CPU.fpu.fds, KDATA);
+	cr_expect_eq(CPU.fpu.fop, 0x143);
+	RUN(1, 0xdf, 0xe0);
+	cr_expect_eq(CPU.fpu.fip, FX_CODE, "control instructions leave them");
+}
+
+Test(interp_fpu, fnstenv_in_protected_mode)
+{
+	CPU.regs[X86_EBX] = 0x5000;
+	RUN(3, 0xd9, 0xee, 0xd9, 0xe8, 0xd9, 0x33); /* fldz, fld1, fnstenv [ebx] */
+	cr_expect_eq(fx_read32(0x5000), 0xffff037f);
+	cr_expect_eq(fx_read32(0x5004), 0xffff0000 | 6 << 11);
+	cr_expect_eq(fx_read32(0x5008), 0xffff4fff, "R7 zero, R6 valid, others empty: %x", fx_read32(0x5008));
+	cr_expect_eq(fx_read32(0x500c), FX_CODE + 2);
+	cr_expect_eq(fx_read32(0x5010), KCODE | 0x1e8 << 16);
+	cr_expect_eq(CPU.fpu.fcw, 0x37f);
+}
+
+Test(interp_fpu, fnsave_and_frstor)
+{
+	struct fxsave_image before;
+
+	CPU.regs[X86_EBX] = 0x5000;
+	RUN(3, 0xd9, 0xeb, 0xd9, 0xe8, 0xd9, 0xea); /* fldpi, fld1, fldl2e */
+	before = CPU.fpu;
+	RUN(1, 0xdd, 0x33);
+	cr_expect_eq(CPU.fpu.ftw, 0);
+	cr_expect_eq(CPU.fpu.fsw, 0);
+	cr_expect_arr_eq(fx_vm->ram.flat + 0x5000 + 28, before.st[0], 10);
+	RUN(1, 0xdd, 0x23);
+	cr_expect_eq(CPU.fpu.ftw, before.ftw);
+	cr_expect_eq(CPU.fpu.fsw, before.fsw);
+	cr_expect_eq(CPU.fpu.fip, before.fip);
+	for (unsigned n = 0; n < 3; n++)
+		cr_expect_arr_eq(CPU.fpu.st[n], before.st[n], 10, "%u", n);
+	RUN(2, 0x66, 0xdd, 0x33, 0x66, 0xdd, 0x23);
+	cr_expect_arr_eq(CPU.fpu.st[2], before.st[2], 10);
+}
+
+Test(interp_fpu, fxsave_and_fxrstor)
+{
+	CPU.regs[X86_EBX] = 0x5000;
+	memset(CPU.fpu.xmm[3], 0x33, 16);
+	memset(fx_vm->ram.flat + 0x5000, 0xee, 512);
+	RUN(2, 0xd9, 0xe8, 0x0f, 0xae, 0x03);
+	cr_expect_eq(fx_read32(0x5018), 0x1f80);
+	cr_expect_eq(fx_read32(0x501c), 0xffff);
+	cr_expect_eq(fx_read32(0x5000 + 288), 0xeeeeeeee, "nothing beyond XMM7");
+	memset(CPU.fpu.xmm, 0, sizeof(CPU.fpu.xmm));
+	CPU.fpu.ftw = 0;
+	RUN(1, 0x0f, 0xae, 0x0b);
+	cr_expect_eq(CPU.fpu.xmm[3][5], 0x33);
+	cr_expect_eq(CPU.fpu.ftw, 0x80);
+	fx_write32(0x5018, 0x10000);
+	EXPECT(EXC_GP, 0x0f, 0xae, 0x0b);
+	CPU.regs[X86_EBX] = 0x5008;
+	EXPECT(EXC_GP, 0x0f, 0xae, 0x03);
+}
+
+Test(interp_fpu, misaligned_sse)
+{
+	CPU.regs[X86_EBX] = 0x5008;
+	EXPECT(EXC_GP, 0x0f, 0x28, 0x03); /* movaps */
+	EXPECT(-1, 0x0f, 0x10, 0x03);     /* movups */
+	EXPECT(-1, 0xf3, 0x0f, 0x6f, 0x03);
+	EXPECT(EXC_GP, 0x66, 0x0f, 0xef, 0x03);
+	EXPECT(-1, 0x66, 0x0f, 0x3a, 0x63, 0x03, 0); /* pcmpistri */
+}
+
+static const float one[4] = { 1, 1, 1, 1 };
+
+Test(interp_fpu, unmasked_simd_exception_changes_nothing_but_flags)
+{
+	memcpy(CPU.fpu.xmm[0], one, 16);
+	CPU.fpu.mxcsr = 0x1f80 & ~0x200; /* zero divide unmasked */
+	EXPECT(EXC_XM, 0x0f, 0x5e, 0xc1); /* divps xmm0, xmm1 (zero) */
+	cr_expect_eq(CPU.fpu.mxcsr, (0x1f80 & ~0x200) | 4);
+	cr_expect_arr_eq(CPU.fpu.xmm[0], one, 16);
+	CPU.cr4 &= ~CR4_OSXMMEXCPT;
+	EXPECT(EXC_UD, 0x0f, 0x5e, 0xc1);
+	memcpy(CPU.fpu.xmm[1], one, 16);
+	EXPECT(-1, 0x0f, 0x5e, 0xc1);
+}
+
+Test(interp_fpu, ldmxcsr_checks_reserved_bits)
+{
+	fx_write32(0x5000, 0x1f80 | 0x10000);
+	EXPECT(EXC_GP, 0x0f, 0xae, 0x15, 0, 0x50, 0, 0);
+	fx_write32(0x5000, 0x9fc0);
+	EXPECT(-1, 0x0f, 0xae, 0x15, 0, 0x50, 0, 0);
+	cr_expect_eq(CPU.fpu.mxcsr, 0x9fc0);
+}
+
+Test(interp_fpu, a_store_that_faults_pops_nothing)
+{
+	fx_enable_paging();
+	fx_write32(FX_PAGE_TABLE + 4 * 5, 0x5000 | PTE_P);
+	soft_tlb_flush(VCPU, true);
+	cr_expect_eq(RUN(1, 0xd9, 0xe8), INTERP_OK);
+	EXPECT(EXC_PF, 0xd9, 0x1d, 0, 0x50, 0, 0);
+	cr_expect_eq(CPU.fpu.fsw >> 11 & 7, 7);
+	cr_expect_eq(CPU.fpu.ftw, 0x80);
+}
+
+/* The host's own FPU modes survive whatever the guest sets. */
+Test(interp_fpu, host_modes_are_kept)
+{
+	uint32_t before, after;
+	uint16_t cw_before, cw_after;
+
+	CPU.fpu.fcw = 0x40;
+	CPU.fpu.mxcsr = 0xffc0;
+	asm volatile("stmxcsr %0; fnstcw %1" : "=m" (before), "=m" (cw_before));
+	RUN(2, 0xd9, 0xe8, 0x0f, 0x57, 0xc0);
+	asm volatile("stmxcsr %0; fnstcw %1" : "=m" (after), "=m" (cw_after));
+	cr_expect_eq(before, after);
+	cr_expect_eq(cw_before, cw_after);
+}
