@@ -6,6 +6,7 @@
  *   bt_state.c      the mode key; what translated code finds in struct cpu (window, segment bases, views)
  *   bt_signals.c    host faults and kicks that hit translated code
  *   bt_callouts.c   C functions that translated code calls
+ *   bt_log.c        -d in_asm and out_asm
  */
 #ifndef RF_MONITOR_BT_H
 #define RF_MONITOR_BT_H
@@ -73,6 +74,9 @@ void bt_signals_leave_thread(struct bt *bt);
 void bt_kick(struct vcpu *vcpu);
 /* EVENT_* bits that matter to translated code now. */
 uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag);
+
+/* bt_log.c: struct translator_callbacks.log_tu */
+void bt_log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host);
 
 /* bt_callouts.c */
 int bt_callout_interpret(struct cpu *cpu, uint32_t next_eip);

@@ -70,8 +70,6 @@ static void bt_space_destroyed(void *opaque, struct space *space)
 	space->engine_data = NULL;
 }
 
-static void bt_log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host);
-
 /* --- options --- */
 
 struct bt_options {
@@ -379,7 +377,7 @@ static void bt_run(struct vcpu *vcpu)
 	bt_signals_leave_thread(bt);
 }
 
-/* --- statistics and logs --- */
+/* --- statistics --- */
 
 static void bt_stats(struct vcpu *vcpu, void *object)
 {
@@ -403,10 +401,6 @@ static void bt_stats(struct vcpu *vcpu, void *object)
 #include "shadowmmu/shadow_stats.def"
 #undef SHADOW_STAT
 	json_object_set_new(root, "shadow", part);
-}
-
-static void bt_log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host)
-{
 }
 
 const struct engine engine_bt = {

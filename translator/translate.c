@@ -232,6 +232,7 @@ struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 	head.entry = emit_here(&b.e);
 	build_body(&b, tr->cb.page(tr->cb.opaque, gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1)), insns);
 	head.nexits = tr->nexits - head.first_exit;
+	head.body_len = emit_here(&b.e) - head.entry;
 	build_cold_paths(&b);
 	head.host_len = emit_here(&b.e) - head.entry;
 	tu = malloc(sizeof(*tu) + head.ninsns * sizeof(*insns));

@@ -108,6 +108,26 @@ void translator_flush(struct translator *tr);
 /* Adaptive retranslation of the instruction at guest physical gpa; drops the TU it is in. */
 void translator_adapt(struct translator *tr, gpa_t gpa, uint32_t adapt);
 
+/* --- for logs and tests: what a finished TU consists of --- */
+struct tu_description {
+	gva_t eip;
+	gpa_t gpa, gpa2;     /* of its first byte; the page of its second part if it crosses a page end, else ~0 */
+	uint32_t mode;       /* MODE_* */
+	bool global;         /* made from a global mapping */
+	unsigned guest_len, ninsns;
+	hva_t entry;         /* executable address */
+	unsigned host_len;   /* of this the last host_len - body_len bytes are the unlinked paths of its exits */
+	unsigned body_len;
+};
+struct tu_description translator_tu_describe(const struct tu *tu);
+
+/* Guest instruction i < ninsns: where its bytes start in the TU, and its host code [host_offset, host_offset + host_len). */
+struct tu_insn_description {
+	unsigned guest_offset, guest_len, host_offset, host_len;
+	uint32_t adapt;      /* ADAPT_* */
+};
+struct tu_insn_description translator_tu_insn(const struct tu *tu, unsigned i);
+
 /* --- for signal handlers --- */
 /* Whether host address pc lies in translated code or its stubs. */
 bool translator_contains(const struct translator *tr, hva_t pc);

@@ -215,6 +215,29 @@ bool translator_contains(const struct translator *tr, hva_t pc)
 	return pc >= tr->exec_base && pc < tr->exec_base + tr->size;
 }
 
+/* --- description --- */
+
+struct tu_description translator_tu_describe(const struct tu *tu)
+{
+	return (struct tu_description){
+		.eip = tu->eip, .gpa = tu->gpa, .gpa2 = tu->gpa2, .mode = tu->mode, .global = tu->global,
+		.guest_len = tu->guest_len, .ninsns = tu->ninsns, .entry = tu->entry, .host_len = tu->host_len,
+		.body_len = tu->body_len,
+	};
+}
+
+struct tu_insn_description translator_tu_insn(const struct tu *tu, unsigned i)
+{
+	const struct tu_insn *insn = &tu->insn[i];
+	const bool last = i + 1 == tu->ninsns;
+
+	return (struct tu_insn_description){
+		.guest_offset = insn->guest_offset, .host_offset = insn->host_offset, .adapt = insn->adapt,
+		.guest_len = (last ? tu->guest_len : insn[1].guest_offset) - insn->guest_offset,
+		.host_len = (last ? tu->body_len : insn[1].host_offset) - insn->host_offset,
+	};
+}
+
 /* --- adaptation --- */
 
 uint32_t adapt_lookup(const struct translator *tr, gpa_t gpa)

@@ -29,6 +29,7 @@ struct tu {
 	uint16_t guest_len;
 	uint16_t ninsns;
 	uint32_t host_len;
+	uint32_t body_len;     /* of host_len: before the exits' cold paths */
 	hva_t entry;           /* executable address */
 	bool global;           /* made from a global mapping */
 	bool valid;
