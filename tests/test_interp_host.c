@@ -46,19 +46,26 @@ static void emit(struct code *c, unsigned len, const void *bytes)
 #define EMIT(c, ...) ({ const uint8_t b_[] = { __VA_ARGS__ }; emit(c, sizeof(b_), b_); })
 #define EMIT32(c, v) ({ uint32_t v_ = (v); emit(c, 4, &v_); })
 
+static void patch(uint8_t *field, const uint8_t *target)
+{
+	uint32_t address = (uintptr_t)target;
+
+	memcpy(field, &address, 4);
+}
+
 /* A function that switches to 32-bit code, loads state->in, executes insn, saves state->out, and switches back. */
 static void (*build(const uint8_t *insn, unsigned len))(void)
 {
 	struct code c = { (uint8_t *)(uintptr_t)HOST_CODE };
-	uint32_t *target;
+	uint8_t *target;
 
 	EMIT(&c, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57); /* push rbx, rbp, r12..r15 */
 	EMIT(&c, 0x48, 0x89, 0x24, 0x25); EMIT32(&c, STATE(rsp));             /* mov [rsp_], rsp */
 	EMIT(&c, 0x6a, LINUX_CS32, 0x68);
-	target = (uint32_t *)c.at;
+	target = c.at;
 	EMIT32(&c, 0);
 	EMIT(&c, 0x48, 0xcb);                                                 /* lretq */
-	*target = (uint32_t)(uintptr_t)c.at;
+	patch(target, c.at);
 	EMIT(&c, 0xb8, LINUX_DS, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0); /* mov ds, es, ss */
 	EMIT(&c, 0x0f, 0xae, 0x0d); EMIT32(&c, STATE(fpu));                   /* fxrstor */
 	EMIT(&c, 0xbc); EMIT32(&c, STATE(stack[8]));                          /* mov esp */
@@ -77,10 +84,10 @@ static void (*build(const uint8_t *insn, unsigned len))(void)
 	EMIT(&c, 0x0f, 0xae, 0x05); EMIT32(&c, STATE(fpu));                   /* fxsave */
 	EMIT(&c, 0xdb, 0xe3);                                                 /* fninit */
 	EMIT(&c, 0xea);
-	target = (uint32_t *)c.at;
+	target = c.at;
 	EMIT32(&c, 0);
 	EMIT(&c, LINUX_CS64, 0);
-	*target = (uint32_t)(uintptr_t)c.at;
+	patch(target, c.at);
 	EMIT(&c, 0x48, 0x8b, 0x24, 0x25); EMIT32(&c, STATE(rsp));
 	EMIT(&c, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3);
 	return (void (*)(void))(uintptr_t)HOST_CODE;
