@@ -6,6 +6,7 @@
  *   bt_state.c      the mode key; what translated code finds in struct cpu (window, segment bases, views)
  *   bt_signals.c    host faults and kicks that hit translated code
  *   bt_callouts.c   C functions that translated code calls
+ *   bt_light.c      those that leave the FPU alone
  *   bt_log.c        -d in_asm and out_asm
  */
 #ifndef RF_MONITOR_BT_H
@@ -66,6 +67,9 @@ uint32_t bt_mode(const struct cpu *cpu);
 /* Makes cpu->tcw agree with cpu and the current space; returns the mode. */
 uint32_t bt_prepare(struct bt *bt);
 struct tc_space *bt_tc_space(struct bt *bt);
+/* What translated code finds in tcw.seg_base, after the instruction before may have loaded a segment register. */
+void bt_refresh_segment(struct cpu *cpu, enum x86_seg seg);
+void bt_refresh_segments(struct cpu *cpu);
 
 /* bt_signals.c */
 int bt_signals_install(void);
@@ -79,7 +83,14 @@ uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag);
 void bt_log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host);
 
 /* bt_callouts.c */
-int bt_callout_interpret(struct cpu *cpu, uint32_t next_eip);
+int bt_callout_interpret(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
+
+/* bt_light.c */
+int bt_light_int(struct cpu *cpu, uint32_t vector, uint32_t next_eip);
+int bt_light_iret(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
+int bt_light_sysenter(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
+int bt_light_sysexit(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
+int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 
 static inline struct bt *bt_of(struct vcpu *vcpu)
 {

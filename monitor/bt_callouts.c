@@ -3,7 +3,7 @@
 #include "bt.h"
 #include "interp.h"
 
-int bt_callout_interpret(struct cpu *cpu, uint32_t next_eip)
+int bt_callout_interpret(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 {
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
 	struct bt *bt = bt_of(vcpu);
@@ -12,12 +12,14 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t next_eip)
 	bt->changed = false;
 	switch (interp_step(vcpu)) {
 	case INTERP_OK:
+		bt_refresh_segments(cpu);
+		cpu->eflags &= ~X86_RF;
 		if (cpu->eip == next_eip && !bt->changed && !cpu->inhibit && bt_mode(cpu) == cpu->tcw.mode)
-			return 0;
-		return TC_LEAVE_RESUME + 1;
+			return CALLOUT_NEXT;
+		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 	case INTERP_DEAD:
-		return TC_LEAVE_DEAD + 1;
+		return CALLOUT_LEAVE(TC_LEAVE_DEAD);
 	default:
-		return TC_LEAVE_RESUME + 1;
+		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 	}
 }

@@ -5,6 +5,7 @@
  */
 #include "bt.h"
 #include "system.h"
+#include "x86/fpu_spill.h"
 
 static bool segment_is_whole(const struct segment *s)
 {
@@ -54,8 +55,10 @@ uint32_t bt_mode(const struct cpu *cpu)
 
 struct tc_space *bt_tc_space(struct bt *bt)
 {
-	if (!bt->space->engine_data)
+	if (rf_unlikely(!bt->space->engine_data)) {
+		fpu_spill(&bt->vcpu->cpu);
 		bt->space->engine_data = tc_space_create(bt->translator);
+	}
 	return bt->space->engine_data;
 }
 
@@ -74,6 +77,17 @@ static void bt_check_returns(struct bt *bt, uint32_t mode)
 	bt->returns_stale = false;
 }
 
+void bt_refresh_segment(struct cpu *cpu, enum x86_seg seg)
+{
+	cpu->tcw.seg_base[seg] = segment_is_whole(&cpu->seg[seg]) ? &cpu->seg[seg].base : NULL;
+}
+
+void bt_refresh_segments(struct cpu *cpu)
+{
+	for (int i = 0; i < X86_NSEG; i++)
+		bt_refresh_segment(cpu, i);
+}
+
 uint32_t bt_prepare(struct bt *bt)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
@@ -88,11 +102,12 @@ uint32_t bt_prepare(struct bt *bt)
 	tc_space = bt_tc_space(bt);
 	if (!tc_space)
 		return MODE_UNTRANSLATABLE;
-	for (int i = 0; i < X86_NSEG; i++)
-		w->seg_base[i] = segment_is_whole(&cpu->seg[i]) ? &cpu->seg[i].base : NULL;
+	bt_refresh_segments(cpu);
 	w->window = bt->space->window[user ? SHADOW_USER : SHADOW_KERNEL];
 	for (int g = 0; g < 4; g++)
 		w->view_by_gib[g] = bt->space->window[user || bt->user_gibs >> g & 1 ? SHADOW_USER : SHADOW_KERNEL];
+	/* RF lasts for one instruction and holds off breakpoints only, of which there are none here. */
+	cpu->eflags &= ~X86_RF;
 	w->eflags_sys = cpu->eflags & ~(LIVE_FLAGS | X86_IF);
 	w->if_flag = cpu->eflags & X86_IF;
 	w->mode = mode;

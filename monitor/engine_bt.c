@@ -16,6 +16,7 @@
 #include "system.h"
 #include "translator/disasm.h"
 #include "vm.h"
+#include "x86/fpu_spill.h"
 
 #ifndef HWCAP2_FSGSBASE
 #define HWCAP2_FSGSBASE 2
@@ -68,6 +69,14 @@ static void bt_space_destroyed(void *opaque, struct space *space)
 	if (space->engine_data)
 		tc_space_destroy(bt->translator, space->engine_data);
 	space->engine_data = NULL;
+}
+
+/* struct guest_ram.written: C code stored to a page with flags. */
+static void bt_written(void *opaque, gpa_t gpa, uint32_t len)
+{
+	struct vcpu *vcpu = opaque;
+
+	vcpu->engine->ram_written(vcpu, gpa, len);
 }
 
 /* --- options --- */
@@ -163,6 +172,7 @@ static void bt_destroy(struct vcpu *vcpu)
 		bt->hm->ops->destroy(bt->hm);
 	if (bt->disasm)
 		disasm_destroy(bt->disasm);
+	vcpu->vm->ram.written = NULL;
 	interp_destroy(vcpu);
 	free(bt->signal_stack);
 	free(bt);
@@ -177,12 +187,18 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const char 
 	};
 	struct translator_callbacks cb = {
 		.opaque = bt, .fetch = bt_fetch, .page = bt_page, .protect = bt_protect, .unprotect = bt_unprotect,
-		.callout = { [CALLOUT_INTERPRET] = bt_callout_interpret },
+		.callout = {
+			[CALLOUT_INTERPRET] = bt_callout_interpret, [CALLOUT_INT] = bt_light_int, [CALLOUT_IRET] = bt_light_iret,
+			[CALLOUT_SYSENTER] = bt_light_sysenter, [CALLOUT_SYSEXIT] = bt_light_sysexit,
+			[CALLOUT_LOAD_SEGMENT] = bt_light_load_segment,
+		},
 	};
 	int err = interp_create(vcpu);
 
 	if (err)
 		return err;
+	vcpu->vm->ram.written = bt_written;
+	vcpu->vm->ram.written_opaque = vcpu;
 	if (log_on(vcpu->vm->log, LOG_IN_ASM | LOG_OUT_ASM) && !disasm_create(&bt->disasm))
 		cb.log_tu = bt_log_tu;
 	err = host_mapping_process_create(&vcpu->vm->ram, &bt->hm, why);
@@ -222,6 +238,7 @@ static void bt_set_paging(struct bt *bt, enum shadow_flush kind)
 	struct paging paging = vcpu_paging(bt->vcpu);
 	int err = 0;
 
+	fpu_spill(&bt->vcpu->cpu);
 	bt->changed = true;
 	bt->space = shadow_set_paging(bt->shadow, &paging, kind, &err);
 	if (!bt->space)
@@ -243,6 +260,7 @@ static void bt_ram_written(struct vcpu *vcpu, gpa_t gpa, uint32_t len)
 	struct bt *bt = bt_of(vcpu);
 	const uint8_t flags = guest_ram_flags(&vcpu->vm->ram, gpa);
 
+	fpu_spill(&vcpu->cpu);
 	if (flags & RAM_PAGE_CODE && translator_invalidate(bt->translator, gpa, len))
 		bt->changed = bt->returns_stale = true;
 	if (flags & RAM_PAGE_TABLE)
