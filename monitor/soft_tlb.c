@@ -11,6 +11,7 @@
 #include <string.h>
 #include "system.h"
 #include "vm.h"
+#include "x86/fpu_spill.h"
 
 #define ENTRY_MASK (SOFT_TLB_ENTRIES - 1)
 #define LARGE_REGION_SHIFT 22 /* the largest guest page */
@@ -131,6 +132,7 @@ static unsigned mmio_piece(uint32_t len)
 
 static void mmio_read(struct vm *vm, gpa_t gpa, uint8_t *buf, uint32_t len)
 {
+	fpu_spill(&vm->vcpu.cpu);
 	while (len) {
 		unsigned piece = mmio_piece(len);
 		uint64_t value = vm_mmio_read(vm, gpa, piece);
@@ -144,6 +146,7 @@ static void mmio_read(struct vm *vm, gpa_t gpa, uint8_t *buf, uint32_t len)
 
 static void mmio_write(struct vm *vm, gpa_t gpa, const uint8_t *buf, uint32_t len)
 {
+	fpu_spill(&vm->vcpu.cpu);
 	while (len) {
 		unsigned piece = mmio_piece(len);
 		uint64_t value = 0;
@@ -156,6 +159,12 @@ static void mmio_write(struct vm *vm, gpa_t gpa, const uint8_t *buf, uint32_t le
 	}
 }
 
+/* Without libc, whose memcpy uses vector registers (see x86/fpu_spill.h). */
+static inline void copy_bytes(void *to, const void *from, size_t len)
+{
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len) : : "memory");
+}
+
 /* Small copies are most of all accesses: constant sizes keep them free of a call. */
 static inline void copy_small(void *to, const void *from, uint32_t len)
 {
@@ -164,7 +173,7 @@ static inline void copy_small(void *to, const void *from, uint32_t len)
 	case 2: memcpy(to, from, 2); break;
 	case 4: memcpy(to, from, 4); break;
 	case 8: memcpy(to, from, 8); break;
-	default: memcpy(to, from, len);
+	default: copy_bytes(to, from, len);
 	}
 }
 

@@ -82,8 +82,14 @@ enum x86_status stack_push_frame(struct vcpu *vcpu, struct stack_frame *stack, c
 	if (status)
 		return status;
 	if (stack_contiguous(stack, -bytes, bytes)) {
-		for (unsigned i = 0; i < count; i++)
-			memcpy(image + bytes - (i + 1) * size, &items[i], size);
+		for (unsigned i = 0; i < count; i++) {
+			uint8_t *at = image + bytes - (i + 1) * size;
+
+			if (size == 2)
+				memcpy(at, &items[i], 2);
+			else
+				memcpy(at, &items[i], 4);
+		}
 		status = mem_write(vcpu, stack->ss->base + stack_offset(stack, -bytes), image, bytes, ACCESS_WRITE | stack->access);
 	} else {
 		status = stack_push_wrapping(vcpu, stack, items, count, size);

@@ -8,6 +8,7 @@
  * raised with cpu->eip naming its first instruction.
  */
 #include <string.h>
+#include "x86/fpu_spill.h"
 #include "stack_frame.h"
 
 #define DR6_BT 0x8000u
@@ -366,8 +367,10 @@ enum x86_status task_switch_saving(struct vcpu *vcpu, uint16_t tss_selector, enu
 	uint64_t descriptor;
 	union tss tss;
 	bool is32;
-	enum x86_status status = incoming_tss_check(vcpu, tss_selector, kind, &descriptor);
+	enum x86_status status;
 
+	fpu_spill(cpu);
+	status = incoming_tss_check(vcpu, tss_selector, kind, &descriptor);
 	if (status)
 		return status;
 	/* There is nowhere to save the old task to before the first LTR, or if the TSS is too small. */

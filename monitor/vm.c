@@ -5,6 +5,7 @@
 #include "devices/bus.h"
 #include "log.h"
 #include "vm.h"
+#include "x86/fpu_spill.h"
 
 void vm_init(struct vm *vm)
 {
@@ -79,6 +80,7 @@ enum x86_status vm_triple_fault(struct vcpu *vcpu)
 	struct vm *vm = vcpu->vm;
 	struct cpu *cpu = &vcpu->cpu;
 
+	fpu_spill(cpu);
 	fprintf(stderr, "ringfence: the guest's processor shut down (triple fault) at %04x:%08" PRIx32 "; %s\n",
 		cpu->seg[X86_CS].selector, cpu->eip, vm->no_reboot ? "ending (-no-reboot)" : "resetting the machine");
 	if (log_on(vm->log, LOG_INT | LOG_GUEST_ERRORS))

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include "translator/disasm.h"
 #include "vm.h"
+#include "x86/fpu_spill.h"
 
 #define REPORT_CODE_BYTES 24
 
@@ -62,6 +63,7 @@ enum x86_status vm_kill(struct vcpu *vcpu, const char *fmt, ...)
 	int running = VM_RUNNING;
 	va_list args;
 
+	fpu_spill(&vcpu->cpu);
 	if (!atomic_compare_exchange_strong(&vm->end, &running, VM_KILLED))
 		return X86_DEAD;
 	va_start(args, fmt);

@@ -51,14 +51,17 @@ static void stub_save_guest(struct translator *tr, struct emitter *e)
 	emit_op_mem1(e, OP1(0x0b), H_RAX, memref_cpu(CPU_OFF(tcw.if_flag)));
 	emit_store32(e, H_RAX, memref_cpu(CPU_OFF(eflags)));
 	emit8(e, 0xfc); /* cld */
+}
+
+static void stub_save_fpu(struct emitter *e)
+{
 	emit_0fae(e, 0, CPU_OFF(fpu));
 	emit_0fae(e, 2, CPU_OFF(tcw.scratch[3]));
 }
 
-/* Splits eflags, loads flags, FPU state and registers; ends with rsp on the return stack. */
+/* Splits eflags, loads flags and registers (not the FPU state); ends with rsp on the return stack. */
 static void stub_load_guest(struct translator *tr, struct emitter *e)
 {
-	emit_0fae(e, 1, CPU_OFF(fpu));
 	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(eflags)));
 	emit_mov32(e, H_RCX, H_RAX);
 	emit_alu_imm(e, 4, H_RCX, X86_IF);
@@ -74,6 +77,14 @@ static void stub_load_guest(struct translator *tr, struct emitter *e)
 	emit_load32(e, H_GUEST_ESP, memref_cpu(CPU_REG_OFF(X86_ESP)));
 	for (unsigned i = 0; i < sizeof(guest_regs); i++)
 		emit_load32(e, guest_regs[i], memref_cpu(CPU_REG_OFF(guest_regs[i])));
+}
+
+static void emit_view_registers(struct emitter *e)
+{
+	emit_load64(e, H_RAX, memref_cpu(CPU_OFF(tcw.window)));
+	emit_bytes(e, "\xf3\x48\x0f\xae\xd8", 5); /* wrgsbase rax */
+	emit_load64(e, H_R12, memref_cpu(CPU_OFF(tcw.link_table)));
+	emit_load64(e, H_R13, memref_cpu(CPU_OFF(tcw.branch_cache)));
 }
 
 /* eax = enum tc_leave; C stack is current. */
@@ -103,10 +114,8 @@ static void stub_emit_enter(struct translator *tr, struct emitter *e)
 	emit_mov32_imm(e, H_RAX, TC_LEAVE_RESUME);
 	stub_epilogue(e);
 	*on = e->p - (on + 1);
-	emit_load64(e, H_RAX, memref_cpu(CPU_OFF(tcw.window)));
-	emit_bytes(e, "\xf3\x48\x0f\xae\xd8", 5); /* wrgsbase rax */
-	emit_load64(e, H_R12, memref_cpu(CPU_OFF(tcw.link_table)));
-	emit_load64(e, H_R13, memref_cpu(CPU_OFF(tcw.branch_cache)));
+	emit_view_registers(e);
+	emit_0fae(e, 1, CPU_OFF(fpu));
 	stub_load_guest(tr, e);
 	emit_op_mem1(e, OP1(0xff), 4, memref_cpu(CPU_OFF(tcw.scratch[0])));
 }
@@ -124,6 +133,7 @@ static void stub_emit_leave(struct translator *tr, struct emitter *e)
 	tr->stub_link = emit_here(e);
 	emit_store32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch[1])));
 	stub_save_guest(tr, e);
+	stub_save_fpu(e);
 	emit_mov32_imm(e, H_RAX, TC_LEAVE_LINK);
 	stub_epilogue(e);
 }
@@ -162,51 +172,121 @@ static void stub_emit_lookup(struct translator *tr, struct emitter *e)
 	emit_mov64(e, H_RCX, H_R11);
 	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
 	stub_save_guest(tr, e);
+	stub_save_fpu(e);
 	emit_mov32_imm(e, H_RAX, TC_LEAVE_LOOKUP);
 	stub_epilogue(e);
 }
 
-/* r8d: EIP of the instruction; r9d: argument. Called from translated code. */
+/* cmp dword [r15 + offset], imm8 */
+static void emit_cmp_cpu(struct emitter *e, int32_t offset, uint8_t imm)
+{
+	emit_op_mem1(e, OP1(0x83), 7, memref_cpu(offset));
+	emit8(e, imm);
+}
+
+enum condition { COND_Z = 4, COND_NZ = 5, COND_A = 7 };
+
+/* A conditional jump forward, to where patch_forward() is called. */
+static uint8_t *emit_forward(struct emitter *e, enum condition condition)
+{
+	emit8(e, 0x0f);
+	emit8(e, 0x80 | condition);
+	emit32(e, 0);
+	return e->p - 4;
+}
+
+static void patch_forward(struct emitter *e, uint8_t *field)
+{
+	int32_t rel = e->p - (field + 4);
+
+	memcpy(field, &rel, 4);
+}
+
+/* Leaves to the dispatcher; the FPU state is still in the registers if the callout was light and did not spill it. */
+static void stub_callout_leave(struct emitter *e, bool light)
+{
+	uint8_t *spilled;
+
+	/* The return address of the callout is not to be used again. */
+	emit_op_mem1(e, OP1W(0x83), 0, memref_cpu(CPU_OFF(tcw.tc_rsp)));
+	emit8(e, 8);
+	if (light) {
+		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), 0);
+		spilled = emit_forward(e, COND_Z);
+		stub_save_fpu(e);
+		patch_forward(e, spilled);
+		emit_store32_imm(e, 0, memref_cpu(CPU_OFF(tcw.fpu_live)));
+	}
+	stub_epilogue(e);
+}
+
+static void stub_restore_fpu(struct emitter *e, bool light)
+{
+	uint8_t *live;
+
+	if (!light) {
+		emit_0fae(e, 1, CPU_OFF(fpu));
+		return;
+	}
+	emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), 0);
+	live = emit_forward(e, COND_NZ);
+	emit_0fae(e, 1, CPU_OFF(fpu));
+	patch_forward(e, live);
+	emit_store32_imm(e, 0, memref_cpu(CPU_OFF(tcw.fpu_live)));
+}
+
+/*
+ * Called from translated code with r8d: EIP of the instruction; r9d: argument; r10d: EIP behind it. What the C function returns
+ * decides: CALLOUT_NEXT, CALLOUT_JUMP, or CALLOUT_LEAVE(why).
+ */
 static void stub_emit_callout(struct translator *tr, struct emitter *e, enum callout which)
 {
-	uint8_t *leave, *event;
+	const bool light = which != CALLOUT_INTERPRET;
+	uint8_t *leave, *event, *jump;
 
 	tr->stub_callout[which] = emit_here(e);
 	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
 	stub_save_guest(tr, e);
+	if (light)
+		emit_store32_imm(e, 1, memref_cpu(CPU_OFF(tcw.fpu_live)));
+	else
+		stub_save_fpu(e);
 	emit_mov64(e, H_RDI, H_CPU);
 	emit_mov32(e, H_RSI, H_R9);
+	emit_mov32(e, H_RDX, H_R10);
 	emit8(e, 0x48); /* mov rax, imm64 */
 	emit8(e, 0xb8);
 	emit64(e, (uint64_t)(hva_t)tr->cb.callout[which]);
 	/* Entered by one push more than six: keep the stack aligned for the ABI. */
 	emit_bytes(e, "\x48\x83\xec\x08\xff\xd0\x48\x83\xc4\x08", 10);
-	emit_bytes(e, "\x85\xc0\x75", 3); /* test eax, eax; jnz leave */
-	leave = e->p;
-	emit8(e, 0);
-	emit_op_mem1(e, OP1(0x83), 7, memref_cpu(CPU_OFF(events)));
-	emit8(e, 0);
-	emit8(e, 0x75); /* jne event */
-	event = e->p;
-	emit8(e, 0);
-	{
-		/* The common way on is long: leave both short branches to pads behind a jump. */
-		uint8_t *over = e->p;
-
-		emit8(e, 0xeb);
-		emit8(e, 0);
-		*event = e->p - (event + 1);
-		emit_mov32_imm(e, H_RAX, TC_LEAVE_RESUME + 1);
-		*leave = e->p - (leave + 1);
-		emit_bytes(e, "\xff\xc8", 2); /* dec eax */
-		/* The return address of the callout is not to be used again. */
-		emit_op_mem1(e, OP1W(0x83), 0, memref_cpu(CPU_OFF(tcw.tc_rsp)));
-		emit8(e, 8);
-		stub_epilogue(e);
-		over[1] = e->p - (over + 2);
-	}
+	emit_bytes(e, "\x83\xf8\x01", 3); /* cmp eax, CALLOUT_JUMP */
+	jump = emit_forward(e, COND_Z);
+	leave = emit_forward(e, COND_A);
+	emit_cmp_cpu(e, CPU_OFF(events), 0);
+	event = emit_forward(e, COND_NZ);
+	stub_restore_fpu(e, light);
 	stub_load_guest(tr, e);
 	emit8(e, 0xc3);
+
+	patch_forward(e, event);
+	emit_mov32_imm(e, H_RAX, CALLOUT_LEAVE(TC_LEAVE_RESUME));
+	patch_forward(e, leave);
+	emit_bytes(e, "\x83\xe8\x02", 3); /* sub eax, 2 */
+	stub_callout_leave(e, light);
+
+	patch_forward(e, jump);
+	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(events)));
+	emit_op_mem1(e, OP1(0x85), H_RAX, memref_cpu(CPU_OFF(tcw.scratch[2])));
+	event = emit_forward(e, COND_Z);
+	emit_mov32_imm(e, H_RAX, TC_LEAVE_RESUME);
+	stub_callout_leave(e, light);
+	patch_forward(e, event);
+	stub_restore_fpu(e, light);
+	emit_view_registers(e);
+	stub_load_guest(tr, e);
+	emit_lea64(e, H_RSP, memref_plain(H_RSP, 8));
+	emit_load32(e, H_R8, memref_cpu(CPU_OFF(eip)));
+	emit_jmp(e, tr->stub_lookup);
 }
 
 void stubs_emit(struct translator *tr, struct emitter *e)

@@ -65,24 +65,25 @@ static void translate_rdtsc(struct build *b, const struct insn *i)
 /* Exceptions to "copy it unless its attributes say otherwise" (see translate_default). */
 static const translate_fn table_1byte[256] = {
 	[0x06] = translate_push_seg, [0x0e] = translate_push_seg, [0x16] = translate_push_seg, [0x1e] = translate_push_seg,
+	[0x07] = translate_pop_seg, [0x1f] = translate_pop_seg, [0xfa] = translate_cli, [0xfb] = translate_sti,
 	[0x27] = translate_interpret, [0x2f] = translate_interpret, [0x37] = translate_interpret, [0x3f] = translate_interpret,
 	RANGE(0x50, 0x57) = translate_push_reg, RANGE(0x58, 0x5f) = translate_pop_reg,
 	[0x60] = translate_pusha, [0x61] = translate_popa, [0x62] = translate_interpret, [0x63] = translate_interpret,
 	[0x68] = translate_push_imm, [0x6a] = translate_push_imm,
-	RANGE(0x70, 0x7f) = translate_jcc, [0x8c] = translate_interpret, [0x8d] = translate_lea,
-	[0x8e] = translate_interpret, [0x8f] = translate_pop_mem, [0x9a] = translate_leave_tc, [0x9c] = translate_pushf, [0x9d] = translate_interpret,
+	RANGE(0x70, 0x7f) = translate_jcc, [0x8c] = translate_mov_from_seg, [0x8d] = translate_lea,
+	[0x8e] = translate_mov_to_seg, [0x8f] = translate_pop_mem, [0x9a] = translate_leave_tc, [0x9c] = translate_pushf, [0x9d] = translate_popf,
 	RANGE(0xa4, 0xa7) = translate_string, RANGE(0xaa, 0xaf) = translate_string,
 	[0xc2] = translate_ret, [0xc3] = translate_ret, [0xc4] = translate_interpret, [0xc5] = translate_interpret,
 	[0xc8] = translate_interpret, [0xc9] = translate_leave, [0xca] = translate_leave_tc, [0xcb] = translate_leave_tc,
-	[0xcc] = translate_leave_tc, [0xcd] = translate_leave_tc, [0xce] = translate_interpret, [0xcf] = translate_leave_tc,
+	[0xcc] = translate_leave_tc, [0xcd] = translate_int, [0xce] = translate_interpret, [0xcf] = translate_iret,
 	[0xd4] = translate_interpret, [0xd5] = translate_interpret, [0xd6] = translate_interpret, [0xd7] = translate_interpret,
 	RANGE(0xe0, 0xe3) = translate_loop, [0xe8] = translate_call, [0xe9] = translate_jmp, [0xea] = translate_leave_tc,
 	[0xeb] = translate_jmp, [0xf1] = translate_leave_tc, [0xf4] = translate_leave_tc, [0xff] = translate_group_ff,
 };
 
 static const translate_fn table_0f[256] = {
-	[0x31] = translate_rdtsc, [0x34] = translate_leave_tc, [0x35] = translate_leave_tc,
-	RANGE(0x80, 0x8f) = translate_jcc, [0xa0] = translate_push_seg, [0xa8] = translate_push_seg,
+	[0x31] = translate_rdtsc, [0x34] = translate_sysenter, [0x35] = translate_sysexit,
+	RANGE(0x80, 0x8f) = translate_jcc, [0xa0] = translate_push_seg, [0xa8] = translate_push_seg, [0xa1] = translate_pop_seg, [0xa9] = translate_pop_seg,
 	[0x0b] = translate_leave_tc, [0xf7] = translate_interpret,
 };
 
@@ -129,7 +130,9 @@ static void build_note_insn(struct build *b, struct tu *tu, struct tu_insn *insn
 		.host_offset = emit_here(&b->e) - tu->entry,
 		.guest_offset = b->eip - tu->eip,
 		.adapt = b->adapt,
+		.shadow = b->shadow,
 	};
+	b->shadow = false;
 }
 
 /* The unlinked path of each exit, behind the TU's body. */
@@ -201,6 +204,7 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 			break;
 		b->adapt = adapt_lookup(b->tr, tu->gpa + (b->eip - tu->eip));
 		build_note_insn(b, tu, insns);
+		b->last = tu->ninsns >= b->tr->opt.max_insns || offset + 2 * INSN_MAX_LEN > GUEST_PAGE_SIZE;
 		if (result != DECODE_OK) { /* the interpreter raises what is due */
 			b->next_eip = b->eip;
 			b->ended = true;

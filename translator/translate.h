@@ -21,6 +21,8 @@ struct build {
 	gva_t eip, next_eip;    /* of the current instruction and the one behind */
 	uint32_t adapt;         /* of the current instruction */
 	uint32_t mode;
+	bool shadow;            /* STI: no interrupt before the next instruction is done */
+	bool last;              /* nothing may follow the current instruction in this TU */
 	bool ended;             /* the TU's last instruction has been translated */
 	struct pending_exit pending[3 * TU_MAX_INSNS];
 	uint32_t npending;
@@ -38,6 +40,20 @@ bool segment_is_flat(const struct build *b, unsigned seg);
 void translate_copy(struct build *b, const struct insn *insn);
 /* A callout to the interpreter. */
 void translate_interpret(struct build *b, const struct insn *insn);
+/* Calls stub_callout[which]; the argument, if it has one, is in r9d already. */
+void emit_callout(struct build *b, enum callout which);
+
+/* translate_system.c */
+void translate_cli(struct build *b, const struct insn *insn);
+void translate_sti(struct build *b, const struct insn *insn);
+void translate_popf(struct build *b, const struct insn *insn);
+void translate_int(struct build *b, const struct insn *insn);
+void translate_iret(struct build *b, const struct insn *insn);
+void translate_sysenter(struct build *b, const struct insn *insn);
+void translate_sysexit(struct build *b, const struct insn *insn);
+void translate_mov_to_seg(struct build *b, const struct insn *insn);
+void translate_mov_from_seg(struct build *b, const struct insn *insn);
+void translate_pop_seg(struct build *b, const struct insn *insn);
 
 /* translate_control.c */
 enum leave_by { BY_JMP, BY_CALL, BY_JCC };

@@ -5,11 +5,16 @@
  */
 #include "translate.h"
 
-void translate_interpret(struct build *b, const struct insn *insn)
+void emit_callout(struct build *b, enum callout which)
 {
 	emit_mov32_imm(&b->e, H_R8, b->eip);
-	emit_mov32_imm(&b->e, H_R9, b->next_eip);
-	emit_call(&b->e, b->tr->stub_callout[CALLOUT_INTERPRET]);
+	emit_mov32_imm(&b->e, H_R10, b->next_eip);
+	emit_call(&b->e, b->tr->stub_callout[which]);
+}
+
+void translate_interpret(struct build *b, const struct insn *insn)
+{
+	emit_callout(b, CALLOUT_INTERPRET);
 	/* Most last instructions do not come back here, but one may end up just behind itself. */
 	if (b->ended)
 		emit_exit(b, b->next_eip, BY_JMP, 0);

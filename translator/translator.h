@@ -29,12 +29,26 @@ enum tc_leave {
 	TC_LEAVE_DEAD,    /* the VM ended */
 };
 
-/* C functions translated code calls. Result: 0 goes on behind the instruction, else an enum tc_leave + 1. */
-typedef int (*callout_fn)(struct cpu *cpu, uint32_t argument);
+/*
+ * C functions translated code calls, with cpu->eip at the instruction. Result: CALLOUT_NEXT goes on behind the instruction (not if
+ * it changed the mode, the space or a mapping); CALLOUT_JUMP goes to cpu->eip in whatever mode and space cpu->tcw then says;
+ * CALLOUT_LEAVE(enum tc_leave) goes to the dispatcher.
+ * All but CALLOUT_INTERPRET are light: compiled for general registers only, see x86/fpu_spill.h.
+ */
+#define CALLOUT_NEXT 0
+#define CALLOUT_JUMP 1
+#define CALLOUT_LEAVE(why) ((why) + 2)
+typedef int (*callout_fn)(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 enum callout {
-	CALLOUT_INTERPRET, /* interpret the instruction at cpu->eip; argument: the next one's EIP */
+	CALLOUT_INTERPRET, /* interpret the instruction */
+	CALLOUT_INT,       /* INT n: argument is n */
+	CALLOUT_IRET,
+	CALLOUT_SYSENTER,
+	CALLOUT_SYSEXIT,
+	CALLOUT_LOAD_SEGMENT, /* argument: selector | segment << 16 | CALLOUT_POP: ESP += 4 afterwards */
 	CALLOUT_COUNT
 };
+#define CALLOUT_POP 0x80000000u
 
 /* What happened at a guest instruction and how to translate it therefore (adaptive retranslation). */
 #define ADAPT_INTERPRET 0x1u /* always a callout to the interpreter (MMIO, traced pages) */
@@ -132,8 +146,8 @@ struct tu_insn_description translator_tu_insn(const struct tu *tu, unsigned i);
 /* Whether host address pc lies in translated code or its stubs. */
 bool translator_contains(const struct translator *tr, hva_t pc);
 /*
- * The guest instruction that host address pc belongs to. False in stubs. *boundary: pc is its first host instruction, so
- * that the guest state is precise and an interrupt may be taken.
+ * The guest instruction that host address pc belongs to. False in stubs. *boundary: pc is its first host instruction, or
+ * between iterations of a repeated string instruction, so that the guest state is precise and an interrupt may be taken.
  */
 struct tc_position {
 	struct tu *tu;

@@ -188,6 +188,18 @@ static struct tu *tu_by_host(const struct translator *tr, hva_t pc)
 	return tr->order[low - 1];
 }
 
+/*
+ * Whether pc is a repeated string instruction: between two iterations the guest's registers say how far it is
+ * (translate_string.c), so it may be left there. Stepping on to its end could take seconds.
+ */
+static bool at_repeated_string(hva_t pc)
+{
+	const uint8_t *code = (const uint8_t *)pc;
+
+	code += *code == 0x66;
+	return (*code == 0xf2 || *code == 0xf3) && ((code[1] >= 0xa4 && code[1] <= 0xa7) || (code[1] >= 0xaa && code[1] <= 0xaf));
+}
+
 bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position)
 {
 	struct tu *tu = tu_by_host(tr, pc);
@@ -205,7 +217,7 @@ bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position
 		.eip = tu->eip + tu->insn[i].guest_offset,
 		.gpa = tu->gpa + tu->insn[i].guest_offset,
 		.adapt = tu->insn[i].adapt,
-		.boundary = tu->insn[i].host_offset == offset,
+		.boundary = (tu->insn[i].host_offset == offset || at_repeated_string(pc)) && !tu->insn[i].shadow,
 	};
 	return true;
 }

@@ -19,6 +19,7 @@ struct tu_insn {
 	uint16_t host_offset;
 	uint16_t guest_offset;
 	uint8_t adapt;
+	bool shadow;           /* behind STI: no interrupt is taken before it */
 };
 
 struct tu {

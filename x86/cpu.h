@@ -85,7 +85,7 @@ struct tc_words {
 	uint64_t view_by_gib[4]; /* window to use for linear addresses in each GiB (dual-window accesses from ring 0) */
 	uint64_t scratch[4];
 	uint32_t mode;        /* mode key of the current TU family */
-	uint32_t in_tc;
+	uint32_t fpu_live;    /* the guest FPU state is in the host registers while C code runs: fpu_spill.h */
 	uint64_t link_table, branch_cache; /* r12, r13 of the current space and view */
 	void *tc;
 };

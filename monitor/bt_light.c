@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Light callouts: the ways between rings and segment loads, while the guest's FPU state stays in the host's registers.
+ *
+ * This file, and those of the system architecture it calls, are compiled for general registers only. What they may
+ * call beyond that calls fpu_spill() first (x86/fpu_spill.h).
+ */
+#include "bt.h"
+#include "log.h"
+#include "system.h"
+#include "vm.h"
+#include "x86/fpu_spill.h"
+
+/* A control transfer ended with status: goes on at cpu->eip, through the fault if there was one. */
+static int light_transfer(struct vcpu *vcpu, enum x86_status status)
+{
+	struct bt *bt = bt_of(vcpu);
+
+	if (log_on(vcpu->vm->log, LOG_INT))
+		fpu_spill(&vcpu->cpu);
+	if (status == X86_FAULT)
+		status = exception_deliver(vcpu);
+	if (status != X86_OK)
+		return CALLOUT_LEAVE(TC_LEAVE_DEAD);
+	if (bt->prefill || vcpu->cpu.inhibit || bt->returns_stale || log_on(vcpu->vm->log, LOG_EXEC))
+		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
+	/* The return address of this callout goes before the return stack is judged. */
+	vcpu->cpu.tcw.tc_rsp += 8;
+	if (bt_prepare(bt) & MODE_UNTRANSLATABLE) {
+		vcpu->cpu.tcw.tc_rsp -= 8;
+		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
+	}
+	vcpu->cpu.tcw.tc_rsp -= 8;
+	return CALLOUT_JUMP;
+}
+
+int bt_light_int(struct cpu *cpu, uint32_t vector, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+
+	return light_transfer(vcpu, software_interrupt(vcpu, vector, next_eip, true));
+}
+
+int bt_light_iret(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+
+	return light_transfer(vcpu, iret(vcpu, next_eip, 4));
+}
+
+int bt_light_sysenter(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+
+	return light_transfer(vcpu, sysenter(vcpu));
+}
+
+int bt_light_sysexit(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+
+	return light_transfer(vcpu, sysexit(vcpu));
+}
+
+int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	struct bt *bt = bt_of(vcpu);
+	const enum x86_seg seg = argument >> 16 & 7;
+	enum x86_status status;
+
+	bt->changed = false;
+	status = segment_load(vcpu, seg, argument);
+	if (status != X86_OK)
+		return light_transfer(vcpu, status);
+	if (argument & CALLOUT_POP)
+		cpu->regs[X86_ESP] += 4;
+	bt_refresh_segment(cpu, seg);
+	cpu->eip = next_eip;
+	if (!bt->changed && bt_mode(cpu) == cpu->tcw.mode)
+		return CALLOUT_NEXT;
+	return light_transfer(vcpu, X86_OK);
+}

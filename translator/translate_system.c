@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Instructions on system state that are frequent enough for translated code or a light callout: the interrupt flag,
+ * segment loads, and the ways between rings.
+ *
+ * cpu->tcw.if_flag and eflags_sys hold what of EFLAGS is not in the host's flags.
+ */
+#include "translate.h"
+
+static bool is_ring0(const struct build *b)
+{
+	return !(b->mode & MODE_CPL) && !b->adapt;
+}
+
+void translate_cli(struct build *b, const struct insn *i)
+{
+	if (!is_ring0(b))
+		return translate_interpret(b, i);
+	emit_store32_imm(&b->e, 0, memref_cpu(CPU_OFF(tcw.if_flag)));
+}
+
+/* With an event pending the interpreter takes over, which knows the one-instruction shadow. */
+void translate_sti(struct build *b, const struct insn *i)
+{
+	struct emitter *e = &b->e;
+	uint8_t *quiet, *done;
+
+	if (!is_ring0(b) || b->last)
+		return translate_interpret(b, i);
+	emit_mov32(e, H_R11, H_RCX);
+	emit_load32(e, H_RCX, memref_cpu(CPU_OFF(events)));
+	emit8(e, 0xe3); /* jrcxz quiet */
+	quiet = e->p;
+	emit8(e, 0);
+	emit_mov32(e, H_RCX, H_R11);
+	translate_interpret(b, i);
+	emit8(e, 0xeb);
+	done = e->p;
+	emit8(e, 0);
+	*quiet = e->p - (quiet + 1);
+	emit_mov32(e, H_RCX, H_R11);
+	emit_store32_imm(e, X86_IF, memref_cpu(CPU_OFF(tcw.if_flag)));
+	*done = e->p - (done + 1);
+	b->shadow = true;
+}
+
+/*
+ * Ring 0, and nothing changes but arithmetic flags, DF and IF; otherwise, or if IF is set with an event pending, the
+ * interpreter. The host's flags may be spoilt meanwhile: POPF loads them all.
+ */
+void translate_popf(struct build *b, const struct insn *i)
+{
+	struct emitter *e = &b->e;
+	uint8_t *slow1, *slow2, *no_if, *done;
+
+	if (!is_ring0(b) || !(b->mode & MODE_SS_FLAT) || i->op_size != 4)
+		return translate_interpret(b, i);
+	emit_load32(e, H_R8, memref_guest(H_GUEST_ESP, 0));
+	emit_mov32(e, H_R9, H_R8);
+	emit_op_reg1(e, OP1(0x81), 4, H_R9);
+	emit32(e, ~(uint32_t)(LIVE_FLAGS | X86_IF));
+	emit_op_reg1(e, OP1(0x83), 1, H_R9);
+	emit8(e, X86_F1);
+	emit_op_mem1(e, OP1(0x3b), H_R9, memref_cpu(CPU_OFF(tcw.eflags_sys)));
+	emit8(e, 0x75);
+	slow1 = e->p;
+	emit8(e, 0);
+	emit_mov32(e, H_R9, H_R8);
+	emit_op_reg1(e, OP1(0x81), 4, H_R9);
+	emit32(e, X86_IF);
+	emit8(e, 0x74);
+	no_if = e->p;
+	emit8(e, 0);
+	emit_op_mem1(e, OP1(0x83), 7, memref_cpu(CPU_OFF(events)));
+	emit8(e, 0);
+	emit8(e, 0x75);
+	slow2 = e->p;
+	emit8(e, 0);
+	*no_if = e->p - (no_if + 1);
+	emit_store32(e, H_R9, memref_cpu(CPU_OFF(tcw.if_flag)));
+	emit_op_reg1(e, OP1(0x81), 4, H_R8);
+	emit32(e, LIVE_FLAGS);
+	emit_bytes(e, "\x41\x50\x9d", 3); /* push r8; popfq */
+	emit_lea32(e, H_GUEST_ESP, memref_plain(H_GUEST_ESP, 4));
+	emit8(e, 0xeb);
+	done = e->p;
+	emit8(e, 0);
+	*slow1 = e->p - (slow1 + 1);
+	*slow2 = e->p - (slow2 + 1);
+	translate_interpret(b, i);
+	*done = e->p - (done + 1);
+}
+
+static void emit_transfer(struct build *b, enum callout which)
+{
+	b->ended = true;
+	emit_callout(b, which);
+}
+
+void translate_int(struct build *b, const struct insn *i)
+{
+	emit_mov32_imm(&b->e, H_R9, i->imm & 0xff);
+	emit_transfer(b, CALLOUT_INT);
+}
+
+void translate_iret(struct build *b, const struct insn *i)
+{
+	if (i->op_size != 4) {
+		b->ended = true;
+		return translate_interpret(b, i);
+	}
+	emit_transfer(b, CALLOUT_IRET);
+}
+
+void translate_sysenter(struct build *b, const struct insn *i)
+{
+	emit_transfer(b, CALLOUT_SYSENTER);
+}
+
+void translate_sysexit(struct build *b, const struct insn *i)
+{
+	emit_transfer(b, CALLOUT_SYSEXIT);
+}
+
+/* r9d = r8d's low half | tag */
+static void emit_segment_argument(struct build *b, uint32_t tag)
+{
+	emit_op_reg1(&b->e, OP2(0xb7), H_R9, H_R8);
+	emit_mov32_imm(&b->e, H_R8, tag);
+	emit_lea32(&b->e, H_R9, (struct memref){ .base = H_R9, .index = H_R8 });
+}
+
+void translate_mov_to_seg(struct build *b, const struct insn *i)
+{
+	const unsigned seg = insn_reg(i);
+
+	if (seg == X86_SS || seg == X86_CS || seg > X86_GS || (i->mem && i->addr_size != 4) || b->adapt & ADAPT_INTERPRET)
+		return translate_interpret(b, i);
+	if (i->mem)
+		emit_op_mem1(&b->e, OP2(0xb7), H_R8, operand_prepare(b, i));
+	else
+		emit_mov32(&b->e, H_R8, host_reg_of(insn_rm(i)));
+	emit_segment_argument(b, seg << 16);
+	emit_callout(b, CALLOUT_LOAD_SEGMENT);
+}
+
+void translate_pop_seg(struct build *b, const struct insn *i)
+{
+	const unsigned seg = i->map == MAP_0F ? (i->opcode == 0xa1 ? X86_FS : X86_GS) : i->opcode >> 3;
+
+	if (seg == X86_SS || !(b->mode & MODE_SS_FLAT) || i->op_size != 4 || b->adapt)
+		return translate_interpret(b, i);
+	emit_load32(&b->e, H_R8, memref_guest(H_GUEST_ESP, 0));
+	emit_segment_argument(b, seg << 16 | CALLOUT_POP);
+	emit_callout(b, CALLOUT_LOAD_SEGMENT);
+}
+
+void translate_mov_from_seg(struct build *b, const struct insn *i)
+{
+	const struct memref selector = memref_cpu(CPU_SEG_OFF(insn_reg(i)) + (int32_t)offsetof(struct segment, selector));
+
+	if (insn_reg(i) > X86_GS || (i->mem && i->addr_size != 4) || i->op_size != 4 || b->adapt & ADAPT_INTERPRET)
+		return translate_interpret(b, i);
+	if (i->mem) {
+		struct opcode_bytes store = { .prefix = { 0x66 }, .nprefix = 1, .opcode = { 0x89 }, .nopcode = 1 };
+		struct memref m = operand_prepare(b, i);
+
+		emit_op_mem1(&b->e, OP2(0xb7), H_R8, selector);
+		emit_op_mem(&b->e, &store, H_R8, &m);
+	} else {
+		emit_op_mem1(&b->e, OP2(0xb7), host_reg_of(insn_rm(i)), selector);
+	}
+}
