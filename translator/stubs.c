@@ -138,10 +138,36 @@ static void stub_emit_leave(struct translator *tr, struct emitter *e)
 	stub_epilogue(e);
 }
 
+/*
+ * Looks r8d up in the branch cache without touching a flag. Returns the rel32 of a jump taken on a miss, which finds rcx in r11; on a hit
+ * the code that follows transfers to branch_lookup_hit().
+ */
+uint8_t *emit_branch_lookup(struct emitter *e)
+{
+	uint8_t *miss;
+
+	emit_mov32_imm(e, H_R10, 32 - BRANCH_CACHE_BITS);
+	emit_shlx32(e, H_R9, H_R8, H_R10);
+	emit_mov32_imm(e, H_R10, 32 - BRANCH_CACHE_BITS - 4);
+	emit_shrx32(e, H_R9, H_R9, H_R10);
+	emit_load32(e, H_R10, (struct memref){ .base = H_R13, .index = H_R9 });
+	emit_mov64(e, H_R11, H_RCX);
+	emit_lea32(e, H_RCX, (struct memref){ .base = H_R8, .index = H_R10 });
+	emit_bytes(e, "\xe3\x05\xe9", 3); /* jrcxz hit; jmp miss */
+	miss = e->p;
+	emit32(e, 0);
+	emit_mov64(e, H_RCX, H_R11);
+	return miss;
+}
+
+struct memref branch_lookup_hit(void)
+{
+	return (struct memref){ .base = H_R13, .index = H_R9, .disp = offsetof(struct branch_entry, host) };
+}
+
 /* r8d: guest target. */
 static void stub_emit_lookup(struct translator *tr, struct emitter *e)
 {
-	struct memref entry = { .base = H_R13, .index = H_R9 };
 	uint8_t *miss;
 	int32_t rel;
 
@@ -154,21 +180,12 @@ static void stub_emit_lookup(struct translator *tr, struct emitter *e)
 	emit_bytes(e, "\x48\x8d\x64\x24\xf8", 5); /* lea rsp, [rsp-8] */
 
 	tr->stub_lookup = emit_here(e);
-	emit_mov32_imm(e, H_R10, 32 - BRANCH_CACHE_BITS);
-	emit_shlx32(e, H_R9, H_R8, H_R10);
-	emit_mov32_imm(e, H_R10, 32 - BRANCH_CACHE_BITS - 4);
-	emit_shrx32(e, H_R9, H_R9, H_R10);
-	emit_load32(e, H_R10, entry);
-	emit_mov64(e, H_R11, H_RCX);
-	emit_lea32(e, H_RCX, (struct memref){ .base = H_R8, .index = H_R10 });
-	emit_bytes(e, "\xe3\x05\xe9", 3); /* jrcxz hit; jmp miss */
-	miss = e->p;
-	emit32(e, 0);
-	emit_mov64(e, H_RCX, H_R11);
-	entry.disp = offsetof(struct branch_entry, host);
-	emit_op_mem1(e, OP1(0xff), 4, entry);
+	miss = emit_branch_lookup(e);
+	emit_op_mem1(e, OP1(0xff), 4, branch_lookup_hit());
 	rel = e->p - (miss + 4);
 	memcpy(miss, &rel, 4);
+	/* Inline look-ups come here when they miss. */
+	tr->stub_lookup_miss = emit_here(e);
 	emit_mov64(e, H_RCX, H_R11);
 	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
 	stub_save_guest(tr, e);

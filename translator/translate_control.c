@@ -126,7 +126,24 @@ void translate_jmp_indirect(struct build *b, const struct insn *i)
 	if (i->op_size != 4 || (i->mem && i->addr_size != 4))
 		return translate_interpret(b, i);
 	emit_indirect_target(b, i);
-	emit_jmp(&b->e, b->tr->stub_lookup);
+	/* In place rather than in the stub, so that the host predicts each branch by its own history. */
+	link_patch_rel32(b->tr, emit_branch_lookup(&b->e), b->tr->stub_lookup_miss);
+	emit_op_mem1(&b->e, OP1(0xff), 4, branch_lookup_hit());
+}
+
+/* CALL to r8d; a miss calls the miss path, so that the return stack is the same either way. */
+static void emit_call_lookup(struct build *b)
+{
+	struct emitter *e = &b->e;
+	uint8_t *miss = emit_branch_lookup(e), *over;
+
+	emit_op_mem1(e, OP1(0xff), 2, branch_lookup_hit());
+	emit8(e, 0xeb);
+	over = e->p;
+	emit8(e, 0);
+	link_patch_rel32(b->tr, miss, emit_here(e));
+	emit_call(e, b->tr->stub_lookup_miss);
+	*over = e->p - (over + 1);
 }
 
 void translate_call_indirect(struct build *b, const struct insn *i)
@@ -137,6 +154,6 @@ void translate_call_indirect(struct build *b, const struct insn *i)
 	}
 	emit_indirect_target(b, i);
 	emit_push_return(b);
-	emit_call(&b->e, b->tr->stub_lookup);
+	emit_call_lookup(b);
 	emit_return_site(b);
 }

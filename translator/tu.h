@@ -95,7 +95,7 @@ struct translator {
 	bool flush_wanted;
 
 	/* Stubs (executable addresses). */
-	hva_t stub_enter, stub_link, stub_lookup, stub_leave, stub_return_miss, stub_underflow, stub_callout[CALLOUT_COUNT];
+	hva_t stub_enter, stub_link, stub_lookup, stub_lookup_miss, stub_leave, stub_return_miss, stub_underflow, stub_callout[CALLOUT_COUNT];
 
 	struct tu *hash[1u << TU_HASH_BITS];
 	struct tu **order;   /* all TUs since the last flush, by ascending entry */
@@ -114,6 +114,8 @@ struct translator {
 
 /* stubs.c */
 void stubs_emit(struct translator *tr, struct emitter *e);
+uint8_t *emit_branch_lookup(struct emitter *e);
+struct memref branch_lookup_hit(void);
 
 /* translate.c: NULL if the first instruction cannot be translated. */
 struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global);
