@@ -26,6 +26,12 @@ struct bt_stats {
 #undef BT_STAT
 };
 
+struct bt_returns {
+	const struct space *space;
+	uint32_t mode;
+	uint64_t rsp;
+};
+
 #define BT_HITS 256 /* a power of two */
 
 struct bt_hit {
@@ -43,6 +49,7 @@ struct bt {
 	struct disasm *disasm;
 
 	/* What the return stack's contents rely on; when any differs it is forgotten. */
+	struct bt_returns user_returns; /* ring 3's, while another ring runs */
 	const struct space *returns_space;
 	uint32_t returns_mode;
 	bool returns_stale;

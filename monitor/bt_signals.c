@@ -188,13 +188,14 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 	const int trap = *reg(uc, REG_TRAPNO), saved_errno = errno;
 	struct tc_position at;
 	enum tc_leave why = TC_LEAVE_INTERPRET;
+	hva_t empty;
 
 	if (!bt || !translator_contains(bt->translator, pc)) {
 		signal_default(sig);
 		return;
 	}
-	if (trap == TRAP_PAGE_FAULT && translator_is_return_overflow(bt->translator, *reg(uc, REG_CR2))) {
-		*reg(uc, REG_RSP) = translator_return_base(bt->translator);
+	if (trap == TRAP_PAGE_FAULT && (empty = translator_return_overflow(bt->translator, *reg(uc, REG_CR2)))) {
+		*reg(uc, REG_RSP) = empty;
 		bt->stats.return_overflows++;
 		return;
 	}

@@ -67,11 +67,26 @@ uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag)
 	return EVENT_STOP | EVENT_RESET | EVENT_WORK | (cpu->nmi_blocked ? 0 : EVENT_NMI) | (interrupt_flag ? EVENT_INTR : 0);
 }
 
+/*
+ * The return stack holds addresses that are good in one space and mode. Each ring has its own, so that a program's
+ * survives a system call; ring 0 starts with an empty one.
+ */
 static void bt_check_returns(struct bt *bt, uint32_t mode)
 {
+	struct cpu *cpu = &bt->vcpu->cpu;
+	const bool was_user = (bt->returns_mode & MODE_CPL) == 3, user = (mode & MODE_CPL) == 3;
+	struct bt_returns *saved = &bt->user_returns;
+
 	if (!bt->returns_stale && bt->returns_space == bt->space && bt->returns_mode == mode)
 		return;
-	translator_reset_returns(bt->translator, &bt->vcpu->cpu);
+	if (was_user && !user && !bt->returns_stale)
+		*saved = (struct bt_returns){ .space = bt->returns_space, .mode = bt->returns_mode, .rsp = cpu->tcw.tc_rsp };
+	if (bt->returns_stale)
+		saved->space = NULL;
+	if (user && !was_user && saved->space == bt->space && saved->mode == mode)
+		cpu->tcw.tc_rsp = saved->rsp;
+	else
+		translator_reset_returns(bt->translator, cpu, user);
 	bt->returns_space = bt->space;
 	bt->returns_mode = mode;
 	bt->returns_stale = false;

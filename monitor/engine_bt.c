@@ -342,9 +342,10 @@ static struct tu *bt_find(struct bt *bt, uint32_t link)
 	tu = translator_find(bt->translator, bt_tc_space(bt), cpu->eip, mode);
 	if (!tu)
 		return NULL;
-	if (translator_stats(bt->translator)->cache_flushes != flushes)
-		translator_reset_returns(bt->translator, cpu);
-	else if (link != NO_LINK)
+	if (translator_stats(bt->translator)->cache_flushes != flushes) {
+		bt->user_returns.space = NULL;
+		translator_reset_returns(bt->translator, cpu, cpu->cpl == 3);
+	} else if (link != NO_LINK)
 		translator_link(bt->translator, bt_tc_space(bt), link, tu);
 	translator_cache_branch(bt->translator, bt_tc_space(bt), tu);
 	return tu;

@@ -104,13 +104,15 @@ void translate_pusha(struct build *b, const struct insn *i)
 	emit_esp_add(b, -32);
 }
 
-/* The first load touches one end, the probe the other: a page crossing faults before any register is gone. */
+/* All are loaded before any is changed, in the order that decides which address a page fault names. */
 void translate_popa(struct build *b, const struct insn *i)
 {
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit_load32(&b->e, H_R8, stack_at(28));
-	emit_load32(&b->e, H_R9, stack_at(0));
+	for (unsigned r = 8; r-- > 0;) {
+		if (r != X86_ESP)
+			emit_load32(&b->e, H_R8, stack_at(28 - 4 * (int32_t)r));
+	}
 	for (unsigned r = 0; r < 8; r++) {
 		if (r != X86_ESP)
 			emit_load32(&b->e, r, stack_at(28 - 4 * (int32_t)r));

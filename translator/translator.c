@@ -14,6 +14,7 @@
 #define CACHE_MIN     (256u << 10)
 #define RETURN_STACK_BYTES 65536u
 #define HOST_PAGE 4096u
+#define RETURN_AREA_BYTES (RETURN_STACK_BYTES + HOST_PAGE)
 
 static void *map_reserve(size_t bytes)
 {
@@ -44,13 +45,18 @@ out:
 	return err;
 }
 
+/* Two stacks, for ring 3 and for the others, each between guard pages. */
 static int return_stack_map(struct translator *tr)
 {
-	tr->return_area = map_reserve(RETURN_STACK_BYTES + 2 * HOST_PAGE);
-	if (!tr->return_area || mprotect(tr->return_area, HOST_PAGE, PROT_NONE) ||
-	    mprotect(tr->return_area + HOST_PAGE + RETURN_STACK_BYTES, HOST_PAGE, PROT_NONE))
+	tr->return_area = map_reserve(2 * RETURN_AREA_BYTES + HOST_PAGE);
+	if (!tr->return_area)
 		return -ENOMEM;
-	tr->return_top = (hva_t)tr->return_area + HOST_PAGE + RETURN_STACK_BYTES - 64;
+	for (int i = 0; i < 3; i++) {
+		if (mprotect(tr->return_area + i * RETURN_AREA_BYTES, HOST_PAGE, PROT_NONE))
+			return -ENOMEM;
+	}
+	for (int i = 0; i < 2; i++)
+		tr->return_top[i] = (hva_t)tr->return_area + (i + 1) * RETURN_AREA_BYTES - 64;
 	return 0;
 }
 
@@ -83,7 +89,8 @@ int translator_create(const struct translator_callbacks *callbacks, const struct
 			      .exec_delta = (intptr_t)tr->exec_base - (intptr_t)tr->write_base };
 	stubs_emit(tr, &e);
 	tr->stubs_len = tr->used = (e.p - tr->write_base + 63) & ~63ull;
-	*(uint64_t *)tr->return_top = tr->stub_underflow;
+	for (int i = 0; i < 2; i++)
+		*(uint64_t *)tr->return_top[i] = tr->stub_underflow;
 	*out = tr;
 	return 0;
 }
@@ -129,7 +136,7 @@ void translator_destroy(struct translator *tr)
 	if (tr->link_template)
 		munmap(tr->link_template, EXIT_MAX * sizeof(uint64_t));
 	if (tr->return_area)
-		munmap(tr->return_area, RETURN_STACK_BYTES + 2 * HOST_PAGE);
+		munmap(tr->return_area, 2 * RETURN_AREA_BYTES + HOST_PAGE);
 	free(tr);
 }
 
@@ -146,9 +153,9 @@ void translator_flush(struct translator *tr)
 	tr->stats.cache_flushes++;
 }
 
-void translator_reset_returns(struct translator *tr, struct cpu *cpu)
+void translator_reset_returns(struct translator *tr, struct cpu *cpu, bool user)
 {
-	cpu->tcw.tc_rsp = tr->return_top;
+	cpu->tcw.tc_rsp = tr->return_top[user];
 	tr->stats.return_resets++;
 }
 
@@ -199,12 +206,13 @@ hva_t translator_leave_address(const struct translator *tr)
 	return tr->stub_leave;
 }
 
-bool translator_is_return_overflow(const struct translator *tr, hva_t address)
+hva_t translator_return_overflow(const struct translator *tr, hva_t address)
 {
-	return address >= (hva_t)tr->return_area && address < (hva_t)tr->return_area + HOST_PAGE;
-}
+	for (int i = 0; i < 2; i++) {
+		const hva_t guard = (hva_t)tr->return_area + i * RETURN_AREA_BYTES;
 
-hva_t translator_return_base(const struct translator *tr)
-{
-	return tr->return_top;
+		if (address >= guard && address < guard + HOST_PAGE)
+			return tr->return_top[i];
+	}
+	return 0;
 }

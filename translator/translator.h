@@ -95,8 +95,8 @@ void translator_mapping_changed(struct translator *tr, struct tc_space *space, g
 
 /* Points cpu->tcw at space (r12, r13). */
 void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space, bool user);
-/* Forgets the return stack: after a change of space, view or mode. */
-void translator_reset_returns(struct translator *tr, struct cpu *cpu);
+/* Starts with an empty return stack, ring 3's or the others'. What is on one is good only for the space and mode it was made in. */
+void translator_reset_returns(struct translator *tr, struct cpu *cpu, bool user);
 
 /*
  * The TU at linear address eip (= cpu->eip: CS is flat) in mode, translating it if need be. NULL: fetch fault or not translatable:
@@ -159,8 +159,7 @@ struct tc_position {
 bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position);
 /* Where to send an interrupted translation so that it leaves with eax as enum tc_leave: registers were saved by the handler. */
 hva_t translator_leave_address(const struct translator *tr);
-/* Whether address is in the guard of the return stack; the handler then sets rsp to translator_return_base(). */
-bool translator_is_return_overflow(const struct translator *tr, hva_t address);
-hva_t translator_return_base(const struct translator *tr);
+/* If address is in the guard of a return stack: what rsp is to be instead, so that it is empty; else 0. */
+hva_t translator_return_overflow(const struct translator *tr, hva_t address);
 
 #endif

@@ -108,8 +108,8 @@ struct translator {
 	uint64_t *link_template; /* unlinked state of every slot */
 	struct tc_space *spaces;
 
-	uint8_t *return_area; /* guard page, stack, guard page */
-	hva_t return_top;
+	uint8_t *return_area; /* guard page, stack, guard page, stack, guard page */
+	hva_t return_top[2];  /* [user] */
 };
 
 /* stubs.c */
