@@ -143,7 +143,8 @@ static bool signal_page_fault(struct bt *bt, const struct tc_position *at, hva_t
 	switch (shadow_fill(bt->shadow, view, gva, access, &info)) {
 	case SHADOW_FILL_OK:
 		bt->space = shadow_current(bt->shadow);
-		if (bt->space->window[cpu->cpl == 3 ? SHADOW_USER : SHADOW_KERNEL] == window)
+		/* Filling may have evicted or remapped what translated code relies on. */
+		if (!bt->returns_stale && bt->space->window[cpu->cpl == 3 ? SHADOW_USER : SHADOW_KERNEL] == window)
 			return false;
 		*why = TC_LEAVE_RESUME;
 		return true;

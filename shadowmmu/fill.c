@@ -184,7 +184,9 @@ static int map_page(struct fill *f, unsigned i)
 
 static int give_up_sharing(struct shadow *s)
 {
-	s->never_share = true;
+	s->nonglobal_supervisor = 0;
+	s->share_refusals++;
+	s->share_again_at = s->stats.spaces_created + SHARE_AGAIN_SPACES;
 	kernel_share_end(s);
 	return space_windows(s, s->current);
 }

@@ -99,14 +99,23 @@ static uint32_t space_key(const struct shadow *s)
 	return s->paging.cr3 & (s->mode.pae ? ~0x1fu : GUEST_PAGE_MASK);
 }
 
+/*
+ * A kernel may turn CR4.PGE on before it maps itself globally (Linux does): sharing that was given up is tried again once
+ * the guest has made a few address spaces, and a few times only.
+ */
+static bool may_share(const struct shadow *s)
+{
+	return !s->share_refusals || (s->share_refusals < SHARE_REFUSALS && s->stats.spaces_created >= s->share_again_at);
+}
+
 static int enter_space(struct shadow *s)
 {
 	struct space_impl *sp;
 	int err = 0;
 
 	/* A guest that turns CR4.PGE off for a moment does so in order to flush: the sharing stays. */
-	if (s->mode.paging && (s->paging.cr4 & CR4_PGE) && !s->share_kernel && !s->never_share && kernel_share_begin(s))
-		s->never_share = true;
+	if (s->mode.paging && (s->paging.cr4 & CR4_PGE) && !s->share_kernel && may_share(s) && kernel_share_begin(s))
+		s->share_refusals = SHARE_REFUSALS;
 	sp = space_find(s, space_key(s));
 	if (sp)
 		err = space_windows(s, sp);

@@ -19,6 +19,8 @@
 
 #include <string.h>
 
+#define SHARE_REFUSALS 4u      /* after these, never again */
+#define SHARE_AGAIN_SPACES 4u
 #define WINDOW_PAGES   (1u << 20)
 #define LEAF_ENTRIES   1024u
 #define WINDOWS_MAX    4095u /* a window's index must fit 12 bits: see rmap.c */
@@ -106,7 +108,8 @@ struct shadow {
 
 	/* The shared kernel window. */
 	bool share_kernel;
-	bool never_share;  /* the guest was found not to use global pages the way this pays */
+	unsigned share_refusals;   /* times sharing was given up, because the guest used too many pages it does not suit */
+	uint64_t share_again_at;   /* spaces_created at which it is tried again */
 	uint32_t nonglobal_supervisor;
 	struct domain *kernel;
 

@@ -45,9 +45,7 @@ struct tc_space *tc_space_create(struct translator *tr)
 		tc_space_destroy(tr, space);
 		return NULL;
 	}
-	memcpy(space->links, tr->link_template, tr->nexits * sizeof(uint64_t));
-	link_clear_branches(space->branches[0]);
-	link_clear_branches(space->branches[1]);
+	space->stale = true;
 	return space;
 }
 
@@ -67,8 +65,20 @@ void tc_space_destroy(struct translator *tr, struct tc_space *space)
 	free(space);
 }
 
+/* Once for any number of changed mappings: the tables are long. */
+static void link_refresh_space(struct translator *tr, struct tc_space *space)
+{
+	memcpy(space->links, tr->link_template, tr->nslots * sizeof(uint64_t));
+	link_clear_branches(space->branches[0]);
+	link_clear_branches(space->branches[1]);
+	memset(space->installed, 0, sizeof(space->installed));
+	space->stale = false;
+}
+
 void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space, bool user)
 {
+	if (rf_unlikely(space->stale))
+		link_refresh_space(tr, space);
 	cpu->tcw.link_table = (uint64_t)(hva_t)space->links;
 	cpu->tcw.branch_cache = (uint64_t)(hva_t)space->branches[user];
 }
@@ -85,7 +95,7 @@ uint32_t link_new_exit(struct translator *tr, gva_t target, enum exit_form form)
 {
 	uint32_t exit = tr->nexits++;
 
-	tr->exits[exit] = (struct tu_exit){ .target = target, .form = form };
+	tr->exits[exit] = (struct tu_exit){ .target = target, .form = form, .slot = form == EXIT_TABLE ? tr->nslots++ : 0 };
 	return exit;
 }
 
@@ -121,12 +131,16 @@ static bool link_direct_allowed(const struct tu_exit *exit, const struct tu *tu)
 	       tu->eip >> GUEST_PAGE_SHIFT == exit->tu->eip >> GUEST_PAGE_SHIFT;
 }
 
-static bool link_note(struct tu *tu, uint32_t exit)
+static bool link_note(struct translator *tr, struct tu *tu, uint32_t exit)
 {
-	struct tu_incoming *in = malloc(sizeof(*in));
+	struct tu_incoming *in;
 
+	if (tr->exits[exit].noted == tu)
+		return true;
+	in = malloc(sizeof(*in));
 	if (!in)
 		return false;
+	tr->exits[exit].noted = tu;
 	*in = (struct tu_incoming){ .exit = exit, .next = tu->incoming };
 	tu->incoming = in;
 	return true;
@@ -140,13 +154,13 @@ void translator_link(struct translator *tr, struct tc_space *space, uint32_t num
 	    exit->target != tu->eip)
 		return;
 	if (exit->form == EXIT_TABLE) {
-		if (link_note(tu, number)) {
-			space->links[number] = tu->entry;
+		if (link_note(tr, tu, number)) {
+			space->links[exit->slot] = tu->entry;
 			tr->stats.links_table++;
 		}
 	} else if (!link_direct_allowed(exit, tu)) {
 		link_make_indirect(tr, exit);
-	} else if (link_note(tu, number)) {
+	} else if (link_note(tr, tu, number)) {
 		link_patch_rel32(tr, exit->patch, tu->entry);
 		tr->stats.links_direct++;
 	}
@@ -176,10 +190,12 @@ void link_forget_tu(struct translator *tr, struct tu *tu)
 			link_patch_rel32(tr, exit->patch, exit->cold);
 		if (exit->form == EXIT_TABLE) {
 			for (struct tc_space *s = tr->spaces; s; s = s->next) {
-				if (s->links[in->exit] == tu->entry)
-					s->links[in->exit] = tr->link_template[in->exit];
+				if (s->links[exit->slot] == tu->entry)
+					s->links[exit->slot] = tr->link_template[exit->slot];
 			}
 		}
+		if (exit->noted == tu)
+			exit->noted = NULL;
 		free(in);
 		in = next;
 	}
@@ -191,6 +207,29 @@ void link_forget_tu(struct translator *tr, struct tu *tu)
 			if (s->branches[i][index].host == tu->entry)
 				s->branches[i][index] = (struct branch_entry){ .negated_eip = BRANCH_CACHE_EMPTY(index) };
 		}
+	}
+}
+
+/*
+ * That this space maps tu's linear page to tu's guest page has just been found out, and holds for every TU of both: what other
+ * spaces have linked to them is linked here at once. Spares a new process a trip to the dispatcher for each link.
+ */
+void link_install_page(struct translator *tr, struct tc_space *space, const struct tu *tu, const struct code_page *page)
+{
+	const uint32_t number = tu->eip >> GUEST_PAGE_SHIFT, tag = number << 1 | 1;
+	uint32_t *installed = &space->installed[number % SPACE_PAGES];
+
+	if (*installed == tag || tr->opt.no_links)
+		return;
+	*installed = tag;
+	for (struct tu *t = page->tus; t; t = t->page_next) {
+		if (t->eip >> GUEST_PAGE_SHIFT != number || t->gpa2 != ~0ull || t->mode != tu->mode)
+			continue;
+		for (const struct tu_incoming *in = t->incoming; in; in = in->next) {
+			if (tr->exits[in->exit].form == EXIT_TABLE)
+				space->links[tr->exits[in->exit].slot] = t->entry;
+		}
+		translator_cache_branch(tr, space, t);
 	}
 }
 
@@ -209,11 +248,8 @@ void translator_mapping_changed(struct translator *tr, struct tc_space *space, g
 {
 	tr->stats.mapping_changes++;
 	for (struct tc_space *s = tr->spaces; s; s = s->next) {
-		if (space && s != space)
-			continue;
-		memcpy(s->links, tr->link_template, tr->nexits * sizeof(uint64_t));
-		link_clear_branches(s->branches[0]);
-		link_clear_branches(s->branches[1]);
+		if (!space || s == space)
+			s->stale = true;
 	}
 	if (!space)
 		link_forget_global_page(tr, gva);

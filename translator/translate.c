@@ -146,7 +146,7 @@ static void build_cold_paths(struct build *b)
 
 		if (p->pad) {
 			link_patch_rel32(tr, p->pad, emit_here(&b->e));
-			emit_op_mem1(&b->e, OP1(0xff), 4, memref_plain(H_R12, 8 * p->exit));
+			emit_op_mem1(&b->e, OP1(0xff), 4, memref_plain(H_R12, 8 * exit->slot));
 		}
 		exit->cold = emit_here(&b->e);
 		exit->patch = p->patch;
@@ -154,9 +154,11 @@ static void build_cold_paths(struct build *b)
 			link_patch_rel32(tr, p->patch, exit->cold);
 		emit_mov32_imm(&b->e, H_R9, p->exit);
 		emit_jmp(&b->e, tr->stub_link);
-		tr->link_template[p->exit] = exit->cold;
+		if (exit->form != EXIT_TABLE)
+			continue;
+		tr->link_template[exit->slot] = exit->cold;
 		for (struct tc_space *s = tr->spaces; s; s = s->next)
-			s->links[p->exit] = exit->cold;
+			s->links[exit->slot] = exit->cold;
 	}
 }
 

@@ -109,10 +109,8 @@ void translate_popa(struct build *b, const struct insn *i)
 {
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	for (unsigned r = 8; r-- > 0;) {
-		if (r != X86_ESP)
-			emit_load32(&b->e, H_R8, stack_at(28 - 4 * (int32_t)r));
-	}
+	for (unsigned slot = 0; slot < 8; slot++)
+		emit_load32(&b->e, H_R8, stack_at(4 * (int32_t)slot));
 	for (unsigned r = 0; r < 8; r++) {
 		if (r != X86_ESP)
 			emit_load32(&b->e, r, stack_at(28 - 4 * (int32_t)r));

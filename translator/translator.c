@@ -149,7 +149,9 @@ void translator_flush(struct translator *tr)
 {
 	translator_drop_tus(tr);
 	tr->used = tr->stubs_len;
-	tr->nexits = 0;
+	tr->nexits = tr->nslots = 0;
+	for (struct tc_space *s = tr->spaces; s; s = s->next)
+		s->stale = true;
 	tr->stats.cache_flushes++;
 }
 
@@ -176,9 +178,12 @@ struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t 
 
 	if (!tr->cb.fetch(tr->cb.opaque, eip, &gpa, &global))
 		return NULL;
-	tu = tu_lookup(tr, eip, gpa, mode);
-	if (tu)
+	tu = tu_lookup(tr, eip, gpa, mode, global);
+	if (tu) {
+		if (!tu->global && tu->gpa2 == ~0ull)
+			link_install_page(tr, space, tu, tu_page(tr, tu));
 		return tu;
+	}
 	if (!tr->cb.page(tr->cb.opaque, gpa))
 		return NULL;
 	if (tr->size - tr->used < 2 * TU_MAX_HOST_BYTES || EXIT_MAX - tr->nexits < 4 * TU_MAX_INSNS)

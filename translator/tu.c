@@ -45,6 +45,11 @@ static gpa_t page_of(gpa_t gpa)
 	return gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1);
 }
 
+const struct code_page *tu_page(const struct translator *tr, const struct tu *tu)
+{
+	return page_find(tr, page_of(tu->gpa));
+}
+
 static bool tu_crosses(const struct tu *tu)
 {
 	return tu->gpa2 != ~0ull;
@@ -92,12 +97,13 @@ static bool tu_second_page_matches(struct translator *tr, const struct tu *tu)
 	return tr->cb.fetch(tr->cb.opaque, (tu->eip & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, &gpa, &global) && gpa == tu->gpa2;
 }
 
-struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode)
+struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global)
 {
 	struct tu *tu = tr->hash[tu_hash(eip, gpa, mode)];
 
 	while (tu) {
-		if (tu->eip == eip && tu->gpa == gpa && tu->mode == mode && (!tu_crosses(tu) || tu_second_page_matches(tr, tu)))
+		if (tu->eip == eip && tu->gpa == gpa && tu->mode == mode && (tu_crosses(tu) || tu->global == global) &&
+		    (!tu_crosses(tu) || tu_second_page_matches(tr, tu)))
 			return tu;
 		tu = tu->hash_next;
 	}

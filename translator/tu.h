@@ -49,18 +49,24 @@ struct tu_incoming {
 
 enum exit_form {
 	EXIT_DIRECT, /* JMP/Jcc/CALL rel32, patched */
-	EXIT_TABLE,  /* through the space's link table; the slot's number is the exit's */
+	EXIT_TABLE,  /* through the space's link table */
 };
 
 struct tu_exit {
 	gva_t target;
 	uint8_t form;
+	uint32_t slot;       /* EXIT_TABLE: its place in every link table */
 	struct tu *tu;       /* owner; NULL once that is invalid */
 	uint8_t *patch;      /* EXIT_DIRECT: the rel32 field, in the writable alias */
 	hva_t cold;          /* its unlinked path */
+	struct tu *noted;    /* the TU whose incoming list last got this exit */
 };
 
+#define SPACE_PAGES 512u
 struct tc_space {
+	bool stale;          /* links and branch caches are to be forgotten before they are used again */
+	/* Linear pages whose incoming links were installed (link_install_page), direct mapped; 0: none. */
+	uint32_t installed[SPACE_PAGES];
 	uint64_t *links;     /* EXIT_MAX slots, lazily backed */
 	struct branch_entry *branches[2]; /* [user] */
 	struct tc_space *next;
@@ -104,7 +110,7 @@ struct translator {
 	struct adapt_entry *adapts[ADAPT_HASH_SIZE];
 
 	struct tu_exit *exits; /* EXIT_MAX, lazily backed */
-	uint32_t nexits;
+	uint32_t nexits, nslots;
 	uint64_t *link_template; /* unlinked state of every slot */
 	struct tc_space *spaces;
 
@@ -123,8 +129,10 @@ uint32_t adapt_lookup(const struct translator *tr, gpa_t gpa);
 
 /* tu.c */
 struct tu *tu_insert(struct translator *tr, struct tu *tu);
-struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode);
+/* global is part of the key: code translated before its mapping became global would keep its slower links. */
+struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global);
 void tu_invalidate(struct translator *tr, struct tu *tu);
+const struct code_page *tu_page(const struct translator *tr, const struct tu *tu);
 
 /* link.c */
 void link_exit_reset(struct translator *tr, uint32_t exit);
@@ -132,5 +140,6 @@ void link_forget_tu(struct translator *tr, struct tu *tu);
 uint32_t link_new_exit(struct translator *tr, gva_t target, enum exit_form form);
 void link_patch_rel32(struct translator *tr, uint8_t *field, hva_t target);
 void link_clear_branches(struct branch_entry *branches);
+void link_install_page(struct translator *tr, struct tc_space *space, const struct tu *tu, const struct code_page *page);
 
 #endif
