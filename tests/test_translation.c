@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What guest instructions are translated to: golden listings, disassembled by Capstone, and what a TU says of itself. The page of
+ * guest code is one buffer; nothing is executed.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include "translator/disasm.h"
+#include "translator/translator.h"
+
+#define CODE_GVA 0xc0100000u
+#define CODE_GPA 0x00100000u
+#define FLAT (MODE_SS_FLAT | MODE_DS_FLAT | MODE_ES_FLAT | MODE_FPU | MODE_SSE | MODE_TSC)
+
+static uint8_t page[GUEST_PAGE_SIZE];
+static unsigned protects, unprotects;
+static char listing[4096];
+static struct tu_description logged;
+static struct disasm *disasm;
+
+static bool fetch(void *opaque, gva_t gva, gpa_t *gpa, bool *global)
+{
+	*gpa = gva - CODE_GVA + CODE_GPA;
+	*global = false;
+	return gva - CODE_GVA < GUEST_PAGE_SIZE;
+}
+
+static const uint8_t *code_page(void *opaque, gpa_t gpa)
+{
+	return page;
+}
+
+static void protect(void *opaque, gpa_t gpa)
+{
+	protects++;
+}
+
+static void unprotect(void *opaque, gpa_t gpa)
+{
+	unprotects++;
+}
+
+/* The body, less the exit that a size cap adds, as "insn; insn | insn": a bar between guest instructions. */
+static void log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host)
+{
+	const struct tu_description d = translator_tu_describe(tu);
+	size_t used = 0;
+
+	logged = d;
+	listing[0] = 0;
+	for (unsigned i = 0; i < d.ninsns; i++) {
+		const struct tu_insn_description insn = translator_tu_insn(tu, i);
+
+		for (unsigned at = 0, n; at < insn.host_len; at += n ? n : 1) {
+			char text[128];
+			hva_t pc = d.entry + insn.host_offset + at;
+
+			n = disasm_format(disasm, DISASM_64, host + insn.host_offset + at, insn.host_len - at, pc, text, sizeof(text));
+			used += snprintf(listing + used, sizeof(listing) - used, "%s%s", at ? "; " : i ? " | " : "", text);
+		}
+	}
+}
+
+static struct translator *tr;
+static struct tc_space *space;
+
+static void setup_options(struct translator_options options)
+{
+	const struct translator_callbacks callbacks = {
+		.fetch = fetch, .page = code_page, .protect = protect, .unprotect = unprotect, .log_tu = log_tu,
+	};
+
+	options.features = ~0u;
+	cr_assert_eq(translator_create(&callbacks, &options, &tr), 0);
+	space = tc_space_create(tr);
+	cr_assert(space);
+	cr_assert_eq(disasm_create(&disasm), 0);
+	memset(page, 0xf4, sizeof(page)); /* HLT */
+}
+
+static void setup(void)
+{
+	setup_options((struct translator_options){ 0 });
+}
+
+static void teardown(void)
+{
+	translator_destroy(tr);
+	disasm_destroy(disasm);
+}
+
+TestSuite(translation, .init = setup, .fini = teardown, .timeout = 20);
+
+/* What guest bytes are translated to in mode. */
+static const char *translate_bytes(const char *bytes, size_t len, uint32_t mode)
+{
+	memcpy(page, bytes, len);
+	translator_flush(tr);
+	cr_assert(translator_find(tr, space, CODE_GVA, mode));
+	return listing;
+}
+
+/* The translation starts with host; behind it comes the next instruction's. */
+#define EXPECT(bytes, mode, host) \
+	do { \
+		const char *got = translate_bytes(bytes, sizeof(bytes) - 1, mode); \
+		const size_t n = strlen(host); \
+		cr_expect(!strncmp(got, host, n) && (!got[n] || !strncmp(got + n, " | ", 3)), "expected %s\n     got %s", host, got); \
+	} while (0)
+
+Test(translation, copied)
+{
+	EXPECT("\x01\xd8", FLAT, "add eax, ebx");
+	EXPECT("\x89\xe5", FLAT, "mov ebp, r14d");
+	EXPECT("\x40", FLAT, "inc eax");
+	EXPECT("\x4c", FLAT, "dec r14d");
+	EXPECT("\x8d\x44\x24\x08", FLAT, "lea eax, [r14 + 8]");
+	EXPECT("\x88\xe0", FLAT, "mov al, ah");
+	EXPECT("\xf3\x0f\xbc\xc1", FLAT, "bsf eax, ecx");
+	EXPECT("\x82\xc0\x01", FLAT, "add al, 1");
+}
+
+Test(translation, memory_is_confined)
+{
+	EXPECT("\x8b\x03", FLAT, "mov eax, dword ptr gs:[ebx]");
+	EXPECT("\x8b\x44\x8b\x04", FLAT, "mov eax, dword ptr gs:[ebx + ecx*4 + 4]");
+	EXPECT("\xa1\x78\x56\x34\x12", FLAT, "mov eax, dword ptr gs:[0x12345678]");
+	EXPECT("\xf0\xff\x03", FLAT, "lock inc dword ptr gs:[ebx]");
+	EXPECT("\x0f\x6f\x03", FLAT, "movq mm0, qword ptr gs:[ebx]");
+	EXPECT("\xdd\x03", FLAT, "fld qword ptr gs:[ebx]");
+}
+
+/* The base's place in struct cpu is not what this is about. */
+Test(translation, other_segments_add_their_base)
+{
+	const char *got = translate_bytes("\x64\x8b\x03", 3, FLAT);
+
+	cr_expect(strstr(got, "mov r9, qword ptr [r15 + "), "%s", got);
+	cr_expect(strstr(got, "mov r9d, dword ptr [r9]; mov eax, dword ptr gs:[r9d + ebx]"), "%s", got);
+	got = translate_bytes("\x8b\x03", 2, FLAT & ~MODE_DS_FLAT);
+	cr_expect(strstr(got, "mov eax, dword ptr gs:[r9d + ebx]"), "%s", got);
+}
+
+Test(translation, stack)
+{
+	EXPECT("\x55", FLAT, "mov dword ptr gs:[r14d - 4], ebp; lea r14d, [r14 - 4]");
+	EXPECT("\x54", FLAT, "mov dword ptr gs:[r14d - 4], r14d; lea r14d, [r14 - 4]");
+	EXPECT("\x5d", FLAT, "mov ebp, dword ptr gs:[r14d]; lea r14d, [r14 + 4]");
+	EXPECT("\x5c", FLAT, "mov r14d, dword ptr gs:[r14d]");
+	EXPECT("\xc3", FLAT, "mov r8d, dword ptr gs:[r14d]; lea r14d, [r14 + 4]; ret");
+	EXPECT("\xc2\x08\x00", FLAT, "mov r8d, dword ptr gs:[r14d]; lea r14d, [r14 + 0xc]; ret");
+}
+
+/* Where the mode does not allow the copy, nothing of it is there: there is a call of the interpreter. */
+Test(translation, modes_are_heeded)
+{
+	cr_expect_null(strstr(translate_bytes("\xdd\x03", 2, FLAT & ~MODE_FPU), "fld"));
+	cr_expect_null(strstr(translate_bytes("\x0f\x58\xc1", 3, FLAT & ~MODE_SSE), "addps"));
+	cr_expect(strstr(translate_bytes("\x0f\x58\xc1", 3, FLAT), "addps"));
+	cr_expect_null(strstr(translate_bytes("\x0f\x31", 2, FLAT & ~MODE_TSC), "rdtsc"));
+	cr_expect_null(strstr(translate_bytes("\x55", 1, FLAT & ~MODE_SS_FLAT), "gs:"));
+}
+
+/* Bytes that show or change what is the host's never get into the cache as they are. */
+Test(translation, nothing_privileged_is_copied)
+{
+	static const char *const bytes[] = {
+		"\xf4", "\xcd\x80", "\xcf", "\xec", "\xee", "\x0f\x05", "\x0f\x34", "\x0f\xa2", "\x0f\x22\xd8", "\x0f\x20\xc0", "\x8e\xe8", "\x0f\x01\x10",
+	};
+	static const char *const names[] = {
+		"hlt", "int ", "iret", "in al", "out ", "syscall", "sysenter", "cpuid", "cr3", "cr0", "gs, ", "lgdt",
+	};
+
+	for (size_t i = 0; i < RF_ARRAY_SIZE(bytes); i++) {
+		const char *got = translate_bytes(bytes[i], strlen(bytes[i]), FLAT);
+
+		cr_expect_null(strstr(got, names[i]), "%s: %s", names[i], got);
+	}
+}
+
+Test(translation, a_tu_describes_itself)
+{
+	translate_bytes("\x55\x89\xe5\x5d\xc3", 5, FLAT);
+	cr_expect_eq(logged.eip, CODE_GVA);
+	cr_expect_eq(logged.gpa, CODE_GPA);
+	cr_expect_eq(logged.gpa2, ~0ull);
+	cr_expect_eq(logged.ninsns, 4);
+	cr_expect_eq(logged.guest_len, 5);
+	cr_expect_eq(logged.host_len, logged.body_len, "a RET has no exit");
+	translate_bytes("\x74\x10\xeb\x20", 4, FLAT);
+	cr_expect_eq(logged.ninsns, 2);
+	cr_expect_gt(logged.host_len, logged.body_len, "two exits");
+}
+
+Test(translation, pages_with_code_are_protected_while_they_have_any)
+{
+	protects = unprotects = 0;
+	translate_bytes("\x90\xc3", 2, FLAT);
+	cr_expect_eq(protects, 1);
+	cr_expect_eq(translator_invalidate(tr, CODE_GPA + 2, 8), 0, "behind its bytes");
+	cr_expect_eq(unprotects, 0);
+	cr_expect_eq(translator_invalidate(tr, CODE_GPA + 1, 1), 1);
+	cr_expect_eq(unprotects, 1);
+}
+
+Test(translation, adaptation_changes_the_form)
+{
+	EXPECT("\x8b\x03", FLAT, "mov eax, dword ptr gs:[ebx]");
+	translator_adapt(tr, CODE_GPA, ADAPT_DUAL);
+	cr_expect_null(strstr(translate_bytes("\x8b\x03", 2, FLAT), "gs:"));
+	cr_expect(strstr(listing, "mov eax, dword ptr [r9 + r10]"), "%s", listing);
+	translator_adapt(tr, CODE_GPA, ADAPT_INTERPRET);
+	cr_expect_null(strstr(translate_bytes("\x8b\x03", 2, FLAT), "mov eax, dword"), "%s", listing);
+}
+
+Test(translation, size_cap)
+{
+	teardown();
+	setup_options((struct translator_options){ .max_insns = 1 });
+	translate_bytes("\x40\x41\x42", 3, FLAT);
+	cr_expect_eq(logged.ninsns, 1);
+	cr_expect_eq(logged.guest_len, 1);
+	cr_expect(!strncmp(listing, "inc eax; jmp ", 13), "%s", listing);
+}
