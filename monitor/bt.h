@@ -62,8 +62,12 @@ struct bt {
 	uint32_t prefill_eip, prefill_access, prefill_cpl;
 	gva_t prefill_gva;
 
+	uint64_t traced_writes;  /* C code's stores to traced pages */
+
 	/* Faults that cannot be mended, by the instruction's physical address: on the way to adaptation. */
 	struct bt_hit hits[BT_HITS];
+	/* Interpreted adapted instructions that needed no interpreting, by EIP: on the way back. */
+	struct bt_hit idle[BT_HITS];
 
 	stack_t old_stack;
 	void *signal_stack;

@@ -260,6 +260,7 @@ static void bt_ram_written(struct vcpu *vcpu, gpa_t gpa, uint32_t len)
 	struct bt *bt = bt_of(vcpu);
 	const uint8_t flags = guest_ram_flags(&vcpu->vm->ram, gpa);
 
+	bt->traced_writes++;
 	fpu_spill(&vcpu->cpu);
 	if (flags & RAM_PAGE_CODE && translator_invalidate(bt->translator, gpa, len))
 		bt->changed = bt->returns_stale = true;

@@ -133,6 +133,7 @@ static unsigned mmio_piece(uint32_t len)
 static void mmio_read(struct vm *vm, gpa_t gpa, uint8_t *buf, uint32_t len)
 {
 	fpu_spill(&vm->vcpu.cpu);
+	vm->vcpu.mmio_accesses++;
 	while (len) {
 		unsigned piece = mmio_piece(len);
 		uint64_t value = vm_mmio_read(vm, gpa, piece);
@@ -147,6 +148,7 @@ static void mmio_read(struct vm *vm, gpa_t gpa, uint8_t *buf, uint32_t len)
 static void mmio_write(struct vm *vm, gpa_t gpa, const uint8_t *buf, uint32_t len)
 {
 	fpu_spill(&vm->vcpu.cpu);
+	vm->vcpu.mmio_accesses++;
 	while (len) {
 		unsigned piece = mmio_piece(len);
 		uint64_t value = 0;

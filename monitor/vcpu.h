@@ -26,6 +26,7 @@ struct vcpu {
 	/* Decode and scratch state of the interpreter (interp.h). */
 	void *interp;
 	uint64_t exceptions[32]; /* delivered, by vector */
+	uint64_t mmio_accesses;  /* by C code for this vCPU */
 	uint64_t interrupts;     /* external interrupts delivered */
 };
 

@@ -14,6 +14,7 @@ void emit_callout(struct build *b, enum callout which)
 
 void translate_interpret(struct build *b, const struct insn *insn)
 {
+	emit_mov32_imm(&b->e, H_R9, b->adapt);
 	emit_callout(b, CALLOUT_INTERPRET);
 	/* Most last instructions do not come back here, but one may end up just behind itself. */
 	if (b->ended)

@@ -40,7 +40,7 @@ enum tc_leave {
 #define CALLOUT_LEAVE(why) ((why) + 2)
 typedef int (*callout_fn)(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 enum callout {
-	CALLOUT_INTERPRET, /* interpret the instruction */
+	CALLOUT_INTERPRET, /* interpret the instruction; argument: ADAPT_* it was translated under */
 	CALLOUT_INT,       /* INT n: argument is n */
 	CALLOUT_IRET,
 	CALLOUT_SYSENTER,
@@ -121,6 +121,8 @@ void translator_flush(struct translator *tr);
 
 /* Adaptive retranslation of the instruction at guest physical gpa; drops the TU it is in. */
 void translator_adapt(struct translator *tr, gpa_t gpa, uint32_t adapt);
+/* The reason has gone: back to the plain form. */
+void translator_unadapt(struct translator *tr, gpa_t gpa);
 
 /* --- for logs and tests: what a finished TU consists of --- */
 struct tu_description {
