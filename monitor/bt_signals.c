@@ -11,9 +11,10 @@
  * leave there. Elsewhere single-step the host until such a place, or until C code runs, which looks at
  * events itself.
  *
- * A fault outside translated code is a bug of ours: the default action reports it.
+ * A fault outside translated code is a bug of ours: it takes the course it would have taken without us.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,11 @@
 #define WINDOW_BYTES 0x100000000ull
 
 static __thread struct bt *thread_bt;
+
+/* Handlers belong to the process, whatever the number of VMs. */
+static struct sigaction previous_action[SIGSYS + 1];
+static pthread_once_t install_once = PTHREAD_ONCE_INIT;
+static int install_error;
 
 static int kick_signal(void)
 {
@@ -172,13 +178,25 @@ static bool signal_page_fault(struct bt *bt, const struct tc_position *at, hva_t
 	return true;
 }
 
-static void signal_default(int sig)
+/*
+ * Not ours: gives the signal back to who had it before. A fault recurs when we return; what was sent, or a trap, does not and is
+ * sent again, to come once we have returned.
+ */
+static void signal_chain(int sig, const siginfo_t *info, ucontext_t *uc)
 {
-	static const char text[] = "ringfence: internal error: host fault outside translated code\n";
-	ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
+	const bool sent = info->si_code <= 0;
+	char text[128];
 
-	(void)n;
-	signal(sig, SIG_DFL);
+	if (!sent) {
+		int len = snprintf(text, sizeof(text), "ringfence: internal error: signal %d at %#llx for address %#llx\n", sig,
+				   (unsigned long long)*reg(uc, REG_RIP), (unsigned long long)*reg(uc, REG_CR2));
+		ssize_t n = write(STDERR_FILENO, text, len);
+
+		(void)n;
+	}
+	sigaction(sig, &previous_action[sig], NULL);
+	if (sent || sig == SIGTRAP)
+		raise(sig);
 }
 
 static void signal_fault(int sig, siginfo_t *info, void *context)
@@ -191,8 +209,8 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 	enum tc_leave why = TC_LEAVE_INTERPRET;
 	hva_t empty;
 
-	if (!bt || !translator_contains(bt->translator, pc)) {
-		signal_default(sig);
+	if (info->si_code <= 0 || !bt || !translator_contains(bt->translator, pc)) {
+		signal_chain(sig, info, uc);
 		return;
 	}
 	if (trap == TRAP_PAGE_FAULT && (empty = translator_return_overflow(bt->translator, *reg(uc, REG_CR2)))) {
@@ -201,7 +219,7 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 		return;
 	}
 	if (!translator_locate(bt->translator, pc, &at)) {
-		signal_default(sig);
+		signal_chain(sig, info, uc);
 		return;
 	}
 	if (trap == TRAP_PAGE_FAULT) {
@@ -248,13 +266,22 @@ static void signal_trap(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
 
-	if (!thread_bt || *reg(uc, REG_TRAPNO) != TRAP_DEBUG)
-		signal_default(sig);
+	if (info->si_code <= 0 || !thread_bt || *reg(uc, REG_TRAPNO) != TRAP_DEBUG)
+		signal_chain(sig, info, uc);
 	else
 		signal_try_events(thread_bt, uc);
 }
 
-int bt_signals_install(void)
+static void signal_take(int sig, void (*handler)(int, siginfo_t *, void *), const struct sigaction *like)
+{
+	struct sigaction sa = *like, *previous = sig <= SIGSYS ? &previous_action[sig] : NULL;
+
+	sa.sa_sigaction = handler;
+	if (sigaction(sig, &sa, previous) && !install_error)
+		install_error = -errno;
+}
+
+static void signal_install(void)
 {
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL };
 	struct sigaction sa = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
@@ -262,17 +289,17 @@ int bt_signals_install(void)
 	sigfillset(&sa.sa_mask);
 	for (size_t i = 0; i < RF_ARRAY_SIZE(faults); i++)
 		sigdelset(&sa.sa_mask, faults[i]);
-	sa.sa_sigaction = signal_fault;
-	for (size_t i = 0; i < RF_ARRAY_SIZE(faults); i++) {
-		if (sigaction(faults[i], &sa, NULL))
-			return -errno;
-	}
-	sa.sa_sigaction = signal_trap;
-	if (sigaction(SIGTRAP, &sa, NULL))
-		return -errno;
+	for (size_t i = 0; i < RF_ARRAY_SIZE(faults); i++)
+		signal_take(faults[i], signal_fault, &sa);
+	signal_take(SIGTRAP, signal_trap, &sa);
 	sa.sa_flags |= SA_RESTART;
-	sa.sa_sigaction = signal_kick;
-	return sigaction(kick_signal(), &sa, NULL) ? -errno : 0;
+	signal_take(kick_signal(), signal_kick, &sa);
+}
+
+int bt_signals_install(void)
+{
+	pthread_once(&install_once, signal_install);
+	return install_error;
 }
 
 int bt_signals_enter_thread(struct bt *bt)

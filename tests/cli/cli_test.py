@@ -327,7 +327,7 @@ class Terminal(Case):
         self.assertEqual(termios.tcgetattr(slave), before)
 
     def test_terminal_comes_back_after_signals(self):
-        for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGABRT):
+        for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGABRT, signal.SIGSEGV, signal.SIGTRAP):
             master, slave, before, process = self.session(SERIAL_A + HALT, '-nographic')
             until(master, b'A')
             self.assertNotEqual(termios.tcgetattr(slave), before)
