@@ -54,6 +54,7 @@ struct bt {
 	uint32_t returns_mode;
 	bool returns_stale;
 
+	bool unsettled;          /* the user window is behind the guest's tables: bt_settle() before it is used */
 	bool changed;            /* a flush, a changed mapping or a dropped TU since the callout began */
 	uint8_t user_gibs;       /* bit g: ring 0 reaches linear GiB g through the user window */
 
@@ -78,6 +79,7 @@ uint32_t bt_mode(const struct cpu *cpu);
 /* Makes cpu->tcw agree with cpu and the current space; returns the mode. */
 uint32_t bt_prepare(struct bt *bt);
 struct tc_space *bt_tc_space(struct bt *bt);
+void bt_settle(struct bt *bt);
 /* What translated code finds in tcw.seg_base, after the instruction before may have loaded a segment register. */
 void bt_refresh_segment(struct cpu *cpu, enum x86_seg seg);
 void bt_refresh_segments(struct cpu *cpu);

@@ -146,6 +146,12 @@ static bool signal_page_fault(struct bt *bt, const struct tc_position *at, hva_t
 	*why = TC_LEAVE_INTERPRET;
 	if (!signal_find_window(bt, address, &view, &gva))
 		return true;
+	if (bt->unsettled) {
+		/* Perhaps the access met the kernel window only because of that: again. */
+		bt_settle(bt);
+		*why = TC_LEAVE_RESUME;
+		return true;
+	}
 	switch (shadow_fill(bt->shadow, view, gva, access, &info)) {
 	case SHADOW_FILL_OK:
 		bt->space = shadow_current(bt->shadow);

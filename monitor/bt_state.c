@@ -103,6 +103,25 @@ void bt_refresh_segments(struct cpu *cpu)
 		bt_refresh_segment(cpu, i);
 }
 
+static void bt_set_views(struct bt *bt)
+{
+	const bool user = bt->vcpu->cpu.cpl == 3;
+
+	for (int g = 0; g < 4; g++) {
+		const bool user_gib = user || (bt->user_gibs >> g & 1 && !bt->unsettled);
+
+		bt->vcpu->cpu.tcw.view_by_gib[g] = bt->space->window[user_gib ? SHADOW_USER : SHADOW_KERNEL];
+	}
+}
+
+void bt_settle(struct bt *bt)
+{
+	fpu_spill(&bt->vcpu->cpu);
+	shadow_settle(bt->shadow);
+	bt->unsettled = false;
+	bt_set_views(bt);
+}
+
 uint32_t bt_prepare(struct bt *bt)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
@@ -119,8 +138,10 @@ uint32_t bt_prepare(struct bt *bt)
 		return MODE_UNTRANSLATABLE;
 	bt_refresh_segments(cpu);
 	w->window = bt->space->window[user ? SHADOW_USER : SHADOW_KERNEL];
-	for (int g = 0; g < 4; g++)
-		w->view_by_gib[g] = bt->space->window[user || bt->user_gibs >> g & 1 ? SHADOW_USER : SHADOW_KERNEL];
+	if (bt->unsettled && user)
+		bt_settle(bt);
+	else
+		bt_set_views(bt);
 	/* RF lasts for one instruction and holds off breakpoints only, of which there are none here. */
 	cpu->eflags &= ~X86_RF;
 	w->eflags_sys = cpu->eflags & ~(LIVE_FLAGS | X86_IF);

@@ -252,7 +252,15 @@ static void bt_flush(struct vcpu *vcpu, enum tlb_flush kind)
 
 static void bt_flush_page(struct vcpu *vcpu, gva_t gva)
 {
-	shadow_invlpg(bt_of(vcpu)->shadow, gva);
+	struct bt *bt = bt_of(vcpu);
+
+	fpu_spill(&vcpu->cpu);
+	bt->unsettled = shadow_invlpg_deferred(bt->shadow, gva);
+	if (!bt->unsettled)
+		return;
+	/* Ring 0's accesses to user memory miss in the kernel window until bt_settle(). */
+	for (int g = 0; g < 4; g++)
+		vcpu->cpu.tcw.view_by_gib[g] = bt->space->window[SHADOW_KERNEL];
 }
 
 static void bt_ram_written(struct vcpu *vcpu, gpa_t gpa, uint32_t len)

@@ -156,14 +156,29 @@ struct space *shadow_set_paging(struct shadow *s, const struct paging *paging, e
 	return &s->current->space;
 }
 
-void shadow_invlpg(struct shadow *s, gva_t gva)
+void shadow_settle(struct shadow *s)
+{
+	batch_finish(s);
+}
+
+bool shadow_invlpg_deferred(struct shadow *s, gva_t gva)
 {
 	s->stats.invlpgs++;
 	if (!s->mode.paging || !s->current)
-		return;
+		return false;
 	domain_sync_page(s, &s->current->domain, gva);
 	if (s->kernel)
 		domain_sync_page(s, s->kernel, gva);
+	if (!s->current->space.kernel_shared)
+		batch_finish(s);
+	else
+		batch_finish_view(s, SHADOW_KERNEL);
+	return batch_waits(s);
+}
+
+void shadow_invlpg(struct shadow *s, gva_t gva)
+{
+	shadow_invlpg_deferred(s, gva);
 	batch_finish(s);
 }
 

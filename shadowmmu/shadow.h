@@ -82,6 +82,14 @@ struct space *shadow_current(const struct shadow *shadow);
 /* INVLPG in the current space. */
 void shadow_invlpg(struct shadow *shadow, gva_t gva);
 
+/*
+ * INVLPG that may put the user window's host calls off, so that a run of them becomes one: true if anything waits. Whoever uses that
+ * window calls shadow_settle() first; every other call here that touches windows does so itself. Nothing is put off
+ * while the current space has a kernel window of its own, since ring 0 then sees user pages there.
+ */
+bool shadow_invlpg_deferred(struct shadow *shadow, gva_t gva);
+void shadow_settle(struct shadow *shadow);
+
 enum shadow_fill {
 	SHADOW_FILL_OK,         /* mapped: restart the access */
 	SHADOW_FILL_FAULT,      /* a true fault: fill->error, to be injected */

@@ -203,6 +203,8 @@ void window_protect_page(struct shadow *s, struct window *w, uint32_t page);
 void window_empty(struct shadow *s, struct window *w);
 /* Carries out what drop and protect have gathered. Every public function ends with it. */
 void batch_finish(struct shadow *s);
+void batch_finish_view(struct shadow *s, enum shadow_view view);
+bool batch_waits(const struct shadow *s);
 
 /* regions.c: copies of guest tables. */
 const uint8_t *guest_dir(const struct shadow *s, unsigned dir); /* current space's page directory; zeroes if it has none */

@@ -241,6 +241,24 @@ void batch_finish(struct shadow *s)
 	}
 }
 
+void batch_finish_view(struct shadow *s, enum shadow_view view)
+{
+	lane_flush(s, view);
+	if (rf_unlikely(s->any_broken))
+		batch_finish(s);
+}
+
+bool batch_waits(const struct shadow *s)
+{
+	for (unsigned lane = 0; lane < SHADOW_NVIEWS; lane++) {
+		for (unsigned kind = 0; kind < BATCH_KINDS; kind++) {
+			if (s->batch[lane][kind].count)
+				return true;
+		}
+	}
+	return false;
+}
+
 static bool range_is_empty(const struct window *w, uint32_t page, uint32_t end)
 {
 	while (page < end) {
