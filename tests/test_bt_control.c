@@ -1,0 +1,639 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Binary translation where it is unlike plain execution: links, returns, indirect branches, code that changes or is mapped
+ * elsewhere, interrupts between instructions. Every guest program runs under each configuration that takes another way through
+ * the translator, and under the interpreter, which shows that the program itself is right.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "bt_fixture.h"
+
+static const struct { const char *engine, *options; } configurations[] = {
+	{ "interp", NULL }, { "bt", NULL }, { "bt", "links=off" }, { "bt", "tu-insns=1" }, { "bt", "tu-insns=2,cache-kib=256" },
+	{ "bt", "tables=compare" }, { "bt", "tables=trace" }, { "bt", "fill-around=off,cache-kib=256" },
+};
+
+static const char *configuration;
+
+#define EXPECT_EQ(a, b) \
+	do { \
+		unsigned long long a_ = (a), b_ = (b); \
+		cr_expect_eq(a_, b_, "[%s] %s is %#llx, not %#llx", configuration, #a, a_, b_); \
+	} while (0)
+
+/* Runs program(bf) in every configuration; ring and paging are the test's. */
+static void in_all(void (*program)(struct bf *bf), unsigned cpl, bool paging)
+{
+	for (size_t i = 0; i < RF_ARRAY_SIZE(configurations); i++) {
+		struct bf *bf = bf_create(configurations[i].engine, configurations[i].options);
+		char name[64];
+
+		snprintf(name, sizeof(name), "%s %s, ring %u, paging %d", configurations[i].engine,
+			 configurations[i].options ? configurations[i].options : "", cpl, paging);
+		configuration = name;
+		bf_reset(bf, cpl, paging);
+		program(bf);
+		bf_destroy(bf);
+	}
+}
+
+static void run_to_stop(struct bf *bf)
+{
+	int vector;
+	enum bf_outcome outcome = bf_run(bf, &vector);
+
+	cr_expect_eq(outcome, BF_STOPPED, "[%s] outcome %d, vector %d at %08x, frame %08x %08x, cr2 %08x", configuration, outcome, vector,
+		     bf->cpu->eip, bf->cpu->regs[X86_ESP] < BF_RAM_SIZE ? bf_read32(bf, bf->cpu->regs[X86_ESP]) : 0,
+		     bf->cpu->regs[X86_ESP] < BF_RAM_SIZE - 4 ? bf_read32(bf, bf->cpu->regs[X86_ESP] + 4) : 0, bf->cpu->cr2);
+}
+
+/* --- writing programs --- */
+
+struct code {
+	struct bf *bf;
+	uint32_t at;
+};
+
+static void put(struct code *c, const void *bytes, unsigned len)
+{
+	bf_write(c->bf, c->at, bytes, len);
+	c->at += len;
+}
+#define EMIT(c, ...) ({ const uint8_t b_[] = { __VA_ARGS__ }; put(c, b_, sizeof(b_)); })
+#define EMIT32(c, v) ({ uint32_t v_ = (v); put(c, &v_, 4); })
+
+static void emit_to(struct code *c, uint8_t opcode, uint32_t target)
+{
+	EMIT(c, opcode);
+	EMIT32(c, target - (c->at + 4));
+}
+#define CALL(c, target) emit_to(c, 0xe8, target)
+#define JMP(c, target)  emit_to(c, 0xe9, target)
+static void jcc(struct code *c, uint8_t condition, uint32_t target)
+{
+	EMIT(c, 0x0f, 0x80 | condition);
+	EMIT32(c, target - (c->at + 4));
+}
+#define JNZ(c, target) jcc(c, 5, target)
+#define MOV(c, reg, value) ({ EMIT(c, 0xb8 | (reg)); EMIT32(c, value); })
+#define STOP(c) EMIT(c, BF_STOP)
+
+static struct code at(struct bf *bf, uint32_t address)
+{
+	return (struct code){ bf, address };
+}
+
+/* A function: mov eax, value; ret. */
+static void value_function(struct bf *bf, uint32_t gpa, uint32_t value)
+{
+	struct code c = at(bf, gpa);
+
+	MOV(&c, X86_EAX, value);
+	EMIT(&c, 0xc3);
+}
+
+#define FUNCTION (BF_FREE + 0x10000)
+
+/* --- links and returns --- */
+
+static void loop_within_and_across_pages(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE + 0xff0);
+	uint32_t loop;
+
+	MOV(&c, X86_ECX, 5000);
+	loop = c.at;
+	EMIT(&c, 0x90, 0x90, 0x90, 0x90);
+	EMIT(&c, 0x40);                       /* inc eax */
+	EMIT(&c, 0x90, 0x90, 0xa9); EMIT32(&c, 1); /* test eax, 1: across the page end */
+	EMIT(&c, 0x74, 0x01, 0x43);           /* jz; inc ebx */
+	EMIT(&c, 0x49);
+	JNZ(&c, loop);
+	STOP(&c);
+	bf->cpu->eip = BF_CODE + 0xff0;
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EAX], 5000);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 2500);
+	EXPECT_EQ(bf->cpu->regs[X86_ECX], 0);
+}
+
+static void recursion_deeper_than_the_return_stack(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE), f = at(bf, FUNCTION);
+
+	MOV(&c, X86_ECX, 40000);
+	CALL(&c, FUNCTION);
+	STOP(&c);
+	EMIT(&f, 0x49, 0x74, 0x06);           /* dec ecx; jz to the RET */
+	CALL(&f, FUNCTION);
+	EMIT(&f, 0x40, 0xc3);
+	for (int round = 0; round < 2; round++) {
+		bf->cpu->regs[X86_EAX] = 0;
+		bf->cpu->regs[X86_ESP] = BF_RAM_SIZE;
+		bf->cpu->eip = BF_CODE;
+		run_to_stop(bf);
+		EXPECT_EQ(bf->cpu->regs[X86_EAX], 39999);
+		EXPECT_EQ(bf->cpu->regs[X86_ESP], BF_RAM_SIZE);
+	}
+}
+
+/* Return addresses that are changed, dropped, and returned to twice. */
+static void returns_to_other_places(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE), f = at(bf, FUNCTION), g = at(bf, FUNCTION + 0x1000), h = at(bf, FUNCTION + 0x2000);
+	uint32_t loop;
+
+	MOV(&c, X86_ECX, 1000);
+	loop = c.at;
+	CALL(&c, FUNCTION);                   /* comes back behind the next instruction */
+	EMIT(&c, 0x05); EMIT32(&c, 0x100000); /* add eax: skipped */
+	EMIT(&c, 0x40);
+	CALL(&c, FUNCTION + 0x1000);          /* g calls h, which returns past g */
+	EMIT(&c, 0x40);
+	EMIT(&c, 0xe8, 0, 0, 0, 0, 0x5a);     /* call next; pop edx */
+	EMIT(&c, 0x49);
+	JNZ(&c, loop);
+	STOP(&c);
+	EMIT(&f, 0x83, 0x04, 0x24, 0x05, 0xc3); /* add dword [esp], 5; ret */
+	CALL(&g, FUNCTION + 0x2000);
+	EMIT(&g, 0x05); EMIT32(&g, 0x100000);
+	EMIT(&g, 0xc3);
+	EMIT(&h, 0x83, 0xc4, 0x04, 0xc3);     /* add esp, 4; ret */
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EAX], 2000);
+	EXPECT_EQ(bf->cpu->regs[X86_ESP], BF_DATA + 0x2800);
+}
+
+/* Targets with the same low bits of EIP share an entry of the branch cache. */
+static void colliding_indirect_branches(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE);
+	const unsigned targets = 7, rounds = 700;
+	uint32_t loop, sum = 0;
+
+	for (unsigned n = 0; n < targets; n++) {
+		value_function(bf, FUNCTION + 0x1000 * n + 0x123, 1u << (3 * n));
+		bf_write32(bf, BF_DATA + 4 * n, FUNCTION + 0x1000 * n + 0x123);
+		sum += (1u << (3 * n)) * (rounds / targets);
+	}
+	MOV(&c, X86_ECX, rounds);
+	EMIT(&c, 0x31, 0xd2);                 /* xor edx, edx */
+	loop = c.at;
+	EMIT(&c, 0xff, 0x14, 0x95); EMIT32(&c, BF_DATA); /* call [edx*4 + table] */
+	EMIT(&c, 0x01, 0xc3, 0x42);           /* add ebx, eax; inc edx */
+	EMIT(&c, 0x83, 0xfa, targets, 0x75, 0x02, 0x31, 0xd2); /* cmp edx; jne; xor edx, edx */
+	EMIT(&c, 0x49);
+	JNZ(&c, loop);
+	STOP(&c);
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], sum);
+}
+
+/* More code than a tiny cache holds, three times. */
+static void more_code_than_cache(struct bf *bf)
+{
+	const unsigned functions = 12000;
+	struct code c = at(bf, BF_CODE), f = at(bf, FUNCTION);
+	uint32_t loop;
+
+	for (unsigned n = 0; n < functions; n++) {
+		f.at = FUNCTION + 0x20 * n;
+		EMIT(&f, 0x81, 0xc3); EMIT32(&f, n);  /* add ebx, n */
+		EMIT(&f, 0x89, 0x1d); EMIT32(&f, BF_DATA); /* mov [], ebx */
+		EMIT(&f, 0xc3);
+	}
+	MOV(&c, X86_EDI, 3);
+	loop = c.at;
+	MOV(&c, X86_EDX, FUNCTION);
+	MOV(&c, X86_ECX, functions);
+	EMIT(&c, 0xff, 0xd2, 0x83, 0xc2, 0x20, 0x49, 0x75, 0xf8); /* call edx; add edx, 0x20; dec ecx; jnz */
+	EMIT(&c, 0x4f);                       /* dec edi */
+	JNZ(&c, loop);
+	STOP(&c);
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 3 * (functions * (functions - 1) / 2));
+	EXPECT_EQ(bf_read32(bf, BF_DATA), bf->cpu->regs[X86_EBX]);
+	if (strstr(configuration, "cache-kib"))
+		cr_expect_gt(bf_stat(bf, "translator", "cache_flushes"), 0, "[%s] the cache was never full", configuration);
+}
+
+#define CONTROL_TEST(program) \
+	Test(bt_control, program) \
+	{ \
+		in_all(program, 0, false); \
+		in_all(program, 3, true); \
+		in_all(program, 0, true); \
+	}
+
+TestSuite(bt_control, .timeout = 60);
+
+CONTROL_TEST(loop_within_and_across_pages)
+CONTROL_TEST(recursion_deeper_than_the_return_stack)
+CONTROL_TEST(returns_to_other_places)
+CONTROL_TEST(colliding_indirect_branches)
+CONTROL_TEST(more_code_than_cache)
+
+/* --- code that changes --- */
+
+/* The next instruction, in the same translation unit. */
+static void stores_to_the_next_instruction(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE);
+	uint32_t loop, patched;
+
+	MOV(&c, X86_ECX, 300);
+	loop = c.at;
+	EMIT(&c, 0x89, 0x0d); EMIT32(&c, c.at + 5); /* mov [imm], ecx */
+	patched = c.at;
+	MOV(&c, X86_EAX, 0);
+	EMIT(&c, 0x01, 0xc3, 0x49);           /* add ebx, eax; dec ecx */
+	JNZ(&c, loop);
+	STOP(&c);
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 300 * 301 / 2);
+	EXPECT_EQ(bf_read32(bf, patched + 1), 1);
+}
+
+static void stores_to_another_page(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE);
+	uint32_t loop;
+
+	value_function(bf, FUNCTION + 0xffd, 0); /* its immediate crosses the page end */
+	MOV(&c, X86_ECX, 300);
+	loop = c.at;
+	EMIT(&c, 0x89, 0x0d); EMIT32(&c, FUNCTION + 0xffe);
+	CALL(&c, FUNCTION + 0xffd);
+	EMIT(&c, 0x01, 0xc3, 0x49);
+	JNZ(&c, loop);
+	STOP(&c);
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 300 * 301 / 2);
+}
+
+/* rep stosb turns INCs into DECs and back; the string runs over data and code. */
+static void string_store_over_code(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE), f = at(bf, FUNCTION);
+	uint32_t loop;
+
+	for (int n = 0; n < 50; n++)
+		EMIT(&f, 0x43);
+	EMIT(&f, 0xc3);
+	MOV(&c, X86_EBP, 100);
+	loop = c.at;
+	CALL(&c, FUNCTION);                   /* ebx += 50 */
+	MOV(&c, X86_EDI, FUNCTION - 20);
+	MOV(&c, X86_ECX, 60);
+	EMIT(&c, 0xb0, 0x4b, 0xf3, 0xaa);     /* 40 of them become dec ebx */
+	CALL(&c, FUNCTION);                   /* ebx += 10 - 40 */
+	MOV(&c, X86_EDI, FUNCTION);
+	MOV(&c, X86_ECX, 40);
+	EMIT(&c, 0xb0, 0x43, 0xf3, 0xaa);
+	EMIT(&c, 0x4d);
+	JNZ(&c, loop);
+	STOP(&c);
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 100 * 20);
+}
+
+CONTROL_TEST(stores_to_the_next_instruction)
+CONTROL_TEST(stores_to_another_page)
+CONTROL_TEST(string_store_over_code)
+
+#define ALIAS 0x600000u /* a linear page, and where its entry is */
+static uint32_t pte_address(uint32_t gva)
+{
+	return BF_PAGE_TABLES + 4 * (gva >> GUEST_PAGE_SHIFT);
+}
+#define PTE_FLAGS (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
+
+static void map_page(struct bf *bf, uint32_t gva, uint32_t gpa)
+{
+	bf_write32(bf, pte_address(gva), gpa | PTE_FLAGS);
+	bf_flush(bf);
+}
+
+static void stores_through_an_alias(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE);
+	uint32_t loop;
+
+	map_page(bf, ALIAS, FUNCTION);
+	value_function(bf, FUNCTION, 0);
+	MOV(&c, X86_ECX, 300);
+	loop = c.at;
+	EMIT(&c, 0x89, 0x0d); EMIT32(&c, ALIAS + 1);
+	CALL(&c, FUNCTION);
+	EMIT(&c, 0x01, 0xc3);
+	EMIT(&c, 0xff, 0x05); EMIT32(&c, FUNCTION + 1); /* inc dword [] */
+	CALL(&c, ALIAS);
+	EMIT(&c, 0x01, 0xc3, 0x49);
+	JNZ(&c, loop);
+	STOP(&c);
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 300 * 301 + 300);
+}
+
+Test(bt_control, stores_through_an_alias)
+{
+	in_all(stores_through_an_alias, 0, true);
+	in_all(stores_through_an_alias, 3, true);
+}
+
+/* --- code that is mapped elsewhere --- */
+
+/* The guest edits the entry of the page it calls, alternating between two functions, and flushes with flush_len bytes of code. */
+static void remap_and_call(struct bf *bf, const uint8_t *flush, unsigned flush_len)
+{
+	struct code c = at(bf, BF_CODE);
+	uint32_t loop;
+
+	value_function(bf, FUNCTION + 0x10, 1);
+	value_function(bf, FUNCTION + 0x1010, 0x10000);
+	map_page(bf, ALIAS, FUNCTION);
+	MOV(&c, X86_ECX, 200);
+	loop = c.at;
+	EMIT(&c, 0x81, 0x35); EMIT32(&c, pte_address(ALIAS)); EMIT32(&c, (FUNCTION ^ (FUNCTION + 0x1000))); /* xor dword [pte] */
+	put(&c, flush, flush_len);
+	CALL(&c, ALIAS + 0x10);
+	EMIT(&c, 0x01, 0xc3, 0x49);
+	JNZ(&c, loop);
+	STOP(&c);
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 100 * 0x10001);
+}
+
+static void remap_with_invlpg(struct bf *bf)
+{
+	static const uint8_t invlpg[] = { 0x0f, 0x01, 0x3d, 0x00, 0x00, 0x60, 0x00 };
+
+	remap_and_call(bf, invlpg, sizeof(invlpg));
+}
+
+static void remap_with_cr3(struct bf *bf)
+{
+	static const uint8_t reload[] = { 0x0f, 0x20, 0xda, 0x0f, 0x22, 0xda }; /* mov edx, cr3; mov cr3, edx */
+
+	remap_and_call(bf, reload, sizeof(reload));
+}
+
+Test(bt_control, code_page_remapped)
+{
+	in_all(remap_with_invlpg, 0, true);
+	in_all(remap_with_cr3, 0, true);
+}
+
+/* Two page directories; the page at ALIAS differs, the page behind it (reached by a jump across) is shared. */
+static void two_spaces(struct bf *bf)
+{
+	const uint32_t dir = BF_FREE + 0x80000, table = BF_FREE + 0x81000;
+	struct code c = at(bf, BF_CODE);
+	uint32_t loop;
+
+	for (unsigned n = 0; n < 2; n++) {
+		struct code f = at(bf, FUNCTION + 0x2000 * n + 0xff9);
+
+		EMIT(&f, 0x81, 0xc3); EMIT32(&f, n ? 1 : 0x10000); /* add ebx; runs into the next page */
+		EMIT(&f, 0x90);
+	}
+	value_function(bf, FUNCTION + 0x1000, 0x77);
+	map_page(bf, ALIAS, FUNCTION);
+	map_page(bf, ALIAS + 0x1000, FUNCTION + 0x1000);
+	memcpy(bf->ram + dir, bf->ram + BF_PAGE_DIR, 0x1000);
+	memcpy(bf->ram + table, bf->ram + BF_PAGE_TABLES + 0x1000, 0x1000);
+	bf_write32(bf, dir + 4, table | PTE_FLAGS);
+	bf_write32(bf, table + 4 * ((ALIAS >> 12) - 1024), (FUNCTION + 0x2000) | PTE_FLAGS);
+	MOV(&c, X86_ECX, 300);
+	loop = c.at;
+	CALL(&c, ALIAS + 0xff9);
+	EMIT(&c, 0x01, 0xc5);                  /* add ebp, eax */
+	EMIT(&c, 0x0f, 0x20, 0xda, 0x81, 0xf2); EMIT32(&c, BF_PAGE_DIR ^ dir); /* mov edx, cr3; xor edx */
+	EMIT(&c, 0x0f, 0x22, 0xda, 0x49);
+	JNZ(&c, loop);
+	STOP(&c);
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 150 * 0x10001);
+	EXPECT_EQ(bf->cpu->regs[X86_EBP], 300 * 0x77);
+}
+
+Test(bt_control, two_spaces)
+{
+	in_all(two_spaces, 0, true);
+}
+
+/* --- interrupts --- */
+
+#define IRQ_VECTOR 0x40
+#define COUNTER BF_DATA
+
+struct irq_source {
+	struct bf *bf;
+	_Atomic unsigned raised, taken;
+	_Atomic bool done;
+	unsigned pause_us;
+};
+
+static int acknowledge(void *opaque)
+{
+	struct irq_source *source = opaque;
+
+	vcpu_clear_event(&source->bf->vm.vcpu, EVENT_INTR);
+	source->taken++;
+	return IRQ_VECTOR;
+}
+
+static void *irq_thread(void *opaque)
+{
+	struct irq_source *source = opaque;
+
+	while (!source->done) {
+		if (source->taken == source->raised) {
+			source->raised++;
+			vcpu_raise_event(&source->bf->vm.vcpu, EVENT_INTR);
+		}
+		if (source->pause_us)
+			usleep(source->pause_us);
+	}
+	return NULL;
+}
+
+/* Handler: inc dword [COUNTER]; cmp with limit, at which it goes to done instead of where it came from; iret. */
+static void build_handler(struct bf *bf, uint32_t limit, uint32_t done)
+{
+	struct code h = at(bf, BF_STUBS + 0x1800);
+	const uint32_t handler = h.at;
+	const uint16_t gate[4] = { (uint16_t)handler, BF_KCODE, 0x8e00, handler >> 16 };
+
+	EMIT(&h, 0x36, 0xff, 0x05); EMIT32(&h, COUNTER);
+	if (done) {
+		EMIT(&h, 0x50, 0xa1); EMIT32(&h, COUNTER);     /* push eax; mov eax, [] */
+		EMIT(&h, 0x3d); EMIT32(&h, limit);
+		EMIT(&h, 0x58, 0x72, 0x07, 0xc7, 0x04, 0x24); EMIT32(&h, done); /* pop; jb; mov dword [esp] */
+	}
+	EMIT(&h, 0xcf);
+	bf_write(bf, BF_IDT + 8 * IRQ_VECTOR, gate, 8);
+	bf_write32(bf, COUNTER, 0);
+}
+
+static void run_with_interrupts(struct bf *bf, unsigned pause_us)
+{
+	struct irq_source source = { .bf = bf, .pause_us = pause_us };
+	pthread_t thread;
+
+	bf->vm.interrupt_ack = acknowledge;
+	bf->vm.interrupt_ack_opaque = &source;
+	bf->cpu->eflags |= X86_IF;
+	pthread_create(&thread, NULL, irq_thread, &source);
+	run_to_stop(bf);
+	source.done = true;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(bf_read32(bf, COUNTER), source.taken);
+	atomic_store(&bf->cpu->events, 0);
+}
+
+static void loop_until_interrupted(struct code *c, uint32_t loop, uint32_t times)
+{
+	EMIT(c, 0x81, 0x3d); EMIT32(c, COUNTER); EMIT32(c, times); /* cmp dword [COUNTER], times; jb loop */
+	jcc(c, 2, loop);
+}
+
+/* An endless loop of one instruction, which only interrupts end. */
+static void interrupts_in_the_tightest_loop(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE), done = at(bf, BF_CODE + 0x100);
+
+	EMIT(&c, 0xeb, 0xfe);
+	STOP(&done);
+	build_handler(bf, 300, BF_CODE + 0x100);
+	for (unsigned r = 0; r < 8; r++)
+		if (r != X86_ESP)
+			bf->cpu->regs[r] = 0x11111111 * (r + 1);
+	run_with_interrupts(bf, 20);
+	cr_expect_geq(bf_read32(bf, COUNTER), 300u);
+	for (unsigned r = 0; r < 8; r++)
+		if (r != X86_ESP && r != X86_EAX)
+			EXPECT_EQ(bf->cpu->regs[r], 0x11111111 * (r + 1));
+	EXPECT_EQ(bf->cpu->regs[X86_ESP], BF_DATA + 0x2800);
+}
+
+/* Calls, returns, string copies, flags across pushf: the result tells of any damage. */
+static void interrupts_among_calls_and_strings(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE), f = at(bf, FUNCTION);
+	const uint32_t from = BF_FREE + 0x100000, to = BF_FREE + 0x200000;
+	uint32_t loop;
+
+	for (unsigned n = 0; n < 0x4000; n += 4)
+		bf_write32(bf, from + n, n * 0x9e3779b9u);
+	loop = c.at;
+	EMIT(&c, 0x45);                        /* inc ebp */
+	MOV(&c, X86_ESI, from);
+	MOV(&c, X86_EDI, to);
+	MOV(&c, X86_ECX, 0x1003);
+	EMIT(&c, 0xf3, 0xa4);                  /* rep movsb */
+	EMIT(&c, 0x81, 0xfe); EMIT32(&c, from + 0x1003);
+	EMIT(&c, 0x0f, 0x94, 0xc0, 0x0f, 0xb6, 0xc0, 0x01, 0xc3); /* sete al; movzx; add ebx, eax */
+	MOV(&c, X86_ECX, 12);
+	CALL(&c, FUNCTION);                    /* edx += 12 */
+	EMIT(&c, 0xf9, 0x9c, 0x58, 0x83, 0xe0, 0x01, 0x01, 0xc3); /* stc; pushf; pop eax; and eax, 1; add ebx, eax */
+	loop_until_interrupted(&c, loop, 200);
+	STOP(&c);
+	EMIT(&f, 0x42, 0x49, 0x74, 0x05);
+	CALL(&f, FUNCTION);
+	EMIT(&f, 0xc3);
+	build_handler(bf, 0, 0);
+	bf->cpu->regs[X86_EDX] = 0;
+	run_with_interrupts(bf, 3);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 2 * bf->cpu->regs[X86_EBP]);
+	EXPECT_EQ(bf->cpu->regs[X86_EDX], 12 * bf->cpu->regs[X86_EBP]);
+	EXPECT_EQ(memcmp(bf->ram + from, bf->ram + to, 0x1003), 0);
+}
+
+/* A string instruction of milliseconds is interrupted in its middle, not stepped through to its end. */
+static void interrupts_in_a_long_string(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE);
+	const uint32_t size = 0x300000;
+	uint32_t loop;
+
+	loop = c.at;
+	MOV(&c, X86_EDI, BF_FREE + 0x100000);
+	MOV(&c, X86_ECX, size);
+	EMIT(&c, 0x45, 0x89, 0xe8, 0xf3, 0xaa); /* inc ebp; mov eax, ebp; rep stosb */
+	loop_until_interrupted(&c, loop, 20);
+	STOP(&c);
+	build_handler(bf, 0, 0);
+	run_with_interrupts(bf, 100);
+	EXPECT_EQ(bf->cpu->regs[X86_ECX], 0);
+	EXPECT_EQ(bf->cpu->regs[X86_EDI], BF_FREE + 0x100000 + size);
+	EXPECT_EQ(bf->ram[BF_FREE + 0x100000], (uint8_t)bf->cpu->regs[X86_EBP]);
+	EXPECT_EQ(memcmp(bf->ram + BF_FREE + 0x100000, bf->ram + BF_FREE + 0x100001, size - 1), 0);
+	if (configuration[0] == 'b')
+		cr_expect_lt(bf_stat(bf, "dispatcher", "steps"), 500 * (1 + bf_stat(bf, "dispatcher", "kicks")), "[%s] %ld steps",
+			     configuration, bf_stat(bf, "dispatcher", "steps"));
+}
+
+Test(bt_control, interrupts_in_a_long_string)
+{
+	in_all(interrupts_in_a_long_string, 0, false);
+	in_all(interrupts_in_a_long_string, 3, true);
+}
+
+Test(bt_control, interrupts_in_the_tightest_loop)
+{
+	in_all(interrupts_in_the_tightest_loop, 0, false);
+	in_all(interrupts_in_the_tightest_loop, 3, true);
+}
+
+Test(bt_control, interrupts_among_calls_and_strings)
+{
+	in_all(interrupts_among_calls_and_strings, 0, false);
+	in_all(interrupts_among_calls_and_strings, 3, true);
+}
+
+/* An interrupt waits while IF is clear; the handler is the stop stub, so its frame tells where it was taken. */
+static uint32_t pending_interrupt_taken_at(struct bf *bf)
+{
+	struct irq_source source = { .bf = bf };
+	int vector;
+
+	bf->vm.interrupt_ack = acknowledge;
+	bf->vm.interrupt_ack_opaque = &source;
+	bf->cpu->eip = BF_CODE;
+	bf->cpu->eflags = X86_F1;
+	bf->cpu->regs[X86_ESP] = BF_DATA + 0x2800;
+	atomic_store(&bf->cpu->events, EVENT_INTR);
+	if (bf_run(bf, &vector) != BF_EXCEPTION || vector != IRQ_VECTOR)
+		return 0;
+	return bf_read32(bf, bf->cpu->regs[X86_ESP]);
+}
+
+static void interrupt_shadows(struct bf *bf)
+{
+	struct code c;
+
+	c = at(bf, BF_CODE);
+	EMIT(&c, 0x90, 0xfb, 0x40, 0x40); STOP(&c);                 /* sti; inc eax; inc eax */
+	EXPECT_EQ(pending_interrupt_taken_at(bf), BF_CODE + 3);
+	c = at(bf, BF_CODE);
+	EMIT(&c, 0xfb, 0xfa, 0x40, 0x40); STOP(&c);                 /* sti; cli: never */
+	EXPECT_EQ(pending_interrupt_taken_at(bf), 0);
+	c = at(bf, BF_CODE);
+	EMIT(&c, 0x16, 0x58, 0xfb, 0x8e, 0xd0, 0x40, 0x40); STOP(&c); /* push ss; pop eax; sti; mov ss, ax; inc eax */
+	EXPECT_EQ(pending_interrupt_taken_at(bf), BF_CODE + 6);
+	c = at(bf, BF_CODE);
+	EMIT(&c, 0xfb, 0xf4, 0x40); STOP(&c);                       /* sti; hlt */
+	EXPECT_EQ(pending_interrupt_taken_at(bf), BF_CODE + 2);
+	c = at(bf, BF_CODE);
+	EMIT(&c, 0x68, 0x02, 0x02, 0, 0, 0x9d, 0x40, 0x40); STOP(&c); /* push 202h; popf: no shadow */
+	EXPECT_EQ(pending_interrupt_taken_at(bf), BF_CODE + 6);
+}
+
+Test(bt_control, interrupt_shadows)
+{
+	in_all(interrupt_shadows, 0, false);
+	in_all(interrupt_shadows, 0, true);
+}
