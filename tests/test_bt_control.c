@@ -637,3 +637,104 @@ Test(bt_control, interrupt_shadows)
 	in_all(interrupt_shadows, 0, false);
 	in_all(interrupt_shadows, 0, true);
 }
+
+/* --- segments, flags, views --- */
+
+static void expect_fault_at(struct bf *bf, int wanted, uint32_t eip)
+{
+	int vector;
+
+	cr_expect_eq(bf_run(bf, &vector), BF_EXCEPTION, "[%s] no exception", configuration);
+	EXPECT_EQ(vector, wanted);
+	EXPECT_EQ(bf_read32(bf, bf->cpu->regs[X86_ESP] + 4), eip); /* behind the error code */
+}
+
+/* A segment register counts as it was loaded a moment ago, within one unit. */
+static void segment_loads_count_at_once(struct bf *bf)
+{
+	static const struct { uint16_t selector; uint32_t offset; } bad[] = { { 0, BF_DATA }, { BF_LIMITED, 0x6000 }, { BF_EXPAND_DOWN, 0x1000 } };
+	const uint16_t flat = bf->cpu->seg[X86_DS].selector;
+
+	for (size_t i = 0; i < RF_ARRAY_SIZE(bad); i++) {
+		struct code c = at(bf, BF_CODE);
+		uint32_t faulting;
+
+		bf_write32(bf, BF_DATA, 0x1234);
+		bf_write32(bf, BF_DATA + 0x2000 + 0x40, 0x5678);
+		MOV(&c, X86_EAX, flat);
+		EMIT(&c, 0x8e, 0xe0, 0x64, 0x8b, 0x1d); EMIT32(&c, BF_DATA); /* mov fs, eax; mov ebx, fs:[] */
+		MOV(&c, X86_EAX, BF_BASED);
+		EMIT(&c, 0x8e, 0xe0, 0x64, 0x8b, 0x15); EMIT32(&c, 0x40);    /* mov edx, fs:[] */
+		MOV(&c, X86_EAX, bad[i].selector);
+		EMIT(&c, 0x8e, 0xe0);
+		faulting = c.at;
+		EMIT(&c, 0x64, 0x8b, 0x35); EMIT32(&c, bad[i].offset);
+		STOP(&c);
+		bf_reset(bf, flat & 3, bf->cpu->cr0 & CR0_PG);
+		expect_fault_at(bf, EXC_GP, faulting);
+		EXPECT_EQ(bf->cpu->regs[X86_EBX], 0x1234);
+		EXPECT_EQ(bf->cpu->regs[X86_EDX], 0x5678);
+		EXPECT_EQ(bf->cpu->regs[X86_ESI], 0);
+	}
+}
+
+CONTROL_TEST(segment_loads_count_at_once)
+
+/* IRET sets RF for one instruction: a later frame does not show it. */
+static void resume_flag_lasts_one_instruction(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE);
+	int vector;
+
+	EMIT(&c, 0x68); EMIT32(&c, X86_RF | X86_F1);
+	EMIT(&c, 0x6a, BF_KCODE, 0x68); EMIT32(&c, c.at + 5);
+	EMIT(&c, 0xcf, 0x40, 0x40, 0xcd, 0x41);                      /* iret; inc eax; inc eax; int 0x41 */
+	EXPECT_EQ(bf_run(bf, &vector), BF_EXCEPTION);
+	EXPECT_EQ(vector, 0x41);
+	EXPECT_EQ(bf->cpu->regs[X86_EAX], 2);
+	EXPECT_EQ(bf_read32(bf, bf->cpu->regs[X86_ESP] + 8) & X86_RF, 0);
+}
+
+Test(bt_control, resume_flag_lasts_one_instruction)
+{
+	in_all(resume_flag_lasts_one_instruction, 0, false);
+	in_all(resume_flag_lasts_one_instruction, 0, true);
+}
+
+/* A kernel in the upper half: the same instructions reach its own memory and user memory by turns. */
+static void ring0_reaches_user_memory(struct bf *bf)
+{
+	const uint32_t high = 0xc0000000, table = BF_FREE + 0x90000, kernel = high + BF_DATA + 0x1000, user = BF_FREE + 0xa0000;
+	struct code c = at(bf, BF_CODE);
+	uint32_t loop;
+
+	for (uint32_t n = 0; n < 1024; n++)
+		bf_write32(bf, table + 4 * n, n << GUEST_PAGE_SHIFT | PTE_P | PTE_W | PTE_A | PTE_D);
+	bf_write32(bf, BF_PAGE_DIR + 4 * (high >> 22), table | PTE_P | PTE_W | PTE_A | PTE_D);
+	bf_flush(bf);
+	MOV(&c, X86_EBX, kernel);
+	MOV(&c, X86_EDX, user);
+	MOV(&c, X86_EBP, 100);
+	loop = c.at;
+	EMIT(&c, 0xff, 0x03);                                         /* inc dword [ebx] */
+	EMIT(&c, 0x8d, 0x73, 0xf8, 0x8d, 0x7a, 0xf8);                 /* lea esi, [ebx-8]; lea edi, [edx-8] */
+	MOV(&c, X86_ECX, 4);
+	EMIT(&c, 0xf3, 0xa5);                                         /* rep movsd */
+	EMIT(&c, 0xff, 0x33, 0x58, 0x66, 0x0f, 0xab, 0x13);           /* push [ebx]; pop eax; bts [ebx], dx */
+	EMIT(&c, 0x66, 0x0f, 0xb3, 0x13);                             /* btr [ebx], dx */
+	EMIT(&c, 0xdb, 0x03, 0xdb, 0x1b);                             /* fild dword [ebx]; fistp dword [ebx] */
+	EMIT(&c, 0x87, 0xd3, 0x4d);                                   /* xchg ebx, edx; dec ebp */
+	JNZ(&c, loop);
+	STOP(&c);
+	bf->cpu->eip = high + BF_CODE;
+	bf->cpu->regs[X86_ESP] = high + BF_DATA + 0x3000;
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EAX], 100);
+	EXPECT_EQ(bf_read32(bf, user), 100);
+	EXPECT_EQ(bf_read32(bf, BF_DATA + 0x1000), 100);
+}
+
+Test(bt_control, ring0_reaches_user_memory)
+{
+	in_all(ring0_reaches_user_memory, 0, true);
+}
