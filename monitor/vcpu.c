@@ -99,14 +99,25 @@ static bool vcpu_is_self(const struct vcpu *vcpu)
 void vcpu_raise_event(struct vcpu *vcpu, uint32_t events)
 {
 	uint32_t before = atomic_fetch_or(&vcpu->cpu.events, events);
+	bool asleep;
 
 	if ((before & events) == events || vcpu_is_self(vcpu))
 		return;
+	/* If it is not asleep now it will look at events before it goes to sleep. */
 	pthread_mutex_lock(&vcpu->wake_mutex);
-	pthread_cond_broadcast(&vcpu->wake_cond);
+	asleep = vcpu->asleep;
 	pthread_mutex_unlock(&vcpu->wake_mutex);
-	if (vcpu->thread_valid && vcpu->engine && vcpu->engine->kick)
+	if (asleep)
+		pthread_cond_broadcast(&vcpu->wake_cond);
+	else if (vcpu->thread_valid && vcpu->engine && vcpu->engine->kick)
 		vcpu->engine->kick(vcpu);
+}
+
+static void vcpu_sleep_locked(struct vcpu *vcpu)
+{
+	vcpu->asleep = true;
+	pthread_cond_wait(&vcpu->wake_cond, &vcpu->wake_mutex);
+	vcpu->asleep = false;
 }
 
 void vcpu_clear_event(struct vcpu *vcpu, uint32_t events)
@@ -179,7 +190,7 @@ void vcpu_wait_for_interrupt(struct vcpu *vcpu)
 {
 	pthread_mutex_lock(&vcpu->wake_mutex);
 	while (!vcpu_must_wake(vcpu))
-		pthread_cond_wait(&vcpu->wake_cond, &vcpu->wake_mutex);
+		vcpu_sleep_locked(vcpu);
 	pthread_mutex_unlock(&vcpu->wake_mutex);
 }
 
@@ -196,7 +207,7 @@ static struct vm_work *vcpu_next_work(struct vcpu *vcpu)
 		vcpu_clear_event(vcpu, EVENT_STOP | EVENT_WORK);
 		if (vm->work || !vm->paused || !vm_is_running(vm) || (atomic_load(&vcpu->cpu.events) & EVENT_RESET))
 			break;
-		pthread_cond_wait(&vcpu->wake_cond, &vcpu->wake_mutex);
+		vcpu_sleep_locked(vcpu);
 	}
 	work = vm->work;
 	if (work)

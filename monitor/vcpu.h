@@ -23,6 +23,7 @@ struct vcpu {
 	/* HLT sleeps here. */
 	pthread_mutex_t wake_mutex;
 	pthread_cond_t wake_cond;
+	bool asleep; /* under wake_mutex: waits for wake_cond, so needs no kick */
 	/* Decode and scratch state of the interpreter (interp.h). */
 	void *interp;
 	uint64_t exceptions[32]; /* delivered, by vector */
