@@ -125,6 +125,17 @@ class Usage(Case):
         self.expect(1, '-m 0', '-nographic', '-kernel', 'x', '-m', '0')
         self.expect(1, 'kvm', '-nographic', '-kernel', 'x', '-accel', 'kvm')
 
+    def test_errors_of_files(self):
+        empty, large = (os.path.join(self.dir, name) for name in ('empty', 'large'))
+        for path, size in ((empty, 0), (large, 64 << 20)):
+            with open(path, 'wb') as f:
+                f.truncate(size)
+        kernel = self.guest(HALT)
+        self.expect(1, 'is empty', '-nographic', '-kernel', empty)
+        self.expect(1, 'takes no -initrd', '-nographic', '-kernel', kernel, '-initrd', large)
+        wrong = {'bt': 'not an option of -accel bt', 'interp': 'has no options'}[ENGINE]
+        self.expect(1, wrong, '-nographic', '-kernel', kernel, '-accel', ENGINE + ',bogus=1')
+
     def test_errors_of_devices(self):
         kernel = self.guest(HALT)
         self.expect(1, 'bogus', '-serial', 'bogus', '-kernel', kernel)
