@@ -49,23 +49,24 @@ static greg_t *reg(ucontext_t *uc, int r)
 	return &uc->uc_mcontext.gregs[r];
 }
 
-static void signal_save_guest(struct bt *bt, ucontext_t *uc, gva_t eip)
+static void signal_save_guest(struct bt *bt, ucontext_t *uc, const struct tc_position *at)
 {
 	static const int from[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_R14, REG_RBP, REG_RSI, REG_RDI };
 	struct cpu *cpu = &bt->vcpu->cpu;
 
 	for (int i = 0; i < 8; i++)
 		cpu->regs[i] = *reg(uc, from[i]);
-	cpu->eip = eip;
+	cpu->regs[X86_ESP] += at->esp_delta;
+	cpu->eip = at->eip;
 	cpu->eflags = (*reg(uc, REG_EFL) & LIVE_FLAGS) | cpu->tcw.eflags_sys | cpu->tcw.if_flag;
 	cpu->tcw.tc_rsp = *reg(uc, REG_RSP);
 	memcpy(&cpu->fpu, uc->uc_mcontext.fpregs, sizeof(cpu->fpu));
 }
 
 /* Leaves translated code when the handler returns. */
-static void signal_leave(struct bt *bt, ucontext_t *uc, gva_t eip, enum tc_leave why)
+static void signal_leave(struct bt *bt, ucontext_t *uc, const struct tc_position *at, enum tc_leave why)
 {
-	signal_save_guest(bt, uc, eip);
+	signal_save_guest(bt, uc, at);
 	*reg(uc, REG_RIP) = translator_leave_address(bt->translator);
 	*reg(uc, REG_RAX) = why;
 	*reg(uc, REG_EFL) &= ~(greg_t)(HOST_TF | HOST_DF);
@@ -237,7 +238,7 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 	} else {
 		bt->stats.host_traps++;
 	}
-	signal_leave(bt, uc, at.eip, why);
+	signal_leave(bt, uc, &at, why);
 	errno = saved_errno;
 }
 
@@ -257,7 +258,7 @@ static void signal_try_events(struct bt *bt, ucontext_t *uc)
 		return;
 	}
 	if (atomic_load(&cpu->events) & bt_event_mask(cpu, cpu->tcw.if_flag))
-		signal_leave(bt, uc, at.eip, TC_LEAVE_RESUME);
+		signal_leave(bt, uc, &at, TC_LEAVE_RESUME);
 }
 
 static void signal_kick(int sig, siginfo_t *info, void *context)

@@ -256,21 +256,37 @@ static void stores_to_the_next_instruction(struct bf *bf)
 	EXPECT_EQ(bf_read32(bf, patched + 1), 1);
 }
 
-static void stores_to_another_page(struct bf *bf)
+static void stores_to_a_function(struct bf *bf, uint32_t function)
 {
 	struct code c = at(bf, BF_CODE);
 	uint32_t loop;
 
-	value_function(bf, FUNCTION + 0xffd, 0); /* its immediate crosses the page end */
+	value_function(bf, function, 0);
 	MOV(&c, X86_ECX, 300);
 	loop = c.at;
-	EMIT(&c, 0x89, 0x0d); EMIT32(&c, FUNCTION + 0xffe);
-	CALL(&c, FUNCTION + 0xffd);
+	EMIT(&c, 0x89, 0x0d); EMIT32(&c, function + 1);
+	CALL(&c, function);
 	EMIT(&c, 0x01, 0xc3, 0x49);
 	JNZ(&c, loop);
 	STOP(&c);
 	run_to_stop(bf);
 	EXPECT_EQ(bf->cpu->regs[X86_EBX], 300 * 301 / 2);
+}
+
+/* A unit that is linked to directly. */
+static void stores_to_another_unit_of_the_page(struct bf *bf)
+{
+	stores_to_a_function(bf, BF_CODE + 0x800);
+}
+
+static void stores_to_another_page(struct bf *bf)
+{
+	stores_to_a_function(bf, FUNCTION);
+}
+
+static void stores_to_an_instruction_across_pages(struct bf *bf)
+{
+	stores_to_a_function(bf, FUNCTION + 0xffd);
 }
 
 /* rep stosb turns INCs into DECs and back; the string runs over data and code. */
@@ -300,7 +316,9 @@ static void string_store_over_code(struct bf *bf)
 }
 
 CONTROL_TEST(stores_to_the_next_instruction)
+CONTROL_TEST(stores_to_another_unit_of_the_page)
 CONTROL_TEST(stores_to_another_page)
+CONTROL_TEST(stores_to_an_instruction_across_pages)
 CONTROL_TEST(string_store_over_code)
 
 #define ALIAS 0x600000u /* a linear page, and where its entry is */

@@ -21,9 +21,15 @@ static void translate_lea(struct build *b, const struct insn *i)
 
 	if (i->addr_size != 4)
 		return translate_interpret(b, i);
+	if (insn_reg(i) == X86_ESP && i->prefixes & PFX_OPSIZE)
+		esp_sync(b);
+	if (i->base == X86_ESP)
+		m.disp += b->esp_delta;
 	if (i->prefixes & PFX_OPSIZE)
 		op.prefix[op.nprefix++] = 0x66;
 	emit_op_mem(&b->e, &op, host_reg_of(insn_reg(i)), &m);
+	if (insn_reg(i) == X86_ESP)
+		b->esp_delta = 0;
 }
 
 /* Leaves translated code for good: INT, IRET, far transfers, HLT. */
@@ -126,9 +132,11 @@ static void translate_one(struct build *b, const struct insn *i)
 
 static void build_note_insn(struct build *b, struct tu *tu, struct tu_insn *insns)
 {
-	insns[tu->ninsns++] = (struct tu_insn){
+	b->record = &insns[tu->ninsns++];
+	*b->record = (struct tu_insn){
 		.host_offset = emit_here(&b->e) - tu->entry,
 		.guest_offset = b->eip - tu->eip,
+		.esp_delta = b->esp_delta,
 		.adapt = b->adapt,
 		.shadow = b->shadow,
 	};

@@ -21,6 +21,8 @@ struct build {
 	gva_t eip, next_eip;    /* of the current instruction and the one behind */
 	uint32_t adapt;         /* of the current instruction */
 	uint32_t mode;
+	int32_t esp_delta;      /* guest ESP = r14d + esp_delta: see translate_stack.c */
+	struct tu_insn *record; /* of the current instruction */
 	bool shadow;            /* STI: no interrupt before the next instruction is done */
 	bool last;              /* nothing may follow the current instruction in this TU */
 	bool ended;             /* the TU's last instruction has been translated */
@@ -35,6 +37,10 @@ typedef void (*translate_fn)(struct build *b, const struct insn *insn);
 bool operand_is_simple(const struct build *b, const struct insn *insn); /* no extra registers: high-byte registers stay nameable */
 struct memref operand_prepare(struct build *b, const struct insn *insn);
 bool segment_is_flat(const struct build *b, unsigned seg);
+
+/* translate_stack.c: brings r14d up to date. _first: as the first thing an instruction does that may fault afterwards. */
+void esp_sync(struct build *b);
+void esp_sync_first(struct build *b);
 
 /* translate_copy.c: the instruction itself, operands re-encoded. */
 void translate_copy(struct build *b, const struct insn *insn);

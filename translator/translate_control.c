@@ -15,6 +15,7 @@ void emit_exit(struct build *b, gva_t target, enum leave_by how, unsigned condit
 	struct pending_exit *p = &b->pending[b->npending++];
 	struct emitter *e = &b->e;
 
+	esp_sync(b);
 	*p = (struct pending_exit){ .exit = link_new_exit(b->tr, target, form) };
 	if (how == BY_JCC) {
 		emit8(e, 0x0f);
@@ -46,6 +47,7 @@ void translate_loop(struct build *b, const struct insn *i)
 
 	if (i->op_size != 4 || i->addr_size != 4)
 		return translate_interpret(b, i);
+	esp_sync(b);
 	emit8(&b->e, 0x67);
 	emit8(&b->e, i->opcode);
 	emit8(&b->e, 2);
@@ -83,8 +85,9 @@ static void emit_return_site(struct build *b)
 
 static void emit_push_return(struct build *b)
 {
-	emit_store32_imm(&b->e, b->next_eip, memref_guest(H_GUEST_ESP, -4));
-	emit_lea32(&b->e, H_GUEST_ESP, memref_plain(H_GUEST_ESP, -4));
+	emit_store32_imm(&b->e, b->next_eip, memref_guest(H_GUEST_ESP, b->esp_delta - 4));
+	b->esp_delta -= 4;
+	esp_sync(b);
 }
 
 void translate_call(struct build *b, const struct insn *i)
@@ -106,18 +109,22 @@ void translate_ret(struct build *b, const struct insn *i)
 	b->ended = true;
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit_load32(&b->e, H_R8, memref_guest(H_GUEST_ESP, 0));
-	emit_lea32(&b->e, H_GUEST_ESP, memref_plain(H_GUEST_ESP, 4 + (i->imm_size ? i->imm & 0xffff : 0)));
+	emit_load32(&b->e, H_R8, memref_guest(H_GUEST_ESP, b->esp_delta));
+	b->esp_delta += 4 + (i->imm_size ? i->imm & 0xffff : 0);
+	esp_sync(b);
 	emit8(&b->e, 0xc3);
 }
 
 /* r8d = target of FF /2 or /4 */
 static void emit_indirect_target(struct build *b, const struct insn *i)
 {
-	if (i->mem)
+	if (i->mem) {
 		emit_load32(&b->e, H_R8, operand_prepare(b, i));
-	else
-		emit_mov32(&b->e, H_R8, host_reg_of(insn_rm(i)));
+		return;
+	}
+	if (insn_rm(i) == X86_ESP)
+		esp_sync_first(b);
+	emit_mov32(&b->e, H_R8, host_reg_of(insn_rm(i)));
 }
 
 void translate_jmp_indirect(struct build *b, const struct insn *i)
@@ -126,6 +133,7 @@ void translate_jmp_indirect(struct build *b, const struct insn *i)
 	if (i->op_size != 4 || (i->mem && i->addr_size != 4))
 		return translate_interpret(b, i);
 	emit_indirect_target(b, i);
+	esp_sync(b);
 	/* In place rather than in the stub, so that the host predicts each branch by its own history. */
 	link_patch_rel32(b->tr, emit_branch_lookup(&b->e), b->tr->stub_lookup_miss);
 	emit_op_mem1(&b->e, OP1(0xff), 4, branch_lookup_hit());

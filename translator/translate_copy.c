@@ -7,6 +7,7 @@
 
 void emit_callout(struct build *b, enum callout which)
 {
+	esp_sync(b);
 	emit_mov32_imm(&b->e, H_R8, b->eip);
 	emit_mov32_imm(&b->e, H_R10, b->next_eip);
 	emit_call(&b->e, b->tr->stub_callout[which]);
@@ -123,6 +124,8 @@ static void copy_modrm(struct build *b, const struct insn *i)
 		reg = host_reg_of(reg);
 	if (!i->mem && rm_is_gpr(i))
 		rm = host_reg_of(rm);
+	if ((reg_is_gpr(i) && insn_reg(i) == X86_ESP) || (!i->mem && rm_is_gpr(i) && insn_rm(i) == X86_ESP))
+		esp_sync_first(b);
 	/* A REX prefix would rename AH..BH. */
 	if (high && (reg >= 8 || rm >= 8 || (i->mem && !operand_is_simple(b, i)))) {
 		translate_interpret(b, i);
@@ -166,6 +169,8 @@ static void copy_opcode_reg(struct build *b, const struct insn *i)
 	struct opcode_bytes op = copy_opcode(i);
 	const unsigned reg = host_reg_of(i->opcode & 7);
 
+	if (reg == H_GUEST_ESP)
+		esp_sync_first(b);
 	emit_bytes(&b->e, op.prefix, op.nprefix);
 	if (reg & 8)
 		emit8(&b->e, 0x41);
@@ -178,6 +183,8 @@ static void copy_inc_dec(struct build *b, const struct insn *i)
 {
 	struct opcode_bytes op = OP1(0xff);
 
+	if ((i->opcode & 7) == X86_ESP)
+		esp_sync_first(b);
 	if (i->prefixes & PFX_OPSIZE)
 		op.prefix[op.nprefix++] = 0x66;
 	emit_op_reg(&b->e, &op, i->opcode >= 0x48, host_reg_of(i->opcode & 7));

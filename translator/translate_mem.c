@@ -27,13 +27,13 @@ bool operand_is_simple(const struct build *b, const struct insn *insn)
 	return segment_is_flat(b, insn->seg) && !(b->adapt & ADAPT_DUAL) && insn->base != X86_ESP;
 }
 
-static struct memref operand_effective(const struct insn *insn)
+static struct memref operand_effective(const struct build *b, const struct insn *insn)
 {
 	return (struct memref){
 		.base = insn->base == INSN_NO_REG ? NO_REG : host_reg_of(insn->base),
 		.index = insn->index == INSN_NO_REG ? NO_REG : host_reg_of(insn->index),
 		.scale = insn->scale,
-		.disp = insn->disp,
+		.disp = insn->disp + (insn->base == X86_ESP ? b->esp_delta : 0),
 	};
 }
 
@@ -46,7 +46,7 @@ static void emit_segment_base(struct build *b, unsigned seg)
 /* r10d = linear address */
 static void emit_linear(struct build *b, const struct insn *insn)
 {
-	emit_lea32(&b->e, H_R10, operand_effective(insn));
+	emit_lea32(&b->e, H_R10, operand_effective(b, insn));
 	if (!segment_is_flat(b, insn->seg)) {
 		emit_segment_base(b, insn->seg);
 		emit_lea32(&b->e, H_R10, (struct memref){ .base = H_R9, .index = H_R10 });
@@ -64,7 +64,7 @@ static struct memref operand_dual(struct build *b, const struct insn *insn)
 
 struct memref operand_prepare(struct build *b, const struct insn *insn)
 {
-	struct memref m = operand_effective(insn);
+	struct memref m = operand_effective(b, insn);
 
 	if (b->adapt & ADAPT_DUAL)
 		return operand_dual(b, insn);

@@ -2,6 +2,10 @@
 /*
  * PUSH, POP and their kin on r14d. Every access that may fault comes before the first change of a guest register, so
  * that the instruction can be restarted.
+ *
+ * r14d itself is moved lazily: within a TU the guest's ESP is r14d + esp_delta, a constant known when translating, and
+ * memory operands based on ESP have it added to their displacement. r14d is brought up to date before an exit, a callout, or an
+ * instruction that uses ESP as a register. Whoever leaves in between adds the delta (struct tu_insn).
  */
 #include "translate.h"
 
@@ -10,19 +14,39 @@ static bool stack_is_plain(const struct build *b, const struct insn *i)
 	return (b->mode & MODE_SS_FLAT) && i->op_size == 4 && !b->adapt;
 }
 
-static struct memref stack_at(int32_t disp)
+#define ESP_DELTA_MAX 4096
+
+void esp_sync(struct build *b)
 {
-	return memref_guest(H_GUEST_ESP, disp);
+	if (b->esp_delta)
+		emit_lea32(&b->e, H_GUEST_ESP, memref_plain(H_GUEST_ESP, b->esp_delta));
+	b->esp_delta = 0;
+}
+
+void esp_sync_first(struct build *b)
+{
+	if (!b->esp_delta)
+		return;
+	esp_sync(b);
+	b->record->esp_delta = 0;
+	b->record->host_offset = emit_here(&b->e) - b->tu->entry;
+}
+
+static struct memref stack_at(const struct build *b, int32_t disp)
+{
+	return memref_guest(H_GUEST_ESP, b->esp_delta + disp);
 }
 
 static void emit_esp_add(struct build *b, int32_t n)
 {
-	emit_lea32(&b->e, H_GUEST_ESP, memref_plain(H_GUEST_ESP, n));
+	b->esp_delta += n;
+	if (b->esp_delta > ESP_DELTA_MAX || b->esp_delta < -ESP_DELTA_MAX)
+		esp_sync(b);
 }
 
 static void emit_push_host(struct build *b, unsigned reg)
 {
-	emit_store32(&b->e, reg, stack_at(-4));
+	emit_store32(&b->e, reg, stack_at(b, -4));
 	emit_esp_add(b, -4);
 }
 
@@ -30,6 +54,8 @@ void translate_push_reg(struct build *b, const struct insn *i)
 {
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
+	if ((i->opcode & 7) == X86_ESP)
+		esp_sync_first(b);
 	emit_push_host(b, host_reg_of(i->opcode & 7));
 }
 
@@ -37,7 +63,7 @@ void translate_push_imm(struct build *b, const struct insn *i)
 {
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit_store32_imm(&b->e, i->imm, stack_at(-4));
+	emit_store32_imm(&b->e, i->imm, stack_at(b, -4));
 	emit_esp_add(b, -4);
 }
 
@@ -55,6 +81,8 @@ void translate_push_seg(struct build *b, const struct insn *i)
 void translate_push_mem(struct build *b, const struct insn *i)
 {
 	if (!i->mem && stack_is_plain(b, i)) {
+		if (insn_rm(i) == X86_ESP)
+			esp_sync_first(b);
 		emit_push_host(b, host_reg_of(insn_rm(i)));
 		return;
 	}
@@ -70,9 +98,11 @@ void translate_pop_reg(struct build *b, const struct insn *i)
 
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit_load32(&b->e, host_reg_of(reg), stack_at(0));
+	emit_load32(&b->e, host_reg_of(reg), stack_at(b, 0));
 	if (reg != X86_ESP)
 		emit_esp_add(b, 4);
+	else
+		b->esp_delta = 0;
 }
 
 /* A base of ESP in the operand means ESP after the pop (SDM vol. 2, POP). */
@@ -83,14 +113,16 @@ void translate_pop_mem(struct build *b, const struct insn *i)
 	if (!stack_is_plain(b, i) || i->addr_size != 4)
 		return translate_interpret(b, i);
 	if (!i->mem) {
-		emit_load32(&b->e, host_reg_of(insn_rm(i)), stack_at(0));
+		emit_load32(&b->e, host_reg_of(insn_rm(i)), stack_at(b, 0));
 		if (insn_rm(i) != X86_ESP)
 			emit_esp_add(b, 4);
+		else
+			b->esp_delta = 0;
 		return;
 	}
 	if (i->base == X86_ESP)
 		adjusted.disp += 4;
-	emit_load32(&b->e, H_R8, stack_at(0));
+	emit_load32(&b->e, H_R8, stack_at(b, 0));
 	emit_store32(&b->e, H_R8, operand_prepare(b, &adjusted));
 	emit_esp_add(b, 4);
 }
@@ -99,8 +131,9 @@ void translate_pusha(struct build *b, const struct insn *i)
 {
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
+	esp_sync_first(b);
 	for (unsigned r = 0; r < 8; r++)
-		emit_store32(&b->e, host_reg_of(r), stack_at(-4 * (int32_t)(r + 1)));
+		emit_store32(&b->e, host_reg_of(r), stack_at(b, -4 * (int32_t)(r + 1)));
 	emit_esp_add(b, -32);
 }
 
@@ -110,10 +143,10 @@ void translate_popa(struct build *b, const struct insn *i)
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
 	for (unsigned slot = 0; slot < 8; slot++)
-		emit_load32(&b->e, H_R8, stack_at(4 * (int32_t)slot));
+		emit_load32(&b->e, H_R8, stack_at(b, 4 * (int32_t)slot));
 	for (unsigned r = 0; r < 8; r++) {
 		if (r != X86_ESP)
-			emit_load32(&b->e, r, stack_at(28 - 4 * (int32_t)r));
+			emit_load32(&b->e, r, stack_at(b, 28 - 4 * (int32_t)r));
 	}
 	emit_esp_add(b, 32);
 }
@@ -143,5 +176,6 @@ void translate_leave(struct build *b, const struct insn *i)
 		return translate_interpret(b, i);
 	emit_load32(&b->e, H_R8, memref_guest(H_RBP, 0));
 	emit_lea32(&b->e, H_GUEST_ESP, memref_plain(H_RBP, 4));
+	b->esp_delta = 0;
 	emit_mov32(&b->e, H_RBP, H_R8);
 }

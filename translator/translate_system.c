@@ -27,6 +27,7 @@ void translate_sti(struct build *b, const struct insn *i)
 
 	if (!is_ring0(b) || b->last)
 		return translate_interpret(b, i);
+	esp_sync_first(b);
 	emit_mov32(e, H_R11, H_RCX);
 	emit_load32(e, H_RCX, memref_cpu(CPU_OFF(events)));
 	emit8(e, 0xe3); /* jrcxz quiet */
@@ -55,6 +56,7 @@ void translate_popf(struct build *b, const struct insn *i)
 
 	if (!is_ring0(b) || !(b->mode & MODE_SS_FLAT) || i->op_size != 4)
 		return translate_interpret(b, i);
+	esp_sync_first(b);
 	emit_load32(e, H_R8, memref_guest(H_GUEST_ESP, 0));
 	emit_mov32(e, H_R9, H_R8);
 	emit_op_reg1(e, OP1(0x81), 4, H_R9);
@@ -136,6 +138,8 @@ void translate_mov_to_seg(struct build *b, const struct insn *i)
 
 	if (seg == X86_SS || seg == X86_CS || seg > X86_GS || (i->mem && i->addr_size != 4) || b->adapt & ADAPT_INTERPRET)
 		return translate_interpret(b, i);
+	if (!i->mem && insn_rm(i) == X86_ESP)
+		esp_sync_first(b);
 	if (i->mem)
 		emit_op_mem1(&b->e, OP2(0xb7), H_R8, operand_prepare(b, i));
 	else
@@ -150,6 +154,7 @@ void translate_pop_seg(struct build *b, const struct insn *i)
 
 	if (seg == X86_SS || !(b->mode & MODE_SS_FLAT) || i->op_size != 4 || b->adapt)
 		return translate_interpret(b, i);
+	esp_sync_first(b);
 	emit_load32(&b->e, H_R8, memref_guest(H_GUEST_ESP, 0));
 	emit_segment_argument(b, seg << 16 | CALLOUT_POP);
 	emit_callout(b, CALLOUT_LOAD_SEGMENT);
@@ -161,6 +166,8 @@ void translate_mov_from_seg(struct build *b, const struct insn *i)
 
 	if (insn_reg(i) > X86_GS || (i->mem && i->addr_size != 4) || i->op_size != 4 || b->adapt & ADAPT_INTERPRET)
 		return translate_interpret(b, i);
+	if (!i->mem && insn_rm(i) == X86_ESP)
+		esp_sync_first(b);
 	if (i->mem) {
 		struct opcode_bytes store = { .prefix = { 0x66 }, .nprefix = 1, .opcode = { 0x89 }, .nopcode = 1 };
 		struct memref m = operand_prepare(b, i);

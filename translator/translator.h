@@ -156,6 +156,7 @@ struct tc_position {
 	gva_t eip;
 	gpa_t gpa;       /* guest physical address of the instruction */
 	uint32_t adapt;  /* how it was translated */
+	int32_t esp_delta; /* guest ESP = r14d + esp_delta */
 	bool boundary;
 };
 bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position);

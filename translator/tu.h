@@ -18,6 +18,7 @@
 struct tu_insn {
 	uint16_t host_offset;
 	uint16_t guest_offset;
+	int16_t esp_delta;     /* guest ESP = r14d + esp_delta while it runs */
 	uint8_t adapt;
 	bool shadow;           /* behind STI: no interrupt is taken before it */
 };
