@@ -2,6 +2,7 @@
 /* C functions that translated code calls. The whole guest state is in struct cpu. */
 #include "bt.h"
 #include "interp.h"
+#include "x86/fpu_spill.h"
 
 #define IDLE_BEFORE_UNADAPTING 64
 
@@ -36,6 +37,7 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 
 	bt->stats.callouts_interpret++;
 	bt->changed = false;
+	fpu_forget_pointers(cpu);
 	switch (interp_step(vcpu)) {
 	case INTERP_OK:
 		bt_refresh_segments(cpu);

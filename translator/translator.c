@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "tu.h"
+#include "x86/fpu_spill.h"
 
 #define CACHE_DEFAULT (64u << 20)
 #define CACHE_MIN     (256u << 10)
@@ -200,10 +201,13 @@ struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t 
 enum tc_leave translator_enter(struct translator *tr, struct cpu *cpu, struct tu *tu)
 {
 	int (*enter)(struct cpu *, hva_t);
+	enum tc_leave why;
 
 	memcpy(&enter, &tr->stub_enter, sizeof(enter));
 	cpu->tcw.scratch[3] = 0x1f80; /* MXCSR for C code */
-	return enter(cpu, tu->entry);
+	why = enter(cpu, tu->entry);
+	fpu_forget_pointers(cpu);
+	return why;
 }
 
 hva_t translator_leave_address(const struct translator *tr)
