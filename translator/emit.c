@@ -89,12 +89,6 @@ void emit_shlx32(struct emitter *e, unsigned to, unsigned from, unsigned count) 
 void emit_pext32(struct emitter *e, unsigned to, unsigned from, unsigned mask) { emit_vex(e, 2, 2, 0xf5, to, from, mask); }
 void emit_pdep32(struct emitter *e, unsigned to, unsigned from, unsigned mask) { emit_vex(e, 2, 3, 0xf5, to, from, mask); }
 
-void emit_rorx32(struct emitter *e, unsigned to, unsigned from, unsigned imm)
-{
-	emit_vex(e, 3, 3, 0xf0, to, 0, from);
-	emit8(e, imm);
-}
-
 static void emit_rel32(struct emitter *e, hva_t target)
 {
 	emit32(e, (uint32_t)(target - (emit_here(e) + 4)));
@@ -109,12 +103,5 @@ void emit_jmp(struct emitter *e, hva_t target)
 void emit_call(struct emitter *e, hva_t target)
 {
 	emit8(e, 0xe8);
-	emit_rel32(e, target);
-}
-
-void emit_jcc(struct emitter *e, unsigned condition, hva_t target)
-{
-	emit8(e, 0x0f);
-	emit8(e, 0x80 | condition);
 	emit_rel32(e, target);
 }

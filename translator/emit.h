@@ -108,8 +108,6 @@ void emit_store32_imm(struct emitter *e, uint32_t imm, struct memref m);
 /* SHRX to, from, count (BMI2: leaves the flags alone). */
 void emit_shrx32(struct emitter *e, unsigned to, unsigned from, unsigned count);
 void emit_shlx32(struct emitter *e, unsigned to, unsigned from, unsigned count);
-/* RORX to, from, imm (BMI2). */
-void emit_rorx32(struct emitter *e, unsigned to, unsigned from, unsigned imm);
 /* PEXT/PDEP to, from, mask (BMI2). */
 void emit_pext32(struct emitter *e, unsigned to, unsigned from, unsigned mask);
 void emit_pdep32(struct emitter *e, unsigned to, unsigned from, unsigned mask);
@@ -117,6 +115,5 @@ void emit_pdep32(struct emitter *e, unsigned to, unsigned from, unsigned mask);
 /* Control transfers to executable addresses within the cache. */
 void emit_jmp(struct emitter *e, hva_t target);
 void emit_call(struct emitter *e, hva_t target);
-void emit_jcc(struct emitter *e, unsigned condition, hva_t target);
 
 #endif

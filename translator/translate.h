@@ -38,7 +38,9 @@ bool operand_is_simple(const struct build *b, const struct insn *insn); /* no ex
 struct memref operand_prepare(struct build *b, const struct insn *insn);
 bool segment_is_flat(const struct build *b, unsigned seg);
 
-/* translate_stack.c: brings r14d up to date. _first: as the first thing an instruction does that may fault afterwards. */
+/* translate_stack.c: whether ESP-based code can be made at all: flat 32-bit stack, 32-bit operand, not adapted. */
+bool stack_is_plain(const struct build *b, const struct insn *insn);
+/* Brings r14d up to date. _first: as the first thing an instruction does that may fault afterwards. */
 void esp_sync(struct build *b);
 void esp_sync_first(struct build *b);
 

@@ -66,11 +66,6 @@ void translate_jmp(struct build *b, const struct insn *i)
 	emit_exit(b, b->next_eip + i->imm, BY_JMP, 0);
 }
 
-static bool stack_is_plain(const struct build *b, const struct insn *i)
-{
-	return (b->mode & MODE_SS_FLAT) && i->op_size == 4 && !b->adapt;
-}
-
 /* Behind a host CALL: the host RET comes back here with the guest's idea of where in r8d. */
 static void emit_return_site(struct build *b)
 {

@@ -9,7 +9,7 @@
  */
 #include "translate.h"
 
-static bool stack_is_plain(const struct build *b, const struct insn *i)
+bool stack_is_plain(const struct build *b, const struct insn *i)
 {
 	return (b->mode & MODE_SS_FLAT) && i->op_size == 4 && !b->adapt;
 }
