@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 #include "bt_fixture.h"
+#include "random_state.h"
 #include "translator/disasm.h"
 #include "translator/opcode_map.h"
 
@@ -20,26 +21,16 @@
 
 /* --- random numbers --- */
 
-static uint64_t rng;
+static struct random_source rng;
 
 static uint32_t rnd(void)
 {
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return rng >> 16;
+	return random_next(&rng);
 }
 
 static bool one_in(unsigned n)
 {
 	return rnd() % n == 0;
-}
-
-static uint32_t rnd_value(void)
-{
-	static const uint32_t edges[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 31, 32, 33 };
-
-	return rnd() & 3 ? rnd() >> (rnd() & 31) : edges[rnd() % RF_ARRAY_SIZE(edges)];
 }
 
 /* Where operands go: anywhere in the data, half of them around the end of a page. */
@@ -48,35 +39,6 @@ static uint32_t rnd_target(void)
 	uint32_t page = BF_DATA + rnd() % 15 * GUEST_PAGE_SIZE;
 
 	return one_in(2) ? page + GUEST_PAGE_SIZE - 20 + rnd() % 24 : page + (rnd() & 0xff0);
-}
-
-static void rnd_float(uint8_t *to, unsigned size)
-{
-	static const uint16_t exponents[] = { 0, 0x7fff, 0x3fff, 0x3ffe, 0x4000, 0x403e, 0x3fff - 64, 0xffff, 0x8000 };
-
-	for (unsigned n = 0; n < size; n++)
-		to[n] = rnd();
-	if (size == 10) {
-		uint16_t exponent = exponents[rnd() % RF_ARRAY_SIZE(exponents)];
-
-		memcpy(to + 8, &exponent, 2);
-		if (exponent & 0x7fff)
-			to[7] |= 0x80;
-	}
-}
-
-static void rnd_fpu(struct fxsave_image *fpu)
-{
-	memset(fpu, 0, sizeof(*fpu));
-	fpu->fcw = 0x40 | (rnd() & 0xf00) | (one_in(4) ? rnd() & 0x3f : 0x3f);
-	fpu->fsw = rnd() & 0x7f00;
-	fpu->ftw = one_in(2) ? 0xff : rnd();
-	/* Not the underflow exception: the interpreter's way of finding it misses exact denormals. */
-	fpu->mxcsr = (one_in(6) ? rnd() & 0x1f80 : 0x1f80) | (rnd() & 0xe040) | 0x800;
-	for (unsigned n = 0; n < 8; n++) {
-		rnd_float(fpu->st[n], 10);
-		rnd_float(fpu->xmm[n], one_in(2) ? 16 : 8);
-	}
 }
 
 /* --- a case --- */
@@ -148,7 +110,7 @@ static void aim32(struct test_case *t, const struct insn *i, uint8_t *bytes)
 	if (!(i->prefixes & PFX_SEG) && t->seg[i->seg] == BF_BASED)
 		target -= BF_DATA + 0x2000;
 	if (i->index != INSN_NO_REG && i->index != i->base) {
-		index_value = one_in(3) ? rnd_value() : rnd() & 0xff;
+		index_value = one_in(3) ? random_value(&rng) : rnd() & 0xff;
 		if (i->base == INSN_NO_REG && i->disp_size == 4) {
 			target -= index_value << i->scale;
 			memcpy(bytes + modrm_end, &target, 4);
@@ -192,7 +154,7 @@ static void aim(struct test_case *t, const struct insn *i, uint8_t *bytes)
 	if (i->map == MAP_1BYTE && (i->opcode == 0xc9 || i->opcode == 0xc8))
 		add_mov_imm(t, X86_EBP, t->regs[X86_ESP] + (rnd() & 0x3c));
 	if (i->mem && i->map == MAP_0F && (i->opcode & 0xe7) == 0xa3 && insn_reg(i) != i->base && insn_reg(i) != i->index && insn_reg(i) != X86_ESP)
-		add_mov_imm(t, insn_reg(i), one_in(4) ? rnd_value() : rnd() % 2048 - 1024);
+		add_mov_imm(t, insn_reg(i), one_in(4) ? random_value(&rng) : rnd() % 2048 - 1024);
 	if (i->map == MAP_1BYTE && i->opcode >= 0xa0 && i->opcode <= 0xa3 && i->addr_size == 4) {
 		uint32_t target = rnd_target();
 
@@ -231,7 +193,7 @@ static bool random_bytes(uint8_t *bytes, struct insn *i, unsigned kind)
 		bytes[n++] = map == 2 ? 0x38 : 0x3a;
 	bytes[n++] = kind == 1 ? 0xd8 + rnd() % 8 : rnd();
 	while (n < 16)
-		bytes[n++] = rnd_value();
+		bytes[n++] = random_value(&rng);
 	return insn_decode(bytes, 15, true, i) == DECODE_OK && usable(i) && (kind != 2 || i->attr & (OPA_MMX | OPA_SSE) || one_in(8));
 }
 
@@ -368,7 +330,7 @@ static void generate(struct test_case *t, uint64_t seed)
 	t->start = BF_CODE + (rnd() % (BF_CODE_SIZE / GUEST_PAGE_SIZE - 1)) * GUEST_PAGE_SIZE +
 		   (one_in(4) ? GUEST_PAGE_SIZE - rnd() % 24 : rnd() % 0xe00);
 	for (unsigned r = 0; r < 8; r++)
-		t->regs[r] = rnd_value();
+		t->regs[r] = random_value(&rng);
 	t->regs[X86_ESP] = one_in(8) ? rnd_target() : BF_DATA + 0x2800 + (rnd() & 0x7c);
 	t->eflags = (rnd() & (X86_ARITH_FLAGS | (one_in(4) ? X86_DF : 0))) | X86_F1;
 	for (unsigned s = 0; s < X86_NSEG; s++)
@@ -382,7 +344,9 @@ static void generate(struct test_case *t, uint64_t seed)
 	if (t->seg[X86_SS] == BF_STACK16 && t->cpl == 0)
 		t->seg[X86_SS] = BF_KDATA;
 	t->seg[X86_CS] = t->cpl == 3 ? BF_UCODE : BF_KCODE;
-	rnd_fpu(&t->fpu);
+	random_fpu(&rng, &t->fpu, one_in(4), one_in(6));
+	/* Not the underflow exception: the interpreter's way of finding it misses exact denormals. */
+	t->fpu.mxcsr |= 0x800;
 	while (count--) {
 		switch (rnd() % 24) {
 		case 0: case 1: add_push_pop(t); break;
@@ -619,12 +583,8 @@ static unsigned long long from_environment(const char *name, unsigned long long 
 
 static void fill_template(void)
 {
-	rng = 88172645463325252ull;
-	for (unsigned n = 0; n < sizeof(data_template); n += 4) {
-		uint32_t value = n % 64 < 32 ? rnd_value() : rnd();
-
-		memcpy(data_template + n, &value, 4);
-	}
+	random_seed(&rng, 1);
+	random_fill(&rng, data_template, sizeof(data_template));
 }
 
 static void run_cases(const char *options, bool paging, uint64_t salt, unsigned share)
@@ -641,9 +601,7 @@ static void run_cases(const char *options, bool paging, uint64_t salt, unsigned 
 		struct test_case t;
 		const char *what;
 
-		rng = (first + n) * 0x9e3779b97f4a7c15ull | 1;
-		for (unsigned k = 0; k < 8; k++)
-			rnd();
+		random_seed(&rng, first + n);
 		generate(&t, first + n);
 		t.paging = paging;
 		what = run_both(&t);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "interp_fixture.h"
+#include "random_state.h"
 #include "translator/opcode_map.h"
 
 /* Mapped at the same addresses on both sides; the middle page is where operands go. */
@@ -134,41 +135,11 @@ static void host_setup(void)
 
 /* --- Random cases --- */
 
-static uint64_t rng_state = 88172645463325252ull;
+static struct random_source rng = { 88172645463325252ull };
 
 static uint32_t rnd(void)
 {
-	rng_state ^= rng_state << 13;
-	rng_state ^= rng_state >> 7;
-	rng_state ^= rng_state << 17;
-	return rng_state >> 16;
-}
-
-/* Values that find edges more often than plain noise does. */
-static uint32_t rnd_value(void)
-{
-	static const uint32_t edges[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 31, 32, 33 };
-
-	return rnd() & 3 ? rnd() >> (rnd() & 31) : edges[rnd() % RF_ARRAY_SIZE(edges)];
-}
-
-static void rnd_float(uint8_t *to, unsigned size)
-{
-	static const uint16_t exponents[] = { 0, 0x7fff, 0x3fff, 0x3ffe, 0x4000, 0x403e, 0x3fff - 64, 0xffff, 0x8000 };
-
-	for (unsigned n = 0; n < size; n++)
-		to[n] = rnd();
-	if (size == 10) {
-		uint16_t exponent = exponents[rnd() % RF_ARRAY_SIZE(exponents)];
-
-		memcpy(to + 8, &exponent, 2);
-		if (exponent & 0x7fff)
-			to[7] |= rnd() % 16 ? 0x80 : 0;
-		if (rnd() % 4 == 0)
-			memset(to, 0, 7);
-	} else if (rnd() % 4 == 0) {
-		memset(to, rnd() % 2 ? 0 : 0xff, size / 2);
-	}
+	return random_next(&rng);
 }
 
 struct test_case {
@@ -239,7 +210,7 @@ static void generate(struct test_case *t, uint32_t wanted, uint32_t *regs)
 			t->bytes[n++] = map == 2 ? 0x38 : 0x3a;
 		t->bytes[n++] = wanted == OPA_FPU ? 0xd8 + rnd() % 8 : rnd();
 		while (n < sizeof(t->bytes))
-			t->bytes[n++] = rnd_value();
+			t->bytes[n++] = random_value(&rng);
 		if (insn_decode(t->bytes, 15, true, &t->insn) != DECODE_OK || !usable(&t->insn, wanted))
 			continue;
 		if (t->insn.mem)
@@ -253,19 +224,6 @@ static void generate(struct test_case *t, uint32_t wanted, uint32_t *regs)
 			t->bytes[t->insn.opcode_offset + 2] &= 3; /* ENTER of under a KiB */
 		if (insn_decode(t->bytes, 15, true, &t->insn) == DECODE_OK && usable(&t->insn, wanted))
 			return;
-	}
-}
-
-static void rnd_fpu(struct fxsave_image *fpu, bool unmasked)
-{
-	memset(fpu, 0, sizeof(*fpu));
-	fpu->fcw = 0x40 | (rnd() & 0xf00) | (unmasked ? rnd() & 0x3f : 0x3f);
-	fpu->fsw = rnd() & 0x7f00;
-	fpu->ftw = rnd() % 2 ? 0xff : rnd();
-	fpu->mxcsr = 0x1f80 | (rnd() & 0xe040);
-	for (unsigned n = 0; n < 8; n++) {
-		rnd_float(fpu->st[n], 10);
-		rnd_float(fpu->xmm[n], rnd() % 2 ? 16 : 8);
 	}
 }
 
@@ -316,11 +274,7 @@ static void run_case(const struct test_case *t, const uint32_t *regs, const stru
 	int number;
 
 	describe(t, text, sizeof(text));
-	for (unsigned n = 0; n < DATA_SIZE; n += 4) {
-		uint32_t value = n % 64 < 32 ? rnd_value() : rnd();
-
-		memcpy(host_data + n, &value, 4);
-	}
+	random_fill(&rng, host_data, DATA_SIZE);
 	memcpy(guest_data, host_data, DATA_SIZE);
 	memcpy(state->in, regs, sizeof(state->in));
 	memcpy(CPU.regs, regs, sizeof(CPU.regs));
@@ -367,9 +321,9 @@ static void run_random(uint32_t wanted, unsigned rounds, bool unmasked)
 		uint32_t regs[8];
 
 		for (unsigned n = 0; n < 8; n++)
-			regs[n] = rnd_value();
+			regs[n] = random_value(&rng);
 		regs[X86_ESP] = DATA + DATA_SIZE / 2 + (rnd() & 0x3fc);
-		rnd_fpu(&fpu, unmasked);
+		random_fpu(&rng, &fpu, unmasked, false);
 		generate(&t, wanted, regs);
 		if (t.insn.attr & OPA_STRING || (t.insn.map == MAP_0F && t.insn.opcode == 0xf7)) {
 			regs[X86_ESI] = DATA + DATA_SIZE / 2 + (rnd() & 0x3ff);
