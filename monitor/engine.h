@@ -22,8 +22,6 @@ struct engine {
 	void (*flush)(struct vcpu *vcpu, enum tlb_flush kind);
 	/* C code stored to a traced page of guest RAM. */
 	void (*ram_written)(struct vcpu *vcpu, gpa_t gpa, uint32_t len);
-	/* C code's page walk set A/D bits. */
-	void (*ad_updated)(struct vcpu *vcpu, const struct walk *w);
 	/* Any thread: make a running vCPU come out (e.g. pthread_kill). */
 	void (*kick)(struct vcpu *vcpu);
 	/* Adds its counters to the statistics object (a jansson json_t). */

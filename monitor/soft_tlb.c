@@ -43,8 +43,6 @@ static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, uint32_t access, c
 
 	if (!walk_guest(&vcpu->vm->ram, &paging, gva, access, &walk))
 		return fault_raise_pf(&vcpu->cpu, gva, walk.error);
-	if (walk.ad_changed && vcpu->engine && vcpu->engine->ad_updated)
-		vcpu->engine->ad_updated(vcpu, &walk);
 	entry->page = (gva & GUEST_PAGE_MASK) | 1;
 	entry->global = walk.global && walk.levels && (vcpu->cpu.cr4 & CR4_PGE);
 	entry->large = walk.levels && walk.page_shift > GUEST_PAGE_SHIFT;

@@ -187,11 +187,3 @@ void shadow_table_written(struct shadow *s, gpa_t gpa, uint32_t len)
 	if (guest_ram_backs(s->ram, gpa))
 		trace_lift(s, gpa);
 }
-
-/*
- * Accessed and dirty bits that appear in a table take nothing away from anybody, and their disappearing again is seen
- * by whoever copied them; a write trace need not know.
- */
-void shadow_note_ad_update(struct shadow *s, const struct walk *w)
-{
-}

@@ -134,8 +134,6 @@ void shadow_unprotect_code(struct shadow *shadow, gpa_t gpa);
 
 /* C code stored to a page flagged RAM_PAGE_TABLE (from guest_ram's written hook). */
 void shadow_table_written(struct shadow *shadow, gpa_t gpa, uint32_t len);
-/* C code's own walks (walk_guest outside shadow_fill) set A/D bits in this page: keep copies in step. */
-void shadow_note_ad_update(struct shadow *shadow, const struct walk *w);
 
 /* For tests: walks every structure and checks every invariant against the guest tables. Returns a static text or NULL. */
 const char *shadow_check(struct shadow *shadow);

@@ -35,12 +35,11 @@ static uint64_t read_entry(const struct guest_ram *ram, gpa_t at, unsigned size)
 	return value;
 }
 
-static void set_bits(struct guest_ram *ram, struct walk *w, gpa_t at, uint32_t entry, uint32_t bits)
+static void set_bits(struct guest_ram *ram, gpa_t at, uint32_t entry, uint32_t bits)
 {
 	if ((entry & bits) == bits || (guest_ram_flags(ram, at) & RAM_PAGE_ROM))
 		return;
 	__atomic_fetch_or((uint32_t *)(ram->flat + at), bits, __ATOMIC_RELAXED);
-	w->ad_changed = true;
 }
 
 static bool fail(const struct paging *paging, uint32_t access, uint32_t why, struct walk *w)
@@ -182,7 +181,7 @@ bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, u
 	for (i = 0; i < w->levels; i++) {
 		bool leaf_write = i + 1u == w->levels && (access & ACCESS_WRITE);
 
-		set_bits(ram, w, w->entry[i], (uint32_t)raw[i], leaf_write ? PTE_A | PTE_D : PTE_A);
+		set_bits(ram, w->entry[i], (uint32_t)raw[i], leaf_write ? PTE_A | PTE_D : PTE_A);
 	}
 	w->dirty |= !!(access & ACCESS_WRITE);
 	return true;

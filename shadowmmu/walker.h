@@ -35,7 +35,6 @@ struct walk {
 	bool executable;      /* no NX on the way */
 	bool global;          /* G in the leaf (whatever CR4.PGE says) */
 	bool dirty;           /* leaf's D after the walk */
-	bool ad_changed;      /* this walk set A or D bits in guest memory */
 	uint8_t levels;       /* entries used: 0 with paging off, 1 for a 4-MiB page, 2, or 3 with PAE counting no PDPTE (so 1 or 2) */
 	gpa_t entry[WALK_LEVELS]; /* guest physical address of each entry used, top first; the last is the leaf */
 };
@@ -44,8 +43,8 @@ struct walk {
  * Walks for linear address gva. True: the access is allowed, *w is filled, A (and D for a write) bits are set in guest
  * memory unless ACCESS_PROBE. False: a true page fault, w->error holds its error code.
  * Entries outside RAM read as all ones would fault as reserved: they are treated as not present.
- * Stores of A/D bits do not call guest_ram_written(): the shadow tables call this walker and account for it, and other
- * callers tell them when w->ad_changed (shadow_note_ad_update()).
+ * Stores of A/D bits do not call guest_ram_written(): accessed and dirty bits that appear in a table take nothing away from
+ * anybody, and their disappearing again is seen by whoever copied the table, so that a write trace need not know.
  */
 bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, uint32_t access, struct walk *w);
 
