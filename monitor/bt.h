@@ -4,6 +4,7 @@
  *
  *   engine_bt.c     life cycle, options, the dispatcher loop, flush hooks
  *   bt_state.c      the mode key; what translated code finds in struct cpu (window, segment bases, views)
+ *   bt_soft.c       which instructions use the software TLB
  *   bt_signals.c    host faults and kicks that hit translated code
  *   bt_callouts.c   C functions that translated code calls
  *   bt_light.c      those that leave the FPU alone
@@ -39,6 +40,18 @@ struct bt_hit {
 	uint32_t count;
 };
 
+/* An instruction with frequent page faults (bt_soft.c). */
+struct bt_soft_site {
+	gva_t eip;
+	gpa_t gpa;
+	uint64_t last_fault; /* TSC */
+	uint32_t faults;
+	uint8_t patience;    /* faults are needed by powers of two */
+	bool active;         /* adapted */
+	bool unfit;          /* has no soft form */
+};
+#define BT_SOFT_SITES 251 /* a prime: loops lie at round distances */
+
 struct bt {
 	struct vcpu *vcpu;
 	struct translator *translator;
@@ -70,6 +83,10 @@ struct bt {
 	/* Interpreted adapted instructions that needed no interpreting, by EIP: on the way back. */
 	struct bt_hit idle[BT_HITS];
 
+	struct bt_soft_site soft_site[BT_SOFT_SITES];
+	uint64_t soft_swept;     /* TSC */
+	bool no_soft;            /* never adapt to it */
+
 	stack_t old_stack;
 	void *signal_stack;
 };
@@ -95,6 +112,13 @@ uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag);
 /* bt_log.c: struct translator_callbacks.log_tu */
 void bt_log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host);
 
+/* bt_soft.c: counts a page fault of the guest's; true when the instruction is to be adapted. */
+bool bt_soft_count(struct bt *bt, const struct tc_position *at);
+/* An adapted instruction at eip faulted. Light. */
+void bt_soft_faulted(struct bt *bt, gva_t eip);
+/* Gives instructions that have not faulted lately their plain form back; to be called now and then. */
+void bt_soft_sweep(struct bt *bt);
+
 /* bt_callouts.c */
 int bt_callout_interpret(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 
@@ -104,6 +128,9 @@ int bt_light_iret(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 int bt_light_sysenter(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 int bt_light_sysexit(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
+int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva);
+/* struct engine.page_fault */
+void bt_light_page_fault(struct vcpu *vcpu, gva_t gva);
 
 static inline struct bt *bt_of(struct vcpu *vcpu)
 {

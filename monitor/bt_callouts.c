@@ -23,7 +23,7 @@ static bool callout_unadapt(struct bt *bt, gva_t eip, bool needed)
 	idle->count = 0;
 	if (!shadow_fetch(bt->shadow, eip, ACCESS_EXEC | (bt->vcpu->cpu.cpl == 3 ? ACCESS_USER : 0), &info, &global))
 		return false;
-	translator_unadapt(bt->translator, info.gpa);
+	translator_unadapt(bt->translator, info.gpa, ADAPT_INTERPRET);
 	bt->returns_stale = true;
 	return true;
 }

@@ -6,6 +6,7 @@
  * call beyond that calls fpu_spill() first (x86/fpu_spill.h).
  */
 #include "bt.h"
+#include "engine.h"
 #include "log.h"
 #include "system.h"
 #include "vm.h"
@@ -60,6 +61,27 @@ int bt_light_sysexit(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
 
 	return light_transfer(vcpu, sysexit(vcpu));
+}
+
+int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	struct bt *bt = bt_of(vcpu);
+	const uint32_t access = (argument & CALLOUT_WRITE ? ACCESS_WRITE : ACCESS_READ) | (cpu->cpl == 3 ? ACCESS_USER : 0);
+	bool exposed;
+
+	bt->stats.soft_misses++;
+	if (soft_tlb_expose(vcpu, gva, (argument & 0xff) + 1, access, &exposed) != X86_OK) {
+		bt_soft_faulted(bt, cpu->eip);
+		return light_transfer(vcpu, X86_FAULT);
+	}
+	return exposed ? CALLOUT_NEXT : CALLOUT_LEAVE(TC_LEAVE_INTERPRET);
+}
+
+void bt_light_page_fault(struct vcpu *vcpu, gva_t gva)
+{
+	if (shadow_relies_on(bt_of(vcpu)->shadow, gva))
+		vcpu->engine->flush_page(vcpu, gva);
 }
 
 int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip)

@@ -132,6 +132,10 @@ static void signal_true_fault(struct bt *bt, const struct tc_position *at, gva_t
 	bt->prefill_cpl = cpu->cpl;
 	bt->prefill_gva = gva;
 	bt->prefill_access = access;
+	if (bt_soft_count(bt, at)) {
+		bt->prefill = false;
+		signal_adapt(bt, at, ADAPT_SOFT);
+	}
 }
 
 /* A page fault of the host at a guest access. Returns false when the access can simply be repeated. */

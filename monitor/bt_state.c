@@ -147,6 +147,8 @@ uint32_t bt_prepare(struct bt *bt)
 	w->eflags_sys = cpu->eflags & ~(LIVE_FLAGS | X86_IF);
 	w->if_flag = cpu->eflags & X86_IF;
 	w->mode = mode;
+	for (int access = 0; access < SOFT_NACCESSES; access++)
+		w->soft_table[access] = (hva_t)bt->vcpu->soft_tlb.lookup[user][access];
 	w->scratch[2] = bt_event_mask(cpu, w->if_flag);
 	translator_use_space(bt->translator, cpu, tc_space, user);
 	bt_check_returns(bt, mode);

@@ -79,12 +79,26 @@ static void bt_written(void *opaque, gpa_t gpa, uint32_t len)
 	vcpu->engine->ram_written(vcpu, gpa, len);
 }
 
+/* struct guest_ram.flagged */
+static void bt_flagged(void *opaque, gpa_t gpa)
+{
+	soft_tlb_hide_frame(opaque, gpa);
+}
+
 /* --- options --- */
 
 struct bt_options {
 	struct translator_options translator;
 	struct shadow_options shadow;
+	bool no_soft;
 };
+
+static bool bt_option_soft(struct bt_options *o, const char *value)
+{
+	o->translator.all_soft = !strcmp(value, "always");
+	o->no_soft = !strcmp(value, "off");
+	return o->translator.all_soft || o->no_soft || !strcmp(value, "adaptive");
+}
 
 static bool bt_option(struct bt_options *o, const char *key, const char *value)
 {
@@ -103,6 +117,8 @@ static bool bt_option(struct bt_options *o, const char *key, const char *value)
 		}
 		return false;
 	}
+	if (!strcmp(key, "soft"))
+		return bt_option_soft(o, value);
 	if (!strcmp(key, "tu-insns"))
 		return o->translator.max_insns = strtoul(value, &end, 10), *value && !*end && o->translator.max_insns;
 	if (!strcmp(key, "windows"))
@@ -129,7 +145,7 @@ static int bt_parse_options(struct bt_options *o, const char *text, const char *
 		if (equals && bt_option(o, item, equals + 1))
 			continue;
 		if (asprintf(&message, "'%s%s%s' is not an option of -accel bt: links=on|off, tables=adaptive|compare|trace, "
-			     "fill-around=on|off, tu-insns=N, cache-kib=N, windows=N, stats=FILE", item, equals ? "=" : "",
+			     "soft=adaptive|always|off, fill-around=on|off, tu-insns=N, cache-kib=N, windows=N, stats=FILE", item, equals ? "=" : "",
 			     equals ? equals + 1 : "") > 0)
 			*why = message;
 		free(copy);
@@ -173,6 +189,7 @@ static void bt_destroy(struct vcpu *vcpu)
 	if (bt->disasm)
 		disasm_destroy(bt->disasm);
 	vcpu->vm->ram.written = NULL;
+	vcpu->vm->ram.flagged = NULL;
 	interp_destroy(vcpu);
 	free(bt->signal_stack);
 	free(bt);
@@ -190,7 +207,7 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const char 
 		.callout = {
 			[CALLOUT_INTERPRET] = bt_callout_interpret, [CALLOUT_INT] = bt_light_int, [CALLOUT_IRET] = bt_light_iret,
 			[CALLOUT_SYSENTER] = bt_light_sysenter, [CALLOUT_SYSEXIT] = bt_light_sysexit,
-			[CALLOUT_LOAD_SEGMENT] = bt_light_load_segment,
+			[CALLOUT_LOAD_SEGMENT] = bt_light_load_segment, [CALLOUT_SOFT] = bt_light_soft,
 		},
 	};
 	int err = interp_create(vcpu);
@@ -199,6 +216,8 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const char 
 		return err;
 	vcpu->vm->ram.written = bt_written;
 	vcpu->vm->ram.written_opaque = vcpu;
+	vcpu->vm->ram.flagged = bt_flagged;
+	vcpu->vm->ram.flagged_opaque = vcpu;
 	if (log_on(vcpu->vm->log, LOG_IN_ASM | LOG_OUT_ASM) && !disasm_create(&bt->disasm))
 		cb.log_tu = bt_log_tu;
 	err = host_mapping_process_create(&vcpu->vm->ram, &bt->hm, why);
@@ -223,6 +242,7 @@ static int bt_create(struct vcpu *vcpu, const char *text, const char **why)
 	if (!bt)
 		return -ENOMEM;
 	bt->vcpu = vcpu;
+	bt->no_soft = options.no_soft;
 	vcpu->engine_data = bt;
 	err = bt_build(bt, &options, why);
 	if (err) {
@@ -283,6 +303,7 @@ static bool bt_take_events(struct vcpu *vcpu)
 {
 	if (atomic_load(&vcpu->cpu.events) & (EVENT_STOP | EVENT_RESET | EVENT_WORK))
 		return false;
+	bt_soft_sweep(bt_of(vcpu));
 	return vcpu_deliver_interrupts(vcpu) == X86_OK;
 }
 
@@ -437,6 +458,7 @@ const struct engine engine_bt = {
 	.destroy = bt_destroy,
 	.run = bt_run,
 	.flush_page = bt_flush_page,
+	.page_fault = bt_light_page_fault,
 	.flush = bt_flush,
 	.ram_written = bt_ram_written,
 	.kick = bt_kick,

@@ -7,6 +7,7 @@
  * failures belong to the new task), so that the failure is reported at the same EIP as the event.
  */
 #include <string.h>
+#include "engine.h"
 #include "log.h"
 #include "stack_frame.h"
 #include "vm.h"
@@ -281,10 +282,17 @@ static uint32_t fault_saved_eflags(const struct cpu *cpu, const struct fault *fa
 }
 
 /* What an exception leaves in CR2 and the debug registers, delivered or not. */
-static void fault_record(struct cpu *cpu, const struct fault *fault)
+static void fault_record(struct vcpu *vcpu, const struct fault *fault)
 {
-	if (fault->vector == EXC_PF)
+	struct cpu *cpu = &vcpu->cpu;
+
+	if (fault->vector == EXC_PF) {
 		cpu->cr2 = fault->cr2;
+		/* It ends what the TLB held for the address, too (SDM vol. 3, 4.10.4.1). */
+		soft_tlb_flush_page(vcpu, fault->cr2);
+		if (vcpu->engine && vcpu->engine->page_fault)
+			vcpu->engine->page_fault(vcpu, fault->cr2);
+	}
 	if (fault->vector == EXC_DB) {
 		cpu->dr[6] |= fault->dr6;
 		cpu->dr[7] &= ~DR7_GD;
@@ -306,7 +314,7 @@ enum x86_status exception_deliver(struct vcpu *vcpu)
 
 		log_item(vcpu->vm->log, LOG_INT, "exception %02x error %04x at %04x:%08x cr2 %08x\n", fault.vector, fault.error,
 			 cpu->seg[X86_CS].selector, cpu->eip, fault.vector == EXC_PF ? fault.cr2 : cpu->cr2);
-		fault_record(cpu, &fault);
+		fault_record(vcpu, &fault);
 		status = event_deliver(vcpu, &event);
 		if (status == X86_OK)
 			vcpu->exceptions[fault.vector & 31]++;
@@ -316,7 +324,7 @@ enum x86_status exception_deliver(struct vcpu *vcpu)
 			return vm_triple_fault(vcpu);
 		fault = cpu->fault;
 		if (becomes_double_fault(first, fault_class(fault.vector))) {
-			fault_record(cpu, &fault);
+			fault_record(vcpu, &fault);
 			fault = (struct fault){ .vector = EXC_DF, .has_error = true };
 		}
 	}

@@ -6,7 +6,8 @@
  *   - an entry of kind WRITE was filled by a walk for a write, so its leaf is dirty; any entry's path is accessed;
  *   - permissions are settled when an entry is made (CR0.WP and CR4 changes flush all), so a hit needs no check;
  *   - whether a page is traced or ROM is looked up at each write: those states change without a guest flush;
- *   - a bit of used[] is set for every valid entry, so that a flush costs what was filled and not the size of the TLB.
+ *   - a bit of used[] is set for every valid entry, so that a flush costs what was filled and not the size of the TLB;
+ *   - what lookup[] holds is a valid entry, to RAM, and for stores to a page without flags.
  */
 #include <string.h>
 #include "system.h"
@@ -33,6 +34,12 @@ static enum soft_tlb_kind access_kind(uint32_t access)
 	return access & ACCESS_WRITE ? SOFT_TLB_WRITE : access & ACCESS_EXEC ? SOFT_TLB_EXEC : SOFT_TLB_READ;
 }
 
+static void lookup_hide(struct soft_tlb *tlb, unsigned user, unsigned kind, unsigned index)
+{
+	if (kind != SOFT_TLB_EXEC)
+		tlb->lookup[user][kind == SOFT_TLB_WRITE ? SOFT_WRITE : SOFT_READ][index].inverted_page = 0;
+}
+
 static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, uint32_t access, const struct soft_tlb_entry **out)
 {
 	struct soft_tlb *tlb = &vcpu->soft_tlb;
@@ -43,6 +50,7 @@ static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, uint32_t access, c
 
 	if (!walk_guest(&vcpu->vm->ram, &paging, gva, access, &walk))
 		return fault_raise_pf(&vcpu->cpu, gva, walk.error);
+	lookup_hide(tlb, user, kind, index);
 	entry->page = (gva & GUEST_PAGE_MASK) | 1;
 	entry->global = walk.global && walk.levels && (vcpu->cpu.cr4 & CR4_PGE);
 	entry->large = walk.levels && walk.page_shift > GUEST_PAGE_SHIFT;
@@ -72,9 +80,12 @@ enum drop { DROP_ALL, DROP_NONGLOBAL, DROP_LARGE_REGION };
 
 static void tlb_drop(struct soft_tlb *tlb, enum drop drop, gva_t gva)
 {
-	for (unsigned i = 0; i < 2 * SOFT_TLB_NKINDS * (SOFT_TLB_ENTRIES / 64); i++) {
+	const unsigned words = SOFT_TLB_ENTRIES / 64;
+
+	for (unsigned i = 0; i < 2 * SOFT_TLB_NKINDS * words; i++) {
 		uint64_t *used = &tlb->used[0][0][0] + i, left = *used;
 		struct soft_tlb_entry *entries = &tlb->entry[0][0][0] + i * 64;
+		const unsigned user = i / (SOFT_TLB_NKINDS * words), kind = i / words % SOFT_TLB_NKINDS;
 
 		for (; left; left &= left - 1) {
 			unsigned bit = __builtin_ctzll(left);
@@ -86,6 +97,7 @@ static void tlb_drop(struct soft_tlb *tlb, enum drop drop, gva_t gva)
 				continue;
 			entry->page = 0;
 			*used &= ~(1ull << bit);
+			lookup_hide(tlb, user, kind, i % words * 64 + bit);
 		}
 	}
 }
@@ -113,6 +125,7 @@ void soft_tlb_flush_page(struct vcpu *vcpu, gva_t gva)
 				continue;
 			entry->page = 0;
 			tlb->used[user][kind][index / 64] &= ~(1ull << (index % 64));
+			lookup_hide(tlb, user, kind, index);
 		}
 	}
 	/* INVLPG of any address in a large page ends all pieces of its translation (SDM vol. 3, 4.10.2.3). */
@@ -285,6 +298,39 @@ enum x86_status mem_probe_write(struct vcpu *vcpu, gva_t gva, uint32_t len, uint
 
 	access |= ACCESS_WRITE;
 	return crosses_page(gva, len) ? tlb_lookup_two(vcpu, gva, access, entry) : tlb_lookup(vcpu, gva, access, &entry[0]);
+}
+
+enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access, bool *exposed)
+{
+	const enum soft_access kind = access & ACCESS_WRITE ? SOFT_WRITE : SOFT_READ;
+	const struct soft_tlb_entry *entry;
+	struct soft_lookup *lookup;
+	enum x86_status status;
+
+	*exposed = false;
+	if (crosses_page(gva, len))
+		return X86_OK;
+	status = tlb_lookup(vcpu, gva, access, &entry);
+	if (status || !entry->host || (kind == SOFT_WRITE && guest_ram_flags(&vcpu->vm->ram, entry->gpa)))
+		return status;
+	lookup = &vcpu->soft_tlb.lookup[!!(access & ACCESS_USER)][kind][gva >> GUEST_PAGE_SHIFT & ENTRY_MASK];
+	lookup->addend = (hva_t)entry->host - (gva & GUEST_PAGE_MASK);
+	lookup->inverted_page = ~(gva >> GUEST_PAGE_SHIFT);
+	*exposed = true;
+	return X86_OK;
+}
+
+void soft_tlb_hide_frame(struct vcpu *vcpu, gpa_t gpa)
+{
+	struct soft_tlb *tlb = &vcpu->soft_tlb;
+
+	gpa &= ~(gpa_t)(GUEST_PAGE_SIZE - 1);
+	for (unsigned user = 0; user < 2; user++) {
+		for (unsigned i = 0; i < SOFT_TLB_ENTRIES; i++) {
+			if (tlb->entry[user][SOFT_TLB_WRITE][i].gpa == gpa)
+				lookup_hide(tlb, user, SOFT_TLB_WRITE, i);
+		}
+	}
 }
 
 enum x86_status mem_translate(struct vcpu *vcpu, gva_t gva, uint32_t access, gpa_t *gpa)

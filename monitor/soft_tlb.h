@@ -7,11 +7,12 @@
 #define RF_MONITOR_SOFT_TLB_H
 
 #include "shadowmmu/walker.h"
+#include "translator/conventions.h"
 #include "x86/cpu.h"
 
 struct vcpu;
 
-#define SOFT_TLB_ENTRIES 256 /* per access kind; a power of two */
+#define SOFT_TLB_ENTRIES SOFT_LOOKUP_ENTRIES /* per access kind */
 enum soft_tlb_kind { SOFT_TLB_READ, SOFT_TLB_WRITE, SOFT_TLB_EXEC, SOFT_TLB_NKINDS };
 
 struct soft_tlb_entry {
@@ -27,6 +28,8 @@ struct soft_tlb {
 	struct soft_tlb_entry entry[2][SOFT_TLB_NKINDS][SOFT_TLB_ENTRIES];
 	uint64_t used[2][SOFT_TLB_NKINDS][SOFT_TLB_ENTRIES / 64]; /* a bit for every entry that may be valid */
 	uint64_t large_regions[1024 / 64]; /* a bit for every 4-MiB region that may have large entries */
+	/* What translated code looks up: a part of the valid entries of the same index, see soft_tlb_expose(). */
+	struct soft_lookup lookup[2][SOFT_NACCESSES][SOFT_TLB_ENTRIES];
 };
 
 /*
@@ -55,6 +58,13 @@ enum x86_status mem_read(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len, 
 enum x86_status mem_write(struct vcpu *vcpu, gva_t gva, const void *buf, uint32_t len, uint32_t access) RF_MUST_CHECK;
 /* Checks that a write of len bytes would succeed, setting A/D as the write would (for read-modify-write and multi-push). */
 enum x86_status mem_probe_write(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access) RF_MUST_CHECK;
+/*
+ * Makes an access of len bytes succeed in translated code's own look-up. X86_FAULT as above; *exposed false: it cannot be,
+ * for the access crosses a page, or does not go to plain RAM.
+ */
+enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access, bool *exposed) RF_MUST_CHECK;
+/* The frame of gpa is traced from now on: translated code must not store to it unseen. */
+void soft_tlb_hide_frame(struct vcpu *vcpu, gpa_t gpa);
 /* Translates to guest physical. */
 enum x86_status mem_translate(struct vcpu *vcpu, gva_t gva, uint32_t access, gpa_t *gpa) RF_MUST_CHECK;
 /* Debugger-style read: no faults, no A bits. Returns bytes read. */

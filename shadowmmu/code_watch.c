@@ -47,14 +47,9 @@ bool shadow_fetch(struct shadow *s, gva_t gva, uint32_t access, struct shadow_fi
 
 void shadow_protect_code(struct shadow *s, gpa_t gpa)
 {
-	uint8_t *flags;
-
-	if (!guest_ram_backs(s->ram, gpa))
+	if (!guest_ram_backs(s->ram, gpa) || guest_ram_flags(s->ram, gpa) & RAM_PAGE_CODE)
 		return;
-	flags = &s->ram->page_flags[gpa >> GUEST_PAGE_SHIFT];
-	if (*flags & RAM_PAGE_CODE)
-		return;
-	*flags |= RAM_PAGE_CODE;
+	guest_ram_set_flag(s->ram, gpa, RAM_PAGE_CODE);
 	rmap_write_protect(s, (uint32_t)(gpa >> GUEST_PAGE_SHIFT));
 	batch_finish(s);
 }

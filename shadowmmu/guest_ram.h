@@ -32,6 +32,9 @@ struct guest_ram {
 	/* Called by guest_ram_written() for traced pages, once per touched page. */
 	void (*written)(void *opaque, gpa_t gpa, uint32_t len);
 	void *written_opaque;
+	/* Called when a page without flags gets one: who has remembered that stores to it need no look at the flags forgets. NULL: nobody. */
+	void (*flagged)(void *opaque, gpa_t gpa);
+	void *flagged_opaque;
 };
 
 /* Allocates size bytes of zeroed guest RAM (lazily backed by the host). 0 or a negative errno. */
@@ -52,6 +55,16 @@ static inline uint8_t *guest_ram_ptr(const struct guest_ram *ram, gpa_t gpa)
 static inline uint8_t guest_ram_flags(const struct guest_ram *ram, gpa_t gpa)
 {
 	return ram->page_flags[gpa >> GUEST_PAGE_SHIFT];
+}
+
+/* Sets flag (RAM_PAGE_*) for the page of gpa. */
+static inline void guest_ram_set_flag(struct guest_ram *ram, gpa_t gpa, uint8_t flag)
+{
+	uint8_t *flags = &ram->page_flags[gpa >> GUEST_PAGE_SHIFT];
+
+	if (!*flags && ram->flagged)
+		ram->flagged(ram->flagged_opaque, gpa);
+	*flags |= flag;
 }
 
 void guest_ram_written_slow(struct guest_ram *ram, gpa_t gpa, uint32_t len);

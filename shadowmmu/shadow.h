@@ -82,6 +82,9 @@ struct space *shadow_current(const struct shadow *shadow);
 /* INVLPG in the current space. */
 void shadow_invlpg(struct shadow *shadow, gva_t gva);
 
+/* Whether a translation of gva is relied on by a window of the current space, or by translated code. Light: x86/fpu_spill.h. */
+bool shadow_relies_on(const struct shadow *shadow, gva_t gva);
+
 /*
  * INVLPG that may put the user window's host calls off, so that a run of them becomes one: true if anything waits. Whoever uses that
  * window calls shadow_settle() first; every other call here that touches windows does so itself. Nothing is put off

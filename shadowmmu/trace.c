@@ -56,7 +56,7 @@ static void begin(struct shadow *s, struct region *r)
 
 	s->stats.tables_traced++;
 	s->table_generation[frame]++;
-	s->ram->page_flags[frame] |= RAM_PAGE_TABLE;
+	guest_ram_set_flag(s->ram, (gpa_t)frame << GUEST_PAGE_SHIFT, RAM_PAGE_TABLE);
 	rmap_write_protect(s, frame);
 	r->generation = s->table_generation[frame];
 	r->equal = 0;

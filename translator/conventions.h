@@ -58,6 +58,19 @@ struct branch_entry {
 	uint32_t reserved;
 	uint64_t host;
 };
+/*
+ * The software TLB as translated code looks it up (ADAPT_SOFT): direct mapped by the linear page number, one table for
+ * reads and one for writes. It holds only pages of plain RAM that the access is allowed to reach without anyone's notice.
+ */
+#define SOFT_LOOKUP_BITS 8
+#define SOFT_LOOKUP_ENTRIES (1u << SOFT_LOOKUP_BITS)
+struct soft_lookup {
+	uint32_t inverted_page; /* ~(linear page number), so that a flag-free LEA compares; 0, which inverts none: empty */
+	uint32_t reserved;
+	uint64_t addend;        /* host address - linear address */
+};
+enum soft_access { SOFT_READ, SOFT_WRITE, SOFT_NACCESSES };
+
 /* An empty entry: its negated EIP maps to another index, so it can never match. */
 #define BRANCH_CACHE_EMPTY(index) (-(uint32_t)((index) + 1))
 

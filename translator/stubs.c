@@ -253,16 +253,14 @@ static void stub_restore_fpu(struct emitter *e, bool light)
 }
 
 /*
- * Called from translated code with r8d: EIP of the instruction; r9d: argument; r10d: EIP behind it. What the C function returns
- * decides: CALLOUT_NEXT, CALLOUT_JUMP, or CALLOUT_LEAVE(why).
+ * With r9d: argument; r10d: EIP behind the instruction; cpu->eip stored. What the C function returns decides: CALLOUT_NEXT goes
+ * on at next, or returns to translated code if that is 0; else CALLOUT_JUMP, or CALLOUT_LEAVE(why).
  */
-static void stub_emit_callout(struct translator *tr, struct emitter *e, enum callout which)
+static void stub_callout_body(struct translator *tr, struct emitter *e, enum callout which, hva_t next)
 {
 	const bool light = which != CALLOUT_INTERPRET;
 	uint8_t *leave, *event, *jump;
 
-	tr->stub_callout[which] = emit_here(e);
-	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
 	stub_save_guest(tr, e);
 	if (light)
 		emit_store32_imm(e, 1, memref_cpu(CPU_OFF(tcw.fpu_live)));
@@ -283,7 +281,10 @@ static void stub_emit_callout(struct translator *tr, struct emitter *e, enum cal
 	event = emit_forward(e, COND_NZ);
 	stub_restore_fpu(e, light);
 	stub_load_guest(tr, e);
-	emit8(e, 0xc3);
+	if (next)
+		emit_jmp(e, next);
+	else
+		emit8(e, 0xc3);
 
 	patch_forward(e, event);
 	emit_mov32_imm(e, H_RAX, CALLOUT_LEAVE(TC_LEAVE_RESUME));
@@ -306,11 +307,77 @@ static void stub_emit_callout(struct translator *tr, struct emitter *e, enum cal
 	emit_jmp(e, tr->stub_lookup);
 }
 
+/* Called from translated code with r8d: EIP of the instruction; r9d, r10d: as above. */
+static void stub_emit_callout(struct translator *tr, struct emitter *e, enum callout which)
+{
+	tr->stub_callout[which] = emit_here(e);
+	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
+	stub_callout_body(tr, e, which, 0);
+}
+
+/* to = from's low bits, those of a table index, scaled by its entries' size: SHLX, SHRX by way of r8d. */
+static void emit_soft_index(struct emitter *e, unsigned to, unsigned from)
+{
+	_Static_assert(sizeof(struct soft_lookup) == 16, "scaled by 16");
+	emit_mov32_imm(e, H_R8, 32 - SOFT_LOOKUP_BITS);
+	emit_shlx32(e, to, from, H_R8);
+	emit_mov32_imm(e, H_R8, 32 - SOFT_LOOKUP_BITS - 4);
+	emit_shrx32(e, to, to, H_R8);
+}
+
+/*
+ * The software TLB's look-up. Called from translated code with r8d: EIP of the instruction; r9d: the access' length less
+ * one; r10d: its linear address. Returns with r9 + r10 the host address of the access; changes r8, r9, r11, and no flag.
+ * The entry of the first byte's page has to match the last byte's: an access that crosses a page never hits.
+ */
+static void stub_emit_soft(struct translator *tr, struct emitter *e, enum soft_access access)
+{
+	uint8_t *miss;
+	hva_t again;
+
+	again = emit_here(e);
+	emit_load32(e, H_R8, memref_cpu(CPU_OFF(eip)));
+	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch[0])));
+	emit_load32(e, H_R10, memref_cpu(CPU_OFF(tcw.scratch[1])));
+
+	tr->stub_soft[access] = emit_here(e);
+	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
+	emit_store32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch[0])));
+	emit_mov64(e, H_R11, H_RCX);
+	emit_lea32(e, H_RCX, (struct memref){ .base = H_R10, .index = H_R9 });
+	emit_mov32_imm(e, H_R8, GUEST_PAGE_SHIFT);
+	emit_shrx32(e, H_RCX, H_RCX, H_R8);
+	emit_shrx32(e, H_R9, H_R10, H_R8);
+	emit_soft_index(e, H_R9, H_R9);
+	emit_load64(e, H_R8, memref_cpu(CPU_OFF(tcw.soft_table) + 8 * (int32_t)access));
+	emit_lea64(e, H_R9, (struct memref){ .base = H_R9, .index = H_R8 });
+	emit_load32(e, H_R8, memref_plain(H_R9, offsetof(struct soft_lookup, inverted_page)));
+	emit_lea32(e, H_RCX, (struct memref){ .base = H_RCX, .index = H_R8, .disp = 1 });
+	emit_bytes(e, "\xe3\x05\xe9", 3); /* jrcxz hit; jmp miss */
+	miss = e->p;
+	emit32(e, 0);
+	emit_load64(e, H_R9, memref_plain(H_R9, offsetof(struct soft_lookup, addend)));
+	emit_mov64(e, H_RCX, H_R11);
+	emit8(e, 0xc3);
+
+	patch_forward(e, miss);
+	emit_mov64(e, H_RCX, H_R11);
+	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch[0])));
+	if (access == SOFT_WRITE)
+		emit_lea32(e, H_R9, memref_plain(H_R9, CALLOUT_WRITE));
+	emit_store32(e, H_R10, memref_cpu(CPU_OFF(tcw.scratch[1])));
+	stub_callout_body(tr, e, CALLOUT_SOFT, again);
+}
+
 void stubs_emit(struct translator *tr, struct emitter *e)
 {
 	stub_emit_enter(tr, e);
 	stub_emit_leave(tr, e);
 	stub_emit_lookup(tr, e);
-	for (int i = 0; i < CALLOUT_COUNT; i++)
-		stub_emit_callout(tr, e, i);
+	for (int i = 0; i < CALLOUT_COUNT; i++) {
+		if (i != CALLOUT_SOFT)
+			stub_emit_callout(tr, e, i);
+	}
+	stub_emit_soft(tr, e, SOFT_READ);
+	stub_emit_soft(tr, e, SOFT_WRITE);
 }

@@ -140,7 +140,7 @@ static void build_note_insn(struct build *b, struct tu *tu, struct tu_insn *insn
 		.adapt = b->adapt,
 		.shadow = b->shadow,
 	};
-	b->shadow = false;
+	b->shadow = b->soft = false;
 }
 
 /* The unlinked path of each exit, behind the TU's body. */
@@ -212,7 +212,7 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 		}
 		if (result == DECODE_TRUNCATED && tu->ninsns)
 			break;
-		b->adapt = adapt_lookup(b->tr, tu->gpa + (b->eip - tu->eip));
+		b->adapt = adapt_lookup(b->tr, tu->gpa + (b->eip - tu->eip)) | (b->tr->opt.all_soft ? ADAPT_SOFT : 0);
 		build_note_insn(b, tu, insns);
 		b->last = tu->ninsns >= b->tr->opt.max_insns || offset + 2 * INSN_MAX_LEN > GUEST_PAGE_SIZE;
 		if (result != DECODE_OK) { /* the interpreter raises what is due */

@@ -23,6 +23,7 @@ struct build {
 	uint32_t mode;
 	int32_t esp_delta;      /* guest ESP = r14d + esp_delta: see translate_stack.c */
 	struct tu_insn *record; /* of the current instruction */
+	bool soft;              /* the current instruction reaches memory through the software TLB */
 	bool shadow;            /* STI: no interrupt before the next instruction is done */
 	bool last;              /* nothing may follow the current instruction in this TU */
 	bool ended;             /* the TU's last instruction has been translated */
@@ -36,6 +37,8 @@ typedef void (*translate_fn)(struct build *b, const struct insn *insn);
 /* translate_mem.c: turns the ModRM memory operand into a host one, emitting what its segment or view needs (clobbers r9, r10). */
 bool operand_is_simple(const struct build *b, const struct insn *insn); /* no extra registers: high-byte registers stay nameable */
 struct memref operand_prepare(struct build *b, const struct insn *insn);
+/* Whether the instruction is adapted to, and fit for, the software TLB; operand_prepare() then also clobbers r8 and r11. */
+bool operand_may_be_soft(const struct build *b, const struct insn *insn);
 bool segment_is_flat(const struct build *b, unsigned seg);
 
 /* translate_stack.c: whether ESP-based code can be made at all: flat 32-bit stack, 32-bit operand, not adapted. */

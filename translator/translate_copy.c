@@ -15,7 +15,7 @@ void emit_callout(struct build *b, enum callout which)
 
 void translate_interpret(struct build *b, const struct insn *insn)
 {
-	emit_mov32_imm(&b->e, H_R9, b->adapt);
+	emit_mov32_imm(&b->e, H_R9, b->adapt & ADAPT_INTERPRET);
 	emit_callout(b, CALLOUT_INTERPRET);
 	/* Most last instructions do not come back here, but one may end up just behind itself. */
 	if (b->ended)
@@ -126,6 +126,7 @@ static void copy_modrm(struct build *b, const struct insn *i)
 		rm = host_reg_of(rm);
 	if ((reg_is_gpr(i) && insn_reg(i) == X86_ESP) || (!i->mem && rm_is_gpr(i) && insn_rm(i) == X86_ESP))
 		esp_sync_first(b);
+	b->soft = !high && operand_may_be_soft(b, i);
 	/* A REX prefix would rename AH..BH. */
 	if (high && (reg >= 8 || rm >= 8 || (i->mem && !operand_is_simple(b, i)))) {
 		translate_interpret(b, i);
@@ -152,6 +153,7 @@ static void copy_moffs(struct build *b, const struct insn *insn)
 	i.base = i.index = INSN_NO_REG;
 	i.scale = 0;
 	op = copy_opcode(&i);
+	b->soft = operand_may_be_soft(b, &i);
 	m = operand_prepare(b, &i);
 	emit_op_mem(&b->e, &op, X86_EAX, &m);
 }

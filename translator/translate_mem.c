@@ -7,8 +7,11 @@
  *                     seg_base is NULL unless the segment is a usable 4-GiB one: the load then faults on the host, and
  *                     the instruction is interpreted
  *   dual              r10d = linear address; r9 = view_by_gib[r10d >> 30]; [r9 + r10]: ring 0 reaching user memory
+ *   soft              r10d = linear address; r9 = what stub_soft finds in the software TLB; [r9 + r10]: guest RAM through the
+ *                     monitor's flat mapping, for instructions at which page faults are frequent. A miss walks the guest's
+ *                     tables in C, which delivers what faults there are without a host fault and maps nothing.
  *
- * Only r9 and r10 are used, and no flag is touched.
+ * Only r9 and r10 are used (soft: r8 and r11 too), and no flag is touched.
  */
 #include "translate.h"
 
@@ -24,7 +27,7 @@ bool segment_is_flat(const struct build *b, unsigned seg)
 
 bool operand_is_simple(const struct build *b, const struct insn *insn)
 {
-	return segment_is_flat(b, insn->seg) && !(b->adapt & ADAPT_DUAL) && insn->base != X86_ESP;
+	return segment_is_flat(b, insn->seg) && !(b->adapt & ADAPT_DUAL) && !b->soft && insn->base != X86_ESP;
 }
 
 static struct memref operand_effective(const struct build *b, const struct insn *insn)
@@ -62,10 +65,41 @@ static struct memref operand_dual(struct build *b, const struct insn *insn)
 	return (struct memref){ .base = H_R9, .index = H_R10 };
 }
 
+/* MOVUPS, MOVUPD, MOVDQU. Other 16-byte operands must be aligned, and #GP comes before #PF. */
+static bool moves_unaligned(const struct insn *i)
+{
+	return i->map == MAP_0F && (((i->opcode == 0x10 || i->opcode == 0x11) && (i->sse_prefix & 0xf0) != 0xf0) ||
+				    ((i->opcode == 0x6f || i->opcode == 0x7f) && i->sse_prefix == 0xf3));
+}
+
+/* The access has to be just what OPA_MEM_* and mem_size say. With x87 and MMX a pending #MF would come before a #PF. */
+bool operand_may_be_soft(const struct build *b, const struct insn *i)
+{
+	const uint32_t unfit = OPA_FPU | OPA_MMX | OPA_SHIFT | OPA_STACK | OPA_STRING | OPA_SYSTEM | OPA_SEG_LOAD | OPA_JUMP | OPA_CALL;
+	const bool bit_string = i->map == MAP_0F && (i->opcode & 0xe7) == 0xa3; /* BT, BTS, BTR, BTC with a register */
+
+	return b->adapt & ADAPT_SOFT && !(i->attr & unfit) && i->attr & (OPA_MEM_READ | OPA_MEM_WRITE) && !bit_string &&
+	       i->mem_size && (i->mem_size <= 8 || moves_unaligned(i));
+}
+
+static struct memref operand_soft(struct build *b, const struct insn *i)
+{
+	const enum soft_access access = i->attr & OPA_MEM_WRITE ? SOFT_WRITE : SOFT_READ;
+
+	esp_sync_first(b); /* the stub may leave, or deliver a fault */
+	emit_linear(b, i);
+	emit_mov32_imm(&b->e, H_R9, i->mem_size - 1);
+	emit_mov32_imm(&b->e, H_R8, b->eip);
+	emit_call(&b->e, b->tr->stub_soft[access]);
+	return (struct memref){ .base = H_R9, .index = H_R10 };
+}
+
 struct memref operand_prepare(struct build *b, const struct insn *insn)
 {
 	struct memref m = operand_effective(b, insn);
 
+	if (b->soft)
+		return operand_soft(b, insn);
 	if (b->adapt & ADAPT_DUAL)
 		return operand_dual(b, insn);
 	m.confined = true;

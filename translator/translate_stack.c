@@ -11,7 +11,7 @@
 
 bool stack_is_plain(const struct build *b, const struct insn *i)
 {
-	return (b->mode & MODE_SS_FLAT) && i->op_size == 4 && !b->adapt;
+	return (b->mode & MODE_SS_FLAT) && i->op_size == 4 && !(b->adapt & ~ADAPT_SOFT);
 }
 
 #define ESP_DELTA_MAX 4096

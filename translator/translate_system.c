@@ -9,7 +9,7 @@
 
 static bool is_ring0(const struct build *b)
 {
-	return !(b->mode & MODE_CPL) && !b->adapt;
+	return !(b->mode & MODE_CPL) && !(b->adapt & ADAPT_INTERPRET);
 }
 
 void translate_cli(struct build *b, const struct insn *i)
@@ -152,10 +152,11 @@ void translate_pop_seg(struct build *b, const struct insn *i)
 {
 	const unsigned seg = i->map == MAP_0F ? (i->opcode == 0xa1 ? X86_FS : X86_GS) : i->opcode >> 3;
 
-	if (seg == X86_SS || !(b->mode & MODE_SS_FLAT) || i->op_size != 4 || b->adapt)
+	if (seg == X86_SS || !(b->mode & MODE_SS_FLAT) || i->op_size != 4 || b->adapt & ~ADAPT_SOFT)
 		return translate_interpret(b, i);
 	esp_sync_first(b);
-	emit_load32(&b->e, H_R8, memref_guest(H_GUEST_ESP, 0));
+	/* Two bytes: at the end of a page the other half of the slot may be out of reach. */
+	emit_op_mem1(&b->e, OP2(0xb7), H_R8, memref_guest(H_GUEST_ESP, 0));
 	emit_segment_argument(b, seg << 16 | CALLOUT_POP);
 	emit_callout(b, CALLOUT_LOAD_SEGMENT);
 }

@@ -40,19 +40,26 @@ enum tc_leave {
 #define CALLOUT_LEAVE(why) ((why) + 2)
 typedef int (*callout_fn)(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 enum callout {
-	CALLOUT_INTERPRET, /* interpret the instruction; argument: ADAPT_* it was translated under */
+	CALLOUT_INTERPRET, /* interpret the instruction; argument: ADAPT_INTERPRET if that is why, else 0 */
 	CALLOUT_INT,       /* INT n: argument is n */
 	CALLOUT_IRET,
 	CALLOUT_SYSENTER,
 	CALLOUT_SYSEXIT,
 	CALLOUT_LOAD_SEGMENT, /* argument: selector | segment << 16 | CALLOUT_POP: ESP += 4 afterwards */
+	/*
+	 * The look-up of an access to the linear address given instead of an EIP failed; argument: its length less one, and
+	 * CALLOUT_WRITE. CALLOUT_NEXT: look again.
+	 */
+	CALLOUT_SOFT,
 	CALLOUT_COUNT
 };
 #define CALLOUT_POP 0x80000000u
+#define CALLOUT_WRITE 0x100u
 
 /* What happened at a guest instruction and how to translate it therefore (adaptive retranslation). */
 #define ADAPT_INTERPRET 0x1u /* always a callout to the interpreter (MMIO, traced pages) */
 #define ADAPT_DUAL      0x2u /* a ring-0 access that reaches user memory: choose the window by address */
+#define ADAPT_SOFT      0x4u /* page faults are frequent here: look the page up in the software TLB, past the window */
 
 struct translator_callbacks {
 	void *opaque;
@@ -70,6 +77,7 @@ struct translator_callbacks {
 
 struct translator_options {
 	uint64_t cache_size;    /* bytes of code cache; 0: the default, 64 MiB */
+	bool all_soft;          /* ADAPT_SOFT for every instruction */
 	bool no_links;          /* never link: every exit goes to the dispatcher */
 	uint32_t max_insns;     /* per TU; 0: the default */
 	uint32_t features;      /* enum cpu_feature bits of the CPU model: other instructions are undefined */
@@ -121,8 +129,8 @@ void translator_flush(struct translator *tr);
 
 /* Adaptive retranslation of the instruction at guest physical gpa; drops the TU it is in. */
 void translator_adapt(struct translator *tr, gpa_t gpa, uint32_t adapt);
-/* The reason has gone: back to the plain form. */
-void translator_unadapt(struct translator *tr, gpa_t gpa);
+/* The reasons in adapt (ADAPT_*) have gone: back to the form without them. */
+void translator_unadapt(struct translator *tr, gpa_t gpa, uint32_t adapt);
 
 /* --- for logs and tests: what a finished TU consists of --- */
 struct tu_description {

@@ -268,15 +268,15 @@ uint32_t adapt_lookup(const struct translator *tr, gpa_t gpa)
 	return a ? a->adapt : 0;
 }
 
-void translator_unadapt(struct translator *tr, gpa_t gpa)
+void translator_unadapt(struct translator *tr, gpa_t gpa, uint32_t adapt)
 {
 	struct adapt_entry *a = tr->adapts[gpa % ADAPT_HASH_SIZE];
 
 	while (a && a->gpa != gpa)
 		a = a->next;
-	if (!a || !a->adapt)
+	if (!a || !(a->adapt & adapt))
 		return;
-	a->adapt = 0;
+	a->adapt &= ~adapt;
 	tr->stats.unadaptations++;
 	translator_invalidate(tr, gpa, 1);
 }

@@ -103,6 +103,7 @@ struct translator {
 
 	/* Stubs (executable addresses). */
 	hva_t stub_enter, stub_link, stub_lookup, stub_lookup_miss, stub_leave, stub_return_miss, stub_underflow, stub_callout[CALLOUT_COUNT];
+	hva_t stub_soft[2]; /* by enum soft_access */
 
 	struct tu *hash[1u << TU_HASH_BITS];
 	struct tu **order;   /* all TUs since the last flush, by ascending entry */

@@ -87,6 +87,7 @@ struct tc_words {
 	uint32_t mode;        /* mode key of the current TU family */
 	uint32_t fpu_live;    /* the guest FPU state is in the host registers while C code runs: fpu_spill.h */
 	uint64_t link_table, branch_cache; /* r12, r13 of the current space and view */
+	uint64_t soft_table[2]; /* struct soft_lookup tables of the current privilege level, by enum soft_access */
 	void *tc;
 };
 
