@@ -194,12 +194,19 @@ static bool loads_rf(const struct insn *i)
 	return i->attr & OPA_FAR;
 }
 
+/* Whether the instruction goes to a handler, whose first instruction is not to be single-stepped: not an INTO that falls through. */
+static bool enters_handler(const struct cpu *cpu, const struct insn *i)
+{
+	return i->attr & OPA_INT && (i->opcode != 0xce || cpu->eflags & X86_OF);
+}
+
 /* The step with debugging, RF or an inhibition in play. */
 static enum interp_result step_carefully(struct vcpu *vcpu)
 {
 	struct interp *interp = vcpu_interp(vcpu);
 	struct cpu *cpu = &vcpu->cpu;
-	uint32_t eip = cpu->eip, held = cpu->inhibit, single_step = cpu->eflags & X86_TF, dr6;
+	uint32_t eip = cpu->eip, held = cpu->inhibit, dr6;
+	bool single_step = cpu->eflags & X86_TF;
 	struct icache_entry *entry = NULL;
 	enum interp_result result;
 	enum x86_status status;
@@ -215,6 +222,7 @@ static enum interp_result step_carefully(struct vcpu *vcpu)
 		interp->dr6_pending = 0;
 	status = fetch(vcpu, &entry);
 	if (status == X86_OK) {
+		single_step = single_step && !enters_handler(cpu, &entry->insn);
 		cpu->eip += entry->insn.len;
 		status = entry->handler(vcpu, &entry->insn);
 	}
@@ -224,7 +232,7 @@ static enum interp_result step_carefully(struct vcpu *vcpu)
 	/* An unfinished REP keeps RF: the breakpoint on it has been taken. */
 	if (!loads_rf(&entry->insn) && !(entry->insn.attr & OPA_STRING && cpu->eip == eip))
 		cpu->eflags &= ~X86_RF;
-	dr6 = interp->dr6_pending | (single_step && !(entry->insn.attr & OPA_INT) ? DR6_SINGLE_STEP : 0);
+	dr6 = interp->dr6_pending | (single_step ? DR6_SINGLE_STEP : 0);
 	if (!dr6 || cpu->inhibit & INHIBIT_MOVSS)
 		return result;
 	interp->dr6_pending = 0;

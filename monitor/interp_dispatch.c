@@ -13,8 +13,10 @@ struct dispatch {
 #define DO(h) { .handler = h }
 #define PICK(p) { .pick = p }
 
+/* Puts eip back itself, since it stands in for far transfers too (interp_internal.h). */
 enum x86_status op_undefined(struct vcpu *vcpu, const struct insn *i)
 {
+	vcpu->cpu.eip -= i->len;
 	return fault_raise(&vcpu->cpu, EXC_UD);
 }
 

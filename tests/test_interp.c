@@ -211,6 +211,20 @@ Test(interp, what_the_model_lacks_is_undefined)
 	cr_expect_eq(ix_vector(), EXC_UD);
 }
 
+/* A far transfer that does not exist faults at itself like anything else. */
+Test(interp, undefined_far_transfer_faults_at_itself)
+{
+	CPU.model = cpu_model_find("pentium");
+	cr_assert_not_null(CPU.model);
+	cr_expect_eq(RUN(1, 0x0f, 0x34), INTERP_EXCEPTION); /* sysenter */
+	cr_expect_eq(ix_vector(), EXC_UD);
+	cr_expect_eq(fx_read32(CPU.regs[X86_ESP]), FX_CODE);
+	CPU.eip = FX_CODE;
+	cr_expect_eq(RUN(1, 0xf0, 0xcd, 0x80), INTERP_EXCEPTION); /* lock int */
+	cr_expect_eq(ix_vector(), EXC_UD);
+	cr_expect_eq(fx_read32(CPU.regs[X86_ESP]), FX_CODE);
+}
+
 Test(interp, jump_beyond_the_limit)
 {
 	CPU.seg[X86_CS].limit = FX_CODE + 0xff;
@@ -565,6 +579,34 @@ Test(interp, v86_flag_instructions_obey_iopl)
 	cr_expect_eq(RUN(1, 0x9c), INTERP_EXCEPTION);
 	fx_enter_v86(3);
 	cr_expect_eq(RUN(1, 0x9c), INTERP_OK);
+}
+
+/* What a software interrupt in v86 mode with IOPL 0 comes to: vector, and the EIP its handler sees. */
+static void expect_v86_interrupt(const uint8_t *code, unsigned len, int vector, unsigned error_bytes, uint32_t eip)
+{
+	fx_enter_v86(0);
+	CPU.eflags |= X86_OF;
+	for (int v = 0; v < 0x30; v++)
+		fx_set_gate(v, KCODE, 0xc0100000 + 16 * v, SYS_INT_GATE32, 3);
+	ix_run(code, len, 1);
+	cr_expect_eq(ix_vector(), vector, "%02x %02x: vector %d", code[0], code[1], ix_vector());
+	cr_expect_eq(fx_read32(CPU.regs[X86_ESP] + error_bytes) - eip, 0, "%02x %02x: eip %x", code[0], code[1], fx_read32(CPU.regs[X86_ESP]));
+}
+
+Test(interp, v86_int_n_obeys_iopl_whatever_n_is)
+{
+	uint32_t start;
+
+	fx_enter_v86(0);
+	start = CPU.eip;
+	for (uint8_t n = 3; n <= 4; n++)
+		expect_v86_interrupt((const uint8_t[]){ 0xcd, n }, 2, EXC_GP, 4, start);
+	expect_v86_interrupt((const uint8_t[]){ 0xcd, 0x21 }, 2, EXC_GP, 4, start);
+	expect_v86_interrupt((const uint8_t[]){ 0xcc, 0x90 }, 2, EXC_BP, 0, start + 1);
+	expect_v86_interrupt((const uint8_t[]){ 0xce, 0x90 }, 2, EXC_OF, 0, start + 1);
+	fx_enter_v86(3);
+	RUN(1, 0xcd, 0x03);
+	cr_expect_eq(ix_vector(), EXC_BP);
 }
 
 /* --- System instructions --- */

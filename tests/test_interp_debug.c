@@ -59,6 +59,21 @@ Test(interp_debug, int_n_does_not_trap_in_its_handler)
 	cr_expect_eq(CPU.dr[6] & BS, 0);
 }
 
+Test(interp_debug, into_that_falls_through_traps)
+{
+	CPU.eflags |= X86_TF;
+	cr_expect_eq(RUN(1, 0xce), INTERP_EXCEPTION);
+	cr_expect_eq(ix_vector(), EXC_DB);
+	cr_expect_eq(saved_eip(), FX_CODE + 1);
+	cr_expect_eq(CPU.dr[6] & BS, BS);
+	CPU.eip = FX_CODE;
+	CPU.dr[6] = 0;
+	CPU.eflags |= X86_TF | X86_OF;
+	cr_expect_eq(RUN(1, 0xce), INTERP_OK);
+	cr_expect_eq(ix_vector(), EXC_OF);
+	cr_expect_eq(CPU.dr[6] & BS, 0);
+}
+
 Test(interp_debug, a_faulting_instruction_does_not_trap)
 {
 	CPU.eflags |= X86_TF;
