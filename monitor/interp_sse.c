@@ -9,6 +9,9 @@
 #define MXCSR_FLAGS 0x3fu
 #define MXCSR_MASKS 0x1f80u
 #define MXCSR_MASK_SHIFT 7
+#define MXCSR_UNDERFLOW 0x10u
+#define MXCSR_UNDERFLOW_MASK 0x800u
+#define MXCSR_FLUSH_TO_ZERO 0x8000u
 /* Invalid, denormal, divide by zero: found before anything is computed. */
 #define PRE_COMPUTATION 0x07u
 
@@ -90,22 +93,118 @@ static enum x86_status simd_exception(struct vcpu *vcpu, uint32_t raised, uint32
 }
 
 /*
- * With some exceptions unmasked the instruction is first tried on a copy with all masked: what it then flags tells what
- * it would have raised.
+ * Results that may be denormal, as number and size of the elements. Underflow is the one exception that comes up for fewer results
+ * when it is masked: an exact denormal then counts for none (SDM vol. 1, 11.5.2.5), so it has to be looked for in the result.
  */
-static enum x86_status run_unmasked(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr, struct fpu_operands *operands)
-{
-	struct fxsave_image trial = vcpu->cpu.fpu;
-	uint32_t mxcsr = trial.mxcsr, raised, unmasked;
+struct elements {
+	unsigned count, size;
+};
 
-	trial.mxcsr = (mxcsr | MXCSR_MASKS) & ~MXCSR_FLAGS;
-	fpu_proxy_run(vcpu_interp(vcpu)->proxy, i, gpr, &trial, operands);
-	raised = trial.mxcsr & MXCSR_FLAGS;
-	unmasked = raised & ~(mxcsr >> MXCSR_MASK_SHIFT);
+static struct elements tiny_results(const struct insn *i)
+{
+	const bool is_double = i->sse_prefix == 0x66 || i->sse_prefix == 0xf2;
+
+	if (i->map != MAP_0F)
+		return (struct elements){ 0, 0 };
+	switch (i->opcode) {
+	case 0x58: case 0x59: case 0x5c: case 0x5e: /* ADD, MUL, SUB, DIV */
+		return (struct elements){ is_scalar(i) ? 1 : is_double ? 2 : 4, is_double ? 8 : 4 };
+	case 0x5a:                                  /* CVTPD2PS, CVTSD2SS */
+		return (struct elements){ i->sse_prefix == 0x66 ? 2 : i->sse_prefix == 0xf2 ? 1 : 0, 4 };
+	case 0x7c: case 0x7d: case 0xd0:            /* HADD, HSUB, ADDSUB: F2 is the form with four singles */
+		return i->sse_prefix == 0x66 ? (struct elements){ 2, 8 } : (struct elements){ 4, 4 };
+	default:
+		return (struct elements){ 0, 0 };
+	}
+}
+
+static bool has_denormal(const uint8_t *xmm, struct elements e)
+{
+	for (unsigned n = 0; n < e.count; n++) {
+		uint64_t value = 0;
+
+		memcpy(&value, xmm + n * e.size, e.size);
+		value <<= e.size == 4 ? 33 : 1; /* the sign goes */
+		if (value && !(e.size == 4 ? value >> 56 : value >> 53))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Executes i on *fpu with all exceptions masked: the flags tell what it would raise unmasked. Results are not flushed to zero while
+ * underflow is unmasked (SDM vol. 1, 10.2.3.3).
+ */
+static uint32_t try_masked(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr, struct fxsave_image *fpu, struct fpu_operands *operands)
+{
+	const uint32_t mxcsr = vcpu->cpu.fpu.mxcsr, flush = mxcsr & MXCSR_UNDERFLOW_MASK ? 0 : MXCSR_FLUSH_TO_ZERO;
+	uint32_t raised;
+
+	fpu->mxcsr = (mxcsr | MXCSR_MASKS) & ~(MXCSR_FLAGS | flush);
+	fpu_proxy_run(vcpu_interp(vcpu)->proxy, i, gpr, fpu, operands);
+	raised = fpu->mxcsr & MXCSR_FLAGS;
+	if (flush && has_denormal(fpu->xmm[insn_reg(i)], tiny_results(i)))
+		raised |= MXCSR_UNDERFLOW;
+	return raised;
+}
+
+/* Sets the flags of what was tried, and raises the exception if one of them is unmasked. */
+static enum x86_status take_flags(struct vcpu *vcpu, uint32_t raised)
+{
+	const uint32_t unmasked = raised & ~(vcpu->cpu.fpu.mxcsr >> MXCSR_MASK_SHIFT);
+
 	if (unmasked)
 		return simd_exception(vcpu, raised, unmasked);
-	vcpu->cpu.fpu = trial;
-	vcpu->cpu.fpu.mxcsr = mxcsr | raised;
+	vcpu->cpu.fpu.mxcsr |= raised;
+	return X86_OK;
+}
+
+static bool is_dot_product(const struct insn *i)
+{
+	return i->map == MAP_0F3A && (i->opcode == 0x40 || i->opcode == 0x41);
+}
+
+/* DPPS and DPPD raise exceptions by steps: that of the products, then those of the sums. */
+static enum x86_status dot_product_steps(struct vcpu *vcpu, const struct insn *i, struct fpu_operands operands)
+{
+	const struct elements e = i->opcode == 0x40 ? (struct elements){ 4, 4 } : (struct elements){ 2, 8 };
+	struct fxsave_image fpu = vcpu->cpu.fpu;
+	uint8_t *to = fpu.xmm[insn_reg(i)], *from = i->mem ? operands.mem : fpu.xmm[insn_rm(i)];
+	struct insn step = *i;
+
+	for (unsigned n = 0; n < e.count; n++) {
+		if (i->imm >> (4 + n) & 1)
+			continue;
+		memset(to + n * e.size, 0, e.size);
+		memset(from + n * e.size, 0, e.size);
+	}
+	step.map = MAP_0F;
+	step.imm_size = 0;
+	step.opcode = 0x59; /* MULPS, MULPD */
+	step.sse_prefix = e.size == 8 ? 0x66 : 0;
+	for (unsigned round = 0; round < 1 + e.count / 2; round++) {
+		RETURN_IF_FAULT(take_flags(vcpu, try_masked(vcpu, &step, FPU_GPR_NONE, &fpu, &operands)));
+		step.opcode = 0x7c; /* HADDPS, HADDPD */
+		step.sse_prefix = e.size == 8 ? 0x66 : 0xf2;
+		step.mem = false;
+		step.modrm = 0xc0 | insn_reg(i) << 3 | insn_reg(i);
+	}
+	return X86_OK;
+}
+
+/* With some exceptions unmasked the instruction is first tried on a copy. */
+static enum x86_status run_unmasked(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr, struct fpu_operands *operands)
+{
+	struct cpu *cpu = &vcpu->cpu;
+	struct fxsave_image trial = cpu->fpu;
+	uint32_t mxcsr;
+
+	if (is_dot_product(i))
+		RETURN_IF_FAULT(dot_product_steps(vcpu, i, *operands));
+	RETURN_IF_FAULT(take_flags(vcpu, try_masked(vcpu, i, gpr, &trial, operands)));
+	mxcsr = cpu->fpu.mxcsr;
+	cpu->fpu = trial;
+	cpu->fpu.mxcsr = mxcsr;
 	return X86_OK;
 }
 

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The interpreter's x87 and SSE beyond arithmetic (which test_interp_host.c compares): availability, exceptions, images in memory. */
+#include <setjmp.h>
+#include <signal.h>
 #include <string.h>
+#include <ucontext.h>
 #include "interp_fixture.h"
+#include "monitor/fpu_proxy.h"
+#include "random_state.h"
 
 TestSuite(interp_fpu, .init = ix_setup, .fini = ix_teardown, .timeout = 20);
 
@@ -165,6 +170,107 @@ Test(interp_fpu, unmasked_simd_exception_changes_nothing_but_flags)
 	EXPECT(EXC_UD, 0x0f, 0x5e, 0xc1);
 	memcpy(CPU.fpu.xmm[1], one, 16);
 	EXPECT(-1, 0x0f, 0x5e, 0xc1);
+}
+
+/* --- SIMD exceptions against the host's --- */
+
+static sigjmp_buf escape;
+static volatile uint32_t host_mxcsr;
+
+static void on_sigfpe(int number, siginfo_t *info, void *context)
+{
+	host_mxcsr = ((ucontext_t *)context)->uc_mcontext.fpregs->mxcsr;
+	siglongjmp(escape, 1);
+}
+
+/* Executes the instruction on *fpu as it is. True: it raised an exception, and *fpu is unchanged but for the flags. */
+static bool host_raises(struct fpu_proxy *proxy, const struct insn *insn, struct fxsave_image *fpu)
+{
+	static const uint32_t for_c = 0x1f80;
+	struct fpu_operands operands = { 0 };
+
+	if (sigsetjmp(escape, 1)) {
+		asm volatile("fninit; ldmxcsr %0" : : "m" (for_c));
+		fpu->mxcsr = host_mxcsr;
+		return true;
+	}
+	fpu_proxy_run(proxy, insn, FPU_GPR_NONE, fpu, &operands);
+	return false;
+}
+
+/* Numbers whose sums and products are often denormal and often exact. */
+static void tiny_numbers(struct random_source *r, uint8_t *xmm, bool is_double)
+{
+	for (unsigned n = 0; n < 16; n += is_double ? 8 : 4) {
+		const uint64_t exponent = random_next(r) % 3 ? random_next(r) % 4 : (is_double ? 510 : 62) + random_next(r) % 4;
+		const uint64_t mantissa = random_next(r) % 4 ? random_next(r) & 7 : random_next(r), sign = random_next(r) & 1;
+		const uint64_t value = is_double ? sign << 63 | exponent << 52 | mantissa << 49 >> 12 :
+						   sign << 31 | exponent << 23 | (mantissa << 20 & 0x7fffff);
+
+		memcpy(xmm + n, &value, is_double ? 8 : 4);
+	}
+}
+
+/*
+ * Flags that are the same on all processors: whether overflow or underflow that is unmasked flags an inexact result as well is
+ * the processor's affair (SDM vol. 1, 11.5.2.6 speaks of masked ones only).
+ */
+static uint32_t comparable_mxcsr(uint32_t mxcsr)
+{
+	const uint32_t unmasked = mxcsr & ~(mxcsr >> 7) & 0x18;
+
+	return unmasked ? mxcsr & ~0x20u : mxcsr;
+}
+
+/* Every instruction that can underflow, with its operands in registers. */
+Test(interp_fpu, simd_exceptions_like_the_host)
+{
+	static const struct { uint8_t len, bytes[6]; bool is_double; } insns[] = {
+		{ 3, { 0x0f, 0x58, 0xc1 }, false }, { 4, { 0x66, 0x0f, 0x58, 0xc1 }, true }, { 4, { 0xf3, 0x0f, 0x58, 0xc1 }, false },
+		{ 4, { 0xf2, 0x0f, 0x58, 0xc1 }, true }, { 3, { 0x0f, 0x59, 0xc1 }, false }, { 4, { 0x66, 0x0f, 0x59, 0xc1 }, true },
+		{ 3, { 0x0f, 0x5c, 0xc1 }, false }, { 4, { 0xf2, 0x0f, 0x5c, 0xc1 }, true }, { 3, { 0x0f, 0x5e, 0xc1 }, false },
+		{ 4, { 0xf3, 0x0f, 0x5e, 0xc1 }, false }, { 4, { 0x66, 0x0f, 0x5a, 0xc1 }, true }, { 4, { 0xf2, 0x0f, 0x5a, 0xc1 }, true },
+		{ 3, { 0x0f, 0x5a, 0xc1 }, false }, { 3, { 0x0f, 0x51, 0xc1 }, false }, { 3, { 0x0f, 0x5d, 0xc1 }, false },
+		{ 4, { 0xf2, 0x0f, 0x7c, 0xc1 }, false }, { 4, { 0x66, 0x0f, 0x7d, 0xc1 }, true }, { 4, { 0xf2, 0x0f, 0xd0, 0xc1 }, false },
+		{ 6, { 0x66, 0x0f, 0x3a, 0x40, 0xc1, 0xff }, false }, { 6, { 0x66, 0x0f, 0x3a, 0x40, 0xc1, 0x51 }, false },
+		{ 6, { 0x66, 0x0f, 0x3a, 0x41, 0xc1, 0x33 }, true },
+	};
+	struct sigaction action = { .sa_sigaction = on_sigfpe, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct random_source r = { 1 };
+	struct fpu_proxy *proxy;
+	unsigned raised = 0, exact = 0;
+
+	sigaction(SIGFPE, &action, NULL);
+	cr_assert_eq(fpu_proxy_create(&proxy), 0);
+	for (unsigned n = 0; n < 40000; n++) {
+		const unsigned k = n % RF_ARRAY_SIZE(insns);
+		struct fxsave_image host;
+		enum interp_result result;
+		struct insn insn;
+		bool fault;
+
+		random_fpu(&r, &host, false, true);
+		if (random_next(&r) % 4) {
+			tiny_numbers(&r, host.xmm[0], insns[k].is_double);
+			tiny_numbers(&r, host.xmm[1], insns[k].is_double);
+		}
+		CPU.fpu = host;
+		CPU.eip = FX_CODE;
+		CPU.regs[X86_ESP] = FX_KERNEL_STACK;
+		cr_assert_eq(insn_decode(insns[k].bytes, insns[k].len, true, &insn), DECODE_OK);
+		fault = host_raises(proxy, &insn, &host);
+		result = ix_run(insns[k].bytes, insns[k].len, 1);
+		cr_expect_eq(result, fault ? INTERP_EXCEPTION : INTERP_OK, "%u, opcode %02x prefix %02x: result %d, the host %s (mxcsr %x)", n,
+			     insn.opcode, insn.sse_prefix, result, fault ? "raised" : "did not", host.mxcsr);
+		cr_expect_eq(comparable_mxcsr(CPU.fpu.mxcsr), comparable_mxcsr(host.mxcsr), "%u, opcode %02x prefix %02x: mxcsr %x, host %x", n, insn.opcode, insn.sse_prefix,
+			     CPU.fpu.mxcsr, host.mxcsr);
+		cr_expect_arr_eq(CPU.fpu.xmm[0], host.xmm[0], 16, "%u: xmm0", n);
+		raised += fault;
+		exact += fault && (host.mxcsr & 0x30) == 0x10;
+	}
+	cr_expect_gt(raised, 4000);
+	cr_expect_gt(exact, 400, "%u exact denormals", exact);
+	fpu_proxy_destroy(proxy);
 }
 
 Test(interp_fpu, ldmxcsr_checks_reserved_bits)
