@@ -101,7 +101,7 @@ static enum x86_status pop_seg(struct vcpu *vcpu, const struct insn *i)
 	struct cpu *cpu = &vcpu->cpu;
 	uint32_t value, esp = cpu->regs[X86_ESP], mask = stack_mask(cpu);
 
-	/* Only the selector is read, however far ESP moves. */
+	/* Only the selector is read, however far ESP moves: processors do so at the end of a page too. */
 	RETURN_IF_FAULT(peek_value(vcpu, 0, 2, &value));
 	RETURN_IF_FAULT(segment_load(vcpu, segment_of(i), value));
 	/* The width of the increment is that of the stack the value came from. */
