@@ -23,10 +23,30 @@ static const shift_fn shift_table[8][3] = {
 	SHIFT_ROW(rol), SHIFT_ROW(ror), SHIFT_ROW(rcl), SHIFT_ROW(rcr), SHIFT_ROW(shl), SHIFT_ROW(shr), SHIFT_ROW(shl), SHIFT_ROW(sar),
 };
 
-static enum x86_status shift(struct vcpu *vcpu, const struct insn *i, uint32_t count)
+/*
+ * ROL and ROR of a register by an immediate. What they make of OF when they rotate by more than one is undefined (SDM vol. 2), and
+ * Intel's processors do not do here what they do for CL or for memory. Translated code has the immediate; so it is that form that is
+ * executed here: one copy for each count, 16 bytes apart.
+ */
+#define HOST_ROTATE(mnemonic, reg) \
+	asm("lea 1f(%%rip), %[to]; add %[count], %[to]; " ASM_LOAD_FLAGS "jmp *%[to]; .balign 16; 1: .set count_, 0; " \
+	    ".rept 32; " mnemonic " $count_, %[dst]; jmp 2f; .balign 16; .set count_, count_ + 1; .endr; 2:" ASM_SAVE_FLAGS \
+	    : [dst] "+q" (reg), "+&a" (ax), [to] "=&r" (to) : [count] "r" ((uint64_t)(count & 31) * 16) : "cc")
+
+#define ROTATE_SIZES(name, mnemonic) \
+	static uint32_t name##_imm_1(uint32_t value, uint32_t count, uint32_t *flags) \
+	{ uint8_t v = value; uint32_t ax = *flags; uint64_t to; HOST_ROTATE(mnemonic "b", v); *flags = ax; return v; } \
+	static uint32_t name##_imm_2(uint32_t value, uint32_t count, uint32_t *flags) \
+	{ uint16_t v = value; uint32_t ax = *flags; uint64_t to; HOST_ROTATE(mnemonic "w", v); *flags = ax; return v; } \
+	static uint32_t name##_imm_4(uint32_t value, uint32_t count, uint32_t *flags) \
+	{ uint32_t v = value, ax = *flags; uint64_t to; HOST_ROTATE(mnemonic "l", v); *flags = ax; return v; }
+ROTATE_SIZES(rol, "rol") ROTATE_SIZES(ror, "ror")
+
+static const shift_fn rotate_imm_table[2][3] = { SHIFT_ROW(rol_imm), SHIFT_ROW(ror_imm) };
+
+static enum x86_status shift(struct vcpu *vcpu, const struct insn *i, shift_fn fn, uint32_t count)
 {
 	struct cpu *cpu = &vcpu->cpu;
-	shift_fn fn = shift_table[insn_reg(i)][size_index(i)];
 	unsigned size = insn_size(i);
 	uint32_t ax = flags_to_ax(cpu), value = 0;
 	struct rmw rmw;
@@ -44,19 +64,26 @@ static enum x86_status shift(struct vcpu *vcpu, const struct insn *i, uint32_t c
 	return X86_OK;
 }
 
+static shift_fn shift_function(const struct insn *i)
+{
+	return shift_table[insn_reg(i)][size_index(i)];
+}
+
 static enum x86_status shift_one(struct vcpu *vcpu, const struct insn *i)
 {
-	return shift(vcpu, i, 1);
+	return shift(vcpu, i, shift_function(i), 1);
 }
 
 static enum x86_status shift_cl(struct vcpu *vcpu, const struct insn *i)
 {
-	return shift(vcpu, i, vcpu->cpu.regs[X86_ECX] & 0xff);
+	return shift(vcpu, i, shift_function(i), vcpu->cpu.regs[X86_ECX] & 0xff);
 }
 
 static enum x86_status shift_imm(struct vcpu *vcpu, const struct insn *i)
 {
-	return shift(vcpu, i, i->imm);
+	const bool rotate = !i->mem && insn_reg(i) < 2;
+
+	return shift(vcpu, i, rotate ? rotate_imm_table[insn_reg(i)][size_index(i)] : shift_function(i), i->imm);
 }
 
 /* C0, C1, D0..D3 */

@@ -98,21 +98,40 @@ static bool was_stored(const struct fpu_operands *operands, unsigned size, uint8
 	return false;
 }
 
-static enum x86_status x87_execute(struct vcpu *vcpu, const struct insn *i)
+/*
+ * A store with unmasked exceptions may turn out not to store; then its operand is not touched, and raises nothing (the manual leaves
+ * that open; Intel's processors do it so). So the operand is probed when the outcome is known.
+ */
+static enum x86_status x87_store(struct vcpu *vcpu, const struct insn *i, uint32_t ea, struct fpu_operands *operands)
 {
 	const uint8_t filler = 0xa5;
 	struct cpu *cpu = &vcpu->cpu;
+	struct fxsave_image before = cpu->fpu;
+	enum x86_status status;
+
+	memset(operands->mem, filler, sizeof(operands->mem));
+	fpu_proxy_run(vcpu_interp(vcpu)->proxy, i, FPU_GPR_NONE, &cpu->fpu, operands);
+	if (fpu_exception_pending(&cpu->fpu) && !was_stored(operands, i->mem_size, filler))
+		return X86_OK;
+	status = interp_write_block(vcpu, i->seg, ea, operands->mem, i->mem_size);
+	if (status)
+		cpu->fpu = before;
+	return status;
+}
+
+static enum x86_status x87_execute(struct vcpu *vcpu, const struct insn *i)
+{
+	struct cpu *cpu = &vcpu->cpu;
 	struct fpu_operands operands = { .eax = cpu->regs[X86_EAX], .flags = flags_to_ax(cpu) };
 	uint32_t ea = i->mem ? insn_ea(cpu, i) : 0;
-	bool store = i->mem && i->attr & OPA_MEM_WRITE;
 
-	if (store) {
-		RETURN_IF_FAULT(interp_probe_block(vcpu, i->seg, ea, i->mem_size));
-		memset(operands.mem, filler, sizeof(operands.mem));
-	} else if (i->mem) {
-		RETURN_IF_FAULT(interp_read_block(vcpu, i->seg, ea, operands.mem, i->mem_size));
+	if (i->mem && i->attr & OPA_MEM_WRITE) {
+		RETURN_IF_FAULT(x87_store(vcpu, i, ea, &operands));
+	} else {
+		if (i->mem)
+			RETURN_IF_FAULT(interp_read_block(vcpu, i->seg, ea, operands.mem, i->mem_size));
+		fpu_proxy_run(vcpu_interp(vcpu)->proxy, i, FPU_GPR_NONE, &cpu->fpu, &operands);
 	}
-	fpu_proxy_run(vcpu_interp(vcpu)->proxy, i, FPU_GPR_NONE, &cpu->fpu, &operands);
 	if (!is_control(i))
 		record_pointers(cpu, i);
 	if (i->flags_written)
@@ -121,8 +140,6 @@ static enum x86_status x87_execute(struct vcpu *vcpu, const struct insn *i)
 		*reg16(cpu, X86_EAX) = operands.eax;
 	if (i->opcode == 0xdb && i->modrm == 0xe3)
 		fpu_init(&cpu->fpu);
-	if (store && (!fpu_exception_pending(&cpu->fpu) || was_stored(&operands, i->mem_size, filler)))
-		return interp_write_block(vcpu, i->seg, ea, operands.mem, i->mem_size);
 	return X86_OK;
 }
 

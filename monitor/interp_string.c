@@ -248,11 +248,16 @@ static bool compares(const struct insn *i)
 	return (i->opcode & 0xf6) == 0xa6;
 }
 
+/*
+ * A fault leaves the iterations done so far done, but the arithmetic flags as the instruction found them (SDM vol. 2, REP): of
+ * interest to CMPS and SCAS, the only ones to write any.
+ */
 static enum x86_status repeat(struct vcpu *vcpu, const struct insn *i)
 {
 	struct string_op op = string_begin(vcpu, i);
 	string_fn once = string_function(i);
 	struct cpu *cpu = &vcpu->cpu;
+	const uint32_t flags = cpu->eflags & X86_ARITH_FLAGS;
 	/* Under TF every iteration traps (SDM vol. 3, 17.3.1.4), and breakpoints strike after each. */
 	uint32_t budget = cpu->eflags & X86_TF || cpu->dr[7] & 0xff ? 1 : BATCH;
 
@@ -265,7 +270,12 @@ static enum x86_status repeat(struct vcpu *vcpu, const struct insn *i)
 		}
 		done = run(vcpu, &op, count < budget ? count : budget);
 		if (!done) {
-			RETURN_IF_FAULT(once(vcpu, &op));
+			enum x86_status status = once(vcpu, &op);
+
+			if (status) {
+				cpu->eflags = (cpu->eflags & ~X86_ARITH_FLAGS) | flags;
+				return status;
+			}
 			done = 1;
 		}
 		advance(cpu, &op, X86_ECX, -done);

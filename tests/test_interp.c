@@ -420,6 +420,22 @@ Test(interp, repne_scas_stops_behind_the_match)
 	cr_expect(CPU.eflags & X86_ZF);
 }
 
+/* SDM vol. 2, REP: the flags are restored, the progress is not. */
+Test(interp, repne_scas_that_faults_has_its_progress_but_not_its_flags)
+{
+	unmap(0x6000, 0);
+	memset(fx_vm->ram.flat + 0x5ff8, 0x80, 8);
+	CPU.regs[X86_EAX] = 0;
+	CPU.regs[X86_EDI] = 0x5ff8;
+	CPU.regs[X86_ECX] = 20;
+	CPU.eflags |= X86_ZF | X86_AF;
+	cr_expect_eq(RUN(1, 0xf2, 0xae), INTERP_EXCEPTION);
+	cr_expect_eq(CPU.cr2, 0x6000);
+	cr_expect_eq(CPU.regs[X86_EDI], 0x6000);
+	cr_expect_eq(CPU.regs[X86_ECX], 12);
+	cr_expect_eq(CPU.eflags & X86_ARITH_FLAGS, X86_ZF | X86_AF);
+}
+
 Test(interp, rep_with_a_count_of_zero_does_nothing)
 {
 	uint32_t eflags = CPU.eflags |= X86_CF;

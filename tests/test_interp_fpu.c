@@ -293,6 +293,18 @@ Test(interp_fpu, a_store_that_faults_pops_nothing)
 	cr_expect_eq(CPU.fpu.ftw, 0x80);
 }
 
+/* Nothing on the stack, and that exception unmasked: nothing is stored, so the address does not matter. */
+Test(interp_fpu, a_store_that_stores_nothing_does_not_fault)
+{
+	fx_enable_paging();
+	fx_write32(FX_PAGE_TABLE + 4 * 5, 0x5000 | PTE_P);
+	soft_tlb_flush(VCPU, true);
+	CPU.fpu.fcw = 0x37e;
+	EXPECT(-1, 0xd9, 0x1d, 0, 0x50, 0, 0);
+	cr_expect_eq(CPU.fpu.fsw, 0x80c1);
+	EXPECT(EXC_MF, 0xd9, 0x1d, 0, 0x50, 0, 0);
+}
+
 /* The host's own FPU modes survive whatever the guest sets. */
 Test(interp_fpu, host_modes_are_kept)
 {
