@@ -150,7 +150,7 @@ uint32_t bt_prepare(struct bt *bt)
 	for (int access = 0; access < SOFT_NACCESSES; access++)
 		w->soft_table[access] = (hva_t)bt->vcpu->soft_tlb.lookup[user][access];
 	w->scratch[2] = bt_event_mask(cpu, w->if_flag);
-	translator_use_space(bt->translator, cpu, tc_space, user);
+	translator_use_space(bt->translator, cpu, tc_space, mode);
 	bt_check_returns(bt, mode);
 	return mode;
 }

@@ -8,7 +8,7 @@
  *   gs base    the current view's window: guest memory is gs:[32-bit effective address]
  *   r15        struct cpu
  *   r12        link table of the current space (cross-page links of code that is not global)
- *   r13        branch cache of the current space and view
+ *   r13        branch cache of the current space and mode
  *   rsp        the return stack: host return addresses of guest calls, nothing else
  *   r8..r11    scratch within the translation of one guest instruction. r8d carries the guest's return address across a
  *              host RET, and the target across a jump to the branch lookup.

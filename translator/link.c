@@ -37,11 +37,10 @@ struct tc_space *tc_space_create(struct translator *tr)
 	if (!space)
 		return NULL;
 	space->links = link_map(LINK_TABLE_BYTES);
-	space->branches[0] = link_map(BRANCH_BYTES);
-	space->branches[1] = link_map(BRANCH_BYTES);
+	space->branches[0].entries = link_map(BRANCH_BYTES);
 	space->next = tr->spaces;
 	tr->spaces = space;
-	if (!space->links || !space->branches[0] || !space->branches[1]) {
+	if (!space->links || !space->branches[0].entries) {
 		tc_space_destroy(tr, space);
 		return NULL;
 	}
@@ -58,9 +57,9 @@ void tc_space_destroy(struct translator *tr, struct tc_space *space)
 	*at = space->next;
 	if (space->links)
 		munmap(space->links, LINK_TABLE_BYTES);
-	for (int i = 0; i < 2; i++) {
-		if (space->branches[i])
-			munmap(space->branches[i], BRANCH_BYTES);
+	for (unsigned i = 0; i < SPACE_BRANCH_CACHES; i++) {
+		if (space->branches[i].entries)
+			munmap(space->branches[i].entries, BRANCH_BYTES);
 	}
 	free(space);
 }
@@ -69,18 +68,47 @@ void tc_space_destroy(struct translator *tr, struct tc_space *space)
 static void link_refresh_space(struct translator *tr, struct tc_space *space)
 {
 	memcpy(space->links, tr->link_template, tr->nslots * sizeof(uint64_t));
-	link_clear_branches(space->branches[0]);
-	link_clear_branches(space->branches[1]);
+	for (unsigned i = 0; i < SPACE_BRANCH_CACHES; i++) {
+		if (space->branches[i].entries)
+			link_clear_branches(space->branches[i].entries);
+	}
 	memset(space->installed, 0, sizeof(space->installed));
 	space->stale = false;
 }
 
-void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space, bool user)
+static struct branch_cache *branch_cache_find(struct tc_space *space, uint32_t mode)
+{
+	for (unsigned i = 0; i < SPACE_BRANCH_CACHES; i++) {
+		if (space->branches[i].mode == mode && space->branches[i].entries)
+			return &space->branches[i];
+	}
+	return NULL;
+}
+
+/* The mode's branch cache, taken from another mode if need be. */
+static struct branch_cache *branch_cache_of(struct tc_space *space, uint32_t mode)
+{
+	struct branch_cache *cache = branch_cache_find(space, mode);
+
+	if (rf_likely(cache != NULL))
+		return cache;
+	cache = &space->branches[space->branches_victim];
+	if (!cache->entries)
+		cache->entries = link_map(BRANCH_BYTES);
+	if (!cache->entries)
+		cache = &space->branches[0]; /* which every space has */
+	space->branches_victim = (space->branches_victim + 1) % SPACE_BRANCH_CACHES;
+	cache->mode = mode;
+	link_clear_branches(cache->entries);
+	return cache;
+}
+
+void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space, uint32_t mode)
 {
 	if (rf_unlikely(space->stale))
 		link_refresh_space(tr, space);
 	cpu->tcw.link_table = (uint64_t)(hva_t)space->links;
-	cpu->tcw.branch_cache = (uint64_t)(hva_t)space->branches[user];
+	cpu->tcw.branch_cache = (uint64_t)(hva_t)branch_cache_of(space, mode)->entries;
 }
 
 void link_patch_rel32(struct translator *tr, uint8_t *field, hva_t target)
@@ -168,10 +196,12 @@ void translator_link(struct translator *tr, struct tc_space *space, uint32_t num
 
 void translator_cache_branch(struct translator *tr, struct tc_space *space, struct tu *tu)
 {
-	struct branch_entry *entry = &space->branches[(tu->mode & MODE_CPL) == 3][tu->eip & (BRANCH_CACHE_ENTRIES - 1)];
+	struct branch_cache *cache = branch_cache_find(space, tu->mode);
+	struct branch_entry *entry;
 
-	if (tr->opt.no_links)
+	if (tr->opt.no_links || !cache)
 		return;
+	entry = &cache->entries[tu->eip & (BRANCH_CACHE_ENTRIES - 1)];
 	entry->negated_eip = -tu->eip;
 	entry->host = tu->entry;
 	tr->stats.branch_cache_fills++;
@@ -201,12 +231,11 @@ void link_forget_tu(struct translator *tr, struct tu *tu)
 	}
 	tu->incoming = NULL;
 	for (struct tc_space *s = tr->spaces; s; s = s->next) {
-		for (int i = 0; i < 2; i++) {
-			uint32_t index = tu->eip & (BRANCH_CACHE_ENTRIES - 1);
+		struct branch_cache *cache = branch_cache_find(s, tu->mode);
+		uint32_t index = tu->eip & (BRANCH_CACHE_ENTRIES - 1);
 
-			if (s->branches[i][index].host == tu->entry)
-				s->branches[i][index] = (struct branch_entry){ .negated_eip = BRANCH_CACHE_EMPTY(index) };
-		}
+		if (cache && cache->entries[index].host == tu->entry)
+			cache->entries[index] = (struct branch_entry){ .negated_eip = BRANCH_CACHE_EMPTY(index) };
 	}
 }
 

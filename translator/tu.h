@@ -63,13 +63,21 @@ struct tu_exit {
 	struct tu *noted;    /* the TU whose incoming list last got this exit */
 };
 
+/* TUs by their EIP, all of one mode: what a look-up finds may be entered as it is. */
+struct branch_cache {
+	uint32_t mode;
+	struct branch_entry *entries; /* NULL: not in use */
+};
+
 #define SPACE_PAGES 512u
+#define SPACE_BRANCH_CACHES 4u /* modes that a space uses by turns: commonly one for each ring */
 struct tc_space {
 	bool stale;          /* links and branch caches are to be forgotten before they are used again */
 	/* Linear pages whose incoming links were installed (link_install_page), direct mapped; 0: none. */
 	uint32_t installed[SPACE_PAGES];
 	uint64_t *links;     /* EXIT_MAX slots, lazily backed */
-	struct branch_entry *branches[2]; /* [user] */
+	struct branch_cache branches[SPACE_BRANCH_CACHES];
+	uint32_t branches_victim; /* the one to give to another mode next */
 	struct tc_space *next;
 };
 
