@@ -15,6 +15,7 @@
 
 #include "acpi_tables.h"
 #include "debugcon.h"
+#include "fpu_error.h"
 #include "i8042.h"
 #include "i8254.h"
 #include "i8259.h"
@@ -45,6 +46,7 @@ struct pc_board {
 	struct mc146818 rtc;
 	struct i8042 kbc;
 	struct port92 port92;
+	struct fpu_error fpu_error;
 	struct pci_host pci;
 	struct piix3 piix3;
 	struct piix4_pm pm;
@@ -131,6 +133,14 @@ static void poweroff(void *opaque)
 	board->config.poweroff(board->config.opaque);
 }
 
+static void ignne(void *opaque)
+{
+	struct pc_board *board = opaque;
+
+	if (board->config.ignne)
+		board->config.ignne(board->config.opaque);
+}
+
 static void debug_exit(void *opaque, uint32_t code)
 {
 	struct pc_board *board = opaque;
@@ -198,7 +208,7 @@ static int init_timers(struct pc_board *board)
 	return mc146818_init(&board->rtc, &c->clock, gsi_line(board, 8, SOURCE_ISA), c->ram_size, c->rtc_base);
 }
 
-static void init_keyboard(struct pc_board *board)
+static void init_ports(struct pc_board *board)
 {
 	const struct i8042_config kbc = {
 		.keyboard_irq = gsi_line(board, 1, SOURCE_ISA),
@@ -213,6 +223,7 @@ static void init_keyboard(struct pc_board *board)
 	board->port92 = (struct port92){
 		.opaque = board, .a20 = set_a20, .a20_level = a20_level, .reset_request = reset_request,
 	};
+	board->fpu_error = (struct fpu_error){ .irq = gsi_line(board, 13, SOURCE_ISA), .opaque = board, .ignne = ignne };
 }
 
 static int init_pci(struct pc_board *board)
@@ -267,6 +278,7 @@ static int attach_all(struct pc_board *board)
 		{ &mc146818_desc, &board->rtc },
 		{ &i8042_desc, &board->kbc },
 		{ &port92_desc, &board->port92 },
+		{ &fpu_error_desc, &board->fpu_error },
 		{ &pci_host_desc, &board->pci },
 		{ &pci_bridge_desc, &board->pci.bridge },
 		{ &piix3_desc, &board->piix3 },
@@ -309,7 +321,7 @@ static int assemble(struct pc_board *board)
 		err = init_pci(board);
 	if (err)
 		return err;
-	init_keyboard(board);
+	init_ports(board);
 	err = attach_all(board);
 	if (!err)
 		err = init_serial(board);
@@ -346,7 +358,7 @@ void pc_board_destroy(struct pc_board *board)
 	bus = board->config.bus;
 	void *attached[] = {
 		&board->lapic, &board->io_apic, &board->pic, &board->pit, &board->port61, &board->rtc, &board->kbc,
-		&board->port92, &board->pci, &board->pci.bridge, &board->piix3, &board->pm,
+		&board->port92, &board->fpu_error, &board->pci, &board->pci.bridge, &board->piix3, &board->pm,
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(attached); i++)
@@ -404,6 +416,11 @@ uint8_t pc_board_tpr_get(const struct pc_board *board)
 void pc_board_tpr_set(struct pc_board *board, uint8_t tpr)
 {
 	lapic_tpr_set(&board->lapic, tpr);
+}
+
+void pc_board_ferr(struct pc_board *board)
+{
+	fpu_error_assert(&board->fpu_error);
 }
 
 void pc_board_power_button(struct pc_board *board)

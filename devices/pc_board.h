@@ -28,6 +28,7 @@ struct pc_board_config {
 	void (*nmi)(void *opaque);                       /* an NMI edge; may be NULL */
 	void (*reset_request)(void *opaque);             /* keyboard controller, port 92h, port cf9h: reset the machine soon */
 	void (*poweroff)(void *opaque);                  /* ACPI S5 */
+	void (*ignne)(void *opaque);                     /* port F0h, an x87 error being reported: the CPU's IGNNE# pin; may be NULL */
 	void (*a20)(void *opaque, bool enabled);         /* called when it changes, and at reset (enabled) */
 	void (*debug_exit)(void *opaque, uint32_t code); /* a value was written to isa-debug-exit */
 
@@ -68,6 +69,9 @@ void pc_board_tpr_set(struct pc_board *board, uint8_t tpr);
 
 /* Sets global system interrupt gsi (0..23): ISA IRQ 0..15 reach both the 8259s and the I/O APIC (IRQ 0 at pin 2). */
 void pc_board_set_irq(struct pc_board *board, unsigned gsi, bool level);
+
+/* The CPU asserts FERR#: an x87 error is to be reported as IRQ 13. */
+void pc_board_ferr(struct pc_board *board);
 
 /* The user pressed the power button (system_powerdown): ACPI PWRBTN event. */
 void pc_board_power_button(struct pc_board *board);

@@ -46,7 +46,8 @@ uint32_t bt_mode(const struct cpu *cpu)
 		mode |= MODE_DS_FLAT;
 	if (data_segment_is_flat(&cpu->seg[X86_ES]))
 		mode |= MODE_ES_FLAT;
-	if (!(cpu->cr0 & (CR0_TS | CR0_EM)))
+	/* The host knows no IGNNE#: the interpreter runs what would wait. */
+	if (!(cpu->cr0 & (CR0_TS | CR0_EM)) && !cpu->ignne)
 		mode |= cpu->cr4 & CR4_OSFXSR ? MODE_FPU | MODE_SSE : MODE_FPU;
 	if (!(cpu->cr4 & CR4_TSD) || !cpu->cpl)
 		mode |= MODE_TSC;

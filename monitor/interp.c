@@ -227,7 +227,8 @@ static enum interp_result step_carefully(struct vcpu *vcpu)
 		status = entry->handler(vcpu, &entry->insn);
 	}
 	result = interp_conclude(vcpu, entry ? &entry->insn : NULL, eip, status);
-	if (result != INTERP_OK && result != INTERP_HALT)
+	/* Nothing has been done yet where an x87 error waits for its interrupt. */
+	if (result != INTERP_OK && (result != INTERP_HALT || cpu->eip == eip))
 		return result;
 	/* An unfinished REP keeps RF: the breakpoint on it has been taken. */
 	if (!loads_rf(&entry->insn) && !(entry->insn.attr & OPA_STRING && cpu->eip == eip))

@@ -11,7 +11,7 @@
 enum interp_result {
 	INTERP_OK,        /* one instruction done (or a batch of iterations of a rep instruction: eip then still names it) */
 	INTERP_EXCEPTION, /* it faulted or trapped; the exception has been delivered: eip is at the handler */
-	INTERP_HALT,      /* HLT: cpu.halted is set, eip is behind it */
+	INTERP_HALT,      /* cpu.halted is set: HLT, eip is behind it; or an x87 error reported by interrupt, eip is at the instruction */
 	INTERP_DEAD,      /* the VM ended */
 };
 
@@ -30,6 +30,9 @@ enum interp_result interp_step(struct vcpu *vcpu);
  * exception. Events raised meanwhile wait for its end.
  */
 enum interp_result interp_run(struct vcpu *vcpu);
+
+/* IGNNE# is asserted (SDM vol. 1, appendix D): the x87 error that is pending holds nothing up until it is cleared. */
+void fpu_ignore_error(struct cpu *cpu);
 
 /* The decode cache must forget code: its bytes were written (page granular), or everything. */
 void interp_forget_code(struct vcpu *vcpu, gpa_t gpa);

@@ -32,34 +32,69 @@ void fpu_init(struct fxsave_image *fpu)
 }
 
 /*
- * The board's part of the PC's way to report x87 errors (CR0.NE clear): assert FERR#, which is IRQ 13. A board that has that
- * wire defines this function; the instruction is then retried until the interrupt handler has cleared the exception.
+ * With CR0.NE clear the processor asserts FERR#, which the board reports as IRQ 13, and stops before the instruction until an
+ * interrupt comes (SDM vol. 1, D.2.1). That is much like HLT, but that the instruction is begun again afterwards.
  */
-enum x86_status fpu_ferr(struct vcpu *vcpu);
-__attribute__((weak)) enum x86_status fpu_ferr(struct vcpu *vcpu)
+static enum x86_status report_by_interrupt(struct vcpu *vcpu, const struct insn *i)
 {
-	return vm_kill(vcpu, "x87 error with CR0.NE clear: reporting by IRQ 13 is not supported");
+	struct vm *vm = vcpu->vm;
+
+	if (!vm->ferr)
+		return vm_kill(vcpu, "an x87 error with CR0.NE clear, and nothing is wired to FERR#");
+	pthread_mutex_lock(&vm->device_lock);
+	vm->ferr(vm);
+	pthread_mutex_unlock(&vm->device_lock);
+	vcpu->cpu.eip -= i->len;
+	vcpu->cpu.halted = true;
+	return STATUS_HALT;
 }
 
-enum x86_status fpu_raise_pending(struct vcpu *vcpu, const struct insn *i)
+enum x86_status fpu_wait_begin(struct vcpu *vcpu, const struct insn *i, uint16_t *hidden)
 {
 	struct cpu *cpu = &vcpu->cpu;
+	const uint16_t pending = cpu->fpu.fsw & ~cpu->fpu.fcw & FPU_EXCEPTIONS;
 
+	*hidden = 0;
+	if (rf_likely(!pending))
+		return X86_OK;
 	if (cpu->cr0 & CR0_NE)
 		return fault_raise(cpu, EXC_MF);
-	RETURN_IF_FAULT(fpu_ferr(vcpu));
-	cpu->eip -= i->len;
+	if (!cpu->ignne)
+		return report_by_interrupt(vcpu, i);
+	*hidden = pending;
+	cpu->fpu.fsw &= ~(pending | FSW_ES | FSW_B);
 	return X86_OK;
+}
+
+void fpu_wait_end(struct cpu *cpu, uint16_t hidden)
+{
+	if (rf_likely(!hidden))
+		return;
+	cpu->fpu.fsw |= hidden;
+	fpu_update_summary(&cpu->fpu);
+}
+
+void fpu_ignore_error(struct cpu *cpu)
+{
+	cpu->ignne = !(cpu->cr0 & CR0_NE) && fpu_exception_pending(&cpu->fpu);
+}
+
+void fpu_release_ignne(struct cpu *cpu)
+{
+	cpu->ignne = cpu->ignne && fpu_exception_pending(&cpu->fpu);
 }
 
 /* 9B */
 enum x86_status op_wait(struct vcpu *vcpu, const struct insn *i)
 {
 	struct cpu *cpu = &vcpu->cpu;
+	uint16_t hidden;
 
 	if ((cpu->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS))
 		return fault_raise(cpu, EXC_NM);
-	return fpu_exception_pending(&cpu->fpu) ? fpu_raise_pending(vcpu, i) : X86_OK;
+	RETURN_IF_FAULT(fpu_wait_begin(vcpu, i, &hidden));
+	fpu_wait_end(cpu, hidden);
+	return X86_OK;
 }
 
 /* Control instructions do not change the last-instruction pointers (SDM vol. 1, 8.1.8). */
@@ -147,12 +182,19 @@ static enum x86_status op_x87(struct vcpu *vcpu, const struct insn *i)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	insn_handler environment = pick_fpu_env(i);
+	enum x86_status status;
+	uint16_t hidden = 0;
 
 	if (cpu->cr0 & (CR0_EM | CR0_TS))
 		return fault_raise(cpu, EXC_NM);
-	if (is_waiting(i) && fpu_exception_pending(&cpu->fpu))
-		return fpu_raise_pending(vcpu, i);
-	return (environment ? environment : x87_execute)(vcpu, i);
+	if (is_waiting(i))
+		RETURN_IF_FAULT(fpu_wait_begin(vcpu, i, &hidden));
+	status = (environment ? environment : x87_execute)(vcpu, i);
+	/* FLDENV and FRSTOR have replaced the status word, unless they faulted. */
+	if (status || !environment)
+		fpu_wait_end(cpu, hidden);
+	fpu_release_ignne(cpu);
+	return status;
 }
 
 insn_handler pick_fpu(const struct insn *i)

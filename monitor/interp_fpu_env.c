@@ -214,6 +214,7 @@ static enum x86_status op_fxrstor(struct vcpu *vcpu, const struct insn *i)
 		return raise_gp(vcpu);
 	memcpy(&cpu->fpu, &image, FXSAVE_BYTES);
 	cpu->fpu.fcw = (image.fcw & 0x1f3f) | 0x40;
+	fpu_release_ignne(cpu);
 	return X86_OK;
 }
 

@@ -126,9 +126,16 @@ DECLARE_HANDLER(op_hlt); DECLARE_HANDLER(op_cli_sti); DECLARE_HANDLER(op_in); DE
 DECLARE_HANDLER(op_wait);
 #undef DECLARE_HANDLER
 
-/* interp_fpu.c. An unmasked x87 exception is pending (SDM vol. 1, 8.6): what a waiting instruction must then do. */
+/* interp_fpu.c. An unmasked x87 exception is pending (SDM vol. 1, 8.6). */
 bool fpu_exception_pending(const struct fxsave_image *fpu);
-enum x86_status fpu_raise_pending(struct vcpu *vcpu, const struct insn *i) RF_MUST_CHECK;
+/*
+ * A waiting instruction begins: reports the exception that is pending, if any. X86_OK: execute. *hidden are the exception flags that
+ * IGNNE# has it ignore; they are out of the image, so that the host does not object, until fpu_wait_end() puts them back.
+ */
+enum x86_status fpu_wait_begin(struct vcpu *vcpu, const struct insn *i, uint16_t *hidden) RF_MUST_CHECK;
+void fpu_wait_end(struct cpu *cpu, uint16_t hidden);
+/* The error may be gone: then IGNNE# goes too. */
+void fpu_release_ignne(struct cpu *cpu);
 /* Sets the summary bits ES and B from the exception flags and masks. */
 void fpu_update_summary(struct fxsave_image *fpu);
 void fpu_init(struct fxsave_image *fpu); /* what FNINIT does */

@@ -289,12 +289,15 @@ static enum x86_status masked_move(struct vcpu *vcpu, const struct insn *i)
 
 static enum x86_status op_sse(struct vcpu *vcpu, const struct insn *i)
 {
+	uint16_t hidden = 0;
+	enum x86_status status;
+
 	RETURN_IF_FAULT(check_usable(vcpu, i));
-	if (uses_mmx(i) && fpu_exception_pending(&vcpu->cpu.fpu))
-		return fpu_raise_pending(vcpu, i);
-	if (i->map == MAP_0F && i->opcode == 0xf7)
-		return masked_move(vcpu, i);
-	return execute(vcpu, i);
+	if (uses_mmx(i))
+		RETURN_IF_FAULT(fpu_wait_begin(vcpu, i, &hidden));
+	status = i->map == MAP_0F && i->opcode == 0xf7 ? masked_move(vcpu, i) : execute(vcpu, i);
+	fpu_wait_end(&vcpu->cpu, hidden);
+	return status;
 }
 
 insn_handler pick_sse(const struct insn *i)

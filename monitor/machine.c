@@ -13,6 +13,7 @@
 #include "devices/pc_board.h"
 #include "engines.h"
 #include "event_loop.h"
+#include "interp.h"
 #include "loader.h"
 #include "machine.h"
 #include "system.h"
@@ -87,6 +88,18 @@ static void board_a20(void *opaque, bool enabled)
 		vm->vcpu.engine->flush(&vm->vcpu, TLB_FLUSH_ALL);
 }
 
+static void board_ignne(void *opaque)
+{
+	struct vm *vm = opaque;
+
+	fpu_ignore_error(&vm->vcpu.cpu);
+}
+
+static void machine_ferr(struct vm *vm)
+{
+	pc_board_ferr(vm->board);
+}
+
 static void board_debug_exit(void *opaque, uint32_t code)
 {
 	vm_end(opaque, VM_DEBUG_EXIT, (int)((code << 1 | 1) & 0xff));
@@ -146,6 +159,7 @@ static int machine_make_board(struct machine *m, char *error)
 		.nmi = board_nmi,
 		.reset_request = board_reset_request,
 		.poweroff = board_poweroff,
+		.ignne = board_ignne,
 		.a20 = board_a20,
 		.debug_exit = board_debug_exit,
 		.debugcon = m->console.debugcon,
@@ -165,6 +179,7 @@ static int machine_make_board(struct machine *m, char *error)
 		return machine_fail(error, err, "cannot make the board: %s", strerror(-err));
 	vm->interrupt_ack = board_interrupt_ack;
 	vm->interrupt_ack_opaque = vm;
+	vm->ferr = machine_ferr;
 	return 0;
 }
 

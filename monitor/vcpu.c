@@ -77,7 +77,7 @@ void vcpu_reset(struct vcpu *vcpu)
 	cpu->dr[7] = 0x400;
 	cpu->cpl = 0;
 	cpu->halted = false;
-	cpu->nmi_blocked = false;
+	cpu->nmi_blocked = cpu->ignne = false;
 	cpu->a20_mask = 0xffffffff;
 	cpu->efer = 0;
 	cpu->sysenter_cs = cpu->sysenter_esp = cpu->sysenter_eip = 0;

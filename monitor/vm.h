@@ -49,6 +49,8 @@ struct vm {
 	/* Interrupt acknowledge: the vector to deliver, or -1 for none (spurious raise). NULL: there is no controller. */
 	int (*interrupt_ack)(void *opaque);
 	void *interrupt_ack_opaque;
+	/* FERR#: the guest has an x87 error with CR0.NE clear. Under the device lock. NULL: no such wire. */
+	void (*ferr)(struct vm *vm);
 	_Atomic int end;      /* enum vm_end; first one wins */
 	int exit_code;
 	char kill_reason[1024];

@@ -21,7 +21,7 @@ static struct {
 	struct chardev chardev[3];
 	uint8_t *ram;
 	bool intr, a20;
-	unsigned nmis, resets, poweroffs, exits;
+	unsigned nmis, resets, poweroffs, exits, ignnes;
 	uint32_t exit_code;
 } b;
 
@@ -45,6 +45,7 @@ static void on_intr(void *opaque, bool level) { b.intr = level; }
 static void on_nmi(void *opaque) { b.nmis++; }
 static void on_reset(void *opaque) { b.resets++; }
 static void on_poweroff(void *opaque) { b.poweroffs++; }
+static void on_ignne(void *opaque) { b.ignnes++; }
 static void on_a20(void *opaque, bool enabled) { b.a20 = enabled; }
 static void on_exit_port(void *opaque, uint32_t code) { b.exits++; b.exit_code = code; }
 
@@ -63,7 +64,7 @@ static void setup(void)
 		.clock = fake_clock_interface(&b.time),
 		.memory = { ram_read, ram_write, NULL },
 		.ram_size = RAM_SIZE,
-		.intr = on_intr, .nmi = on_nmi, .reset_request = on_reset, .poweroff = on_poweroff, .a20 = on_a20,
+		.intr = on_intr, .nmi = on_nmi, .reset_request = on_reset, .poweroff = on_poweroff, .ignne = on_ignne, .a20 = on_a20,
 		.debug_exit = on_exit_port,
 		.serial = { &b.chardev[0], &b.chardev[1] },
 		.debugcon = &b.chardev[2],
@@ -321,6 +322,28 @@ Test(board, irqs_through_the_8259s)
 	fake_clock_advance(&b.time, NS_PER_SECOND);
 	end_both();
 	cr_expect(b.intr);
+}
+
+/* FERR# is IRQ 13 until port F0h is written, which asserts IGNNE#; without an error the port does nothing. */
+Test(board, x87_errors)
+{
+	program_pics();
+	out(0xf0, 0);
+	cr_expect_eq(b.ignnes, 0);
+	cr_expect_not(b.intr);
+	for (unsigned round = 1; round <= 2; round++) {
+		pc_board_ferr(b.board);
+		cr_expect_eq(pc_board_intr_ack(b.board), 0x38 + 5);
+		cr_expect_eq(b.ignnes, round - 1);
+		out(0xf0, 0);
+		cr_expect_eq(b.ignnes, round);
+		end_both();
+		cr_expect_eq(pc_board_intr_ack(b.board), -1);
+	}
+	pc_board_ferr(b.board);
+	pc_board_reset(b.board);
+	out(0xf0, 0);
+	cr_expect_eq(b.ignnes, 2, "reset forgets the error");
 }
 
 Test(board, irqs_through_the_io_apic)

@@ -81,6 +81,83 @@ Test(interp_fpu, without_ne_the_board_is_asked)
 	cr_expect_eq(ix_record.kills, 1);
 }
 
+static unsigned ferrs;
+
+static void on_ferr(struct vm *vm)
+{
+	ferrs++;
+}
+
+#define EXPECT_STOPPED(...) \
+	({ \
+		CPU.eip = FX_CODE; \
+		CPU.halted = false; \
+		cr_expect_eq(RUN(1, __VA_ARGS__), INTERP_HALT, #__VA_ARGS__); \
+		cr_expect(CPU.halted && CPU.eip == FX_CODE, #__VA_ARGS__); \
+	})
+
+Test(interp_fpu, without_ne_errors_go_to_the_board)
+{
+	fx_vm->ferr = on_ferr;
+	raise_zero_divide();
+	CPU.cr0 &= ~CR0_NE;
+	EXPECT_STOPPED(0x9b);
+	EXPECT_STOPPED(0xd9, 0xe8);
+	EXPECT_STOPPED(0x0f, 0xfc, 0xc0);
+	CPU.eflags |= X86_TF;
+	EXPECT_STOPPED(0x9b); /* no single step: nothing was done */
+	CPU.eflags &= ~X86_TF;
+	cr_expect_eq(ferrs, 4);
+	CPU.halted = false;
+	EXPECT(-1, 0xdf, 0xe0); /* fnstsw does not wait */
+	cr_expect_eq(ferrs, 4);
+}
+
+Test(interp_fpu, ignne_lasts_until_the_error_is_cleared)
+{
+	fx_vm->ferr = on_ferr;
+	fpu_ignore_error(&CPU);
+	cr_expect_not(CPU.ignne, "nothing to ignore");
+	raise_zero_divide();
+	fpu_ignore_error(&CPU);
+	cr_expect_not(CPU.ignne, "with CR0.NE it has no effect");
+	CPU.cr0 &= ~CR0_NE;
+	fpu_ignore_error(&CPU);
+	EXPECT(-1, 0x9b);
+	EXPECT(-1, 0xd9, 0xe8);
+	EXPECT(-1, 0x0f, 0xfc, 0xc0);
+	cr_expect_eq(CPU.fpu.fsw & 0x8084, 0x8084, "the error stays");
+	CPU.cr0 |= CR0_NE;
+	EXPECT(EXC_MF, 0x9b);
+	CPU.cr0 &= ~CR0_NE;
+	EXPECT(-1, 0xdb, 0xe2); /* fnclex */
+	cr_expect_not(CPU.ignne);
+	EXPECT(-1, 0xdb, 0xe3); /* fninit: the stack is full */
+	raise_zero_divide();
+	EXPECT_STOPPED(0x9b);
+	cr_expect_eq(ferrs, 1);
+}
+
+Test(interp_fpu, ignne_ends_with_a_new_state)
+{
+	raise_zero_divide();
+	CPU.cr0 &= ~CR0_NE;
+	fpu_ignore_error(&CPU);
+	memset(fx_vm->ram.flat + 0x5000, 0, 28);
+	fx_write32(0x5000, 0x37f);
+	fx_write32(0x5008, 0xffff);
+	CPU.regs[X86_EBX] = 0x5000;
+	EXPECT(-1, 0xd9, 0x23); /* fldenv */
+	cr_expect_not(CPU.ignne);
+	cr_expect_eq(CPU.fpu.fsw, 0);
+	raise_zero_divide();
+	fpu_ignore_error(&CPU);
+	memset(fx_vm->ram.flat + 0x5000, 0, 512);
+	fx_write32(0x5000, 0x37f);
+	EXPECT(-1, 0x0f, 0xae, 0x0b); /* fxrstor */
+	cr_expect_not(CPU.ignne);
+}
+
 Test(interp_fpu, pointers_name_the_guest)
 {
 	CPU.regs[X86_EBX] = 0x5000;

@@ -109,6 +109,7 @@ struct cpu {
 	uint64_t pdpte[4]; /* PAE: loaded with CR3 (SDM vol. 3, 4.4.1) */
 	uint8_t cpl;
 	bool halted;
+	bool ignne;       /* IGNNE# is asserted: a pending x87 error with CR0.NE clear is ignored */
 	bool nmi_blocked; /* from the delivery of an NMI to the next IRET (SDM vol. 3, 6.7.1) */
 	uint32_t a20_mask; /* 0xffffffff, or 0xffefffff with A20 off; applies to guest physical addresses */
 
