@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of groups. */
+#include "guest.h"
+#include "groups.h"
+
+const struct group groups[] = {
+	{ "sensitive", group_sensitive, MODES_ALL, 0 },
+	{ "exceptions", group_exceptions, MODES_ALL, 0 },
+	{ "double_faults", group_double_faults, MODES_ALL, 0 },
+	{ "ltr_null", group_ltr_null, MODES_ALL, KILLS_QEMU },
+	{ "shutdown_no_idt", group_shutdown_no_idt, MODE_OFF, SHUTS_DOWN },
+	{ "shutdown_no_double_fault", group_shutdown_no_double_fault, MODE_32, SHUTS_DOWN },
+	{ "shutdown_no_stack", group_shutdown_no_stack, MODE_PAE, SHUTS_DOWN },
+	{ "shutdown_no_ring0_stack", group_shutdown_no_ring0_stack, MODE_32, SHUTS_DOWN },
+};
+const unsigned group_count = COUNT(groups);

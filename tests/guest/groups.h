@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The groups of checks, as groups.c lists them. */
+#ifndef GUEST_GROUPS_H
+#define GUEST_GROUPS_H
+
+void group_double_faults(void);
+void group_exceptions(void);
+void group_ltr_null(void);
+void group_sensitive(void);
+void group_shutdown_no_double_fault(void);
+void group_shutdown_no_idt(void);
+void group_shutdown_no_ring0_stack(void);
+void group_shutdown_no_stack(void);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Runs the groups that the command line names, all if it names none, each in every paging mode it is made for. */
+#include "report.h"
+
+struct multiboot { uint32_t flags, memory[2], boot_device, command_line; };
+void guest_main(const struct multiboot *boot);
+
+static bool word_is(const char *word, const char *name)
+{
+	while (*name && *word == *name)
+		word++, name++;
+	return !*name && (*word == ' ' || !*word);
+}
+
+static const char *next_word(const char *words)
+{
+	while (*words && *words != ' ')
+		words++;
+	while (*words == ' ')
+		words++;
+	return words;
+}
+
+/* Which groups end in a triple fault, for whoever runs this guest. */
+static void list_shutdowns(void)
+{
+	for (unsigned i = 0; i < group_count; i++)
+		if (groups[i].needs_care & SHUTS_DOWN)
+			note("%s", groups[i].name);
+	outb(0xf4, 0);
+}
+
+static bool is_asked_for(const struct group *group, const char *words)
+{
+	if (!*words)
+		return !(group->needs_care & SHUTS_DOWN);
+	if (word_is(words, "spare-qemu"))
+		return !group->needs_care;
+	for (; *words; words = next_word(words))
+		if (word_is(words, group->name))
+			return true;
+	return false;
+}
+
+static void run_group(const struct group *group)
+{
+	static const char *const mode_names[] = { "off", "32", "pae" };
+
+	for (enum paging mode = PAGING_OFF; mode <= PAGING_PAE; mode++) {
+		if (!(group->modes >> mode & 1))
+			continue;
+		report_group(group->name, mode_names[mode]);
+		paging_start(mode);
+		machine_reset();
+		group->run();
+	}
+	machine_reset();
+	paging_start(PAGING_OFF);
+}
+
+void guest_main(const struct multiboot *boot)
+{
+	static char words[1024];
+	const char *line = boot->flags & 4 ? next_word((const char *)boot->command_line) : "";
+	unsigned n = 0, known = 0;
+
+	for (; line[n] && n < sizeof(words) - 1; n++)
+		words[n] = line[n];
+	machine_reset();
+	if (word_is(words, "list-shutdowns"))
+		list_shutdowns();
+	for (unsigned i = 0; i < group_count; i++) {
+		if (is_asked_for(&groups[i], words)) {
+			known++;
+			run_group(&groups[i]);
+		}
+	}
+	if (!known)
+		note("FAILED no such group: %s", words);
+	outb(0xf4, report_end() || !known ? 1 : 0);
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
