@@ -11,6 +11,7 @@
 #include "cpu_models.h"
 #include "devices/bus.h"
 #include "devices/pc_board.h"
+#include "dma.h"
 #include "engines.h"
 #include "event_loop.h"
 #include "interp.h"
@@ -112,29 +113,6 @@ static int board_interrupt_ack(void *opaque)
 	return pc_board_intr_ack(vm->board);
 }
 
-static int board_memory_read(void *opaque, gpa_t gpa, void *buf, size_t len)
-{
-	struct guest_ram *ram = opaque;
-
-	if (gpa > ram->size || len > ram->size - gpa)
-		return -EFAULT;
-	memcpy(buf, ram->flat + gpa, len);
-	return 0;
-}
-
-static int board_memory_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
-{
-	struct guest_ram *ram = opaque;
-
-	if (!len)
-		return 0;
-	if (gpa > ram->size || len > ram->size - gpa)
-		return -EFAULT;
-	memcpy(ram->flat + gpa, buf, len);
-	guest_ram_written(ram, gpa, len);
-	return 0;
-}
-
 static int64_t machine_rtc_base(const struct vm_config *config)
 {
 	time_t now = time(NULL);
@@ -152,7 +130,7 @@ static int machine_make_board(struct machine *m, char *error)
 	struct pc_board_config board = {
 		.bus = vm->bus,
 		.clock = event_loop_clock(vm->loop),
-		.memory = { .read = board_memory_read, .write = board_memory_write, .opaque = &vm->ram },
+		.memory = dma_guest_memory(vm),
 		.ram_size = vm->ram.size,
 		.opaque = vm,
 		.intr = board_intr,

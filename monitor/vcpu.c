@@ -91,7 +91,7 @@ void vcpu_reset(struct vcpu *vcpu)
 	soft_tlb_flush(vcpu, true);
 }
 
-static bool vcpu_is_self(const struct vcpu *vcpu)
+bool vcpu_is_self(const struct vcpu *vcpu)
 {
 	return vcpu->thread_valid && pthread_equal(vcpu->thread, pthread_self());
 }

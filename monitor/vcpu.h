@@ -44,6 +44,9 @@ void vcpu_reset(struct vcpu *vcpu);
 void vcpu_raise_event(struct vcpu *vcpu, uint32_t events);
 void vcpu_clear_event(struct vcpu *vcpu, uint32_t events);
 
+/* Whether the caller is the vCPU's own thread. */
+bool vcpu_is_self(const struct vcpu *vcpu);
+
 /* Whether the CPU would take an interrupt right now: NMI, or INTR with EFLAGS.IF, and no inhibition. */
 bool vcpu_interruptible(const struct vcpu *vcpu);
 

@@ -10,6 +10,7 @@
 void vm_init(struct vm *vm)
 {
 	pthread_mutex_init(&vm->device_lock, NULL);
+	pthread_mutex_init(&vm->dma.lock, NULL);
 	vm->end = VM_RUNNING;
 }
 

@@ -33,6 +33,17 @@ struct vm_work {
 	struct vm_work *next;
 };
 
+/* What devices on other threads have stored to RAM and the vCPU thread has not been told yet (dma.c). */
+#define VM_DMA_RANGES 32
+struct vm_dma {
+	pthread_mutex_t lock;
+	struct vm_work work; /* queued while n is not zero */
+	unsigned n;
+	struct vm_dma_range {
+		gpa_t start, end;
+	} range[VM_DMA_RANGES];
+};
+
 struct vm {
 	const char *name;
 	struct guest_ram ram;
@@ -60,6 +71,7 @@ struct vm {
 	void (*ended)(struct vm *vm);
 	_Atomic bool paused;
 	struct vm_work *work; /* under vcpu.wake_mutex */
+	struct vm_dma dma;
 };
 
 /* Prepares the lock, the ends and the log; RAM, bus and vCPU are the caller's to add. */

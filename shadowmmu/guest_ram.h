@@ -6,8 +6,8 @@
  * Guest RAM occupies [0, size) less the legacy video hole [0xa0000, 0xc0000). size is at most 3.5 GiB, so that RAM, the
  * PCI hole and the APICs never meet.
  *
- * Every store that C code makes to guest RAM (interpreter, callouts, device DMA) goes through guest_ram_written()
- * afterwards, so that translations and page-table copies of that memory are told.
+ * Every store that C code makes to guest RAM (interpreter, callouts, devices) goes through guest_ram_written() afterwards, so that
+ * translations and page-table copies of that memory are told. It is called on the vCPU thread; for others monitor/dma.c has it called there.
  */
 #ifndef RF_SHADOWMMU_GUEST_RAM_H
 #define RF_SHADOWMMU_GUEST_RAM_H
