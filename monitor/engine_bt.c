@@ -3,24 +3,19 @@
  * The binary-translation engine: options, life cycle, and the dispatcher, which alternates between finding a TU for the
  * guest's EIP and running translated code until that leaves.
  */
-#include <cpuid.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include "bt.h"
+#include "host_facts.h"
 #include "interp.h"
 #include "log.h"
 #include "system.h"
 #include "translator/disasm.h"
 #include "vm.h"
 #include "x86/fpu_spill.h"
-
-#ifndef HWCAP2_FSGSBASE
-#define HWCAP2_FSGSBASE 2
-#endif
 
 /* --- what the translator and the shadow tables ask --- */
 
@@ -155,21 +150,6 @@ static int bt_parse_options(struct bt_options *o, const char *text, const char *
 	return 0;
 }
 
-static int bt_check_host(const char **why)
-{
-	unsigned a, b, c, d;
-
-	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE)) {
-		*why = "this host has no FSGSBASE (it needs an Ivy Bridge or newer processor and Linux 5.9 or newer): use -accel interp";
-		return -ENOTSUP;
-	}
-	if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_BMI2)) {
-		*why = "this host's processor has no BMI2 (it needs a Haswell or Excavator or newer): use -accel interp";
-		return -ENOTSUP;
-	}
-	return 0;
-}
-
 /* --- life cycle --- */
 
 static void bt_destroy(struct vcpu *vcpu)
@@ -196,7 +176,7 @@ static void bt_destroy(struct vcpu *vcpu)
 	vcpu->engine_data = NULL;
 }
 
-static int bt_build(struct bt *bt, const struct bt_options *options, const char **why)
+static int bt_build(struct bt *bt, const struct bt_options *options, const struct host_facts *host, const char **why)
 {
 	struct vcpu *vcpu = bt->vcpu;
 	const struct shadow_callbacks shadow_cb = {
@@ -220,7 +200,7 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const char 
 	vcpu->vm->ram.flagged_opaque = vcpu;
 	if (log_on(vcpu->vm->log, LOG_IN_ASM | LOG_OUT_ASM) && !disasm_create(&bt->disasm))
 		cb.log_tu = bt_log_tu;
-	err = host_mapping_process_create(&vcpu->vm->ram, &bt->hm, why);
+	err = host_mapping_process_create(&vcpu->vm->ram, &host->limits, &bt->hm, why);
 	if (!err)
 		err = shadow_create(&vcpu->vm->ram, bt->hm, &options->shadow, &shadow_cb, &bt->shadow);
 	if (!err)
@@ -231,20 +211,26 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const char 
 static int bt_create(struct vcpu *vcpu, const char *text, const char **why)
 {
 	struct bt_options options = { .translator.features = cpu_features(&vcpu->cpu) };
+	struct host_facts host;
 	struct bt *bt;
 	int err = bt_parse_options(&options, text, why);
 
-	if (!err)
-		err = bt_check_host(why);
 	if (err)
 		return err;
+	if (vcpu->vm->host)
+		host = *vcpu->vm->host;
+	else
+		host_facts_probe(&host);
+	*why = host_lacks_for_bt(&host);
+	if (*why)
+		return -ENOTSUP;
 	bt = calloc(1, sizeof(*bt));
 	if (!bt)
 		return -ENOMEM;
 	bt->vcpu = vcpu;
 	bt->no_soft = options.no_soft;
 	vcpu->engine_data = bt;
-	err = bt_build(bt, &options, why);
+	err = bt_build(bt, &options, &host, why);
 	if (err) {
 		if (!*why)
 			*why = "the host refused memory for the code cache or the windows";

@@ -280,6 +280,7 @@ int machine_create(const struct vm_config *config, struct machine **out, char er
 	m->vm.ram.fd = -1;
 	vm_init(&m->vm);
 	m->vm.name = config->name;
+	m->vm.host = config->host;
 	m->vm.no_reboot = config->no_reboot;
 	m->vm.no_shutdown = config->no_shutdown;
 	m->vm.paused = config->start_paused;

@@ -8,6 +8,8 @@
 
 #include "x86/types.h"
 
+struct host_facts;
+
 #define VM_SERIAL_PORTS 4
 
 struct vm_config {
@@ -30,6 +32,7 @@ struct vm_config {
 	bool no_reboot, no_shutdown, start_paused;
 	uint32_t log_items;       /* enum log_item */
 	const char *log_path;     /* NULL: standard error */
+	const struct host_facts *host; /* no option: what the host is taken for; NULL: as it is */
 };
 
 enum options_result {

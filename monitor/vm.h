@@ -14,6 +14,7 @@
 struct bus;      /* devices/bus.h */
 struct pc_board; /* devices/pc_board.h */
 struct event_loop;
+struct host_facts;
 struct log;
 
 enum vm_end {
@@ -51,6 +52,7 @@ struct vm {
 	struct pc_board *board; /* NULL in tests that need none */
 	struct event_loop *loop;
 	struct log *log;
+	const struct host_facts *host; /* what engines take the host for; NULL: they look */
 	struct vcpu vcpu;
 	/*
 	 * Devices and interrupt controllers are touched only under this lock. Port and MMIO accesses of the vCPU take it

@@ -34,10 +34,19 @@ struct host_mapping {
 	struct guest_ram *ram;
 };
 
+/* What the host allows a process. */
+struct host_limits {
+	uint32_t map_count;     /* vm.max_map_count */
+	uint64_t address_space; /* RLIMIT_AS; UINT64_MAX: none */
+};
+
+void host_limits_probe(struct host_limits *limits);
+
 /*
- * The plain-process implementation. Returns 0 or a negative errno; -ENOMEM with *why (static text) if the host cannot hold
- * windows at all (address-space limit, vm.max_map_count too low).
+ * The plain-process implementation, within limits (NULL: as probed). Returns 0 or a negative errno; -ENOMEM with *why (static or
+ * allocated text) if the host cannot hold windows at all.
  */
-int host_mapping_process_create(struct guest_ram *ram, struct host_mapping **hm, const char **why) RF_MUST_CHECK;
+int host_mapping_process_create(struct guest_ram *ram, const struct host_limits *limits, struct host_mapping **hm,
+				const char **why) RF_MUST_CHECK;
 
 #endif

@@ -161,38 +161,51 @@ static uint32_t read_map_count_limit(void)
 	return limit;
 }
 
-static const char *check_limits(const struct guest_ram *ram, uint32_t map_count)
+void host_limits_probe(struct host_limits *limits)
 {
 	struct rlimit as;
 
-	if (map_count < MAP_COUNT_LEAST)
-		return "vm.max_map_count is below 8192: raise it (sysctl vm.max_map_count=65530)";
-	if (getrlimit(RLIMIT_AS, &as) < 0 || as.rlim_cur == RLIM_INFINITY)
-		return NULL;
+	limits->map_count = read_map_count_limit();
+	limits->address_space = getrlimit(RLIMIT_AS, &as) < 0 || as.rlim_cur == RLIM_INFINITY ? UINT64_MAX : as.rlim_cur;
+}
+
+/* What is too little and what to do, or NULL. */
+static const char *check_limits(const struct guest_ram *ram, const struct host_limits *limits)
+{
+	char *text;
+
+	if (limits->map_count < MAP_COUNT_LEAST) {
+		if (asprintf(&text, "vm.max_map_count is %u on this host, and %u are needed: raise it (sysctl vm.max_map_count=%u) or use "
+			     "-accel interp", limits->map_count, MAP_COUNT_LEAST, MAP_COUNT_DEFAULT) < 0)
+			return "vm.max_map_count is too low";
+		return text;
+	}
 	/* Every window may come to map the whole of guest RAM; the check of a free place maps 4 GiB for a moment. */
-	if (as.rlim_cur < 4 * WINDOW_SIZE || as.rlim_cur / 16 < ram->size)
-		return "the address-space limit is too low: lift it (ulimit -v unlimited)";
+	if (limits->address_space < 4 * WINDOW_SIZE || limits->address_space / 16 < ram->size)
+		return "the address-space limit is too low: lift it (ulimit -v unlimited) or use -accel interp";
 	return NULL;
 }
 
-int host_mapping_process_create(struct guest_ram *ram, struct host_mapping **hm, const char **why)
+int host_mapping_process_create(struct guest_ram *ram, const struct host_limits *limits, struct host_mapping **hm, const char **why)
 {
 	struct process_mapping *p;
+	struct host_limits probed;
 	hva_t base;
 	int err;
 
-	*why = NULL;
+	if (!limits) {
+		host_limits_probe(&probed);
+		limits = &probed;
+	}
+	*why = check_limits(ram, limits);
+	if (*why)
+		return -ENOMEM;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
 	p->hm.ops = &process_ops;
 	p->hm.ram = ram;
-	p->map_count_limit = read_map_count_limit();
-	*why = check_limits(ram, p->map_count_limit);
-	if (*why) {
-		free(p);
-		return -ENOMEM;
-	}
+	p->map_count_limit = limits->map_count;
 	/* Learn now rather than at the guest's first page whether windows work here. */
 	err = process_window_create(&p->hm, &base);
 	if (err) {

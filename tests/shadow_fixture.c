@@ -104,7 +104,7 @@ void guest_create(struct guest *g, const struct shadow_options *options, uint32_
 	cr_assert_eq(guest_ram_init(&g->ram, GUEST_RAM_SIZE), 0);
 	for (gfn = 0; gfn < GUEST_RAM_SIZE >> 12; gfn++)
 		memcpy(g->ram.flat + PAGE_OF(gfn), &gfn, 4);
-	cr_assert_eq(host_mapping_process_create(&g->ram, &g->hm.real, &why), 0, "%s", why);
+	cr_assert_eq(host_mapping_process_create(&g->ram, NULL, &g->hm.real, &why), 0, "%s", why);
 	g->hm.hm.ops = &checked_ops;
 	g->hm.hm.ram = &g->ram;
 	g->hm.limit = limit;

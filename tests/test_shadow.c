@@ -799,6 +799,25 @@ Test(shadow, two_machines_share_a_process)
 	guest_destroy(&b);
 }
 
+Test(shadow, too_few_mappings_are_explained)
+{
+	struct host_limits limits = { .map_count = 8191, .address_space = UINT64_MAX };
+	struct host_mapping *hm;
+	struct guest_ram ram;
+	const char *why;
+
+	cr_assert_eq(guest_ram_init(&ram, GUEST_RAM_SIZE), 0);
+	cr_assert_eq(host_mapping_process_create(&ram, &limits, &hm, &why), -ENOMEM);
+	cr_expect_not_null(strstr(why, "vm.max_map_count is 8191"), "%s", why);
+	cr_expect_not_null(strstr(why, "sysctl vm.max_map_count=65530"), "%s", why);
+	free((void *)why);
+	limits.map_count = 8192;
+	cr_assert_eq(host_mapping_process_create(&ram, &limits, &hm, &why), 0);
+	cr_expect_eq(hm->ops->mapping_limit(hm), 8192);
+	hm->ops->destroy(hm);
+	guest_ram_destroy(&ram);
+}
+
 Test(shadow, an_address_space_limit_is_explained)
 {
 	struct rlimit limit = { 8ull << 30, 8ull << 30 };
@@ -808,7 +827,7 @@ Test(shadow, an_address_space_limit_is_explained)
 
 	cr_assert_eq(guest_ram_init(&ram, GUEST_RAM_SIZE), 0);
 	cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
-	cr_assert_eq(host_mapping_process_create(&ram, &hm, &why), -ENOMEM);
+	cr_assert_eq(host_mapping_process_create(&ram, NULL, &hm, &why), -ENOMEM);
 	cr_assert_not_null(strstr(why, "ulimit -v"));
 	guest_ram_destroy(&ram);
 }

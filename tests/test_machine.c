@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Making a machine on hosts that lack something: what is said, and that nothing stays behind. */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include "monitor/host_facts.h"
+#include "monitor/machine.h"
+
+static char kernel[] = "/tmp/test-machine-XXXXXX";
+static struct vm_config config;
+static char error[MACHINE_ERROR_SIZE];
+
+/* An ELF image of "cli; hlt" at 2 MiB. */
+static void write_kernel(void)
+{
+	static const uint8_t header[] = {
+		0x7f, 'E', 'L', 'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 1, 0, 0, 0, 0, 0, 0x20, 0,
+		52, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 52, 0, 32, 0, 1, 0, 0, 0, 0, 0, 0, 0,
+		1, 0, 0, 0, 84, 0, 0, 0, 0, 0, 0x20, 0, 0, 0, 0x20, 0, 2, 0, 0, 0, 2, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0,
+		0xfa, 0xf4,
+	};
+	int fd = mkstemp(kernel);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(write(fd, header, sizeof(header)), (ssize_t)sizeof(header));
+	close(fd);
+}
+
+static void setup(void)
+{
+	char *argv[] = { "ringfence", "-display", "none", "-m", "16", "-accel", "bt", "-kernel", kernel, NULL };
+
+	write_kernel();
+	cr_assert_eq(options_parse(RF_ARRAY_SIZE(argv) - 1, argv, &config, error), OPTIONS_RUN, "%s", error);
+}
+
+static void teardown(void)
+{
+	options_free(&config);
+	unlink(kernel);
+}
+
+TestSuite(machine, .init = setup, .fini = teardown, .timeout = 20);
+
+static unsigned open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* Twice, so that what libraries keep for good is not counted. */
+static void expect_refusal(const struct host_facts *facts, const char *const text[3])
+{
+	unsigned files = 0;
+
+	config.host = facts;
+	for (int round = 0; round < 2; round++) {
+		struct machine *m = NULL;
+
+		files = open_files();
+		error[0] = 0;
+		cr_assert_lt(machine_create(&config, &m, error), 0);
+		cr_expect_null(m);
+		for (int i = 0; i < 3; i++)
+			cr_expect_not_null(strstr(error, text[i]), "'%s' does not say '%s'", error, text[i]);
+		cr_expect_null(strchr(error, '\n'), "more than a line");
+	}
+	cr_expect_eq(open_files(), files);
+}
+
+Test(machine, needs_nothing_that_this_host_lacks)
+{
+	struct host_facts facts;
+	struct machine *m;
+
+	host_facts_probe(&facts);
+	cr_assert_null(host_lacks_for_bt(&facts));
+	config.host = &facts;
+	cr_assert_eq(machine_create(&config, &m, error), 0, "%s", error);
+	machine_destroy(m);
+	config.host = NULL;
+	cr_assert_eq(machine_create(&config, &m, error), 0, "%s", error);
+	machine_destroy(m);
+}
+
+Test(machine, without_fsgsbase)
+{
+	struct host_facts facts;
+
+	host_facts_probe(&facts);
+	facts.fsgsbase = false;
+	expect_refusal(&facts, (const char *const[]){ "-accel bt: ", "FSGSBASE", "use -accel interp" });
+}
+
+Test(machine, without_bmi2)
+{
+	struct host_facts facts;
+
+	host_facts_probe(&facts);
+	facts.bmi2 = false;
+	expect_refusal(&facts, (const char *const[]){ "-accel bt: ", "BMI2", "use -accel interp" });
+}
+
+Test(machine, with_too_few_mappings)
+{
+	struct host_facts facts;
+
+	host_facts_probe(&facts);
+	facts.limits.map_count = 4096;
+	expect_refusal(&facts, (const char *const[]){ "-accel bt: ", "vm.max_map_count is 4096", "sysctl vm.max_map_count=65530" });
+}
+
+Test(machine, with_too_little_address_space)
+{
+	struct host_facts facts;
+
+	host_facts_probe(&facts);
+	facts.limits.address_space = 8ull << 30;
+	expect_refusal(&facts, (const char *const[]){ "-accel bt: ", "address-space limit", "ulimit -v unlimited" });
+}
+
+/* The interpreter asks nothing of the host. */
+Test(machine, interp_runs_on_any_host)
+{
+	const struct host_facts nothing = { 0 };
+	struct machine *m;
+
+	config.host = &nothing;
+	config.engine = "interp";
+	cr_assert_eq(machine_create(&config, &m, error), 0, "%s", error);
+	machine_destroy(m);
+}
