@@ -132,9 +132,7 @@ static const struct raising raising[] = {
 	{ "gp.code.write", exc_ro_code, exc_ro_code, GP, 0, RINGS_ALL },
 	{ "gp.msr", exc_bad_msr, exc_bad_msr_at, GP, 0, RINGS_ALL },
 	{ "gp.msr.write", exc_bad_wrmsr, exc_bad_wrmsr_at, GP, 0, RINGS_ALL },
-	{ "gp.cr0.pg", exc_cr0_pg_only, exc_cr0_pg_only_at, GP, 0, RINGS_ALL },
-	{ "gp.cr0.nw", exc_cr0_nw_only, exc_cr0_nw_only_at, GP, 0, RING0 },
-	{ "gp.cr4", exc_cr4_bad, exc_cr4_bad_at, GP, 0, RING0 },
+	{ "gp.cr0.pg", exc_cr0_pg_only, exc_cr0_pg_only_at, GP, 0, RINGS_OUTER },
 	{ "ud.cr1", exc_cr1, exc_cr1, UD, NO_ERROR, RING0 },
 	{ "ud.cr5", exc_cr5, exc_cr5, UD, NO_ERROR, RING0 },
 };
@@ -280,10 +278,16 @@ void group_exceptions(void)
 	}
 }
 
-/* A null selector is none for LTR, in ring 0 too. */
-void group_ltr_null(void)
+/* In ring 0 as well: a null selector is none for LTR, there is no paging without protection, and so on. */
+void group_refused(void)
 {
 	struct regs regs = start_at(exc_ltr, 0);
 
-	check_trap(run(&regs), GP, 0, exc_ltr_at, "ring0");
+	check_trap(run(&regs), GP, 0, exc_ltr_at, "ltr.null");
+	regs.eip = ADDR(exc_cr0_pg_only);
+	check_trap(run(&regs), GP, 0, exc_cr0_pg_only_at, "cr0.pg");
+	regs.eip = ADDR(exc_cr0_nw_only);
+	check_trap(run(&regs), GP, 0, exc_cr0_nw_only_at, "cr0.nw");
+	regs.eip = ADDR(exc_cr4_bad);
+	check_trap(run(&regs), GP, 0, exc_cr4_bad_at, "cr4.reserved");
 }

@@ -204,6 +204,7 @@ void note(const char *text, ...) CHECK_FORMAT(1);
 #define MODE_32  2u
 #define MODE_PAE 4u
 #define MODES_ALL 7u
+#define MODES_PAGED 6u
 struct group {
 	const char *name;
 	void (*run)(void);
