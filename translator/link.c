@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "tu.h"
+#include "x86/fpu_spill.h"
 
 #define LINK_TABLE_BYTES (EXIT_MAX * sizeof(uint64_t))
 #define BRANCH_BYTES (BRANCH_CACHE_ENTRIES * sizeof(struct branch_entry))
@@ -86,12 +87,13 @@ static struct branch_cache *branch_cache_find(struct tc_space *space, uint32_t m
 }
 
 /* The mode's branch cache, taken from another mode if need be. */
-static struct branch_cache *branch_cache_of(struct tc_space *space, uint32_t mode)
+static struct branch_cache *branch_cache_of(struct tc_space *space, struct cpu *cpu, uint32_t mode)
 {
 	struct branch_cache *cache = branch_cache_find(space, mode);
 
 	if (rf_likely(cache != NULL))
 		return cache;
+	fpu_spill(cpu);
 	cache = &space->branches[space->branches_victim];
 	if (!cache->entries)
 		cache->entries = link_map(BRANCH_BYTES);
@@ -105,10 +107,12 @@ static struct branch_cache *branch_cache_of(struct tc_space *space, uint32_t mod
 
 void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space, uint32_t mode)
 {
-	if (rf_unlikely(space->stale))
+	if (rf_unlikely(space->stale)) {
+		fpu_spill(cpu);
 		link_refresh_space(tr, space);
+	}
 	cpu->tcw.link_table = (uint64_t)(hva_t)space->links;
-	cpu->tcw.branch_cache = (uint64_t)(hva_t)branch_cache_of(space, mode)->entries;
+	cpu->tcw.branch_cache = (uint64_t)(hva_t)branch_cache_of(space, cpu, mode)->entries;
 }
 
 void link_patch_rel32(struct translator *tr, uint8_t *field, hva_t target)

@@ -101,7 +101,7 @@ void tc_space_destroy(struct translator *tr, struct tc_space *space);
 /* Code relied on at this linear page is mapped otherwise now. space NULL: in every space (global). */
 void translator_mapping_changed(struct translator *tr, struct tc_space *space, gva_t gva);
 
-/* Points cpu->tcw at space (r12, r13). */
+/* Points cpu->tcw at space (r12, r13). Light callouts run it: spills the FPU before it does more than look. */
 void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space, uint32_t mode);
 /* Starts with an empty return stack, ring 3's or the others'. What is on one is good only for the space and mode it was made in. */
 void translator_reset_returns(struct translator *tr, struct cpu *cpu, bool user);
