@@ -5,17 +5,18 @@
 
 void group_double_faults(void);
 void group_exceptions(void);
-void group_refused(void);
 void group_paging_changes(void);
 void group_paging_dirty(void);
 void group_paging_edges(void);
 void group_paging_formats(void);
 void group_paging_pdpte(void);
 void group_paging_permissions(void);
+void group_refused(void);
 void group_sensitive(void);
 void group_shutdown_no_double_fault(void);
 void group_shutdown_no_idt(void);
 void group_shutdown_no_ring0_stack(void);
 void group_shutdown_no_stack(void);
+void group_smc(void);
 
 #endif

@@ -91,6 +91,7 @@ void machine_reset(void)
 	write_dr7(0x400);
 	write_dr6(0xffff0ff0);
 	write_cr0((read_cr0() & CR0_PG) | CR0_PE | CR0_ET | CR0_NE | CR0_WP);
+	__asm__ volatile("fninit");
 }
 
 /* ---- running ---- */
