@@ -12,6 +12,8 @@ void group_paging_formats(void);
 void group_paging_pdpte(void);
 void group_paging_permissions(void);
 void group_refused(void);
+void group_segments(void);
+void group_segments(void);
 void group_sensitive(void);
 void group_shutdown_no_double_fault(void);
 void group_shutdown_no_idt(void);

@@ -137,7 +137,8 @@ static void entry_frame(const struct regs *regs)
 	} else {
 		uint32_t at = selector_big(regs->ss) ? regs->esp - 12 : (regs->esp & 0xffff0000) | ((regs->esp - 12) & 0xffff);
 
-		__builtin_memcpy((void *)stack_linear(regs->ss, at), items, 12);
+		for (unsigned i = 0; i < 3; i++)
+			*(uint32_t *)stack_linear(regs->ss, at + 4 * i) = items[i];
 		entry_stack.ss = regs->ss;
 		entry_stack.esp = at;
 	}
@@ -168,7 +169,7 @@ void trap_record(void)
 	__builtin_memcpy(trap.frame, (void *)trap.stack, sizeof(trap.frame));
 	for (unsigned i = 0; i < 10; i++) {
 		item[i] = 0;
-		__builtin_memcpy(&item[i], (void *)(trap.stack + i * size), size);
+		__builtin_memcpy(&item[i], (void *)stack_linear(trapped_ss, trapped_esp + i * size), size);
 	}
 	trap.has_error = vector_has_error(trap.vector) && !trap_is_software;
 	trap.error = trap.has_error ? item[n++] : 0;
