@@ -128,6 +128,7 @@ int bt_light_iret(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 int bt_light_sysenter(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 int bt_light_sysexit(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
+int bt_light_invlpg(struct cpu *cpu, uint32_t gva, uint32_t next_eip);
 int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva);
 /* struct engine.page_fault */
 void bt_light_page_fault(struct vcpu *vcpu, gva_t gva);

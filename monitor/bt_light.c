@@ -78,6 +78,20 @@ int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva)
 	return exposed ? CALLOUT_NEXT : CALLOUT_LEAVE(TC_LEAVE_INTERPRET);
 }
 
+/* CPL is 0: translated so. */
+int bt_light_invlpg(struct cpu *cpu, uint32_t gva, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	struct bt *bt = bt_of(vcpu);
+
+	bt->changed = false;
+	soft_tlb_flush_page(vcpu, gva);
+	if (shadow_relies_on(bt->shadow, gva))
+		vcpu->engine->flush_page(vcpu, gva);
+	cpu->eip = next_eip;
+	return bt->changed ? CALLOUT_LEAVE(TC_LEAVE_RESUME) : CALLOUT_NEXT;
+}
+
 void bt_light_page_fault(struct vcpu *vcpu, gva_t gva)
 {
 	if (shadow_relies_on(bt_of(vcpu)->shadow, gva))

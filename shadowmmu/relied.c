@@ -7,7 +7,8 @@ static bool domain_relies_on(const struct shadow *s, const struct domain *d, gva
 	const struct region *r = d->region[gva >> region_shift(s)];
 	const unsigned i = (gva >> GUEST_PAGE_SHIFT) & (region_pages(s) - 1);
 
-	return r && (bit_test(r->filled, i) || bit_test(r->code, i));
+	/* Any address in a large page stands for all of it. */
+	return r && (r->large || bit_test(r->filled, i) || bit_test(r->code, i));
 }
 
 bool shadow_relies_on(const struct shadow *s, gva_t gva)

@@ -661,6 +661,26 @@ static void interrupt_shadows(struct bf *bf)
 	EXPECT_EQ(pending_interrupt_taken_at(bf), BF_CODE + 6);
 }
 
+/* What leaves translated code for a moment comes back behind itself, though an event waits that may not be taken. */
+static void callouts_while_an_interrupt_waits(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE);
+
+	EMIT(&c, 0x0f, 0x01, 0x3d); EMIT32(&c, BF_DATA);           /* invlpg [data] */
+	EMIT(&c, 0x8c, 0xd8, 0x8e, 0xc0);                          /* mov eax, ds; mov es, eax */
+	EMIT(&c, 0x0f, 0x20, 0xd0, 0x0f, 0x22, 0xd0, 0x0f, 0xa2);  /* mov eax, cr2; mov cr2, eax; cpuid */
+	EMIT(&c, 0x8a, 0x25); EMIT32(&c, BF_DATA + 0x6000);        /* mov ah, [data + 6000h] */
+	STOP(&c);
+	EXPECT_EQ(pending_interrupt_taken_at(bf), 0);
+	EXPECT_EQ(bf->stops, 1);
+	atomic_store(&bf->cpu->events, 0);
+}
+
+Test(bt_control, callouts_while_an_interrupt_waits)
+{
+	in_all(callouts_while_an_interrupt_waits, 0, true);
+}
+
 Test(bt_control, interrupt_shadows)
 {
 	in_all(interrupt_shadows, 0, false);

@@ -735,3 +735,8 @@ Test(bt_differential, no_links)
 {
 	run_cases("links=off,cache-kib=256", true, 4000000, 20000);
 }
+
+Test(bt_differential, software_tlb)
+{
+	run_cases("soft=always", true, 5000000, 40000);
+}

@@ -88,7 +88,7 @@ static const translate_fn table_1byte[256] = {
 };
 
 static const translate_fn table_0f[256] = {
-	[0x31] = translate_rdtsc, [0x34] = translate_sysenter, [0x35] = translate_sysexit,
+	[0x01] = translate_group_0f01, [0x20] = translate_mov_from_cr, [0x31] = translate_rdtsc, [0x34] = translate_sysenter, [0x35] = translate_sysexit,
 	RANGE(0x80, 0x8f) = translate_jcc, [0xa0] = translate_push_seg, [0xa8] = translate_push_seg, [0xa1] = translate_pop_seg, [0xa9] = translate_pop_seg,
 	[0x0b] = translate_leave_tc, [0xf7] = translate_interpret,
 };

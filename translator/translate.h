@@ -40,6 +40,8 @@ struct memref operand_prepare(struct build *b, const struct insn *insn);
 /* Whether the instruction is adapted to, and fit for, the software TLB; operand_prepare() then also clobbers r8 and r11. */
 bool operand_may_be_soft(const struct build *b, const struct insn *insn);
 bool segment_is_flat(const struct build *b, unsigned seg);
+/* r10d = the operand's linear address, whatever is there (clobbers r9). */
+void emit_linear(struct build *b, const struct insn *insn);
 
 /* translate_stack.c: whether ESP-based code can be made at all: flat 32-bit stack, 32-bit operand, not adapted. */
 bool stack_is_plain(const struct build *b, const struct insn *insn);
@@ -65,6 +67,8 @@ void translate_sysexit(struct build *b, const struct insn *insn);
 void translate_mov_to_seg(struct build *b, const struct insn *insn);
 void translate_mov_from_seg(struct build *b, const struct insn *insn);
 void translate_pop_seg(struct build *b, const struct insn *insn);
+void translate_mov_from_cr(struct build *b, const struct insn *insn);
+void translate_group_0f01(struct build *b, const struct insn *insn);
 
 /* translate_control.c */
 enum leave_by { BY_JMP, BY_CALL, BY_JCC };

@@ -114,12 +114,44 @@ static void copy_imm(struct build *b, const struct insn *i)
 	emit_bytes(&b->e, b->bytes + i->len - i->imm_size, i->imm_size);
 }
 
+static void emit_swap_bytes(struct build *b, unsigned low)
+{
+	const uint8_t xchg[] = { 0x86, 0xc0 | (low + 4) << 3 | low };
+
+	emit_bytes(&b->e, xchg, sizeof(xchg));
+}
+
+/* MOV between AH..BH and memory by way of r8b: the operand may need a REX prefix, which would rename the register. */
+static void copy_mov_high(struct build *b, const struct insn *i)
+{
+	const unsigned low = insn_reg(i) - 4;
+	const bool load = i->opcode == 0x8a;
+	struct memref m;
+
+	b->soft = operand_may_be_soft(b, i);
+	m = operand_prepare(b, i);
+	if (load) {
+		emit_op_mem1(&b->e, OP1(0x8a), H_R8, m);
+		emit_swap_bytes(b, low);
+		emit_op_reg1(&b->e, OP1(0x8a), low, H_R8);
+		emit_swap_bytes(b, low);
+	} else {
+		emit_mov32(&b->e, H_R8, low);
+		emit_bytes(&b->e, "\xc4\x43\x7b\xf0\xc0\x08", 6); /* rorx r8d, r8d, 8 */
+		emit_op_mem1(&b->e, OP1(0x88), H_R8, m);
+	}
+}
+
 static void copy_modrm(struct build *b, const struct insn *i)
 {
 	struct opcode_bytes op = copy_opcode(i);
 	unsigned reg = insn_reg(i), rm = insn_rm(i);
 	const bool high = (reg_is_byte(i) && reg >= 4) || (!i->mem && rm_is_byte(i) && rm >= 4);
 
+	if (high && i->map == MAP_1BYTE && (i->opcode == 0x88 || i->opcode == 0x8a) && i->mem && !operand_is_simple(b, i)) {
+		copy_mov_high(b, i);
+		return;
+	}
 	if (reg_is_gpr(i))
 		reg = host_reg_of(reg);
 	if (!i->mem && rm_is_gpr(i))

@@ -46,8 +46,7 @@ static void emit_segment_base(struct build *b, unsigned seg)
 	emit_load32(&b->e, H_R9, memref_plain(H_R9, 0));
 }
 
-/* r10d = linear address */
-static void emit_linear(struct build *b, const struct insn *insn)
+void emit_linear(struct build *b, const struct insn *insn)
 {
 	emit_lea32(&b->e, H_R10, operand_effective(b, insn));
 	if (!segment_is_flat(b, insn->seg)) {

@@ -179,3 +179,26 @@ void translate_mov_from_seg(struct build *b, const struct insn *i)
 		emit_op_mem1(&b->e, OP2(0xb7), host_reg_of(insn_rm(i)), selector);
 	}
 }
+
+/* Control registers as MOV reads them are what struct cpu holds. */
+void translate_mov_from_cr(struct build *b, const struct insn *i)
+{
+	static const int32_t offset[8] = { [0] = CPU_OFF(cr0), [2] = CPU_OFF(cr2), [3] = CPU_OFF(cr3), [4] = CPU_OFF(cr4) };
+
+	if (!is_ring0(b) || !offset[insn_reg(i)])
+		return translate_interpret(b, i);
+	if (insn_rm(i) == X86_ESP)
+		esp_sync_first(b);
+	emit_load32(&b->e, host_reg_of(insn_rm(i)), memref_cpu(offset[insn_reg(i)]));
+}
+
+/* INVLPG is frequent where memory is unmapped or shared. */
+void translate_group_0f01(struct build *b, const struct insn *i)
+{
+	if (insn_reg(i) != 7 || !i->mem || i->addr_size != 4 || !is_ring0(b))
+		return translate_interpret(b, i);
+	esp_sync_first(b);
+	emit_linear(b, i);
+	emit_mov32(&b->e, H_R9, H_R10);
+	emit_callout(b, CALLOUT_INVLPG);
+}

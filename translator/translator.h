@@ -30,8 +30,8 @@ enum tc_leave {
 };
 
 /*
- * C functions translated code calls, with cpu->eip at the instruction. Result: CALLOUT_NEXT goes on behind the instruction (not if
- * it changed the mode, the space or a mapping); CALLOUT_JUMP goes to cpu->eip in whatever mode and space cpu->tcw then says;
+ * C functions translated code calls, with cpu->eip at the instruction. Result: CALLOUT_NEXT goes on behind the instruction, where
+ * cpu->eip must be too (not if it changed the mode, the space or a mapping); CALLOUT_JUMP goes to cpu->eip in whatever mode and space cpu->tcw then says;
  * CALLOUT_LEAVE(enum tc_leave) goes to the dispatcher.
  * All but CALLOUT_INTERPRET are light: compiled for general registers only, see x86/fpu_spill.h.
  */
@@ -46,6 +46,7 @@ enum callout {
 	CALLOUT_SYSENTER,
 	CALLOUT_SYSEXIT,
 	CALLOUT_LOAD_SEGMENT, /* argument: selector | segment << 16 | CALLOUT_POP: ESP += 4 afterwards */
+	CALLOUT_INVLPG,    /* argument: linear address */
 	/*
 	 * The look-up of an access to the linear address given instead of an EIP failed; argument: its length less one, and
 	 * CALLOUT_WRITE. CALLOUT_NEXT: look again.
