@@ -15,6 +15,8 @@ const struct group groups[] = {
 	{ "paging_edges", group_paging_edges, MODES_PAGED, 0 },
 	{ "smc", group_smc, MODES_ALL, 0 },
 	{ "segments", group_segments, MODES_ALL, 0 },
+	{ "gates", group_gates, MODES_ALL, 0 },
+	{ "call_gates", group_call_gates, MODES_ALL, 0 },
 	{ "refused", group_refused, MODES_ALL, KILLS_QEMU },
 	{ "shutdown_no_idt", group_shutdown_no_idt, MODE_OFF, SHUTS_DOWN },
 	{ "shutdown_no_double_fault", group_shutdown_no_double_fault, MODE_32, SHUTS_DOWN },

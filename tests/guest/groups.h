@@ -3,8 +3,10 @@
 #ifndef GUEST_GROUPS_H
 #define GUEST_GROUPS_H
 
+void group_call_gates(void);
 void group_double_faults(void);
 void group_exceptions(void);
+void group_gates(void);
 void group_paging_changes(void);
 void group_paging_dirty(void);
 void group_paging_edges(void);
