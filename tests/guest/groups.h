@@ -4,9 +4,11 @@
 #define GUEST_GROUPS_H
 
 void group_call_gates(void);
+void group_code_segments(void);
 void group_double_faults(void);
 void group_exceptions(void);
 void group_gates(void);
+void group_iret(void);
 void group_paging_changes(void);
 void group_paging_dirty(void);
 void group_paging_edges(void);
@@ -22,5 +24,6 @@ void group_shutdown_no_idt(void);
 void group_shutdown_no_ring0_stack(void);
 void group_shutdown_no_stack(void);
 void group_smc(void);
+void group_v86(void);
 
 #endif
