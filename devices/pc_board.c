@@ -378,12 +378,24 @@ void pc_board_destroy(struct pc_board *board)
 	free(board);
 }
 
+/* What kernels find done by the time they start. */
+static void act_as_firmware(struct pc_board *board)
+{
+	static const struct { uint16_t port; uint8_t value; } writes[] = {
+		{ 0x4d1, 0x0e }, /* ELCR: PCI interrupts and the SCI are level triggered */
+		{ 0x21, 0xff }, { 0xa1, 0xff }, /* nothing comes through the 8259s */
+		{ 0x43, 0x34 }, { 0x40, 0 }, { 0x40, 0 }, /* timer 0 ticks at 18.2 Hz: some kernels read it before they set it */
+	};
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(writes); i++)
+		bus_pio_write(board->config.bus, writes[i].port, writes[i].value, 1);
+}
+
 void pc_board_reset(struct pc_board *board)
 {
 	memset(board->sources, 0, sizeof(board->sources));
 	bus_reset_all(board->config.bus);
-	/* PCI interrupts and the SCI are level triggered: firmware's setting of the ELCR. */
-	bus_pio_write(board->config.bus, 0x4d1, 0x0e, 1);
+	act_as_firmware(board);
 	board->a20 = true;
 	board->config.a20(board->config.opaque, true);
 }

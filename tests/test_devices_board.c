@@ -324,6 +324,26 @@ Test(board, irqs_through_the_8259s)
 	cr_expect(b.intr);
 }
 
+/* A kernel that waits for the timer before it sets it (Linux without a TSC does) must not wait for ever. */
+Test(board, timer_runs_after_reset)
+{
+	uint16_t before, after;
+
+	for (unsigned round = 0; round < 2; round++) {
+		out(0x43, 0xc2); /* read back: status and count */
+		cr_expect_eq(in(0x40) & 0x40, 0, "the count is not valid");
+		before = in(0x40);
+		before |= in(0x40) << 8;
+		fake_clock_advance(&b.time, 1000000);
+		out(0x43, 0x00);
+		after = in(0x40);
+		after |= in(0x40) << 8;
+		cr_expect_eq((uint16_t)(before - after), 1193);
+		cr_expect_eq(pc_board_intr_ack(b.board), -1, "and nothing is interrupted by it");
+		pc_board_reset(b.board);
+	}
+}
+
 /* FERR# is IRQ 13 until port F0h is written, which asserts IGNNE#; without an error the port does nothing. */
 Test(board, x87_errors)
 {
@@ -354,6 +374,7 @@ Test(board, irqs_through_the_io_apic)
 	bus_mmio_write(b.bus, 0xfec00010, 0x50, 4);
 	bus_mmio_write(b.bus, 0xfec00000, 0x10 + 2 * 9, 4);
 	bus_mmio_write(b.bus, 0xfec00010, 0x8059, 4);
+	out(0x43, 0x30); /* the timer's own output is up */
 	pc_board_set_irq(b.board, 0, true);
 	cr_expect_eq(pc_board_intr_ack(b.board), 0x50);
 	bus_mmio_write(b.bus, 0xfee000b0, 0, 4);
