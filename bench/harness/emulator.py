@@ -6,11 +6,11 @@ A run is a Run: the time of each workload by the clock of the guest and by that 
 import json
 import os
 import re
-import selectors
 import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
+from .console import Console
 
 MEMORY_MIB = 256
 # busybox follows its prompt with a question to the terminal (ESC [6n).
@@ -41,30 +41,6 @@ class Run:
 	memory: dict = None
 	stats: dict = None
 	problems: list = field(default_factory=list)
-
-
-class Console:
-	"""The output of a process as lines, each with the time it came; the unfinished last line can be looked at too."""
-
-	def __init__(self, process, deadline):
-		self.process = process
-		self.deadline = deadline
-		self.partial = ""
-		self.tail = []
-		self.selector = selectors.DefaultSelector()
-		self.selector.register(process.stdout, selectors.EVENT_READ)
-
-	def read(self):
-		"""Waits for output. [(host seconds, line)], possibly empty; EOFError at the end, TimeoutError when late."""
-		if not self.selector.select(max(0, self.deadline - time.monotonic())):
-			raise TimeoutError
-		data = os.read(self.process.stdout.fileno(), 65536)
-		now = time.monotonic()
-		if not data:
-			raise EOFError
-		*lines, self.partial = (self.partial + data.decode("utf-8", "replace").replace("\r", "")).split("\n")
-		self.tail = (self.tail + lines)[-15:]
-		return [(now, line) for line in lines]
 
 
 class Collector:
@@ -158,7 +134,7 @@ class Emulator:
 		start = time.monotonic()
 		process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
 					   stderr=subprocess.STDOUT, bufsize=0)
-		console = Console(process, start + timeout)
+		console = Console(process.stdout.fileno(), start + timeout)
 		try:
 			self.drive(process, console, Collector(run, start), extras)
 		except EOFError:
@@ -202,7 +178,7 @@ def run_native(directory, timeout):
 	process = subprocess.Popen(["./workloads", "timer", "list"], cwd=directory, stdin=subprocess.DEVNULL,
 				   stdout=subprocess.PIPE, bufsize=0,
 				   preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
-	console = Console(process, start + timeout)
+	console = Console(process.stdout.fileno(), start + timeout)
 	collector = Collector(run, start)
 	try:
 		while True:

@@ -66,6 +66,14 @@ targets_code:
 	ret
 	.endr
 
+#ifdef NATIVE
+/* A system call of the host's kernel: getppid. */
+LOOP linux_int80
+1:	movl $64, %eax
+	int $0x80
+END
+#endif
+
 	.data
 	.global smc_stale
 smc_stale:
@@ -80,6 +88,7 @@ targets:
 
 	.section .smc, "awx", @progbits
 	.balign 4096
+	.global smc_site, smc_beside_code
 smc_site:
 	movl $0, %eax
 	ret
@@ -90,3 +99,5 @@ smc_beside_code:
 smc_beside_data:
 	.long 0
 	.balign 4096
+
+	.section .note.GNU-stack, "", @progbits

@@ -204,14 +204,17 @@ uint64_t timer_wait_polled(uint16_t count)
 	return rdtsc() - start;
 }
 
-/* isa-debug-exit turns a value v into the exit status 2 v + 1; Bochs reads the word "Shutdown" at port 8900h. */
+/*
+ * Bochs reads the word "Shutdown" at port 8900h, and panics at 501h, where elsewhere isa-debug-exit turns a value v into the exit
+ * status 2 v + 1.
+ */
 void machine_end(bool ok)
 {
 	static const char word[] = "Shutdown";
 
-	outw(0x501, ok ? 0x10 : 0x11);
 	for (size_t i = 0; word[i]; i++)
 		outb(0x8900, word[i]);
+	outw(0x501, ok ? 0x10 : 0x11);
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

@@ -121,8 +121,10 @@ bool measure(const struct benchmark *benchmark, const struct settings *settings)
 	report_open("result");
 	report_text("name", benchmark->name);
 	report_values(values, rounds);
+	report_number("iterations", count);
 	report_number("operations", operations);
 	report_number("empty", empty);
+	report_text("loop", benchmark->empty == NULL ? "none" : benchmark->empty == loop_empty ? "empty" : "empty-user");
 	report_number("ticks", sum);
 	report_close();
 	return true;
@@ -167,6 +169,7 @@ bool measure_wakeup(const struct settings *settings)
 	report_open("result");
 	report_text("name", name);
 	report_values(values, rounds);
+	report_number("iterations", 1);
 	report_number("operations", 1);
 	report_number("ticks", begin);
 	report_number("pit_ticks_per_1000_clocks", per_1000);

@@ -11,6 +11,7 @@
 
 /* ---- report.c: JSON on the first serial port, an object a line ---- */
 
+void report_start_line(void);
 void report_open(const char *what);                       /* {"nano": WHAT, "tsc": now */
 void report_text(const char *key, const char *value);
 void report_number(const char *key, uint64_t value);
@@ -59,6 +60,7 @@ struct benchmark {
 };
 extern const struct benchmark benchmarks[];
 extern const size_t benchmark_count;
+void loop_empty(uint32_t count);
 /* What a loop found wrong since the last call, or NULL. */
 const char *benchmark_complaint(void);
 

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the measurements ran on. Virtualization hardware is what CPUID shows, never what /dev/kvm promises."""
+import json
+import os
+import platform
+import subprocess
+
+
+def describe(facts_program):
+	"""The machine as it goes into the results. facts_program: bench/harness/host, built."""
+	facts = json.loads(subprocess.run([facts_program], check=True, capture_output=True, text=True).stdout)
+	facts["cpus"] = len(os.sched_getaffinity(0))
+	facts["kernel"] = platform.release()
+	facts["memory_mib"] = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+	facts["load_before"] = os.getloadavg()[0]
+	facts["kvm"] = kvm_text(facts)
+	return facts
+
+
+def hardware(facts):
+	"""The virtualization hardware that CPUID shows, or None."""
+	return "VT-x" if facts["vmx"] else "SVM" if facts["svm"] else None
+
+
+def kvm_text(facts):
+	if facts["kvm_error"]:
+		return f"not usable: /dev/kvm: {facts['kvm_error']}"
+	if facts["kvm_api"] != 12:
+		return f"not usable: its API is version {facts['kvm_api']}, not 12"
+	if not hardware(facts):
+		return "without VT-x or SVM (CPUID shows neither): software or paravirtual, not hardware virtualization"
+	if facts["hypervisor"]:
+		return f"{hardware(facts)} inside a virtual machine ({facts['hypervisor']}): nested virtualization"
+	return hardware(facts)
+
+
+def lines(facts):
+	inside = f", inside a virtual machine ({facts['hypervisor']})" if facts["hypervisor"] else ""
+	return [
+		f"CPU: {facts['cpu']}, {facts['cpus']} usable, TSC {facts['tsc_hz'] / 1e6:.1f} MHz{inside}",
+		f"Linux {facts['kernel']}, {facts['memory_mib']} MiB, load {facts['load_before']:.2f} before the first run",
+		f"KVM: {facts['kvm']}",
+	]

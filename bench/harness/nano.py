@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Understands what the nano kernel (bench/nano) writes, against the clock of the host.
+
+The guest counts in ticks of its TSC. Where these keep the rate of the host's TSC they are cycles of the host, as they are. Where
+they do not, the guest's figures say nothing of time, and the host's clock is taken instead: the time between the two lines of a
+benchmark, less what the empty loop needs.
+"""
+import json
+from dataclasses import dataclass, field
+
+# How far guest and host may be apart. The reader of the lines may be late on a busy host, which does not add up over a run: so
+# a benchmark is given more than a run.
+BENCHMARK_SLACK = (0.05, 0.02)    # seconds, and a part of the time
+RUN_SLACK = (0.03, 0.01)
+PAPER = ["syscall-int80", "syscall-sysenter", "in", "tpr-write", "call-ret", "pgfault", "divzero", "ptemod"]
+
+
+@dataclass
+class Value:
+	"""Cycles of the host's TSC an operation."""
+	median: float
+	min: float
+	max: float
+	clock: str          # "guest", or "host" where the guest's runs at a rate of its own
+
+
+@dataclass
+class NanoRun:
+	values: dict = field(default_factory=dict)     # name -> Value
+	skipped: dict = field(default_factory=dict)    # name -> why
+	problems: list = field(default_factory=list)
+	start: dict = None
+	ended: bool = False
+
+
+def clocks_agree(guest_seconds, host_seconds, slack):
+	return abs(guest_seconds - host_seconds) <= slack[0] + slack[1] * host_seconds
+
+
+class Collector:
+	"""Takes lines with the host's time of their arrival. own_clock: the guest's TSC is known not to be the host's."""
+
+	def __init__(self, tsc_hz, own_clock=False):
+		self.tsc_hz = tsc_hz
+		self.own_clock = own_clock
+		self.run = NanoRun()
+		self.begun = None
+		self.started = None
+		self.empty_seconds = {}
+
+	def take(self, now, line):
+		if not line.startswith("{\"nano\": "):
+			return
+		try:
+			record = json.loads(line)
+			handler = getattr(self, "take_" + record["nano"], None)
+			if handler:
+				handler(now, record)
+		except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+			self.run.problems.append(f"not understood ({error}): {line[:100]}")
+
+	def take_start(self, now, record):
+		self.run.start = record
+		self.started = now
+
+	def take_begin(self, now, record):
+		self.begun = (now, record)
+
+	def take_skipped(self, now, record):
+		self.run.skipped[record["name"]] = record["why"]
+
+	def take_failed(self, now, record):
+		name = record.get("name") or (self.begun[1]["name"] if self.begun else "start")
+		detail = f" {record['vector']}" if "vector" in record else ""
+		self.run.problems.append(f"{name}: {record['why']}{detail}")
+
+	def take_end(self, now, record):
+		self.run.ended = True
+		if self.own_clock or self.run.start is None:
+			return
+		guest, host = (record["tsc"] - self.run.start["tsc"]) / self.tsc_hz, now - self.started
+		if not clocks_agree(guest, host, RUN_SLACK):
+			self.run.values.clear()
+			self.run.problems.append(f"the guest's TSC counted {guest:.3f} s from start to end, the host's clock {host:.3f} s: "
+						 "none of its values is used")
+
+	def take_result(self, now, record):
+		name = record["name"]
+		if not self.begun or self.begun[1]["name"] != name:
+			raise KeyError("result without its beginning")
+		host, guest = now - self.begun[0], (record["tsc"] - self.begun[1]["tsc"]) / self.tsc_hz
+		if self.own_clock:
+			self.take_by_host_clock(record, host * record["ticks"] / (guest * self.tsc_hz))
+		elif clocks_agree(guest, host, BENCHMARK_SLACK):
+			self.run.values[name] = Value(record["median"], record["min"], record["max"], "guest")
+		else:
+			self.run.problems.append(f"{name}: the guest's TSC counted {guest:.3f} s, the host's clock {host:.3f} s: not used")
+
+	def take_by_host_clock(self, record, seconds):
+		value = self.by_host_clock(record, seconds)
+		if value.median > 0:
+			self.run.values[record["name"]] = value
+		else:
+			self.run.skipped[record["name"]] = "takes less than what the empty loop's time varies by"
+
+	def by_host_clock(self, record, seconds):
+		"""The mean of all rounds: the guest's TSC tells us only which part of the time was the rounds'."""
+		iterations = record["iterations"] * record["rounds"]
+		name = record["name"]
+		if record.get("loop") == "none":
+			self.empty_seconds[name] = seconds / iterations
+		empty = self.empty_seconds[record["loop"]] if record.get("loop", "none") != "none" else 0
+		operations = record["operations"] * record["rounds"]
+		cycles = (seconds - iterations * empty) / operations * self.tsc_hz
+		return Value(cycles, cycles, cycles, "host")
