@@ -93,26 +93,32 @@ static void bt_check_returns(struct bt *bt, uint32_t mode)
 	bt->returns_stale = false;
 }
 
-void bt_refresh_segment(struct cpu *cpu, enum x86_seg seg)
+static inline void refresh_segment(struct cpu *cpu, enum x86_seg seg)
 {
 	cpu->tcw.seg_base[seg] = segment_is_whole(&cpu->seg[seg]) ? &cpu->seg[seg].base : NULL;
+}
+
+void bt_refresh_segment(struct cpu *cpu, enum x86_seg seg)
+{
+	refresh_segment(cpu, seg);
 }
 
 void bt_refresh_segments(struct cpu *cpu)
 {
 	for (int i = 0; i < X86_NSEG; i++)
-		bt_refresh_segment(cpu, i);
+		refresh_segment(cpu, i);
 }
 
 static void bt_set_views(struct bt *bt)
 {
-	const bool user = bt->vcpu->cpu.cpl == 3;
+	const uint8_t gibs = bt->vcpu->cpu.cpl == 3 ? 0xf : bt->unsettled ? 0 : bt->user_gibs;
+	const hva_t *window = bt->space->window;
+	uint64_t *view = bt->vcpu->cpu.tcw.view_by_gib;
 
-	for (int g = 0; g < 4; g++) {
-		const bool user_gib = user || (bt->user_gibs >> g & 1 && !bt->unsettled);
-
-		bt->vcpu->cpu.tcw.view_by_gib[g] = bt->space->window[user_gib ? SHADOW_USER : SHADOW_KERNEL];
-	}
+	view[0] = window[gibs & 1 ? SHADOW_USER : SHADOW_KERNEL];
+	view[1] = window[gibs & 2 ? SHADOW_USER : SHADOW_KERNEL];
+	view[2] = window[gibs & 4 ? SHADOW_USER : SHADOW_KERNEL];
+	view[3] = window[gibs & 8 ? SHADOW_USER : SHADOW_KERNEL];
 }
 
 void bt_settle(struct bt *bt)

@@ -31,9 +31,19 @@ static uint32_t iret_eflags(const struct cpu *cpu, uint32_t popped, unsigned ops
 static enum x86_status iret_pop(struct vcpu *vcpu, const struct stack_frame *stack, unsigned opsize, struct return_target *to,
 				uint32_t *eflags)
 {
-	uint32_t cs = 0;
-	enum x86_status status = stack_check_pop(&vcpu->cpu, stack, 3 * opsize);
+	uint32_t cs = 0, items[3];
+	bool whole = false;
+	enum x86_status status = X86_OK;
 
+	if (opsize == 4)
+		status = stack_read_dwords(vcpu, stack, 3, items, &whole);
+	if (whole && !status) {
+		*to = (struct return_target){ .eip = items[0], .cs = items[1] };
+		*eflags = items[2];
+	}
+	if (whole || status)
+		return status;
+	status = stack_check_pop(&vcpu->cpu, stack, 3 * opsize);
 	if (!status)
 		status = stack_read(vcpu, stack, 0, opsize, &to->eip);
 	if (!status)

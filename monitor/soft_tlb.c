@@ -172,10 +172,26 @@ static void mmio_write(struct vm *vm, gpa_t gpa, const uint8_t *buf, uint32_t le
 	}
 }
 
-/* Without libc, whose memcpy uses vector registers (see x86/fpu_spill.h). */
+#define COPY_BY_STRING 128 /* bytes from which REP MOVSB repays its start */
+
+/* Without libc, whose memcpy uses vector registers (see x86/fpu_spill.h); the empty asm keeps the compiler from calling it. */
 static inline void copy_bytes(void *to, const void *from, size_t len)
 {
-	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len) : : "memory");
+	uint8_t *t = to;
+	const uint8_t *f = from;
+
+	if (len >= COPY_BY_STRING) {
+		__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len) : : "memory");
+		return;
+	}
+	for (; len >= 4; len -= 4, t += 4, f += 4) {
+		memcpy(t, f, 4);
+		__asm__ volatile("" : : : "memory");
+	}
+	for (; len; len--) {
+		*t++ = *f++;
+		__asm__ volatile("" : : : "memory");
+	}
 }
 
 /* Small copies are most of all accesses: constant sizes keep them free of a call. */

@@ -108,3 +108,11 @@ enum x86_status stack_read(struct vcpu *vcpu, const struct stack_frame *stack, u
 		return fault_raise_error(&vcpu->cpu, EXC_SS, stack->ss_error);
 	return mem_read(vcpu, stack->ss->base + at, value, size, ACCESS_READ | stack->access);
 }
+
+enum x86_status stack_read_dwords(struct vcpu *vcpu, const struct stack_frame *stack, unsigned count, uint32_t *items, bool *whole)
+{
+	const uint32_t at = stack_offset(stack, 0);
+
+	*whole = stack_contiguous(stack, 0, 4 * count) && segment_contains(stack->ss, at, 4 * count);
+	return *whole ? mem_read(vcpu, stack->ss->base + at, items, 4 * count, ACCESS_READ | stack->access) : X86_OK;
+}

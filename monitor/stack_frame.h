@@ -39,4 +39,7 @@ enum x86_status stack_check_pop(struct cpu *cpu, const struct stack_frame *stack
 /* Reads the item of size bytes that lies offset bytes above the top. */
 enum x86_status stack_read(struct vcpu *vcpu, const struct stack_frame *stack, unsigned offset, unsigned size, uint32_t *value) RF_MUST_CHECK;
 
+/* Reads count items of 4 bytes from the top, if all lie in one piece within the limit: else X86_OK with *whole false. */
+enum x86_status stack_read_dwords(struct vcpu *vcpu, const struct stack_frame *stack, unsigned count, uint32_t *items, bool *whole) RF_MUST_CHECK;
+
 #endif

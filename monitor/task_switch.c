@@ -64,8 +64,10 @@ enum x86_status tss_stack(struct vcpu *vcpu, unsigned cpl, uint16_t *ss, uint32_
 	status = mem_read(vcpu, cpu->tr.base + offset, entry, size, ACCESS_READ);
 	if (status)
 		return status;
-	*esp = 0;
-	memcpy(esp, entry, size - 2);
+	if (is32)
+		memcpy(esp, entry, 4);
+	else
+		*esp = entry[0] | entry[1] << 8;
 	memcpy(ss, entry + size - 2, 2);
 	return X86_OK;
 }
