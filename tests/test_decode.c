@@ -469,4 +469,6 @@ Test(decode, host_knows_the_same_sse, .timeout = 60)
 		tried++;
 	}
 	cr_expect_gt(tried, 10000);
+	sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL);
+	free(stack.ss_sp);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <stdio.h>
 #include "devices/bus.h"
 
 /* Memory that notes what accesses reach it. */
