@@ -67,11 +67,6 @@ const struct shadow_stats *shadow_stats(const struct shadow *s)
 	return &s->stats;
 }
 
-struct space *shadow_current(const struct shadow *s)
-{
-	return s->current ? &s->current->space : NULL;
-}
-
 /* Bits that do not matter in a mode are the same in all its values, so that modes compare by value. */
 static struct shadow_mode mode_of(const struct paging *p)
 {

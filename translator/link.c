@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "tu.h"
-#include "x86/fpu_spill.h"
 
 #define LINK_TABLE_BYTES (EXIT_MAX * sizeof(uint64_t))
 #define BRANCH_BYTES (BRANCH_CACHE_ENTRIES * sizeof(struct branch_entry))
@@ -65,8 +64,7 @@ void tc_space_destroy(struct translator *tr, struct tc_space *space)
 	free(space);
 }
 
-/* Once for any number of changed mappings: the tables are long. */
-static void link_refresh_space(struct translator *tr, struct tc_space *space)
+void link_refresh_space(struct translator *tr, struct tc_space *space)
 {
 	memcpy(space->links, tr->link_template, tr->nslots * sizeof(uint64_t));
 	for (unsigned i = 0; i < SPACE_BRANCH_CACHES; i++) {
@@ -77,24 +75,10 @@ static void link_refresh_space(struct translator *tr, struct tc_space *space)
 	space->stale = false;
 }
 
-static struct branch_cache *branch_cache_find(struct tc_space *space, uint32_t mode)
+struct branch_cache *branch_cache_take(struct tc_space *space, uint32_t mode)
 {
-	for (unsigned i = 0; i < SPACE_BRANCH_CACHES; i++) {
-		if (space->branches[i].mode == mode && space->branches[i].entries)
-			return &space->branches[i];
-	}
-	return NULL;
-}
+	struct branch_cache *cache = &space->branches[space->branches_victim];
 
-/* The mode's branch cache, taken from another mode if need be. */
-static struct branch_cache *branch_cache_of(struct tc_space *space, struct cpu *cpu, uint32_t mode)
-{
-	struct branch_cache *cache = branch_cache_find(space, mode);
-
-	if (rf_likely(cache != NULL))
-		return cache;
-	fpu_spill(cpu);
-	cache = &space->branches[space->branches_victim];
 	if (!cache->entries)
 		cache->entries = link_map(BRANCH_BYTES);
 	if (!cache->entries)
@@ -103,16 +87,6 @@ static struct branch_cache *branch_cache_of(struct tc_space *space, struct cpu *
 	cache->mode = mode;
 	link_clear_branches(cache->entries);
 	return cache;
-}
-
-void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space, uint32_t mode)
-{
-	if (rf_unlikely(space->stale)) {
-		fpu_spill(cpu);
-		link_refresh_space(tr, space);
-	}
-	cpu->tcw.link_table = (uint64_t)(hva_t)space->links;
-	cpu->tcw.branch_cache = (uint64_t)(hva_t)branch_cache_of(space, cpu, mode)->entries;
 }
 
 void link_patch_rel32(struct translator *tr, uint8_t *field, hva_t target)

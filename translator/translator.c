@@ -156,12 +156,6 @@ void translator_flush(struct translator *tr)
 	tr->stats.cache_flushes++;
 }
 
-void translator_reset_returns(struct translator *tr, struct cpu *cpu, bool user)
-{
-	cpu->tcw.tc_rsp = tr->return_top[user];
-	tr->stats.return_resets++;
-}
-
 static uint64_t now_ns(void)
 {
 	struct timespec ts;

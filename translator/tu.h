@@ -150,6 +150,14 @@ void link_forget_tu(struct translator *tr, struct tu *tu);
 uint32_t link_new_exit(struct translator *tr, gva_t target, enum exit_form form);
 void link_patch_rel32(struct translator *tr, uint8_t *field, hva_t target);
 void link_clear_branches(struct branch_entry *branches);
+/* Forgets a space's links and branch caches, once for any number of changed mappings: the tables are long. */
+void link_refresh_space(struct translator *tr, struct tc_space *space);
+/* A branch cache for mode, taken from another mode if need be. */
+struct branch_cache *branch_cache_take(struct tc_space *space, uint32_t mode);
+
+/* space_use.c: the mode's branch cache, or NULL. */
+struct branch_cache *branch_cache_find(struct tc_space *space, uint32_t mode);
+
 void link_install_page(struct translator *tr, struct tc_space *space, const struct tu *tu, const struct code_page *page);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Whether anything is shadowed for a page. Runs in light callouts: general registers only (x86/fpu_spill.h). */
+/* What light callouts ask of the shadow tables: general registers only (x86/fpu_spill.h). */
 #include "shadow_internal.h"
 
 static bool domain_relies_on(const struct shadow *s, const struct domain *d, gva_t gva)
@@ -16,4 +16,9 @@ bool shadow_relies_on(const struct shadow *s, gva_t gva)
 	if (!s->mode.paging || !s->current)
 		return false;
 	return domain_relies_on(s, &s->current->domain, gva) || (s->kernel && domain_relies_on(s, s->kernel, gva));
+}
+
+struct space *shadow_current(const struct shadow *s)
+{
+	return s->current ? &s->current->space : NULL;
 }
