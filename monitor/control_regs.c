@@ -88,19 +88,29 @@ enum x86_status paging_load_cr3(struct vcpu *vcpu, uint32_t cr3)
 
 /* ---- CR4 ---- */
 
+static const struct { uint32_t feature, bits; } cr4_features[] = {
+	{ FEATURE_VME, CR4_VME | CR4_PVI }, { FEATURE_TSC, CR4_TSD }, { FEATURE_DE, CR4_DE }, { FEATURE_PSE, CR4_PSE },
+	{ FEATURE_PAE, CR4_PAE }, { FEATURE_MCE, CR4_MCE }, { FEATURE_PGE, CR4_PGE }, { FEATURE_RDPMC, CR4_PCE },
+	{ FEATURE_FXSR, CR4_OSFXSR }, { FEATURE_SSE, CR4_OSXMMEXCPT },
+};
+
 /* The bits of CR4 that the CPU model has; any other raises #GP(0). */
 static uint32_t cr4_implemented(const struct cpu *cpu)
 {
-	static const struct { uint32_t feature, bits; } table[] = {
-		{ FEATURE_VME, CR4_VME | CR4_PVI }, { FEATURE_TSC, CR4_TSD }, { FEATURE_DE, CR4_DE }, { FEATURE_PSE, CR4_PSE },
-		{ FEATURE_PAE, CR4_PAE }, { FEATURE_MCE, CR4_MCE }, { FEATURE_PGE, CR4_PGE }, { FEATURE_RDPMC, CR4_PCE },
-		{ FEATURE_FXSR, CR4_OSFXSR }, { FEATURE_SSE, CR4_OSXMMEXCPT },
-	};
 	uint32_t features = cpu_features(cpu), bits = 0;
 
-	for (unsigned i = 0; i < RF_ARRAY_SIZE(table); i++)
-		bits |= features & table[i].feature ? table[i].bits : 0;
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(cr4_features); i++)
+		bits |= features & cr4_features[i].feature ? cr4_features[i].bits : 0;
 	return bits;
+}
+
+uint32_t cr4_lacking_features(const struct cpu *cpu, uint32_t value)
+{
+	uint32_t wanted = 0;
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(cr4_features); i++)
+		wanted |= value & cr4_features[i].bits ? cr4_features[i].feature : 0;
+	return wanted & ~cpu_features(cpu);
 }
 
 static enum x86_status cr4_write(struct vcpu *vcpu, uint32_t value)

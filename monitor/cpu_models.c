@@ -22,6 +22,7 @@
 #define FEATURES_MAX      (FEATURES_PENTIUM3 | FEATURE_SSE2 | FEATURE_SSE3 | FEATURE_SSSE3 | FEATURE_SSE4_1 | FEATURE_SSE4_2 | \
 			   FEATURE_POPCNT | FEATURE_CLFLUSH | FEATURE_NX | FEATURE_MOVBE | FEATURE_TSC_ADJUST)
 
+/* Ascending, but for the first. */
 static const struct cpu_model models[] = {
 	{
 		.name = "max", .description = "Everything that can be virtualized (default)", .features = FEATURES_MAX,
@@ -55,6 +56,11 @@ static const struct { const char *name; uint32_t feature; } feature_names[] = {
 	{ "movbe", FEATURE_MOVBE }, { "tsc_adjust", FEATURE_TSC_ADJUST }, { "tsc-adjust", FEATURE_TSC_ADJUST }, { "nx", FEATURE_NX },
 };
 
+static const struct { const char *name; uint32_t feature; } other_features[] = {
+	{ "multi-byte NOPs", FEATURE_NOPL }, { "rdpmc", FEATURE_RDPMC }, { "vme", FEATURE_VME }, { "mce", FEATURE_MCE }, { "cpuid", FEATURE_CPUID },
+	{ "486 instructions", FEATURE_486 },
+};
+
 /* A feature cannot be had without those it builds on; taking one away takes its dependants with it. */
 static const struct { uint32_t feature, needs; } dependencies[] = {
 	{ FEATURE_FXSR, FEATURE_FPU }, { FEATURE_MMX, FEATURE_FPU }, { FEATURE_SSE, FEATURE_FXSR }, { FEATURE_SSE2, FEATURE_SSE | FEATURE_MMX },
@@ -75,6 +81,38 @@ const struct cpu_model *cpu_model_find(const char *name)
 			return &models[i];
 	}
 	return NULL;
+}
+
+const struct cpu_model *cpu_model_offering(uint32_t features)
+{
+	for (unsigned n = 1; n <= RF_ARRAY_SIZE(models); n++) {
+		const struct cpu_model *model = &models[n % RF_ARRAY_SIZE(models)];
+
+		if (!(features & ~model->features))
+			return model;
+	}
+	return NULL;
+}
+
+static void append_name(char *text, size_t size, const char *name)
+{
+	const size_t len = strlen(text);
+
+	snprintf(text + len, size - len, "%s%s", len ? ", " : "", name);
+}
+
+void cpu_features_describe(uint32_t features, char *text, size_t size)
+{
+	*text = 0;
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(feature_names); i++) {
+		if (features & feature_names[i].feature)
+			append_name(text, size, feature_names[i].name);
+		features &= ~feature_names[i].feature; /* a second name is passed over */
+	}
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(other_features); i++) {
+		if (features & other_features[i].feature)
+			append_name(text, size, other_features[i].name);
+	}
 }
 
 const char *cpu_model_name(const struct cpu_model *model)

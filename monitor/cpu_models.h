@@ -30,6 +30,12 @@ bool cpu_model_parse(const char *spec, struct cpu_model **model, char **error) R
 /* The model of a vCPU that was given none (tests). */
 const struct cpu_model *cpu_model_default(void);
 
+/* The least model that has all of features (enum cpu_feature bits), or NULL. */
+const struct cpu_model *cpu_model_offering(uint32_t features);
+
+/* The features' names as -cpu takes them, separated by commas; what -cpu does not name is paraphrased. */
+void cpu_features_describe(uint32_t features, char *text, size_t size);
+
 /* Features (enum cpu_feature bits) whose instructions the host lacks. */
 uint32_t cpu_host_missing_features(void);
 

@@ -68,9 +68,11 @@ static unsigned cache_index(gpa_t gpa)
 
 insn_handler interp_choose_handler(struct vcpu *vcpu, const struct insn *insn, enum decode_result result)
 {
-	if (result == DECODE_OK && !(insn_features(insn) & ~cpu_features(&vcpu->cpu)))
-		return interp_find_handler(insn);
-	return op_undefined;
+	insn_handler handler = result == DECODE_OK ? interp_find_handler(insn) : op_undefined;
+
+	if (handler != op_undefined && insn_features(insn) & ~cpu_features(&vcpu->cpu))
+		return op_lacking;
+	return handler;
 }
 
 static void set_mask(struct icache_entry *entry, unsigned len)

@@ -3,6 +3,7 @@
  * Interpreter: from opcode to handler. An entry names either a handler or a picker that looks further. Consulted when an
  * instruction is decoded, not when it is executed.
  */
+#include "cpu_lacks.h"
 #include "interp_internal.h"
 
 struct dispatch {
@@ -18,6 +19,12 @@ enum x86_status op_undefined(struct vcpu *vcpu, const struct insn *i)
 {
 	vcpu->cpu.eip -= i->len;
 	return fault_raise(&vcpu->cpu, EXC_UD);
+}
+
+enum x86_status op_lacking(struct vcpu *vcpu, const struct insn *i)
+{
+	cpu_lacks_note(vcpu, vcpu->cpu.eip - i->len, insn_features(i) & ~cpu_features(&vcpu->cpu));
+	return op_undefined(vcpu, i);
 }
 
 #define ALU_ROW(base) [base ... (base) + 5] = PICK(pick_alu)

@@ -88,6 +88,8 @@ enum interp_result interp_conclude(struct vcpu *vcpu, const struct insn *i, uint
 /* interp_dispatch.c: the handler for an instruction this CPU model has. Never NULL: what does not exist raises #UD. */
 insn_handler interp_find_handler(const struct insn *i);
 enum x86_status op_undefined(struct vcpu *vcpu, const struct insn *i);
+/* The same for an instruction that the CPU model alone lacks. */
+enum x86_status op_lacking(struct vcpu *vcpu, const struct insn *i);
 
 /* Handlers and pickers, by family. A picker chooses among specialised handlers when an instruction is decoded. */
 insn_handler pick_alu(const struct insn *i);        /* interp_alu.c */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Interpreter: instructions that touch system state. The rules live behind system.h; operands are fetched and stored here. */
+#include "cpu_lacks.h"
 #include "interp_internal.h"
 
 #define REQUIRE_CPL0(vcpu) do { if ((vcpu)->cpu.cpl != 0) return raise_gp(vcpu); } while (0)
@@ -191,13 +192,24 @@ enum x86_status op_cache_flush(struct vcpu *vcpu, const struct insn *i)
 	return X86_OK;
 }
 
+static enum x86_status mov_to_cr(struct vcpu *vcpu, const struct insn *i)
+{
+	struct cpu *cpu = &vcpu->cpu;
+	const uint32_t value = cpu->regs[insn_rm(i)];
+	enum x86_status status = control_reg_write(vcpu, insn_reg(i), value);
+
+	if (status == X86_FAULT && insn_reg(i) == 4)
+		cpu_lacks_note(vcpu, cpu->eip - i->len, cr4_lacking_features(cpu, value));
+	return status;
+}
+
 /* 0F 20, 22 */
 enum x86_status op_mov_cr(struct vcpu *vcpu, const struct insn *i)
 {
 	uint32_t value;
 
 	if (i->opcode == 0x22)
-		return control_reg_write(vcpu, insn_reg(i), vcpu->cpu.regs[insn_rm(i)]);
+		return mov_to_cr(vcpu, i);
 	RETURN_IF_FAULT(control_reg_read(vcpu, insn_reg(i), &value));
 	vcpu->cpu.regs[insn_rm(i)] = value;
 	return X86_OK;
@@ -271,6 +283,7 @@ enum x86_status op_cpuid(struct vcpu *vcpu, const struct insn *i)
 enum x86_status op_hlt(struct vcpu *vcpu, const struct insn *i)
 {
 	REQUIRE_CPL0(vcpu);
+	RETURN_IF_FAULT(cpu_lacks_halt(vcpu));
 	vcpu->cpu.halted = true;
 	return STATUS_HALT;
 }

@@ -66,6 +66,7 @@ enum x86_status io_permission(struct vcpu *vcpu, uint16_t port, unsigned size) R
 /* control_regs.c: privilege is checked inside */
 enum x86_status control_reg_read(struct vcpu *vcpu, unsigned crn, uint32_t *value) RF_MUST_CHECK;
 enum x86_status control_reg_write(struct vcpu *vcpu, unsigned crn, uint32_t value) RF_MUST_CHECK;
+uint32_t cr4_lacking_features(const struct cpu *cpu, uint32_t value); /* what the model would need for value in CR4 not to #GP */
 enum x86_status debug_reg_read(struct vcpu *vcpu, unsigned drn, uint32_t *value) RF_MUST_CHECK;
 enum x86_status debug_reg_write(struct vcpu *vcpu, unsigned drn, uint32_t value) RF_MUST_CHECK;
 enum x86_status clts(struct vcpu *vcpu) RF_MUST_CHECK;

@@ -88,6 +88,7 @@ void vcpu_reset(struct vcpu *vcpu)
 	cpu->tsc_adjust = 0;
 	if (cpu->model)
 		cpu->regs[X86_EDX] = cpuid_query(cpu, 1, 0).eax; /* type, family, model, stepping */
+	vcpu->lack.features = 0;
 	soft_tlb_flush(vcpu, true);
 }
 

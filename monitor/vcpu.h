@@ -29,6 +29,14 @@ struct vcpu {
 	uint64_t exceptions[32]; /* delivered, by vector */
 	uint64_t mmio_accesses;  /* by C code for this vCPU */
 	uint64_t interrupts;     /* external interrupts delivered */
+	/* The last fault in ring 0 for want of a feature (cpu_lacks.h). */
+	struct cpu_lack {
+		uint32_t features;   /* 0: none since reset */
+		uint16_t cs;
+		uint32_t eip;
+		uint64_t delivered;  /* exceptions and interrupts before it */
+		bool told;
+	} lack;
 };
 
 int vcpu_init(struct vcpu *vcpu, struct vm *vm) RF_MUST_CHECK;

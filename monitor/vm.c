@@ -2,6 +2,7 @@
 /* A VM's life: bus accesses under its lock, stopping, continuing, and how it ends. */
 #include <inttypes.h>
 #include <stdio.h>
+#include "cpu_lacks.h"
 #include "devices/bus.h"
 #include "log.h"
 #include "vm.h"
@@ -82,6 +83,8 @@ enum x86_status vm_triple_fault(struct vcpu *vcpu)
 	struct cpu *cpu = &vcpu->cpu;
 
 	fpu_spill(cpu);
+	if (cpu_lacks_shutdown(vcpu))
+		return X86_DEAD;
 	fprintf(stderr, "ringfence: the guest's processor shut down (triple fault) at %04x:%08" PRIx32 "; %s\n",
 		cpu->seg[X86_CS].selector, cpu->eip, vm->no_reboot ? "ending (-no-reboot)" : "resetting the machine");
 	if (log_on(vm->log, LOG_INT | LOG_GUEST_ERRORS))

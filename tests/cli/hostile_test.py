@@ -550,13 +550,13 @@ class Hostile(unittest.TestCase):
         with open(output, 'rb') as f:
             return f.read()
 
-    def run_guest(self, code, runs_for):
+    def run_guest(self, code, runs_for, *options):
         """How the guest ended: 'success', ('faulted', vector), 'triple fault', 'killed', or 'runs' if it had to be told."""
         path = os.path.join(self.dir, 'guest')
         with open(path, 'wb') as f:
             f.write(elf(code))
         command = [PROGRAM, '-accel', ENGINE, '-display', 'none', '-m', '16', '-no-reboot', '-kernel', path, '-device',
-                   'isa-debug-exit,iobase=0xf4,iosize=1']
+                   'isa-debug-exit,iobase=0xf4,iosize=1', *options]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
             told = False

@@ -142,8 +142,74 @@ GUESTS = {
 }
 
 
+HALTS = 'cli\n.stuck: hlt\njmp .stuck\n'
+# On CPU models that lack something: (how it ends, -cpu, what is said on standard error: None, or the note, or (the note, the report),
+# assembly).
+MODELS = {
+    'cmov_without_handlers': ('killed', 'pentium', 'needs cmov, which -cpu pentium lacks: choose -cpu pentium2 or later',
+                              'lidt [none]\ncmovz eax, ebx\nnone: dd 0, 0'),
+    'cmov_and_a_handler_that_halts': ('killed', '486', 'needs cmov, which -cpu 486 lacks: choose -cpu pentium2 or later',
+                                      'on 6, .ud\ncmovz eax, ebx\n.ud: ' + HALTS),
+    'a_handler_that_has_the_same_trouble': ('killed', '486', ('needs sse, which', 'needs cmov, sse, which -cpu 486 lacks: choose -cpu pentium3 or later'), '''
+	on 6, .ud
+	xor ecx, ecx
+	xorps xmm0, xmm0
+.ud:	inc ecx
+	cmp ecx, 3
+	je .give_up
+	cmovz eax, ebx
+.give_up: ''' + HALTS),
+    'pae_without_handlers': ('killed', 'pentium', 'needs pae, which -cpu pentium lacks: choose -cpu pentium2 or later',
+                             'lidt [none]\nmov eax, 0x20\nmov cr4, eax\nnone: dd 0, 0'),
+    'sse_taken_away': ('killed', 'pentium3,-sse', 'needs sse, which -cpu pentium3 lacks: do not take it away',
+                       'lidt [none]\nxorps xmm0, xmm0\nnone: dd 0, 0'),
+    'newest': ('killed', 'pentium3', 'needs popcnt, which -cpu pentium3 lacks: choose -cpu max', 'lidt [none]\npopcnt eax, ebx\nnone: dd 0, 0'),
+    # Kernels that find out by trying are not stopped: something else has happened when they halt.
+    'tried_and_avoided': ('runs', 'pentium', 'needs cmov', '''
+	on 6, .ud
+	on 0, .de
+	cmovz eax, ebx
+	xor ecx, ecx
+	div ecx
+	nop
+''' + HALTS + '''
+.ud:	inc dword [esp]
+.de:	add dword [esp], 2
+	iret'''),
+    'tried_and_succeeded': ('success', 'pentium', 'needs cmov', 'on 6, .ud\ncmovz eax, ebx\n.ud: succeed'),
+    'triple_fault_for_another_reason': ('triple fault', 'pentium', 'needs cmov', '''
+	on 6, .ud
+	cmovz eax, ebx
+.ud:	lidt [none]
+	int3
+none:	dd 0, 0'''),
+    'halted_by_itself': ('runs', '486', None, HALTS),
+    'what_no_processor_has': ('runs', '486', None, 'on 6, .ud\nud2\n.ud: ' + HALTS),
+    'has_it': ('success', 'pentium2', None, 'cmovz eax, ebx\nsucceed'),
+}
+
+
 class Machine(hostile_test.Hostile):
     test_random_guests = None
+    note = None
+
+    def judge(self, status, text, told):
+        """Sees to the note, which belongs to the guest in some cases."""
+        notes = [line for line in text.splitlines() if line.startswith('ringfence: note: ')]
+        if self.note is None:
+            self.assertEqual(notes, [])
+        else:
+            self.assertEqual(len(notes), 1, text)
+            self.assertIn(self.note[0], notes[0])
+        how = super().judge(status, ''.join(line for line in text.splitlines(True) if line.rstrip('\n') not in notes), told)
+        if how == 'killed':
+            self.assertIn(self.note[-1], text.split('was stopped: ')[1].splitlines()[0])
+        return how
+
+    def check_model(self, name):
+        expected, model, said, text = MODELS[name]
+        self.note = (said,) if isinstance(said, str) else said
+        self.assertEqual(self.run_guest(self.assemble(text), 1 if expected == 'runs' else hostile_test.TIMEOUT, '-cpu', model), expected)
 
     def check(self, name):
         expected, text = GUESTS[name]
@@ -153,6 +219,8 @@ class Machine(hostile_test.Hostile):
 def add_tests():
     for name in GUESTS:
         setattr(Machine, 'test_' + name, lambda self, name=name: self.check(name))
+    for name in MODELS:
+        setattr(Machine, 'test_model_' + name, lambda self, name=name: self.check_model(name))
 
 
 if __name__ == '__main__':
