@@ -30,6 +30,7 @@ class Results:
 		self.benchmarks = {}
 		self.values = []
 		self.problems = []
+		self.left_out = []
 
 	def add_engine(self, name, **description):
 		self.engines[name] = description
@@ -44,6 +45,13 @@ class Results:
 
 	def problem(self, engine, text, benchmark=None):
 		self.problems.append({"engine": engine, "benchmark": benchmark, "text": text})
+
+	def not_run(self, engine, family, why):
+		"""An engine that is left out of a family; no failure by itself."""
+		self.left_out.append({"engine": engine, "family": family, "why": why})
+
+	def gave_up(self, engine, family):
+		return any(entry["engine"] == engine and entry["family"] == family for entry in self.left_out)
 
 	def of(self, benchmark, engine):
 		return [value["value"] for value in self.values if value["benchmark"] == benchmark and value["engine"] == engine]
@@ -64,7 +72,8 @@ class Results:
 
 	def as_json(self):
 		return {"schema": SCHEMA, "machine": self.machine, "settings": self.settings, "engines": self.engines,
-			"benchmarks": self.benchmarks, "values": self.values, "summary": self.summary(), "problems": self.problems}
+			"benchmarks": self.benchmarks, "values": self.values, "summary": self.summary(), "problems": self.problems,
+			"left_out": self.left_out}
 
 	def write(self, path):
 		with open(path, "w", encoding="utf-8") as file:
@@ -87,6 +96,7 @@ def read(path):
 		results.add_value(value["benchmark"], value["engine"], value["round"], value["value"],
 				  **{key: more for key, more in value.items() if key not in ("benchmark", "engine", "round", "value")})
 	results.problems = data["problems"]
+	results.left_out = data["left_out"]
 	return results
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from . import engines, macro
 from .nano_runner import ABOUT, NanoRunner, build_native
 
 FAMILIES = ("nano", "macro")
@@ -41,7 +42,7 @@ class NanoSuite:
 			return False
 		self.temporary = tempfile.TemporaryDirectory()
 		native = os.path.join(self.temporary.name, "native")
-		if any(engine.kind == "native" for engine in usable):
+		if any(engine.kind == engines.NATIVE for engine in usable):
 			try:
 				build_native(os.path.join(context.root, "bench", "nano"), native)
 			except (OSError, subprocess.CalledProcessError) as error:
@@ -54,7 +55,7 @@ class NanoSuite:
 
 	def run(self, engine, number, gathered):
 		"""(values measured, problems)"""
-		if engine.kind == "native" and not self.runner.native:
+		if engine.kind == engines.NATIVE and not self.runner.native or gathered.gave_up(engine.name, self.family):
 			return 0, 0
 		run = self.runner.run(engine, self.names)
 		kept = 0
@@ -65,13 +66,82 @@ class NanoSuite:
 				kept += 1
 		for problem in run.problems:
 			gathered.problem(engine.name, f"nano, round {number + 1}: {problem}")
+		if run.problems and not run.values:
+			gathered.not_run(engine.name, self.family, "its first run measured nothing: not tried again")
 		return kept, len(run.problems)
 
 
-SUITES = {"nano": NanoSuite}
+class MacroSuite:
+	family = "macro"
+
+	def __init__(self, names=()):
+		self.names = list(names)
+		self.runner = None
+		self.checksums = {}            # name -> {checksum: engine that had it first}
+
+	@staticmethod
+	def known():
+		return dict(macro.ABOUT)
+
+	def lines(self):
+		return [f"{'macro/' + name:32}{about}" for name, about in macro.ABOUT.items() if not self.names or name in self.names]
+
+	def chosen(self, quick):
+		return [name for name in self.names or macro.ABOUT
+			if name == macro.BOOT or self.names or not quick or next(m for m in macro.MACROS if m.name == name).quick]
+
+	def prepare(self, context, usable, gathered):
+		names = self.chosen(context.quick)
+		for engine in usable:
+			if engine.kind == engines.BOCHS:
+				gathered.not_run(engine.name, self.family, "would take hours")
+		if all(engine.kind == engines.BOCHS for engine in usable):
+			return False
+		try:
+			self.runner = macro.MacroRunner(context.root, names, context.timeout, context.quick)
+			if any(engine.kind == engines.NATIVE for engine in usable):
+				self.runner.prepare_native()
+		except (OSError, subprocess.CalledProcessError) as error:
+			gathered.problem("macro", f"the guest cannot be made: {error}")
+			return False
+		for name in names:
+			gathered.add_benchmark(f"macro/{name}", family="macro", unit="ms", about=macro.ABOUT[name])
+		return True
+
+	def run(self, engine, number, gathered):
+		if engine.kind == engines.BOCHS or gathered.gave_up(engine.name, self.family):
+			return 0, 0
+		run = self.runner.run(engine)
+		problems, kept = list(run.problems), 0
+		if run.boot_seconds is not None and "macro/boot" in gathered.benchmarks:
+			gathered.add_value("macro/boot", engine.name, number, run.boot_seconds * 1e3, clock="host")
+			kept += 1
+		for name, timing in run.timings.items():
+			if not timing.clocks_agree():
+				continue       # the problem is in the run's
+			if self.checksum_differs(engine.name, name, timing.checksum, problems):
+				continue
+			gathered.add_value(f"macro/{name}", engine.name, number, timing.guest_ns / 1e6, clock="guest", host=timing.host_ns / 1e6)
+			kept += 1
+		for problem in problems:
+			gathered.problem(engine.name, f"macro, round {number + 1}: {problem}")
+		if problems and not kept:
+			gathered.not_run(engine.name, self.family, "its first run measured nothing: not tried again")
+		return kept, len(problems)
+
+	def checksum_differs(self, engine, name, checksum, problems):
+		seen = self.checksums.setdefault(name, {})
+		if seen and checksum not in seen:
+			problems.append(f"{name}: its result {checksum} is not that of {', '.join(seen.values())}: not used")
+			return True
+		seen.setdefault(checksum, engine)
+		return False
 
 
-def select(words, quick):
+SUITES = {"nano": NanoSuite, "macro": MacroSuite}
+
+
+def select(words):
 	"""Suites for words like nano, macro/boot; all for none. An unknown one is a ValueError."""
 	wanted = {}
 	for word in words or list(SUITES):

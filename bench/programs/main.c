@@ -23,6 +23,10 @@ static const struct workload {
 	{ "nothing", run_nothing },
 	{ "mmap", run_mmap },
 	{ "mkdata", run_mkdata },
+	{ "forkwait", run_forkwait },
+	{ "signal", run_signal },
+	{ "files", run_files },
+	{ "mksource", run_mksource },
 };
 
 int main(int argc, char **argv)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What bench/compare runs in the guest and, as the same binary, on the host: one static 32-bit program. Each workload
+ * What bench/compare and bench/run run in the guest and, as the same binary, on the host: one static 32-bit program. Each workload
  * takes an amount of work, does it, and prints a result that depends on all of it, so that engines can be compared for
  * correctness too and the compiler can leave nothing out.
  */
@@ -25,8 +25,12 @@ int run_pipe(long amount);         /* amount bytes sent there and back between t
 int run_forkexec(long amount);     /* amount times fork, exec of "nothing", wait */
 int run_nothing(long amount);
 int run_mmap(long amount);         /* amount times map 64 KiB, touch each page, unmap */
+int run_forkwait(long amount);     /* amount times fork and wait */
+int run_signal(long amount);       /* amount signals to itself */
+int run_files(long amount);        /* amount times a hundred files made in scratch/ and removed */
 
 /* Support. */
+int run_mksource(long amount);     /* C with amount functions on standard output */
 int run_mkdata(long amount);       /* amount KiB of compressible text on standard output */
 
 /* Runs the workloads of a list file and reports on them: timer.c. */

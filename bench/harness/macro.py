@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The macro-benchmarks: a table of programs, and how they are run in a Linux guest and on the host.
+
+All emulators boot the same kernel and initramfs; the native run has the same programs, libraries and list in a directory. The timer
+(bench/programs/timer.c) says how long each took by the guest's clock, and the lines come at the host's time.
+"""
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from . import emulator, engines
+from .console import follow
+
+MEMORY_MIB = 256
+APPEND = "console=ttyS0 panic=-1 quiet"
+MERSENNE_PRIME = "7" + "F" * 319   # 2^1279 - 1
+
+
+@dataclass(frozen=True)
+class Macro:
+	name: str
+	command: str         # {} is the amount
+	amount: int
+	quick: int           # the amount for --quick; 0: not in it
+	about: str
+
+	def line(self, quick):
+		return f"{self.name} 1 {self.command.format(self.quick if quick else self.amount)}\n"
+
+
+BOOT = "boot"
+MACROS = [
+	Macro("forkwait", "./workloads forkwait {}", 4000, 500, "4,000 processes that only end (the paper has 40,000)"),
+	Macro("forkexec", "./workloads forkexec {}", 500, 50, "500 times fork, exec of a static program, wait"),
+	Macro("getppid", "./workloads getppid {}", 1000000, 300000, "a million system calls"),
+	Macro("pipe", "./workloads pipe {}", 50000, 10000, "50,000 bytes to another process and back"),
+	Macro("mmap", "./workloads mmap {}", 5000, 1000, "5,000 times map 64 KiB, touch, unmap"),
+	Macro("signal", "./workloads signal {}", 200000, 50000, "200,000 signals of a process to itself"),
+	Macro("files", "./workloads files {}", 200, 20, "20,000 files made and removed in a tmpfs"),
+	Macro("gzip", "./busybox gzip -9 -c data", 1, 1, "busybox, 4 MiB of text"),
+	Macro("sha256", "./busybox sha256sum" + " data" * 10, 1, 0, "busybox, 40 MiB"),
+	Macro("compile", "./busybox sh compile.sh", 1, 1, "tcc, 54,000 lines"),
+	Macro("openssl-aes", "./busybox sh openssl.sh enc -aes-128-cbc -K 00112233445566778899aabbccddeeff "
+	      "-iv 00112233445566778899aabbccddeeff -in data", 1, 0, "openssl, 4 MiB, program start included"),
+	Macro("openssl-sha512", "./busybox sh openssl.sh dgst -sha512" + " data" * 10, 1, 0, "openssl, 40 MiB"),
+	Macro("openssl-prime", f"./busybox sh openssl.sh prime -hex {MERSENNE_PRIME}", 1, 0, "openssl, long multiplication"),
+]
+ABOUT = {BOOT: "process start to the first line of init, by the host's clock", **{macro.name: macro.about for macro in MACROS}}
+
+
+def initramfs_tree(root, guest, tree, names, quick):
+	"""What guest and host both see, but for the data that prepare makes."""
+	shutil.copytree(os.path.join(root, "bench", "macro", "guest-root"), tree)
+	sources = os.path.join(root, "bench", "programs")
+	files = sorted(os.path.join(sources, name) for name in os.listdir(sources) if name.endswith(".c"))
+	subprocess.run(["gcc", "-m32", "-O2", "-static", "-o", os.path.join(tree, "workloads"), *files], check=True)
+	shutil.copytree(os.path.join(guest, "tools"), os.path.join(tree, "tools"))
+	with open(os.path.join(tree, "list"), "w", encoding="ascii") as file:
+		file.writelines(macro.line(quick) for macro in MACROS if macro.name in names)
+
+
+class MacroRunner:
+	def __init__(self, root, names, timeout, quick):
+		self.root = root
+		self.names = names
+		self.timeout = timeout
+		self.staging = tempfile.TemporaryDirectory(prefix="ringfence-bench-")
+		self.guest = os.environ.get("RINGFENCE_GUEST", os.path.join(root, "guest"))
+		self.scratch = None
+		self.script("fetch", "686", "tools")
+		self.tree = os.path.join(self.staging.name, "tree")
+		self.initramfs = os.path.join(self.staging.name, "initramfs.gz")
+		initramfs_tree(root, self.guest, self.tree, names, quick)
+		self.script("pack", self.initramfs, self.tree)
+
+	def script(self, name, *words):
+		subprocess.run([os.path.join(self.root, "tests", "guest-image", name), *words], check=True, stdin=subprocess.DEVNULL,
+			       stdout=subprocess.DEVNULL)
+
+	def prepare_native(self):
+		"""The data, and a scratch directory on a tmpfs as the guest's is."""
+		shutil.copy(os.path.join(self.guest, "busybox"), self.tree)
+		subprocess.run(["./prepare"], cwd=self.tree, check=True)
+		where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+		self.scratch = tempfile.TemporaryDirectory(prefix="ringfence-bench-", dir=where)
+		os.symlink(self.scratch.name, os.path.join(self.tree, "scratch"))
+
+	def run(self, engine):
+		run = emulator.Run()
+		collector = emulator.Collector(run, time.monotonic())
+		if engine.kind == engines.NATIVE:
+			cpu = max(os.sched_getaffinity(0))
+			ending = follow(["./workloads", "timer", "list"], collector.take, self.timeout, cwd=self.tree,
+					preexec=lambda: os.sched_setaffinity(0, {cpu}))
+		else:
+			command = engine.guest_command(os.path.join(self.guest, "vmlinuz-686"), APPEND, MEMORY_MIB,
+						       ["-initrd", self.initramfs, "-serial", "stdio"])
+			ending = follow(command, collector.take, self.timeout)
+		problem = ending.problem()
+		if problem:
+			run.problems.append(problem)
+		elif not collector.done:
+			run.problems.append("ended before the end of the list; its last lines: " + " | ".join(ending.tail[-3:]))
+		return run
