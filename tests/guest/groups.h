@@ -24,6 +24,7 @@ void group_shutdown_no_idt(void);
 void group_shutdown_no_ring0_stack(void);
 void group_shutdown_no_stack(void);
 void group_smc(void);
+void group_tasks(void);
 void group_v86(void);
 
 #endif

@@ -75,6 +75,7 @@ void machine_reset(void)
 	}
 	__builtin_memset(&main_tss, 0, sizeof(main_tss));
 	main_tss.io_map = sizeof(main_tss);
+	main_tss.cr3 = read_cr3();
 	for (unsigned ring = 0; ring < 3; ring++) {
 		main_tss.stack[ring].esp = ring ? STACK_TOP(ring) - 1024 : ADDR(trap_stack_end) - 4096;
 		main_tss.stack[ring].ss = DATA(ring);
