@@ -163,17 +163,24 @@ enum x86_status op_into(struct vcpu *vcpu, const struct insn *i)
 }
 
 /* 62: the bounds are signed and both inclusive. */
+static int32_t sign_extend(uint32_t value, unsigned size)
+{
+	return size == 4 ? (int32_t)value : (int16_t)value;
+}
+
 enum x86_status op_bound(struct vcpu *vcpu, const struct insn *i)
 {
 	struct cpu *cpu = &vcpu->cpu;
-	int32_t index, low, high;
-	union { int16_t w[4]; int32_t l[2]; } bounds;
+	const uint32_t ea = insn_ea(cpu, i), mask = i->addr_size == 4 ? 0xffffffffu : 0xffffu;
+	const unsigned size = i->op_size;
+	uint32_t low, high, index = reg_get(cpu, insn_reg(i), size);
 
-	RETURN_IF_FAULT(interp_read_block(vcpu, i->seg, insn_ea(cpu, i), &bounds, 2 * i->op_size));
-	index = i->op_size == 4 ? (int32_t)cpu->regs[insn_reg(i)] : (int16_t)cpu->regs[insn_reg(i)];
-	low = i->op_size == 4 ? bounds.l[0] : bounds.w[0];
-	high = i->op_size == 4 ? bounds.l[1] : bounds.w[1];
-	return index < low || index > high ? fault_raise(cpu, EXC_BR) : X86_OK;
+	/* An index below the lower bound does not ask for the upper one. */
+	RETURN_IF_FAULT(seg_read(vcpu, i->seg, ea, size, &low));
+	if (sign_extend(index, size) < sign_extend(low, size))
+		return fault_raise(cpu, EXC_BR);
+	RETURN_IF_FAULT(seg_read(vcpu, i->seg, (ea + size) & mask, size, &high));
+	return sign_extend(index, size) > sign_extend(high, size) ? fault_raise(cpu, EXC_BR) : X86_OK;
 }
 
 /* --- FF group --- */

@@ -84,6 +84,18 @@ static void environment_pack(const struct insn *i, const uint32_t fields[7], uin
 		memcpy(image + n * i->op_size, &fields[n], i->op_size);
 }
 
+/* A new status word. The image holds the registers in stack order: they stay where they are while TOP moves. */
+static void load_status(struct fxsave_image *fpu, uint16_t fsw)
+{
+	const unsigned moved = ((fsw >> 11) - (fpu->fsw >> 11)) & 7;
+	uint8_t st[8][16];
+
+	memcpy(st, fpu->st, sizeof(st));
+	for (unsigned n = 0; n < 8; n++)
+		memcpy(fpu->st[n], st[(n + moved) & 7], 16);
+	fpu->fsw = fsw;
+}
+
 static void environment_load(struct cpu *cpu, const struct insn *i, const uint8_t *image)
 {
 	struct fxsave_image *fpu = &cpu->fpu;
@@ -92,7 +104,7 @@ static void environment_load(struct cpu *cpu, const struct insn *i, const uint8_
 	for (unsigned n = 0; n < 7; n++)
 		memcpy(&fields[n], image + n * i->op_size, i->op_size);
 	fpu->fcw = (fields[0] & 0x1f3f) | 0x40;
-	fpu->fsw = fields[1];
+	load_status(fpu, fields[1]);
 	fpu->ftw = abridged_tags(fields[2]);
 	fpu_update_summary(fpu);
 	if (segmented_pointers(cpu)) {
@@ -147,6 +159,7 @@ static enum x86_status op_fsave(struct vcpu *vcpu, const struct insn *i)
 	for (unsigned n = 0; n < 8; n++)
 		memcpy(image + size + 10 * n, cpu->fpu.st[n], 10);
 	RETURN_IF_FAULT(interp_write_block(vcpu, i->seg, insn_ea(cpu, i), image, size + 80));
+	load_status(&cpu->fpu, 0);
 	fpu_init(&cpu->fpu);
 	return X86_OK;
 }
@@ -214,6 +227,8 @@ static enum x86_status op_fxrstor(struct vcpu *vcpu, const struct insn *i)
 		return raise_gp(vcpu);
 	memcpy(&cpu->fpu, &image, FXSAVE_BYTES);
 	cpu->fpu.fcw = (image.fcw & 0x1f3f) | 0x40;
+	/* ES and B follow from the rest, whatever the image says. */
+	fpu_update_summary(&cpu->fpu);
 	fpu_release_ignne(cpu);
 	return X86_OK;
 }

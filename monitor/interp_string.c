@@ -97,8 +97,9 @@ static enum x86_status cmps_once(struct vcpu *vcpu, const struct string_op *op)
 {
 	uint32_t source, destination;
 
-	RETURN_IF_FAULT(read_source(vcpu, op, &source));
+	/* In this order, as processors do: if both fault, it shows. */
 	RETURN_IF_FAULT(read_destination(vcpu, op, &destination));
+	RETURN_IF_FAULT(read_source(vcpu, op, &source));
 	compare(&vcpu->cpu, op->size, source, destination);
 	advance(&vcpu->cpu, op, X86_ESI, op->step);
 	advance(&vcpu->cpu, op, X86_EDI, op->step);
@@ -265,6 +266,8 @@ static enum x86_status repeat(struct vcpu *vcpu, const struct insn *i)
 		uint32_t count = cpu->regs[X86_ECX] & op.mask, done;
 
 		if (budget == 0) {
+			/* What comes in between, a trap or an interrupt, saves RF set (SDM vol. 3, 17.3.1.1). */
+			cpu->eflags |= X86_RF;
 			cpu->eip -= i->len;
 			return X86_OK;
 		}
