@@ -137,6 +137,11 @@ bool leeway_partial_store(const struct insn *i)
 	return i->attr & OPA_FPU && i->mem && i->attr & OPA_MEM_WRITE && i->mem_size == 10;
 }
 
+bool leeway_partial_load(const struct insn *i)
+{
+	return i->attr & OPA_FPU && i->mem && i->attr & OPA_MEM_READ && i->mem_size > 10;
+}
+
 bool leeway_rep_flags(const struct insn *i)
 {
 	return i->attr & OPA_STRING && i->prefixes & (PFX_REP | PFX_REPNE) && (i->opcode & 0xf6) == 0xa6;

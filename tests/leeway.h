@@ -25,6 +25,8 @@ bool leeway_store_may_fault(const struct insn *i, const struct fxsave_image *fpu
 void leeway_enter_mmx(const struct insn *i, struct fxsave_image *fpu);
 /* What of its operand such an instruction could store may have been stored: x87 stores of 10 bytes are done in two parts. */
 bool leeway_partial_store(const struct insn *i);
+/* FLDENV and FRSTOR that fault may have loaded a part. */
+bool leeway_partial_load(const struct insn *i);
 /* REP CMPS and REP SCAS broken off by a fault: the arithmetic flags may be those of the last iteration. */
 bool leeway_rep_flags(const struct insn *i);
 

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The differential fuzzer's command line: lanes, time, progress, replay. docs/testing.md says what it is for. */
+#include <getopt.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "lane.h"
+#include "regression.h"
+
+#define MAX_LANES    8
+#define MAX_FAILURES 12u
+#define PROGRESS_S   5
+
+static const char help[] =
+	"fuzz [options]            compare the engines with each other and with other processors, on random code\n"
+	"fuzz --replay DIRECTORY   run the recorded cases there (*.case) on every engine\n"
+	"  --engine bt|interp      only comparisons of this engine\n"
+	"  --oracle host|unicorn|interp   only comparisons with this\n"
+	"  --bt-options OPTIONS    for engine bt, as behind \"-accel bt,\" (default: several in turn)\n"
+	"  --cases N               stop after N cases (default: 250000)\n"
+	"  --seconds N             stop after N seconds\n"
+	"  --seed S                start here (default: 1); printed\n"
+	"  --record DIRECTORY      where cases that differ are written, reduced\n"
+	"  --disturb               interrupts and kicks at random moments (engine bt or interp, ring 3)\n";
+
+struct options {
+	const char *engine, *oracle, *bt_options, *directory;
+	unsigned long long cases, seed;
+	double seconds;
+	bool replay, disturb;
+};
+
+/* The comparisons there are, and their shares of the cases. */
+static const struct comparison {
+	const char *name, *engine, *oracle, *options;
+	bool kernel;
+	unsigned share;
+} comparisons[] = {
+	{ "interp-host", "interp", "host", NULL, false, 4 },
+	{ "bt-host", "bt", "host", NULL, false, 4 },
+	{ "bt-interp", "bt", "interp", NULL, true, 4 },
+	{ "bt-soft", "bt", "interp", "soft=always", true, 2 },
+	{ "bt-single", "bt", "interp", "tu-insns=1", true, 1 },
+	{ "bt-unlinked", "bt", "interp", "links=off,cache-kib=256", true, 1 },
+	{ "interp-unicorn", "interp", "unicorn", NULL, false, 1 },
+};
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec * 1e-9;
+}
+
+static struct executor *make_oracle(const struct comparison *c, struct executor *host)
+{
+	const char *why = "no memory";
+	struct executor *x;
+
+	if (!strcmp(c->oracle, "host"))
+		return host;
+	x = strcmp(c->oracle, "unicorn") ? machine_create(c->oracle, NULL) : unicorn_create(&why);
+	if (!x)
+		fprintf(stderr, "fuzz: %s left out: %s\n", c->name, why);
+	return x;
+}
+
+static bool wanted(const struct options *o, const struct comparison *c)
+{
+	return (!o->engine || !strcmp(o->engine, c->engine)) && (!o->oracle || !strcmp(o->oracle, c->oracle)) &&
+	       (!o->bt_options || !c->options);
+}
+
+/* Whether it is without an oracle this host cannot be is not an error: others remain. */
+static unsigned make_lanes(const struct options *o, struct lane **lanes, unsigned *shares)
+{
+	struct executor *host = NULL, *engine, *oracle;
+	const char *why = NULL;
+	unsigned count = 0;
+
+	for (unsigned n = 0; n < RF_ARRAY_SIZE(comparisons); n++) {
+		const struct comparison *c = &comparisons[n];
+
+		if (!wanted(o, c))
+			continue;
+		if (!strcmp(c->oracle, "host") && !host && !why) {
+			host = host_create(&why);
+			if (!host)
+				fprintf(stderr, "fuzz: the host's processor cannot judge: %s\n", why);
+		}
+		oracle = make_oracle(c, host);
+		if (!oracle)
+			continue;
+		engine = machine_create(c->engine, o->bt_options && !strcmp(c->engine, "bt") ? o->bt_options : c->options);
+		if (!engine)
+			continue;
+		if (o->disturb && machine_disturb(engine))
+			fprintf(stderr, "fuzz: no thread to disturb %s\n", c->name);
+		shares[count] = c->share;
+		lanes[count] = lane_create(c->name, engine, oracle, c->kernel && !o->disturb, o->directory);
+		if (lanes[count])
+			count++;
+	}
+	return count;
+}
+
+static void progress(struct lane **lanes, unsigned count, double seconds)
+{
+	printf("%6.0f s", seconds);
+	for (unsigned n = 0; n < count; n++)
+		printf("  %s %lu", lanes[n]->name, lanes[n]->cases);
+	printf("\n");
+	fflush(stdout);
+}
+
+static unsigned long total_failures(struct lane **lanes, unsigned count)
+{
+	unsigned long failures = 0;
+
+	for (unsigned n = 0; n < count; n++)
+		failures += lanes[n]->failures;
+	return failures;
+}
+
+static void run_lanes(const struct options *o, struct lane **lanes, const unsigned *shares, unsigned count)
+{
+	const double start = now();
+	double shown = start, then = start;
+	unsigned long long cases = 0;
+
+	for (uint64_t seed = o->seed; total_failures(lanes, count) < MAX_FAILURES; seed += 4) {
+		for (unsigned n = 0; n < count; n++) {
+			for (unsigned k = 0; k < 4 * shares[n]; k++) {
+				lane_batch(lanes[n], seed * 16 + k);
+				cases += BATCH;
+			}
+			lanes[n]->seconds += now() - then;
+			then = now();
+		}
+		if (then - shown >= PROGRESS_S) {
+			shown = then;
+			progress(lanes, count, then - start);
+		}
+		if (o->seconds ? then - start >= o->seconds : cases >= o->cases)
+			break;
+	}
+}
+
+/* Something must have been compared, and run to its end in a fair part of the cases. */
+static bool summarise(struct lane **lanes, unsigned count)
+{
+	unsigned passed = 0;
+
+	for (unsigned n = 0; n < count; n++) {
+		const struct lane *l = lanes[n];
+		const bool good = !l->failures && l->cases && l->once <= 1 + l->cases / 100000 && l->kinds[OUTCOME_STOP] > l->cases / 5;
+
+		printf("%-15s %lu cases, %lu failed; %lu ran to the end, %lu ended by an exception, %lu hung, %lu not judged; %lu left open; %lu differed once only; %.0f cases/s\n",
+		       l->name, l->cases, l->failures, l->kinds[OUTCOME_STOP], l->kinds[OUTCOME_EXCEPTION], l->kinds[OUTCOME_HUNG],
+		       l->kinds[OUTCOME_UNJUDGED], l->leeway, l->once, l->cases / l->seconds);
+		passed += good;
+	}
+	printf("comparisons: %u passed, %u failed\n", passed, count - passed);
+	return count && passed == count;
+}
+
+/* --- replay --- */
+
+static bool replay_on(struct executor *x, const struct regression *r, const char *path, const char *name)
+{
+	struct executor *recorded = regression_oracle(r);
+	struct lane *lane = recorded ? lane_create(name, x, recorded, r->c.kernel, NULL) : NULL;
+	struct outcome out;
+	struct judgement j = { VERDICT_DIFFERENT, "no memory" };
+
+	if (lane) {
+		j = lane_try(lane, &r->c, &r->before, &out);
+		lane_destroy(lane);
+	}
+	if (recorded)
+		recorded->ops->destroy(recorded);
+	if (j.verdict == VERDICT_DIFFERENT)
+		printf("FAILED %s on %s: %s\n", path, name, j.text);
+	return j.verdict != VERDICT_DIFFERENT;
+}
+
+static bool replay_all(const char *directory)
+{
+	static const char *const machines[][2] = { { "interp", NULL }, { "bt", NULL }, { "bt", "soft=always" }, { "bt", "tu-insns=1" } };
+	struct executor *x[RF_ARRAY_SIZE(machines)];
+	static struct regression r;
+	unsigned failed = 0, passed = 0;
+	char pattern[4096];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s/*.case", directory);
+	if (glob(pattern, 0, NULL, &found)) {
+		fprintf(stderr, "fuzz: no %s\n", pattern);
+		return false;
+	}
+	for (unsigned n = 0; n < RF_ARRAY_SIZE(machines); n++)
+		x[n] = machine_create(machines[n][0], machines[n][1]);
+	for (size_t k = 0; k < found.gl_pathc; k++) {
+		bool good = regression_read(found.gl_pathv[k], &r);
+
+		/* Twice: what is translated differently once it has faulted has then been. */
+		for (unsigned n = 0; good && n < 2 * RF_ARRAY_SIZE(machines); n++)
+			good = replay_on(x[n / 2], &r, found.gl_pathv[k], machines[n / 2][1] ? machines[n / 2][1] : machines[n / 2][0]);
+		passed += good;
+		failed += !good;
+	}
+	for (unsigned n = 0; n < RF_ARRAY_SIZE(machines); n++)
+		x[n]->ops->destroy(x[n]);
+	globfree(&found);
+	printf("recorded cases: %u passed, %u failed\n", passed, failed);
+	return passed && !failed;
+}
+
+/* --- options --- */
+
+static bool parse_options(struct options *o, int argc, char **argv)
+{
+	enum { ENGINE = 1, ORACLE, BT_OPTIONS, CASES, SECONDS, SEED, RECORD, REPLAY, DISTURB, HELP };
+	static const struct option long_options[] = {
+		{ "engine", required_argument, NULL, ENGINE }, { "oracle", required_argument, NULL, ORACLE },
+		{ "bt-options", required_argument, NULL, BT_OPTIONS }, { "cases", required_argument, NULL, CASES },
+		{ "seconds", required_argument, NULL, SECONDS }, { "seed", required_argument, NULL, SEED },
+		{ "record", required_argument, NULL, RECORD }, { "replay", no_argument, NULL, REPLAY },
+		{ "disturb", no_argument, NULL, DISTURB }, { "help", no_argument, NULL, HELP }, { 0 },
+	};
+	char *end = "";
+
+	for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1 && !*end;) {
+		switch (option) {
+		case ENGINE:     o->engine = optarg; break;
+		case ORACLE:     o->oracle = optarg; break;
+		case BT_OPTIONS: o->bt_options = optarg; break;
+		case CASES:      o->cases = strtoull(optarg, &end, 0); break;
+		case SECONDS:    o->seconds = strtod(optarg, &end); break;
+		case SEED:       o->seed = strtoull(optarg, &end, 0); break;
+		case RECORD:     o->directory = optarg; break;
+		case REPLAY:     o->replay = true; break;
+		case DISTURB:    o->disturb = true; break;
+		case HELP:       fputs(help, stdout); exit(0);
+		default:         return false;
+		}
+	}
+	return !*end && optind + o->replay == argc;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .cases = 250000, .seed = 1 };
+	struct lane *lanes[MAX_LANES];
+	unsigned shares[MAX_LANES], count;
+
+	if (!parse_options(&o, argc, argv)) {
+		fputs(help, stderr);
+		return 2;
+	}
+	if (o.replay)
+		return replay_all(argv[optind]) ? 0 : 1;
+	count = make_lanes(&o, lanes, shares);
+	if (!count) {
+		fprintf(stderr, "fuzz: nothing to compare\n");
+		return 2;
+	}
+	printf("seed %#llx, %u comparisons\n", o.seed, count);
+	fflush(stdout);
+	run_lanes(&o, lanes, shares, count);
+	return summarise(lanes, count) ? 0 : 1;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The layout and the segments of the fuzzer's world; see world.h. */
+#include "world.h"
+
+#define G  0x8000u /* limit in pages */
+#define DB 0x4000u /* 32 bits */
+
+const struct world_descriptor world_ldt[WORLD_SEGMENTS] = {
+	[SEG_FLAT_CODE] = { 0, 0xfffff, 0xfb | G | DB },
+	[SEG_FLAT_DATA] = { 0, 0xfffff, 0xf3 | G | DB },
+	[SEG_CODE16] = { BF_CODE, 0xffff, 0xfb },
+	[SEG_BASED] = { BF_DATA + 0x2000, 0xfffff, 0xf3 | G | DB },
+	[SEG_LIMITED] = { BF_DATA, 0x5fff, 0xf3 | DB },
+	[SEG_DOWN] = { 0, 0x102, 0xf7 | G | DB },
+	[SEG_READONLY] = { 0, 0xfffff, 0xf1 | G | DB },
+	[SEG_HIGH] = { 0xfffff000, 0xfffff, 0xf3 | G | DB },
+	[SEG_STACK16] = { BF_DATA, 0xffff, 0xf3 },
+	[SEG_DATA64K] = { BF_DATA, 0xffff, 0xf3 | DB },
+	[SEG_EXECUTE_ONLY] = { 0, 0xfffff, 0xf9 | G | DB },
+	[SEG_NOT_PRESENT] = { 0, 0xfffff, 0x73 | G | DB },
+	[SEG_BASED_CODE] = { BF_CODE, 0xffff, 0xfb | DB },
+	[SEG_DOWN16] = { BF_DATA, 0x2fff, 0xf7 },
+	[SEG_BASED_STACK] = { 0x1000, 0xfffff, 0xf3 | G | DB },
+};
+
+uint32_t region_base(enum region region)
+{
+	static const uint32_t bases[REGIONS] = { BF_LOW, BF_CODE, BF_DATA };
+
+	return bases[region];
+}
+
+const uint8_t *memory_at(const struct memory *memory, uint32_t at, uint32_t size)
+{
+	for (unsigned n = 0; n < REGIONS; n++)
+		if (at >= region_base(n) && at - region_base(n) <= REGION_SIZE - size)
+			return memory->region[n] + (at - region_base(n));
+	return NULL;
+}
+
+static const struct world_descriptor *find(uint16_t selector)
+{
+	return selector & 4 && selector >> 3 < WORLD_SEGMENTS ? &world_ldt[selector >> 3] : NULL;
+}
+
+uint32_t world_base(uint16_t selector)
+{
+	const struct world_descriptor *d = find(selector);
+
+	return d ? d->base : 0;
+}
+
+uint32_t world_last_offset(uint16_t selector)
+{
+	const struct world_descriptor *d = find(selector);
+
+	if (!d || (d->attr & 0x0c) == 0x04)
+		return d && !(d->attr & DB) ? 0xffff : 0xffffffff;
+	return d->attr & G ? d->limit << 12 | 0xfff : d->limit;
+}
+
+bool world_code16(uint16_t selector)
+{
+	const struct world_descriptor *d = find(selector);
+
+	return d && !(d->attr & DB);
+}

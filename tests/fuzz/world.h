@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The world that every case of the fuzzer runs in, the same for all that execute it: three regions of 64 KiB at the linear addresses that
+ * bt_fixture.h gives them, some pages of which are special, and an LDT of segments. Nothing else is accessible to ring 3.
+ *
+ *   low    ring 0 only: what 16-bit addresses reach through flat segments
+ *   code   where instructions are put; readable and writable
+ *   data   one page is absent, one read-only, one for ring 0 only (BF_ABSENT_PAGE and so on)
+ */
+#ifndef RF_TESTS_FUZZ_WORLD_H
+#define RF_TESTS_FUZZ_WORLD_H
+
+#include "tests/bt_fixture.h"
+
+enum region { REGION_LOW, REGION_CODE, REGION_DATA, REGIONS };
+#define REGION_SIZE 0x10000u
+
+struct memory {
+	uint8_t region[REGIONS][REGION_SIZE];
+};
+
+uint32_t region_base(enum region region);
+/* Where linear address at lies in memory, if it and size bytes behind it are inside one region; else NULL. */
+const uint8_t *memory_at(const struct memory *memory, uint32_t at, uint32_t size);
+
+/* Indices of the LDT. All segments are of DPL 3. */
+enum world_segment {
+	SEG_FLAT_CODE = 1, SEG_FLAT_DATA,
+	SEG_CODE16,        /* 16-bit code at BF_CODE */
+	SEG_BASED,         /* 4 GiB from BF_DATA + 0x2000 */
+	SEG_LIMITED,       /* BF_DATA, limit 0x5fff */
+	SEG_DOWN,          /* base 0, offsets from 0x103000 up */
+	SEG_READONLY,      /* flat */
+	SEG_HIGH,          /* base 0xfffff000, 4 GiB */
+	SEG_STACK16,       /* BF_DATA, 64 KiB, 16-bit stack */
+	SEG_DATA64K,       /* BF_DATA, 64 KiB */
+	SEG_EXECUTE_ONLY,  /* flat code that cannot be read */
+	SEG_NOT_PRESENT,
+	SEG_BASED_CODE,    /* 32-bit code, BF_CODE, limit 0xffff */
+	SEG_DOWN16,        /* BF_DATA, offsets 0x3000 to 0xffff */
+	SEG_BASED_STACK,   /* 32-bit stack, base 0x1000, 4 GiB */
+	WORLD_SEGMENTS,
+};
+#define LDT_SELECTOR(n) ((uint16_t)((n) << 3 | 7))
+
+struct world_descriptor {
+	uint32_t base, limit; /* limit as in the descriptor: in pages if attr says so */
+	uint16_t attr;        /* descriptor bits 40 to 55, less the limit's */
+};
+extern const struct world_descriptor world_ldt[WORLD_SEGMENTS];
+
+/* Base and last offset of the segment selector names: of the LDT above or flat (the fixture's GDT). */
+uint32_t world_base(uint16_t selector);
+uint32_t world_last_offset(uint16_t selector);
+bool world_code16(uint16_t selector);
+
+#endif
