@@ -5,6 +5,7 @@
 
 void group_call_gates(void);
 void group_code_segments(void);
+void group_debug(void);
 void group_double_faults(void);
 void group_exceptions(void);
 void group_gates(void);
