@@ -101,6 +101,9 @@ void bt_settle(struct bt *bt);
 void bt_refresh_segment(struct cpu *cpu, enum x86_seg seg);
 void bt_refresh_segments(struct cpu *cpu);
 
+/* bt_reset.c: struct engine.reset */
+void bt_reset(struct vcpu *vcpu);
+
 /* bt_signals.c */
 int bt_signals_install(void);
 int bt_signals_enter_thread(struct bt *bt);

@@ -17,6 +17,8 @@ struct engine {
 	void (*destroy)(struct vcpu *vcpu);
 	/* Runs guest code until cpu.events asks for STOP or RESET, or the VM is dead. Handles HLT, interrupts and faults itself. */
 	void (*run)(struct vcpu *vcpu);
+	/* The machine was reset, or booted for the first time: the registers have start values. Outside run(); may be NULL. */
+	void (*reset)(struct vcpu *vcpu);
 	/* The architecture flushed translations: INVLPG, and MOV CR3 / a changed paging mode (after the registers changed). */
 	void (*flush_page)(struct vcpu *vcpu, gva_t gva);
 	void (*flush)(struct vcpu *vcpu, enum tlb_flush kind);

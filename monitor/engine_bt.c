@@ -444,6 +444,7 @@ const struct engine engine_bt = {
 	.create = bt_create,
 	.destroy = bt_destroy,
 	.run = bt_run,
+	.reset = bt_reset,
 	.flush_page = bt_flush_page,
 	.page_fault = bt_light_page_fault,
 	.flush = bt_flush,

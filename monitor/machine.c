@@ -187,6 +187,8 @@ static int machine_boot(struct machine *m, char *error)
 				    (unsigned long long)(vm->ram.size >> 20));
 	if (vm->vcpu.engine && vm->vcpu.engine->flush)
 		vm->vcpu.engine->flush(&vm->vcpu, TLB_FLUSH_ALL);
+	if (vm->vcpu.engine && vm->vcpu.engine->reset)
+		vm->vcpu.engine->reset(&vm->vcpu);
 	return 0;
 }
 

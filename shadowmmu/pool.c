@@ -31,6 +31,12 @@ void pool_array_free(void *array, uint64_t bytes)
 		munmap(array, bytes);
 }
 
+void pool_array_clear(void *array, uint64_t bytes)
+{
+	if (madvise(array, bytes, MADV_DONTNEED))
+		memset(array, 0, bytes);
+}
+
 static void push(void **list, void *item)
 {
 	((struct free_item *)item)->next = *list;

@@ -33,6 +33,15 @@ void rmap_destroy(struct shadow *s)
 	pool_array_free(s->rmap_node, NODES_MAX * (uint64_t)sizeof(struct rmap_node));
 }
 
+void rmap_reset(struct shadow *s)
+{
+	pool_array_clear(s->rmap_first, s->frames * 4ull);
+	pool_array_clear(s->rmap_more, s->frames * 4ull);
+	pool_array_clear(s->rmap_node, NODES_MAX * (uint64_t)sizeof(struct rmap_node));
+	s->rmap_used = 1;
+	s->rmap_free = 0;
+}
+
 int rmap_reserve(struct shadow *s, uint32_t nodes)
 {
 	return NODES_MAX - s->rmap_used >= nodes ? 0 : -ENOMEM;

@@ -51,6 +51,18 @@ static void drop_everything(struct shadow *s)
 	kernel_share_end(s);
 }
 
+void shadow_reset(struct shadow *s)
+{
+	drop_everything(s);
+	trace_reset(s);
+	rmap_reset(s);
+	pool_destroy(s);
+	s->paging = (struct paging){ .a20_mask = ~0u };
+	s->mode = (struct shadow_mode){ .a20_mask = ~0u };
+	s->share_refusals = 0;
+	s->host_errno = 0;
+}
+
 void shadow_destroy(struct shadow *s)
 {
 	if (!s)

@@ -63,6 +63,8 @@ struct shadow_stats {
 int shadow_create(struct guest_ram *ram, struct host_mapping *hm, const struct shadow_options *options,
 		  const struct shadow_callbacks *callbacks, struct shadow **out) RF_MUST_CHECK;
 void shadow_destroy(struct shadow *shadow);
+/* The machine was reset: as after shadow_create(), but for the counters. There is no current space until shadow_set_paging(). */
+void shadow_reset(struct shadow *shadow);
 const struct shadow_stats *shadow_stats(const struct shadow *shadow);
 
 /* How much a guest operation flushes. */

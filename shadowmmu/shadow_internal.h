@@ -179,10 +179,12 @@ void pool_destroy(struct shadow *s);
 /* A zeroed array that costs memory only where touched. */
 void *pool_array(uint64_t bytes);
 void pool_array_free(void *array, uint64_t bytes);
+void pool_array_clear(void *array, uint64_t bytes); /* all zeros again, and no memory */
 
 /* rmap.c: which windows map a guest page frame. */
 int rmap_create(struct shadow *s);
 void rmap_destroy(struct shadow *s);
+void rmap_reset(struct shadow *s); /* there are no mappings */
 int rmap_reserve(struct shadow *s, uint32_t nodes); /* makes sure that many rmap_add() calls succeed */
 void rmap_add(struct shadow *s, uint32_t gfn, const struct window *w, uint32_t page);
 void rmap_remove(struct shadow *s, uint32_t gfn, const struct window *w, uint32_t page);
@@ -227,6 +229,7 @@ void code_dropped(struct shadow *s, struct domain *d, struct region *r, unsigned
 /* trace.c */
 int trace_create(struct shadow *s);
 void trace_destroy(struct shadow *s);
+void trace_reset(struct shadow *s);
 bool trace_is_current(const struct shadow *s, const struct region *r); /* traced, and unwritten since r was compared */
 void trace_note_equal(struct shadow *s, struct region *r);
 void trace_note_changed(struct shadow *s, struct region *r);

@@ -24,13 +24,27 @@ int trace_create(struct shadow *s)
 	return s->table_generation && s->trace_backoff ? 0 : -ENOMEM;
 }
 
-void trace_destroy(struct shadow *s)
+static void lift_all(struct shadow *s)
 {
 	uint32_t i;
 
-	if (s->table_generation)
-		for (i = 0; i < s->frames; i++)
+	for (i = 0; i < s->frames; i++) {
+		if (s->ram->page_flags[i] & (RAM_PAGE_TABLE | RAM_PAGE_CODE))
 			s->ram->page_flags[i] &= (uint8_t)~(RAM_PAGE_TABLE | RAM_PAGE_CODE);
+	}
+}
+
+void trace_reset(struct shadow *s)
+{
+	lift_all(s);
+	pool_array_clear(s->table_generation, s->frames * 4ull);
+	pool_array_clear(s->trace_backoff, s->frames);
+}
+
+void trace_destroy(struct shadow *s)
+{
+	if (s->table_generation)
+		lift_all(s);
 	pool_array_free(s->table_generation, s->frames * 4ull);
 	pool_array_free(s->trace_backoff, s->frames);
 }

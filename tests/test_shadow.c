@@ -799,6 +799,40 @@ Test(shadow, two_machines_share_a_process)
 	guest_destroy(&b);
 }
 
+Test(shadow, reset_forgets_everything)
+{
+	static const struct shadow_options traced = { .policy = SHADOW_POLICY_TRACE_ONLY };
+	struct guest g = { 0 };
+	struct shadow_fill_info info;
+	hva_t window;
+	uint32_t word;
+	bool global;
+
+	two_spaces(&g, &traced, CR4_PGE);
+	for (unsigned round = 0; round < 3; round++) {
+		g.spaces_destroyed = 0;
+		user_pte(&g, 0, 0x300, USER_RW);
+		kernel_pte(&g, 0, 0x301, PTE_P | PTE_W | PTE_G);
+		cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_OK);
+		expect_reads(&g, SHADOW_KERNEL, KVA(0), 0x301);
+		cr_assert(shadow_fetch(g.shadow, UVA(0), ACCESS_EXEC | ACCESS_USER, &info, &global));
+		shadow_protect_code(g.shadow, PAGE_OF(0x300));
+		load_cr3(&g, PD2);
+		expect_sane(&g);
+		cr_assert_neq(guest_ram_flags(&g.ram, PAGE_OF(0x300)) | guest_ram_flags(&g.ram, PT), 0);
+		window = g.space->window[SHADOW_KERNEL];
+		shadow_reset(g.shadow);
+		cr_expect_eq(g.spaces_destroyed, 2);
+		cr_expect_null(shadow_current(g.shadow));
+		cr_expect_not(window_readable(window, KVA(0), &word));
+		for (uint32_t gfn = 0; gfn < GUEST_RAM_SIZE >> GUEST_PAGE_SHIFT; gfn++)
+			cr_assert_eq(guest_ram_flags(&g.ram, PAGE_OF(gfn)), 0, "frame %x", gfn);
+		load_cr3(&g, PD);
+		expect_sane(&g);
+	}
+	guest_destroy(&g);
+}
+
 Test(shadow, too_few_mappings_are_explained)
 {
 	struct host_limits limits = { .map_count = 8191, .address_space = UINT64_MAX };

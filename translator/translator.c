@@ -108,26 +108,36 @@ static void translator_drop_tus(struct translator *tr)
 	tr->norder = 0;
 }
 
+/* After translator_drop_tus(): what is known of guest pages and instructions. */
+static void translator_drop_knowledge(struct translator *tr)
+{
+	for (int i = 0; i < ADAPT_HASH_SIZE; i++) {
+		for (struct adapt_entry *a = tr->adapts[i], *next; a; a = next) {
+			next = a->next;
+			free(a);
+		}
+		tr->adapts[i] = NULL;
+	}
+	for (int i = 0; i < PAGE_HASH_SIZE; i++) {
+		for (struct code_page *p = tr->pages[i], *next; p; p = next) {
+			next = p->next;
+			free(p);
+		}
+		tr->pages[i] = NULL;
+	}
+	free(tr->order);
+	tr->order = NULL;
+	tr->order_cap = 0;
+}
+
 void translator_destroy(struct translator *tr)
 {
 	if (tr->write_base && tr->exec_base) {
 		translator_drop_tus(tr);
-		for (int i = 0; i < ADAPT_HASH_SIZE; i++) {
-			for (struct adapt_entry *a = tr->adapts[i], *next; a; a = next) {
-				next = a->next;
-				free(a);
-			}
-		}
-		for (int i = 0; i < PAGE_HASH_SIZE; i++) {
-			for (struct code_page *p = tr->pages[i], *next; p; p = next) {
-				next = p->next;
-				free(p);
-			}
-		}
+		translator_drop_knowledge(tr);
 	}
 	while (tr->spaces)
 		tc_space_destroy(tr, tr->spaces);
-	free(tr->order);
 	if (tr->write_base)
 		munmap(tr->write_base, tr->size);
 	if (tr->exec_base)
@@ -154,6 +164,18 @@ void translator_flush(struct translator *tr)
 	for (struct tc_space *s = tr->spaces; s; s = s->next)
 		s->stale = true;
 	tr->stats.cache_flushes++;
+}
+
+void translator_reset(struct translator *tr)
+{
+	const uint64_t keep = (tr->stubs_len + HOST_PAGE - 1) & ~(uint64_t)(HOST_PAGE - 1);
+
+	translator_flush(tr);
+	translator_drop_knowledge(tr);
+	/* A host that cannot take the memory back keeps it: there is no more to it. */
+	(void)!madvise(tr->write_base + keep, tr->size - keep, MADV_REMOVE);
+	(void)!madvise(tr->exits, EXIT_MAX * sizeof(*tr->exits), MADV_DONTNEED);
+	(void)!madvise(tr->link_template, EXIT_MAX * sizeof(uint64_t), MADV_DONTNEED);
 }
 
 static uint64_t now_ns(void)

@@ -127,6 +127,8 @@ enum tc_leave translator_enter(struct translator *tr, struct cpu *cpu, struct tu
 unsigned translator_invalidate(struct translator *tr, gpa_t gpa, uint32_t len);
 /* Drops everything. */
 void translator_flush(struct translator *tr);
+/* The machine was reset: also forgets what was learnt of the guest, and gives the memory back. Not while translated code is active. */
+void translator_reset(struct translator *tr);
 
 /* Adaptive retranslation of the instruction at guest physical gpa; drops the TU it is in. */
 void translator_adapt(struct translator *tr, gpa_t gpa, uint32_t adapt);

@@ -8,7 +8,9 @@ Guests are written as those of hostile_test.py are. ENGINE in the environment ch
 """
 import os
 import shutil
+import subprocess
 import sys
+import time
 import unittest
 
 import hostile_test
@@ -142,6 +144,90 @@ GUESTS = {
 }
 
 
+# Resets itself 100 times, in each of the ways there are. Before it does, it makes work for an engine: address spaces, code of its own in
+# each and at each start elsewhere, accesses to a device from everywhere, all of memory. 'B' on the debug console is a start; behind
+# each of SAMPLES nothing happens for a while.
+RESETS = 100
+SAMPLES = (10, RESETS)
+RESETTING = f'''
+%define COUNT 0x380000
+	inc dword [COUNT]
+	mov al, 'B'
+	out 0xe9, al
+	mov edi, 0x800000	; the first time, so that memory in use stays the same
+.touch:	inc byte [edi]
+	add edi, 4096
+	cmp edi, 0x1000000 - 0x10000
+	jb .touch
+	cmp dword [COUNT], {SAMPLES[0]}
+	je .wait
+	cmp dword [COUNT], {SAMPLES[1]}
+	jne .work
+.wait:	rdtsc
+	mov esi, eax
+.spin:	rdtsc
+	sub eax, esi
+	cmp eax, 1500000000
+	jb .spin
+	cmp dword [COUNT], {RESETS}
+	jb .work
+	succeed
+.work:	mov eax, cr4
+	or al, 0x10
+	mov cr4, eax
+	xor ebp, ebp
+.space:	mov edi, ebp		; a directory of 4-MiB pages
+	shl edi, 12
+	add edi, 0x400000
+	mov ebx, edi
+	mov eax, 0x87
+	mov ecx, 1024
+.entry:	stosd
+	add eax, 0x400000
+	loop .entry
+	mov cr3, ebx
+	mov eax, cr0
+	or eax, 0x80000000
+	mov cr0, eax
+	mov edi, [COUNT]
+	shl edi, 10
+	mov esi, ebp
+	shl esi, 14
+	lea edi, [edi + esi + 0x800000]
+	mov edx, edi
+	mov al, 0x40		; inc eax
+	mov ecx, 900
+	rep stosb
+	mov byte [edi], 0xa1	; mov eax, [local APIC]
+	mov dword [edi + 1], 0xfee00020
+	mov byte [edi + 5], 0xc3
+	call edx
+	inc ebp
+	cmp ebp, 20
+	jb .space
+	mov eax, [COUNT]
+	and eax, 3
+	jz .cf9
+	dec eax
+	jz .port92
+	dec eax
+	jz .kbc
+	lidt [none]
+	int3
+.cf9:	mov dx, 0xcf9
+	mov al, 6
+	out dx, al
+	hlt
+.port92:
+	mov al, 3
+	out 0x92, al
+	hlt
+.kbc:	mov al, 0xfe
+	out 0x64, al
+	hlt
+none:	dd 0, 0
+'''
+
 HALTS = 'cli\n.stuck: hlt\njmp .stuck\n'
 # On CPU models that lack something: (how it ends, -cpu, what is said on standard error: None, or the note, or (the note, the report),
 # assembly).
@@ -214,6 +300,42 @@ class Machine(hostile_test.Hostile):
     def check(self, name):
         expected, text = GUESTS[name]
         self.assertEqual(self.run_guest(self.assemble(text), 1 if expected == 'runs' else hostile_test.TIMEOUT), expected)
+
+
+    def sample(self, process):
+        """Resident KiB, descriptors, mappings."""
+        proc = f'/proc/{process.pid}'
+        with open(proc + '/status') as f:
+            resident = next(int(line.split()[1]) for line in f if line.startswith('VmRSS:'))
+        with open(proc + '/maps') as f:
+            return resident, len(os.listdir(proc + '/fd')), sum(1 for _ in f)
+
+    def test_resets_leak_nothing(self):
+        path = os.path.join(self.dir, 'guest')
+        with open(path, 'wb') as f:
+            f.write(hostile_test.elf(self.assemble(RESETTING)))
+        process = subprocess.Popen([hostile_test.PROGRAM, '-accel', hostile_test.ENGINE, '-display', 'none', '-m', '16', '-kernel', path,
+                                    '-debugcon', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
+        samples, starts = {}, 0
+        try:
+            while process.stdout.read(1):
+                starts += 1
+                if starts in SAMPLES:
+                    time.sleep(.1)
+                    samples[starts] = self.sample(process)
+            self.assertEqual(process.wait(), hostile_test.SUCCESS << 1 | 1)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            process.stdout.close()
+        self.assertEqual(starts, RESETS)
+        (resident, files, mappings), (resident_after, files_after, mappings_after) = (samples[n] for n in SAMPLES)
+        text = f'{samples}'
+        self.assertEqual(files_after, files, text)
+        self.assertLessEqual(mappings_after, mappings + 8, text)
+        self.assertLessEqual(resident_after, resident + 1024, text)
 
 
 def add_tests():
