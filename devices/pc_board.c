@@ -72,6 +72,8 @@ static void set_source(struct pc_board *board, unsigned gsi, enum line_source so
 
 	*sources = level ? *sources | 1u << source : *sources & ~(1u << source);
 	up = *sources != 0;
+	if (board->config.gsi && board->config.gsi(board->config.opaque, gsi, up))
+		return;
 	if (gsi < 16)
 		i8259_set_irq(&board->pic, gsi, up);
 	io_apic_set_pin(&board->io_apic, gsi == 0 ? 2 : gsi, up);

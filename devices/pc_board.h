@@ -25,6 +25,8 @@ struct pc_board_config {
 
 	void *opaque; /* first argument of all callbacks */
 	void (*intr)(void *opaque, bool level);          /* the CPU's INTR pin; called when it changes */
+	/* A line of global system interrupt gsi changes. True: another controller takes it, ours must not. May be NULL. */
+	bool (*gsi)(void *opaque, unsigned gsi, bool level);
 	void (*nmi)(void *opaque);                       /* an NMI edge; may be NULL */
 	void (*reset_request)(void *opaque);             /* keyboard controller, port 92h, port cf9h: reset the machine soon */
 	void (*poweroff)(void *opaque);                  /* ACPI S5 */

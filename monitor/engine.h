@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What executes guest instructions: binary translation (engine_bt.c), the interpreter (engine_interp.c), KVM later.
+ * What executes guest instructions: binary translation (engine_bt.c), the interpreter (engine_interp.c), the host's KVM
+ * (engine_kvm.c).
  * An engine runs one vCPU on one thread; all its methods are called on that thread unless they say otherwise.
  */
 #ifndef RF_MONITOR_ENGINE_H
@@ -12,7 +13,10 @@ enum tlb_flush { TLB_FLUSH_NONGLOBAL, TLB_FLUSH_ALL };
 
 struct engine {
 	const char *name;
-	/* options: what follows "bt," in -accel, or NULL. On failure a negative errno, and *why (static or strdup'd) says what to do. */
+	/*
+	 * options: what follows "bt," in -accel, or NULL. On failure a negative errno, and *why (static or strdup'd) says what to do.
+	 * -EINVAL means that the options are wrong, and only that.
+	 */
 	int (*create)(struct vcpu *vcpu, const char *options, const char **why);
 	void (*destroy)(struct vcpu *vcpu);
 	/* Runs guest code until cpu.events asks for STOP or RESET, or the VM is dead. Handles HLT, interrupts and faults itself. */
@@ -30,8 +34,10 @@ struct engine {
 	void (*kick)(struct vcpu *vcpu);
 	/* Adds its counters to the statistics object (a jansson json_t). */
 	void (*stats)(struct vcpu *vcpu, void *json_object);
+	/* For -accel help: one line about what this host offers. May be NULL. */
+	void (*describe)(char *text, size_t size);
 };
 
-extern const struct engine engine_bt, engine_interp;
+extern const struct engine engine_bt, engine_interp, engine_kvm;
 
 #endif

@@ -8,6 +8,7 @@ static const struct {
 	const char *text;
 } engines[] = {
 	{ &engine_bt, "binary translation: fast, in an ordinary process" },
+	{ &engine_kvm, "the host's KVM" },
 	{ &engine_interp, "interpreter: slow, the reference for what instructions do" },
 };
 
@@ -28,6 +29,12 @@ const struct engine *engine_find(const char *name)
 void engine_list(FILE *out)
 {
 	fprintf(out, "Engines (-accel NAME):\n");
-	for (size_t i = 0; i < RF_ARRAY_SIZE(engines); i++)
-		fprintf(out, "%-8s %s%s\n", engines[i].engine->name, engines[i].text, i ? "" : " (default)");
+	for (size_t i = 0; i < RF_ARRAY_SIZE(engines); i++) {
+		const struct engine *engine = engines[i].engine;
+		char here[384] = "";
+
+		if (engine->describe)
+			engine->describe(here, sizeof(here));
+		fprintf(out, "%-8s %s%s%s%s\n", engine->name, engines[i].text, i ? "" : " (default)", here[0] ? ": " : "", here);
+	}
 }

@@ -58,6 +58,16 @@ static void board_intr(void *opaque, bool level)
 		vcpu_clear_event(&vm->vcpu, EVENT_INTR);
 }
 
+static bool board_gsi(void *opaque, unsigned gsi, bool level)
+{
+	struct vm *vm = opaque;
+
+	if (!vm->gsi)
+		return false;
+	vm->gsi(vm, gsi, level);
+	return true;
+}
+
 static void board_nmi(void *opaque)
 {
 	struct vm *vm = opaque;
@@ -134,6 +144,7 @@ static int machine_make_board(struct machine *m, char *error)
 		.ram_size = vm->ram.size,
 		.opaque = vm,
 		.intr = board_intr,
+		.gsi = board_gsi,
 		.nmi = board_nmi,
 		.reset_request = board_reset_request,
 		.poweroff = board_poweroff,
@@ -211,12 +222,24 @@ static void machine_ended(struct vm *vm)
 		return; /* it is readable already */
 }
 
+static int machine_make_engine(struct machine *m, const struct engine *engine, const char *options, char *error)
+{
+	struct vcpu *vcpu = &m->vm.vcpu;
+	const char *why = NULL;
+	int err;
+
+	vcpu->engine = engine;
+	err = engine->create(vcpu, options, &why);
+	if (!err)
+		return 0;
+	vcpu->engine = NULL;
+	return machine_fail(error, err, "-accel %s: %s", engine->name, why ? why : strerror(-err));
+}
+
 static int machine_make_cpu(struct machine *m, char *error)
 {
 	struct vcpu *vcpu = &m->vm.vcpu;
-	const struct engine *engine = m->config->engine ? engine_find(m->config->engine) : engine_default();
 	const char *spec = m->config->cpu ? m->config->cpu : DEFAULT_CPU;
-	const char *why = NULL;
 	char *wrong = NULL;
 	int err;
 
@@ -226,13 +249,15 @@ static int machine_make_cpu(struct machine *m, char *error)
 		return err;
 	}
 	vcpu->cpu.model = m->cpu_model;
-	vcpu->engine = engine;
-	err = engine->create(vcpu, m->config->engine_options, &why);
-	if (err) {
-		vcpu->engine = NULL;
-		return machine_fail(error, err, "-accel %s: %s", engine->name, why ? why : strerror(-err));
+	err = machine_make_engine(m, m->config->engine ? engine_find(m->config->engine) : engine_default(), m->config->engine_options, error);
+	/* Wrong options are wrong; an engine that this host cannot run gives way to the next. */
+	for (unsigned i = 0; err && err != -EINVAL && i < VM_ENGINE_FALLBACKS && m->config->engine_fallback[i]; i++) {
+		const struct engine *next = engine_find(m->config->engine_fallback[i]);
+
+		fprintf(stderr, "ringfence: %s; going on with -accel %s\n", error, next->name);
+		err = machine_make_engine(m, next, NULL, error);
 	}
-	return 0;
+	return err;
 }
 
 static int machine_make(struct machine *m, char *error)

@@ -100,20 +100,30 @@ static bool option_append(char **list, const struct option_item *item)
 	return true;
 }
 
-static enum options_result option_engine(struct option_parser *p, const char *name, int len)
+/* ENGINE[:ENGINE]...: the first that the host can run. */
+static enum options_result option_engine(struct option_parser *p, const char *names, int len)
 {
-	char text[64];
-	const struct engine *engine;
+	const char *const end = names + len;
+	unsigned count = 0;
 
-	snprintf(text, sizeof(text), "%.*s", len, name);
 	if (p->accel_chosen)
-		return option_fail(p, "the engine is given twice ('%s' and '%s'); choose one with a single -accel", p->config->engine, text);
-	if (!strcmp(text, "kvm"))
-		return option_fail(p, "-%s: engine 'kvm' is not available in this build; use -accel bt", p->option);
-	engine = engine_find(text);
-	if (!engine)
-		return option_fail(p, "-%s: there is no engine '%s'; -accel help lists them", p->option, text);
-	p->config->engine = engine->name;
+		return option_fail(p, "the engine is given twice ('%s' and '%.*s'); choose one with a single -accel, or give a list: "
+				   "-accel kvm:bt", p->config->engine, len, names);
+	for (const char *name = names, *colon; name <= end; name = colon + 1, count++) {
+		const struct engine *engine;
+		char text[64];
+
+		colon = memchr(name, ':', end - name);
+		if (!colon)
+			colon = end;
+		snprintf(text, sizeof(text), "%.*s", (int)(colon - name), name);
+		engine = engine_find(text);
+		if (!engine)
+			return option_fail(p, "-%s: there is no engine '%s'; -accel help lists them", p->option, text);
+		if (count > VM_ENGINE_FALLBACKS)
+			return option_fail(p, "-%s %.*s: too many engines", p->option, len, names);
+		*(count ? &p->config->engine_fallback[count - 1] : &p->config->engine) = engine->name;
+	}
 	p->accel_chosen = true;
 	return OPTIONS_RUN;
 }

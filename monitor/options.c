@@ -55,7 +55,7 @@ static enum options_result opt_unavailable(struct option_parser *p, const char *
 
 static enum options_result opt_enable_kvm(struct option_parser *p, const char *arg)
 {
-	return option_fail(p, "-enable-kvm: the kvm engine is not available in this build; leave it out, or use -accel bt");
+	return opt_accel(p, "kvm");
 }
 
 /* Options whose argument is taken as it stands, and switches: where in the configuration they go. */
@@ -165,7 +165,7 @@ static enum options_result opt_cpu(struct option_parser *p, const char *arg)
 }
 
 static const struct option_desc options[] = {
-	{ "accel", WITH_ARG, opt_accel, "ENGINE[,stats=FILE][,...]", "how guest code is executed (-accel help lists engines)" },
+	{ "accel", WITH_ARG, opt_accel, "ENGINE[:ENGINE]...[,stats=FILE][,...]", "how guest code is executed (-accel help lists engines)" },
 	{ "machine", WITH_ARG, opt_machine, "pc[,accel=ENGINE]", "the machine (-machine help)" },
 	{ "M", WITH_ARG, opt_machine, NULL, NULL },
 	{ "cpu", WITH_ARG, opt_cpu, "MODEL[,+FEATURE|-FEATURE]...", "the processor (-cpu help lists models)" },

@@ -11,12 +11,14 @@
 struct host_facts;
 
 #define VM_SERIAL_PORTS 4
+#define VM_ENGINE_FALLBACKS 2
 
 struct vm_config {
 	const char *name;         /* -name; NULL: none */
 	uint64_t ram_size;        /* bytes, whole pages */
 	const char *cpu;          /* MODEL[,+feature|-feature]..., NULL: the default */
-	const char *engine;       /* "bt", "interp"; NULL: the default */
+	const char *engine;       /* "bt", "kvm", "interp"; NULL: the default */
+	const char *engine_fallback[VM_ENGINE_FALLBACKS]; /* tried in order, without options, if the host cannot run it; NULL: no more */
 	char *engine_options;     /* what the engine gets; NULL: none */
 	char *stats_path;         /* stats=FILE of -accel; NULL: none */
 	const char *kernel, *initrd, *append;

@@ -136,8 +136,7 @@ bool vcpu_interruptible(const struct vcpu *vcpu)
 	return ((events & EVENT_NMI) && !cpu->nmi_blocked) || ((events & EVENT_INTR) && (cpu->eflags & X86_IF));
 }
 
-/* The acknowledged vector, or -1. */
-static int vcpu_acknowledge(struct vcpu *vcpu)
+int vcpu_acknowledge_interrupt(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 	int vector = -1;
@@ -168,7 +167,7 @@ enum x86_status vcpu_deliver_interrupts(struct vcpu *vcpu)
 	}
 	if (!(events & EVENT_INTR) || !(cpu->eflags & X86_IF))
 		return X86_OK;
-	vector = vcpu_acknowledge(vcpu);
+	vector = vcpu_acknowledge_interrupt(vcpu);
 	if (vector < 0)
 		return X86_OK;
 	cpu->halted = false;

@@ -64,6 +64,9 @@ bool vcpu_interruptible(const struct vcpu *vcpu);
  */
 enum x86_status vcpu_deliver_interrupts(struct vcpu *vcpu) RF_MUST_CHECK;
 
+/* Acknowledges an interrupt at the machine's controller: the vector, which must now be delivered, or -1 for none. */
+int vcpu_acknowledge_interrupt(struct vcpu *vcpu);
+
 /* Sleeps until an event is pending that ends HLT. */
 void vcpu_wait_for_interrupt(struct vcpu *vcpu);
 

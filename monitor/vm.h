@@ -64,6 +64,8 @@ struct vm {
 	void *interrupt_ack_opaque;
 	/* FERR#: the guest has an x87 error with CR0.NE clear. Under the device lock. NULL: no such wire. */
 	void (*ferr)(struct vm *vm);
+	/* Interrupt lines of the board go here, under the device lock, if the controllers are the engine's. NULL: they are the board's. */
+	void (*gsi)(struct vm *vm, unsigned gsi, bool level);
 	_Atomic int end;      /* enum vm_end; first one wins */
 	int exit_code;
 	char kill_reason[1024];

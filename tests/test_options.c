@@ -103,11 +103,30 @@ Test(options, accel)
 	expect_ok(BASE, "-M", "pc,accel=interp");
 	cr_assert_str_eq(config.engine, "interp");
 	cr_assert_null(config.engine_options);
-	expect_error("kvm", BASE, "-accel", "kvm");
-	expect_error("kvm", BASE, "-enable-kvm");
 	expect_error("'tcg'", BASE, "-accel", "tcg");
 	expect_error("twice", BASE, "-accel", "interp", "-accel", "interp");
 	expect_error("stats=", BASE, "-accel", "interp,stats=");
+}
+
+Test(options, engines_to_fall_back_on)
+{
+	expect_ok(BASE, "-accel", "kvm");
+	cr_assert_str_eq(config.engine, "kvm");
+	cr_assert_null(config.engine_fallback[0]);
+	expect_ok(BASE, "-enable-kvm");
+	cr_assert_str_eq(config.engine, "kvm");
+	expect_ok(BASE, "-accel", "kvm:bt,irqchip=kernel");
+	cr_assert_str_eq(config.engine, "kvm");
+	cr_assert_str_eq(config.engine_fallback[0], "bt");
+	cr_assert_null(config.engine_fallback[1]);
+	cr_assert_str_eq(config.engine_options, "irqchip=kernel");
+	options_free(&config);
+	expect_ok(BASE, "-machine", "pc,accel=kvm:bt:interp");
+	cr_assert_str_eq(config.engine_fallback[1], "interp");
+	expect_error("'tcg'", BASE, "-accel", "kvm:tcg");
+	expect_error("''", BASE, "-accel", "kvm:");
+	expect_error("too many", BASE, "-accel", "kvm:bt:interp:bt");
+	expect_error("twice", BASE, "-accel", "kvm", "-enable-kvm");
 }
 
 Test(options, machine)

@@ -20,6 +20,8 @@ import termios
 import time
 import unittest
 
+import needs_engine
+
 PROGRAM = ''
 ENGINE = os.environ.get('ENGINE', 'interp')
 TIMEOUT = 20
@@ -73,12 +75,12 @@ class Case(unittest.TestCase):
             f.write(elf(code, entry))
         return path
 
-    def command(self, code, *args):
-        return [PROGRAM, '-accel', ENGINE, '-display', 'none', '-m', '16', '-kernel', self.guest(code), *args]
+    def command(self, code, *args, accel=ENGINE):
+        return [PROGRAM, '-accel', accel, '-display', 'none', '-m', '16', '-kernel', self.guest(code), *args]
 
-    def run_guest(self, code, *args, **how):
+    def run_guest(self, code, *args, accel=ENGINE, **how):
         how.setdefault('stdin', subprocess.DEVNULL)
-        return subprocess.run(self.command(code, *args), capture_output=True, timeout=TIMEOUT, **how)
+        return subprocess.run(self.command(code, *args, accel=accel), capture_output=True, timeout=TIMEOUT, **how)
 
     def start(self, command, **how):
         process = subprocess.Popen(command, **how)
@@ -123,7 +125,6 @@ class Usage(Case):
         self.expect(1, '3584M', '-nographic', '-kernel', 'x', '-m', '100G')
         self.expect(1, 'at least 2M', '-nographic', '-kernel', self.guest(HALT, 0x10000), '-m', '1')
         self.expect(1, '-m 0', '-nographic', '-kernel', 'x', '-m', '0')
-        self.expect(1, 'kvm', '-nographic', '-kernel', 'x', '-accel', 'kvm')
 
     def test_errors_of_files(self):
         empty, large = (os.path.join(self.dir, name) for name in ('empty', 'large'))
@@ -133,8 +134,26 @@ class Usage(Case):
         kernel = self.guest(HALT)
         self.expect(1, 'is empty', '-nographic', '-kernel', empty)
         self.expect(1, 'takes no -initrd', '-nographic', '-kernel', kernel, '-initrd', large)
-        wrong = {'bt': 'not an option of -accel bt', 'interp': 'has no options'}[ENGINE]
+        name = ENGINE.split(',')[0]
+        wrong = 'has no options' if name == 'interp' else f'not an option of -accel {name}'
         self.expect(1, wrong, '-nographic', '-kernel', kernel, '-accel', ENGINE + ',bogus=1')
+
+    def test_kvm_that_is_not_there(self):
+        kernel = self.guest(HALT)
+        for device, text in (('/nodir/kvm', 'cannot open /nodir/kvm: No such file or directory'),
+                             ('/dev/null', '/dev/null is not a KVM device')):
+            accel = f'kvm,device={device}'
+            self.expect(1, text, '-display', 'none', '-kernel', kernel, '-accel', accel)
+            self.expect(1, 'use -accel bt', '-display', 'none', '-kernel', kernel, '-accel', accel)
+
+    def test_kvm_that_is_not_there_gives_way(self):
+        result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', accel='kvm:interp,device=/nodir/kvm')
+        self.assertEqual(result.returncode, 0x21)
+        self.assertIn(b'/nodir/kvm', result.stderr)
+        self.assertIn(b'going on with -accel interp', result.stderr)
+        result = self.run_guest(DEBUG_EXIT, accel='kvm:interp,bogus=1')
+        self.assertEqual(result.returncode, 1, 'wrong options are no reason to go on')
+        self.assertIn(b'not an option of -accel kvm', result.stderr)
 
     def test_errors_of_devices(self):
         kernel = self.guest(HALT)
@@ -200,7 +219,7 @@ class Ends(Case):
         self.assertEqual(subprocess.run(command, stdin=subprocess.DEVNULL, timeout=TIMEOUT).returncode, 0x21)
         with open(path) as f:
             stats = json.load(f)
-        self.assertEqual((stats['engine'], stats['end'], stats['exit_status']), (ENGINE, 'debug-exit', 0x21))
+        self.assertEqual((stats['engine'], stats['end'], stats['exit_status']), (ENGINE.split(',')[0], 'debug-exit', 0x21))
 
     def test_halted_guest_takes_no_time(self):
         process = self.start(self.command(HALT), stdin=subprocess.DEVNULL)
@@ -349,4 +368,5 @@ class Terminal(Case):
 
 if __name__ == '__main__':
     PROGRAM = os.path.abspath(sys.argv.pop(1))
+    needs_engine.or_skip(PROGRAM, ENGINE)
     unittest.main()

@@ -20,6 +20,8 @@ import tempfile
 import time
 import unittest
 
+import needs_engine
+
 PROGRAM = ''
 ENGINE = os.environ.get('ENGINE', 'interp')
 FUZZ = int(os.environ.get('FUZZ', '24'))
@@ -623,5 +625,6 @@ if __name__ == '__main__':
     if not shutil.which('nasm'):
         print('nasm is missing')
         sys.exit(77)  # Meson: skipped
+    needs_engine.or_skip(PROGRAM, ENGINE)
     add_tests()
     unittest.main()

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the host's KVM is and whether it will do; see kvm_host.h. */
+#include "kvm_host.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define CPUID_1_ECX_VMX         (1u << 5)
+#define CPUID_1_ECX_HYPERVISOR  (1u << 31)
+#define CPUID_80000001_ECX_SVM  (1u << 2)
+
+/* The capabilities the engine cannot do without. */
+static const struct { int cap; const char *name; const char *since; } needed[] = {
+	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY", "2.6.25" },
+	{ KVM_CAP_SET_TSS_ADDR, "KVM_CAP_SET_TSS_ADDR", "2.6.24" },
+	{ KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID", "2.6.26" },
+	{ KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS", "2.6.33" },
+	{ KVM_CAP_DEBUGREGS, "KVM_CAP_DEBUGREGS", "2.6.34" },
+	{ KVM_CAP_XSAVE, "KVM_CAP_XSAVE", "2.6.36" },
+	{ KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM", "3.7" },
+	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT", "4.11" },
+	{ KVM_CAP_X86_USER_SPACE_MSR, "KVM_CAP_X86_USER_SPACE_MSR", "5.10" },
+	{ KVM_CAP_X86_MSR_FILTER, "KVM_CAP_X86_MSR_FILTER", "5.10" },
+	{ KVM_CAP_SREGS2, "KVM_CAP_SREGS2", "5.14" },
+	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, "KVM_CAP_EXIT_ON_EMULATION_FAILURE", "5.14" },
+};
+
+/* Modules that implement KVM on x86, and the parameter that says whether they use the processor's second level of paging. */
+static const struct { const char *name, *paging_parameter; } modules[] = {
+	{ "kvm_intel", "ept" },
+	{ "kvm_amd", "npt" },
+	{ "kvm_pvm", NULL },
+};
+
+static bool parameter_is_on(const char *module, const char *parameter)
+{
+	char path[128], value = 'N';
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/parameters/%s", module, parameter);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fread(&value, 1, 1, file) != 1)
+		value = 'N';
+	fclose(file);
+	return value == 'Y' || value == '1';
+}
+
+static void look_for_module(struct kvm_host_facts *facts)
+{
+	for (size_t i = 0; i < RF_ARRAY_SIZE(modules); i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "/sys/module/%s", modules[i].name);
+		if (access(path, F_OK))
+			continue;
+		snprintf(facts->module, sizeof(facts->module), "%s", modules[i].name);
+		facts->nested_paging = modules[i].paging_parameter && parameter_is_on(modules[i].name, modules[i].paging_parameter);
+		return;
+	}
+}
+
+void kvm_host_look(struct kvm_host_facts *facts)
+{
+	unsigned a, b, c, d;
+
+	memset(facts, 0, sizeof(*facts));
+	if (__get_cpuid(1, &a, &b, &c, &d)) {
+		facts->vmx = c & CPUID_1_ECX_VMX;
+		facts->hypervisor = c & CPUID_1_ECX_HYPERVISOR;
+	}
+	if (__get_cpuid(0x80000001, &a, &b, &c, &d))
+		facts->svm = c & CPUID_80000001_ECX_SVM;
+	look_for_module(facts);
+}
+
+/* Both must be there: the extension in the processor, and the module that drives it. */
+struct kvm_host kvm_host_judge(const struct kvm_host_facts *facts)
+{
+	struct kvm_host host = { .hardware = KVM_HARDWARE_NONE };
+
+	if (facts->vmx && !strcmp(facts->module, "kvm_intel"))
+		host.hardware = KVM_HARDWARE_VTX;
+	else if (facts->svm && !strcmp(facts->module, "kvm_amd"))
+		host.hardware = KVM_HARDWARE_SVM;
+	host.nested = host.hardware != KVM_HARDWARE_NONE && facts->hypervisor;
+	host.shadow_paging = host.hardware == KVM_HARDWARE_NONE || !facts->nested_paging;
+	memcpy(host.module, facts->module, sizeof(host.module));
+	return host;
+}
+
+const char *kvm_hardware_name(enum kvm_hardware hardware)
+{
+	static const char *const names[] = { [KVM_HARDWARE_NONE] = "none", [KVM_HARDWARE_VTX] = "vmx", [KVM_HARDWARE_SVM] = "svm" };
+
+	return names[hardware];
+}
+
+void kvm_host_describe(const struct kvm_host *host, char *text, size_t size)
+{
+	static const char *const texts[] = {
+		[KVM_HARDWARE_NONE] = "none visible (KVM by paravirtualization or emulation)",
+		[KVM_HARDWARE_VTX] = "VT-x",
+		[KVM_HARDWARE_SVM] = "SVM",
+	};
+
+	snprintf(text, size, "hardware virtualization: %s%s, %s paging, module %s", texts[host->hardware],
+		 host->nested ? ", itself virtual (this host is a guest)" : "", host->shadow_paging ? "shadow" : "nested",
+		 host->module[0] ? host->module : "unknown");
+}
+
+/* ---- opening ---- */
+
+static int open_failed(const char *device, int err, char **why)
+{
+	static const struct { int err; const char *text; } remedies[] = {
+		{ ENOENT, "load kvm_intel or kvm_amd (and in a container pass the device in), or use -accel bt" },
+		{ EACCES, "add the user to the group that owns it (usually kvm), or use -accel bt" },
+		{ EPERM, "this container or sandbox is not let at it; use -accel bt" },
+		{ ENODEV, "load kvm_intel or kvm_amd, or use -accel bt" },
+	};
+	const char *remedy = "use -accel bt";
+
+	for (size_t i = 0; i < RF_ARRAY_SIZE(remedies); i++) {
+		if (remedies[i].err == err)
+			remedy = remedies[i].text;
+	}
+	if (asprintf(why, "cannot open %s: %s; %s", device, strerror(err), remedy) < 0)
+		*why = NULL;
+	return -err;
+}
+
+static int check_kvm(const char *device, int fd, char **why)
+{
+	int version = ioctl(fd, KVM_GET_API_VERSION, 0);
+
+	*why = NULL;
+	if (version < 0) {
+		if (asprintf(why, "%s is not a KVM device (%s); use -accel bt", device, strerror(errno)) < 0)
+			*why = NULL;
+		return -ENOTSUP;
+	}
+	if (version != KVM_API_VERSION) {
+		if (asprintf(why, "%s has version %d of KVM's interface, %d is needed; use -accel bt", device, version, KVM_API_VERSION) < 0)
+			*why = NULL;
+		return -ENOTSUP;
+	}
+	for (size_t i = 0; i < RF_ARRAY_SIZE(needed); i++) {
+		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0)
+			continue;
+		if (asprintf(why, "the host's KVM lacks %s (Linux has it since %s); use a newer kernel, or -accel bt", needed[i].name,
+			     needed[i].since) < 0)
+			*why = NULL;
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+static int check_guest(const char *device, int fd, char **why)
+{
+	struct kvm_host_facts facts;
+	int err = kvm_host_probe(fd);
+
+	if (!err)
+		return 0;
+	kvm_host_look(&facts);
+	*why = NULL;
+	if (asprintf(why, "%s cannot run 32-bit guests with paging (%s; module %s); use -accel bt", device,
+		     err == -ENOTSUP ? "it shuts them down" : strerror(-err), facts.module[0] ? facts.module : "unknown") < 0)
+		*why = NULL;
+	return -ENOTSUP;
+}
+
+int kvm_host_open(const char *device, bool probe, int *fd, char **why)
+{
+	int err;
+
+	*fd = open(device, O_RDWR | O_CLOEXEC);
+	if (*fd < 0)
+		return open_failed(device, errno, why);
+	err = check_kvm(device, *fd, why);
+	if (!err && probe)
+		err = check_guest(device, *fd, why);
+	if (err) {
+		close(*fd);
+		*fd = -1;
+	}
+	return err;
+}
