@@ -124,8 +124,11 @@ void bt_soft_sweep(struct bt *bt);
 
 /* bt_callouts.c */
 int bt_callout_interpret(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
+int bt_callout_load_cr3(struct cpu *cpu, uint32_t value, uint32_t next_eip);
 
 /* bt_light.c */
+/* A control transfer ended with status: how a callout goes on at cpu->eip, through the fault if there was one. */
+int bt_light_transfer(struct vcpu *vcpu, enum x86_status status);
 int bt_light_int(struct cpu *cpu, uint32_t vector, uint32_t next_eip);
 int bt_light_iret(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 int bt_light_sysenter(struct cpu *cpu, uint32_t argument, uint32_t next_eip);

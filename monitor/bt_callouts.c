@@ -2,6 +2,7 @@
 /* C functions that translated code calls. The whole guest state is in struct cpu. */
 #include "bt.h"
 #include "interp.h"
+#include "system.h"
 #include "x86/fpu_spill.h"
 
 #define IDLE_BEFORE_UNADAPTING 64
@@ -52,4 +53,15 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 	default:
 		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 	}
+}
+
+/* CPL is 0: translated so. */
+int bt_callout_load_cr3(struct cpu *cpu, uint32_t value, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	enum x86_status status = control_reg_write(vcpu, 3, value);
+
+	if (status == X86_OK)
+		cpu->eip = next_eip;
+	return bt_light_transfer(vcpu, status);
 }

@@ -12,8 +12,7 @@
 #include "vm.h"
 #include "x86/fpu_spill.h"
 
-/* A control transfer ended with status: goes on at cpu->eip, through the fault if there was one. */
-static int light_transfer(struct vcpu *vcpu, enum x86_status status)
+int bt_light_transfer(struct vcpu *vcpu, enum x86_status status)
 {
 	struct bt *bt = bt_of(vcpu);
 
@@ -39,28 +38,28 @@ int bt_light_int(struct cpu *cpu, uint32_t vector, uint32_t next_eip)
 {
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
 
-	return light_transfer(vcpu, software_interrupt(vcpu, vector, next_eip, true));
+	return bt_light_transfer(vcpu, software_interrupt(vcpu, vector, next_eip, true));
 }
 
 int bt_light_iret(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 {
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
 
-	return light_transfer(vcpu, iret(vcpu, next_eip, 4));
+	return bt_light_transfer(vcpu, iret(vcpu, next_eip, 4));
 }
 
 int bt_light_sysenter(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 {
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
 
-	return light_transfer(vcpu, sysenter(vcpu));
+	return bt_light_transfer(vcpu, sysenter(vcpu));
 }
 
 int bt_light_sysexit(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 {
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
 
-	return light_transfer(vcpu, sysexit(vcpu));
+	return bt_light_transfer(vcpu, sysexit(vcpu));
 }
 
 int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva)
@@ -73,7 +72,7 @@ int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva)
 	bt->stats.soft_misses++;
 	if (soft_tlb_expose(vcpu, gva, (argument & 0xff) + 1, access, &exposed) != X86_OK) {
 		bt_soft_faulted(bt, cpu->eip);
-		return light_transfer(vcpu, X86_FAULT);
+		return bt_light_transfer(vcpu, X86_FAULT);
 	}
 	return exposed ? CALLOUT_NEXT : CALLOUT_LEAVE(TC_LEAVE_INTERPRET);
 }
@@ -108,12 +107,12 @@ int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 	bt->changed = false;
 	status = segment_load(vcpu, seg, argument);
 	if (status != X86_OK)
-		return light_transfer(vcpu, status);
+		return bt_light_transfer(vcpu, status);
 	if (argument & CALLOUT_POP)
 		cpu->regs[X86_ESP] += 4;
 	bt_refresh_segment(cpu, seg);
 	cpu->eip = next_eip;
 	if (!bt->changed && bt_mode(cpu) == cpu->tcw.mode)
 		return CALLOUT_NEXT;
-	return light_transfer(vcpu, X86_OK);
+	return bt_light_transfer(vcpu, X86_OK);
 }

@@ -6,6 +6,7 @@
  * translated code leaves all guest registers and flags as they were. While C code runs the whole guest state is in struct cpu.
  */
 #include "tu.h"
+#include "x86/fpu_spill.h"
 
 static const uint8_t callee_saved[] = { H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15 };
 static const uint8_t guest_regs[] = { X86_EAX, X86_ECX, X86_EDX, X86_EBX, X86_EBP, X86_ESI, X86_EDI };
@@ -219,37 +220,82 @@ static void patch_forward(struct emitter *e, uint8_t *field)
 	memcpy(field, &rel, 4);
 }
 
-/* Leaves to the dispatcher; the FPU state is still in the registers if the callout was light and did not spill it. */
-static void stub_callout_leave(struct emitter *e, bool light)
+/* What is done about the guest's FPU state around a callout (x86/fpu_spill.h). */
+static enum fpu_live callout_fpu(enum callout which)
+{
+	switch (which) {
+	case CALLOUT_INTERPRET: return FPU_SAVED;
+	case CALLOUT_INTEGER: case CALLOUT_LOAD_CR3: return FPU_LIVE_X87;
+	default: return FPU_LIVE;
+	}
+}
+
+/* MOVUPS to memory (0x11) or from it (0x10) for the guest's eight registers. */
+static void stub_move_xmm(struct emitter *e, uint8_t opcode)
+{
+	for (unsigned i = 0; i < 8; i++)
+		emit_op_mem1(e, OP2(opcode), i, memref_cpu(CPU_OFF(fpu.xmm) + 16 * (int32_t)i));
+}
+
+static void stub_load_sse(struct emitter *e)
+{
+	stub_move_xmm(e, 0x10);
+	emit_0fae(e, 2, CPU_OFF(fpu.mxcsr));
+}
+
+static void stub_callout_save_fpu(struct emitter *e, enum fpu_live live)
+{
+	if (live == FPU_SAVED) {
+		stub_save_fpu(e);
+		return;
+	}
+	emit_store32_imm(e, live, memref_cpu(CPU_OFF(tcw.fpu_live)));
+	if (live == FPU_LIVE_X87) {
+		stub_move_xmm(e, 0x11);
+		emit_0fae(e, 3, CPU_OFF(fpu.mxcsr));
+		emit_0fae(e, 2, CPU_OFF(tcw.scratch[3]));
+	}
+}
+
+/* Leaves to the dispatcher, with all of the FPU state saved. */
+static void stub_callout_leave(struct emitter *e, enum fpu_live live)
 {
 	uint8_t *spilled;
 
 	/* The return address of the callout is not to be used again. */
 	emit_op_mem1(e, OP1W(0x83), 0, memref_cpu(CPU_OFF(tcw.tc_rsp)));
 	emit8(e, 8);
-	if (light) {
-		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), 0);
+	if (live != FPU_SAVED) {
+		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_SAVED);
 		spilled = emit_forward(e, COND_Z);
+		if (live == FPU_LIVE_X87)
+			stub_load_sse(e);
 		stub_save_fpu(e);
 		patch_forward(e, spilled);
-		emit_store32_imm(e, 0, memref_cpu(CPU_OFF(tcw.fpu_live)));
+		emit_store32_imm(e, FPU_SAVED, memref_cpu(CPU_OFF(tcw.fpu_live)));
 	}
 	stub_epilogue(e);
 }
 
-static void stub_restore_fpu(struct emitter *e, bool light)
+static void stub_restore_fpu(struct emitter *e, enum fpu_live live)
 {
-	uint8_t *live;
+	uint8_t *there;
 
-	if (!light) {
+	switch (live) {
+	case FPU_SAVED:
 		emit_0fae(e, 1, CPU_OFF(fpu));
 		return;
+	case FPU_LIVE_X87: /* it never spills */
+		stub_load_sse(e);
+		break;
+	case FPU_LIVE:
+		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_SAVED);
+		there = emit_forward(e, COND_NZ);
+		emit_0fae(e, 1, CPU_OFF(fpu));
+		patch_forward(e, there);
+		break;
 	}
-	emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), 0);
-	live = emit_forward(e, COND_NZ);
-	emit_0fae(e, 1, CPU_OFF(fpu));
-	patch_forward(e, live);
-	emit_store32_imm(e, 0, memref_cpu(CPU_OFF(tcw.fpu_live)));
+	emit_store32_imm(e, FPU_SAVED, memref_cpu(CPU_OFF(tcw.fpu_live)));
 }
 
 /*
@@ -258,14 +304,11 @@ static void stub_restore_fpu(struct emitter *e, bool light)
  */
 static void stub_callout_body(struct translator *tr, struct emitter *e, enum callout which, hva_t next)
 {
-	const bool light = which != CALLOUT_INTERPRET;
+	const enum fpu_live live = callout_fpu(which);
 	uint8_t *leave, *event, *jump;
 
 	stub_save_guest(tr, e);
-	if (light)
-		emit_store32_imm(e, 1, memref_cpu(CPU_OFF(tcw.fpu_live)));
-	else
-		stub_save_fpu(e);
+	stub_callout_save_fpu(e, live);
 	emit_mov64(e, H_RDI, H_CPU);
 	emit_mov32(e, H_RSI, H_R9);
 	emit_mov32(e, H_RDX, H_R10);
@@ -279,7 +322,7 @@ static void stub_callout_body(struct translator *tr, struct emitter *e, enum cal
 	leave = emit_forward(e, COND_A);
 	emit_cmp_cpu(e, CPU_OFF(events), 0);
 	event = emit_forward(e, COND_NZ);
-	stub_restore_fpu(e, light);
+	stub_restore_fpu(e, live);
 	stub_load_guest(tr, e);
 	if (next)
 		emit_jmp(e, next);
@@ -290,16 +333,16 @@ static void stub_callout_body(struct translator *tr, struct emitter *e, enum cal
 	emit_mov32_imm(e, H_RAX, CALLOUT_LEAVE(TC_LEAVE_RESUME));
 	patch_forward(e, leave);
 	emit_bytes(e, "\x83\xe8\x02", 3); /* sub eax, 2 */
-	stub_callout_leave(e, light);
+	stub_callout_leave(e, live);
 
 	patch_forward(e, jump);
 	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(events)));
 	emit_op_mem1(e, OP1(0x85), H_RAX, memref_cpu(CPU_OFF(tcw.scratch[2])));
 	event = emit_forward(e, COND_Z);
 	emit_mov32_imm(e, H_RAX, TC_LEAVE_RESUME);
-	stub_callout_leave(e, light);
+	stub_callout_leave(e, live);
 	patch_forward(e, event);
-	stub_restore_fpu(e, light);
+	stub_restore_fpu(e, live);
 	emit_view_registers(e);
 	stub_load_guest(tr, e);
 	emit_lea64(e, H_RSP, memref_plain(H_RSP, 8));

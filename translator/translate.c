@@ -88,7 +88,8 @@ static const translate_fn table_1byte[256] = {
 };
 
 static const translate_fn table_0f[256] = {
-	[0x01] = translate_group_0f01, [0x20] = translate_mov_from_cr, [0x31] = translate_rdtsc, [0x34] = translate_sysenter, [0x35] = translate_sysexit,
+	[0x01] = translate_group_0f01, [0x20] = translate_mov_from_cr, [0x22] = translate_mov_to_cr,
+	[0x31] = translate_rdtsc, [0x34] = translate_sysenter, [0x35] = translate_sysexit,
 	RANGE(0x80, 0x8f) = translate_jcc, [0xa0] = translate_push_seg, [0xa8] = translate_push_seg, [0xa1] = translate_pop_seg, [0xa9] = translate_pop_seg,
 	[0x0b] = translate_leave_tc, [0xf7] = translate_interpret,
 };
@@ -218,6 +219,7 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 		if (result != DECODE_OK) { /* the interpreter raises what is due */
 			b->next_eip = b->eip;
 			b->ended = true;
+			insn.attr |= OPA_FPU; /* it may be any */
 			translate_interpret(b, &insn);
 			offset++;
 			break;

@@ -13,10 +13,16 @@ void emit_callout(struct build *b, enum callout which)
 	emit_call(&b->e, b->tr->stub_callout[which]);
 }
 
+/* FXSAVE and its kin have attributes of their own. */
+static bool concerns_fpu(const struct insn *i)
+{
+	return i->attr & (OPA_FPU | OPA_MMX | OPA_SSE) || (i->map == MAP_0F && i->opcode == 0xae);
+}
+
 void translate_interpret(struct build *b, const struct insn *insn)
 {
 	emit_mov32_imm(&b->e, H_R9, b->adapt & ADAPT_INTERPRET);
-	emit_callout(b, CALLOUT_INTERPRET);
+	emit_callout(b, concerns_fpu(insn) ? CALLOUT_INTERPRET : CALLOUT_INTEGER);
 	/* Most last instructions do not come back here, but one may end up just behind itself. */
 	if (b->ended)
 		emit_exit(b, b->next_eip, BY_JMP, 0);

@@ -192,6 +192,16 @@ void translate_mov_from_cr(struct build *b, const struct insn *i)
 	emit_load32(&b->e, host_reg_of(insn_rm(i)), memref_cpu(offset[insn_reg(i)]));
 }
 
+void translate_mov_to_cr(struct build *b, const struct insn *i)
+{
+	if (!is_ring0(b) || insn_reg(i) != 3)
+		return translate_interpret(b, i);
+	if (insn_rm(i) == X86_ESP)
+		esp_sync_first(b);
+	emit_mov32(&b->e, H_R9, host_reg_of(insn_rm(i)));
+	emit_callout(b, CALLOUT_LOAD_CR3);
+}
+
 /* INVLPG is frequent where memory is unmapped or shared. */
 void translate_group_0f01(struct build *b, const struct insn *i)
 {

@@ -33,7 +33,8 @@ enum tc_leave {
  * C functions translated code calls, with cpu->eip at the instruction. Result: CALLOUT_NEXT goes on behind the instruction, where
  * cpu->eip must be too (not if it changed the mode, the space or a mapping); CALLOUT_JUMP goes to cpu->eip in whatever mode and space cpu->tcw then says;
  * CALLOUT_LEAVE(enum tc_leave) goes to the dispatcher.
- * All but CALLOUT_INTERPRET are light: compiled for general registers only, see x86/fpu_spill.h.
+ * The FPU state is saved for CALLOUT_INTERPRET; for CALLOUT_INTEGER and CALLOUT_LOAD_CR3 only its SSE part is, so they must not
+ * touch the guest's; all others are light: compiled for general registers only. See x86/fpu_spill.h.
  */
 #define CALLOUT_NEXT 0
 #define CALLOUT_JUMP 1
@@ -41,6 +42,8 @@ enum tc_leave {
 typedef int (*callout_fn)(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 enum callout {
 	CALLOUT_INTERPRET, /* interpret the instruction; argument: ADAPT_INTERPRET if that is why, else 0 */
+	CALLOUT_INTEGER,   /* the same, for an instruction that has nothing to do with x87, MMX or SSE */
+	CALLOUT_LOAD_CR3,  /* argument: the value */
 	CALLOUT_INT,       /* INT n: argument is n */
 	CALLOUT_IRET,
 	CALLOUT_SYSENTER,

@@ -85,7 +85,7 @@ struct tc_words {
 	uint64_t view_by_gib[4]; /* window to use for linear addresses in each GiB (dual-window accesses from ring 0) */
 	uint64_t scratch[4];
 	uint32_t mode;        /* mode key of the current TU family */
-	uint32_t fpu_live;    /* the guest FPU state is in the host registers while C code runs: fpu_spill.h */
+	uint32_t fpu_live;    /* enum fpu_live: what of the guest FPU state is in the host registers while C code runs */
 	uint64_t link_table, branch_cache; /* r12, r13 of the current space and view */
 	uint64_t soft_table[2]; /* struct soft_lookup tables of the current privilege level, by enum soft_access */
 	void *tc;

@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Light callouts leave the guest's x87/SSE state in the host's registers, because the C code they run is compiled to use
- * general registers only. Where such code goes on into code that is not (libc, devices, logs), it calls fpu_spill() first.
+ * Where the guest's x87/MMX/SSE state is while C code runs that translated code called.
+ *
+ *   FPU_SAVED     all of it in cpu->fpu.
+ *   FPU_LIVE      all of it in the host's registers: the C code is compiled to use general registers only. Where such code goes on
+ *                 into code that is not (libc, devices, logs), it calls fpu_spill() first.
+ *   FPU_LIVE_X87  XMM registers and MXCSR in cpu->fpu, the rest in the host's registers: C code never uses x87, which is free in
+ *                 the 64-bit ABI but for long double. Only what touches the guest's FPU state must not run.
  */
 #ifndef RF_X86_FPU_SPILL_H
 #define RF_X86_FPU_SPILL_H
 
 #include "cpu.h"
 
+enum fpu_live { FPU_SAVED, FPU_LIVE, FPU_LIVE_X87 };
+
 static inline void fpu_spill(struct cpu *cpu)
 {
 	static const uint32_t mxcsr_for_c = 0x1f80;
 
-	if (rf_likely(!cpu->tcw.fpu_live))
+	if (rf_likely(cpu->tcw.fpu_live != FPU_LIVE))
 		return;
 	__asm__ volatile("fxsave %0\n\tldmxcsr %1" : "=m"(cpu->fpu) : "m"(mxcsr_for_c));
-	cpu->tcw.fpu_live = 0;
+	cpu->tcw.fpu_live = FPU_SAVED;
 }
 
 /* The x87 instruction and operand pointers in a state saved from translated code are the host's: the guest must not see them. */
