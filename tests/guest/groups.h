@@ -9,6 +9,7 @@ void group_debug(void);
 void group_double_faults(void);
 void group_exceptions(void);
 void group_gates(void);
+void group_interrupts(void);
 void group_io(void);
 void group_iret(void);
 void group_paging_changes(void);
