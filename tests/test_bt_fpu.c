@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Images of the FPU state that guest code stores under the translator: everything in them is what the interpreter stores, but for the
+ * last-instruction pointers, which are the guest's or zero (docs/translation.md), and never an address of the host's.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "bt_fixture.h"
+
+#define IMAGE  (BF_FREE + 0x10000)
+#define NUMBER (BF_FREE + 0x20000) /* a float; a page of its own */
+#define HANDLER (BF_FREE + 0x30000)
+#define VECTOR 0x40
+
+TestSuite(bt_fpu, .timeout = 60);
+
+static const char *const bt_options[] = { NULL, "links=off", "tu-insns=1", "cache-kib=256", "soft=always" };
+
+#define BYTES32(v) (uint8_t)(v), (uint8_t)((v) >> 8), (uint8_t)((v) >> 16), (uint8_t)((v) >> 24)
+
+struct piece {
+	const char *name;
+	uint8_t len, bytes[24];
+};
+
+/* The last x87 instruction but control ones is at `last`; its operand, if it has one, is NUMBER. */
+static const struct computation {
+	struct piece piece;
+	uint8_t last;
+	bool memory;
+	uint16_t opcode; /* as FOP has it */
+} computations[] = {
+	{ { "fld1", 2, { 0xd9, 0xe8 } }, 0, false, 0x1e8 },
+	{ { "fld m32", 6, { 0xd9, 0x05, BYTES32(NUMBER) } }, 0, true, 0x105 },
+	{ { "fld1; fadd m32", 8, { 0xd9, 0xe8, 0xd8, 0x05, BYTES32(NUMBER) } }, 2, true, 0x005 },
+	{ { "fldpi; fst m32", 8, { 0xd9, 0xeb, 0xd9, 0x15, BYTES32(NUMBER) } }, 2, true, 0x115 },
+	{ { "fldz; fld1; fdivp, pending", 6, { 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9 } }, 4, false, 0x6f9 },
+	{ { "fld1; fdiv m32, pending", 8, { 0xd9, 0xe8, 0xd8, 0x35, BYTES32(NUMBER + 16) } }, 2, true, 0x035 },
+};
+
+/* What comes between: every way out of translated code and back. */
+static const struct piece between[] = {
+	{ "nothing", 0, { 0 } },
+	{ "a branch", 2, { 0xeb, 0x00 } },
+	{ "an instruction that is interpreted", 1, { 0x27 } },                     /* daa */
+	{ "a system call", 2, { 0xcd, VECTOR } },
+	{ "a segment load", 4, { 0x8c, 0xd8, 0x8e, 0xe0 } },                       /* mov eax, ds; mov fs, eax */
+	{ "a hidden fault", 5, { 0xa1, BYTES32(NUMBER + 0x5000) } },
+	{ "a device", 5, { 0xa1, BYTES32(0xfec00000u) } },
+	{ "a port", 2, { 0xe4, 0x80 } },
+	{ "a flush", 6, { 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8 } },                  /* mov eax, cr3; mov cr3, eax */
+};
+
+static const struct store {
+	struct piece piece;
+	unsigned size;
+	int fip, fcs, fdp, fds, fop; /* offsets in the image; -1: not there */
+	unsigned pointer_bytes;
+} stores[] = {
+	{ { "fnstenv", 6, { 0xd9, 0x35, BYTES32(IMAGE) } }, 28, 12, 16, 20, 24, 18, 4 },
+	{ { "fnstenv, 16 bits", 7, { 0x66, 0xd9, 0x35, BYTES32(IMAGE) } }, 14, 6, 8, 10, 12, -1, 2 },
+	{ { "fnsave", 6, { 0xdd, 0x35, BYTES32(IMAGE) } }, 108, 12, 16, 20, 24, 18, 4 },
+	{ { "fnsave, 16 bits", 7, { 0x66, 0xdd, 0x35, BYTES32(IMAGE) } }, 94, 6, 8, 10, 12, -1, 2 },
+	{ { "fxsave", 7, { 0x0f, 0xae, 0x05, BYTES32(IMAGE) } }, 512, 8, 12, 16, 20, 6, 4 },
+};
+
+static uint32_t emit(struct bf *bf, uint32_t at, const struct piece *p)
+{
+	bf_write(bf, at, p->bytes, p->len);
+	return at + p->len;
+}
+
+/* Runs the three one after the other, a few times over; the image is in RAM then, and *last says where the last instruction was. */
+static void run(struct bf *bf, const struct computation *c, const struct piece *middle, const struct store *s, uint32_t *last)
+{
+	static const struct piece begin = { "", 8, { 0xdb, 0xe3, 0xd9, 0x2d, BYTES32(NUMBER + 32) } }; /* fninit; fldcw */
+	const float number = 1.5;
+	const uint16_t divide_unmasked = 0x37b;
+	uint32_t at, loop;
+	int vector;
+
+	bf_reset(bf, 0, false);
+	bf_write32(bf, BF_IDT + 8 * VECTOR, (uint32_t)BF_KCODE << 16 | (HANDLER & 0xffff));
+	bf_write32(bf, BF_IDT + 8 * VECTOR + 4, (HANDLER & 0xffff0000) | 0x8e00);
+	BF_CODE_AT(bf, HANDLER, 0xcf);
+	bf_write(bf, NUMBER, &number, 4);
+	bf_write32(bf, NUMBER + 16, 0);
+	bf_write(bf, NUMBER + 32, &divide_unmasked, 2);
+	memset(bf->ram + IMAGE, 0xee, 512);
+	BF_CODE_AT(bf, BF_CODE, 0xb9, 6, 0, 0, 0); /* mov ecx, 6 */
+	loop = at = BF_CODE + 5;
+	at = emit(bf, at, &begin);
+	*last = at + c->last;
+	at = emit(bf, at, &c->piece);
+	at = emit(bf, at, middle);
+	at = emit(bf, at, &s->piece);
+	BF_CODE_AT(bf, at, 0xdb, 0xe2, 0xe2, loop - (at + 4), BF_STOP); /* fnclex; loop */
+	cr_assert_eq(bf_run(bf, &vector), BF_STOPPED, "%s, %s, %s: vector %d", c->piece.name, middle->name, s->piece.name, vector);
+}
+
+static uint32_t image_field(const uint8_t *image, int offset, unsigned bytes)
+{
+	uint32_t value = 0;
+
+	memcpy(&value, image + offset, bytes);
+	return value;
+}
+
+static void compare(const struct bf *bt, const struct bf *interp, const struct store *s, const char *text)
+{
+	uint8_t a[512], b[512];
+	const struct { const char *name; int offset; unsigned bytes; } pointers[] = {
+		{ "fip", s->fip, s->pointer_bytes }, { "fcs", s->fcs, 2 }, { "fdp", s->fdp, s->pointer_bytes }, { "fds", s->fds, 2 },
+		{ "fop", s->fop, 2 },
+	};
+
+	memcpy(a, bt->ram + IMAGE, sizeof(a));
+	memcpy(b, interp->ram + IMAGE, sizeof(b));
+	for (size_t i = 0; i < RF_ARRAY_SIZE(pointers); i++) {
+		uint32_t ours, theirs;
+
+		if (pointers[i].offset < 0)
+			continue;
+		ours = image_field(a, pointers[i].offset, pointers[i].bytes);
+		theirs = image_field(b, pointers[i].offset, pointers[i].bytes);
+		cr_expect(!ours || ours == theirs, "%s: %s is %x, the interpreter's %x", text, pointers[i].name, ours, theirs);
+		memset(a + pointers[i].offset, 0, pointers[i].bytes);
+		memset(b + pointers[i].offset, 0, pointers[i].bytes);
+	}
+	for (unsigned at = 0; at < sizeof(a); at++)
+		cr_expect_eq(a[at], b[at], "%s: byte %u is %02x, the interpreter's %02x", text, at, a[at], b[at]);
+	cr_expect(s->size == 512 || a[s->size] == 0xee, "%s: too much is stored", text);
+}
+
+/* The interpreter's pointers are what the manual says (SDM vol. 1, 8.1.8), so that they are fit to judge by. */
+static void judge_interpreter(const struct bf *interp, const struct computation *c, const struct store *s, uint32_t last, const char *text)
+{
+	const uint32_t mask = s->pointer_bytes == 4 ? 0xffffffffu : 0xffff;
+	const uint8_t *image = interp->ram + IMAGE;
+
+	cr_expect_eq(image_field(image, s->fip, s->pointer_bytes), last & mask, "%s", text);
+	cr_expect_eq(image_field(image, s->fcs, 2), BF_KCODE, "%s", text);
+	if (c->memory) {
+		const uint32_t operand = image_field(image, s->fdp, s->pointer_bytes);
+
+		cr_expect(operand == (NUMBER & mask) || operand == ((NUMBER + 16) & mask), "%s: fdp %x", text, operand);
+		cr_expect_eq(image_field(image, s->fds, 2), BF_KDATA, "%s", text);
+	}
+	if (s->fop >= 0)
+		cr_expect_eq(image_field(image, s->fop, 2) & 0x7ff, c->opcode, "%s: fop %x", text, image_field(image, s->fop, 2));
+}
+
+static void run_all(const char *options)
+{
+	struct bf *bt = bf_create("bt", options), *interp = bf_create("interp", NULL);
+	char text[128];
+
+	for (size_t c = 0; c < RF_ARRAY_SIZE(computations); c++) {
+		for (size_t m = 0; m < RF_ARRAY_SIZE(between); m++) {
+			for (size_t s = 0; s < RF_ARRAY_SIZE(stores); s++) {
+				uint32_t last;
+
+				snprintf(text, sizeof(text), "[%s] %s; %s; %s", options ? options : "", computations[c].piece.name, between[m].name,
+					 stores[s].piece.name);
+				run(bt, &computations[c], &between[m], &stores[s], &last);
+				run(interp, &computations[c], &between[m], &stores[s], &last);
+				judge_interpreter(interp, &computations[c], &stores[s], last, text);
+				compare(bt, interp, &stores[s], text);
+			}
+		}
+	}
+	bf_destroy(bt);
+	bf_destroy(interp);
+}
+
+Test(bt_fpu, images_hold_no_address_of_the_host)
+{
+	for (size_t i = 0; i < RF_ARRAY_SIZE(bt_options); i++)
+		run_all(bt_options[i]);
+}
