@@ -24,6 +24,7 @@ const struct group groups[] = {
 	{ "debug", group_debug, MODES_ALL, 0 },
 	{ "io", group_io, MODES_ALL, 0 },
 	{ "interrupts", group_interrupts, MODES_ALL, 0 },
+	{ "fpu", group_fpu, MODES_ALL, 0 },
 	{ "refused", group_refused, MODES_ALL, KILLS_QEMU },
 	{ "shutdown_no_idt", group_shutdown_no_idt, MODE_OFF, SHUTS_DOWN },
 	{ "shutdown_no_double_fault", group_shutdown_no_double_fault, MODE_32, SHUTS_DOWN },

@@ -8,6 +8,7 @@ void group_code_segments(void);
 void group_debug(void);
 void group_double_faults(void);
 void group_exceptions(void);
+void group_fpu(void);
 void group_gates(void);
 void group_interrupts(void);
 void group_io(void);
