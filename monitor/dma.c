@@ -45,6 +45,9 @@ void dma_written(struct vm *vm, gpa_t gpa, uint64_t len)
 	struct vm_dma *dma = &vm->dma;
 	bool first;
 
+	/* An engine that keeps nothing made from guest memory need not be disturbed. */
+	if (!vm->ram.written)
+		return;
 	if (vcpu_is_self(&vm->vcpu)) {
 		guest_ram_written(&vm->ram, gpa, len);
 		return;

@@ -119,7 +119,6 @@ static void kvm_destroy(struct vcpu *vcpu)
 	const int fds[] = { kvm->vcpu_fd, kvm->vm_fd, kvm->device_fd };
 
 	vcpu->vm->gsi = NULL;
-	vcpu->vm->ram.written = NULL;
 	vcpu->vm->ram.flagged = NULL;
 	kvm_irqchip_destroy(kvm);
 	if (kvm->run)
@@ -184,23 +183,6 @@ static void kvm_flagged(void *opaque, gpa_t gpa)
 	kvm->slots_stale = true;
 }
 
-/* struct guest_ram.written */
-static void kvm_written(void *opaque, gpa_t gpa, uint32_t len)
-{
-	((struct kvm_engine *)opaque)->stored = true;
-}
-
-/* So that the interpreter's stores are noticed, every page of RAM counts as one that may hold a page table. */
-static void kvm_watch_stores(struct kvm_engine *kvm)
-{
-	struct guest_ram *ram = &kvm->vcpu->vm->ram;
-
-	for (gpa_t gpa = 0; gpa < ram->size; gpa += GUEST_PAGE_SIZE)
-		guest_ram_set_flag(ram, gpa, RAM_PAGE_TABLE);
-	ram->written_opaque = kvm;
-	ram->written = kvm_written;
-}
-
 static void kvm_gsi(struct vm *vm, unsigned gsi, bool level)
 {
 	kvm_irqchip_set_gsi(kvm_of(&vm->vcpu), gsi, level);
@@ -239,8 +221,6 @@ static int kvm_build(struct kvm_engine *kvm, const char **why)
 	}
 	if (err)
 		return err;
-	if (kvm->assist && kvm->host.shadow_paging)
-		kvm_watch_stores(kvm);
 	vm->ram.flagged_opaque = kvm;
 	vm->ram.flagged = kvm_flagged;
 	vm->gsi = kvm->irqchip_in_kernel ? kvm_gsi : NULL;

@@ -155,11 +155,28 @@ static bool exit_fail_entry(struct kvm_engine *kvm)
 
 /* ---- instructions KVM cannot emulate ---- */
 
+/* struct guest_ram.written */
+static void ram_written(void *opaque, gpa_t gpa, uint32_t len)
+{
+	((struct kvm_engine *)opaque)->stored = true;
+}
+
+/* While on, every page of RAM counts as one that may hold a page table, so that stores of C code are noticed. */
+static void watch_stores(struct kvm_engine *kvm, bool on)
+{
+	struct guest_ram *ram = &kvm->vcpu->vm->ram;
+
+	for (uint64_t page = 0; page < ram->size >> GUEST_PAGE_SHIFT; page++)
+		ram->page_flags[page] = on ? ram->page_flags[page] | RAM_PAGE_TABLE : ram->page_flags[page] & ~RAM_PAGE_TABLE;
+	ram->written_opaque = kvm;
+	ram->written = on ? ram_written : NULL;
+}
+
 /*
- * What KVM had under way to the guest goes first, for the instruction that could not be emulated comes after it (or not at all).
- * False: nothing was under way.
+ * What KVM had under way to the guest goes first, for the instruction that could not be emulated comes after it (or not at all). If
+ * nothing was, the instruction.
  */
-static bool deliver_pending(struct kvm_engine *kvm, enum x86_status *status)
+static enum x86_status deliver_or_step(struct kvm_engine *kvm)
 {
 	struct kvm_vcpu_events *e = &kvm->events;
 	struct cpu *cpu = &kvm->vcpu->cpu;
@@ -169,47 +186,44 @@ static bool deliver_pending(struct kvm_engine *kvm, enum x86_status *status)
 			.vector = e->exception.nr, .has_error = e->exception.has_error_code, .error = e->exception.error_code, .cr2 = cpu->cr2,
 		};
 		e->exception.injected = 0;
-		*status = exception_deliver(kvm->vcpu);
-		return true;
+		return exception_deliver(kvm->vcpu);
 	}
 	if (e->interrupt.injected && !e->interrupt.soft) {
 		e->interrupt.injected = 0;
-		*status = interrupt_deliver(kvm->vcpu, e->interrupt.nr);
-		return true;
+		return interrupt_deliver(kvm->vcpu, e->interrupt.nr);
 	}
-	return false;
+	kvm->stats.interpreted++;
+	return interp_step(kvm->vcpu) == INTERP_DEAD ? X86_DEAD : X86_OK;
 }
 
 /*
  * Under shadow paging KVM keeps copies of guest page tables and learns of changes by write protection, which stores of ours do
- * not meet. Making the slots anew drops the copies.
+ * not meet. Making the slots anew drops the copies. (Accessed and dirty bits may be missing in copies: KVM then looks again.)
  */
-static int forget_page_tables(struct kvm_engine *kvm)
+static enum x86_status deliver_or_step_shadowed(struct kvm_engine *kvm)
 {
-	if (!kvm->stored)
-		return 0;
+	enum x86_status status;
+	int err;
+
 	kvm->stored = false;
-	return kvm_memory_build(kvm);
+	watch_stores(kvm, true);
+	status = deliver_or_step(kvm);
+	watch_stores(kvm, false);
+	err = status == X86_OK && kvm->stored ? kvm_memory_build(kvm) : 0;
+	return err ? vm_kill(kvm->vcpu, "KVM refuses the memory layout: %s", strerror(-err)) : status;
 }
 
-/* One instruction by the interpreter. */
 static bool interpret(struct kvm_engine *kvm)
 {
-	enum x86_status status = X86_OK;
+	enum x86_status status;
 	int err = kvm_get_state(kvm);
 
 	if (err)
 		return kvm_kill(kvm, "cannot read the processor's state from KVM: %s", strerror(-err));
-	kvm->stored = false;
-	if (!deliver_pending(kvm, &status)) {
-		kvm->stats.interpreted++;
-		status = interp_step(kvm->vcpu) == INTERP_DEAD ? X86_DEAD : X86_OK;
-	}
+	status = kvm->host.shadow_paging ? deliver_or_step_shadowed(kvm) : deliver_or_step(kvm);
 	if (status == X86_DEAD)
 		return false;
-	err = forget_page_tables(kvm);
-	if (!err)
-		err = kvm_put_state(kvm);
+	err = kvm_put_state(kvm);
 	return !err || kvm_kill(kvm, "cannot give the processor's state back to KVM: %s", strerror(-err));
 }
 

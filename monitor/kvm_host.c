@@ -15,20 +15,20 @@
 #define CPUID_1_ECX_HYPERVISOR  (1u << 31)
 #define CPUID_80000001_ECX_SVM  (1u << 2)
 
-/* The capabilities the engine cannot do without. */
-static const struct { int cap; const char *name; const char *since; } needed[] = {
-	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY", "2.6.25" },
-	{ KVM_CAP_SET_TSS_ADDR, "KVM_CAP_SET_TSS_ADDR", "2.6.24" },
-	{ KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID", "2.6.26" },
-	{ KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS", "2.6.33" },
-	{ KVM_CAP_DEBUGREGS, "KVM_CAP_DEBUGREGS", "2.6.34" },
-	{ KVM_CAP_XSAVE, "KVM_CAP_XSAVE", "2.6.36" },
-	{ KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM", "3.7" },
-	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT", "4.11" },
-	{ KVM_CAP_X86_USER_SPACE_MSR, "KVM_CAP_X86_USER_SPACE_MSR", "5.10" },
-	{ KVM_CAP_X86_MSR_FILTER, "KVM_CAP_X86_MSR_FILTER", "5.10" },
-	{ KVM_CAP_SREGS2, "KVM_CAP_SREGS2", "5.14" },
-	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, "KVM_CAP_EXIT_ON_EMULATION_FAILURE", "5.14" },
+/* The capabilities the engine cannot do without. Linux 5.14 has them all. */
+static const struct { int cap; const char *name; } needed[] = {
+	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY" },
+	{ KVM_CAP_SET_TSS_ADDR, "KVM_CAP_SET_TSS_ADDR" },
+	{ KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID" },
+	{ KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS" },
+	{ KVM_CAP_DEBUGREGS, "KVM_CAP_DEBUGREGS" },
+	{ KVM_CAP_XSAVE, "KVM_CAP_XSAVE" },
+	{ KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM" },
+	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
+	{ KVM_CAP_X86_USER_SPACE_MSR, "KVM_CAP_X86_USER_SPACE_MSR" },
+	{ KVM_CAP_X86_MSR_FILTER, "KVM_CAP_X86_MSR_FILTER" },
+	{ KVM_CAP_SREGS2, "KVM_CAP_SREGS2" },
+	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, "KVM_CAP_EXIT_ON_EMULATION_FAILURE" },
 };
 
 /* Modules that implement KVM on x86, and the parameter that says whether they use the processor's second level of paging. */
@@ -155,8 +155,7 @@ static int check_kvm(const char *device, int fd, char **why)
 	for (size_t i = 0; i < RF_ARRAY_SIZE(needed); i++) {
 		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0)
 			continue;
-		if (asprintf(why, "the host's KVM lacks %s (Linux has it since %s); use a newer kernel, or -accel bt", needed[i].name,
-			     needed[i].since) < 0)
+		if (asprintf(why, "the host's KVM lacks %s; use a newer kernel (Linux 5.14 has it), or -accel bt", needed[i].name) < 0)
 			*why = NULL;
 		return -ENOTSUP;
 	}
