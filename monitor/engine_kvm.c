@@ -292,11 +292,18 @@ static void kvm_flush(struct vcpu *vcpu, enum tlb_flush kind)
 
 /* ---- interrupts ---- */
 
+static int kvm_inject_nmi(struct kvm_engine *kvm)
+{
+	vcpu_clear_event(kvm->vcpu, EVENT_NMI);
+	kvm->vcpu->cpu.halted = false;
+	return kvm_ioctl(kvm->vcpu_fd, KVM_NMI, NULL);
+}
+
 /*
- * Hands what is pending to KVM, if it can take it, else asks to be told when it can. The interrupt is acknowledged only when KVM
- * will deliver it: an acknowledged vector cannot be given back.
+ * Hands the interrupt to KVM if it can take it, else asks to be told when it can. It is acknowledged only when KVM will deliver it: an
+ * acknowledged vector cannot be given back.
  */
-static int kvm_inject(struct kvm_engine *kvm, uint32_t events)
+static int kvm_inject_interrupt(struct kvm_engine *kvm)
 {
 	struct vcpu *vcpu = kvm->vcpu;
 	struct cpu *cpu = &vcpu->cpu;
@@ -304,30 +311,32 @@ static int kvm_inject(struct kvm_engine *kvm, uint32_t events)
 	struct kvm_interrupt interrupt;
 	int vector;
 
-	if (events & EVENT_NMI) {
-		vcpu_clear_event(vcpu, EVENT_NMI);
-		cpu->halted = false;
-		return kvm_ioctl(kvm->vcpu_fd, KVM_NMI, NULL);
-	}
-	if (!(events & EVENT_INTR) || kvm->irqchip_in_kernel)
-		return 0;
 	run->request_interrupt_window = 1;
 	if (!run->ready_for_interrupt_injection) {
-		/* Whether it can be taken is known, or will be when KVM has been asked: HLT then is over. */
+		/* KVM will say when; HLT is over if IF lets it be, for KVM comes back before another instruction. */
 		if (cpu->eflags & X86_IF)
 			cpu->halted = false;
 		return 0;
 	}
 	vector = vcpu_acknowledge_interrupt(vcpu);
-	if (vector >= 0) {
-		interrupt.irq = vector;
-		cpu->halted = false;
-		vcpu->interrupts++;
-		run->ready_for_interrupt_injection = 0;
-		log_item(vcpu->vm->log, LOG_INT, "interrupt %02x\n", vector);
-	}
 	run->request_interrupt_window = !!(atomic_load(&cpu->events) & EVENT_INTR);
-	return vector < 0 ? 0 : kvm_ioctl(kvm->vcpu_fd, KVM_INTERRUPT, &interrupt);
+	if (vector < 0)
+		return 0;
+	interrupt.irq = vector;
+	cpu->halted = false;
+	vcpu->interrupts++;
+	run->ready_for_interrupt_injection = 0;
+	log_item(vcpu->vm->log, LOG_INT, "interrupt %02x\n", vector);
+	return kvm_ioctl(kvm->vcpu_fd, KVM_INTERRUPT, &interrupt);
+}
+
+static int kvm_inject(struct kvm_engine *kvm, uint32_t events)
+{
+	int err = events & EVENT_NMI ? kvm_inject_nmi(kvm) : 0;
+
+	if (!err && events & EVENT_INTR && !kvm->irqchip_in_kernel)
+		err = kvm_inject_interrupt(kvm);
+	return err;
 }
 
 /* ---- the loop ---- */

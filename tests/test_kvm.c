@@ -550,8 +550,10 @@ static void count_interrupts(void)
 	vm.interrupt_ack = ack;
 }
 
-static void raise_and_count(const uint8_t *code, size_t len, int rounds, uint32_t event)
+/* events: one or more; each is to be counted once a round. */
+static void raise_and_count(const uint8_t *code, size_t len, int rounds, uint32_t events)
 {
+	const int each = __builtin_popcount(events);
 	pthread_t thread;
 
 	flat();
@@ -559,11 +561,11 @@ static void raise_and_count(const uint8_t *code, size_t len, int rounds, uint32_
 	put_code(CODE, code, len);
 	thread = start();
 	for (int i = 1; i <= rounds; i++) {
-		vcpu_raise_event(vcpu, event);
-		cr_assert(counted(i), "interrupt %d is lost", i);
+		vcpu_raise_event(vcpu, events);
+		cr_assert(counted(each * i), "interrupt %d is lost", i);
 	}
 	stop(thread);
-	cr_expect_eq(word(COUNTER), rounds);
+	cr_expect_eq(word(COUNTER), each * rounds);
 }
 
 Test(kvm, interrupts_reach_a_busy_guest)
@@ -604,6 +606,13 @@ Test(kvm, nmis_end_halt)
 	static const uint8_t halted[] = { 0xfa, 0xf4, 0xeb, 0xfc }; /* again: cli; hlt; jmp again */
 
 	raise_and_count(halted, sizeof(halted), 50, EVENT_NMI);
+}
+
+Test(kvm, an_nmi_does_not_hide_an_interrupt)
+{
+	static const uint8_t code[] = { 0xfb, 0xeb, 0xfe }; /* sti; jmp $ */
+
+	raise_and_count(code, sizeof(code), 50, EVENT_NMI | EVENT_INTR);
 }
 
 /* Stops and continues from another thread: each time the state must be complete, and nothing may be lost or hang. */
