@@ -59,14 +59,20 @@ def finish(process, patience):
 	return status
 
 
-def follow(command, take, timeout, cwd=None, preexec=None):
-	"""Runs a command, hands each line of its output to take(now, line), and never leaves it behind."""
+def follow(command, take, timeout, cwd=None, preexec=None, early=None):
+	"""Runs a command, hands each line of its output to take(now, line), and never leaves it behind.
+
+	early: (seconds, predicate): by then the predicate has to hold, or it is not waited for any longer.
+	"""
 	process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
 				   cwd=cwd, preexec_fn=preexec)
-	console = Console(process.stdout.fileno(), time.monotonic() + timeout)
+	start = time.monotonic()
+	console = Console(process.stdout.fileno(), start + timeout)
 	timed_out = ended = False
 	try:
 		while True:
+			waits = early and not early[1]()
+			console.deadline = start + (min(early[0], timeout) if waits else timeout)
 			for now, line in console.read():
 				take(now, line)
 	except EOFError:

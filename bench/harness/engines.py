@@ -7,6 +7,7 @@ says why it cannot be had here; such a column stays empty.
 import shutil
 import subprocess
 from dataclasses import dataclass
+from . import machine
 
 RINGFENCE, QEMU, BOCHS, NATIVE = "ringfence", "qemu", "bochs", "native"
 KINDS = {"bt": RINGFENCE, "interp": RINGFENCE, "kvm": RINGFENCE, "qemu-tcg": QEMU, "qemu-kvm": QEMU, "bochs": BOCHS, "native": NATIVE}
@@ -74,6 +75,14 @@ class Engine:
 			owner = "QEMU" if self.kind == QEMU else "ringfence"
 			return f"{owner} on KVM, {facts['kvm']}"
 		return {RINGFENCE: f"ringfence -accel {self.name}", QEMU: "QEMU TCG", BOCHS: "Bochs", NATIVE: "native"}[self.kind]
+
+	def short(self, facts):
+		"""For legends. What KVM stands on is part of it."""
+		if not self.uses_kvm():
+			return self.name
+		hardware = machine.hardware(facts)
+		nested = ", nested" if hardware and facts["hypervisor"] else ""
+		return f"{self.name} ({hardware or 'no VT-x or SVM'}{nested})"
 
 	def guest_command(self, kernel, append, memory_mib, extra=()):
 		"""A command that has the first serial port on standard output, for ringfence and QEMU."""

@@ -14,6 +14,7 @@ from . import emulator, engines
 from .console import follow
 
 MEMORY_MIB = 256
+BOOT_SECONDS, BOOT_SECONDS_QUICK = 120, 30      # a guest that has not come to its init by then never will
 APPEND = "console=ttyS0 panic=-1 quiet"
 MERSENNE_PRIME = "7" + "F" * 319   # 2^1279 - 1
 
@@ -66,6 +67,7 @@ class MacroRunner:
 		self.root = root
 		self.names = names
 		self.timeout = timeout
+		self.boot_timeout = BOOT_SECONDS_QUICK if quick else BOOT_SECONDS
 		self.staging = tempfile.TemporaryDirectory(prefix="ringfence-bench-")
 		self.guest = os.environ.get("RINGFENCE_GUEST", os.path.join(root, "guest"))
 		self.scratch = None
@@ -97,7 +99,7 @@ class MacroRunner:
 		else:
 			command = engine.guest_command(os.path.join(self.guest, "vmlinuz-686"), APPEND, MEMORY_MIB,
 						       ["-initrd", self.initramfs, "-serial", "stdio"])
-			ending = follow(command, collector.take, self.timeout)
+			ending = follow(command, collector.take, self.timeout, early=(self.boot_timeout, lambda: run.boot_seconds is not None))
 		problem = ending.problem()
 		if problem:
 			run.problems.append(problem)

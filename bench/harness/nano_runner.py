@@ -6,6 +6,8 @@ from . import bochs, engines, nano
 from .console import follow
 
 MEMORY_MIB = 64
+# A run takes so long at least, or its clock could not be judged.
+LEAST_SECONDS = 0.5
 # Programs of a machine of its own, in the order in which a reader wants them; others that a run reports go behind.
 ABOUT = {
 	"empty": "the loop around the others in ring 0, an iteration",
@@ -68,7 +70,9 @@ class NanoRunner:
 
 	def settings_for(self, engine):
 		"""Bochs takes long and has nothing random about it."""
-		return ["rounds=3", "ticks=1000000" if self.quick else "ticks=4000000"] if engine.own_clock else self.settings
+		if engine.own_clock:
+			return ["rounds=3", "ticks=1000000" if self.quick else "ticks=4000000"]
+		return [*self.settings, f"least={int(LEAST_SECONDS * self.facts['tsc_hz'])}"]
 
 	def run_native(self, collector, names):
 		cpu = max(os.sched_getaffinity(0))

@@ -95,7 +95,9 @@ class MacroSuite:
 		for engine in usable:
 			if engine.kind == engines.BOCHS:
 				gathered.not_run(engine.name, self.family, "would take hours")
-		if all(engine.kind == engines.BOCHS for engine in usable):
+			elif context.quick and engine.name.split(",")[0] == "interp":
+				gathered.not_run(engine.name, self.family, "takes minutes: not in --quick")
+		if all(gathered.gave_up(engine.name, self.family) for engine in usable):
 			return False
 		try:
 			self.runner = macro.MacroRunner(context.root, names, context.timeout, context.quick)
@@ -109,7 +111,7 @@ class MacroSuite:
 		return True
 
 	def run(self, engine, number, gathered):
-		if engine.kind == engines.BOCHS or gathered.gave_up(engine.name, self.family):
+		if gathered.gave_up(engine.name, self.family):
 			return 0, 0
 		run = self.runner.run(engine)
 		problems, kept = list(run.problems), 0
@@ -143,7 +145,7 @@ SUITES = {"nano": NanoSuite, "macro": MacroSuite}
 
 def select(words):
 	"""Suites for words like nano, macro/boot; all for none. An unknown one is a ValueError."""
-	wanted = {}
+	wanted, whole = {}, set()
 	for word in words or list(SUITES):
 		family, _, name = word.partition("/")
 		if family not in SUITES:
@@ -151,9 +153,9 @@ def select(words):
 		known = SUITES[family].known()
 		if name and name not in known:
 			raise ValueError(f"no benchmark is named \"{word}\" (--list shows them)")
-		names = wanted.setdefault(family, [])
 		if name:
-			names.append(name)
+			wanted.setdefault(family, []).append(name)
 		else:
-			wanted[family] = names + [other for other in known if other not in names] if names else names
-	return [SUITES[family](names) for family, names in wanted.items()]
+			wanted.setdefault(family, [])
+			whole.add(family)
+	return [SUITES[family](() if family in whole else names) for family, names in wanted.items()]

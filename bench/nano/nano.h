@@ -66,7 +66,7 @@ const char *benchmark_complaint(void);
 
 /* ---- measure.c ---- */
 
-struct settings { uint32_t rounds, ticks; };
+struct settings { uint32_t rounds, ticks, least; };
 bool measure(const struct benchmark *benchmark, const struct settings *settings);
 bool measure_wakeup(const struct settings *settings);
 

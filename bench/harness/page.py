@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Results as one HTML page that needs no other file."""
+import html
+import re
+from . import machine, results as results_module
+
+STYLE = """body { font: 15px/1.45 sans-serif; margin: 2em auto; max-width: 78em; padding: 0 1em; color: #222 }
+table { border-collapse: collapse; font-size: 13px } td, th { padding: .2em .7em; text-align: right; border-bottom: 1px solid #ddd }
+td:first-child, th:first-child, td.text { text-align: left } small { color: #666 } svg { max-width: 100%; height: auto }
+.scroll { overflow-x: auto }"""
+
+
+def escape(text):
+	return html.escape(str(text))
+
+
+def row(cells, tag="td"):
+	return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
+
+
+def value_cell(entry, is_baseline):
+	if not entry:
+		return "–"
+	noise = f" <small>±{entry['spread'] / 2:.0%}</small>" if entry["spread"] is not None else ""
+	times = f"<br><small>× {results_module.number(entry['ratio'])}</small>" if entry["ratio"] is not None and not is_baseline else ""
+	return results_module.number(entry["median"]) + noise + times
+
+
+def family_table(results, family):
+	summary = results.summary()
+	keys = [key for key, about in results.benchmarks.items() if about["family"] == family]
+	names = [name for name in results.engines if any(name in summary[key] for key in keys)]
+	if not names:
+		return ""
+	baseline = results.settings.get("baseline")
+	unit = results.benchmarks[keys[0]]["unit"]
+	lines = [f"<h2>{escape(family)}, {escape(unit)}</h2><div class='scroll'><table>",
+		 row(["", *(escape(results.engines[name]["short"]) for name in names)], "th")]
+	for key in keys:
+		about = f"{escape(key.split('/', 1)[1])}<br><small>{escape(results.benchmarks[key]['about'])}</small>"
+		lines.append(row([about, *(value_cell(summary[key].get(name), name == baseline) for name in names)]))
+	lines.append("</table></div>")
+	return "\n".join(lines)
+
+
+def engine_table(results):
+	lines = ["<h2>Engines</h2><table>"]
+	for name, about in results.engines.items():
+		state = f"not measured: {about['missing']}" if about["missing"] else about["version"]
+		lines.append(f"<tr><td>{escape(name)}</td><td class='text'>{escape(about['label'])}</td>"
+			     f"<td class='text'>{escape(state)}</td></tr>")
+	return "\n".join(lines + ["</table>"])
+
+
+def problem_list(results):
+	items = [f"{problem['engine']}: {problem['text']}" for problem in results.problems]
+	items += [f"{entry['family']} on {entry['engine']}: {entry['why']}" for entry in results.left_out]
+	if not items:
+		return ""
+	return "<h2>What was not measured</h2><ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+
+
+def inline_svg(text, number):
+	"""An SVG as part of a page: without XML declaration, its identifiers made its own."""
+	text = re.sub(r"^.*?(?=<svg)", "", text, count=1, flags=re.DOTALL)
+	text = re.sub(r"\bid=(['\"])", rf"id=\1f{number}-", text)
+	text = re.sub(r"url\(#", f"url(#f{number}-", text)
+	return re.sub(r"(xlink:href=['\"])#", rf"\1#f{number}-", text)
+
+
+def make(results, drawings):
+	"""drawings: SVG texts."""
+	settings = results.settings
+	rounds = f"{settings['rounds']} rounds" if settings["rounds"] > 1 else "one round"
+	baseline = f"; × is relative to {escape(settings['baseline'])}" if settings.get("baseline") else ""
+	parts = ["<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><title>Ringfence benchmarks</title>",
+		 f"<style>{STYLE}</style></head><body><h1>Ringfence benchmarks</h1>",
+		 f"<p>{escape(settings['started'])}, {rounds}. Medians; ± is half of the distance from the least to the greatest, "
+		 f"relative to the median{baseline}.</p>",
+		 "<p>" + "<br>".join(escape(line) for line in machine.lines(results.machine)) + "</p>"]
+	parts += [inline_svg(drawing, number) for number, drawing in enumerate(drawings)]
+	parts += [engine_table(results), family_table(results, "nano"), family_table(results, "macro"), problem_list(results), "</body></html>"]
+	return "\n".join(parts) + "\n"

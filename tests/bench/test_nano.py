@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs the nano kernel on an engine and asks whether what it says can be: all benchmarks there, positive, in an order that no load
+of the host turns round, and the clocks in step.
+
+    test_nano.py RINGFENCE NANO BENCH-HOST ENGINE
+"""
+import os
+import sys
+
+sys.dont_write_bytecode = True
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "bench"))
+from harness import engines, machine, nano_runner  # noqa: E402
+
+# What may come out as nothing beside its loop: the processor does it meanwhile.
+MAY_BE_NOTHING = {"ptemod", "mov-from-cr0"}
+# (less, more): by the least value of each, since the host may be busy.
+ORDER = [("call-ret", "syscall-int80"), ("syscall-sysenter", "syscall-int80"), ("call-ret", "pgfault"),
+	 ("ptemod", "ptemod-use"), ("call-ret", "task-switch"), ("pushf-popf", "irq-self"), ("rdtsc", "pgfault"), ("call-ret", "smc"),
+	 ("irq-self", "hlt-wakeup")]
+
+
+def guest_names(known):
+	return [name for name in known if not name.startswith("linux-")]
+
+
+class Judge:
+	def __init__(self):
+		self.failures = []
+
+	def check(self, holds, text):
+		if not holds:
+			self.failures.append(text)
+
+
+def run_all(runner, engine, judge):
+	run = runner.run(engine, [])
+	judge.check(not run.problems, f"problems: {run.problems}")
+	judge.check(run.ended, "no last line")
+	judge.check(not run.skipped, f"skipped on the default CPU: {run.skipped}")
+	names = guest_names(nano_runner.ABOUT)
+	judge.check(set(run.values) == set(names), f"not what is described: {set(run.values) ^ set(names)}")
+	for name, value in run.values.items():
+		judge.check(value.min <= value.median <= value.max, f"{name}: {value}")
+		judge.check(value.clock == "guest", f"{name}: not by the guest's clock")
+		judge.check(value.median > 0 or name in MAY_BE_NOTHING, f"{name}: {value} is not positive")
+	for less, more in ORDER:
+		if less in run.values and more in run.values:
+			judge.check(run.values[less].min < run.values[more].min, f"{less} {run.values[less]} not below {more} {run.values[more]}")
+	return run
+
+
+def run_some(runner, engine, judge):
+	run = runner.run(engine, ["in", "ptemod-use"])
+	judge.check(sorted(run.values) == ["in", "ptemod-use"] and not run.problems, f"two by name: {run}")
+	run = runner.run(engine, ["no-such-benchmark"])
+	judge.check(any("no-such-benchmark: unknown" in problem for problem in run.problems), f"an unknown name: {run.problems}")
+	runner.kernel += "-that-is-not-there"
+	run = runner.run(engine, ["in"])
+	judge.check(len(run.problems) >= 1 and not run.values, f"no kernel: {run}")
+
+
+def main():
+	ringfence, kernel, facts_program, name = sys.argv[1:]
+	facts = machine.describe(facts_program)
+	engine = engines.parse([name], engines.Tools(ringfence))[0]
+	judge = Judge()
+	runner = nano_runner.NanoRunner(kernel, None, facts, 60)
+	runner.settings = ["rounds=5", "ticks=200000"]
+	run_all(runner, engine, judge)
+	run_some(runner, engine, judge)
+	for failure in judge.failures:
+		print(f"{name}: {failure}")
+	return 1 if judge.failures else 0
+
+
+if __name__ == "__main__":
+	sys.exit(main())

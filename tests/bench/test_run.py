@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""bench/run and bench/report as programs, with emulators that only act as if: what is missing or fails is named, the rest goes on,
+and the exit status says so."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HOST = {"cpu": "Test CPU", "vendor": "GenuineIntel", "vmx": False, "svm": False, "hypervisor": "", "kvm_error": "No such file or directory",
+	"kvm_api": 0, "tsc_hz": 1e9}
+# Acts as ringfence: a TSC of 1 GHz that is the host's clock. interp dies in the middle.
+RINGFENCE = """#!{python}
+import sys, time
+if "help" in sys.argv:
+	print("Engines (-accel NAME):\\nbt   x\\ninterp   y")
+	sys.exit(0)
+if "-version" in sys.argv:
+	print("pretender 1.0")
+	sys.exit(0)
+accel = sys.argv[sys.argv.index("-accel") + 1]
+words = sys.argv[sys.argv.index("-append") + 1].split()
+def say(what, text=""):
+	print('{{"nano": "%s", "tsc": %d%s}}' % (what, time.monotonic_ns(), text), flush=True)
+say("start")
+for name in (word for word in words if "=" not in word):
+	say("begin", ', "name": "%s"' % name)
+	if accel == "interp" and name == "out":
+		print("I die")
+		sys.exit(7)
+	say("result", ', "name": "%s", "rounds": 1, "min": 10, "median": 20.5, "max": 30, "iterations": 1, "operations": 1, "ticks": 1, "loop": "empty"' % name)
+say("end")
+sys.exit(33)
+"""
+
+
+class Programs(unittest.TestCase):
+	def setUp(self):
+		self.directory = tempfile.TemporaryDirectory()
+		os.makedirs(os.path.join(self.directory.name, "bench", "nano"))
+		self.write("ringfence", RINGFENCE.format(python=sys.executable))
+		self.write("bench/bench-host", f"#!/bin/sh\necho '{json.dumps(HOST)}'\n")
+		self.write("bench/nano/nano", "")
+
+	def tearDown(self):
+		self.directory.cleanup()
+
+	def path(self, name):
+		return os.path.join(self.directory.name, name)
+
+	def write(self, name, text):
+		with open(self.path(name), "w", encoding="utf-8") as file:
+			file.write(text)
+		os.chmod(self.path(name), 0o755)
+
+	def program(self, name, *words, environment=None):
+		return subprocess.run([sys.executable, os.path.join(ROOT, "bench", name), *words], capture_output=True, text=True, check=False,
+				      timeout=60, stdin=subprocess.DEVNULL, env=environment)
+
+	def run_engines(self, *engines, more=()):
+		words = [word for engine in engines for word in ("--engine", engine)]
+		done = self.program("run", "--build", self.directory.name, "--rounds", "2", "--json", self.path("r.json"), *words, *more,
+				    "nano/in", "nano/out")
+		if not os.path.exists(self.path("r.json")):
+			return done, None
+		with open(self.path("r.json"), encoding="utf-8") as file:
+			return done, json.load(file)
+
+	def test_all_well(self):
+		done, data = self.run_engines("bt", "bt,soft=off")
+		self.assertEqual(done.returncode, 0, done.stderr)
+		self.assertEqual(data["problems"], [])
+		self.assertEqual(data["summary"]["nano/in"]["bt,soft=off"],
+				 {"median": 20.5, "min": 20.5, "max": 20.5, "spread": 0, "rounds": 2, "ratio": 1})
+		self.assertEqual([(value["engine"], value["round"]) for value in data["values"] if value["benchmark"] == "nano/in"],
+				 [("bt", 0), ("bt,soft=off", 0), ("bt,soft=off", 1), ("bt", 1)])
+		self.assertIn("round 2 of 2", done.stderr)
+
+	def test_missing_and_failing(self):
+		done, data = self.run_engines("bt", "interp", "qemu-tcg", "kvm", more=["--qemu", "/no/qemu"])
+		self.assertEqual(done.returncode, 1)
+		self.assertEqual(set(data["summary"]["nano/in"]), {"bt", "interp"})
+		self.assertEqual(set(data["summary"]["nano/out"]), {"bt"})
+		texts = " ".join(f"{problem['engine']}: {problem['text']}" for problem in data["problems"])
+		self.assertIn("there is no /no/qemu", texts)
+		self.assertIn("kvm: not measured: /dev/kvm: No such file", texts)
+		self.assertIn("interp: nano, round 2: exit status 7; its last lines:", texts)
+		self.assertIn("I die", done.stdout)
+
+	def test_bad_usage(self):
+		for words in (["--engine", "xen"], ["--rounds", "0"], ["--baseline", "qemu-tcg", "--engine", "bt"]):
+			done, data = self.run_engines(*(), more=words)
+			self.assertEqual((done.returncode, data), (2, None), words)
+		done = self.program("run", "nano/nothing")
+		self.assertEqual(done.returncode, 2)
+		self.assertIn('no benchmark is named "nano/nothing"', done.stderr)
+
+	def test_report(self):
+		self.run_engines("bt")
+		done = self.program("report", self.path("r.json"), "--output", self.path("report"), environment={"PATH": "/nowhere"})
+		self.assertEqual(done.returncode, 1)
+		self.assertIn("there is no gnuplot", done.stderr)
+		with open(self.path("report/index.html"), encoding="utf-8") as file:
+			self.assertIn("20.5", file.read())
+		self.assertEqual(os.listdir(self.path("report")), ["index.html"])
+		for wrong in ("nowhere.json", "ringfence"):
+			self.assertEqual(self.program("report", self.path(wrong)).returncode, 2)
+
+
+if __name__ == "__main__":
+	unittest.main()
