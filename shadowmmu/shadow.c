@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define WINDOW_LIMIT_DEFAULT 160u
-#define WINDOW_LIMIT_LEAST   4u
+#define WINDOW_LIMIT_LEAST   2u /* a space, whichever way the kernel is mapped */
 
 int shadow_create(struct guest_ram *ram, struct host_mapping *hm, const struct shadow_options *options,
 		  const struct shadow_callbacks *callbacks, struct shadow **out)
@@ -120,6 +120,8 @@ static int enter_space(struct shadow *s)
 	struct space_impl *sp;
 	int err = 0;
 
+	/* The space that is left may be evicted to make room, like any other. */
+	s->current = NULL;
 	/* A guest that turns CR4.PGE off for a moment does so in order to flush: the sharing stays. */
 	if (s->mode.paging && (s->paging.cr4 & CR4_PGE) && !s->share_kernel && may_share(s) && kernel_share_begin(s))
 		s->share_refusals = SHARE_REFUSALS;

@@ -160,6 +160,8 @@ int kernel_share_begin(struct shadow *s)
 
 	if (!d)
 		return -ENOMEM;
+	while (s->windows >= s->window_limit && space_evict_one(s, NULL))
+		;
 	err = window_create(s, SHADOW_KERNEL, &d->window[SHADOW_KERNEL]);
 	if (err) {
 		free(d);

@@ -586,6 +586,36 @@ Test(shadow, windows_are_evicted_least_recently_used_first)
 	guest_destroy(&g);
 }
 
+/* Two windows are one space's: each that is entered takes the place of the one that is left. */
+static void two_windows(uint32_t cr4)
+{
+	static const struct shadow_options options = { .window_limit = 2 };
+	struct guest g = { 0 };
+	unsigned i;
+
+	guest_create(&g, &options, cr4, CR0_WP);
+	for (i = 0; i < 6; i++) {
+		uint32_t pd = 0x200000 + (i % 3) * 0x2000;
+
+		if (i < 3) {
+			memset(g.ram.flat + pd, 0, 0x2000);
+			put32(&g, pd + 0x20 * 4, (pd + 0x1000) | USER_RW);
+			put32(&g, pd + 0x1000, PAGE_OF(0x400 + i) | USER_RW);
+		}
+		load_cr3(&g, pd);
+		expect_reads(&g, SHADOW_USER, UVA(0), 0x400 + i % 3);
+		cr_assert_leq(g.hm.windows, 2);
+		expect_sane(&g);
+	}
+	guest_destroy(&g);
+}
+
+Test(shadow, two_windows_are_enough)
+{
+	two_windows(0);
+	two_windows(CR4_PGE);
+}
+
 Test(shadow, host_mappings_stay_below_the_limit)
 {
 	struct guest g = { .hm.limit = 400 };
