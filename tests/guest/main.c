@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Runs the groups that the command line names, all if it names none, each in every paging mode it is made for. */
+/*
+ * Runs the groups that the command line names, all if it names none, each in every paging mode it is made for. Words that may
+ * stand before them: "quiet"; "list-shutdowns"; "spare-qemu", which is all groups that QEMU survives.
+ */
 #include "report.h"
 
 struct multiboot { uint32_t flags, memory[2], boot_device, command_line; };
@@ -60,13 +63,18 @@ static void run_group(const struct group *group)
 
 void guest_main(const struct multiboot *boot)
 {
-	static char words[1024];
+	static char copy[1024];
+	const char *words = copy;
 	const char *line = boot->flags & 4 ? next_word((const char *)boot->command_line) : "";
 	unsigned n = 0, known = 0;
 
-	for (; line[n] && n < sizeof(words) - 1; n++)
-		words[n] = line[n];
+	for (; line[n] && n < sizeof(copy) - 1; n++)
+		copy[n] = line[n];
 	machine_reset();
+	if (word_is(words, "quiet")) {
+		report_quietly();
+		words = next_word(words);
+	}
 	if (word_is(words, "list-shutdowns"))
 		list_shutdowns();
 	for (unsigned i = 0; i < group_count; i++) {

@@ -5,6 +5,7 @@
 
 #include "guest.h"
 
+void report_quietly(void); /* only what failed, and the counts */
 void report_group(const char *group, const char *mode);
 unsigned report_end(void); /* prints "N passed, N failed"; returns how many failed */
 
