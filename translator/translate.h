@@ -39,6 +39,8 @@ bool operand_is_simple(const struct build *b, const struct insn *insn); /* no ex
 struct memref operand_prepare(struct build *b, const struct insn *insn);
 /* Whether the instruction is adapted to, and fit for, the software TLB; operand_prepare() then also clobbers r8 and r11. */
 bool operand_may_be_soft(const struct build *b, const struct insn *insn);
+/* Whether the operand may reach beside its address, so that only the confined form fits: that wraps in 32 bits as the guest's does. */
+bool operand_is_bit_string(const struct insn *insn);
 bool segment_is_flat(const struct build *b, unsigned seg);
 /* r10d = the operand's linear address, whatever is there (clobbers r9). */
 void emit_linear(struct build *b, const struct insn *insn);

@@ -158,6 +158,10 @@ static void copy_modrm(struct build *b, const struct insn *i)
 		copy_mov_high(b, i);
 		return;
 	}
+	if (b->adapt & ADAPT_DUAL && operand_is_bit_string(i)) {
+		translate_interpret(b, i);
+		return;
+	}
 	if (reg_is_gpr(i))
 		reg = host_reg_of(reg);
 	if (!i->mem && rm_is_gpr(i))

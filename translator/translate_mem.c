@@ -71,13 +71,18 @@ static bool moves_unaligned(const struct insn *i)
 				    ((i->opcode == 0x6f || i->opcode == 0x7f) && i->sse_prefix == 0xf3));
 }
 
+/* BT, BTS, BTR, BTC with a register: its sign and upper bits move the address, by 256 MiB at most. */
+bool operand_is_bit_string(const struct insn *i)
+{
+	return i->mem && i->map == MAP_0F && (i->opcode & 0xe7) == 0xa3;
+}
+
 /* The access has to be just what OPA_MEM_* and mem_size say. With x87 and MMX a pending #MF would come before a #PF. */
 bool operand_may_be_soft(const struct build *b, const struct insn *i)
 {
 	const uint32_t unfit = OPA_FPU | OPA_MMX | OPA_SHIFT | OPA_STACK | OPA_STRING | OPA_SYSTEM | OPA_SEG_LOAD | OPA_JUMP | OPA_CALL;
-	const bool bit_string = i->map == MAP_0F && (i->opcode & 0xe7) == 0xa3; /* BT, BTS, BTR, BTC with a register */
 
-	return b->adapt & ADAPT_SOFT && !(i->attr & unfit) && i->attr & (OPA_MEM_READ | OPA_MEM_WRITE) && !bit_string &&
+	return b->adapt & ADAPT_SOFT && !(i->attr & unfit) && i->attr & (OPA_MEM_READ | OPA_MEM_WRITE) && !operand_is_bit_string(i) &&
 	       i->mem_size && (i->mem_size <= 8 || moves_unaligned(i));
 }
 
