@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "tu.h"
+#include "verify.h"
 
 #define LINK_TABLE_BYTES (EXIT_MAX * sizeof(uint64_t))
 #define BRANCH_BYTES (BRANCH_CACHE_ENTRIES * sizeof(struct branch_entry))
@@ -127,6 +128,7 @@ static void link_make_indirect(struct translator *tr, struct tu_exit *exit)
 	emit_mov32_imm(&e, H_R8, exit->target);
 	emit_jmp(&e, tr->stub_lookup);
 	tr->stats.links_indirect++;
+	verify_or_abort(tr, exit->tu);
 }
 
 static bool link_direct_allowed(const struct tu_exit *exit, const struct tu *tu)
@@ -169,6 +171,7 @@ void translator_link(struct translator *tr, struct tc_space *space, uint32_t num
 	} else if (link_note(tr, tu, number)) {
 		link_patch_rel32(tr, exit->patch, tu->entry);
 		tr->stats.links_direct++;
+		verify_or_abort(tr, exit->tu);
 	}
 }
 
@@ -194,8 +197,10 @@ void link_forget_tu(struct translator *tr, struct tu *tu)
 		struct tu_incoming *next = in->next;
 		struct tu_exit *exit = &tr->exits[in->exit];
 
-		if (exit->form == EXIT_DIRECT && exit->tu)
+		if (exit->form == EXIT_DIRECT && exit->tu) {
 			link_patch_rel32(tr, exit->patch, exit->cold);
+			verify_or_abort(tr, exit->tu);
+		}
 		if (exit->form == EXIT_TABLE) {
 			for (struct tc_space *s = tr->spaces; s; s = s->next) {
 				if (s->links[exit->slot] == tu->entry)

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "tu.h"
+#include "verify.h"
 #include "x86/fpu_spill.h"
 
 #define CACHE_DEFAULT (64u << 20)
@@ -80,6 +81,8 @@ int translator_create(const struct translator_callbacks *callbacks, const struct
 	err = cache_map(tr);
 	if (!err)
 		err = return_stack_map(tr);
+	if (!err && options->verify)
+		err = verifier_create(&tr->verifier);
 	tr->exits = map_reserve(EXIT_MAX * sizeof(*tr->exits));
 	tr->link_template = map_reserve(EXIT_MAX * sizeof(uint64_t));
 	if (err || !tr->exits || !tr->link_template) {
@@ -138,6 +141,7 @@ void translator_destroy(struct translator *tr)
 	}
 	while (tr->spaces)
 		tc_space_destroy(tr, tr->spaces);
+	verifier_destroy(tr->verifier);
 	if (tr->write_base)
 		munmap(tr->write_base, tr->size);
 	if (tr->exec_base)
@@ -158,6 +162,7 @@ const struct translator_stats *translator_stats(const struct translator *tr)
 
 void translator_flush(struct translator *tr)
 {
+	verify_tables_or_abort(tr);
 	translator_drop_tus(tr);
 	tr->used = tr->stubs_len;
 	tr->nexits = tr->nslots = 0;
@@ -208,6 +213,8 @@ struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t 
 	start = now_ns();
 	tu = translate(tr, eip, gpa, mode, global);
 	tr->stats.translate_ns += now_ns() - start;
+	if (tu)
+		verify_or_abort(tr, tu);
 	if (tu && tr->cb.log_tu)
 		tr->cb.log_tu(tr->cb.opaque, tu, tr->cb.page(tr->cb.opaque, gpa),
 			      tr->write_base + (tu->entry - tr->exec_base));

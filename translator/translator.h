@@ -82,6 +82,7 @@ struct translator_callbacks {
 struct translator_options {
 	uint64_t cache_size;    /* bytes of code cache; 0: the default, 64 MiB */
 	bool all_soft;          /* ADAPT_SOFT for every instruction */
+	bool verify;            /* prove of each TU that it keeps to its window (verify.h) */
 	bool no_links;          /* never link: every exit goes to the dispatcher */
 	uint32_t max_insns;     /* per TU; 0: the default */
 	uint32_t features;      /* enum cpu_feature bits of the CPU model: other instructions are undefined */

@@ -102,6 +102,7 @@ struct translator {
 	struct translator_callbacks cb;
 	struct translator_options opt;
 	struct translator_stats stats;
+	struct verifier *verifier; /* NULL: not wanted */
 
 	/* Code cache: one memfd mapped twice. */
 	uint8_t *write_base;

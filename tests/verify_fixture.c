@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include "verify_fixture.h"
+
+#define B(...) (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ })
+#define RING0 VF_FLAT
+#define RING3 (VF_FLAT | 3)
+
+/* Code that does not end by itself is ended by the RETs behind it. */
+const struct vf_case vf_cases[] = {
+	{ "load", RING0, 0, B(0x8b, 0x03) },                                     /* mov eax, [ebx] */
+	{ "store 16", RING3, 0, B(0x66, 0x89, 0x94, 0x8d, 1, 2, 3, 4) },         /* mov [ebp + ecx*4 + disp], dx */
+	{ "direct", RING0, 0, B(0xa1, 0x78, 0x56, 0x34, 0x12) },                 /* mov eax, [0x12345678] */
+	{ "alu", RING3, 0, B(0x01, 0xd8, 0x81, 0xc4, 0, 1, 0, 0, 0x40, 0xf7, 0xd9) }, /* add eax, ebx; add esp, 256; inc eax; neg ecx */
+	{ "bytes", RING3, 0, B(0x00, 0xe0, 0x88, 0x23, 0x8a, 0x64, 0x24, 0x04) }, /* add al, ah; mov [ebx], ah; mov ah, [esp + 4] */
+	{ "stack", RING0, 0, B(0x55, 0x89, 0xe5, 0x68, 1, 0, 0, 0, 0xff, 0x33, 0x8f, 0x03, 0x60, 0x61, 0xc9) }, /* push ebp; mov ebp, esp; push 1; push [ebx]; pop [ebx]; pusha; popa; leave */
+	{ "based", RING3, 0, B(0x65, 0xa1, 0x14, 0, 0, 0, 0x64, 0x8b, 0x43, 8, 0x64, 0x8b, 0x04, 0x4b) }, /* mov eax, gs:[0x14]; mov eax, fs:[ebx + 8]; mov eax, fs:[ebx + ecx*2] */
+	{ "not flat", RING3 & ~(MODE_DS_FLAT | MODE_SS_FLAT), 0, B(0x8b, 0x03, 0x50, 0x89, 0x45, 4) }, /* mov eax, [ebx]; push eax; mov [ebp + 4], eax */
+	{ "dual", RING0, ADAPT_DUAL, B(0x8b, 0x03, 0x81, 0x44, 0x8b, 4, 1, 2, 3, 4) }, /* mov eax, [ebx]; add [ebx + ecx*4 + 4], 0x04030201 */
+	{ "dual based", RING0, ADAPT_DUAL, B(0x64, 0x8b, 0x03) },                /* mov eax, fs:[ebx] */
+	{ "soft", RING3, ADAPT_SOFT, B(0x8b, 0x03, 0x66, 0x89, 0x13, 0x0f, 0xb6, 0x03) }, /* mov eax, [ebx]; mov [ebx], dx; movzx eax, [ebx] */
+	{ "soft read-modify-write", RING0, ADAPT_SOFT, B(0x01, 0x03, 0xf0, 0x0f, 0xc7, 0x0b) }, /* add [ebx], eax; lock cmpxchg8b [ebx] */
+	{ "strings", RING3, 0, B(0xf3, 0xa5, 0xaa, 0xac, 0xf2, 0xae) },          /* rep movsd; stosb; lodsb; repne scasb */
+	{ "dual strings", RING0, ADAPT_DUAL, B(0xf3, 0xa4, 0x66, 0xab) },        /* rep movsb; stosw */
+	{ "call", RING3, 0, B(0xe8, 0x10, 0, 0, 0) },                            /* call: this page */
+	{ "call far away", RING3, 0, B(0xe8, 0x10, 0, 1, 0) },                   /* call: another page */
+	{ "call through register", RING0, 0, B(0xff, 0xd0) },                    /* call eax */
+	{ "jump through memory", RING3, 0, B(0xff, 0x24, 0x8d, 0, 0x10, 0, 0) }, /* jmp [ecx*4 + 0x1000] */
+	{ "return", RING0, 0, B(0xc3) },
+	{ "return 8", RING3, 0, B(0xc2, 8, 0) },
+	{ "jcc", RING3, 0, B(0x85, 0xc0, 0x74, 0x10, 0x0f, 0x85, 0, 0, 1, 0) },  /* test eax, eax; jz: this page; jnz: another */
+	{ "loop", RING3, 0, B(0xe2, 0x10, 0xe3, 0x10) },                         /* loop; jecxz */
+	{ "flags", RING0, 0, B(0x9c, 0x9d) },                                    /* pushf; popf */
+	{ "interrupt flag", RING0, 0, B(0xfa, 0xfb, 0x90) },                     /* cli; sti; nop */
+	{ "rdtsc", RING3, 0, B(0x0f, 0x31) },
+	{ "segments", RING0, 0, B(0x8e, 0xd8, 0x8c, 0xd8, 0x8c, 0x1b, 0x07, 0x0f, 0xa0) }, /* mov ds, eax; mov eax, ds; mov [ebx], ds; pop es; push fs */
+	{ "ring 0", RING0, 0, B(0x0f, 0x20, 0xd8, 0x0f, 0x01, 0x3b) },           /* mov eax, cr3; invlpg [ebx] */
+	{ "high bytes", RING0, ADAPT_DUAL, B(0x88, 0x23, 0x8a, 0x33) },          /* mov [ebx], ah; mov dh, [ebx] */
+	{ "interpreted", RING3, 0, B(0x0f, 0xa2, 0xf4) },                        /* cpuid; hlt */
+	{ "int", RING3, 0, B(0xcd, 0x80) },
+	{ "iret", RING0, 0, B(0xcf) },
+	{ "sysenter", RING3, 0, B(0x0f, 0x34) },
+	{ "sysexit", RING0, 0, B(0x0f, 0x35) },
+	{ "fpu", RING3, 0, B(0xdd, 0x03, 0x9b, 0xdf, 0xe0, 0xd9, 0x7d, 0xfc) },  /* fld [ebx]; fwait; fnstsw ax; fnstcw [ebp - 4] */
+	{ "sse", RING3, 0, B(0x0f, 0x28, 0x0b, 0x66, 0x0f, 0x6e, 0xc0, 0xf3, 0x0f, 0x2d, 0xc1, 0x0f, 0xae, 0xe8) }, /* movaps xmm1, [ebx]; movd xmm0, eax; cvtss2si eax, xmm1; lfence */
+	{ "mmx", RING3, 0, B(0x0f, 0xfc, 0x0b, 0x0f, 0x77) },                    /* paddb mm1, [ebx]; emms */
+	{ "bits", RING3, 0, B(0x0f, 0xab, 0x03, 0x0f, 0xb0, 0x0b, 0xf0, 0xff, 0x03) }, /* bts [ebx], eax; cmpxchg [ebx], cl; lock inc [ebx] */
+	{ "interpreted by adaptation", RING0, ADAPT_INTERPRET, B(0x8b, 0x03) },
+};
+const unsigned vf_ncases = RF_ARRAY_SIZE(vf_cases);
+
+/* --- callbacks --- */
+
+static bool fetch(void *opaque, gva_t gva, gpa_t *gpa, bool *global)
+{
+	struct vf *vf = opaque;
+
+	*gpa = gva;
+	*global = vf->global;
+	return true;
+}
+
+static const uint8_t *page(void *opaque, gpa_t gpa)
+{
+	return ((struct vf *)opaque)->page;
+}
+
+static void protect(void *opaque, gpa_t gpa)
+{
+}
+
+struct vf *vf_create(bool verify)
+{
+	struct vf *vf = calloc(1, sizeof(*vf));
+	const struct translator_callbacks callbacks = { .opaque = vf, .fetch = fetch, .page = page, .protect = protect, .unprotect = protect };
+	const struct translator_options options = { .features = ~0u, .cache_size = 1 << 20, .verify = verify };
+
+	cr_assert_eq(translator_create(&callbacks, &options, &vf->tr), 0);
+	cr_assert_eq(verifier_create(&vf->verifier), 0);
+	cr_assert_eq(disasm_create(&vf->disasm), 0);
+	vf->space = tc_space_create(vf->tr);
+	cr_assert_not_null(vf->space);
+	return vf;
+}
+
+void vf_destroy(struct vf *vf)
+{
+	tc_space_destroy(vf->tr, vf->space);
+	translator_destroy(vf->tr);
+	verifier_destroy(vf->verifier);
+	disasm_destroy(vf->disasm);
+	free(vf);
+}
+
+const struct vf_case *vf_find(const char *name)
+{
+	for (unsigned i = 0; i < vf_ncases; i++) {
+		if (!strcmp(vf_cases[i].name, name))
+			return &vf_cases[i];
+	}
+	cr_assert_fail("no case is called \"%s\"", name);
+	return NULL;
+}
+
+struct tu *vf_find_tu(struct vf *vf, gva_t eip, uint32_t mode)
+{
+	struct tu *tu = translator_find(vf->tr, vf->space, eip, mode);
+
+	cr_assert_not_null(tu);
+	return tu;
+}
+
+struct tu *vf_translate(struct vf *vf, const struct vf_case *c)
+{
+	translator_flush(vf->tr);
+	memset(vf->page, 0xc3, sizeof(vf->page));
+	memcpy(vf->page + (VF_CODE - VF_PAGE), c->guest, c->len);
+	for (unsigned i = 0; i < c->len; i++) {
+		translator_unadapt(vf->tr, VF_CODE + i, ~0u);
+		if (c->adapt)
+			translator_adapt(vf->tr, VF_CODE + i, c->adapt);
+	}
+	return vf_find_tu(vf, VF_CODE, c->mode);
+}
+
+uint8_t *vf_host(const struct vf *vf, const struct tu *tu)
+{
+	return vf->tr->write_base + (tu->entry - vf->tr->exec_base);
+}
+
+unsigned vf_listing(struct vf *vf, const struct tu *tu, struct vf_insn *list)
+{
+	unsigned n = 0;
+
+	for (uint32_t at = 0; at < tu->host_len; at += list[n++].len) {
+		cr_assert_lt(n, VF_MAX_INSNS);
+		list[n].offset = at;
+		list[n].len = disasm_format(vf->disasm, DISASM_64, vf_host(vf, tu) + at, tu->host_len - at, tu->entry + at, list[n].text,
+					    sizeof(list[n].text));
+		if (!list[n].len)
+			list[n].len = 1;
+	}
+	return n;
+}

@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a TU is made of, instruction by instruction: copied guest instructions, and the table of monitor-owned forms.
+ *
+ * A form is an instruction with exact operands that needs certain facts of registers and gives others (verify_forms.h). Sequences
+ * are thereby held together: each step needs what the one before gave, in whatever place that was. An instruction that
+ * matches no form is taken as copied, and then may name guest registers and confined memory only.
+ */
+#include "verify_forms.h"
+
+#define R(number) (1u << (number))
+#define GUEST_REGISTERS (R(H_RAX) | R(H_RCX) | R(H_RDX) | R(H_RBX) | R(H_RBP) | R(H_RSI) | R(H_RDI) | R(H_GUEST_ESP))
+#define SCRATCH_REGISTERS (R(H_R8) | R(H_R9) | R(H_R10) | R(H_R11))
+
+/* --- facts --- */
+
+bool verify_fail(struct verifier *v, enum verify_rule rule, const char *why)
+{
+	if (!v->failed)
+		v->failure = (struct verify_failure){ .rule = rule, .offset = v->insn.offset, .why = why };
+	v->failed = true;
+	return false;
+}
+
+void verify_state_init(struct verify_state *s)
+{
+	*s = (struct verify_state){ 0 };
+	for (unsigned r = 0; r < 16; r++) {
+		if (GUEST_REGISTERS & R(r))
+			s->reg[r].kind = FACT_GUEST;
+	}
+}
+
+bool fact_is_value(const struct fact *f)
+{
+	return f->kind >= FACT_VALUE && f->kind <= FACT_GIB;
+}
+
+static bool fact_same(const struct fact *a, const struct fact *b)
+{
+	return a->kind == b->kind && a->of == b->of && a->value == b->value;
+}
+
+void verify_state_meet(struct verify_state *s, const struct verify_state *other)
+{
+	for (unsigned r = 0; r < 16; r++) {
+		struct fact *f = &s->reg[r];
+
+		if (!fact_same(f, &other->reg[r]))
+			*f = (struct fact){ .kind = fact_is_value(f) && fact_is_value(&other->reg[r]) ? FACT_VALUE : FACT_NONE };
+	}
+	if (s->pushed != other->pushed)
+		s->reg[H_RAX].kind = FACT_NONE; /* the stack is not known: nothing can be at rest */
+	s->flags_spoilt |= other->flags_spoilt;
+	s->matched &= other->matched;
+	s->returned |= other->returned;
+}
+
+void verify_forget_scratch(struct verify_state *s)
+{
+	for (unsigned r = H_R8; r <= H_R11; r++)
+		s->reg[r] = (struct fact){ 0 };
+	s->matched = false;
+}
+
+bool verify_at_rest(const struct verify_state *s, bool ecx_borrowed)
+{
+	for (unsigned r = 0; r < 16; r++) {
+		if (GUEST_REGISTERS & R(r) && s->reg[r].kind != FACT_GUEST && !(r == H_RCX && ecx_borrowed))
+			return false;
+	}
+	return !s->pushed && !s->flags_spoilt && (!s->returned || ecx_borrowed);
+}
+
+static void set_fact(struct verifier *v, unsigned reg, struct fact fact)
+{
+	for (unsigned r = 0; r < 16; r++) {
+		struct fact *f = &v->state.reg[r];
+
+		if ((f->kind == FACT_GIB || f->kind == FACT_VIEW || f->kind == FACT_SOFT) && f->of == reg)
+			*f = (struct fact){ 0 };
+	}
+	v->state.reg[reg] = fact;
+	v->state.matched &= reg != H_R9;
+}
+
+/* --- guest memory --- */
+
+static bool is_confined(const struct host_insn *h)
+{
+	return (h->prefixes & (HOST_GS | HOST_ADDR32)) == (HOST_GS | HOST_ADDR32);
+}
+
+/* A part of a confined address: a guest register, or the value that stands for a segment's base or for a sum. */
+static bool address_part(const struct verifier *v, unsigned reg, unsigned scratch)
+{
+	if (reg == VERIFY_NO_REG || (reg < 16 && GUEST_REGISTERS & R(reg)))
+		return true;
+	return reg == scratch && fact_is_value(&v->state.reg[reg]);
+}
+
+/* [r9 + r10], r9 the base of a window or what the software TLB found, r10 the address it was found for. */
+static const char *far_memory(const struct verifier *v, const struct host_operand *m)
+{
+	const struct host_insn *h = &v->insn;
+	const struct fact *where = &v->state.reg[H_R9];
+
+	if (m->base != H_R9 || m->index != H_R10 || m->scale != 1 || m->disp || h->prefixes & (HOST_GS | HOST_ADDR32))
+		return "a memory operand that is not confined";
+	if (!fact_is_value(&v->state.reg[H_R10]) || where->of != H_R10)
+		return "[r9 + r10], but r9 was not found for this r10";
+	if (h->bit_string)
+		return "a bit string, which reaches beside its address, through [r9 + r10]";
+	if (where->kind == FACT_VIEW)
+		return NULL;
+	if (where->kind != FACT_SOFT)
+		return "[r9 + r10] without a window in r9";
+	if (!m->bytes || m->bytes != (where->value & ~SOFT_MAY_WRITE) + 1)
+		return "an access of another length than the software TLB was asked for";
+	if (h->writes_memory && !(where->value & SOFT_MAY_WRITE))
+		return "a store where the software TLB was asked for a load";
+	return NULL;
+}
+
+static bool guest_memory(struct verifier *v, const struct host_operand *m)
+{
+	const char *why = NULL;
+
+	if (!is_confined(&v->insn))
+		why = far_memory(v, m);
+	else if (!address_part(v, m->base, H_R9) || !address_part(v, m->index, H_R10))
+		why = "a confined operand addressed by a register that does not hold an address";
+	return why ? verify_fail(v, VERIFY_MEMORY, why) : true;
+}
+
+/* --- patterns --- */
+
+enum pattern_kind { PATTERN_NONE, PATTERN_REGISTER, PATTERN_IMMEDIATE, PATTERN_GUEST_MEMORY, PATTERN_AT };
+
+struct pattern {
+	uint8_t kind, bytes;
+	uint16_t regs;          /* register: those that match */
+	uint8_t base, index, scale;
+	bool any_disp;
+	int32_t disp;
+	uint16_t count, stride; /* disp, disp + stride, ...: count of them */
+};
+
+#define REG(mask, n) { .kind = PATTERN_REGISTER, .regs = (mask), .bytes = (n) }
+#define R32(reg) REG(R(reg), 4)
+#define R64(reg) REG(R(reg), 8)
+#define SCRATCH REG(SCRATCH_REGISTERS, 4)
+#define GUEST REG(GUEST_REGISTERS, 4)
+#define BYTE_REGISTER REG(R(H_RAX) | R(H_RCX) | R(H_RDX) | R(H_RBX), 1)
+#define IMM { .kind = PATTERN_IMMEDIATE }
+#define MEMORY(n) { .kind = PATTERN_GUEST_MEMORY, .bytes = (n) }
+#define AT(b, i, n) { .kind = PATTERN_AT, .base = (b), .index = (i), .scale = 1, .bytes = (n), .count = 1 }
+#define SUM(b, i) { .kind = PATTERN_AT, .base = (b), .index = (i), .scale = 1, .any_disp = true, .count = 1 }
+#define ANY_SUM { .kind = PATTERN_AT, .any_disp = true }
+#define CPU_ARRAY(off, n, c, s) { .kind = PATTERN_AT, .base = H_CPU, .index = VERIFY_NO_REG, .scale = 1, .bytes = (n), \
+				  .disp = (off), .count = (c), .stride = (s) }
+#define CPU(off, n) CPU_ARRAY(off, n, 1, 0)
+#define CPU_INDEXED(off, i, s, n) { .kind = PATTERN_AT, .base = H_CPU, .index = (i), .scale = (s), .bytes = (n), .disp = (off), .count = 1 }
+
+static bool matches_address(const struct pattern *p, const struct host_operand *o)
+{
+	if (!p->count) /* ANY_SUM */
+		return true;
+	if (p->base != o->base || p->index != o->index || (o->index != VERIFY_NO_REG && p->scale != o->scale))
+		return false;
+	for (unsigned i = 0; i < p->count; i++) {
+		if (p->any_disp || o->disp == p->disp + (int)i * p->stride)
+			return true;
+	}
+	return false;
+}
+
+static bool matches_operand(const struct host_insn *h, const struct pattern *p, const struct host_operand *o)
+{
+	switch (p->kind) {
+	case PATTERN_REGISTER:
+		return o->kind == OPERAND_REGISTER && o->file == FILE_GENERAL && p->regs & R(o->reg) && o->bytes == p->bytes;
+	case PATTERN_IMMEDIATE:
+		return o->kind == OPERAND_IMMEDIATE;
+	case PATTERN_GUEST_MEMORY:
+		return o->kind == OPERAND_MEMORY && o->bytes == p->bytes &&
+		       (is_confined(h) || (o->base == H_R9 && o->index == H_R10));
+	case PATTERN_AT:
+		return o->kind == OPERAND_MEMORY && !(h->prefixes & (HOST_GS | HOST_ADDR32)) && (!p->bytes || o->bytes == p->bytes) &&
+		       matches_address(p, o);
+	default:
+		return false;
+	}
+}
+
+/* --- the table of forms --- */
+
+/* Registers in needs: a host register's number, or the register that is an operand. */
+#define DESTINATION 0x20u
+#define SOURCE 0x21u
+
+#define NEED(r, k) { .reg = (r), .kind = FACT_##k }
+#define NEED_OF(r, k, o) { .reg = (r), .kind = FACT_##k, .value = (o) }
+#define CONSTANT(r, v) { .reg = (r), .kind = FACT_CONSTANT, .value = (v) }
+
+struct need {
+	uint8_t reg, kind;  /* FACT_VALUE: any of the values; FACT_NONE: nothing needed */
+	uint32_t value;     /* FACT_CONSTANT: which; FACT_GIB, FACT_VIEW: of which register */
+};
+
+#define AT_REST 1u  /* all guest registers are the guest's */
+#define SPOILS  2u  /* flags */
+#define RING0   4u
+
+struct form {
+	const char *what;
+	uint8_t op;
+	struct pattern operand[3];
+	struct need need[2];
+	uint8_t gives, of;         /* fact of operand 0 afterwards */
+	uint8_t flags;
+	bool (*check)(struct verifier *v);  /* more to check; false: verify_fail()ed */
+	void (*effect)(struct verifier *v); /* more effects */
+};
+
+/* The difference has to be from the guest's address behind this instruction. */
+static bool check_return_difference(struct verifier *v)
+{
+	const struct tu *tu = v->tu;
+	const uint32_t next = v->current + 1 < tu->ninsns ? tu->insn[v->current + 1].guest_offset : tu->guest_len;
+
+	if ((uint32_t)v->insn.operand[1].disp + (tu->eip + next))
+		return verify_fail(v, VERIFY_GLUE, "a return site that compares with another address than the call's");
+	return true;
+}
+
+static bool check_sum(struct verifier *v)
+{
+	const struct host_operand *m = &v->insn.operand[1];
+	const unsigned parts[2] = { m->base, m->index };
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (parts[i] == VERIFY_NO_REG)
+			continue;
+		if (parts[i] > 15 || (v->state.reg[parts[i]].kind != FACT_GUEST && !fact_is_value(&v->state.reg[parts[i]])))
+			return verify_fail(v, VERIFY_GLUE, "a sum of what is no value");
+	}
+	return true;
+}
+
+static bool check_if_constant(struct verifier *v)
+{
+	const uint32_t value = v->insn.operand[1].value;
+
+	return !value || value == X86_IF ? true : verify_fail(v, VERIFY_GLUE, "a store to if_flag of something else than IF");
+}
+
+static bool check_zero(struct verifier *v)
+{
+	return !v->insn.operand[1].value ? true : verify_fail(v, VERIFY_GLUE, "a comparison with something else than zero");
+}
+
+static bool check_pop(struct verifier *v)
+{
+	return v->state.pushed == PUSHED_HOST_FLAGS ? true : verify_fail(v, VERIFY_GLUE, "POP of what is not the flags");
+}
+
+static bool check_popf(struct verifier *v)
+{
+	return v->state.pushed == PUSHED_GUEST_FLAGS ? true : verify_fail(v, VERIFY_GLUE, "POPF of what is not the guest's flags");
+}
+
+static bool check_rdtsc(struct verifier *v)
+{
+	return v->tu->mode & MODE_TSC ? true : verify_fail(v, VERIFY_MODE, "RDTSC is not allowed in this mode");
+}
+
+static void give_constant(struct verifier *v)
+{
+	v->state.reg[v->insn.operand[0].reg].value = v->insn.operand[1].value;
+}
+
+static void give_saved(struct verifier *v)
+{
+	if (v->insn.operand[1].reg == H_RCX)
+		v->state.reg[v->insn.operand[0].reg].kind = FACT_SAVED_ECX;
+}
+
+static void give_masked(struct verifier *v)
+{
+	const uint32_t mask = v->insn.operand[1].value;
+
+	v->state.reg[v->insn.operand[0].reg].kind = !(mask & ~LIVE_FLAGS) ? FACT_FLAGS : mask == X86_IF ? FACT_IF : FACT_VALUE;
+}
+
+static void give_pushed_host_flags(struct verifier *v)
+{
+	v->state.pushed = PUSHED_HOST_FLAGS;
+}
+
+static void give_pushed_guest_flags(struct verifier *v)
+{
+	v->state.pushed = PUSHED_GUEST_FLAGS;
+}
+
+static void give_popped(struct verifier *v)
+{
+	v->state.pushed = PUSHED_NOTHING;
+}
+
+static void give_guest_flags(struct verifier *v)
+{
+	v->state.pushed = PUSHED_NOTHING;
+	v->state.flags_spoilt = false;
+}
+
+static void give_tsc(struct verifier *v)
+{
+	set_fact(v, H_RAX, (struct fact){ .kind = FACT_TSC_LOW });
+	set_fact(v, H_RDX, (struct fact){ .kind = FACT_TSC_HIGH });
+}
+
+#define TCW(field) CPU_OFF(tcw.field)
+#define SELECTORS CPU_ARRAY(CPU_SEG_OFF(0) + (int32_t)offsetof(struct segment, selector), 2, X86_NSEG, sizeof(struct segment))
+
+/* In docs/translation.md the same table is told in words: keep them in step. */
+static const struct form forms[] = {
+	/* Values. */
+	{ "constant", HOST_MOV, { SCRATCH, IMM }, .gives = FACT_CONSTANT, .effect = give_constant },
+	{ "guest register read", HOST_MOV, { SCRATCH, GUEST }, .need = { NEED(SOURCE, GUEST) }, .gives = FACT_VALUE, .effect = give_saved },
+	{ "value copied", HOST_MOV, { SCRATCH, SCRATCH }, .need = { NEED(SOURCE, VALUE) }, .gives = FACT_VALUE },
+	{ "ecx saved", HOST_MOV, { R64(H_R11), R64(H_RCX) }, .need = { NEED(H_RCX, GUEST) }, .gives = FACT_SAVED_ECX },
+	{ "ecx restored", HOST_MOV, { R64(H_RCX), R64(H_R11) }, .need = { NEED(H_R11, SAVED_ECX) }, .gives = FACT_GUEST },
+	{ "ecx restored", HOST_MOV, { R32(H_RCX), SCRATCH }, .need = { NEED(SOURCE, SAVED_ECX) }, .gives = FACT_GUEST },
+	{ "guest register set", HOST_MOV, { GUEST, SCRATCH }, .need = { NEED(SOURCE, VALUE) }, .gives = FACT_GUEST, .flags = AT_REST },
+	{ "low half", HOST_MOVZX, { R32(H_R9), REG(R(H_R8), 2) }, .need = { NEED(H_R8, VALUE) }, .gives = FACT_VALUE },
+	/* Guest memory by way of a scratch register. */
+	{ "load", HOST_MOV, { SCRATCH, MEMORY(4) }, .gives = FACT_VALUE, .flags = AT_REST },
+	{ "store", HOST_MOV, { MEMORY(4), SCRATCH }, .need = { NEED(SOURCE, VALUE) }, .flags = AT_REST },
+	{ "load of a selector", HOST_MOVZX, { R32(H_R8), MEMORY(2) }, .gives = FACT_VALUE, .flags = AT_REST },
+	{ "store of a selector", HOST_MOV, { MEMORY(2), REG(R(H_R8), 2) }, .need = { NEED(H_R8, VALUE) }, .flags = AT_REST },
+	/* AH to BH, which cannot be named beside a REX prefix. */
+	{ "load of a byte", HOST_MOV, { REG(R(H_R8), 1), MEMORY(1) }, .gives = FACT_BYTE, .flags = AT_REST },
+	{ "byte set", HOST_MOV, { BYTE_REGISTER, REG(R(H_R8), 1) }, .need = { NEED(H_R8, BYTE) }, .gives = FACT_GUEST, .flags = AT_REST },
+	{ "byte rotated", HOST_RORX, { R32(H_R8), R32(H_R8), IMM }, .need = { NEED(H_R8, VALUE) }, .gives = FACT_VALUE },
+	{ "store of a byte", HOST_MOV, { MEMORY(1), REG(R(H_R8), 1) }, .need = { NEED(H_R8, VALUE) }, .flags = AT_REST },
+	/* Segments' bases, windows. */
+	{ "segment pointer", HOST_MOV, { R64(H_R9), CPU_ARRAY(TCW(seg_base), 8, X86_NSEG, 8) }, .gives = FACT_SEGMENT_POINTER },
+	{ "segment base", HOST_MOV, { R32(H_R9), AT(H_R9, VERIFY_NO_REG, 4) }, .need = { NEED(H_R9, SEGMENT_POINTER) }, .gives = FACT_VALUE },
+	{ "window", HOST_MOV, { R64(H_R9), CPU(TCW(window), 8) }, .gives = FACT_WINDOW },
+	{ "GiB", HOST_SHRX, { R32(H_R9), R32(H_R10), R32(H_R9) }, .need = { CONSTANT(H_R9, 30), NEED(H_R10, VALUE) }, .gives = FACT_GIB, .of = H_R10 },
+	{ "GiB", HOST_SHRX, { R32(H_R9), R32(H_RSI), R32(H_R9) }, .need = { CONSTANT(H_R9, 30), NEED(H_RSI, GUEST) }, .gives = FACT_GIB, .of = H_RSI },
+	{ "GiB", HOST_SHRX, { R32(H_R9), R32(H_RDI), R32(H_R9) }, .need = { CONSTANT(H_R9, 30), NEED(H_RDI, GUEST) }, .gives = FACT_GIB, .of = H_RDI },
+#define VIEW(reg) { "window of a GiB", HOST_MOV, { R64(H_R9), CPU_INDEXED(TCW(view_by_gib), H_R9, 8, 8) }, .need = { NEED_OF(H_R9, GIB, reg) }, \
+		    .gives = FACT_VIEW, .of = reg }
+	VIEW(H_R10), VIEW(H_RSI), VIEW(H_RDI),
+	/* String instructions. */
+#define STRING_REGISTER(reg) \
+	{ "window added", HOST_LEA, { R64(reg), AT(reg, H_R9, 0) }, .need = { NEED(H_R9, WINDOW), NEED(reg, GUEST) }, .gives = FACT_WINDOWED }, \
+	{ "window added", HOST_LEA, { R64(reg), AT(reg, H_R9, 0) }, .need = { NEED_OF(H_R9, VIEW, reg), NEED(reg, GUEST) }, .gives = FACT_WINDOWED }, \
+	{ "window taken off", HOST_MOV, { R32(reg), R32(reg) }, .need = { NEED(reg, WINDOWED) }, .gives = FACT_GUEST }
+	STRING_REGISTER(H_RSI), STRING_REGISTER(H_RDI),
+	/* Return sites and the branch look-up. */
+	{ "return compared", HOST_LEA, { R32(H_RCX), SUM(H_R8, VERIFY_NO_REG) }, .need = { NEED(H_R8, RETURN), NEED(H_R9, SAVED_ECX) },
+	  .gives = FACT_RETURN_DIFFERENCE, .check = check_return_difference },
+	{ "look-up index, first step", HOST_SHLX, { R32(H_R9), R32(H_R8), R32(H_R10) },
+	  .need = { NEED(H_R8, VALUE), CONSTANT(H_R10, 32 - BRANCH_CACHE_BITS) }, .gives = FACT_INDEX_HIGH },
+	{ "look-up index", HOST_SHRX, { R32(H_R9), R32(H_R9), R32(H_R10) },
+	  .need = { NEED(H_R9, INDEX_HIGH), CONSTANT(H_R10, 32 - BRANCH_CACHE_BITS - 4) }, .gives = FACT_INDEX },
+	{ "look-up", HOST_MOV, { R32(H_R10), AT(H_R13, H_R9, 4) }, .need = { NEED(H_R9, INDEX) }, .gives = FACT_NEGATED_EIP },
+	{ "look-up compared", HOST_LEA, { R32(H_RCX), AT(H_R8, H_R10, 0) }, .need = { NEED(H_R10, NEGATED_EIP), NEED(H_R11, SAVED_ECX) },
+	  .gives = FACT_LOOKUP_DIFFERENCE },
+	/* Sums: behind the LEAs above. */
+	{ "RDTSC", HOST_LEA, { R64(H_RAX), AT(H_RAX, H_RDX, 0) }, .need = { NEED(H_RAX, TSC_LOW), NEED(H_RDX, TSC_SHIFTED) }, .gives = FACT_TSC },
+	{ "RDTSC", HOST_LEA, { R64(H_RAX), AT(H_RAX, H_R8, 0) }, .need = { NEED(H_RAX, TSC), NEED(H_R8, TSC_OFFSET) }, .gives = FACT_TSC_SUM },
+	{ "sum", HOST_LEA, { SCRATCH, ANY_SUM }, .gives = FACT_VALUE, .check = check_sum },
+	/* RDTSC. */
+	{ "RDTSC", HOST_RDTSC, .flags = AT_REST, .check = check_rdtsc, .effect = give_tsc },
+	{ "RDTSC", HOST_SHLX, { R64(H_RDX), R64(H_RDX), R64(H_R8) }, .need = { NEED(H_RDX, TSC_HIGH), CONSTANT(H_R8, 32) }, .gives = FACT_TSC_SHIFTED },
+	{ "RDTSC", HOST_MOV, { R64(H_R8), CPU(CPU_OFF(tsc_offset), 8) }, .gives = FACT_TSC_OFFSET },
+	{ "RDTSC", HOST_SHRX, { R64(H_RDX), R64(H_RAX), R64(H_R8) }, .need = { NEED(H_RAX, TSC_SUM), CONSTANT(H_R8, 32) }, .gives = FACT_GUEST },
+	{ "RDTSC", HOST_MOV, { R32(H_RAX), R32(H_RAX) }, .need = { NEED(H_RAX, TSC_SUM) }, .gives = FACT_GUEST },
+	/* struct cpu: selectors, flags, events. */
+	{ "selector", HOST_MOVZX, { R32(H_R8), SELECTORS }, .gives = FACT_VALUE },
+	{ "selector", HOST_MOVZX, { GUEST, SELECTORS }, .gives = FACT_GUEST, .flags = AT_REST },
+	{ "control register", HOST_MOV, { GUEST, CPU(CPU_OFF(cr0), 4) }, .gives = FACT_GUEST, .flags = AT_REST | RING0 },
+	{ "control register", HOST_MOV, { GUEST, CPU(CPU_OFF(cr2), 4) }, .gives = FACT_GUEST, .flags = AT_REST | RING0 },
+	{ "control register", HOST_MOV, { GUEST, CPU(CPU_OFF(cr3), 4) }, .gives = FACT_GUEST, .flags = AT_REST | RING0 },
+	{ "control register", HOST_MOV, { GUEST, CPU(CPU_OFF(cr4), 4) }, .gives = FACT_GUEST, .flags = AT_REST | RING0 },
+	{ "system flags", HOST_MOV, { R32(H_R9), CPU(TCW(eflags_sys), 4) }, .gives = FACT_VALUE },
+	{ "interrupt flag", HOST_MOV, { R32(H_R9), CPU(TCW(if_flag), 4) }, .gives = FACT_VALUE },
+	{ "interrupt flag set", HOST_MOV, { CPU(TCW(if_flag), 4), IMM }, .flags = RING0, .check = check_if_constant },
+	{ "interrupt flag set", HOST_MOV, { CPU(TCW(if_flag), 4), R32(H_R9) }, .need = { NEED(H_R9, IF) }, .flags = RING0 },
+	{ "events read", HOST_MOV, { R32(H_RCX), CPU(CPU_OFF(events), 4) }, .need = { NEED(H_R11, SAVED_ECX) }, .gives = FACT_BORROWED },
+	{ "events tested", HOST_CMP, { CPU(CPU_OFF(events), 4), IMM }, .flags = SPOILS, .check = check_zero },
+	{ "system flags compared", HOST_CMP, { R32(H_R9), CPU(TCW(eflags_sys), 4) }, .need = { NEED(H_R9, VALUE) }, .flags = SPOILS },
+	{ "flags masked", HOST_AND, { REG(R(H_R8) | R(H_R9), 4), IMM }, .need = { NEED(DESTINATION, VALUE) }, .gives = FACT_VALUE, .flags = SPOILS, .effect = give_masked },
+	{ "flags added", HOST_OR, { R32(H_R9), IMM }, .need = { NEED(DESTINATION, VALUE) }, .gives = FACT_VALUE, .flags = SPOILS },
+	{ "flags pushed", HOST_PUSHF, .flags = AT_REST, .effect = give_pushed_host_flags },
+	{ "flags popped", HOST_POP, { R64(H_R8) }, .gives = FACT_HOST_FLAGS, .check = check_pop, .effect = give_popped },
+	{ "flags packed", HOST_PEXT, { R32(H_R8), R32(H_R8), R32(H_R9) }, .need = { NEED(H_R8, HOST_FLAGS), CONSTANT(H_R9, LIVE_FLAGS) },
+	  .gives = FACT_PACKED_FLAGS },
+	{ "flags unpacked", HOST_PDEP, { R32(H_R8), R32(H_R8), R32(H_R9) }, .need = { NEED(H_R8, PACKED_FLAGS), CONSTANT(H_R9, LIVE_FLAGS) },
+	  .gives = FACT_FLAGS },
+	{ "guest flags pushed", HOST_PUSH, { R64(H_R8) }, .need = { NEED(H_R8, FLAGS) }, .effect = give_pushed_guest_flags },
+	{ "guest flags loaded", HOST_POPF, .check = check_popf, .effect = give_guest_flags },
+};
+
+/* --- applying a form --- */
+
+static bool matches_form(const struct host_insn *h, const struct form *f)
+{
+	unsigned n = 0;
+
+	if (h->op != f->op || h->prefixes & (HOST_LOCK | HOST_F2 | HOST_F3))
+		return false;
+	while (n < RF_ARRAY_SIZE(f->operand) && f->operand[n].kind != PATTERN_NONE)
+		n++;
+	if (n != h->noperands)
+		return false;
+	for (unsigned i = 0; i < n; i++) {
+		if (!matches_operand(h, &f->operand[i], &h->operand[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool has_needed(const struct verifier *v, const struct need *need)
+{
+	const unsigned reg = need->reg == DESTINATION ? v->insn.operand[0].reg : need->reg == SOURCE ? v->insn.operand[1].reg : need->reg;
+	const struct fact *f = &v->state.reg[reg];
+
+	switch (need->kind) {
+	case FACT_NONE:               return true;
+	case FACT_VALUE:              return fact_is_value(f);
+	case FACT_CONSTANT:           return f->kind == FACT_CONSTANT && f->value == need->value;
+	case FACT_GIB: case FACT_VIEW: return f->kind == need->kind && f->of == need->value;
+	default:                      return f->kind == need->kind;
+	}
+}
+
+static bool apply_form(struct verifier *v, const struct form *f)
+{
+	const struct host_insn *h = &v->insn;
+
+	if (f->flags & AT_REST && !verify_at_rest(&v->state, false))
+		return verify_fail(v, VERIFY_REST, f->what);
+	if (f->flags & RING0 && v->tu->mode & MODE_CPL)
+		return verify_fail(v, VERIFY_MODE, "a form for ring 0 in another ring");
+	for (unsigned i = 0; i < h->noperands; i++) {
+		if (f->operand[i].kind == PATTERN_GUEST_MEMORY && !guest_memory(v, &h->operand[i]))
+			return false;
+	}
+	if (f->check && !f->check(v))
+		return false;
+	if (f->gives != FACT_NONE)
+		set_fact(v, h->operand[0].reg, (struct fact){ .kind = f->gives, .of = f->of });
+	if (f->flags & SPOILS)
+		v->state.flags_spoilt = true;
+	if (f->effect)
+		f->effect(v);
+	return true;
+}
+
+/* --- string instructions --- */
+
+/*
+ * esi and edi hold host addresses in a window; each step of a repeated one moves on by its size, and one that runs over an
+ * end of the window meets the guard.
+ */
+static bool verify_string(struct verifier *v)
+{
+	const struct host_insn *h = &v->insn;
+
+	for (unsigned i = 0; i < h->noperands; i++) {
+		const struct host_operand *m = &h->operand[i];
+
+		if (m->kind == OPERAND_REGISTER)
+			continue;
+		if (m->kind != OPERAND_MEMORY || (m->base != H_RSI && m->base != H_RDI) || m->index != VERIFY_NO_REG || m->disp)
+			return verify_fail(v, VERIFY_MEMORY, "a string instruction on other registers than rsi and rdi");
+		if (v->state.reg[m->base].kind != FACT_WINDOWED)
+			return verify_fail(v, VERIFY_MEMORY, "a string instruction without the window added");
+	}
+	if (v->state.reg[H_RCX].kind != FACT_GUEST || v->state.reg[H_RAX].kind != FACT_GUEST || v->state.flags_spoilt)
+		return verify_fail(v, VERIFY_REST, "a string instruction with a borrowed register");
+	return true;
+}
+
+/* --- copied instructions --- */
+
+static bool copied_register(struct verifier *v, const struct host_operand *o)
+{
+	switch (o->file) {
+	case FILE_GENERAL:
+		if (!(GUEST_REGISTERS & R(o->reg)))
+			return verify_fail(v, VERIFY_REGISTER, "a register that is not the guest's");
+		if (o->bytes == 8)
+			return verify_fail(v, VERIFY_REGISTER, "64 bits of a guest register");
+		if (o->bytes == 1 && o->reg >= 4)
+			return verify_fail(v, VERIFY_REGISTER, "a byte register that the guest does not have");
+		return true;
+	case FILE_XMM:
+		return o->reg < 8 ? true : verify_fail(v, VERIFY_REGISTER, "an XMM register that the guest does not have");
+	case FILE_HIGH_BYTE: case FILE_MMX: case FILE_X87:
+		return true;
+	default:
+		return verify_fail(v, VERIFY_REGISTER, "a register that is not on the list");
+	}
+}
+
+/* LEA reaches no memory: any sum of guest registers, in 64 bits, cut to what the destination holds. */
+static bool copied_sum(struct verifier *v, const struct host_operand *m)
+{
+	if (v->insn.prefixes & (HOST_GS | HOST_ADDR32) || !address_part(v, m->base, VERIFY_NO_REG) ||
+	    !address_part(v, m->index, VERIFY_NO_REG))
+		return verify_fail(v, VERIFY_MEMORY, "LEA of something else than guest registers");
+	return true;
+}
+
+static bool copied_mode(struct verifier *v)
+{
+	static const uint32_t need[] = { [COPY_X87] = MODE_FPU, [COPY_MMX] = MODE_FPU, [COPY_SSE] = MODE_SSE, [COPY_GENERAL] = 0 };
+
+	if ((v->tu->mode & need[v->insn.copy]) != need[v->insn.copy])
+		return verify_fail(v, VERIFY_MODE, "x87, MMX or SSE in a mode in which it faults");
+	return true;
+}
+
+static bool verify_copied(struct verifier *v)
+{
+	const struct host_insn *h = &v->insn;
+
+	if (h->copy == COPY_NEVER)
+		return verify_fail(v, VERIFY_INSTRUCTION, "an instruction that is not on the list");
+	if (h->rex & REX_W)
+		return verify_fail(v, VERIFY_REGISTER, "a 64-bit operation");
+	for (unsigned i = 0; i < h->noperands; i++) {
+		const struct host_operand *o = &h->operand[i];
+
+		if (o->kind == OPERAND_REGISTER && !copied_register(v, o))
+			return false;
+		if (o->kind == OPERAND_MEMORY && !(h->op == HOST_LEA ? copied_sum(v, o) : guest_memory(v, o)))
+			return false;
+	}
+	if (!verify_at_rest(&v->state, false))
+		return verify_fail(v, VERIFY_REST, "a copied instruction while guest registers or flags are borrowed");
+	/* What was found for a guest register's value need not fit its next one. */
+	for (unsigned r = H_R8; r <= H_R11; r++) {
+		if (v->state.reg[r].of < 8)
+			v->state.reg[r].kind = v->state.reg[r].kind == FACT_GIB || v->state.reg[r].kind == FACT_VIEW ? FACT_NONE : v->state.reg[r].kind;
+	}
+	return copied_mode(v);
+}
+
+bool verify_plain(struct verifier *v)
+{
+	const struct form *almost = NULL;
+
+	if (v->insn.op == HOST_STRING)
+		return verify_string(v);
+	if (v->state.pushed && v->insn.op != HOST_POP && v->insn.op != HOST_POPF)
+		return verify_fail(v, VERIFY_GLUE, "something between a push and its pop");
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(forms); i++) {
+		if (!matches_form(&v->insn, &forms[i]))
+			continue;
+		if (has_needed(v, &forms[i].need[0]) && has_needed(v, &forms[i].need[1]))
+			return apply_form(v, &forms[i]);
+		almost = &forms[i];
+	}
+	/* A guest instruction can look like a step of ours: MOV ESI, ESI. */
+	if (verify_copied(v))
+		return true;
+	if (almost) {
+		v->failure.rule = VERIFY_GLUE;
+		v->failure.why = almost->what;
+	}
+	return false;
+}

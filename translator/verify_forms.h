@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the verifier knows while it walks a TU, and the table of monitor-owned forms that changes it. Private to verify*.c.
+ */
+#ifndef RF_TRANSLATOR_VERIFY_FORMS_H
+#define RF_TRANSLATOR_VERIFY_FORMS_H
+
+#include "tu.h"
+#include "verify.h"
+#include "verify_decode.h"
+
+/*
+ * What is known of a register. A guest's register is GUEST except in the middle of a sequence that borrows it; a scratch register
+ * holds nothing (NONE) except within a sequence.
+ */
+enum fact_kind {
+	FACT_NONE,
+	/* Guest registers. */
+	FACT_GUEST,             /* the guest's, upper half zero */
+	FACT_BORROWED,          /* ecx: upper half zero, but not the guest's; as are the two differences */
+	FACT_LOOKUP_DIFFERENCE, /* ecx: zero if the branch cache has what is looked up */
+	FACT_RETURN_DIFFERENCE, /* ecx: zero if a RET came to the return site it meant */
+	FACT_WINDOWED,          /* esi, edi: a window's base + the guest's register */
+	FACT_TSC_LOW, FACT_TSC_HIGH, FACT_TSC_SHIFTED, FACT_TSC, FACT_TSC_SUM, /* RDTSC's stages */
+	/* Scratch registers, upper half zero. */
+	FACT_VALUE,             /* anything */
+	FACT_CONSTANT,          /* .value */
+	FACT_SAVED_ECX,         /* the guest's ecx */
+	FACT_FLAGS,             /* nothing but LIVE_FLAGS */
+	FACT_IF,                /* nothing but X86_IF */
+	FACT_RETURN,            /* r8: where a RET meant to return to */
+	FACT_INDEX_HIGH, FACT_INDEX, /* of the branch cache: in two steps */
+	FACT_NEGATED_EIP,       /* from the branch cache's entry */
+	FACT_GIB,               /* register .of, shifted right by 30 */
+	/* Scratch registers, of which the rest is not known. */
+	FACT_BYTE,              /* r8: its lowest byte */
+	/* Scratch registers, 64 bits. */
+	FACT_SEGMENT_POINTER,   /* &seg[].base, or NULL */
+	FACT_WINDOW,            /* the current view's base */
+	FACT_VIEW,              /* the base of a window, chosen by register .of */
+	FACT_SOFT,              /* what the software TLB adds to register .of; .value: the access' length less one, and SOFT_MAY_WRITE */
+	FACT_HOST_FLAGS, FACT_PACKED_FLAGS,
+	FACT_TSC_OFFSET,
+};
+#define SOFT_MAY_WRITE 0x100u
+
+struct fact {
+	uint8_t kind, of;
+	uint32_t value;
+};
+
+enum pushed { PUSHED_NOTHING, PUSHED_HOST_FLAGS, PUSHED_GUEST_FLAGS };
+
+struct verify_state {
+	struct fact reg[16];    /* by host register; rsp, r12, r13 and r15 have none */
+	uint8_t pushed;         /* enum pushed: beyond the return stack */
+	bool flags_spoilt;      /* the host's flags are not the guest's */
+	bool matched;           /* the branch cache's entry is the one looked for */
+	bool returned;          /* at a return site that has not compared yet */
+};
+
+struct verify_edge {
+	uint32_t offset, from;
+	struct verify_state state;
+};
+#define VERIFY_MAX_BYTES 32768u /* of host code in a TU */
+#define VERIFY_MAX_EDGES 2048u
+
+struct verifier {
+	struct verify_decoder *decoder;
+	struct verify_failure failure;
+	bool failed;
+
+	/* The TU being verified. */
+	const struct translator *tr;
+	const struct tu *tu;
+	const uint8_t *code;
+	struct host_insn insn;
+	struct verify_state state;
+	bool alive;             /* control comes here */
+	uint32_t current;       /* guest instruction */
+	uint32_t previous;      /* offset of the host instruction before this one */
+	struct verify_edge edge[VERIFY_MAX_EDGES];
+	uint32_t nedges;
+	uint16_t edge_at[VERIFY_MAX_BYTES]; /* 1 + its index, by offset; 0: none */
+};
+
+/* Notes the first failure; always false. */
+bool verify_fail(struct verifier *v, enum verify_rule rule, const char *why);
+
+/* The state at a TU's entry: the guest's registers are there, and nothing else. */
+void verify_state_init(struct verify_state *s);
+/* What holds on both ways to a place. */
+void verify_state_meet(struct verify_state *s, const struct verify_state *other);
+void verify_forget_scratch(struct verify_state *s);
+bool fact_is_value(const struct fact *f);
+/* All is the guest's, but for ecx if it is borrowed. */
+bool verify_at_rest(const struct verify_state *s, bool ecx_borrowed);
+
+/* verify_forms.c: an instruction that is no transfer: a form of the table, or a copied instruction. False: verify_fail()ed. */
+bool verify_plain(struct verifier *v);
+
+#endif
