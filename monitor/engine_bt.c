@@ -82,6 +82,11 @@ static void bt_flagged(void *opaque, gpa_t gpa)
 
 /* --- options --- */
 
+/* Set by a debug build: each TU is verified unless verify=off says otherwise. */
+#ifndef RF_VERIFY
+#define RF_VERIFY false
+#endif
+
 struct bt_options {
 	struct translator_options translator;
 	struct shadow_options shadow;
@@ -112,6 +117,8 @@ static bool bt_option(struct bt_options *o, const char *key, const char *value)
 		}
 		return false;
 	}
+	if (!strcmp(key, "verify"))
+		return o->translator.verify = !strcmp(value, "on"), !strcmp(value, "on") || !strcmp(value, "off");
 	if (!strcmp(key, "soft"))
 		return bt_option_soft(o, value);
 	if (!strcmp(key, "tu-insns"))
@@ -140,7 +147,7 @@ static int bt_parse_options(struct bt_options *o, const char *text, const char *
 		if (equals && bt_option(o, item, equals + 1))
 			continue;
 		if (asprintf(&message, "'%s%s%s' is not an option of -accel bt: links=on|off, tables=adaptive|compare|trace, "
-			     "soft=adaptive|always|off, fill-around=on|off, tu-insns=N, cache-kib=N, windows=N, stats=FILE", item, equals ? "=" : "",
+			     "soft=adaptive|always|off, fill-around=on|off, tu-insns=N, cache-kib=N, windows=N, verify=on|off, stats=FILE", item, equals ? "=" : "",
 			     equals ? equals + 1 : "") > 0)
 			*why = message;
 		free(copy);
@@ -211,7 +218,7 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const struc
 
 static int bt_create(struct vcpu *vcpu, const char *text, const char **why)
 {
-	struct bt_options options = { .translator.features = cpu_features(&vcpu->cpu) };
+	struct bt_options options = { .translator = { .features = cpu_features(&vcpu->cpu), .verify = RF_VERIFY } };
 	struct host_facts host;
 	struct bt *bt;
 	int err = bt_parse_options(&options, text, why);

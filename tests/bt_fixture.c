@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The machine of the engines' tests; see bt_fixture.h. */
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -142,8 +143,12 @@ struct bf *bf_create(const char *engine, const char *options)
 {
 	struct bf *bf = calloc(1, sizeof(*bf));
 	struct vm *vm = &bf->vm;
+	const bool bt = !strcmp(engine, "bt");
 	const char *why = NULL;
+	char text[256];
 
+	/* Whatever a test runs is verified too. */
+	snprintf(text, sizeof(text), "verify=on%s%s", options ? "," : "", options ? options : "");
 	vm_init(vm);
 	cr_assert_eq(guest_ram_init(&vm->ram, BF_RAM_SIZE), 0);
 	cr_assert_eq(vcpu_init(&vm->vcpu, vm), 0);
@@ -158,8 +163,8 @@ struct bf *bf_create(const char *engine, const char *options)
 	build_idt(bf);
 	build_page_tables(bf);
 	memcpy(bf->system, bf->ram + BF_SYSTEM, BF_SYSTEM_SIZE);
-	vm->vcpu.engine = strcmp(engine, "bt") ? &engine_interp : &engine_bt;
-	cr_assert_eq(vm->vcpu.engine->create(&vm->vcpu, options, &why), 0, "%s: %s", engine, why);
+	vm->vcpu.engine = bt ? &engine_bt : &engine_interp;
+	cr_assert_eq(vm->vcpu.engine->create(&vm->vcpu, bt ? text : options, &why), 0, "%s: %s", engine, why);
 	cr_assert_eq(pthread_create(&bf->watchdog, NULL, watchdog_run, bf), 0);
 	return bf;
 }
