@@ -2,7 +2,7 @@
 """Runs the nano kernel on an engine, or its unprivileged loops as a process of the host."""
 import os
 import subprocess
-from . import bochs, engines, nano
+from . import bochs, engines, nano, paper
 from .console import follow
 
 MEMORY_MIB = 64
@@ -58,6 +58,8 @@ class NanoRunner:
 		collector = nano.Collector(self.facts["tsc_hz"], engine.own_clock)
 		if engine.kind == engines.NATIVE:
 			return self.run_native(collector, names)
+		if engine.own_clock and self.quick and not names:
+			names = list(paper.NANO)
 		if engine.own_clock and names:
 			names = ["empty", "empty-user"] + [name for name in names if not name.startswith("empty")]
 		append = " ".join(self.settings_for(engine) + names)
