@@ -192,7 +192,8 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const struc
 	struct translator_callbacks cb = {
 		.opaque = bt, .fetch = bt_fetch, .page = bt_page, .protect = bt_protect, .unprotect = bt_unprotect,
 		.callout = {
-			[CALLOUT_INTERPRET] = bt_callout_interpret, [CALLOUT_INT] = bt_light_int, [CALLOUT_IRET] = bt_light_iret,
+			[CALLOUT_INTERPRET] = bt_callout_interpret, [CALLOUT_INTEGER] = bt_callout_interpret,
+			[CALLOUT_LOAD_CR3] = bt_callout_load_cr3, [CALLOUT_INT] = bt_light_int, [CALLOUT_IRET] = bt_light_iret,
 			[CALLOUT_SYSENTER] = bt_light_sysenter, [CALLOUT_SYSEXIT] = bt_light_sysexit,
 			[CALLOUT_LOAD_SEGMENT] = bt_light_load_segment, [CALLOUT_SOFT] = bt_light_soft,
 			[CALLOUT_INVLPG] = bt_light_invlpg,
