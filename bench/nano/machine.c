@@ -143,10 +143,9 @@ static void set_apic(void)
 	apic[0x80 / 4] = 0;
 }
 
-/* A timer interrupt of before may be on its way. */
-static void swallow_interrupts(void)
+void timer_stop(void)
 {
-	timer_start(0);
+	outb(0x43, 0x30); /* channel 0 waits for a count that does not come */
 	__asm__ volatile("sti; nop; nop; cli" ::: "memory");
 }
 
@@ -165,7 +164,7 @@ void machine_start(void)
 	}
 	if (cpu.features & CPU_APIC)
 		set_apic();
-	swallow_interrupts();
+	timer_stop();
 }
 
 void machine_recover(void)

@@ -8,7 +8,8 @@
 
 #define MAX_ROUNDS 101
 #define WAKEUP_COUNT 1193 /* a millisecond of the PIT */
-#define CALIBRATION_COUNT 59659 /* fifty */
+#define CALIBRATION_COUNT 2386 /* two: short, so that one of some is not disturbed */
+#define CALIBRATION_TRIES 40
 
 static uint64_t run_round(const struct benchmark *benchmark, void (*loop)(uint32_t), uint32_t count)
 {
@@ -130,12 +131,12 @@ bool measure(const struct benchmark *benchmark, const struct settings *settings)
 	return true;
 }
 
-/* Ticks of the TSC in a thousand clocks of the PIT: the better of some tries, since polling may be late but not early. */
+/* Ticks of the TSC in a thousand clocks of the PIT: the best of some tries, since polling may be late but not early. */
 static uint64_t ticks_per_1000_clocks(void)
 {
 	uint64_t least = ~0ull;
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < CALIBRATION_TRIES; i++) {
 		uint64_t ticks = timer_wait_polled(CALIBRATION_COUNT);
 
 		least = ticks < least ? ticks : least;
@@ -158,6 +159,7 @@ bool measure_wakeup(const struct settings *settings)
 	for (uint32_t round = 0; round < rounds; round++) {
 		uint64_t start;
 
+		timer_stop();
 		traps = 0;
 		start = timer_start(WAKEUP_COUNT);
 		__asm__ volatile("sti; hlt; cli" ::: "memory");

@@ -32,6 +32,8 @@ extern struct cpu_facts cpu;
 void machine_start(void);
 /* As after machine_start(), whatever an interrupted benchmark left behind. */
 void machine_recover(void);
+/* No timer interrupt comes any more, and one that was on its way has come. */
+void timer_stop(void);
 /* Counts down once and interrupts. The TSC before the write that starts it. */
 uint64_t timer_start(uint16_t count);
 /* Waits for the timer without interrupts; ticks of the TSC meanwhile. */
