@@ -63,12 +63,13 @@ struct executor {
 	const char *name;
 	const struct executor_ops *ops;
 	bool is_host, is_unicorn;
+	bool interrupted; /* see machine_disturb() */
 	bool patient; /* wait for seconds before a case counts as hung: the host may be busy */
 };
 
 /* engine: "bt" or "interp"; options: as behind -accel bt, or NULL. */
 struct executor *machine_create(const char *engine, const char *options);
-/* From now on the machine's vCPU gets interrupts and kicks at random moments, which must not be seen. */
+/* From now on the machine's vCPU gets interrupts at random moments, which ring 3 must not notice. 0 or a negative errno. */
 int machine_disturb(struct executor *x);
 
 /* NULL, with *why: this host cannot do it. With a 16-bit stack ESP's upper half must be the constant. */

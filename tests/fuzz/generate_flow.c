@@ -88,8 +88,8 @@ void gen_stack(struct generator *g, struct fuzz_case *c)
 	case 6: GEN_ITEM(c, 0x8f, 0x44, 0x24, gen_next(g) & 0x7c); break; /* pop [esp+x] */
 	case 7: GEN_ITEM(c, 0x61); break;
 	case 8: GEN_ITEM(c, 0x8f, 0xc0 | reg); break;
-	case 9: gen_clear_stack(c); GEN_ITEM(c, 0x06 | (gen_next(g) & 3) << 3); break; /* push segment */
-	case 10: GEN_ITEM(c, 0xc8, gen_next(g) & 0x3c, 0, gen_one_in(g, 3) ? gen_next(g) & 31 : 0); break;
+	case 9: if (g->audience.unicorn) break; gen_clear_stack(c); GEN_ITEM(c, 0x06 | (gen_next(g) & 3) << 3); break; /* push segment */
+	case 10: if (g->audience.unicorn) break; GEN_ITEM(c, 0xc8, gen_next(g) & 0x3c, 0, gen_one_in(g, 3) ? gen_next(g) & 31 : 0); break;
 	case 11: GEN_ITEM(c, 0x89, 0xe5, 0x83, 0xec, gen_next(g) & 0x3c, 0xc9); break; /* mov ebp, esp; sub esp; leave */
 	case 12: GEN_ITEM(c, 0x83, 0xc4 | (gen_next(g) & 8) << 2, (gen_next(g) & 0x1c)); break; /* add or and esp */
 	case 13: GEN_ITEM(c, 0x66, 0x58 | reg); break;

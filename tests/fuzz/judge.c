@@ -238,6 +238,18 @@ static bool enters_at_the_bottom(const struct fuzz_case *c)
 	return false;
 }
 
+/* Ring 0 without a stack: the frame of an exception that one of them need not have raised (above) cannot be pushed. */
+static bool lost_its_stack(const struct fuzz_case *c, const struct outcome *out)
+{
+	return c->kernel && out->kind == OUTCOME_EXCEPTION && out->vector == EXC_DF;
+}
+
+/* IRET to a 16-bit stack leaves ring 0's upper half of ESP, so interrupts show. */
+static bool interrupted_on_a_small_stack(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
+{
+	return x->interrupted && (world_code16(c->seg[X86_SS]) || world_code16(out->seg[X86_SS]));
+}
+
 /* What only the host has. */
 static bool touched_the_hosts_page(const struct outcome *out)
 {
@@ -256,7 +268,7 @@ static bool uses_gdt(const struct outcome *out)
 /* One of the outcomes is such that the other need not be like it. */
 static bool left_open(const struct fuzz_case *c, struct executor *x, const struct outcome *out, bool host)
 {
-	return lock_refused(c, x, out) || empty_io(c, x, out) || alignment_fault(out) || store_left_alone(c, x, out) || ran_over_the_end(c, x, out) || masked_store_faulted(c, x, out) ||
+	return interrupted_on_a_small_stack(c, x, out) || lost_its_stack(c, out) || lock_refused(c, x, out) || empty_io(c, x, out) || alignment_fault(out) || store_left_alone(c, x, out) || ran_over_the_end(c, x, out) || masked_store_faulted(c, x, out) ||
 	       wrapped_in_parts(c, x, out) || call_beyond_the_limit(c, x, out) || (host && (uses_gdt(out) || touched_the_hosts_page(out) || hung_by_hand(c, out) || enters_at_the_bottom(c) || out->eflags & X86_NT));
 }
 

@@ -19,7 +19,7 @@ struct lane {
 	bool kernel;               /* ring 0, in half of the batches */
 	const char *directory;     /* where failures are recorded; NULL: not at all */
 	unsigned long cases, careful_batches, leeway, failures;
-	unsigned long once;        /* differed, but not when tried again */
+	unsigned long once;        /* hung, but not when tried again */
 	unsigned long kinds[OUTCOME_UNJUDGED + 1];
 	double seconds;
 	/* Of the batch under way. */

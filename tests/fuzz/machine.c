@@ -3,15 +3,18 @@
  * An engine as executor: the machine of bt_fixture.h with the fuzzer's LDT and page tables. Ring 3 ends each case with an exception,
  * whose frame tells the state; so does the stop, since no port is open to it.
  */
-#include <stdio.h>
+#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 #include "executor.h"
 #include "monitor/soft_tlb.h"
 #include "monitor/system.h"
+#include "tests/random_state.h"
 
-#define LDT_AT (BF_GDT + 0x800)
+#define LDT_AT      (BF_GDT + 0x800)
+#define DISTURBANCE 0xf0 /* vector of the interrupts */
 #define PATIENCE_MS 200
 #define LONG_PATIENCE_MS 3000
 
@@ -19,6 +22,9 @@ struct machine {
 	struct executor x;
 	struct bf *bf;
 	struct segment ldtr, tr;
+	/* machine_disturb() */
+	pthread_t disturber;
+	_Atomic bool ending;
 };
 
 static struct machine *of(struct executor *x)
@@ -239,6 +245,10 @@ static void nothing(struct executor *x)
 
 static void machine_destroy(struct executor *x)
 {
+	if (x->interrupted) {
+		of(x)->ending = true;
+		pthread_join(of(x)->disturber, NULL);
+	}
 	bf_destroy(of(x)->bf);
 	free(x);
 }
@@ -264,7 +274,43 @@ struct executor *machine_create(const char *engine, const char *options)
 	return &m->x;
 }
 
+/* --- interrupts --- */
+
+static int acknowledge(void *opaque)
+{
+	struct machine *m = opaque;
+
+	vcpu_clear_event(&m->bf->vm.vcpu, EVENT_INTR);
+	return DISTURBANCE;
+}
+
+static void *disturb(void *opaque)
+{
+	struct machine *m = opaque;
+	struct random_source random;
+
+	random_seed(&random, 1);
+	while (!m->ending) {
+		const struct timespec pause = { 0, random_next(&random) % 40000 };
+
+		nanosleep(&pause, NULL);
+		if (m->bf->running)
+			vcpu_raise_event(&m->bf->vm.vcpu, EVENT_INTR);
+	}
+	return NULL;
+}
+
+/* The handler returns at once. Ring 3 sees nothing of that; in ring 0 the frame would go to the stack that is compared. */
 int machine_disturb(struct executor *x)
 {
-	return -1;
+	static const uint8_t iret[] = { 0xcf };
+	struct machine *m = of(x);
+
+	put(m->bf, BF_STUBS + 16 * DISTURBANCE, iret, sizeof(iret));
+	m->bf->vm.interrupt_ack = acknowledge;
+	m->bf->vm.interrupt_ack_opaque = m;
+	if (pthread_create(&m->disturber, NULL, disturb, m))
+		return -EAGAIN;
+	x->interrupted = true;
+	return 0;
 }
