@@ -227,11 +227,11 @@ static bool hung_by_hand(const struct fuzz_case *c, const struct outcome *out)
 }
 
 /* ENTER on a 16-bit stack whose SP wraps around: what EBP gets in its upper half (SDM vol. 2, ENTER, has ESP's; some compute it anew). */
-static bool enters_at_the_bottom(const struct fuzz_case *c)
+static bool enters_at_the_bottom(const struct fuzz_case *c, const struct outcome *out)
 {
 	struct insn i;
 
-	if (world_code16(c->seg[X86_SS]))
+	if (world_code16(c->seg[X86_SS]) || world_code16(out->seg[X86_SS]))
 		for (unsigned n = 0; n + 3 < c->len; n++)
 			if (insn_decode(c->bytes + n, c->len - n, true, &i) == DECODE_OK && i.map == MAP_1BYTE && i.opcode == 0xc8)
 				return true;
@@ -269,7 +269,7 @@ static bool uses_gdt(const struct outcome *out)
 static bool left_open(const struct fuzz_case *c, struct executor *x, const struct outcome *out, bool host)
 {
 	return interrupted_on_a_small_stack(c, x, out) || lost_its_stack(c, out) || lock_refused(c, x, out) || empty_io(c, x, out) || alignment_fault(out) || store_left_alone(c, x, out) || ran_over_the_end(c, x, out) || masked_store_faulted(c, x, out) ||
-	       wrapped_in_parts(c, x, out) || call_beyond_the_limit(c, x, out) || (host && (uses_gdt(out) || touched_the_hosts_page(out) || hung_by_hand(c, out) || enters_at_the_bottom(c) || out->eflags & X86_NT));
+	       wrapped_in_parts(c, x, out) || call_beyond_the_limit(c, x, out) || (host && (uses_gdt(out) || touched_the_hosts_page(out) || hung_by_hand(c, out) || enters_at_the_bottom(c, out) || out->eflags & X86_NT));
 }
 
 /* --- comparison --- */

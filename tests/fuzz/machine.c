@@ -14,6 +14,7 @@
 #include "tests/random_state.h"
 
 #define LDT_AT      (BF_GDT + 0x800)
+#define LINUX_LDT   0x50 /* the LDT's selector under Linux, which SLDT shows */
 #define DISTURBANCE 0xf0 /* vector of the interrupts */
 #define PATIENCE_MS 200
 #define LONG_PATIENCE_MS 3000
@@ -268,7 +269,7 @@ struct executor *machine_create(const char *engine, const char *options)
 	m->x.ops = &machine_ops;
 	m->bf = bf_create(engine, options);
 	build_system(m->bf);
-	m->ldtr = segment_from_descriptor(0x60, pack(&ldt));
+	m->ldtr = segment_from_descriptor(LINUX_LDT, pack(&ldt));
 	m->tr = segment_from_descriptor(BF_TSS_SEL, pack(&tss));
 	bf_flush(m->bf);
 	return &m->x;
