@@ -125,6 +125,8 @@ static bool bt_option(struct bt_options *o, const char *key, const char *value)
 		return o->translator.max_insns = strtoul(value, &end, 10), *value && !*end && o->translator.max_insns;
 	if (!strcmp(key, "windows"))
 		return o->shadow.window_limit = strtoul(value, &end, 10), *value && !*end;
+	if (!strcmp(key, "flush-every"))
+		return o->translator.flush_every = strtoul(value, &end, 10), *value && !*end;
 	if (!strcmp(key, "cache-kib"))
 		return o->translator.cache_size = strtoull(value, &end, 10) << 10, *value && !*end;
 	return false;
@@ -147,7 +149,7 @@ static int bt_parse_options(struct bt_options *o, const char *text, const char *
 		if (equals && bt_option(o, item, equals + 1))
 			continue;
 		if (asprintf(&message, "'%s%s%s' is not an option of -accel bt: links=on|off, tables=adaptive|compare|trace, "
-			     "soft=adaptive|always|off, fill-around=on|off, tu-insns=N, cache-kib=N, windows=N, verify=on|off, stats=FILE", item, equals ? "=" : "",
+			     "soft=adaptive|always|off, fill-around=on|off, tu-insns=N, cache-kib=N, flush-every=N, windows=N, verify=on|off, stats=FILE", item, equals ? "=" : "",
 			     equals ? equals + 1 : "") > 0)
 			*why = message;
 		free(copy);

@@ -208,7 +208,8 @@ struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t 
 	}
 	if (!tr->cb.page(tr->cb.opaque, gpa))
 		return NULL;
-	if (tr->size - tr->used < 2 * TU_MAX_HOST_BYTES || EXIT_MAX - tr->nexits < 4 * TU_MAX_INSNS)
+	if (tr->size - tr->used < 2 * TU_MAX_HOST_BYTES || EXIT_MAX - tr->nexits < 4 * TU_MAX_INSNS ||
+	    (tr->opt.flush_every && tr->norder >= tr->opt.flush_every))
 		translator_flush(tr);
 	start = now_ns();
 	tu = translate(tr, eip, gpa, mode, global);

@@ -77,10 +77,14 @@ struct translator_callbacks {
 	callout_fn callout[CALLOUT_COUNT];
 	/* -d in_asm and out_asm; may be NULL. */
 	void (*log_tu)(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host);
+	/* For maps of the code cache: a TU was made; all were dropped and their addresses will be used again. May be NULL. */
+	void (*tu_made)(void *opaque, const struct tu *tu);
+	void (*flushed)(void *opaque);
 };
 
 struct translator_options {
 	uint64_t cache_size;    /* bytes of code cache; 0: the default, 64 MiB */
+	uint32_t flush_every;   /* flush the cache after so many TUs, for tests; 0: when it is full */
 	bool all_soft;          /* ADAPT_SOFT for every instruction */
 	bool verify;            /* prove of each TU that it keeps to its window (verify.h) */
 	bool no_links;          /* never link: every exit goes to the dispatcher */
@@ -159,7 +163,29 @@ struct tu_insn_description {
 };
 struct tu_insn_description translator_tu_insn(const struct tu *tu, unsigned i);
 
+/* The hand-made pieces of the code cache, by ascending address; false: there are no more. */
+enum tc_stub_kind {
+	TC_STUB_ENTER,
+	TC_STUB_LEAVE,
+	TC_STUB_LINK,   /* the exit's number is in r9d */
+	TC_STUB_LOOKUP, /* the guest target is in r8d */
+	TC_STUB_CALLED, /* from translated code: callouts, the look-ups of the software TLB */
+};
+struct tc_stub {
+	enum tc_stub_kind kind;
+	const char *name;
+	hva_t start, end;
+};
+bool translator_stub(const struct translator *tr, unsigned i, struct tc_stub *stub);
+const char *translator_callout_name(enum callout which);
+
 /* --- for signal handlers --- */
+/* The stub that pc lies in. */
+bool translator_stub_at(const struct translator *tr, hva_t pc, struct tc_stub *stub);
+/* Whether the thread is making a TU just now. */
+bool translator_is_translating(const struct translator *tr);
+/* Whether rsp is that of translated code: on a return stack. */
+bool translator_on_return_stack(const struct translator *tr, hva_t rsp);
 /* Whether host address pc lies in translated code or its stubs. */
 bool translator_contains(const struct translator *tr, hva_t pc);
 /*
