@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The translator's life: the code cache (one memfd mapped twice, so that nothing is writable and executable at once), the
+ * The translator's life: the code cache (shared memory mapped twice, so that nothing is writable and executable at once), the
  * return stack, entering translated code, and the flush when the cache is full.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 #include "tu.h"
 #include "verify.h"
 #include "x86/fpu_spill.h"
@@ -25,26 +24,22 @@ static void *map_reserve(size_t bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/*
+ * Shared anonymous memory, so that mremap() with an old size of 0 gives a second mapping of it, and so that perf takes it for
+ * memory that code is generated into, which it does not do with a memfd (perf_map.c).
+ */
 static int cache_map(struct translator *tr)
 {
-	int fd = memfd_create("ringfence-code-cache", MFD_CLOEXEC), err = 0;
-	void *w, *x;
+	void *w = mmap(NULL, tr->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), *x;
 
-	if (fd < 0)
+	if (w == MAP_FAILED)
 		return -errno;
-	if (ftruncate(fd, tr->size)) {
-		err = -errno;
-		goto out;
-	}
-	w = mmap(NULL, tr->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	x = mmap(NULL, tr->size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
-	tr->write_base = w == MAP_FAILED ? NULL : w;
-	tr->exec_base = x == MAP_FAILED ? 0 : (hva_t)x;
-	if (!tr->write_base || !tr->exec_base)
-		err = -ENOMEM;
-out:
-	close(fd);
-	return err;
+	tr->write_base = w;
+	x = mremap(w, 0, tr->size, MREMAP_MAYMOVE);
+	if (x == MAP_FAILED)
+		return -errno;
+	tr->exec_base = (hva_t)x;
+	return mprotect(x, tr->size, PROT_READ | PROT_EXEC) ? -errno : 0;
 }
 
 /* Two stacks, for ring 3 and for the others, each between guard pages. */
@@ -169,6 +164,8 @@ void translator_flush(struct translator *tr)
 	for (struct tc_space *s = tr->spaces; s; s = s->next)
 		s->stale = true;
 	tr->stats.cache_flushes++;
+	if (tr->cb.flushed)
+		tr->cb.flushed(tr->cb.opaque);
 }
 
 void translator_reset(struct translator *tr)
@@ -212,13 +209,17 @@ struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t 
 	    (tr->opt.flush_every && tr->norder >= tr->opt.flush_every))
 		translator_flush(tr);
 	start = now_ns();
+	tr->translating = true;
 	tu = translate(tr, eip, gpa, mode, global);
+	tr->translating = false;
 	tr->stats.translate_ns += now_ns() - start;
 	if (tu)
 		verify_or_abort(tr, tu);
 	if (tu && tr->cb.log_tu)
 		tr->cb.log_tu(tr->cb.opaque, tu, tr->cb.page(tr->cb.opaque, gpa),
 			      tr->write_base + (tu->entry - tr->exec_base));
+	if (tu && tr->cb.tu_made)
+		tr->cb.tu_made(tr->cb.opaque, tu);
 	return tu;
 }
 
@@ -237,6 +238,16 @@ enum tc_leave translator_enter(struct translator *tr, struct cpu *cpu, struct tu
 hva_t translator_leave_address(const struct translator *tr)
 {
 	return tr->stub_leave;
+}
+
+bool translator_on_return_stack(const struct translator *tr, hva_t rsp)
+{
+	return rsp - (hva_t)tr->return_area < 2 * RETURN_AREA_BYTES + HOST_PAGE;
+}
+
+bool translator_is_translating(const struct translator *tr)
+{
+	return tr->translating;
 }
 
 hva_t translator_return_overflow(const struct translator *tr, hva_t address)

@@ -104,11 +104,12 @@ struct translator {
 	struct translator_stats stats;
 	struct verifier *verifier; /* NULL: not wanted */
 
-	/* Code cache: one memfd mapped twice. */
+	/* Code cache: shared memory mapped twice. */
 	uint8_t *write_base;
 	hva_t exec_base;
 	uint64_t size, stubs_len, used;
 	bool flush_wanted;
+	volatile bool translating; /* for a signal handler of this thread */
 
 	/* Stubs (executable addresses). */
 	hva_t stub_enter, stub_link, stub_lookup, stub_lookup_miss, stub_leave, stub_return_miss, stub_underflow, stub_callout[CALLOUT_COUNT];
