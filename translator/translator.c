@@ -101,8 +101,10 @@ static void translator_drop_tus(struct translator *tr)
 
 		if (tu->valid)
 			tu_invalidate(tr, tu);
-		free(tu);
 	}
+	/* Not before all are unlinked: the verifier finds units through tr->order. */
+	for (uint32_t i = 0; i < tr->norder; i++)
+		free(tr->order[i]);
 	tr->norder = 0;
 }
 
