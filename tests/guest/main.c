@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Runs the groups that the command line names, all if it names none, each in every paging mode it is made for. Words that may
- * stand before them: "quiet"; "list-shutdowns"; "spare-qemu", which is all groups that QEMU survives.
+ * stand before them: "quiet"; "spare-qemu"; "list-shutdowns".
  */
 #include "report.h"
 
 struct multiboot { uint32_t flags, memory[2], boot_device, command_line; };
 void guest_main(const struct multiboot *boot);
+
+bool sparing_qemu;
 
 static bool word_is(const char *word, const char *name)
 {
@@ -36,9 +38,7 @@ static void list_shutdowns(void)
 static bool is_asked_for(const struct group *group, const char *words)
 {
 	if (!*words)
-		return !(group->needs_care & SHUTS_DOWN);
-	if (word_is(words, "spare-qemu"))
-		return !group->needs_care;
+		return !(group->needs_care & (SHUTS_DOWN | (sparing_qemu ? KILLS_QEMU : 0)));
 	for (; *words; words = next_word(words))
 		if (word_is(words, group->name))
 			return true;
@@ -73,6 +73,10 @@ void guest_main(const struct multiboot *boot)
 	machine_reset();
 	if (word_is(words, "quiet")) {
 		report_quietly();
+		words = next_word(words);
+	}
+	if (word_is(words, "spare-qemu")) {
+		sparing_qemu = true;
 		words = next_word(words);
 	}
 	if (word_is(words, "list-shutdowns"))
