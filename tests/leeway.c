@@ -142,6 +142,15 @@ bool leeway_partial_load(const struct insn *i)
 	return i->attr & OPA_FPU && i->mem && i->attr & OPA_MEM_READ && i->mem_size > 10;
 }
 
+bool leeway_pushes_selector(const struct insn *i)
+{
+	if (i->op_size != 4)
+		return false;
+	if (i->map == MAP_0F)
+		return i->opcode == 0xa0 || i->opcode == 0xa8;
+	return i->map == MAP_1BYTE && ((i->opcode & 0xe7) == 0x06 || i->opcode == 0x9a || (i->opcode == 0xff && insn_reg(i) == 3));
+}
+
 bool leeway_rep_flags(const struct insn *i)
 {
 	return i->attr & OPA_STRING && i->prefixes & (PFX_REP | PFX_REPNE) && (i->opcode & 0xf6) == 0xa6;

@@ -27,6 +27,8 @@ void leeway_enter_mmx(const struct insn *i, struct fxsave_image *fpu);
 bool leeway_partial_store(const struct insn *i);
 /* FLDENV and FRSTOR that fault may have loaded a part. */
 bool leeway_partial_load(const struct insn *i);
+/* Pushes a selector with an operand size of 32 bits: of the four bytes, processors store two or all (SDM vol. 2, PUSH). */
+bool leeway_pushes_selector(const struct insn *i);
 /* REP CMPS and REP SCAS broken off by a fault: the arithmetic flags may be those of the last iteration. */
 bool leeway_rep_flags(const struct insn *i);
 

@@ -167,6 +167,23 @@ static bool summarise(struct lane **lanes, unsigned count)
 	return count && passed == count;
 }
 
+/* The host's processor is in several lanes. */
+static void destroy_lanes(struct lane **lanes, unsigned count)
+{
+	struct executor *host = NULL;
+
+	for (unsigned n = 0; n < count; n++) {
+		lanes[n]->engine->ops->destroy(lanes[n]->engine);
+		if (lanes[n]->oracle->is_host)
+			host = lanes[n]->oracle;
+		else
+			lanes[n]->oracle->ops->destroy(lanes[n]->oracle);
+		lane_destroy(lanes[n]);
+	}
+	if (host)
+		host->ops->destroy(host);
+}
+
 /* --- replay --- */
 
 static bool replay_on(struct executor *x, const struct regression *r, const char *path, const char *name)
@@ -255,6 +272,7 @@ int main(int argc, char **argv)
 	struct options o = { .cases = 250000, .seed = 1 };
 	struct lane *lanes[MAX_LANES];
 	unsigned shares[MAX_LANES], count;
+	bool good;
 
 	if (!parse_options(&o, argc, argv)) {
 		fputs(help, stderr);
@@ -270,5 +288,7 @@ int main(int argc, char **argv)
 	printf("seed %#llx, %u comparisons\n", o.seed, count);
 	fflush(stdout);
 	run_lanes(&o, lanes, shares, count);
-	return summarise(lanes, count) ? 0 : 1;
+	good = summarise(lanes, count);
+	destroy_lanes(lanes, count);
+	return good ? 0 : 1;
 }

@@ -270,16 +270,6 @@ static void bound_branch(struct generator *g, const struct fuzz_case *c, const s
 		memcpy(rel, &value, i->imm_size);
 }
 
-/* What pushes a selector with an operand size of 32 bits: processors store two bytes or four (SDM vol. 2, PUSH). */
-static bool pushes_selector(const struct insn *i)
-{
-	if (i->op_size != 4)
-		return false;
-	if (i->map == MAP_0F)
-		return i->opcode == 0xa0 || i->opcode == 0xa8;
-	return i->map == MAP_1BYTE && ((i->opcode & 0xe7) == 0x06 || i->opcode == 0x9a || (i->opcode == 0xff && insn_reg(i) == 3));
-}
-
 /* What Unicorn may make other flags of than processors do, whatever count CL holds. */
 static bool ends_in_undefined_flags(const struct insn *i)
 {
@@ -309,14 +299,14 @@ static void add_form(struct generator *g, struct fuzz_case *c, const struct form
 
 	do {
 		memset(&i, 0, sizeof(i));
-		good = put_form(g, form, code32, bytes, &i) && !(!code32 && g->audience.host && pushes_selector(&i)) &&
+		good = put_form(g, form, code32, bytes, &i) && !(!code32 && g->audience.host && leeway_pushes_selector(&i)) &&
 		       !(!c->single && shows_fpu_pointers(&i));
 	} while (!good && ++tries < MAX_TRIES);
 	if (!good)
 		return;
 	if (i.len == 0)
 		i.len = 1;
-	if (g->audience.host && pushes_selector(&i))
+	if (g->audience.host && leeway_pushes_selector(&i))
 		gen_clear_stack(c);
 	generate_operand(g, c, &i, bytes);
 	bound_branch(g, c, &i, bytes);

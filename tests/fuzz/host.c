@@ -6,8 +6,8 @@
  *
  * Random code could make system calls. The filter turns those of the 32-bit kind, and any made from below 4 GiB, into SIGSYS.
  *
- * The 32-bit code may leave FS and GS in any state, so the handlers use nothing of thread-local storage before leave() has put
- * them back; this file is compiled without stack protector for that reason.
+ * The 32-bit code may leave FS in any state, so the handlers use nothing of thread-local storage before leave() has put it back; this
+ * file is compiled without stack protector and sanitizers for that reason.
  */
 #include <asm/ldt.h>
 #include <errno.h>
@@ -112,6 +112,7 @@ static void leave(int signal, const ucontext_t *context)
 
 	asm volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
 		     : "=m" (out->seg[X86_DS]), "=m" (out->seg[X86_ES]), "=m" (out->seg[X86_FS]), "=m" (out->seg[X86_GS]));
+	asm volatile("wrfsbase %0" : : "r" (running->frame.fs_base));
 	out->seg[X86_CS] = g[REG_CSGSFS];
 	out->seg[X86_SS] = g[REG_CSGSFS] >> 48;
 	out->kind = kind_of(signal, g);

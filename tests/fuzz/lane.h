@@ -28,7 +28,7 @@ struct lane {
 	struct memory memory, before;
 };
 
-/* Takes the executors over. NULL if there is no memory. */
+/* The executors stay the caller's. NULL if there is no memory. */
 struct lane *lane_create(const char *name, struct executor *engine, struct executor *oracle, bool kernel, const char *directory);
 void lane_destroy(struct lane *lane);
 /* Runs the batch that seed names; the same seed gives the same batch. */

@@ -9,12 +9,15 @@
 #include <string.h>
 #include <time.h>
 #include "executor.h"
+#include "monitor/interp.h"
 #include "monitor/soft_tlb.h"
 #include "monitor/system.h"
+#include "tests/leeway.h"
 #include "tests/random_state.h"
 
 #define LDT_AT      (BF_GDT + 0x800)
 #define LINUX_LDT   0x50 /* the LDT's selector under Linux, which SLDT shows */
+#define MAX_STEPS   5000
 #define DISTURBANCE 0xf0 /* vector of the interrupts */
 #define PATIENCE_MS 200
 #define LONG_PATIENCE_MS 3000
@@ -216,6 +219,31 @@ static void machine_run(struct executor *x, const struct fuzz_case *c, struct ou
 		out->vector = 0;
 	if (how == BF_EXCEPTION && vector == EXC_GP && !c->kernel && out->eip == c->eip + c->len && !out->error)
 		out->kind = OUTCOME_STOP;
+}
+
+/*
+ * Whether code that is not the case's own (it jumped into data) pushes a selector with 32 bits, whose upper half processors may leave as it
+ * was. The case's own code clears the stack before.
+ */
+bool machine_pushes_selector(struct executor *x, const struct fuzz_case *c)
+{
+	struct machine *m = of(x);
+	struct vcpu *vcpu = &m->bf->vm.vcpu;
+	const struct cpu *cpu = &vcpu->cpu;
+	uint8_t bytes[15];
+	struct insn i;
+
+	prepare(m, c);
+	for (unsigned n = 0; n < MAX_STEPS; n++) {
+		const unsigned avail = mem_peek(vcpu, cpu->seg[X86_CS].base + cpu->eip, bytes, sizeof(bytes));
+
+		if (insn_decode(bytes, avail, cpu->seg[X86_CS].attr & SEG_DB, &i) == DECODE_OK && cpu->eip - c->eip >= c->len &&
+		    leeway_pushes_selector(&i))
+			return true;
+		if (interp_step(vcpu) != INTERP_OK)
+			return false;
+	}
+	return false;
 }
 
 /* --- memory --- */
