@@ -134,7 +134,7 @@ void leeway_enter_mmx(const struct insn *i, struct fxsave_image *fpu)
 
 bool leeway_partial_store(const struct insn *i)
 {
-	return i->attr & OPA_FPU && i->mem && i->attr & OPA_MEM_WRITE && i->mem_size == 10;
+	return i->attr & OPA_FPU && i->mem && i->attr & OPA_MEM_WRITE && i->mem_size >= 10;
 }
 
 bool leeway_partial_load(const struct insn *i)

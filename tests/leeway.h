@@ -23,7 +23,7 @@ bool leeway_store_may_fault(const struct insn *i, const struct fxsave_image *fpu
 
 /* i, having faulted on memory, may have made this change before: if so, makes it (in both states that are to be compared). */
 void leeway_enter_mmx(const struct insn *i, struct fxsave_image *fpu);
-/* What of its operand such an instruction could store may have been stored: x87 stores of 10 bytes are done in two parts. */
+/* What of its operand such an instruction could store may have been stored: x87 stores of 10 bytes and of environments are done in parts. */
 bool leeway_partial_store(const struct insn *i);
 /* FLDENV and FRSTOR that fault may have loaded a part. */
 bool leeway_partial_load(const struct insn *i);

@@ -158,7 +158,8 @@ static bool summarise(struct lane **lanes, unsigned count)
 		const struct lane *l = lanes[n];
 		const bool good = !l->failures && l->cases && l->once <= 1 + l->cases / 50000 && l->kinds[OUTCOME_STOP] > l->cases / 5;
 
-		printf("%-15s %lu cases, %lu failed; %lu ran to the end, %lu ended by an exception, %lu hung, %lu not judged; %lu left open; %lu hung once; %.0f cases/s\n",
+		printf("%-15s %lu cases, %lu failed; %lu ran to the end, %lu ended by an exception, %lu hung, %lu not judged; "
+		       "%lu left open; %lu hung once; %.0f cases/s\n",
 		       l->name, l->cases, l->failures, l->kinds[OUTCOME_STOP], l->kinds[OUTCOME_EXCEPTION], l->kinds[OUTCOME_HUNG],
 		       l->kinds[OUTCOME_UNJUDGED], l->leeway, l->once, l->cases / l->seconds);
 		passed += good;

@@ -15,6 +15,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -174,7 +175,8 @@ static void host_end(struct executor *x)
 	const struct itimerspec never = { { 0, 0 }, { 0, 0 } };
 
 	timer_settime(h->timer, 0, &never, NULL);
-	for (unsigned n = 0; n < MAX_SIGNALS - 1; n++) /* not the timer's: one may be under way */
+	/* Not the timer's: one may be under way. */
+	for (unsigned n = 0; n < MAX_SIGNALS - 1; n++)
 		sigaction(signals[n], &h->before[n], NULL);
 	sigaltstack(&h->stack_before, NULL);
 }
@@ -228,6 +230,20 @@ static const uint8_t *host_region(struct executor *x, enum region region)
 }
 
 /* --- life --- */
+
+/* Random code reaches all of it, and would find what no guest has: a sanitizer's shadow memory, a program that is not position independent. */
+static bool low_memory_is_free(void)
+{
+	unsigned long long start = ~0ull;
+	FILE *maps = fopen("/proc/self/maps", "r");
+
+	if (!maps)
+		return false;
+	if (fscanf(maps, "%llx", &start) != 1)
+		start = 0;
+	fclose(maps);
+	return start >= 1ull << 32;
+}
 
 static int map_regions(struct host *h)
 {
@@ -319,7 +335,6 @@ static const struct executor_ops ops = {
 	host_begin, host_end, host_load, host_region, host_store, host_run, host_destroy,
 };
 
-/* SIGVTALRM may still come when the handlers are those of an engine again. */
 struct executor *host_create(const char **why)
 {
 	struct host *h = calloc(1, sizeof(*h));
@@ -329,13 +344,17 @@ struct executor *host_create(const char **why)
 		return NULL;
 	h->x = (struct executor){ .name = "host", .ops = &ops, .is_host = true };
 	h->signal_stack = malloc(SIGNAL_STACK);
-	if (map_regions(h))
-		*why = "the low addresses are not free";
+	if (!low_memory_is_free() || map_regions(h))
+		*why = "there is something of this process below 4 GiB";
 	else if (make_ldt())
 		*why = "this kernel has no modify_ldt()";
 	else if (filter_calls())
 		*why = "this kernel has no system-call filters";
 	else if (make_timer(h))
 		*why = "no timer";
-	return *why ? NULL : &h->x;
+	if (!*why)
+		return &h->x;
+	free(h->signal_stack);
+	free(h);
+	return NULL;
 }

@@ -175,7 +175,7 @@ static bool masked_store_faulted(const struct fuzz_case *c, struct executor *x, 
  * Alignment checks of 16-byte operands that need not be aligned are model specific (SDM vol. 2, MOVUPS), and so is whether an access that
  * crosses into an absent page is rather #AC or #PF.
  */
-static bool alignment_fault(const struct outcome *out)
+static bool alignment_fault(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
 {
 	return out->kind == OUTCOME_EXCEPTION && out->vector == EXC_AC;
 }
@@ -221,13 +221,13 @@ static bool wrapped_in_parts(const struct fuzz_case *c, struct executor *x, cons
 }
 
 /* Undefined flags may decide whether a loop ends. */
-static bool hung_by_hand(const struct fuzz_case *c, const struct outcome *out)
+static bool hung_by_hand(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
 {
 	return out->kind == OUTCOME_HUNG && flags_by_hand(c, out);
 }
 
 /* ENTER on a 16-bit stack whose SP wraps around: what EBP gets in its upper half (SDM vol. 2, ENTER, has ESP's; some compute it anew). */
-static bool enters_at_the_bottom(const struct fuzz_case *c, const struct outcome *out)
+static bool enters_at_the_bottom(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
 {
 	struct insn i;
 
@@ -239,7 +239,7 @@ static bool enters_at_the_bottom(const struct fuzz_case *c, const struct outcome
 }
 
 /* Ring 0 without a stack: the frame of an exception that one of them need not have raised (above) cannot be pushed. */
-static bool lost_its_stack(const struct fuzz_case *c, const struct outcome *out)
+static bool lost_its_stack(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
 {
 	return c->kernel && out->kind == OUTCOME_EXCEPTION && out->vector == EXC_DF;
 }
@@ -251,13 +251,13 @@ static bool interrupted_on_a_small_stack(const struct fuzz_case *c, struct execu
 }
 
 /* What only the host has. */
-static bool touched_the_hosts_page(const struct outcome *out)
+static bool touched_the_hosts_page(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
 {
 	return out->kind == OUTCOME_EXCEPTION && out->vector == EXC_PF && out->cr2 - (HOST_PAGE - 16) < GUEST_PAGE_SIZE + 16;
 }
 
 /* Selectors of the GDT name other segments on the host than in the machine. */
-static bool uses_gdt(const struct outcome *out)
+static bool uses_gdt(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
 {
 	for (unsigned s = 0; s < X86_NSEG; s++)
 		if (out->seg[s] & ~3 && !(out->seg[s] & 4))
@@ -265,11 +265,29 @@ static bool uses_gdt(const struct outcome *out)
 	return out->kind == OUTCOME_EXCEPTION && out->vector == EXC_GP && out->error > 7 && !(out->error & 6);
 }
 
+static bool nested_task(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
+{
+	/* IRET is another instruction then, and not the same in compatibility mode. */
+	return out->eflags & X86_NT;
+}
+
 /* One of the outcomes is such that the other need not be like it. */
 static bool left_open(const struct fuzz_case *c, struct executor *x, const struct outcome *out, bool host)
 {
-	return interrupted_on_a_small_stack(c, x, out) || lost_its_stack(c, out) || lock_refused(c, x, out) || empty_io(c, x, out) || alignment_fault(out) || store_left_alone(c, x, out) || ran_over_the_end(c, x, out) || masked_store_faulted(c, x, out) ||
-	       wrapped_in_parts(c, x, out) || call_beyond_the_limit(c, x, out) || (host && (uses_gdt(out) || touched_the_hosts_page(out) || hung_by_hand(c, out) || enters_at_the_bottom(c, out) || out->eflags & X86_NT));
+	typedef bool (*predicate)(const struct fuzz_case *c, struct executor *x, const struct outcome *out);
+	static const predicate always[] = {
+		store_left_alone, ran_over_the_end, masked_store_faulted, alignment_fault, wrapped_in_parts, call_beyond_the_limit, empty_io,
+		lock_refused, interrupted_on_a_small_stack, lost_its_stack,
+	};
+	static const predicate on_the_host[] = { uses_gdt, touched_the_hosts_page, hung_by_hand, enters_at_the_bottom, nested_task };
+
+	for (unsigned n = 0; n < RF_ARRAY_SIZE(always); n++)
+		if (always[n](c, x, out))
+			return true;
+	for (unsigned n = 0; host && n < RF_ARRAY_SIZE(on_the_host); n++)
+		if (on_the_host[n](c, x, out))
+			return true;
+	return false;
 }
 
 /* --- comparison --- */

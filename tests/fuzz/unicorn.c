@@ -183,6 +183,11 @@ struct executor *unicorn_create(const char **why)
 	struct unicorn *u = calloc(1, sizeof(*u));
 	uc_hook hook;
 
+#ifdef __SANITIZE_ADDRESS__
+	*why = "Unicorn leaks memory";
+	free(u);
+	return NULL;
+#endif
 	*why = "Unicorn does not start";
 	if (!u)
 		return NULL;
