@@ -67,6 +67,7 @@ int loader_enter_flat(struct boot_request *boot, gpa_t gdt, uint32_t eip) RF_MUS
 /* Low memory that loaders use for what the guest reads at its start. */
 #define LOADER_BOOT_PARAMS 0x90000u /* where Linux before 2.02 wants it */
 #define LOADER_GDT         0x91000u
+#define LOADER_SETUP_DATA  0x91800u
 #define LOADER_COMMAND_LINE 0x92000u
 #define LOADER_COMMAND_LINE_END MEMORY_MAP_LOW_END
 

@@ -3,11 +3,12 @@
  * Starts a Linux kernel by its 32-bit boot protocol (Documentation/x86/boot.rst): the real-mode part of the image is not
  * run; its setup header is copied into the "zero page" (struct boot_params), which this file fills as that code would.
  *
- * Layout: zero page at 0x90000, GDT and command line behind it, the protected-mode kernel at 1 MiB (a zImage at 64 KiB),
+ * Layout: zero page at 0x90000, GDT, setup data and command line behind it, the protected-mode kernel at 1 MiB (a zImage at 64 KiB),
  * the initial RAM disk as high as usable memory and the kernel's own limit allow.
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 #include "loader.h"
 
 /* Offsets of the setup header in the image and in the zero page ("The Real-Mode Kernel Header"). */
@@ -16,7 +17,7 @@ enum setup_header {
 	HDR_MAGIC = 0x202, HDR_VERSION = 0x206, HDR_TYPE_OF_LOADER = 0x210, HDR_LOADFLAGS = 0x211,
 	HDR_CODE32_START = 0x214, HDR_RAMDISK_IMAGE = 0x218, HDR_RAMDISK_SIZE = 0x21c, HDR_CMD_LINE_PTR = 0x228,
 	HDR_INITRD_ADDR_MAX = 0x22c, HDR_RELOCATABLE = 0x234, HDR_XLOADFLAGS = 0x236, HDR_CMDLINE_SIZE = 0x238,
-	HDR_PREF_ADDRESS = 0x258, HDR_INIT_SIZE = 0x260,
+	HDR_SETUP_DATA = 0x250, HDR_PREF_ADDRESS = 0x258, HDR_INIT_SIZE = 0x260,
 };
 
 /* Offsets in the zero page ("zero-page.rst"). */
@@ -29,6 +30,15 @@ enum zero_page {
 #define XLOADFLAG_KERNEL_64  0x01
 #define OLD_CL_MAGIC         0xa33f
 #define SETUP_HEADER_END_MAX 0x290 /* the zero page has something else from here on */
+
+/* A node of the list that the setup header's setup_data field begins (protocol 2.09). */
+struct setup_data {
+	uint64_t next;
+	uint32_t type;
+	uint32_t len;
+	uint8_t data[32];
+};
+#define SETUP_RNG_SEED 9 /* Linux 6.0 and later take it; others pass it over */
 
 struct linux_image {
 	const struct file_image *file;
@@ -174,6 +184,20 @@ static int linux_load_command_line(struct boot_request *boot, const struct linux
 	return loader_copy(boot, "the command line", LOADER_COMMAND_LINE, text, len + 1);
 }
 
+/*
+ * Random bytes of the host's, without which a guest that has few sources of its own can wait a second for its first
+ * random number. A host that has none yet gives none.
+ */
+static int linux_load_seed(struct boot_request *boot, const struct linux_image *image, uint8_t *zp)
+{
+	struct setup_data seed = { .type = SETUP_RNG_SEED, .len = sizeof(seed.data) };
+
+	if (image->version < 0x0209 || getrandom(seed.data, sizeof(seed.data), GRND_NONBLOCK) != sizeof(seed.data))
+		return 0;
+	put(zp + HDR_SETUP_DATA, LOADER_SETUP_DATA, 8);
+	return loader_copy(boot, "the random seed", LOADER_SETUP_DATA, &seed, sizeof(seed));
+}
+
 static void linux_fill_memory(const struct boot_request *boot, uint8_t *zp)
 {
 	uint64_t high_kib = (memory_map_high_end(boot->map) - MEMORY_MAP_HIGH) >> 10;
@@ -204,6 +228,8 @@ static int linux_fill_zero_page(struct boot_request *boot, const struct linux_im
 	put(zp + HDR_CODE32_START, image->load_address, 4);
 	linux_fill_memory(boot, zp);
 	ret = linux_load_command_line(boot, image, zp);
+	if (!ret)
+		ret = linux_load_seed(boot, image, zp);
 	if (!ret && boot->initrd)
 		ret = linux_load_initrd(boot, image, zp);
 	if (!ret)

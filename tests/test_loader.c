@@ -125,6 +125,7 @@ Test(loader, linux_state_and_zero_page)
 	cr_expect_eq(ram32(zp + 0x214), 0x100000, "code32_start");
 	cr_expect_eq(ram.flat[zp + 0x1ef], 0, "the sentinel");
 	cr_expect_eq(ram32(zp + 0x218), 0);
+	cr_expect_eq(ram32(zp + 0x254), 0, "setup_data, upper half");
 	cr_expect_str_eq((char *)ram.flat + ram32(zp + 0x228), "console=ttyS0 quiet");
 	cr_expect_eq(ram32(zp + 0x1e0), (RAM_SIZE - ACPI_SIZE - 0x100000) >> 10, "alt_mem_k");
 	cr_expect_eq(ram.flat[zp + 0x1e8], map.count);
@@ -186,6 +187,30 @@ Test(loader, linux_zimage_goes_low)
 	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
 	expect_flat_start(0x10000);
 	cr_expect_eq(memcmp(ram.flat + 0x10000, bz + BZ_SETUP, BZ_CODE), 0);
+}
+
+/* setup_data: one node, with 32 random bytes. */
+static uint32_t expect_seed(void)
+{
+	const uint32_t node = ram32(cpu.regs[X86_ESI] + 0x250);
+
+	cr_assert_neq(node, 0);
+	cr_expect_eq(ram32(node), 0, "next");
+	cr_expect_eq(ram32(node + 8), 9, "SETUP_RNG_SEED");
+	cr_expect_eq(ram32(node + 12), 32);
+	return node + 16;
+}
+
+Test(loader, linux_gets_a_new_seed_each_time)
+{
+	uint8_t first[32];
+
+	make_bzimage();
+	write_bzimage();
+	cr_assert_eq(loader_load(&boot), 0);
+	memcpy(first, ram.flat + expect_seed(), sizeof(first));
+	cr_assert_eq(loader_load(&boot), 0);
+	cr_expect_neq(memcmp(first, ram.flat + expect_seed(), sizeof(first)), 0);
 }
 
 Test(loader, linux_loading_twice_gives_the_same_start)
