@@ -5,6 +5,7 @@
  */
 #include "fpu_proxy.h"
 #include "interp_internal.h"
+#include "x86/fpu_spill.h"
 
 #define FSW_ES 0x0080u
 #define FSW_B  0x8000u
@@ -74,9 +75,14 @@ void fpu_wait_end(struct cpu *cpu, uint16_t hidden)
 	fpu_update_summary(&cpu->fpu);
 }
 
+/* A write to a port is no business of the FPU's, whose state may still be in the host's registers meanwhile (x86/fpu_spill.h). */
 void fpu_ignore_error(struct cpu *cpu)
 {
-	cpu->ignne = !(cpu->cr0 & CR0_NE) && fpu_exception_pending(&cpu->fpu);
+	uint16_t fsw = cpu->fpu.fsw, fcw = cpu->fpu.fcw;
+
+	if (cpu->tcw.fpu_live == FPU_LIVE_X87)
+		__asm__ volatile("fnstsw %0\n\tfnstcw %1" : "=m"(fsw), "=m"(fcw));
+	cpu->ignne = !(cpu->cr0 & CR0_NE) && fsw & ~fcw & FPU_EXCEPTIONS;
 }
 
 void fpu_release_ignne(struct cpu *cpu)

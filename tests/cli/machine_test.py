@@ -112,6 +112,41 @@ GUESTS = {
 .bad:	fail 0x40
 .divide_unmasked: dw 0x37b
 .scratch: dd 0'''),
+    # A handler that clears the error first leaves nothing to be ignored.
+    'x87_error_cleared_before_the_port': ('success', SLAVE_ONLY + '''
+	on 45, .irq13
+	slave_only 0x20
+	mov eax, cr0
+	and al, ~0x2c
+	or al, 2
+	mov cr0, eax
+	fninit
+	fldcw [.divide_unmasked]
+	sti
+	xor ebx, ebx
+	mov ecx, 200
+.again:
+	fninit
+	fldcw [.divide_unmasked]
+	fldz
+	fld1
+	fdiv st0, st1
+	fwait
+	loop .again
+	cmp ebx, 200
+	jne .bad
+	succeed
+.irq13:	push eax
+	fnclex
+	out 0xf0, al
+	mov al, 0x20
+	out 0xa0, al
+	out 0x20, al
+	inc ebx
+	pop eax
+	iret
+.bad:	fail 0x40
+.divide_unmasked: dw 0x37b'''),
     # The processor stands still at the error until any interrupt comes, and then reports it again.
     'x87_error_with_interrupts_off': ('runs', '''
 	mov eax, cr0
