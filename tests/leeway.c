@@ -142,6 +142,12 @@ bool leeway_partial_load(const struct insn *i)
 	return i->attr & OPA_FPU && i->mem && i->attr & OPA_MEM_READ && i->mem_size > 10;
 }
 
+bool leeway_shows_pointers(const struct insn *i)
+{
+	return (i->attr & OPA_FPU && i->mem && i->attr & OPA_MEM_WRITE && i->mem_size > 10) ||
+	       (i->map == MAP_0F && i->opcode == 0xae && i->mem && insn_reg(i) == 0);
+}
+
 bool leeway_pushes_selector(const struct insn *i)
 {
 	if (i->op_size != 4)

@@ -29,6 +29,11 @@ bool leeway_partial_store(const struct insn *i);
 bool leeway_partial_load(const struct insn *i);
 /* Pushes a selector with an operand size of 32 bits: of the four bytes, processors store two or all (SDM vol. 2, PUSH). */
 bool leeway_pushes_selector(const struct insn *i);
+/*
+ * Stores an image of the FPU that has the last instruction's address in it. Some processors no longer store its selectors (SDM vol. 1, 8.1.8),
+ * and translated code does not keep track of it.
+ */
+bool leeway_shows_pointers(const struct insn *i);
 /* REP CMPS and REP SCAS broken off by a fault: the arithmetic flags may be those of the last iteration. */
 bool leeway_rep_flags(const struct insn *i);
 

@@ -72,7 +72,8 @@ struct executor *machine_create(const char *engine, const char *options);
 /* From now on the machine's vCPU gets interrupts at random moments, which ring 3 must not notice. 0 or a negative errno. */
 int machine_disturb(struct executor *x);
 
-bool machine_pushes_selector(struct executor *x, const struct fuzz_case *c);
+/* Whether the case executes what the host's processor may do otherwise (leeway.h), so that it must not be judged. Changes memory. */
+bool machine_strays(struct executor *x, const struct fuzz_case *c);
 
 /* NULL, with *why: this host cannot do it. With a 16-bit stack ESP's upper half must be the constant. */
 #define HOST_ESP_UPPER 0x5a7e0000u

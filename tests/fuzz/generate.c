@@ -85,13 +85,6 @@ bool gen_allowed(const struct generator *g, const struct insn *i)
 	return i->opcode != 0xf4;
 }
 
-/* Images of the FPU that hold the last instruction's address: translated code does not keep track of that. */
-static bool shows_fpu_pointers(const struct insn *i)
-{
-	return (i->attr & OPA_FPU && i->mem && i->attr & OPA_MEM_WRITE && i->mem_size > 10) ||
-	       (i->map == MAP_0F && i->opcode == 0xae && i->mem && insn_reg(i) == 0);
-}
-
 /* --- forms --- */
 
 static void try_form(struct generator *g, struct form form, uint8_t modrm)
@@ -300,7 +293,7 @@ static void add_form(struct generator *g, struct fuzz_case *c, const struct form
 	do {
 		memset(&i, 0, sizeof(i));
 		good = put_form(g, form, code32, bytes, &i) && !(!code32 && g->audience.host && leeway_pushes_selector(&i)) &&
-		       !(!c->single && shows_fpu_pointers(&i));
+		       !(!c->single && leeway_shows_pointers(&i));
 	} while (!good && ++tries < MAX_TRIES);
 	if (!good)
 		return;

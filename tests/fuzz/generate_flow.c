@@ -78,6 +78,8 @@ void gen_stack(struct generator *g, struct fuzz_case *c)
 {
 	const unsigned reg = gen_next(g) & 7;
 
+	if (world_code16(c->seg[X86_CS]))
+		return;
 	switch (gen_next(g) % 14) {
 	case 0: GEN_ITEM(c, 0x50 | reg); break;
 	case 1: GEN_ITEM(c, 0x58 | reg); break;

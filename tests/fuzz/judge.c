@@ -238,7 +238,10 @@ static bool enters_at_the_bottom(const struct fuzz_case *c, struct executor *x, 
 	return false;
 }
 
-/* Ring 0 without a stack: the frame of an exception that one of them need not have raised (above) cannot be pushed. */
+/*
+ * Ring 0 without a stack: the frame of an exception that one of them need not have raised (above) cannot be pushed, and which instruction that
+ * was about cannot be told.
+ */
 static bool lost_its_stack(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
 {
 	return c->kernel && out->kind == OUTCOME_EXCEPTION && out->vector == EXC_DF;
@@ -427,7 +430,7 @@ struct judgement judge_memory(const struct fuzz_case *c, struct executor *xa, st
 			if (leeway && xb->is_host && at < REGION_SIZE - 1 && above_a_selector(a, b, at))
 				continue;
 			snprintf(j.text, sizeof(j.text), "memory at %x: %s %02x, %s %02x", region_base(n) + at, xa->name, a[at], xb->name, b[at]);
-			j.verdict = VERDICT_DIFFERENT;
+			j.verdict = lost_its_stack(c, xb, out) ? VERDICT_LEEWAY : VERDICT_DIFFERENT;
 			return j;
 		}
 	}

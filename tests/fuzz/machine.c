@@ -221,11 +221,13 @@ static void machine_run(struct executor *x, const struct fuzz_case *c, struct ou
 		out->kind = OUTCOME_STOP;
 }
 
-/*
- * Whether code that is not the case's own (it jumped into data) pushes a selector with 32 bits, whose upper half processors may leave as it
- * was. The case's own code clears the stack before.
- */
-bool machine_pushes_selector(struct executor *x, const struct fuzz_case *c)
+/* What the generator keeps out of sequences, but data may hold when a case jumps there. A selector is pushed on a cleared stack only. */
+static bool is_kept_out(const struct fuzz_case *c, uint32_t eip, const struct insn *i)
+{
+	return leeway_shows_pointers(i) || (leeway_pushes_selector(i) && eip - c->eip >= c->len);
+}
+
+bool machine_strays(struct executor *x, const struct fuzz_case *c)
 {
 	struct machine *m = of(x);
 	struct vcpu *vcpu = &m->bf->vm.vcpu;
@@ -237,8 +239,7 @@ bool machine_pushes_selector(struct executor *x, const struct fuzz_case *c)
 	for (unsigned n = 0; n < MAX_STEPS; n++) {
 		const unsigned avail = mem_peek(vcpu, cpu->seg[X86_CS].base + cpu->eip, bytes, sizeof(bytes));
 
-		if (insn_decode(bytes, avail, cpu->seg[X86_CS].attr & SEG_DB, &i) == DECODE_OK && cpu->eip - c->eip >= c->len &&
-		    leeway_pushes_selector(&i))
+		if (insn_decode(bytes, avail, cpu->seg[X86_CS].attr & SEG_DB, &i) == DECODE_OK && is_kept_out(c, cpu->eip, &i))
 			return true;
 		if (interp_step(vcpu) != INTERP_OK)
 			return false;

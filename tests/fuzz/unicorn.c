@@ -101,6 +101,12 @@ static void unicorn_store(struct executor *x, uint32_t at, const void *data, uin
 			memcpy(of(x)->memory[n] + (at - region_base(n)), data, len);
 }
 
+/* It executes an instruction that stores to the code around it twice. */
+static bool changed_itself(const struct unicorn *u, const struct fuzz_case *c)
+{
+	return memcmp(u->memory[REGION_CODE] + (c->eip - BF_CODE), c->bytes, c->len);
+}
+
 static void unicorn_run(struct executor *x, const struct fuzz_case *c, struct outcome *out)
 {
 	const uint8_t stop[CASE_STOP_BYTES] = { BF_STOP };
@@ -120,7 +126,7 @@ static void unicorn_run(struct executor *x, const struct fuzz_case *c, struct ou
 	result = uc_emu_start(u->uc, c->eip, c->eip + c->len, 0, MAX_INSNS);
 	uc_reg_read(u->uc, UC_X86_REG_EIP, &eip);
 	memset(out, 0, sizeof(*out));
-	out->kind = result || u->excepted || eip != c->eip + c->len ? OUTCOME_UNJUDGED : OUTCOME_STOP;
+	out->kind = result || u->excepted || eip != c->eip + c->len || changed_itself(u, c) ? OUTCOME_UNJUDGED : OUTCOME_STOP;
 	out->vector = EXC_GP;
 	for (unsigned n = 0; n < 8; n++)
 		uc_reg_read(u->uc, reg_names[n], &out->regs[n]);
