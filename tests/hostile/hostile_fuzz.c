@@ -61,8 +61,8 @@ struct progress {
 /* --- one guest --- */
 
 static const char *const bt_options[] = {
-	NULL, NULL, NULL, "links=off", "tu-insns=1", "cache-kib=256", "windows=4", "tables=compare", "tables=trace", "soft=always", "soft=off",
-	"fill-around=off", "cache-kib=256,windows=4,tables=trace", "tu-insns=1,soft=always", "windows=4,fill-around=off",
+	NULL, NULL, "verify=on", "verify=on,flush-every=5", "links=off", "tu-insns=1", "cache-kib=256", "windows=2", "tables=compare", "tables=trace", "soft=always", "soft=off",
+	"fill-around=off", "cache-kib=256,windows=2,tables=trace", "tu-insns=1,soft=always,verify=on", "windows=2,fill-around=off", "flush-every=1",
 };
 
 struct one {
