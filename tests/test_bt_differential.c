@@ -721,25 +721,25 @@ TestSuite(bt_differential, .timeout = 100);
 
 Test(bt_differential, flat_memory)
 {
-	run_cases(NULL, false, 1000000, 50000);
+	run_cases(NULL, false, 1000000, 20000);
 }
 
 Test(bt_differential, paging)
 {
-	run_cases(NULL, true, 2000000, 80000);
+	run_cases(NULL, true, 2000000, 20000);
 }
 
 Test(bt_differential, one_instruction_units)
 {
-	run_cases("tu-insns=1", true, 3000000, 20000);
+	run_cases("tu-insns=1", true, 3000000, 5000);
 }
 
 Test(bt_differential, no_links)
 {
-	run_cases("links=off,cache-kib=256", true, 4000000, 20000);
+	run_cases("links=off,cache-kib=256", true, 4000000, 5000);
 }
 
 Test(bt_differential, software_tlb)
 {
-	run_cases("soft=always", true, 5000000, 40000);
+	run_cases("soft=always", true, 5000000, 10000);
 }
