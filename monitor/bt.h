@@ -9,6 +9,7 @@
  *   bt_callouts.c   C functions that translated code calls
  *   bt_light.c      those that leave the FPU alone
  *   bt_log.c        -d in_asm and out_asm
+ *   profile.h       profiles
  */
 #ifndef RF_MONITOR_BT_H
 #define RF_MONITOR_BT_H
@@ -19,6 +20,9 @@
 #include "translator/translator.h"
 
 struct disasm;
+struct guest_symbols;
+struct perf_map;
+struct profile;
 
 /* Counters of the engine itself. */
 struct bt_stats {
@@ -60,6 +64,10 @@ struct bt {
 	struct space *space;     /* current; engine_data is its tc_space */
 	struct bt_stats stats;
 	struct disasm *disasm;
+	/* profile.h; NULL: not wanted */
+	struct guest_symbols *symbols;
+	struct perf_map *perf_map;
+	struct profile *profile;
 
 	/* What the return stack's contents rely on; when any differs it is forgotten. */
 	struct bt_returns user_returns; /* ring 3's, while another ring runs */
@@ -109,6 +117,10 @@ int bt_signals_install(void);
 int bt_signals_enter_thread(struct bt *bt);
 void bt_signals_leave_thread(struct bt *bt);
 void bt_kick(struct vcpu *vcpu);
+/* The signal of a profile's timer, and its handler, which only those have who want a profile. */
+int bt_profile_signal(void);
+int bt_signals_install_profile(void);
+bool bt_on_signal_stack(const struct bt *bt, hva_t rsp);
 /* EVENT_* bits that matter to translated code now. */
 uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag);
 

@@ -21,6 +21,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 #include "bt.h"
+#include "profile.h"
 #include "vm.h"
 
 #define TRAP_DEBUG 1
@@ -42,6 +43,12 @@ static int install_error;
 static int kick_signal(void)
 {
 	return SIGRTMIN + 1;
+}
+
+/* Lower than the kick's, so that of both it comes first, and sees translated code before the kick's handler leaves it. */
+int bt_profile_signal(void)
+{
+	return SIGRTMIN;
 }
 
 static greg_t *reg(ucontext_t *uc, int r)
@@ -189,6 +196,19 @@ static bool signal_page_fault(struct bt *bt, const struct tc_position *at, hva_t
 	return true;
 }
 
+/* How a page fault ended, for a profile; again: the access is simply repeated. */
+static enum profile_site_kind signal_site_kind(bool again, enum tc_leave why)
+{
+	if (again)
+		return PROFILE_SITE_FILLED;
+	switch (why) {
+	case TC_LEAVE_FAULT: return PROFILE_SITE_TRUE_FAULT;
+	case TC_LEAVE_INTERPRET: return PROFILE_SITE_EMULATED;
+	case TC_LEAVE_RETRANSLATE: return PROFILE_SITE_RETRANSLATED;
+	default: return PROFILE_SITE_AGAIN;
+	}
+}
+
 /*
  * Not ours: gives the signal back to who had it before. A fault recurs when we return; what was sent, or a trap, does not and is
  * sent again, to come once we have returned.
@@ -217,7 +237,9 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 	const hva_t pc = *reg(uc, REG_RIP);
 	const int trap = *reg(uc, REG_TRAPNO), saved_errno = errno;
 	struct tc_position at;
+	enum profile_site_kind site = PROFILE_SITE_TRAP;
 	enum tc_leave why = TC_LEAVE_INTERPRET;
+	bool again = false;
 	hva_t empty;
 
 	if (info->si_code <= 0 || !bt || !translator_contains(bt->translator, pc)) {
@@ -233,16 +255,19 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 		signal_chain(sig, info, uc);
 		return;
 	}
+	if (bt->profile)
+		profile_fault_begins(bt->profile, at.eip, *reg(uc, REG_RBP));
 	if (trap == TRAP_PAGE_FAULT) {
 		bt->stats.host_faults++;
-		if (!signal_page_fault(bt, &at, *reg(uc, REG_CR2), *reg(uc, REG_ERR) & ERROR_WRITE, &why)) {
-			errno = saved_errno;
-			return;
-		}
+		again = !signal_page_fault(bt, &at, *reg(uc, REG_CR2), *reg(uc, REG_ERR) & ERROR_WRITE, &why);
+		site = signal_site_kind(again, why);
 	} else {
 		bt->stats.host_traps++;
 	}
-	signal_leave(bt, uc, &at, why);
+	if (!again)
+		signal_leave(bt, uc, &at, why);
+	if (bt->profile)
+		profile_fault_ends(bt->profile, site, at.eip);
 	errno = saved_errno;
 }
 
@@ -283,6 +308,19 @@ static void signal_trap(int sig, siginfo_t *info, void *context)
 		signal_try_events(thread_bt, uc);
 }
 
+/*
+ * The profile's timer. It may come in the middle of a fault's handler, and does so at the first instruction if it was due while
+ * the host's kernel made the fault's frame: that time belongs where the fault was, to which the handler's third argument points.
+ */
+static void signal_profile(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+	const bool in_fault = (hva_t)*reg(uc, REG_RIP) == (hva_t)signal_fault;
+
+	if (thread_bt && thread_bt->profile && info->si_code == SI_TIMER)
+		profile_sample(thread_bt, in_fault ? (ucontext_t *)*reg(uc, REG_RDX) : uc, in_fault, 1 + info->si_overrun);
+}
+
 static void signal_take(int sig, void (*handler)(int, siginfo_t *, void *), const struct sigaction *like)
 {
 	struct sigaction sa = *like, *previous = sig <= SIGSYS ? &previous_action[sig] : NULL;
@@ -300,8 +338,10 @@ static void signal_install(void)
 	sigfillset(&sa.sa_mask);
 	for (size_t i = 0; i < RF_ARRAY_SIZE(faults); i++)
 		sigdelset(&sa.sa_mask, faults[i]);
+	sigdelset(&sa.sa_mask, bt_profile_signal());
 	for (size_t i = 0; i < RF_ARRAY_SIZE(faults); i++)
 		signal_take(faults[i], signal_fault, &sa);
+	sigaddset(&sa.sa_mask, bt_profile_signal());
 	signal_take(SIGTRAP, signal_trap, &sa);
 	sa.sa_flags |= SA_RESTART;
 	signal_take(kick_signal(), signal_kick, &sa);
@@ -311,6 +351,14 @@ int bt_signals_install(void)
 {
 	pthread_once(&install_once, signal_install);
 	return install_error;
+}
+
+int bt_signals_install_profile(void)
+{
+	struct sigaction sa = { .sa_sigaction = signal_profile, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
+
+	sigfillset(&sa.sa_mask);
+	return sigaction(bt_profile_signal(), &sa, NULL) ? -errno : 0;
 }
 
 int bt_signals_enter_thread(struct bt *bt)
@@ -324,6 +372,11 @@ int bt_signals_enter_thread(struct bt *bt)
 		return -ENOMEM;
 	thread_bt = bt;
 	return sigaltstack(&stack, &bt->old_stack) ? -errno : 0;
+}
+
+bool bt_on_signal_stack(const struct bt *bt, hva_t rsp)
+{
+	return rsp - (hva_t)bt->signal_stack < SIGNAL_STACK_BYTES;
 }
 
 void bt_signals_leave_thread(struct bt *bt)
