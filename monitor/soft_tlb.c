@@ -201,7 +201,13 @@ static inline void copy_small(void *to, const void *from, uint32_t len)
 	case 1: memcpy(to, from, 1); break;
 	case 2: memcpy(to, from, 2); break;
 	case 4: memcpy(to, from, 4); break;
+	case 6: memcpy(to, from, 4); memcpy((uint8_t *)to + 4, (const uint8_t *)from + 4, 2); break; /* a stack in a TSS */
 	case 8: memcpy(to, from, 8); break;
+	case 12: memcpy(to, from, 8); memcpy((uint8_t *)to + 8, (const uint8_t *)from + 8, 4); break; /* what IRET pops */
+	case 20: case 24: /* frames of interrupts */
+		memcpy(to, from, 16);
+		memcpy((uint8_t *)to + len - 8, (const uint8_t *)from + len - 8, 8);
+		break;
 	default: copy_bytes(to, from, len);
 	}
 }

@@ -81,7 +81,7 @@ static const translate_fn table_1byte[256] = {
 	RANGE(0xa4, 0xa7) = translate_string, RANGE(0xaa, 0xaf) = translate_string,
 	[0xc2] = translate_ret, [0xc3] = translate_ret, [0xc4] = translate_interpret, [0xc5] = translate_interpret,
 	[0xc8] = translate_interpret, [0xc9] = translate_leave, [0xca] = translate_leave_tc, [0xcb] = translate_leave_tc,
-	[0xcc] = translate_leave_tc, [0xcd] = translate_int, [0xce] = translate_interpret, [0xcf] = translate_iret,
+	[0xcc] = translate_int3, [0xcd] = translate_int, [0xce] = translate_interpret, [0xcf] = translate_iret,
 	[0xd4] = translate_interpret, [0xd5] = translate_interpret, [0xd6] = translate_interpret, [0xd7] = translate_interpret,
 	RANGE(0xe0, 0xe3) = translate_loop, [0xe8] = translate_call, [0xe9] = translate_jmp, [0xea] = translate_leave_tc,
 	[0xeb] = translate_jmp, [0xf1] = translate_leave_tc, [0xf4] = translate_leave_tc, [0xff] = translate_group_ff,

@@ -63,6 +63,7 @@ void translate_cli(struct build *b, const struct insn *insn);
 void translate_sti(struct build *b, const struct insn *insn);
 void translate_popf(struct build *b, const struct insn *insn);
 void translate_int(struct build *b, const struct insn *insn);
+void translate_int3(struct build *b, const struct insn *insn);
 void translate_iret(struct build *b, const struct insn *insn);
 void translate_sysenter(struct build *b, const struct insn *insn);
 void translate_sysexit(struct build *b, const struct insn *insn);

@@ -105,6 +105,13 @@ void translate_int(struct build *b, const struct insn *i)
 	emit_transfer(b, CALLOUT_INT);
 }
 
+/* INT3, the breakpoint of debuggers. */
+void translate_int3(struct build *b, const struct insn *i)
+{
+	emit_mov32_imm(&b->e, H_R9, EXC_BP);
+	emit_transfer(b, CALLOUT_INT);
+}
+
 void translate_iret(struct build *b, const struct insn *i)
 {
 	if (i->op_size != 4) {
