@@ -14,7 +14,7 @@ enum tlb_flush { TLB_FLUSH_NONGLOBAL, TLB_FLUSH_ALL };
 struct engine {
 	const char *name;
 	/*
-	 * options: what follows "bt," in -accel, or NULL. On failure a negative errno, and *why (static or strdup'd) says what to do.
+	 * options: what follows "bt," in -accel, or NULL. On failure a negative errno, and *why (allocated, for the caller to free, or NULL) says what to do.
 	 * -EINVAL means that the options are wrong, and only that.
 	 */
 	int (*create)(struct vcpu *vcpu, const char *options, const char **why);

@@ -223,6 +223,7 @@ static int bt_create(struct vcpu *vcpu, const char *text, const char **why)
 {
 	struct bt_options options = { .translator = { .features = cpu_features(&vcpu->cpu), .verify = RF_VERIFY } };
 	struct host_facts host;
+	const char *lacks;
 	struct bt *bt;
 	int err = bt_parse_options(&options, text, why);
 
@@ -232,9 +233,11 @@ static int bt_create(struct vcpu *vcpu, const char *text, const char **why)
 		host = *vcpu->vm->host;
 	else
 		host_facts_probe(&host);
-	*why = host_lacks_for_bt(&host);
-	if (*why)
+	lacks = host_lacks_for_bt(&host);
+	if (lacks) {
+		*why = strdup(lacks);
 		return -ENOTSUP;
+	}
 	bt = calloc(1, sizeof(*bt));
 	if (!bt)
 		return -ENOMEM;
@@ -244,7 +247,7 @@ static int bt_create(struct vcpu *vcpu, const char *text, const char **why)
 	err = bt_build(bt, &options, &host, why);
 	if (err) {
 		if (!*why)
-			*why = "the host refused memory for the code cache or the windows";
+			*why = strdup("the host refused memory for the code cache or the windows");
 		bt_destroy(vcpu);
 	}
 	return err;

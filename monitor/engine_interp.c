@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The engine that interprets every instruction. Events are looked at between instructions: one load and test each. */
 #include <errno.h>
+#include <string.h>
 #include "engine.h"
 #include "interp.h"
 #include "log.h"
@@ -12,12 +13,12 @@ static int engine_interp_create(struct vcpu *vcpu, const char *options, const ch
 	int err;
 
 	if (options) {
-		*why = "engine interp has no options but stats=FILE";
+		*why = strdup("engine interp has no options but stats=FILE");
 		return -EINVAL;
 	}
 	err = interp_create(vcpu);
 	if (err)
-		*why = "no memory for the interpreter";
+		*why = strdup("no memory for the interpreter");
 	return err;
 }
 

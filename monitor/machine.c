@@ -233,7 +233,9 @@ static int machine_make_engine(struct machine *m, const struct engine *engine, c
 	if (!err)
 		return 0;
 	vcpu->engine = NULL;
-	return machine_fail(error, err, "-accel %s: %s", engine->name, why ? why : strerror(-err));
+	machine_fail(error, err, "-accel %s: %s", engine->name, why ? why : strerror(-err));
+	free((void *)why);
+	return err;
 }
 
 static int machine_make_cpu(struct machine *m, char *error)

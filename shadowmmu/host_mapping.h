@@ -43,8 +43,8 @@ struct host_limits {
 void host_limits_probe(struct host_limits *limits);
 
 /*
- * The plain-process implementation, within limits (NULL: as probed). Returns 0 or a negative errno; -ENOMEM with *why (static or
- * allocated text) if the host cannot hold windows at all.
+ * The plain-process implementation, within limits (NULL: as probed). Returns 0 or a negative errno; -ENOMEM with *why (allocated
+ * text) if the host cannot hold windows at all.
  */
 int host_mapping_process_create(struct guest_ram *ram, const struct host_limits *limits, struct host_mapping **hm,
 				const char **why) RF_MUST_CHECK;

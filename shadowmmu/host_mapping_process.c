@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -169,21 +170,24 @@ void host_limits_probe(struct host_limits *limits)
 	limits->address_space = getrlimit(RLIMIT_AS, &as) < 0 || as.rlim_cur == RLIM_INFINITY ? UINT64_MAX : as.rlim_cur;
 }
 
-/* What is too little and what to do, or NULL. */
-static const char *check_limits(const struct guest_ram *ram, const struct host_limits *limits)
+/* What is too little and what to do: 0, or -ENOMEM and allocated text. */
+static int check_limits(const struct guest_ram *ram, const struct host_limits *limits, const char **why)
 {
 	char *text;
 
 	if (limits->map_count < MAP_COUNT_LEAST) {
 		if (asprintf(&text, "vm.max_map_count is %u on this host, and %u are needed: raise it (sysctl vm.max_map_count=%u) or use "
 			     "-accel interp", limits->map_count, MAP_COUNT_LEAST, MAP_COUNT_DEFAULT) < 0)
-			return "vm.max_map_count is too low";
-		return text;
+			text = NULL;
+		*why = text;
+		return -ENOMEM;
 	}
 	/* Every window may come to map the whole of guest RAM; the check of a free place maps 4 GiB for a moment. */
-	if (limits->address_space < 4 * WINDOW_SIZE || limits->address_space / 16 < ram->size)
-		return "the address-space limit is too low: lift it (ulimit -v unlimited) or use -accel interp";
-	return NULL;
+	if (limits->address_space < 4 * WINDOW_SIZE || limits->address_space / 16 < ram->size) {
+		*why = strdup("the address-space limit is too low: lift it (ulimit -v unlimited) or use -accel interp");
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 int host_mapping_process_create(struct guest_ram *ram, const struct host_limits *limits, struct host_mapping **hm, const char **why)
@@ -197,9 +201,10 @@ int host_mapping_process_create(struct guest_ram *ram, const struct host_limits 
 		host_limits_probe(&probed);
 		limits = &probed;
 	}
-	*why = check_limits(ram, limits);
-	if (*why)
-		return -ENOMEM;
+	*why = NULL;
+	err = check_limits(ram, limits, why);
+	if (err)
+		return err;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
@@ -209,7 +214,7 @@ int host_mapping_process_create(struct guest_ram *ram, const struct host_limits 
 	/* Learn now rather than at the guest's first page whether windows work here. */
 	err = process_window_create(&p->hm, &base);
 	if (err) {
-		*why = "no free 4-GiB stretch of host address space";
+		*why = strdup("no free 4-GiB stretch of host address space");
 		free(p);
 		return err;
 	}

@@ -884,14 +884,18 @@ Test(shadow, too_few_mappings_are_explained)
 
 Test(shadow, an_address_space_limit_is_explained)
 {
-	struct rlimit limit = { 8ull << 30, 8ull << 30 };
+	struct rlimit limit, before;
 	struct host_mapping *hm;
 	struct guest_ram ram;
 	const char *why;
 
 	cr_assert_eq(guest_ram_init(&ram, GUEST_RAM_SIZE), 0);
+	cr_assert_eq(getrlimit(RLIMIT_AS, &before), 0);
+	limit = (struct rlimit){ 8ull << 30, before.rlim_max };
 	cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
 	cr_assert_eq(host_mapping_process_create(&ram, NULL, &hm, &why), -ENOMEM);
+	cr_assert_eq(setrlimit(RLIMIT_AS, &before), 0);
 	cr_assert_not_null(strstr(why, "ulimit -v"));
+	free((void *)why);
 	guest_ram_destroy(&ram);
 }
