@@ -139,8 +139,8 @@ unsigned vf_listing(struct vf *vf, const struct tu *tu, struct vf_insn *list)
 		list[n].offset = at;
 		list[n].len = disasm_format(vf->disasm, DISASM_64, vf_host(vf, tu) + at, tu->host_len - at, tu->entry + at, list[n].text,
 					    sizeof(list[n].text));
-		if (!list[n].len)
-			list[n].len = 1;
+		if (!list[n].len) /* Capstone knows the fences with one ModRM.rm each */
+			list[n].len = vf_host(vf, tu)[at] == 0x0f && vf_host(vf, tu)[at + 1] == 0xae ? 3 : 1;
 	}
 	return n;
 }

