@@ -12,6 +12,7 @@
 #include "host_facts.h"
 #include "interp.h"
 #include "log.h"
+#include "profile.h"
 #include "system.h"
 #include "translator/disasm.h"
 #include "vm.h"
@@ -90,6 +91,7 @@ static void bt_flagged(void *opaque, gpa_t gpa)
 struct bt_options {
 	struct translator_options translator;
 	struct shadow_options shadow;
+	struct profile_options profile;
 	bool no_soft;
 };
 
@@ -103,7 +105,10 @@ static bool bt_option_soft(struct bt_options *o, const char *value)
 static bool bt_option(struct bt_options *o, const char *key, const char *value)
 {
 	char *end;
+	bool ok;
 
+	if (profile_option(&o->profile, key, value, &ok))
+		return ok;
 	if (!strcmp(key, "links"))
 		return o->translator.no_links = !strcmp(value, "off"), !strcmp(value, "on") || !strcmp(value, "off");
 	if (!strcmp(key, "fill-around"))
@@ -149,7 +154,8 @@ static int bt_parse_options(struct bt_options *o, const char *text, const char *
 		if (equals && bt_option(o, item, equals + 1))
 			continue;
 		if (asprintf(&message, "'%s%s%s' is not an option of -accel bt: links=on|off, tables=adaptive|compare|trace, "
-			     "soft=adaptive|always|off, fill-around=on|off, tu-insns=N, cache-kib=N, flush-every=N, windows=N, verify=on|off, stats=FILE", item, equals ? "=" : "",
+			     "soft=adaptive|always|off, fill-around=on|off, tu-insns=N, cache-kib=N, flush-every=N, windows=N, verify=on|off, "
+			     "profile=FILE, symbols=FILE[:FILE...], perf-map=on|off, stats=FILE", item, equals ? "=" : "",
 			     equals ? equals + 1 : "") > 0)
 			*why = message;
 		free(copy);
@@ -167,6 +173,7 @@ static void bt_destroy(struct vcpu *vcpu)
 
 	if (!bt)
 		return;
+	profile_destroy(bt);
 	if (bt->translator && bt->shadow)
 		translator_flush(bt->translator);
 	if (bt->shadow)
@@ -211,24 +218,25 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const struc
 	vcpu->vm->ram.flagged_opaque = vcpu;
 	if (log_on(vcpu->vm->log, LOG_IN_ASM | LOG_OUT_ASM) && !disasm_create(&bt->disasm))
 		cb.log_tu = bt_log_tu;
-	err = host_mapping_process_create(&vcpu->vm->ram, &host->limits, &bt->hm, why);
+	err = profile_create(bt, &options->profile, &cb, why);
+	if (!err)
+		err = host_mapping_process_create(&vcpu->vm->ram, &host->limits, &bt->hm, why);
 	if (!err)
 		err = shadow_create(&vcpu->vm->ram, bt->hm, &options->shadow, &shadow_cb, &bt->shadow);
 	if (!err)
 		err = translator_create(&cb, &options->translator, &bt->translator);
+	if (!err)
+		profile_translator_made(bt);
 	return err ? err : bt_signals_install();
 }
 
-static int bt_create(struct vcpu *vcpu, const char *text, const char **why)
+static int bt_create_with(struct vcpu *vcpu, const struct bt_options *options, const char **why)
 {
-	struct bt_options options = { .translator = { .features = cpu_features(&vcpu->cpu), .verify = RF_VERIFY } };
 	struct host_facts host;
 	const char *lacks;
 	struct bt *bt;
-	int err = bt_parse_options(&options, text, why);
+	int err;
 
-	if (err)
-		return err;
 	if (vcpu->vm->host)
 		host = *vcpu->vm->host;
 	else
@@ -242,14 +250,25 @@ static int bt_create(struct vcpu *vcpu, const char *text, const char **why)
 	if (!bt)
 		return -ENOMEM;
 	bt->vcpu = vcpu;
-	bt->no_soft = options.no_soft;
+	bt->no_soft = options->no_soft;
 	vcpu->engine_data = bt;
-	err = bt_build(bt, &options, &host, why);
+	err = bt_build(bt, options, &host, why);
 	if (err) {
 		if (!*why)
 			*why = strdup("the host refused memory for the code cache or the windows");
 		bt_destroy(vcpu);
 	}
+	return err;
+}
+
+static int bt_create(struct vcpu *vcpu, const char *text, const char **why)
+{
+	struct bt_options options = { .translator = { .features = cpu_features(&vcpu->cpu), .verify = RF_VERIFY } };
+	int err = bt_parse_options(&options, text, why);
+
+	if (!err)
+		err = bt_create_with(vcpu, &options, why);
+	profile_options_free(&options.profile);
 	return err;
 }
 
@@ -309,8 +328,15 @@ static bool bt_take_events(struct vcpu *vcpu)
 
 static bool bt_interpret(struct bt *bt)
 {
+	bool alive;
+
 	bt->stats.interpreted++;
-	return interp_step(bt->vcpu) != INTERP_DEAD;
+	if (rf_unlikely(bt->profile))
+		profile_interpret_begins(bt->profile, bt->vcpu->cpu.eip);
+	alive = interp_step(bt->vcpu) != INTERP_DEAD;
+	if (rf_unlikely(bt->profile))
+		profile_interpret_ends(bt->profile);
+	return alive;
 }
 
 static void bt_prefill(struct bt *bt)
@@ -422,7 +448,10 @@ static void bt_run(struct vcpu *vcpu)
 	}
 	if (!shadow_current(bt->shadow))
 		bt_set_paging(bt, SHADOW_FLUSH_ALL);
-	bt_loop(bt);
+	if (bt->profile && profile_enter_thread(bt))
+		vm_kill(vcpu, "the host refused a timer for the profile");
+	else
+		bt_loop(bt);
 	bt_signals_leave_thread(bt);
 }
 

@@ -75,10 +75,9 @@ void profile_take_callouts(struct profile *profile, struct translator_callbacks 
 		[CALLOUT_INVLPG] = profiled_CALLOUT_INVLPG, [CALLOUT_SOFT] = profiled_CALLOUT_SOFT,
 	};
 
+	_Static_assert(CALLOUT_COUNT == 10, "each callout has one of ours above");
 	for (int which = 0; which < CALLOUT_COUNT; which++) {
 		profile->callout[which] = callbacks->callout[which];
-		/* A callout that is new here goes without being counted. */
-		if (ours[which])
-			callbacks->callout[which] = ours[which];
+		callbacks->callout[which] = ours[which];
 	}
 }

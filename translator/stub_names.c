@@ -8,6 +8,8 @@ static const char *const callout_names[CALLOUT_COUNT] = {
 	[CALLOUT_LOAD_SEGMENT] = "load-segment", [CALLOUT_INVLPG] = "invlpg", [CALLOUT_SOFT] = "soft-tlb",
 };
 
+_Static_assert(CALLOUT_COUNT == CALLOUT_SOFT + 1 && CALLOUT_COUNT == 10, "each callout has a name above");
+
 const char *translator_callout_name(enum callout which)
 {
 	return callout_names[which];

@@ -221,12 +221,109 @@ class Ends(Case):
             stats = json.load(f)
         self.assertEqual((stats['engine'], stats['end'], stats['exit_status']), (ENGINE.split(',')[0], 'debug-exit', 0x21))
 
+    @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'an option of engine bt')
+    def test_verification(self):
+        path = os.path.join(self.dir, 'stats.json')
+        for value in ('on', 'off'):
+            result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', accel=f'{ENGINE},verify={value},stats={path}')
+            self.assertEqual((result.returncode, result.stderr), (0x21, b''))
+            with open(path) as f:
+                counts = json.load(f)['bt']['translator']
+            self.assertEqual(counts['tus_verified'] >= counts['tus'] > 0, value == 'on')
+        result = self.run_guest(DEBUG_EXIT, accel=f'{ENGINE},verify=perhaps')
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"'verify=perhaps' is not an option of -accel bt", result.stderr)
+
     def test_halted_guest_takes_no_time(self):
         process = self.start(self.command(HALT), stdin=subprocess.DEVNULL)
         time.sleep(1)
         with open(f'/proc/{process.pid}/stat') as f:
             fields = f.read().split()
         self.assertLess((int(fields[13]) + int(fields[14])) / os.sysconf('SC_CLK_TCK'), 0.5)
+
+
+@unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'an option of engine bt')
+class Profiles(Case):
+    # mov ecx,50000000; dec ecx; jnz
+    BUSY = bytes.fromhex('b9 80 f0 fa 02 49 75 fd') + DEBUG_EXIT
+
+    def path(self, name, text=None):
+        path = os.path.join(self.dir, name)
+        if text is not None:
+            with open(path, 'w') as f:
+                f.write(text)
+        return path
+
+    def profile(self, options):
+        return self.run_guest(self.BUSY, '-device', 'isa-debug-exit,iobase=0xf4', accel=f'{ENGINE},{options}')
+
+    def test_profile(self):
+        profile = self.path('p')
+        symbols = self.path('map', '00200000 T busy\n00201000 T idle\n')
+        result = self.profile(f'profile={profile},symbols={symbols}')
+        self.assertEqual((result.returncode, result.stderr), (0x21, b''))
+        counts = {}
+        with open(profile) as f:
+            for line in f:
+                stack, count = line.rsplit(' ', 1)
+                counts[stack] = int(count)
+        busy = sum(count for stack, count in counts.items() if stack.startswith('ring0;busy'))
+        self.assertGreater(busy, 5)
+        self.assertGreater(busy, sum(counts.values()) * 0.8, counts)
+        with open(profile + '.sites') as f:
+            sites = [line.rstrip('\n').split('\t') for line in f]
+        self.assertIn(['callout-interpret-integer', '0x0020000a', 'busy+0xa', '1'], sites)
+
+    def test_map_for_perf(self):
+        process = self.start(self.command(SPIN, accel=f'{ENGINE},perf-map=on'), stdin=subprocess.DEVNULL)
+        path = f'/tmp/perf-{process.pid}.map'
+        self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            lines = self.lines(path)
+            if any(line.endswith(' guest:0x00200000') for line in lines) or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        for line in lines:
+            self.assertRegex(line, r'^[0-9a-f]+ [0-9a-f]+ (stub|guest):[^ ]+$')
+        self.assertTrue(any(line.endswith(' stub:enter') for line in lines))
+        self.assertTrue(any(line.endswith(' guest:0x00200000') for line in lines), lines)
+        with open(f'/proc/{process.pid}/maps') as f:
+            maps = f.read()
+        executable = [line.split()[1:] for line in maps.splitlines() if '/dev/zero' in line and 'x' in line.split()[1]]
+        self.assertEqual([words[0] for words in executable], ['r-xs'], 'perf knows code that is made by this name')
+        process.terminate()
+        self.assertEqual(process.wait(TIMEOUT), 0)
+
+    @staticmethod
+    def lines(path):
+        if not os.path.exists(path):
+            return []
+        with open(path) as f:
+            return [line.rstrip('\n') for line in f if line.endswith('\n')]
+
+    def expect_error(self, options, *texts):
+        result = self.profile(options)
+        message = result.stderr.decode()
+        self.assertEqual(result.returncode, 1, message)
+        self.assertEqual(len(message.splitlines()), 1, message)
+        for text in texts:
+            self.assertIn(text, message)
+
+    def test_errors(self):
+        good = self.path('good')
+        os.mkdir(self.path('taken.sites'))
+        self.expect_error('profile=/nodir/p', "'/nodir/p'", 'No such file or directory')
+        self.expect_error(f'profile={self.path("taken")}', 'taken.sites', 'Is a directory')
+        self.expect_error('profile=', "'profile='")
+        self.expect_error('perf-map=perhaps', "'perf-map=perhaps'")
+        self.expect_error(f'profile={good},symbols=/nodir/map', "'/nodir/map'", 'No such file or directory')
+        self.expect_error(f'symbols={self.path("wrong", "00100000 T one" + chr(10) + "what is this?" + chr(10))}', 'wrong', 'line 2', 'what is this?')
+
+    def test_a_wrong_file_is_no_reason_for_another_engine(self):
+        result = self.run_guest(DEBUG_EXIT, accel='bt:interp,profile=/nodir/p')
+        self.assertEqual(result.returncode, 1)
+        self.assertNotIn(b'going on', result.stderr)
 
 
 class Characters(Case):

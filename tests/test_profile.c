@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Profiles of guests that are known to spend their time in certain places: FILE, FILE.sites, and the map for perf. Samples are
+ * counted in CPU time, so that a busy host makes them come later and not fewer.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "bt_fixture.h"
+#include "monitor/bt.h"
+#include "translator/perf_map.h"
+
+#define BYTES32(v) (uint8_t)(v), (uint8_t)((v) >> 8), (uint8_t)((v) >> 16), (uint8_t)((v) >> 24)
+
+/* The guest: MAIN calls HOT and COLD by turns, COLD does a third of what HOT does, each with a frame; and asks CPUID once a turn. */
+#define MAIN  BF_CODE
+#define HOT   (BF_CODE + 0x100)
+#define COLD  (BF_CODE + 0x200)
+#define CPUID_AT (MAIN + 0x17)
+#define TURNS 100
+#define LOOPS 30000
+
+static const uint8_t main_code[] = {
+	0x31, 0xed,                         /* 00 xor ebp, ebp */
+	0x55, 0x89, 0xe5,                   /* 02 push ebp; mov ebp, esp */
+	0xb9, BYTES32(TURNS),               /* 05 mov ecx, TURNS */
+	0x51,                               /* 0a push ecx */
+	0xe8, BYTES32(HOT - (MAIN + 0x10)), /* 0b call HOT */
+	0xe8, BYTES32(COLD - (MAIN + 0x15)), /* 10 call COLD */
+	0x31, 0xc0, 0x0f, 0xa2,             /* 15 xor eax, eax; cpuid */
+	0x59, 0x49, 0x75, 0xed,             /* 19 pop ecx; dec ecx; jnz 0a */
+	BF_STOP,
+};
+
+#define LOOP_CODE(n) { \
+	0x55, 0x89, 0xe5,                   /* push ebp; mov ebp, esp */ \
+	0xb8, BYTES32(n),                   /* mov eax, n */ \
+	0x48, 0x75, 0xfd,                   /* dec eax; jnz */ \
+	0x5d, 0xc3,                         /* pop ebp; ret */ \
+}
+static const uint8_t hot_code[] = LOOP_CODE(3 * LOOPS), cold_code[] = LOOP_CODE(LOOPS);
+
+static char directory[] = "/tmp/ringfence-profile-XXXXXX";
+
+static void set_up(void)
+{
+	cr_assert(mkdtemp(directory));
+}
+
+static void tear_down(void)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "rm -r %s", directory);
+	cr_expect_eq(system(command), 0);
+}
+
+TestSuite(profile, .init = set_up, .fini = tear_down, .timeout = 60);
+
+/* --- running --- */
+
+static struct bf *create(const char *rest)
+{
+	char options[200];
+
+	snprintf(options, sizeof(options), "profile=%s/p%s%s", directory, rest ? "," : "", rest ? rest : "");
+	return bf_create("bt", options);
+}
+
+static struct bf *create_with_symbols(void)
+{
+	char options[120], path[80];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/map", directory);
+	f = fopen(path, "w");
+	fprintf(f, "%08x T main\n%08x T hot\n%08x t cold\n%08x t end\n", MAIN, HOT, COLD, COLD + 0x40);
+	fclose(f);
+	snprintf(options, sizeof(options), "symbols=%s", path);
+	return create(options);
+}
+
+static double cpu_seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+static void load(struct bf *bf, unsigned cpl)
+{
+	bf_reset(bf, cpl, true);
+	bf_write(bf, MAIN, main_code, sizeof(main_code));
+	bf_write(bf, HOT, hot_code, sizeof(hot_code));
+	bf_write(bf, COLD, cold_code, sizeof(cold_code));
+}
+
+/* Runs the guest again and again for that much CPU time; how often. */
+static unsigned run_for(struct bf *bf, double seconds)
+{
+	const double end = cpu_seconds() + seconds;
+	unsigned runs = 0;
+	int vector;
+
+	for (; cpu_seconds() < end; runs++) {
+		bf->cpu->eip = MAIN;
+		bf->cpu->regs[X86_ESP] = BF_DATA + 0x2800;
+		cr_assert_eq(bf_run(bf, &vector), BF_STOPPED, "vector %d at %x", vector, bf->cpu->eip);
+	}
+	return runs;
+}
+
+/* --- reading --- */
+
+static FILE *open_output(const char *name)
+{
+	char path[80];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	f = fopen(path, "r");
+	cr_assert(f, "%s", path);
+	return f;
+}
+
+/* What was counted in lines that start and go on so; all of them have to be in the format. */
+static unsigned long samples(const char *start, const char *has)
+{
+	FILE *f = open_output("p");
+	unsigned long sum = 0, last = -1ul, n;
+	char line[2048], *space, *end;
+
+	while (fgets(line, sizeof(line), f)) {
+		space = strrchr(line, ' ');
+		cr_assert(space && !strncmp(line, "ring", 4), "%s", line);
+		n = strtoul(space + 1, &end, 10);
+		cr_assert(n && *end == '\n' && n <= last, "%s", line);
+		last = n;
+		*space = 0;
+		if (!strncmp(line, start, strlen(start)) && (!has || strstr(line, has)))
+			sum += n;
+	}
+	fclose(f);
+	return sum;
+}
+
+static unsigned long site(const char *kind, gva_t eip, char symbol[64])
+{
+	FILE *f = open_output("p.sites");
+	unsigned long found = 0, last = -1ul, n;
+	char line[256], its[64];
+	unsigned at;
+
+	while (fgets(line, sizeof(line), f)) {
+		char name[64];
+
+		cr_assert_eq(sscanf(line, "%63[^\t]\t0x%x\t%63[^\t]\t%lu\n", its, &at, name, &n), 4, "%s", line);
+		cr_assert(n && n <= last, "%s", line);
+		last = n;
+		if (!strcmp(its, kind) && at == eip) {
+			cr_assert(!found, "%s %x twice", kind, eip);
+			found = n;
+			strcpy(symbol, name);
+		}
+	}
+	fclose(f);
+	return found;
+}
+
+/* --- tests --- */
+
+static void hot_spots(unsigned cpl)
+{
+	struct bf *bf = create_with_symbols();
+	char ring[8], start[40], symbol[64];
+	unsigned long hot, cold, all;
+	unsigned runs;
+
+	load(bf, cpl);
+	runs = run_for(bf, 0.8);
+	bf_destroy(bf);
+	snprintf(ring, sizeof(ring), "ring%u;", cpl);
+	snprintf(start, sizeof(start), "ring%u;main;hot", cpl);
+	hot = samples(start, NULL);
+	snprintf(start, sizeof(start), "ring%u;main;cold", cpl);
+	cold = samples(start, NULL);
+	all = samples("", NULL);
+	cr_expect(all > 500 && all < 1200, "%lu ms of 800", all);
+	cr_expect(samples(ring, NULL) == all, "%lu of %lu in ring %u", samples(ring, NULL), all, cpl);
+	cr_expect((hot + cold) * 10 > all * 8, "%lu and %lu of %lu", hot, cold, all);
+	cr_expect(hot > cold * 2 && hot < cold * 9 / 2, "%lu and %lu: not three to one", hot, cold);
+	cr_expect_eq(site("callout-interpret-integer", CPUID_AT, symbol), (unsigned long)runs * TURNS);
+	cr_expect_str_eq(symbol, "main+0x17");
+}
+
+Test(profile, hot_spots_of_ring_0)
+{
+	hot_spots(0);
+}
+
+Test(profile, hot_spots_of_ring_3)
+{
+	/* The stop port is open to it. */
+	hot_spots(3);
+}
+
+/* Without symbols a place is the entry of its TU, and callers are return addresses. */
+Test(profile, without_symbols)
+{
+	struct bf *bf = create(NULL);
+	char hot[64], symbol[64];
+
+	load(bf, 0);
+	run_for(bf, 0.4);
+	bf_destroy(bf);
+	snprintf(hot, sizeof(hot), "ring0;0x%08x;0x%08x", MAIN + 0x10, HOT + 8);
+	cr_expect(samples(hot, NULL) * 2 > samples("", NULL), "%lu of %lu", samples(hot, NULL), samples("", NULL));
+	cr_expect_gt(site("callout-interpret-integer", CPUID_AT, symbol), 0);
+	cr_expect_str_eq(symbol, "-");
+}
+
+/* What the engine does for the guest counts where the guest asked for it. */
+Test(profile, time_in_callouts)
+{
+	static const uint8_t code[] = { 0x31, 0xc0, 0x0f, 0xa2, 0x4e, 0x75, 0xf9, BF_STOP }; /* xor eax, eax; cpuid; dec esi; jnz; stop */
+	struct bf *bf = create_with_symbols();
+	unsigned long all, callout;
+
+	load(bf, 0);
+	bf_write(bf, MAIN, code, sizeof(code));
+	for (const double end = cpu_seconds() + 0.5; cpu_seconds() < end;) {
+		bf->cpu->regs[X86_ESI] = 100000;
+		bf->cpu->regs[X86_EBP] = 0;
+		run_for(bf, 0.001);
+	}
+	bf_destroy(bf);
+	all = samples("", NULL);
+	callout = samples("ring0;main;[callout interpret-integer]", NULL);
+	cr_expect(samples("ring0;main", NULL) * 10 > all * 9, "%lu of %lu", samples("ring0;main", NULL), all);
+	cr_expect(callout * 4 > all, "%lu of %lu in the callout", callout, all);
+	cr_expect_gt(callout + samples("ring0;main;[stub interpret-integer]", NULL), all / 2);
+}
+
+/* True faults, fills, traps and interpreted instructions, each at its place. */
+Test(profile, sites_of_faults)
+{
+	static const uint8_t touch[] = { 0xa1, BYTES32(BF_DATA + 0x7000), 0xa1, BYTES32(BF_DATA + BF_ABSENT_PAGE * GUEST_PAGE_SIZE) };
+	static const uint8_t divide[] = { 0x31, 0xc9, 0xf7, 0xf1 }; /* xor ecx, ecx; div ecx */
+	struct bf *bf = create("fill-around=off");
+	char symbol[64];
+	int vector;
+
+	load(bf, 0);
+	bf_write(bf, MAIN, touch, sizeof(touch));
+	cr_expect_eq(bf_run(bf, &vector), BF_EXCEPTION);
+	cr_expect_eq(vector, EXC_PF);
+	bf_reset(bf, 0, true);
+	bf_write(bf, HOT, divide, sizeof(divide));
+	bf->cpu->eip = HOT;
+	cr_expect_eq(bf_run(bf, &vector), BF_EXCEPTION);
+	cr_expect_eq(vector, EXC_DE);
+	bf_destroy(bf);
+	cr_expect_eq(site("fault-filled", MAIN, symbol), 1);
+	cr_expect_eq(site("fault-true", MAIN + 5, symbol), 1);
+	cr_expect_eq(site("trap", HOT + 2, symbol), 1);
+	cr_expect_eq(site("dispatcher-interpret", HOT + 2, symbol), 1);
+}
+
+/* A frame pointer may be anything: loops, holes, odd addresses, the ends of memory, frames that lead far away. */
+Test(profile, hostile_frame_pointers)
+{
+	static const uint8_t spin[] = { 0xb8, BYTES32(2000000), 0x48, 0x75, 0xfd, BF_STOP }; /* mov eax, n; dec eax; jnz; stop */
+	const uint32_t frames = BF_DATA + 0x6000;
+	const uint32_t all[] = { 0, 4, frames, frames + 8, frames + 16, frames + 1, BF_DATA + BF_ABSENT_PAGE * GUEST_PAGE_SIZE - 4, 0xfffffffc,
+				 0xfffffff8, 0x7ffffffc, 0xa0000, BF_RAM_SIZE - 4, BF_RAM_SIZE - 8, frames + 0x100 };
+	struct bf *bf = create(NULL);
+
+	load(bf, 0);
+	bf_write(bf, MAIN, spin, sizeof(spin));
+	bf_write32(bf, frames, frames);             /* itself */
+	bf_write32(bf, frames + 4, 0x1111);
+	bf_write32(bf, frames + 8, frames);         /* backwards */
+	bf_write32(bf, frames + 12, 0x2222);
+	bf_write32(bf, frames + 16, 0xfffffffc);    /* far away */
+	bf_write32(bf, frames + 20, 0x3333);
+	for (unsigned i = 0; i < 200; i++) {        /* more than are noted */
+		bf_write32(bf, frames + 0x100 + 8 * i, frames + 0x108 + 8 * i);
+		bf_write32(bf, frames + 0x104 + 8 * i, 0x4000 + i);
+	}
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(all); i++) {
+		for (const double end = cpu_seconds() + 0.06; cpu_seconds() < end;) {
+			bf->cpu->regs[X86_EBP] = all[i];
+			run_for(bf, 0.0001);
+		}
+	}
+	bf_destroy(bf);
+	cr_expect_gt(samples("ring0;0x00001111;0x0004", NULL), 0);
+	cr_expect_gt(samples("ring0;0x00002222;0x0004", NULL), 0);
+	cr_expect_gt(samples("ring0;0x00003333;0x0004", NULL), 0);
+	cr_expect_gt(samples("ring0;0x0000402e;0x0000402d", ";0x00004001;0x00004000;0x0004"), 0);
+}
+
+/* With paging off, and in code that is only interpreted. */
+Test(profile, interpreted_code)
+{
+	static const uint8_t code[] = { 0x4e, 0x75, 0xfd, BF_STOP }; /* dec esi; jnz; stop */
+	struct bf *bf = create_with_symbols();
+	unsigned long all;
+
+	bf_reset(bf, 0, false);
+	bf_write(bf, MAIN, code, sizeof(code));
+	bf->cpu->seg[X86_CS].limit = 0x7fffffff;
+	for (const double end = cpu_seconds() + 0.3; cpu_seconds() < end;) {
+		bf->cpu->regs[X86_ESI] = 20000;
+		bf->cpu->regs[X86_EBP] = 1;
+		run_for(bf, 0.0001);
+	}
+	bf_destroy(bf);
+	all = samples("", NULL);
+	cr_expect(samples("ring0;main;[interpret]", NULL) * 2 > all, "%lu of %lu", samples("ring0;main;[interpret]", NULL), all);
+}
+
+/* --- perf's map --- */
+
+/* The name that the map has for a host address; of several, that many are *n. */
+static void look_up(hva_t address, char name[128], unsigned *n)
+{
+	unsigned long long start, size;
+	char path[32], line[256], its[128];
+	FILE *f;
+
+	perf_map_path(path);
+	f = fopen(path, "r");
+	cr_assert(f, "%s", path);
+	*n = 0;
+	while (fgets(line, sizeof(line), f)) {
+		cr_assert_eq(sscanf(line, "%llx %llx %127[^\n]", &start, &size, its), 3, "%s", line);
+		if (address >= start && address < start + size) {
+			strcpy(name, its);
+			++*n;
+		}
+	}
+	fclose(f);
+}
+
+static struct translator *translator_of(struct bf *bf)
+{
+	return bt_of(&bf->vm.vcpu)->translator;
+}
+
+static hva_t entry_of(struct bf *bf, gva_t eip, uint32_t mode)
+{
+	struct bt *bt = bt_of(&bf->vm.vcpu);
+
+	return translator_tu_describe(translator_find(bt->translator, bt_tc_space(bt), eip, mode)).entry;
+}
+
+static void expect_mapped(hva_t address, const char *name)
+{
+	char found[128] = "";
+	unsigned n;
+
+	look_up(address, found, &n);
+	cr_expect_eq(n, 1, "%s: %u entries", name, n);
+	cr_expect_str_eq(found, name);
+}
+
+Test(profile, map_for_perf)
+{
+	char options[120], path[32], found[128];
+	struct bf *bf = create_with_symbols();
+	struct tc_stub stub;
+	hva_t hot, last = 0;
+	unsigned n;
+
+	bf_destroy(bf);
+	snprintf(options, sizeof(options), "perf-map=on,symbols=%s/map", directory);
+	bf = bf_create("bt", options);
+	load(bf, 3);
+	run_for(bf, 0.01);
+	for (n = 0; translator_stub(translator_of(bf), n, &stub); n++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "stub:%s", stub.name);
+		cr_expect(stub.start < stub.end && stub.start >= last, "%s", stub.name);
+		expect_mapped(stub.start, name);
+		expect_mapped(stub.end - 1, name);
+		last = stub.end;
+	}
+	cr_expect_gt(n, 15);
+	hot = entry_of(bf, HOT, bf->cpu->tcw.mode);
+	expect_mapped(hot, "guest-user:hot");
+	expect_mapped(entry_of(bf, HOT + 8, bf->cpu->tcw.mode), "guest-user:hot+0x8");
+
+	/* A flush empties it but for the stubs. */
+	translator_flush(translator_of(bf));
+	look_up(hot, found, &n);
+	cr_expect_eq(n, 0);
+	expect_mapped(last - 1, "stub:soft-write");
+	load(bf, 0);
+	run_for(bf, 0.01);
+	expect_mapped(entry_of(bf, COLD, bf->cpu->tcw.mode), "guest:cold");
+	hot = entry_of(bf, HOT, bf->cpu->tcw.mode);
+	bf_destroy(bf);
+	/* It outlives the machine. */
+	expect_mapped(hot, "guest:hot");
+	perf_map_path(path);
+	cr_expect_eq(unlink(path), 0);
+}
+
+/* Somebody else's link does not lead us anywhere. */
+Test(profile, map_behind_a_link)
+{
+	char target[80], path[32];
+	struct bf *bf;
+
+	snprintf(target, sizeof(target), "%s/target", directory);
+	perf_map_path(path);
+	unlink(path);
+	cr_assert_eq(symlink(target, path), 0);
+	bf = bf_create("bt", "perf-map=on");
+	bf_destroy(bf);
+	cr_expect_neq(access(target, F_OK), 0);
+	cr_expect_eq(unlink(path), 0);
+}
