@@ -98,6 +98,34 @@ class Programs(unittest.TestCase):
 		self.assertEqual(done.returncode, 2)
 		self.assertIn('no benchmark is named "nano/nothing"', done.stderr)
 
+	def pretend_ninja(self, status):
+		"""A build directory, and a ninja that writes its arguments on standard output."""
+		self.write("build.ninja", "")
+		self.write("ninja", f"#!/bin/sh\necho \"ninja got: $*\"\nexit {status}\n")
+		return {**os.environ, "PATH": self.directory.name + os.pathsep + os.environ["PATH"]}
+
+	def test_builds_what_is_needed(self):
+		environment = self.pretend_ninja(0)
+		for words, targets in ((["nano/in", "--engine", "bt"], "bench/bench-host bench/nano/nano ringfence"),
+				       (["nano/in", "--engine", "qemu-tcg", "--qemu", "/no/qemu"], "bench/bench-host bench/nano/nano"),
+				       (["macro/boot", "--engine", "bochs", "--bochs", "/no/bochs"], "bench/bench-host")):
+			done = self.program("run", "--build", self.directory.name, "--rounds", "1", *words, environment=environment)
+			self.assertIn(f"ninja got: -C {self.directory.name} {targets}\n", done.stderr)
+			self.assertNotIn("ninja", done.stdout)
+
+	def test_cannot_build(self):
+		done = self.program("run", "--build", self.directory.name, "nano/in", "--engine", "bt", environment=self.pretend_ninja(4))
+		self.assertEqual((done.returncode, done.stdout), (1, ""))
+		self.assertIn(f'run: "ninja -C {self.directory.name} bench/bench-host bench/nano/nano ringfence" failed with status 4', done.stderr)
+		done = self.program("run", "--build", self.path("nowhere"), "nano/in")
+		self.assertEqual(done.returncode, 1)
+		self.assertIn(f"run: --build {self.path('nowhere')}: there is no such directory; to make one: meson setup", done.stderr)
+		os.remove(self.path("build.ninja"))
+		os.remove(self.path("bench/bench-host"))
+		done = self.program("run", "--build", self.directory.name, "nano/in")
+		self.assertEqual(done.returncode, 1)
+		self.assertIn("neither a build directory (no build.ninja) nor are all programs there: bench/bench-host;", done.stderr)
+
 	def test_report(self):
 		self.run_engines("bt")
 		done = self.program("report", self.path("r.json"), "--output", self.path("report"), environment={"PATH": "/nowhere"})
