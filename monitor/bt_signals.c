@@ -74,6 +74,9 @@ static void signal_save_guest(struct bt *bt, ucontext_t *uc, const struct tc_pos
 static void signal_leave(struct bt *bt, ucontext_t *uc, const struct tc_position *at, enum tc_leave why)
 {
 	signal_save_guest(bt, uc, at);
+	/* An instruction behind an STI is begun again, still before any interrupt. */
+	if (at->shadow && why != TC_LEAVE_FAULT)
+		bt->vcpu->cpu.inhibit |= INHIBIT_STI;
 	*reg(uc, REG_RIP) = translator_leave_address(bt->translator);
 	*reg(uc, REG_RAX) = why;
 	*reg(uc, REG_EFL) &= ~(greg_t)(HOST_TF | HOST_DF);

@@ -68,6 +68,8 @@ static enum x86_status cr0_write(struct vcpu *vcpu, uint32_t value)
 	cpu->cr0 = value;
 	if (changed & (CR0_PG | CR0_WP | CR0_PE))
 		flush_translations(vcpu, TLB_FLUSH_ALL);
+	else if (changed & (CR0_CD | CR0_NW) && value & CR0_PG && cpu->cr4 & CR4_PAE)
+		flush_translations(vcpu, TLB_FLUSH_NONGLOBAL); /* PDPTEs were loaded */
 	return X86_OK;
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include "fpu_proxy.h"
 #include "interp_internal.h"
+#include "x86/fpu_spill.h"
 
 /* DR6 (SDM vol. 3, 17.2.3). */
 #define DR6_SINGLE_STEP 0x4000u
@@ -202,6 +203,19 @@ static bool enters_handler(const struct cpu *cpu, const struct insn *i)
 	return i->attr & OPA_INT && (i->opcode != 0xce || cpu->eflags & X86_OF);
 }
 
+/*
+ * A callout that was made for an integer instruction may find another one there: a page of code can be mapped elsewhere without a
+ * flush, and then the translation still goes by the old one (x86/fpu_spill.h).
+ */
+static inline enum x86_status execute(struct vcpu *vcpu, const struct icache_entry *entry)
+{
+	const uint32_t fpu = OPA_FPU | OPA_MMX | OPA_SSE;
+
+	if (rf_unlikely(vcpu->cpu.tcw.fpu_live) && (entry->insn.attr & fpu || (entry->insn.map == MAP_0F && entry->insn.opcode == 0xae)))
+		fpu_spill_x87(&vcpu->cpu);
+	return entry->handler(vcpu, &entry->insn);
+}
+
 /* The step with debugging, RF or an inhibition in play. */
 static enum interp_result step_carefully(struct vcpu *vcpu)
 {
@@ -226,7 +240,7 @@ static enum interp_result step_carefully(struct vcpu *vcpu)
 	if (status == X86_OK) {
 		single_step = single_step && !enters_handler(cpu, &entry->insn);
 		cpu->eip += entry->insn.len;
-		status = entry->handler(vcpu, &entry->insn);
+		status = execute(vcpu, entry);
 	}
 	result = interp_conclude(vcpu, entry ? &entry->insn : NULL, eip, status);
 	/* Nothing has been done yet where an x87 error waits for its interrupt. */
@@ -255,7 +269,7 @@ enum interp_result interp_step(struct vcpu *vcpu)
 	if (rf_unlikely(status))
 		return interp_conclude(vcpu, NULL, eip, status);
 	cpu->eip = eip + entry->insn.len;
-	status = entry->handler(vcpu, &entry->insn);
+	status = execute(vcpu, entry);
 	if (rf_likely(status == X86_OK))
 		return INTERP_OK;
 	return interp_conclude(vcpu, &entry->insn, eip, status);

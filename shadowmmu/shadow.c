@@ -152,7 +152,8 @@ struct space *shadow_set_paging(struct shadow *s, const struct paging *paging, e
 	*err = enter_space(s);
 	if (!*err && s->mode.paging) {
 		domain_compare(s, &s->current->domain);
-		if (flush == SHADOW_FLUSH_ALL && s->kernel)
+		/* Without PGE no translation is global, whatever was taken for global before it was cleared. */
+		if ((flush == SHADOW_FLUSH_ALL || !(paging->cr4 & CR4_PGE)) && s->kernel)
 			domain_compare(s, s->kernel);
 	}
 	batch_finish(s);

@@ -681,6 +681,46 @@ Test(bt_control, callouts_while_an_interrupt_waits)
 	in_all(callouts_while_an_interrupt_waits, 0, true);
 }
 
+/* Callouts of all kinds, once going on behind themselves and once leaving for an event: the FPU state stays. */
+static void callouts_keep_the_fpu_state(struct bf *bf)
+{
+	for (unsigned event = 0; event < 2; event++) {
+		struct fxsave_image fpu = bf->cpu->fpu;
+		struct code c = at(bf, BF_CODE);
+
+		fpu.mxcsr = 0x3f80; /* rounding down */
+		fpu.fcw = 0x77f;
+		fpu.ftw = 0xff;
+		for (unsigned i = 0; i < 8; i++) {
+			memset(fpu.xmm[i], 0x10 + i + event, 16);
+			memset(fpu.st[i], 0x20 + i + event, 10);
+		}
+		bf->cpu->fpu = fpu;
+		EMIT(&c, 0x31, 0xc0, 0x0f, 0xa2, 0xe4, 0x80);             /* xor eax, eax; cpuid; in al, 80h */
+		EMIT(&c, 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8);             /* mov eax, cr3; mov cr3, eax */
+		EMIT(&c, 0x0f, 0x00, 0xc8, 0x0f, 0x01, 0xe0);             /* str eax; smsw eax */
+		EMIT(&c, 0x0f, 0x01, 0x3d); EMIT32(&c, BF_DATA);          /* invlpg [data] */
+		EMIT(&c, 0x8c, 0xd8, 0x8e, 0xc0, 0xc8, 0x08, 0, 0, 0xc9); /* mov eax, ds; mov es, eax; enter 8, 0; leave */
+		STOP(&c);
+		bf->cpu->eip = BF_CODE;
+		atomic_store(&bf->cpu->events, event ? EVENT_INTR : 0);
+		bf->cpu->eflags = X86_F1;
+		run_to_stop(bf);
+		atomic_store(&bf->cpu->events, 0);
+		EXPECT_EQ(bf->cpu->fpu.mxcsr, fpu.mxcsr);
+		EXPECT_EQ(bf->cpu->fpu.fcw, fpu.fcw);
+		for (unsigned i = 0; i < 8; i++) {
+			EXPECT_EQ(memcmp(bf->cpu->fpu.xmm[i], fpu.xmm[i], 16), 0);
+			EXPECT_EQ(memcmp(bf->cpu->fpu.st[i], fpu.st[i], 10), 0);
+		}
+	}
+}
+
+Test(bt_control, callouts_keep_the_fpu_state)
+{
+	in_all(callouts_keep_the_fpu_state, 0, true);
+}
+
 Test(bt_control, interrupt_shadows)
 {
 	in_all(interrupt_shadows, 0, false);
@@ -786,4 +826,145 @@ static void ring0_reaches_user_memory(struct bf *bf)
 Test(bt_control, ring0_reaches_user_memory)
 {
 	in_all(ring0_reaches_user_memory, 0, true);
+}
+
+/* --- what two legal behaviours, mixed, would get wrong --- */
+
+#define REMAPPED 0x500000u
+#define OTHER_FRAME 0x600000u
+#define PTE_AT(gva) (BF_PAGE_TABLES + 4 * ((gva) >> GUEST_PAGE_SHIFT))
+#define PTE_ANY (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
+
+static void emit_load_ebx(struct code *c, uint32_t gva)
+{
+	EMIT(c, 0x8b, 0x1d);
+	EMIT32(c, gva);
+}
+
+/* CR4.PGE set, used, and cleared again: then MOV CR3 flushes pages marked global like any. */
+static void global_pages_end_with_pge(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE);
+
+	bf_write32(bf, REMAPPED, 0x11111111);
+	bf_write32(bf, OTHER_FRAME, 0x22222222);
+	bf_write32(bf, PTE_AT(REMAPPED), REMAPPED | PTE_ANY | PTE_G);
+	bf_flush(bf);
+	EMIT(&c, 0x0f, 0x20, 0xe0, 0x0d); EMIT32(&c, CR4_PGE);  /* mov eax, cr4; or eax, PGE */
+	EMIT(&c, 0x0f, 0x22, 0xe0);
+	emit_load_ebx(&c, REMAPPED);
+	EMIT(&c, 0x25); EMIT32(&c, ~CR4_PGE);                   /* and eax, ~PGE */
+	EMIT(&c, 0x0f, 0x22, 0xe0);
+	emit_load_ebx(&c, REMAPPED);
+	EMIT(&c, 0xc7, 0x05); EMIT32(&c, PTE_AT(REMAPPED)); EMIT32(&c, OTHER_FRAME | PTE_ANY | PTE_G);
+	EMIT(&c, 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8);           /* mov eax, cr3; mov cr3, eax */
+	EMIT(&c, 0x89, 0xd9);                                   /* mov ecx, ebx */
+	emit_load_ebx(&c, REMAPPED);
+	STOP(&c);
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_ECX], 0x11111111);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 0x22222222);
+}
+
+Test(bt_control, global_pages_end_with_pge)
+{
+	in_all(global_pages_end_with_pge, 0, true);
+}
+
+/* PAE: a MOV to CR0 that changes CD loads the PDPTEs (SDM vol. 3, 4.4.1). */
+static void pdptes_loaded_by_cr0(struct bf *bf)
+{
+	const uint32_t pdpt = BF_FREE, directory = BF_FREE + 0x1000;
+	struct code c = at(bf, BF_CODE);
+
+	for (uint32_t i = 0; i < 4; i++) {
+		const uint64_t entry = i * 0x200000 | PTE_ANY | PTE_PS;
+
+		bf_write(bf, directory + 8 * i, &entry, 8);
+	}
+	bf_write32(bf, pdpt, directory | PTE_P);
+	bf_write32(bf, REMAPPED, 0x33333333);
+	bf->cpu->cr0 &= ~CR0_PG;
+	bf_flush(bf);
+	EMIT(&c, 0xb8); EMIT32(&c, pdpt); EMIT(&c, 0x0f, 0x22, 0xd8);                 /* CR3 */
+	EMIT(&c, 0x0f, 0x20, 0xe0, 0x83, 0xc8, CR4_PAE, 0x0f, 0x22, 0xe0);           /* CR4 |= PAE */
+	EMIT(&c, 0x0f, 0x20, 0xc0, 0x0d); EMIT32(&c, CR0_PG); EMIT(&c, 0x0f, 0x22, 0xc0);
+	EMIT(&c, 0xc7, 0x05); EMIT32(&c, pdpt + 8); EMIT32(&c, directory | PTE_P);   /* the second GiB */
+	EMIT(&c, 0x0f, 0x20, 0xc0, 0x0d); EMIT32(&c, CR0_CD); EMIT(&c, 0x0f, 0x22, 0xc0);
+	emit_load_ebx(&c, 0x40000000 + REMAPPED);
+	STOP(&c);
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 0x33333333);
+}
+
+Test(bt_control, pdptes_loaded_by_cr0)
+{
+	in_all(pdptes_loaded_by_cr0, 0, true);
+}
+
+/*
+ * A page with an instruction that is interpreted (DAA) is mapped to another with FLD1, without a flush: either may run, but
+ * the x87 stack stays whole.
+ */
+static void x87_behind_an_integer_callout(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE);
+	uint32_t loop, top;
+
+	bf_write(bf, REMAPPED, (uint8_t[]){ 0x27, 0x90, 0xc3 }, 3);
+	bf_write(bf, REMAPPED - 0x100000, (uint8_t[]){ 0x27, 0x90, 0xc3 }, 3); /* displaces it in the software TLB */
+	bf_write(bf, OTHER_FRAME, (uint8_t[]){ 0xd9, 0xe8, 0xc3 }, 3);
+	bf_write32(bf, PTE_AT(REMAPPED), REMAPPED | PTE_ANY);
+	bf_flush(bf);
+	EMIT(&c, 0xdb, 0xe3, 0xd9, 0xeb, 0xbb, 3, 0, 0, 0);     /* fninit; fldpi; mov ebx, 3 */
+	loop = c.at;
+	CALL(&c, REMAPPED);
+	CALL(&c, REMAPPED - 0x100000);
+	EMIT(&c, 0x83, 0xfb, 0x02, 0x75, 10);                   /* the last round but one remaps */
+	EMIT(&c, 0xc7, 0x05); EMIT32(&c, PTE_AT(REMAPPED)); EMIT32(&c, OTHER_FRAME | PTE_ANY);
+	EMIT(&c, 0x4b); JNZ(&c, loop);
+	STOP(&c);
+	run_to_stop(bf);
+	top = bf->cpu->fpu.fsw >> 11 & 7;
+	EXPECT_EQ(bf->cpu->fpu.fsw & 0x7f, 0);
+	cr_expect(top == 7 || top == 6, "[%s] TOP is %u", configuration, top);
+	EXPECT_EQ(*(const uint64_t *)bf->cpu->fpu.st[7 - top], 0xc90fdaa22168c235ull);
+}
+
+Test(bt_control, x87_behind_an_integer_callout)
+{
+	in_all(x87_behind_an_integer_callout, 0, true);
+}
+
+/* Behind an STI no interrupt comes before the next instruction is done, though that misses the software TLB each time. */
+static void no_interrupt_behind_sti(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE), h = at(bf, BF_STUBS + 0x1800);
+	const uint16_t gate[4] = { (uint16_t)h.at, BF_KCODE, 0x8e00, h.at >> 16 };
+	uint32_t loop, behind;
+
+	EMIT(&c, 0xfa, 0xb9); EMIT32(&c, 20000);                /* cli; mov ecx */
+	loop = c.at;
+	EMIT(&c, 0x0f, 0x01, 0x3d); EMIT32(&c, REMAPPED);       /* invlpg */
+	EMIT(&c, 0xfb);
+	behind = c.at;
+	emit_load_ebx(&c, REMAPPED);
+	EMIT(&c, 0x90, 0xfa, 0x49);                             /* nop; cli; dec ecx */
+	JNZ(&c, loop);
+	STOP(&c);
+	EMIT(&h, 0xff, 0x05); EMIT32(&h, COUNTER);              /* inc [COUNTER] */
+	EMIT(&h, 0x81, 0x3c, 0x24); EMIT32(&h, behind);         /* cmp [esp], behind */
+	EMIT(&h, 0x75, 6, 0xff, 0x05); EMIT32(&h, COUNTER + 4); /* jne over; inc [COUNTER + 4] */
+	EMIT(&h, 0xcf);
+	bf_write(bf, BF_IDT + 8 * IRQ_VECTOR, gate, 8);
+	bf_write32(bf, COUNTER, 0);
+	bf_write32(bf, COUNTER + 4, 0);
+	bf->cpu->eip = BF_CODE;
+	run_with_interrupts(bf, 5);
+	EXPECT_EQ(bf_read32(bf, COUNTER + 4), 0);
+}
+
+Test(bt_control, no_interrupt_behind_sti)
+{
+	in_all(no_interrupt_behind_sti, 0, true);
 }

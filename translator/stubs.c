@@ -285,7 +285,11 @@ static void stub_restore_fpu(struct emitter *e, enum fpu_live live)
 	case FPU_SAVED:
 		emit_0fae(e, 1, CPU_OFF(fpu));
 		return;
-	case FPU_LIVE_X87: /* it never spills */
+	case FPU_LIVE_X87:
+		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_SAVED);
+		there = emit_forward(e, COND_NZ);
+		emit_0fae(e, 1, CPU_OFF(fpu));
+		patch_forward(e, there);
 		stub_load_sse(e);
 		break;
 	case FPU_LIVE:

@@ -77,12 +77,15 @@ bool operand_is_bit_string(const struct insn *i)
 	return i->mem && i->map == MAP_0F && (i->opcode & 0xe7) == 0xa3;
 }
 
-/* The access has to be just what OPA_MEM_* and mem_size say. With x87 and MMX a pending #MF would come before a #PF. */
+/*
+ * The access has to be just what OPA_MEM_* and mem_size say. With x87 and MMX a pending #MF would come before a #PF. Behind an
+ * STI a miss could let an interrupt in before the instruction is done.
+ */
 bool operand_may_be_soft(const struct build *b, const struct insn *i)
 {
 	const uint32_t unfit = OPA_FPU | OPA_MMX | OPA_SHIFT | OPA_STACK | OPA_STRING | OPA_SYSTEM | OPA_SEG_LOAD | OPA_JUMP | OPA_CALL;
 
-	return b->adapt & ADAPT_SOFT && !(i->attr & unfit) && i->attr & (OPA_MEM_READ | OPA_MEM_WRITE) && !operand_is_bit_string(i) &&
+	return b->adapt & ADAPT_SOFT && !b->record->shadow && !(i->attr & unfit) && i->attr & (OPA_MEM_READ | OPA_MEM_WRITE) && !operand_is_bit_string(i) &&
 	       i->mem_size && (i->mem_size <= 8 || moves_unaligned(i));
 }
 

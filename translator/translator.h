@@ -199,6 +199,7 @@ struct tc_position {
 	uint32_t adapt;  /* how it was translated */
 	int32_t esp_delta; /* guest ESP = r14d + esp_delta */
 	bool boundary;
+	bool shadow;     /* it stands behind an STI: no interrupt before it is done */
 };
 bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position);
 /* Where to send an interrupted translation so that it leaves with eax as enum tc_leave: registers were saved by the handler. */

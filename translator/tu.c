@@ -225,6 +225,7 @@ bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position
 		.adapt = tu->insn[i].adapt,
 		.esp_delta = tu->insn[i].esp_delta,
 		.boundary = (tu->insn[i].host_offset == offset || at_repeated_string(pc)) && !tu->insn[i].shadow,
+		.shadow = tu->insn[i].shadow,
 	};
 	return true;
 }

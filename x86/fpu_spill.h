@@ -6,7 +6,7 @@
  *   FPU_LIVE      all of it in the host's registers: the C code is compiled to use general registers only. Where such code goes on
  *                 into code that is not (libc, devices, logs), it calls fpu_spill() first.
  *   FPU_LIVE_X87  XMM registers and MXCSR in cpu->fpu, the rest in the host's registers: C code never uses x87, which is free in
- *                 the 64-bit ABI but for long double. Only what touches the guest's FPU state must not run.
+ *                 the 64-bit ABI but for long double. What looks at the guest's x87 state calls fpu_spill_x87() first.
  */
 #ifndef RF_X86_FPU_SPILL_H
 #define RF_X86_FPU_SPILL_H
@@ -22,6 +22,21 @@ static inline void fpu_spill(struct cpu *cpu)
 	if (rf_likely(cpu->tcw.fpu_live != FPU_LIVE))
 		return;
 	__asm__ volatile("fxsave %0\n\tldmxcsr %1" : "=m"(cpu->fpu) : "m"(mxcsr_for_c));
+	cpu->tcw.fpu_live = FPU_SAVED;
+}
+
+/* From FPU_LIVE_X87 to FPU_SAVED: before C code looks at, or uses, the guest's x87 state. */
+static inline void fpu_spill_x87(struct cpu *cpu)
+{
+	struct fxsave_image live;
+
+	if (rf_likely(cpu->tcw.fpu_live != FPU_LIVE_X87))
+		return;
+	__asm__ volatile("fxsave %0" : "=m"(live));
+	__builtin_memcpy(&cpu->fpu, &live, offsetof(struct fxsave_image, mxcsr));
+	__builtin_memcpy(cpu->fpu.st, live.st, sizeof(live.st));
+	cpu->fpu.fip = cpu->fpu.fdp = 0;
+	cpu->fpu.fcs = cpu->fpu.fds = cpu->fpu.fop = 0;
 	cpu->tcw.fpu_live = FPU_SAVED;
 }
 
