@@ -294,7 +294,12 @@ static int machine_make(struct machine *m, char *error)
 		err = console_open(&m->console, vm, config, error, MACHINE_ERROR_SIZE);
 	if (!err)
 		err = machine_make_board(m, error);
-	return err ? err : machine_boot(m, error);
+	if (!err)
+		err = machine_boot(m, error);
+	if (err || !config->stats_path)
+		return err;
+	err = machine_open_stats(m, config->stats_path);
+	return err ? machine_fail(error, err, "-accel: cannot write the statistics '%s': %s", config->stats_path, strerror(-err)) : 0;
 }
 
 int machine_create(const struct vm_config *config, struct machine **out, char error[MACHINE_ERROR_SIZE])
@@ -347,6 +352,8 @@ void machine_destroy(struct machine *m)
 	if (m->ended_fd >= 0)
 		close(m->ended_fd);
 	log_close(&m->log);
+	if (m->stats)
+		fclose(m->stats);
 	free(m);
 }
 

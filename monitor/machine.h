@@ -22,6 +22,7 @@ struct machine {
 	struct console console;
 	struct cpu_model *cpu_model;
 	struct log log;
+	FILE *stats;    /* NULL: not wanted, or written */
 	pthread_t vcpu_thread;
 	int ended_fd;   /* eventfd: readable when the VM has ended */
 	uint64_t started_ns, vcpu_cpu_ns; /* host time at the start; processor time the vCPU thread took */
@@ -39,7 +40,9 @@ int machine_start(struct machine *machine) RF_MUST_CHECK;
 /* Waits for both threads, which end once the VM has (vm_end()). */
 void machine_stop(struct machine *machine);
 
-/* Writes the statistics (stats.c) as JSON to path: 0 or a negative errno. After machine_stop(). */
-int machine_write_stats(const struct machine *machine, const char *path) RF_MUST_CHECK;
+/* The file for the statistics (stats.c); before the guest runs, so that one which cannot be written is found in time. 0 or a negative errno. */
+int machine_open_stats(struct machine *machine, const char *path) RF_MUST_CHECK;
+/* Writes them there as JSON, if it was opened: 0 or a negative errno. After machine_stop(). */
+int machine_write_stats(struct machine *machine) RF_MUST_CHECK;
 
 #endif

@@ -75,7 +75,7 @@ static int run(struct machine *machine, const struct vm_config *config, int sign
 	status = machine->vm.exit_code;
 	if (machine->vm.end == VM_HOST_ERROR)
 		fprintf(stderr, "ringfence: %s\n", machine->error);
-	err = config->stats_path ? machine_write_stats(machine, config->stats_path) : 0;
+	err = machine_write_stats(machine);
 	if (err) {
 		fprintf(stderr, "ringfence: cannot write statistics to '%s': %s\n", config->stats_path, strerror(-err));
 		status = status ? status : STATUS_ERROR;

@@ -61,12 +61,31 @@ static void stats_add_guest(json_t *root, const struct machine *m)
 	json_object_set_new(root, "guest", guest);
 }
 
-int machine_write_stats(const struct machine *m, const char *path)
+int machine_open_stats(struct machine *m, const char *path)
 {
-	const struct engine *engine = m->vm.vcpu.engine;
-	json_t *root = json_object(), *of_engine = json_object();
+	m->stats = fopen(path, "we");
+	return m->stats ? 0 : -errno;
+}
+
+static int stats_dump(const json_t *root, FILE *file)
+{
 	int err;
 
+	errno = 0;
+	err = json_dumpf(root, file, JSON_INDENT(2)) ? -(errno ? errno : EIO) : 0;
+	return fclose(file) && !err ? -errno : err;
+}
+
+int machine_write_stats(struct machine *m)
+{
+	const struct engine *engine = m->vm.vcpu.engine;
+	json_t *root, *of_engine;
+	int err;
+
+	if (!m->stats)
+		return 0;
+	root = json_object();
+	of_engine = json_object();
 	json_object_set_new(root, "ringfence", json_string(RF_VERSION));
 	json_object_set_new(root, "engine", json_string(engine->name));
 	json_object_set_new(root, "end", json_string(stats_end_name(m->vm.end)));
@@ -74,10 +93,10 @@ int machine_write_stats(const struct machine *m, const char *path)
 	stats_add_process(root, m);
 	stats_add_guest(root, m);
 	if (engine->stats)
-		engine->stats((struct vcpu *)&m->vm.vcpu, of_engine);
+		engine->stats(&m->vm.vcpu, of_engine);
 	json_object_set_new(root, engine->name, of_engine);
-	errno = 0;
-	err = json_dump_file(root, path, JSON_INDENT(2)) ? -(errno ? errno : EIO) : 0;
+	err = stats_dump(root, m->stats);
+	m->stats = NULL;
 	json_decref(root);
 	return err;
 }
