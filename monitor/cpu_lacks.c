@@ -8,6 +8,8 @@
 #include "system.h"
 #include "vm.h"
 
+#define MESSAGE_SIZE 512
+
 /* Exceptions and interrupts that have been delivered. */
 static uint64_t delivered(const struct vcpu *vcpu)
 {
@@ -18,30 +20,43 @@ static uint64_t delivered(const struct vcpu *vcpu)
 	return n;
 }
 
+/* What there is to do about it: "choose -cpu pentium2 or later", "leave out -cmov". */
+static void describe_remedy(const struct cpu_model *model, uint32_t features, char *text, size_t size)
+{
+	const struct cpu_model *enough = cpu_model_offering(features), *base = cpu_model_find(cpu_model_name(model));
+	const bool base_has_it = !(features & ~base->features);
+	char taken[80];
+
+	cpu_model_describe_taken(model, features, taken, sizeof(taken));
+	if (!enough)
+		snprintf(text, size, "no CPU model has it");
+	else if (features & cpu_host_missing_features())
+		snprintf(text, size, "this host cannot execute it");
+	else if (base_has_it && *taken)
+		snprintf(text, size, "leave out %s", taken);
+	else
+		snprintf(text, size, "%s%s%schoose -cpu %s%s", *taken ? "leave out " : "", taken, *taken ? " and " : "", enough->name,
+			 enough == cpu_model_default() ? "" : " or later");
+}
+
 /* "the code at 0010:00100000 needs cmov, which -cpu pentium lacks: choose -cpu pentium2 or later" */
 static void describe(const struct vcpu *vcpu, char *text, size_t size)
 {
 	const struct cpu_lack *lack = &vcpu->lack;
-	const struct cpu_model *enough = cpu_model_offering(lack->features);
-	const char *name = cpu_model_name(vcpu->cpu.model);
-	char features[128];
+	const struct cpu_model *model = vcpu->cpu.model;
+	const char *name = model && model->spec ? model->spec : cpu_model_name(model);
+	char features[128], remedy[160];
 
 	cpu_features_describe(lack->features, features, sizeof(features));
-	size -= snprintf(text, size, "the code at %04x:%08" PRIx32 " needs %s, which -cpu %s lacks: ", lack->cs, lack->eip, features, name);
-	text += strlen(text);
-	if (!enough)
-		snprintf(text, size, "no CPU model has it");
-	else if (enough == cpu_model_find(name))
-		snprintf(text, size, "do not take it away from that model");
-	else
-		snprintf(text, size, "choose -cpu %s%s", enough->name, enough == cpu_model_default() ? "" : " or later");
+	describe_remedy(model, lack->features, remedy, sizeof(remedy));
+	snprintf(text, size, "the code at %04x:%08" PRIx32 " needs %s, which -cpu %.80s lacks: %s", lack->cs, lack->eip, features, name, remedy);
 }
 
 void cpu_lacks_note(struct vcpu *vcpu, uint32_t eip, uint32_t features)
 {
 	const struct cpu *cpu = &vcpu->cpu;
 	struct cpu_lack *lack = &vcpu->lack;
-	char text[256];
+	char text[MESSAGE_SIZE];
 
 	if (cpu->cpl || !features)
 		return;
@@ -59,7 +74,7 @@ void cpu_lacks_note(struct vcpu *vcpu, uint32_t eip, uint32_t features)
 
 static enum x86_status kill(struct vcpu *vcpu, const char *what)
 {
-	char text[256];
+	char text[MESSAGE_SIZE];
 
 	describe(vcpu, text, sizeof(text));
 	return vm_kill(vcpu, "%s (%s)", text, what);

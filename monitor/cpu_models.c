@@ -122,8 +122,21 @@ const char *cpu_model_name(const struct cpu_model *model)
 
 void cpu_model_list(void *file)
 {
+	size_t column = 0;
+
+	fprintf(file, "Models (-cpu MODEL):\n");
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(models); i++)
 		fprintf(file, "%-10s %s\n", models[i].name, models[i].description);
+	fprintf(file, "\nFeatures (-cpu MODEL,+FEATURE, MODEL,-FEATURE or MODEL,FEATURE=on|off):");
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(feature_names); i++) {
+		const char *name = feature_names[i].name;
+
+		column += strlen(name) + 1;
+		fprintf(file, "%c%s", !i || column > 78 ? '\n' : ' ', name);
+		if (column > 78 || !i)
+			column = strlen(name);
+	}
+	fprintf(file, "\n");
 }
 
 uint32_t cpu_features(const struct cpu *cpu)
@@ -179,41 +192,72 @@ static uint32_t feature_find(const char *name, size_t len)
 	return 0;
 }
 
-/* One "+feature", "-feature" or "feature=on|off" of length len. Returns false with *error set. */
-static bool apply_feature(struct cpu_model *model, const char *word, size_t len, char **error)
+/* One "+feature", "-feature" or "feature=on|off". */
+struct feature_word {
+	const char *name;
+	int name_len;
+	uint32_t feature; /* 0: there is none of that name */
+	bool on, understood;
+};
+
+static struct feature_word feature_word(const char *word, size_t len)
 {
-	const char *name = word, *equals = memchr(word, '=', len);
-	size_t name_len = equals ? (size_t)(equals - word) : len;
-	bool on = false, understood = len > 1 && (equals || *word == '+' || *word == '-');
-	uint32_t feature;
+	const char *equals = memchr(word, '=', len);
+	struct feature_word w = { .name = word, .name_len = equals ? equals - word : (int)len };
 
 	if (equals) {
-		size_t value_len = len - name_len - 1;
+		const size_t value_len = len - w.name_len - 1;
 
-		on = value_len == 2 && !strncmp(equals + 1, "on", 2);
-		understood = on || (value_len == 3 && !strncmp(equals + 1, "off", 3));
-	} else if (understood) {
-		on = *word == '+';
-		name++;
-		name_len--;
+		w.on = value_len == 2 && !strncmp(equals + 1, "on", 2);
+		w.understood = w.on || (value_len == 3 && !strncmp(equals + 1, "off", 3));
+	} else if (len > 1 && (*word == '+' || *word == '-')) {
+		w.on = *word == '+';
+		w.understood = true;
+		w.name++;
+		w.name_len--;
 	}
-	feature = understood ? feature_find(name, name_len) : 0;
-	if (!feature) {
-		if (asprintf(error, "unknown CPU feature '%.*s' (give +feature, -feature or feature=on|off)", (int)len, word) < 0)
-			*error = NULL;
-		return false;
+	w.feature = feature_find(w.name, w.name_len);
+	return w;
+}
+
+/* Returns false with *error set. */
+static bool apply_feature(struct cpu_model *model, const char *word, size_t len, char **error)
+{
+	const struct feature_word w = feature_word(word, len);
+	int written = 0;
+
+	if (!w.feature)
+		written = asprintf(error, "unknown CPU feature '%.*s' (-cpu help lists them; give +feature, -feature or feature=on|off)",
+				   (int)len, word);
+	else if (!w.understood)
+		written = asprintf(error, "'%.*s': give +%.*s, -%.*s or %.*s=on|off", (int)len, word, w.name_len, w.name, w.name_len, w.name,
+				   w.name_len, w.name);
+	else if (!w.on)
+		model->features = drop_dependants(model->features & ~w.feature);
+	else if (add_prerequisites(w.feature) & cpu_host_missing_features())
+		written = asprintf(error, "this host cannot execute CPU feature '%.*s'", w.name_len, w.name);
+	else
+		model->features = add_prerequisites(model->features | w.feature);
+	if (written < 0)
+		*error = NULL;
+	return !written;
+}
+
+void cpu_model_describe_taken(const struct cpu_model *model, uint32_t features, char *text, size_t size)
+{
+	const uint32_t needed = add_prerequisites(features);
+	const char *spec = model && model->spec ? model->spec : "";
+
+	*text = 0;
+	for (spec += strcspn(spec, ","); *spec; spec += strcspn(spec, ",")) {
+		const int len = strcspn(++spec, ",");
+		const struct feature_word w = feature_word(spec, len);
+		char word[32];
+
+		snprintf(word, sizeof(word), "%.*s", len, spec);
+		if (!w.on && w.feature & needed)
+			append_name(text, size, word);
 	}
-	if (!on) {
-		model->features = drop_dependants(model->features & ~feature);
-		return true;
-	}
-	if (add_prerequisites(feature) & cpu_host_missing_features()) {
-		if (asprintf(error, "this host cannot execute CPU feature '%.*s'", (int)name_len, name) < 0)
-			*error = NULL;
-		return false;
-	}
-	model->features = add_prerequisites(model->features | feature);
-	return true;
 }
 
 bool cpu_model_parse(const char *spec, struct cpu_model **model, char **error)
@@ -231,10 +275,11 @@ bool cpu_model_parse(const char *spec, struct cpu_model **model, char **error)
 		return false;
 	}
 	free(name);
-	copy = malloc(sizeof(*copy));
+	copy = malloc(sizeof(*copy) + strlen(spec) + 1);
 	if (!copy)
 		return false;
 	*copy = *base;
+	copy->spec = strcpy((char *)(copy + 1), spec);
 	copy->features = drop_dependants(copy->features & ~cpu_host_missing_features());
 	for (spec += len; *spec == ','; spec += len) {
 		spec++;

@@ -10,6 +10,7 @@
 
 struct cpu_model {
 	const char *name;
+	const char *spec;       /* what it was made from by cpu_model_parse(); NULL: it is as the table has it */
 	const char *description;
 	uint32_t features;      /* enum cpu_feature bits */
 	uint8_t family, model, stepping;
@@ -35,6 +36,9 @@ const struct cpu_model *cpu_model_offering(uint32_t features);
 
 /* The features' names as -cpu takes them, separated by commas; what -cpu does not name is paraphrased. */
 void cpu_features_describe(uint32_t features, char *text, size_t size);
+
+/* The words of model's specification that took some of features away, as they stand there ("-sse, cmov=off"). */
+void cpu_model_describe_taken(const struct cpu_model *model, uint32_t features, char *text, size_t size);
 
 /* Features (enum cpu_feature bits) whose instructions the host lacks. */
 uint32_t cpu_host_missing_features(void);

@@ -282,8 +282,14 @@ MODELS = {
 .give_up: ''' + HALTS),
     'pae_without_handlers': ('killed', 'pentium', 'needs pae, which -cpu pentium lacks: choose -cpu pentium2 or later',
                              'lidt [none]\nmov eax, 0x20\nmov cr4, eax\nnone: dd 0, 0'),
-    'sse_taken_away': ('killed', 'pentium3,-sse', 'needs sse, which -cpu pentium3 lacks: do not take it away',
+    'sse_taken_away': ('killed', 'pentium3,-sse', 'needs sse, which -cpu pentium3,-sse lacks: leave out -sse',
                        'lidt [none]\nxorps xmm0, xmm0\nnone: dd 0, 0'),
+    'cmov_taken_away': ('killed', 'max,-cmov', 'needs cmov, which -cpu max,-cmov lacks: leave out -cmov',
+                        'lidt [none]\ncmovz eax, ebx\nnone: dd 0, 0'),
+    'what_it_builds_on_taken_away': ('killed', 'max,+nx,fxsr=off', 'needs sse, which -cpu max,+nx,fxsr=off lacks: leave out fxsr=off',
+                                     'lidt [none]\nxorps xmm0, xmm0\nnone: dd 0, 0'),
+    'taken_away_and_too_old': ('killed', 'pentium,-fxsr', 'needs sse, which -cpu pentium,-fxsr lacks: leave out -fxsr and choose -cpu pentium3 or later',
+                               'lidt [none]\nxorps xmm0, xmm0\nnone: dd 0, 0'),
     'newest': ('killed', 'pentium3', 'needs popcnt, which -cpu pentium3 lacks: choose -cpu max', 'lidt [none]\npopcnt eax, ebx\nnone: dd 0, 0'),
     # Kernels that find out by trying are not stopped: something else has happened when they halt.
     'tried_and_avoided': ('runs', 'pentium', 'needs cmov', '''
