@@ -7,6 +7,7 @@
 #ifndef RF_MONITOR_ENGINE_H
 #define RF_MONITOR_ENGINE_H
 
+#include <stdio.h>
 #include "vcpu.h"
 
 enum tlb_flush { TLB_FLUSH_NONGLOBAL, TLB_FLUSH_ALL };
@@ -36,6 +37,8 @@ struct engine {
 	void (*stats)(struct vcpu *vcpu, void *json_object);
 	/* For -accel help: one line about what this host offers. May be NULL. */
 	void (*describe)(char *text, size_t size);
+	/* For -accel NAME,help: a line for each option create() takes. NULL: it takes none. */
+	void (*list_options)(FILE *out);
 };
 
 extern const struct engine engine_bt, engine_interp, engine_kvm;

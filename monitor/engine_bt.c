@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The binary-translation engine: options, life cycle, and the dispatcher, which alternates between finding a TU for the
+ * The binary-translation engine: life cycle, and the dispatcher, which alternates between finding a TU for the
  * guest's EIP and running translated code until that leaves.
  */
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bt.h"
+#include "bt_options.h"
 #include "host_facts.h"
 #include "interp.h"
 #include "log.h"
@@ -88,84 +89,13 @@ static void bt_flagged(void *opaque, gpa_t gpa)
 #define RF_VERIFY false
 #endif
 
-struct bt_options {
-	struct translator_options translator;
-	struct shadow_options shadow;
-	struct profile_options profile;
-	bool no_soft;
-};
-
-static bool bt_option_soft(struct bt_options *o, const char *value)
-{
-	o->translator.all_soft = !strcmp(value, "always");
-	o->no_soft = !strcmp(value, "off");
-	return o->translator.all_soft || o->no_soft || !strcmp(value, "adaptive");
-}
-
-static bool bt_option(struct bt_options *o, const char *key, const char *value)
-{
-	char *end;
-	bool ok;
-
-	if (profile_option(&o->profile, key, value, &ok))
-		return ok;
-	if (!strcmp(key, "links"))
-		return o->translator.no_links = !strcmp(value, "off"), !strcmp(value, "on") || !strcmp(value, "off");
-	if (!strcmp(key, "fill-around"))
-		return o->shadow.no_fill_around = !strcmp(value, "off"), !strcmp(value, "on") || !strcmp(value, "off");
-	if (!strcmp(key, "tables")) {
-		static const char *const names[] = { "adaptive", "compare", "trace" };
-
-		for (size_t i = 0; i < RF_ARRAY_SIZE(names); i++) {
-			if (!strcmp(value, names[i]))
-				return o->shadow.policy = i, true;
-		}
-		return false;
-	}
-	if (!strcmp(key, "verify"))
-		return o->translator.verify = !strcmp(value, "on"), !strcmp(value, "on") || !strcmp(value, "off");
-	if (!strcmp(key, "soft"))
-		return bt_option_soft(o, value);
-	if (!strcmp(key, "tu-insns"))
-		return o->translator.max_insns = strtoul(value, &end, 10), *value && !*end && o->translator.max_insns;
-	if (!strcmp(key, "windows"))
-		return o->shadow.window_limit = strtoul(value, &end, 10), *value && !*end;
-	if (!strcmp(key, "flush-every"))
-		return o->translator.flush_every = strtoul(value, &end, 10), *value && !*end;
-	if (!strcmp(key, "cache-kib"))
-		return o->translator.cache_size = strtoull(value, &end, 10) << 10, *value && !*end;
-	return false;
-}
-
-static int bt_parse_options(struct bt_options *o, const char *text, const char **why)
-{
-	char *copy, *save, *item;
-
-	if (!text || !*text)
-		return 0;
-	copy = strdup(text);
-	if (!copy)
-		return -ENOMEM;
-	for (item = strtok_r(copy, ",", &save); item; item = strtok_r(NULL, ",", &save)) {
-		char *equals = strchr(item, '='), *message;
-
-		if (equals)
-			*equals = 0;
-		if (equals && bt_option(o, item, equals + 1))
-			continue;
-		if (asprintf(&message, "'%s%s%s' is not an option of -accel bt: links=on|off, tables=adaptive|compare|trace, "
-			     "soft=adaptive|always|off, fill-around=on|off, tu-insns=N, cache-kib=N, flush-every=N, windows=N, verify=on|off, "
-			     "profile=FILE, symbols=FILE[:FILE...], perf-map=on|off, stats=FILE", item, equals ? "=" : "",
-			     equals ? equals + 1 : "") > 0)
-			*why = message;
-		free(copy);
-		return -EINVAL;
-	}
-	free(copy);
-	return 0;
-}
-
 /* --- life cycle --- */
+
+/* Set by a debug build: each TU is verified unless verify=off says otherwise. */
+#ifndef RF_VERIFY
+#define RF_VERIFY false
+#endif
+
 
 static void bt_destroy(struct vcpu *vcpu)
 {
@@ -264,11 +194,11 @@ static int bt_create_with(struct vcpu *vcpu, const struct bt_options *options, c
 static int bt_create(struct vcpu *vcpu, const char *text, const char **why)
 {
 	struct bt_options options = { .translator = { .features = cpu_features(&vcpu->cpu), .verify = RF_VERIFY } };
-	int err = bt_parse_options(&options, text, why);
+	int err = bt_options_parse(&options, text, why);
 
 	if (!err)
 		err = bt_create_with(vcpu, &options, why);
-	profile_options_free(&options.profile);
+	bt_options_free(&options);
 	return err;
 }
 
@@ -493,4 +423,5 @@ const struct engine engine_bt = {
 	.ram_written = bt_ram_written,
 	.kick = bt_kick,
 	.stats = bt_stats,
+	.list_options = bt_options_list,
 };

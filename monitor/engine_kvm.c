@@ -83,6 +83,14 @@ static int kvm_parse_options(struct kvm_options *o, const char *text, const char
 	return err;
 }
 
+static void kvm_list_options(FILE *out)
+{
+	fprintf(out, "%-31s %s\n", "irqchip=monitor|kernel", "whose the interrupt controllers are");
+	fprintf(out, "%-31s %s\n", "assist=on|off", "interpret what KVM cannot emulate, or stop");
+	fprintf(out, "%-31s %s\n", "check=on|off", "find out first whether KVM runs 32-bit guests");
+	fprintf(out, "%-31s %s\n", "device=PATH", "another device than /dev/kvm");
+}
+
 /* ---- coming out of KVM_RUN ---- */
 
 static int kick_signal(void)
@@ -476,5 +484,6 @@ const struct engine engine_kvm = {
 	.flush = kvm_flush,
 	.kick = kvm_kick,
 	.stats = kvm_write_stats,
+	.list_options = kvm_list_options,
 	.describe = kvm_describe,
 };

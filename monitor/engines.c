@@ -38,3 +38,11 @@ void engine_list(FILE *out)
 		fprintf(out, "%-8s %s%s%s%s\n", engine->name, engines[i].text, i ? "" : " (default)", here[0] ? ": " : "", here);
 	}
 }
+
+void engine_list_options(const struct engine *engine, FILE *out)
+{
+	fprintf(out, "Options (-accel %s,OPTION,...):\n", engine->name);
+	if (engine->list_options)
+		engine->list_options(out);
+	fprintf(out, "%-31s %s\n", "stats=FILE", "write counters there at the end, as JSON");
+}

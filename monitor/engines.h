@@ -11,5 +11,7 @@ const struct engine *engine_default(void);
 const struct engine *engine_find(const char *name);
 /* Prints "name  description" lines for -accel help. */
 void engine_list(FILE *out);
+/* And its options, for -accel NAME,help. */
+void engine_list_options(const struct engine *engine, FILE *out);
 
 #endif

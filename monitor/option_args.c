@@ -118,6 +118,8 @@ static enum options_result option_engine(struct option_parser *p, const char *na
 			colon = end;
 		snprintf(text, sizeof(text), "%.*s", (int)(colon - name), name);
 		engine = engine_find(text);
+		if (!strcmp(text, "tcg"))
+			return option_fail(p, "-%s: there is no engine 'tcg', which is QEMU's; use -accel bt", p->option);
 		if (!engine)
 			return option_fail(p, "-%s: there is no engine '%s'; -accel help lists them", p->option, text);
 		if (count > VM_ENGINE_FALLBACKS)
@@ -143,6 +145,10 @@ enum options_result opt_accel(struct option_parser *p, const char *arg)
 	else
 		result = option_engine(p, item.text, item.len);
 	while (result == OPTIONS_RUN && option_next_item(&arg, &item)) {
+		if (!item.value && option_key_is(&item, "help")) {
+			engine_list_options(engine_find(p->config->engine), stdout);
+			return OPTIONS_DONE;
+		}
 		if (option_key_is(&item, "stats")) {
 			if (!item.value_len)
 				return option_fail(p, "-accel: stats= needs a file name: stats=FILE");

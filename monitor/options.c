@@ -165,10 +165,11 @@ static enum options_result opt_cpu(struct option_parser *p, const char *arg)
 }
 
 static const struct option_desc options[] = {
-	{ "accel", WITH_ARG, opt_accel, "ENGINE[:ENGINE]...[,stats=FILE][,...]", "how guest code is executed (-accel help lists engines)" },
+	{ "accel", WITH_ARG, opt_accel, "ENGINE[:ENGINE]...[,stats=FILE][,...]", "how guest code is executed (-accel help lists engines,\n"
+	  "-accel ENGINE,help its options)" },
 	{ "machine", WITH_ARG, opt_machine, "pc[,accel=ENGINE]", "the machine (-machine help)" },
 	{ "M", WITH_ARG, opt_machine, NULL, NULL },
-	{ "cpu", WITH_ARG, opt_cpu, "MODEL[,+FEATURE|-FEATURE]...", "the processor (-cpu help lists models)" },
+	{ "cpu", WITH_ARG, opt_cpu, "MODEL[,+FEATURE|-FEATURE]...", "the processor (-cpu help lists models and features)" },
 	{ "m", WITH_ARG, opt_memory, "[size=]N[K|M|G]", "guest RAM, MiB without a suffix (default 128M, at most 3584M)" },
 	{ "smp", WITH_ARG, opt_smp, "1", "processors: one" },
 	{ "kernel", WITH_ARG, opt_kernel, "FILE", "Linux bzImage, multiboot kernel or 32-bit ELF to start" },

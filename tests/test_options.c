@@ -103,7 +103,9 @@ Test(options, accel)
 	expect_ok(BASE, "-M", "pc,accel=interp");
 	cr_assert_str_eq(config.engine, "interp");
 	cr_assert_null(config.engine_options);
-	expect_error("'tcg'", BASE, "-accel", "tcg");
+	expect_error("use -accel bt", BASE, "-accel", "tcg");
+	expect_error("-M: there is no engine 'tcg'", BASE, "-M", "accel=tcg");
+	expect_error("'bogus'", BASE, "-accel", "bogus");
 	expect_error("twice", BASE, "-accel", "interp", "-accel", "interp");
 	expect_error("stats=", BASE, "-accel", "interp,stats=");
 }
