@@ -334,8 +334,7 @@ static void take_listed(const struct host_listed *listed, struct host_insn *h)
 	h->op = is_string(h) ? HOST_STRING : listed->op;
 	h->copy = is_string(h) ? COPY_NEVER : listed->copy;
 	h->bit_string = listed->bit_string && h->noperands == 2 && h->operand[1].kind == OPERAND_REGISTER;
-	h->writes_memory = has_memory(h) && !(listed->only_reads && h->operand[0].kind == OPERAND_MEMORY) &&
-			   (h->operand[0].kind == OPERAND_MEMORY || h->noperands < 2);
+	h->writes_memory = has_memory(h) && (h->operand[0].kind == OPERAND_MEMORY ? !listed->only_reads : listed->exchanges);
 	for (unsigned i = 0; i < h->noperands; i++) {
 		if (h->copy == COPY_MMX && h->operand[i].kind == OPERAND_REGISTER && h->operand[i].file == FILE_XMM)
 			h->copy = COPY_SSE;

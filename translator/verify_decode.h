@@ -73,6 +73,7 @@ unsigned verify_decode_text(struct verify_decoder *d, const uint8_t *code, unsig
 struct host_listed {
 	uint8_t op, copy;   /* enum host_op, enum host_copy */
 	bool only_reads;    /* a memory operand in the first place is not written */
+	bool exchanges;     /* a memory operand in the second place is written too */
 	bool bit_string;
 	uint8_t bytes;      /* size of the memory operand where Capstone says otherwise; 0: as it says */
 };

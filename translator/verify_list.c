@@ -84,6 +84,9 @@ static const struct { uint16_t id; uint8_t op; } ops[] = {
 /* First operand, and not written if it is memory. */
 static const uint16_t only_read[] = { I(BT), I(CLFLUSH), I(CMP), I(DIV), I(IDIV), I(IMUL), I(LDMXCSR), I(MUL), I(TEST) };
 
+/* Written wherever it stands among the operands. */
+static const uint16_t exchanges[] = { I(CMPXCHG), I(XADD), I(XCHG) };
+
 /* Capstone gives the size of the register they compare with. */
 static const struct { uint16_t id; uint8_t bytes; } sizes[] = { { I(COMISS), 4 }, { I(COMISD), 8 } };
 
@@ -101,6 +104,8 @@ void verify_list_fill(struct host_listed *list)
 		list[ops[i].id].op = ops[i].op;
 	for (size_t i = 0; i < RF_ARRAY_SIZE(only_read); i++)
 		list[only_read[i]].only_reads = true;
+	for (size_t i = 0; i < RF_ARRAY_SIZE(exchanges); i++)
+		list[exchanges[i]].exchanges = true;
 	for (size_t i = 0; i < RF_ARRAY_SIZE(sizes); i++)
 		list[sizes[i].id].bytes = sizes[i].bytes;
 	for (size_t i = 0; i < RF_ARRAY_SIZE(bit_strings); i++)
