@@ -227,7 +227,7 @@ static void more_code_than_cache(struct bf *bf)
 		in_all(program, 0, true); \
 	}
 
-TestSuite(bt_control, .timeout = 60);
+TestSuite(bt_control, .timeout = 300);
 
 CONTROL_TEST(loop_within_and_across_pages)
 CONTROL_TEST(recursion_deeper_than_the_return_stack)

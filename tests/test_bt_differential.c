@@ -717,7 +717,7 @@ static void run_cases(const char *options, bool paging, uint64_t salt, unsigned 
 	bf_destroy(interp);
 }
 
-TestSuite(bt_differential, .timeout = 100);
+TestSuite(bt_differential, .timeout = 300);
 
 Test(bt_differential, flat_memory)
 {

@@ -169,7 +169,7 @@ static void run_two(const char *first, const char *second)
 	pthread_barrier_destroy(&together);
 }
 
-TestSuite(two_vms, .timeout = 100);
+TestSuite(two_vms, .timeout = 300);
 
 Test(two_vms, alike)
 {

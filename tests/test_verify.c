@@ -22,7 +22,7 @@ static void teardown(void)
 	vf_destroy(vf);
 }
 
-TestSuite(verify, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(verify, .init = setup, .fini = teardown, .timeout = 300);
 
 static const struct verify_failure *verify(const struct tu *tu)
 {
