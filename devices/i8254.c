@@ -5,7 +5,8 @@
  *
  * Channel 0's interrupt is an event per rising edge of OUT: the line is pulsed low and high at the end of each period
  * (modes 2, 3) or raised at the terminal count (mode 0, 4). Periodic edges that come while the last interrupt still waits
- * to be taken, or all at once because the host was late, are owed and given at double rate: guests count them as time.
+ * to be taken, or all at once because the host was late, are owed: guests count them as time. The CPU gets the next
+ * one as soon as it takes the last; with a CPU that is not seen to do so they are given at double rate.
  */
 #include "i8254.h"
 
@@ -184,6 +185,16 @@ static void timer_fired(void *opaque)
 	pit->s.owed_ticks = (uint32_t)(owed < most ? owed : most);
 	give_edge(pit);
 	schedule(pit, now);
+}
+
+void i8254_interrupt_taken(struct i8254 *pit)
+{
+	const struct i8254_channel *c = &pit->s.channel[0];
+
+	if (!pit->s.deadline_ns || !is_periodic(c) || ticks_to_ns(c->count) < MIN_PERIOD_NS)
+		return;
+	if (pit->s.owed_ticks || clock_now(&pit->clock) >= pit->s.deadline_ns)
+		timer_fired(pit);
 }
 
 /* The mode or count of channel n changed. */

@@ -50,6 +50,11 @@ extern const struct device_desc i8254_desc;
 int i8254_init(struct i8254 *pit, const struct clock *clock, struct irq_line irq) RF_MUST_CHECK;
 void i8254_destroy(struct i8254 *pit);
 void i8254_reset(void *pit);
+/*
+ * The CPU has taken an interrupt: it gets the next edge that is due, if any, at once. It need not wait for the clock's
+ * thread, which a busy host may keep from running while the guest measures its timer by the time-stamp counter.
+ */
+void i8254_interrupt_taken(struct i8254 *pit);
 /* The gate of channel 2. */
 void i8254_set_gate2(struct i8254 *pit, bool level);
 bool i8254_gate2(const struct i8254 *pit);

@@ -7,7 +7,7 @@
  *
  * A period that ends while the interrupt of the one before is still requested would be lost on the chip too, but there it
  * takes a guest that is broken; here a slow engine or a busy host suffices, and clocks that count ticks would
- * lose time. Such ticks are owed, and delivered at double rate as soon as the guest keeps up.
+ * lose time. Such ticks are owed, and each is requested when the CPU takes the one before, or at double rate.
  */
 #include "local_apic.h"
 
@@ -90,6 +90,14 @@ void lapic_timer_fired(void *opaque)
 	else if (passed)
 		lapic_local_event(apic, LVT_TIMER);
 	timer_arm(apic, now);
+}
+
+void lapic_timer_interrupt_taken(struct lapic *apic)
+{
+	if (!apic->s.deadline_ns || !is_periodic(apic) || (apic->s.lvt[LVT_TIMER] & LVT_MASKED) || period_ns(apic) < MIN_PERIOD_NS)
+		return;
+	if (apic->s.owed_ticks || clock_now(&apic->config.clock) >= apic->s.deadline_ns)
+		lapic_timer_fired(apic);
 }
 
 void lapic_timer_set_initial(struct lapic *apic, uint32_t count)

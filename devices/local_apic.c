@@ -204,6 +204,7 @@ int lapic_ack(struct lapic *apic)
 	if (vector >= 0) {
 		bit_clear(apic->s.irr, (unsigned)vector);
 		bit_set(apic->s.isr, (unsigned)vector);
+		lapic_timer_interrupt_taken(apic);
 	} else if (extint(apic)) {
 		vector = apic->config.pic_ack(apic->config.opaque); /* lowers LINT0 through lapic_set_lint() */
 	}

@@ -81,6 +81,11 @@ void lapic_tpr_set(struct lapic *apic, uint8_t tpr);
 
 /* lapic_timer.c */
 void lapic_timer_fired(void *apic);
+/*
+ * The CPU has taken an interrupt: the next tick that is due, if any, is requested at once. It need not wait for the clock's thread,
+ * which a busy host may keep from running.
+ */
+void lapic_timer_interrupt_taken(struct lapic *apic);
 void lapic_timer_set_initial(struct lapic *apic, uint32_t count);
 uint32_t lapic_timer_current(struct lapic *apic);
 void lapic_timer_set_divide(struct lapic *apic, uint32_t value);

@@ -404,7 +404,11 @@ void pc_board_reset(struct pc_board *board)
 
 int pc_board_intr_ack(struct pc_board *board)
 {
-	return lapic_ack(&board->lapic);
+	int vector = lapic_ack(&board->lapic);
+
+	if (vector >= 0)
+		i8254_interrupt_taken(&board->pit);
+	return vector;
 }
 
 bool pc_board_intr_level(const struct pc_board *board)

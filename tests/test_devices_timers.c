@@ -159,6 +159,27 @@ Test(pit, edges_a_slow_guest_misses_are_owed)
 	cr_expect_eq(t.rises, 0);
 }
 
+Test(pit, edges_due_come_as_they_are_taken)
+{
+	load(0, 2, 11932);
+	fake_clock_stall(&t.time, tick_ns(11932 * 5)); /* the clock's thread does not run */
+	for (unsigned i = 1; i <= 5; i++) {
+		i8254_interrupt_taken(&t.pit);
+		cr_expect_eq(t.rises, i);
+	}
+	i8254_interrupt_taken(&t.pit);
+	cr_expect_eq(t.rises, 5, "no more than are due");
+	fake_clock_advance(&t.time, tick_ns(11932));
+	cr_expect_eq(t.rises, 6);
+	/* A period that no host keeps up with stays limited. */
+	load(0, 2, 2);
+	t.rises = 0;
+	fake_clock_stall(&t.time, 1000000);
+	for (unsigned i = 0; i < 5; i++)
+		i8254_interrupt_taken(&t.pit);
+	cr_expect_eq(t.rises, 0);
+}
+
 Test(pit, mode2_new_count_waits_for_the_period)
 {
 	uint64_t start = t.time.now;
