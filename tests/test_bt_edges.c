@@ -6,7 +6,7 @@
 #include <string.h>
 #include "bt_fixture.h"
 
-TestSuite(bt_edges, .timeout = 30);
+TestSuite(bt_edges, .timeout = 120);
 
 static const char *const engines[] = { "interp", "bt" };
 

@@ -12,7 +12,7 @@
 #define HANDLER (BF_FREE + 0x30000)
 #define VECTOR 0x40
 
-TestSuite(bt_fpu, .timeout = 60);
+TestSuite(bt_fpu, .timeout = 300);
 
 static const char *const bt_options[] = { NULL, "links=off", "tu-insns=1", "cache-kib=256", "soft=always" };
 

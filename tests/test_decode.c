@@ -346,7 +346,7 @@ static bool capstone_misreads_length(const uint8_t *prefix, enum insn_map map, u
 	return map == MAP_1BYTE && opcode == 0xe8 && prefix[0] == 0x66 && (prefix[1] & 0xfe) == 0xf2;
 }
 
-Test(decode, agrees_with_capstone, .timeout = 60)
+Test(decode, agrees_with_capstone, .timeout = 300)
 {
 	static const uint8_t prefixes[][2] = { { 0 }, { 0x66 }, { 0xf3 }, { 0xf2 }, { 0x67 }, { 0x66, 0xf3 }, { 0x66, 0x67 }, { 0x2e }, { 0x66, 0xf2 } };
 	struct disasm *disasm;
@@ -426,7 +426,7 @@ static int execute_on_host(uint8_t *code, const uint8_t *bytes, unsigned len, vo
 	return 0;
 }
 
-Test(decode, host_knows_the_same_sse, .timeout = 60)
+Test(decode, host_knows_the_same_sse, .timeout = 300)
 {
 	static const uint8_t prefix_bytes[4] = { 0, 0x66, 0xf3, 0xf2 };
 	/* Some forms write ESP. */

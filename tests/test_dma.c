@@ -136,7 +136,7 @@ static void run(const char *engine, const char *options, bool with_interrupts)
 	bf_destroy(bf);
 }
 
-TestSuite(dma, .timeout = 60);
+TestSuite(dma, .timeout = 300);
 
 Test(dma, into_code_that_runs)
 {

@@ -27,7 +27,7 @@ static void teardown(void)
 	event_loop_destroy(loop);
 }
 
-TestSuite(event_loop, .init = setup, .fini = teardown, .timeout = 20);
+TestSuite(event_loop, .init = setup, .fini = teardown, .timeout = 120);
 
 struct probe {
 	struct clock_timer *timer;

@@ -25,7 +25,7 @@ static void tear_down(void)
 	cr_expect_eq(system(command), 0);
 }
 
-TestSuite(guest_symbols, .init = set_up, .fini = tear_down, .timeout = 20);
+TestSuite(guest_symbols, .init = set_up, .fini = tear_down, .timeout = 120);
 
 static const char *path_of(const char *name)
 {

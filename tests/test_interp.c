@@ -3,7 +3,7 @@
 #include <string.h>
 #include "interp_fixture.h"
 
-TestSuite(interp, .init = ix_setup, .fini = ix_teardown, .timeout = 20);
+TestSuite(interp, .init = ix_setup, .fini = ix_teardown, .timeout = 120);
 
 static uint32_t *reg(enum x86_reg r)
 {

@@ -5,7 +5,7 @@
 
 #define BS 0x4000u
 
-TestSuite(interp_debug, .init = ix_setup, .fini = ix_teardown, .timeout = 20);
+TestSuite(interp_debug, .init = ix_setup, .fini = ix_teardown, .timeout = 120);
 
 static uint32_t saved_eip(void)
 {

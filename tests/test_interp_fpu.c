@@ -8,7 +8,7 @@
 #include "monitor/fpu_proxy.h"
 #include "random_state.h"
 
-TestSuite(interp_fpu, .init = ix_setup, .fini = ix_teardown, .timeout = 20);
+TestSuite(interp_fpu, .init = ix_setup, .fini = ix_teardown, .timeout = 120);
 
 static void expect_vector(int vector, const char *what)
 {

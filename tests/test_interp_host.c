@@ -342,7 +342,7 @@ static void run_random(uint32_t wanted, unsigned rounds, bool unmasked)
 	cr_expect_gt(tally.compared, rounds / 2, "only %u of %u compared", tally.compared, rounds);
 }
 
-TestSuite(interp_host, .init = ix_setup, .fini = ix_teardown, .timeout = 60);
+TestSuite(interp_host, .init = ix_setup, .fini = ix_teardown, .timeout = 300);
 
 Test(interp_host, integer)
 {

@@ -45,7 +45,7 @@ static void check_invariants(unsigned round)
 	cr_assert(CPU.cr0 & CR0_PE || !(CPU.cr0 & CR0_PG), "round %u: paging without protection", round);
 }
 
-Test(interp_random, comes_back, .init = ix_setup, .fini = ix_teardown, .timeout = 60)
+Test(interp_random, comes_back, .init = ix_setup, .fini = ix_teardown, .timeout = 300)
 {
 	unsigned delivered = 0, completed = 0;
 	struct cpu pristine;

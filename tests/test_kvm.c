@@ -140,7 +140,7 @@ static void teardown(void)
 	guest_ram_destroy(&vm.ram);
 }
 
-TestSuite(kvm, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(kvm, .init = setup, .fini = teardown, .timeout = 300);
 
 static void put_descriptor(unsigned index, uint32_t base, uint32_t limit, uint16_t attr)
 {

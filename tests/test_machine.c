@@ -42,7 +42,7 @@ static void teardown(void)
 	unlink(kernel);
 }
 
-TestSuite(machine, .init = setup, .fini = teardown, .timeout = 20);
+TestSuite(machine, .init = setup, .fini = teardown, .timeout = 120);
 
 static unsigned open_files(void)
 {

@@ -57,7 +57,7 @@ static void tear_down(void)
 	cr_expect_eq(system(command), 0);
 }
 
-TestSuite(profile, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(profile, .init = set_up, .fini = tear_down, .timeout = 300);
 
 /* --- running --- */
 

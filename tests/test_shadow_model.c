@@ -228,13 +228,13 @@ static void run(uint32_t cr4, uint32_t cr0, bool nxe, const struct shadow_option
 static const struct shadow_options adaptive, alone = { .no_fill_around = true },
 	trace = { .policy = SHADOW_POLICY_TRACE_ONLY }, compare = { .policy = SHADOW_POLICY_COMPARE_ONLY, .window_limit = 5 };
 
-Test(shadow_model, two_level, .timeout = 60) { run(0, CR0_WP, false, &adaptive, 1); }
-Test(shadow_model, large, .timeout = 60) { run(CR4_PSE, CR0_WP, false, &alone, 2); }
-Test(shadow_model, large_traced, .timeout = 60) { run(CR4_PSE, CR0_WP, false, &trace, 3); }
-Test(shadow_model, large_without_wp, .timeout = 60) { run(CR4_PSE, 0, false, &adaptive, 4); }
-Test(shadow_model, global, .timeout = 60) { run(CR4_PSE | CR4_PGE, CR0_WP, false, &adaptive, 5); }
-Test(shadow_model, global_traced, .timeout = 60) { run(CR4_PSE | CR4_PGE, CR0_WP, false, &trace, 6); }
-Test(shadow_model, pae, .timeout = 60) { run(CR4_PAE, CR0_WP, true, &adaptive, 7); }
-Test(shadow_model, pae_without_nx, .timeout = 60) { run(CR4_PAE, CR0_WP, false, &compare, 8); }
-Test(shadow_model, pae_global, .timeout = 60) { run(CR4_PAE | CR4_PGE, CR0_WP, true, &adaptive, 9); }
-Test(shadow_model, pae_global_traced_alone, .timeout = 60) { run(CR4_PAE | CR4_PGE, 0, true, &trace, 10); }
+Test(shadow_model, two_level, .timeout = 300) { run(0, CR0_WP, false, &adaptive, 1); }
+Test(shadow_model, large, .timeout = 300) { run(CR4_PSE, CR0_WP, false, &alone, 2); }
+Test(shadow_model, large_traced, .timeout = 300) { run(CR4_PSE, CR0_WP, false, &trace, 3); }
+Test(shadow_model, large_without_wp, .timeout = 300) { run(CR4_PSE, 0, false, &adaptive, 4); }
+Test(shadow_model, global, .timeout = 300) { run(CR4_PSE | CR4_PGE, CR0_WP, false, &adaptive, 5); }
+Test(shadow_model, global_traced, .timeout = 300) { run(CR4_PSE | CR4_PGE, CR0_WP, false, &trace, 6); }
+Test(shadow_model, pae, .timeout = 300) { run(CR4_PAE, CR0_WP, true, &adaptive, 7); }
+Test(shadow_model, pae_without_nx, .timeout = 300) { run(CR4_PAE, CR0_WP, false, &compare, 8); }
+Test(shadow_model, pae_global, .timeout = 300) { run(CR4_PAE | CR4_PGE, CR0_WP, true, &adaptive, 9); }
+Test(shadow_model, pae_global_traced_alone, .timeout = 300) { run(CR4_PAE | CR4_PGE, 0, true, &trace, 10); }

@@ -9,7 +9,7 @@
 
 #define ROUNDS 200000
 
-TestSuite(random_system, .init = fx_setup, .fini = fx_teardown, .timeout = 60);
+TestSuite(random_system, .init = fx_setup, .fini = fx_teardown, .timeout = 300);
 
 static uint64_t random_state;
 

@@ -90,7 +90,7 @@ static void teardown(void)
 	disasm_destroy(disasm);
 }
 
-TestSuite(translation, .init = setup, .fini = teardown, .timeout = 20);
+TestSuite(translation, .init = setup, .fini = teardown, .timeout = 120);
 
 /* What guest bytes are translated to in mode. */
 static const char *translate_bytes(const char *bytes, size_t len, uint32_t mode)

@@ -79,7 +79,7 @@ static void finish(void)
 	pthread_join(the_thread, NULL);
 }
 
-TestSuite(vcpu, .init = setup, .timeout = 20);
+TestSuite(vcpu, .init = setup, .timeout = 120);
 
 Test(vcpu, reset_state_is_the_manuals)
 {
