@@ -84,6 +84,7 @@ struct bt {
 	uint32_t prefill_eip, prefill_access, prefill_cpl;
 	gva_t prefill_gva;
 
+	hva_t stepped_from;      /* the host instruction that is being stepped over, to come to a boundary */
 	uint64_t traced_writes;  /* C code's stores to traced pages */
 
 	/* Faults that cannot be mended, by the instruction's physical address: on the way to adaptation. */

@@ -274,8 +274,13 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 	errno = saved_errno;
 }
 
-/* Leaves at a boundary if an event is to be taken, steps on if this is none, or is done. */
-static void signal_try_events(struct bt *bt, ucontext_t *uc)
+/*
+ * Leaves at a boundary if an event is to be taken, steps on if this is none, or is done.
+ *
+ * What is taken between two rounds of a string instruction saves RF set, and before the first it does not (SDM vol. 3, 17.3.1.1). Which it is
+ * cannot be seen, so a round is stepped: whoever then is at the same place has done one.
+ */
+static void signal_try_events(struct bt *bt, ucontext_t *uc, hva_t stepped_from)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
 	const hva_t pc = *reg(uc, REG_RIP);
@@ -284,13 +289,16 @@ static void signal_try_events(struct bt *bt, ucontext_t *uc)
 	*reg(uc, REG_EFL) &= ~(greg_t)HOST_TF;
 	if (!translator_contains(bt->translator, pc))
 		return;
-	if (!translator_locate(bt->translator, pc, &at) || !at.boundary) {
+	if (!translator_locate(bt->translator, pc, &at) || !at.boundary || (at.repeats && pc != stepped_from)) {
 		bt->stats.steps++;
+		bt->stepped_from = pc;
 		*reg(uc, REG_EFL) |= HOST_TF;
 		return;
 	}
-	if (atomic_load(&cpu->events) & bt_event_mask(cpu, cpu->tcw.if_flag))
-		signal_leave(bt, uc, &at, TC_LEAVE_RESUME);
+	if (!(atomic_load(&cpu->events) & bt_event_mask(cpu, cpu->tcw.if_flag)))
+		return;
+	signal_leave(bt, uc, &at, TC_LEAVE_RESUME);
+	cpu->eflags |= at.repeats ? X86_RF : 0;
 }
 
 static void signal_kick(int sig, siginfo_t *info, void *context)
@@ -298,7 +306,7 @@ static void signal_kick(int sig, siginfo_t *info, void *context)
 	if (!thread_bt)
 		return;
 	thread_bt->stats.kicks++;
-	signal_try_events(thread_bt, context);
+	signal_try_events(thread_bt, context, 0);
 }
 
 static void signal_trap(int sig, siginfo_t *info, void *context)
@@ -308,7 +316,7 @@ static void signal_trap(int sig, siginfo_t *info, void *context)
 	if (info->si_code <= 0 || !thread_bt || *reg(uc, REG_TRAPNO) != TRAP_DEBUG)
 		signal_chain(sig, info, uc);
 	else
-		signal_try_events(thread_bt, uc);
+		signal_try_events(thread_bt, uc, thread_bt->stepped_from);
 }
 
 /*

@@ -489,6 +489,16 @@ static void *irq_thread(void *opaque)
 	return NULL;
 }
 
+/* One interrupt, after a while. */
+static void *irq_late(void *opaque)
+{
+	struct irq_source *source = opaque;
+
+	usleep(source->pause_us);
+	vcpu_raise_event(&source->bf->vm.vcpu, EVENT_INTR);
+	return NULL;
+}
+
 /* Handler: inc dword [COUNTER]; cmp with limit, at which it goes to done instead of where it came from; iret. */
 static void build_handler(struct bf *bf, uint32_t limit, uint32_t done)
 {
@@ -621,6 +631,58 @@ Test(bt_control, interrupts_among_calls_and_strings)
 {
 	in_all(interrupts_among_calls_and_strings, 0, false);
 	in_all(interrupts_among_calls_and_strings, 3, true);
+}
+
+/* Runs the repeated string instruction at BF_CODE until an interrupt comes, whose handler is the stop stub. True if that was between two rounds. */
+static bool interrupt_a_string(struct bf *bf, uint32_t rounds, unsigned pause_us)
+{
+	struct irq_source source = { .bf = bf, .pause_us = pause_us };
+	struct cpu *cpu = bf->cpu;
+	pthread_t thread;
+	uint32_t frame;
+	int vector;
+
+	bf->vm.interrupt_ack = acknowledge;
+	bf->vm.interrupt_ack_opaque = &source;
+	cpu->eip = BF_CODE;
+	cpu->eflags = X86_F1 | X86_IF;
+	cpu->regs[X86_EAX] = 0;
+	cpu->regs[X86_ESP] = BF_DATA + 0x2800;
+	cpu->regs[X86_ECX] = rounds;
+	cpu->regs[X86_ESI] = cpu->regs[X86_EDI] = rounds > 0xffff ? BF_FREE + 0x100000 : 0;
+	pthread_create(&thread, NULL, irq_late, &source);
+	EXPECT_EQ(bf_run(bf, &vector), BF_EXCEPTION);
+	pthread_join(thread, NULL);
+	atomic_store(&cpu->events, 0);
+	frame = cpu->regs[X86_ESP];
+	EXPECT_EQ(vector, IRQ_VECTOR);
+	EXPECT_EQ(!!(bf_read32(bf, frame + 8) & X86_RF), bf_read32(bf, frame) == BF_CODE && cpu->regs[X86_ECX] != rounds);
+	return bf_read32(bf, frame) == BF_CODE && cpu->regs[X86_ECX] != rounds;
+}
+
+/* An interrupt between two rounds of a string instruction saves RF set (SDM vol. 3, 17.3.1.1), and only such a one. */
+static void interrupted_strings_save_rf(struct bf *bf)
+{
+	static const struct { uint8_t code[3]; uint32_t rounds; } strings[] = {
+		{ { 0xf3, 0xaa, 0x90 }, 0x300000 }, { { 0xf3, 0xa5, 0x90 }, 0xc0000 }, { { 0xf3, 0xa6, 0x90 }, 0x300000 },
+		{ { 0x67, 0xf3, 0xa6 }, 0xffff },
+	};
+
+	for (size_t n = 0; n < RF_ARRAY_SIZE(strings); n++) {
+		struct code c = at(bf, BF_CODE);
+		unsigned between = 0;
+
+		put(&c, strings[n].code, 3);
+		EMIT(&c, 0xeb, 0xfe);
+		for (unsigned run = 0; run < 400 && between < 6; run++)
+			between += interrupt_a_string(bf, strings[n].rounds, run % 40 * 10);
+		cr_expect_geq(between, 1, "[%s] string %zu: %u interrupts in its middle", configuration, n, between);
+	}
+}
+
+Test(bt_control, interrupted_strings_save_rf)
+{
+	in_all(interrupted_strings_save_rf, 0, false);
 }
 
 /* An interrupt waits while IF is clear; the handler is the stop stub, so its frame tells where it was taken. */

@@ -199,6 +199,7 @@ struct tc_position {
 	uint32_t adapt;  /* how it was translated */
 	int32_t esp_delta; /* guest ESP = r14d + esp_delta */
 	bool boundary;
+	bool repeats;    /* pc is the host's repeated string instruction: in the middle of the guest's, unless that has yet to begin */
 	bool shadow;     /* it stands behind an STI: no interrupt before it is done */
 };
 bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position);

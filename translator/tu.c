@@ -210,9 +210,11 @@ bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position
 {
 	struct tu *tu = tu_by_host(tr, pc);
 	uint32_t offset, i;
+	bool repeats;
 
 	if (!tu)
 		return false;
+	repeats = at_repeated_string(pc);
 	offset = pc - tu->entry;
 	for (i = tu->ninsns; i-- > 0;) {
 		if (tu->insn[i].host_offset <= offset)
@@ -224,7 +226,8 @@ bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position
 		.gpa = tu->gpa + tu->insn[i].guest_offset,
 		.adapt = tu->insn[i].adapt,
 		.esp_delta = tu->insn[i].esp_delta,
-		.boundary = (tu->insn[i].host_offset == offset || at_repeated_string(pc)) && !tu->insn[i].shadow,
+		.boundary = (tu->insn[i].host_offset == offset || repeats) && !tu->insn[i].shadow,
+		.repeats = repeats,
 		.shadow = tu->insn[i].shadow,
 	};
 	return true;
