@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "devices/clock.h"
+#include "engine_options.h"
 #include "interp.h"
 #include "kvm.h"
 #include "log.h"
@@ -40,55 +41,38 @@ struct kvm_options {
 	bool irqchip_in_kernel, no_assist, no_check;
 };
 
-static bool kvm_option(struct kvm_options *o, const char *key, const char *value)
+static void set_irqchip(void *options, uint32_t in_kernel)
 {
-	if (!strcmp(key, "irqchip")) {
-		o->irqchip_in_kernel = !strcmp(value, "kernel");
-		return o->irqchip_in_kernel || !strcmp(value, "monitor");
-	}
-	if (!strcmp(key, "assist")) {
-		o->no_assist = !strcmp(value, "off");
-		return o->no_assist || !strcmp(value, "on");
-	}
-	if (!strcmp(key, "check")) {
-		o->no_check = !strcmp(value, "off");
-		return o->no_check || !strcmp(value, "on");
-	}
-	if (!strcmp(key, "device") && *value) {
-		free(o->device);
-		o->device = strdup(value);
-		return true;
-	}
-	return false;
+	((struct kvm_options *)options)->irqchip_in_kernel = in_kernel;
 }
 
-static int kvm_parse_options(struct kvm_options *o, const char *text, const char **why)
+static void set_assist(void *options, uint32_t off)
 {
-	char *copy = strdup(text ? text : ""), *save, *item;
-	int err = copy ? 0 : -ENOMEM;
-
-	for (item = copy ? strtok_r(copy, ",", &save) : NULL; item && !err; item = strtok_r(NULL, ",", &save)) {
-		char *equals = strchr(item, '='), *message;
-
-		if (equals)
-			*equals = 0;
-		if (equals && kvm_option(o, item, equals + 1))
-			continue;
-		if (asprintf(&message, "'%s%s%s' is not an option of -accel kvm: irqchip=monitor|kernel, assist=on|off, check=on|off, "
-			     "device=PATH, stats=FILE", item, equals ? "=" : "", equals ? equals + 1 : "") > 0)
-			*why = message;
-		err = -EINVAL;
-	}
-	free(copy);
-	return err;
+	((struct kvm_options *)options)->no_assist = off;
 }
+
+static void set_check(void *options, uint32_t off)
+{
+	((struct kvm_options *)options)->no_check = off;
+}
+
+static bool set_device(void *options, const char *path)
+{
+	return engine_options_copy(&((struct kvm_options *)options)->device, path);
+}
+
+static const struct engine_option kvm_option[] = {
+	{ .name = "irqchip", .choices = { "monitor", "kernel" }, .set = set_irqchip, .help = "whose the interrupt controllers are" },
+	{ .name = "assist", .choices = { "on", "off" }, .set = set_assist, .help = "interpret what KVM cannot emulate, or stop" },
+	{ .name = "check", .choices = { "on", "off" }, .set = set_check, .help = "find out first whether KVM runs 32-bit guests" },
+	{ .name = "device", .set_text = set_device, .argument = "PATH", .help = "another device than /dev/kvm" },
+};
+
+static const struct engine_options kvm_table = { .engine = "kvm", .option = kvm_option, .n = RF_ARRAY_SIZE(kvm_option) };
 
 static void kvm_list_options(FILE *out)
 {
-	fprintf(out, "%-31s %s\n", "irqchip=monitor|kernel", "whose the interrupt controllers are");
-	fprintf(out, "%-31s %s\n", "assist=on|off", "interpret what KVM cannot emulate, or stop");
-	fprintf(out, "%-31s %s\n", "check=on|off", "find out first whether KVM runs 32-bit guests");
-	fprintf(out, "%-31s %s\n", "device=PATH", "another device than /dev/kvm");
+	engine_options_list(&kvm_table, out);
 }
 
 /* ---- coming out of KVM_RUN ---- */
@@ -269,7 +253,7 @@ static int kvm_create_with(struct vcpu *vcpu, const struct kvm_options *options,
 static int kvm_create(struct vcpu *vcpu, const char *text, const char **why)
 {
 	struct kvm_options options = { 0 };
-	int err = kvm_parse_options(&options, text, why);
+	int err = engine_options_parse(&kvm_table, &options, text, why);
 
 	if (!err)
 		err = kvm_create_with(vcpu, &options, why);

@@ -13,26 +13,6 @@
 
 /* --- options --- */
 
-static bool option_file(char **file, const char *value)
-{
-	free(*file);
-	*file = *value ? strdup(value) : NULL;
-	return *file;
-}
-
-bool profile_option(struct profile_options *o, const char *key, const char *value, bool *ok)
-{
-	if (!strcmp(key, "profile"))
-		*ok = option_file(&o->profile, value);
-	else if (!strcmp(key, "symbols"))
-		*ok = option_file(&o->symbols, value);
-	else if (!strcmp(key, "perf-map"))
-		o->perf_map = !strcmp(value, "on"), *ok = o->perf_map || !strcmp(value, "off");
-	else
-		return false;
-	return true;
-}
-
 void profile_options_free(struct profile_options *o)
 {
 	free(o->profile);

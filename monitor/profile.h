@@ -24,8 +24,6 @@ struct profile_options {
 	bool perf_map;
 };
 
-/* False: key is none of ours. *ok: whether value is one it can have. */
-bool profile_option(struct profile_options *options, const char *key, const char *value, bool *ok);
 void profile_options_free(struct profile_options *options);
 
 /* Before the translator is made: reads and opens the files, and adds to callbacks. On failure *why is strdup'd, or NULL. */
