@@ -67,7 +67,10 @@ void translate_push_imm(struct build *b, const struct insn *i)
 	emit_esp_add(b, -4);
 }
 
-/* The upper half of the slot: written as zero, as recent processors of the family model do for a 32-bit push. */
+/*
+ * The slot's upper half is written as zero, as the interpreter does. SDM vol. 2, PUSH, allows that as well as leaving it alone, which
+ * Intel's processors do: they write two bytes.
+ */
 void translate_push_seg(struct build *b, const struct insn *i)
 {
 	const unsigned seg = i->map == MAP_0F ? (i->opcode == 0xa0 ? X86_FS : X86_GS) : i->opcode >> 3;
