@@ -55,7 +55,9 @@ static uint8_t processor_priority(const struct lapic *apic)
 	int serviced = highest(apic->s.isr);
 	uint8_t class = serviced < 0 ? 0 : (uint8_t)(serviced & 0xf0);
 
-	return (apic->s.tpr & 0xf0) >= class ? apic->s.tpr : class;
+	const uint8_t tpr = lapic_tpr_get(apic);
+
+	return (tpr & 0xf0) >= class ? tpr : class;
 }
 
 /* The APIC's own interrupt the CPU would get now, or -1. */
@@ -78,10 +80,18 @@ static bool extint(const struct lapic *apic)
 	return !globally_enabled(apic) || (!(lvt & LVT_MASKED) && LVT_MODE(lvt) == APIC_EXTINT);
 }
 
+/* Before the TPR is looked at: see lapic_store_unlocked(). */
+static void note_requested(struct lapic *apic)
+{
+	__atomic_store_n(&apic->requested, highest(apic->s.irr) >= 0, __ATOMIC_SEQ_CST);
+}
+
 static void lapic_update(struct lapic *apic)
 {
-	bool level = extint(apic) || deliverable(apic) >= 0;
+	bool level;
 
+	note_requested(apic);
+	level = extint(apic) || deliverable(apic) >= 0;
 	if (level != apic->s.intr_level) {
 		apic->s.intr_level = level;
 		apic->config.intr(apic->config.opaque, level);
@@ -287,7 +297,7 @@ static void write_svr(struct lapic *apic, uint32_t value)
 
 void lapic_tpr_set(struct lapic *apic, uint8_t tpr)
 {
-	apic->s.tpr = tpr;
+	__atomic_store_n(&apic->s.tpr, tpr, __ATOMIC_SEQ_CST);
 	lapic_update(apic);
 }
 
@@ -309,8 +319,8 @@ static uint64_t lapic_read(void *opaque, uint64_t offset, unsigned size)
 	switch (reg) {
 	case 0x02: return apic->s.id;
 	case 0x03: return VERSION;
-	case 0x08: return apic->s.tpr;
-	case 0x09: return apic->s.tpr; /* arbitration priority: there is nobody to arbitrate with */
+	case 0x08: return lapic_tpr_get(apic);
+	case 0x09: return lapic_tpr_get(apic); /* arbitration priority: there is nobody to arbitrate with */
 	case 0x0a: return processor_priority(apic);
 	case 0x0b: return 0; /* EOI */
 	case 0x0d: return apic->s.ldr;
@@ -442,6 +452,7 @@ static int lapic_restored(void *opaque)
 			return -EINVAL;
 	apic->s.divide &= 0xb;
 	lapic_timer_lvt_changed(apic, true);
+	note_requested(apic);
 	apic->s.intr_level = extint(apic) || deliverable(apic) >= 0;
 	apic->config.intr(apic->config.opaque, apic->s.intr_level);
 	return remap(apic);

@@ -38,6 +38,7 @@ struct lapic {
 	struct lapic_config config;
 	struct clock_timer *timer;
 	struct bus_mapping *mapping; /* NULL while disabled, or where its page would hide another device */
+	bool requested;              /* IRR is not empty; atomic, since lapic_store_unlocked() looks at it without the device lock */
 	struct lapic_state {
 		uint64_t base_msr;
 		uint32_t isr[8], irr[8], tmr[8];
@@ -76,8 +77,14 @@ static inline bool lapic_intr(const struct lapic *apic) { return apic->s.intr_le
 
 bool lapic_base_set(struct lapic *apic, uint64_t value) RF_MUST_CHECK; /* false: #GP */
 static inline uint64_t lapic_base_get(const struct lapic *apic) { return apic->s.base_msr; }
-static inline uint8_t lapic_tpr_get(const struct lapic *apic) { return apic->s.tpr; }
+static inline uint8_t lapic_tpr_get(const struct lapic *apic) { return __atomic_load_n(&apic->s.tpr, __ATOMIC_SEQ_CST); }
 void lapic_tpr_set(struct lapic *apic, uint8_t tpr);
+
+/*
+ * lapic_store.c: a store of the CPU's that needs no device lock, since nothing depends on it just now: to the TPR while nothing is
+ * requested. False: it is to be done on the bus. On the CPU's thread, which alone moves the page; for general registers only.
+ */
+bool lapic_store_unlocked(void *apic, gpa_t gpa, uint32_t value);
 
 /* lapic_timer.c */
 void lapic_timer_fired(void *apic);

@@ -436,6 +436,12 @@ void pc_board_tpr_set(struct pc_board *board, uint8_t tpr)
 	lapic_tpr_set(&board->lapic, tpr);
 }
 
+pc_board_store_fn pc_board_store_unlocked(struct pc_board *board, void **opaque)
+{
+	*opaque = &board->lapic;
+	return lapic_store_unlocked;
+}
+
 void pc_board_ferr(struct pc_board *board)
 {
 	fpu_error_assert(&board->fpu_error);

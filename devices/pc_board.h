@@ -68,6 +68,12 @@ bool pc_board_apic_base_set(struct pc_board *board, uint64_t value) RF_MUST_CHEC
 /* CR8/TPR access for engines: the TPR byte. */
 uint8_t pc_board_tpr_get(const struct pc_board *board);
 void pc_board_tpr_set(struct pc_board *board, uint8_t tpr);
+/*
+ * A store of four bytes that the CPU may do without the device lock, and for general registers only; unlike the others, not under
+ * that lock, but on the vCPU's thread. *opaque is its first argument. It returns false when the store is to be done on the bus.
+ */
+typedef bool (*pc_board_store_fn)(void *opaque, gpa_t gpa, uint32_t value);
+pc_board_store_fn pc_board_store_unlocked(struct pc_board *board, void **opaque);
 
 /* Sets global system interrupt gsi (0..23): ISA IRQ 0..15 reach both the 8259s and the I/O APIC (IRQ 0 at pin 2). */
 void pc_board_set_irq(struct pc_board *board, unsigned gsi, bool level);

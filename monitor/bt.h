@@ -140,6 +140,11 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 int bt_callout_load_cr3(struct cpu *cpu, uint32_t value, uint32_t next_eip);
 
 /* bt_light.c */
+/*
+ * The instruction at eip is adapted (ADAPT_INTERPRET), and was needed to be or not: if it was for nothing many times running, it is
+ * translated plainly again, and translated code has to be left.
+ */
+bool bt_unadapt_idle(struct bt *bt, gva_t eip, bool needed);
 /* A control transfer ended with status: how a callout goes on at cpu->eip, through the fault if there was one. */
 int bt_light_transfer(struct vcpu *vcpu, enum x86_status status);
 int bt_light_int(struct cpu *cpu, uint32_t vector, uint32_t next_eip);
@@ -149,6 +154,7 @@ int bt_light_sysexit(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 int bt_light_invlpg(struct cpu *cpu, uint32_t gva, uint32_t next_eip);
 int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva);
+int bt_light_store(struct cpu *cpu, uint32_t value, uint32_t next_eip);
 /* struct engine.page_fault */
 void bt_light_page_fault(struct vcpu *vcpu, gva_t gva);
 

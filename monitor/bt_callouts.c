@@ -5,30 +5,6 @@
 #include "system.h"
 #include "x86/fpu_spill.h"
 
-#define IDLE_BEFORE_UNADAPTING 64
-
-/*
- * An instruction that was adapted because it met a traced page or a device may have been bound elsewhere since: a
- * function whose stack lay beside code, say. If interpreting it was for nothing many times running, translate it plainly again.
- */
-static bool callout_unadapt(struct bt *bt, gva_t eip, bool needed)
-{
-	struct bt_hit *idle = &bt->idle[eip & (BT_HITS - 1)];
-	struct shadow_fill_info info;
-	bool global;
-
-	if (idle->gpa != eip || needed)
-		*idle = (struct bt_hit){ .gpa = eip };
-	if (needed || ++idle->count < IDLE_BEFORE_UNADAPTING)
-		return false;
-	idle->count = 0;
-	if (!shadow_fetch(bt->shadow, eip, ACCESS_EXEC | (bt->vcpu->cpu.cpl == 3 ? ACCESS_USER : 0), &info, &global))
-		return false;
-	translator_unadapt(bt->translator, info.gpa, ADAPT_INTERPRET);
-	bt->returns_stale = true;
-	return true;
-}
-
 int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 {
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
@@ -42,7 +18,7 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 	switch (interp_step(vcpu)) {
 	case INTERP_OK:
 		bt_refresh_segments(cpu);
-		if (adapt && callout_unadapt(bt, eip, bt->traced_writes + vcpu->mmio_accesses != odd))
+		if (adapt && bt_unadapt_idle(bt, eip, bt->traced_writes + vcpu->mmio_accesses != odd))
 			return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 		if (cpu->eip == next_eip && !bt->changed && !cpu->inhibit && bt_mode(cpu) == cpu->tcw.mode) {
 			/* Only an event before the next instruction would save it: as in bt_prepare(). */

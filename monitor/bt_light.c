@@ -12,6 +12,8 @@
 #include "vm.h"
 #include "x86/fpu_spill.h"
 
+#define IDLE_BEFORE_UNADAPTING 64
+
 int bt_light_transfer(struct vcpu *vcpu, enum x86_status status)
 {
 	struct bt *bt = bt_of(vcpu);
@@ -75,6 +77,48 @@ int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva)
 		return bt_light_transfer(vcpu, X86_FAULT);
 	}
 	return exposed ? CALLOUT_NEXT : CALLOUT_LEAVE(TC_LEAVE_INTERPRET);
+}
+
+/*
+ * An instruction that was adapted because it met a traced page or a device may have been bound elsewhere since: a
+ * function whose stack lay beside code, say.
+ */
+bool bt_unadapt_idle(struct bt *bt, gva_t eip, bool needed)
+{
+	struct bt_hit *idle = &bt->idle[eip & (BT_HITS - 1)];
+	struct shadow_fill_info info;
+	bool global;
+
+	if (idle->gpa != eip || needed)
+		*idle = (struct bt_hit){ .gpa = eip };
+	if (needed || ++idle->count < IDLE_BEFORE_UNADAPTING)
+		return false;
+	idle->count = 0;
+	fpu_spill(&bt->vcpu->cpu);
+	if (!shadow_fetch(bt->shadow, eip, ACCESS_EXEC | (bt->vcpu->cpu.cpl == 3 ? ACCESS_USER : 0), &info, &global))
+		return false;
+	translator_unadapt(bt->translator, info.gpa, ADAPT_INTERPRET);
+	bt->returns_stale = true;
+	return true;
+}
+
+int bt_light_store(struct cpu *cpu, uint32_t value, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	struct bt *bt = bt_of(vcpu);
+	const uint64_t odd = bt->traced_writes + vcpu->mmio_accesses;
+	const gva_t eip = cpu->eip;
+	enum x86_status status;
+
+	bt->stats.callouts_store++;
+	bt->changed = false;
+	status = mem_write(vcpu, cpu->tcw.scratch[1], &value, sizeof(value), ACCESS_WRITE | (cpu->cpl == 3 ? ACCESS_USER : 0));
+	if (status != X86_OK)
+		return bt_light_transfer(vcpu, status);
+	cpu->eip = next_eip;
+	if (bt_unadapt_idle(bt, eip, bt->traced_writes + vcpu->mmio_accesses != odd) || bt->changed)
+		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
+	return CALLOUT_NEXT;
 }
 
 /* CPL is 0: translated so. */

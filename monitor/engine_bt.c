@@ -135,7 +135,7 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const struc
 			[CALLOUT_LOAD_CR3] = bt_callout_load_cr3, [CALLOUT_INT] = bt_light_int, [CALLOUT_IRET] = bt_light_iret,
 			[CALLOUT_SYSENTER] = bt_light_sysenter, [CALLOUT_SYSEXIT] = bt_light_sysexit,
 			[CALLOUT_LOAD_SEGMENT] = bt_light_load_segment, [CALLOUT_SOFT] = bt_light_soft,
-			[CALLOUT_INVLPG] = bt_light_invlpg,
+			[CALLOUT_INVLPG] = bt_light_invlpg, [CALLOUT_STORE] = bt_light_store,
 		},
 	};
 	int err = interp_create(vcpu);

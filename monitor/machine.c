@@ -168,6 +168,7 @@ static int machine_make_board(struct machine *m, char *error)
 		return machine_fail(error, err, "cannot make the board: %s", strerror(-err));
 	vm->interrupt_ack = board_interrupt_ack;
 	vm->interrupt_ack_opaque = vm;
+	vm->store_unlocked = pc_board_store_unlocked(vm->board, &vm->store_unlocked_opaque);
 	vm->ferr = machine_ferr;
 	return 0;
 }

@@ -64,6 +64,7 @@ PROFILED(CALLOUT_SYSEXIT)
 PROFILED(CALLOUT_LOAD_SEGMENT)
 PROFILED(CALLOUT_INVLPG)
 PROFILED(CALLOUT_SOFT)
+PROFILED(CALLOUT_STORE)
 
 void profile_take_callouts(struct profile *profile, struct translator_callbacks *callbacks)
 {
@@ -73,9 +74,10 @@ void profile_take_callouts(struct profile *profile, struct translator_callbacks 
 		[CALLOUT_IRET] = profiled_CALLOUT_IRET, [CALLOUT_SYSENTER] = profiled_CALLOUT_SYSENTER,
 		[CALLOUT_SYSEXIT] = profiled_CALLOUT_SYSEXIT, [CALLOUT_LOAD_SEGMENT] = profiled_CALLOUT_LOAD_SEGMENT,
 		[CALLOUT_INVLPG] = profiled_CALLOUT_INVLPG, [CALLOUT_SOFT] = profiled_CALLOUT_SOFT,
+		[CALLOUT_STORE] = profiled_CALLOUT_STORE,
 	};
 
-	_Static_assert(CALLOUT_COUNT == 10, "each callout has one of ours above");
+	_Static_assert(CALLOUT_COUNT == 11, "each callout has one of ours above");
 	for (int which = 0; which < CALLOUT_COUNT; which++) {
 		profile->callout[which] = callbacks->callout[which];
 		callbacks->callout[which] = ours[which];

@@ -12,7 +12,6 @@
 #include <string.h>
 #include "system.h"
 #include "vm.h"
-#include "x86/fpu_spill.h"
 
 #define ENTRY_MASK (SOFT_TLB_ENTRIES - 1)
 #define LARGE_REGION_SHIFT 22 /* the largest guest page */
@@ -143,7 +142,7 @@ static unsigned mmio_piece(uint32_t len)
 
 static void mmio_read(struct vm *vm, gpa_t gpa, uint8_t *buf, uint32_t len)
 {
-	fpu_spill(&vm->vcpu.cpu);
+	fpu_spill_sse(&vm->vcpu.cpu);
 	vm->vcpu.mmio_accesses++;
 	while (len) {
 		unsigned piece = mmio_piece(len);
@@ -156,10 +155,22 @@ static void mmio_read(struct vm *vm, gpa_t gpa, uint8_t *buf, uint32_t len)
 	}
 }
 
+static bool store_unlocked(struct vm *vm, gpa_t gpa, const uint8_t *buf, uint32_t len)
+{
+	uint32_t value;
+
+	if (len != sizeof(value) || !vm->store_unlocked)
+		return false;
+	memcpy(&value, buf, sizeof(value));
+	return vm->store_unlocked(vm->store_unlocked_opaque, gpa, value);
+}
+
 static void mmio_write(struct vm *vm, gpa_t gpa, const uint8_t *buf, uint32_t len)
 {
-	fpu_spill(&vm->vcpu.cpu);
 	vm->vcpu.mmio_accesses++;
+	if (store_unlocked(vm, gpa, buf, len))
+		return;
+	fpu_spill_sse(&vm->vcpu.cpu);
 	while (len) {
 		unsigned piece = mmio_piece(len);
 		uint64_t value = 0;

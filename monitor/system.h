@@ -90,6 +90,9 @@ const char *cpu_model_name(const struct cpu_model *model);
 /* Prints "name  description" lines for -cpu help. */
 void cpu_model_list(void *file);
 
+/* fpu_spill.c: from FPU_LIVE to FPU_LIVE_X87 (x86/fpu_spill.h), enough for C code that has nothing to do with the guest's x87 state. */
+void fpu_spill_sse(struct cpu *cpu);
+
 /* Instruction-set features of the model: enum cpu_feature bits (x86/features.h). */
 uint32_t cpu_features(const struct cpu *cpu);
 

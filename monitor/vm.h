@@ -62,6 +62,12 @@ struct vm {
 	/* Interrupt acknowledge: the vector to deliver, or -1 for none (spurious raise). NULL: there is no controller. */
 	int (*interrupt_ack)(void *opaque);
 	void *interrupt_ack_opaque;
+	/*
+	 * Stores of four bytes beyond RAM are tried here first, on the vCPU's thread without the device lock; for general registers only.
+	 * False: on the bus. NULL: there is no such short way.
+	 */
+	bool (*store_unlocked)(void *opaque, gpa_t gpa, uint32_t value);
+	void *store_unlocked_opaque;
 	/* FERR#: the guest has an x87 error with CR0.NE clear. Under the device lock. NULL: no such wire. */
 	void (*ferr)(struct vm *vm);
 	/* Interrupt lines of the board go here, under the device lock, if the controllers are the engine's. NULL: they are the board's. */

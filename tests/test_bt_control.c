@@ -998,6 +998,134 @@ Test(bt_control, x87_behind_an_integer_callout)
 	in_all(x87_behind_an_integer_callout, 0, true);
 }
 
+/* --- stores that go to a device, or to traced pages --- */
+
+#define DEVICE 0xf0000000u
+#define STORES 200u
+
+static struct stores {
+	unsigned n, taken;
+	struct { gpa_t gpa; uint32_t value; } at[4 * STORES];
+	bool refuse;
+} stores;
+
+/* struct vm.store_unlocked */
+__attribute__((target("general-regs-only"))) static bool note_store(void *opaque, gpa_t gpa, uint32_t value)
+{
+	struct stores *s = opaque;
+
+	if (s->n < RF_ARRAY_SIZE(s->at)) {
+		s->at[s->n].gpa = gpa;
+		s->at[s->n].value = value;
+	}
+	s->n++;
+	s->taken += !s->refuse;
+	return !s->refuse;
+}
+
+static void stores_to_a_device(struct bf *bf)
+{
+	for (unsigned refuse = 0; refuse < 2; refuse++) {
+		struct fxsave_image fpu = bf->cpu->fpu;
+		struct code c = at(bf, BF_CODE);
+		uint32_t loop;
+
+		stores = (struct stores){ .refuse = refuse };
+		bf->vm.store_unlocked = note_store;
+		bf->vm.store_unlocked_opaque = &stores;
+		bf_write32(bf, PTE_AT(REMAPPED), DEVICE | PTE_ANY);
+		bf_flush(bf);
+		fpu.mxcsr = 0x3f80;
+		for (unsigned i = 0; i < 8; i++)
+			memset(fpu.xmm[i], 0x30 + i, 16);
+		bf->cpu->fpu = fpu;
+		bf_set_segment(bf, X86_FS, BF_BASED);
+		MOV(&c, X86_ECX, STORES);
+		MOV(&c, X86_EBX, REMAPPED);
+		MOV(&c, X86_EBP, REMAPPED + 0x20 - (BF_DATA + 0x2800));
+		loop = c.at;
+		EMIT(&c, 0x51);                                              /* push ecx */
+		EMIT(&c, 0x31, 0xc0, 0x83, 0xe8, 0x01);                      /* xor eax, eax; sub eax, 1: CF, SF, PF, AF */
+		EMIT(&c, 0x89, 0x4b, 0x10);                                  /* mov [ebx + 10h], ecx */
+		EMIT(&c, 0x64, 0xc7, 0x83); EMIT32(&c, 0x14 - (BF_DATA + 0x2000)); EMIT32(&c, 0x12345678); /* mov dword fs:[ebx + ...], 12345678h */
+		EMIT(&c, 0xa3); EMIT32(&c, REMAPPED + 0x18);                 /* mov [REMAPPED + 18h], eax */
+		EMIT(&c, 0x89, 0x64, 0x2c, 0x04);                            /* mov [esp + ebp + 4], esp */
+		EMIT(&c, 0x73, 0x02, 0x78, 0x02, 0x31, 0xdb);                /* jnc; js over; xor ebx, ebx: lost flags */
+		EMIT(&c, 0x59, 0x49);                                        /* pop ecx; dec ecx */
+		JNZ(&c, loop);
+		STOP(&c);
+		bf->cpu->eip = BF_CODE;
+		bf->cpu->regs[X86_ESP] = BF_DATA + 0x2800;
+		run_to_stop(bf);
+		EXPECT_EQ(stores.n, 4 * STORES);
+		EXPECT_EQ(stores.taken, refuse ? 0 : 4 * STORES);
+		for (unsigned i = 0; i < STORES && i < stores.n / 4; i++) {
+			const uint32_t want[4] = { STORES - i, 0x12345678, 0xffffffff, BF_DATA + 0x27fc };
+
+			for (unsigned k = 0; k < 4; k++) {
+				EXPECT_EQ(stores.at[4 * i + k].value, want[k]);
+				EXPECT_EQ(stores.at[4 * i + k].gpa, k == 3 ? DEVICE + 0x20 : DEVICE + 0x10 + 4 * k);
+			}
+		}
+		EXPECT_EQ(bf->cpu->fpu.mxcsr, fpu.mxcsr);
+		for (unsigned i = 0; i < 8; i++)
+			EXPECT_EQ(memcmp(bf->cpu->fpu.xmm[i], fpu.xmm[i], 16), 0);
+		if (strstr(configuration, "bt ,")) {
+			EXPECT_EQ(bf_stat(bf, "dispatcher", "callouts_store"), 4 * STORES * (refuse + 1));
+		}
+	}
+}
+
+Test(bt_control, stores_to_a_device)
+{
+	in_all(stores_to_a_device, 0, true);
+	in_all(stores_to_a_device, 3, true);
+}
+
+/* One instruction stores to a device, then to memory, to a page that is not there, and to its own page. */
+static void stores_to_all_kinds_of_places(struct bf *bf)
+{
+	struct code c = at(bf, BF_CODE);
+	uint32_t fault_at = 0;
+	int vector;
+
+	stores = (struct stores){ 0 };
+	bf->vm.store_unlocked = note_store;
+	bf->vm.store_unlocked_opaque = &stores;
+	bf_write32(bf, PTE_AT(REMAPPED), DEVICE | PTE_ANY);
+	bf_write32(bf, PTE_AT(REMAPPED + 0x1000), (REMAPPED + 0x1000) | PTE_ANY);
+	bf_write32(bf, PTE_AT(REMAPPED + 0x2000), 0);
+	bf_flush(bf);
+	for (unsigned i = 0; i < 100; i++) /* long enough to be translated plainly again */
+		bf_write32(bf, BF_DATA + 4 * i, i < 10 ? REMAPPED + 8 : i == 99 ? FUNCTION + 1 : REMAPPED + 0x1000 + 4 * i);
+	bf_write32(bf, BF_DATA + 4 * 100, REMAPPED + 0x2004);
+	value_function(bf, FUNCTION, 1);
+	MOV(&c, X86_ESI, BF_DATA);
+	const uint32_t loop = c.at;
+	CALL(&c, FUNCTION);
+	EMIT(&c, 0x01, 0xc2, 0x8b, 0x1e, 0x83, 0xc6, 0x04);                  /* add edx, eax; mov ebx, [esi]; add esi, 4 */
+	fault_at = c.at;
+	EMIT(&c, 0x89, 0x33);                                                /* mov [ebx], esi */
+	JMP(&c, loop);
+	bf->cpu->eip = BF_CODE;
+	bf->cpu->regs[X86_EDX] = 0;
+	EXPECT_EQ(bf_run(bf, &vector), BF_EXCEPTION);
+	EXPECT_EQ(vector, EXC_PF);
+	EXPECT_EQ(bf->cpu->cr2, REMAPPED + 0x2004);
+	EXPECT_EQ(bf_read32(bf, bf->cpu->regs[X86_ESP] + 4), fault_at);
+	EXPECT_EQ(bf->cpu->regs[X86_EDX], 100 + BF_DATA + 400);
+	EXPECT_EQ(stores.n, 10);
+	for (unsigned i = 0; i < 10; i++)
+		EXPECT_EQ(stores.at[i].value, BF_DATA + 4 * (i + 1));
+	for (unsigned i = 10; i < 99; i++)
+		EXPECT_EQ(bf_read32(bf, REMAPPED + 0x1000 + 4 * i), BF_DATA + 4 * (i + 1));
+}
+
+Test(bt_control, stores_to_all_kinds_of_places)
+{
+	in_all(stores_to_all_kinds_of_places, 0, true);
+}
+
 /* Behind an STI no interrupt comes before the next instruction is done, though that misses the software TLB each time. */
 static void no_interrupt_behind_sti(struct bf *bf)
 {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Interrupt controllers: 8259 pair, local APIC, I/O APIC. */
 #include <criterion/criterion.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "devices/i8259.h"
@@ -352,6 +355,104 @@ Test(lapic, task_priority)
 	cr_expect_eq(apic_read(0xa0), 0x60);
 	apic_write(0x80, 0x73);
 	cr_expect_eq(apic_read(0xa0), 0x73);
+}
+
+/* --- the TPR without the lock --- */
+
+Test(lapic, task_priority_without_the_lock)
+{
+	cr_expect(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0xabcdef53));
+	cr_expect_eq(apic_read(0x80), 0x53);
+	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0x84, 0x20), "no register is there");
+	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0xb0, 0), "EOI");
+	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0x1080, 0x20));
+	cr_expect_not(lapic_store_unlocked(&w.lapic, 0x80, 0x20));
+	cr_expect_eq(apic_read(0x80), 0x53);
+	self_ipi(0x5f);
+	cr_expect_not(w.intr);
+	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0), "it lets the request through");
+	apic_write(0x80, 0);
+	cr_expect(w.intr);
+	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0xf0), "it takes the request back");
+	apic_write(0x80, 0xf0);
+	cr_expect_not(w.intr);
+	apic_write(0x80, 0);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x5f);
+	cr_expect(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0x60), "nothing is requested any more");
+	cr_expect_eq(apic_read(0xa0), 0x60);
+}
+
+Test(lapic, task_priority_without_the_lock_follows_the_page)
+{
+	const uint64_t elsewhere = 0xfed01000;
+
+	cr_assert(lapic_base_set(&w.lapic, elsewhere | LAPIC_BASE_ENABLE));
+	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0x20));
+	cr_expect(lapic_store_unlocked(&w.lapic, elsewhere + 0x80, 0x30));
+	cr_expect_eq(lapic_tpr_get(&w.lapic), 0x30);
+	cr_assert(lapic_base_set(&w.lapic, elsewhere));
+	cr_expect_not(lapic_store_unlocked(&w.lapic, elsewhere + 0x80, 0x40), "disabled");
+	cr_expect_eq(lapic_tpr_get(&w.lapic), 0, "reset by that");
+	lapic_reset(&w.lapic);
+	cr_expect(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0x50));
+}
+
+/*
+ * The CPU lowers or raises the TPR just when another thread requests an interrupt: in the end the pin has to be as if one had come after
+ * the other.
+ */
+#define RACES 30000
+
+static struct {
+	pthread_mutex_t lock;
+	_Atomic unsigned round, done; /* rounds begun and done with by the device's thread */
+} race = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void *request_interrupts(void *opaque)
+{
+	for (unsigned round = 1; round <= RACES; round++) {
+		while (atomic_load(&race.round) < round)
+			sched_yield();
+		for (volatile unsigned i = 0; i < round % 64; i++)
+			;
+		pthread_mutex_lock(&race.lock);
+		lapic_message(&w.lapic, 0xff, false, APIC_FIXED, 0x61, false);
+		pthread_mutex_unlock(&race.lock);
+		atomic_store(&race.done, round);
+	}
+	return NULL;
+}
+
+static void store_tpr(uint8_t value)
+{
+	if (lapic_store_unlocked(&w.lapic, APIC + 0x80, value))
+		return;
+	pthread_mutex_lock(&race.lock);
+	apic_write(0x80, value);
+	pthread_mutex_unlock(&race.lock);
+}
+
+Test(lapic, task_priority_while_another_thread_requests, .timeout = 120)
+{
+	pthread_t thread;
+
+	cr_assert_eq(pthread_create(&thread, NULL, request_interrupts, NULL), 0);
+	for (unsigned round = 1; round <= RACES; round++) {
+		const bool lowers = round & 1;
+
+		store_tpr(lowers ? 0xf0 : 0);
+		atomic_store(&race.round, round);
+		for (volatile unsigned i = 0; i < round * 7 % 64; i++)
+			;
+		store_tpr(lowers ? 0 : 0xf0);
+		while (atomic_load(&race.done) < round)
+			sched_yield();
+		cr_assert_eq(w.intr, lowers, "round %u", round);
+		store_tpr(0);
+		cr_assert_eq(lapic_ack(&w.lapic), 0x61);
+		apic_write(0xb0, 0);
+	}
+	pthread_join(thread, NULL);
 }
 
 Test(lapic, irr_isr_registers)

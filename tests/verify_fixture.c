@@ -48,6 +48,7 @@ const struct vf_case vf_cases[] = {
 	{ "mmx", RING3, 0, B(0x0f, 0xfc, 0x0b, 0x0f, 0x77) },                    /* paddb mm1, [ebx]; emms */
 	{ "bits", RING3, 0, B(0x0f, 0xab, 0x03, 0x0f, 0xb0, 0x0b, 0xf0, 0xff, 0x03) }, /* bts [ebx], eax; cmpxchg [ebx], cl; lock inc [ebx] */
 	{ "interpreted by adaptation", RING0, ADAPT_INTERPRET, B(0x8b, 0x03) },
+	{ "store by adaptation", RING3, ADAPT_INTERPRET, B(0x89, 0x0b, 0x65, 0xc7, 0x43, 4, 1, 2, 3, 4, 0xa3, 1, 2, 3, 4) }, /* mov [ebx], ecx; mov dword gs:[ebx + 4], 0x04030201; mov [0x04030201], eax */
 };
 const unsigned vf_ncases = RF_ARRAY_SIZE(vf_cases);
 

@@ -6,9 +6,10 @@ static const char *const callout_names[CALLOUT_COUNT] = {
 	[CALLOUT_INTERPRET] = "interpret", [CALLOUT_INTEGER] = "interpret-integer", [CALLOUT_LOAD_CR3] = "load-cr3", [CALLOUT_INT] = "int",
 	[CALLOUT_IRET] = "iret", [CALLOUT_SYSENTER] = "sysenter", [CALLOUT_SYSEXIT] = "sysexit",
 	[CALLOUT_LOAD_SEGMENT] = "load-segment", [CALLOUT_INVLPG] = "invlpg", [CALLOUT_SOFT] = "soft-tlb",
+	[CALLOUT_STORE] = "store",
 };
 
-_Static_assert(CALLOUT_COUNT == CALLOUT_SOFT + 1 && CALLOUT_COUNT == 10, "each callout has a name above");
+_Static_assert(CALLOUT_COUNT == CALLOUT_STORE + 1 && CALLOUT_COUNT == 11, "each callout has a name above");
 
 const char *translator_callout_name(enum callout which)
 {

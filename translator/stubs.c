@@ -32,6 +32,12 @@ static void emit_alu_imm(struct emitter *e, unsigned ext, unsigned reg, uint32_t
 	emit32(e, imm);
 }
 
+static void emit_test_eax(struct emitter *e, uint32_t imm)
+{
+	emit8(e, 0xa9);
+	emit32(e, imm);
+}
+
 /* FXSAVE (ext 0), FXRSTOR (1), LDMXCSR (2). */
 static void emit_0fae(struct emitter *e, unsigned ext, int32_t offset)
 {
@@ -51,13 +57,38 @@ static void stub_save_guest(struct translator *tr, struct emitter *e)
 	emit_op_mem1(e, OP1(0x0b), H_RAX, memref_cpu(CPU_OFF(tcw.eflags_sys)));
 	emit_op_mem1(e, OP1(0x0b), H_RAX, memref_cpu(CPU_OFF(tcw.if_flag)));
 	emit_store32(e, H_RAX, memref_cpu(CPU_OFF(eflags)));
-	emit8(e, 0xfc); /* cld */
+	emit_test_eax(e, X86_DF);
+	emit_bytes(e, "\x74\x01\xfc", 3); /* jz over; cld: the branch is cheaper */
 }
 
 static void stub_save_fpu(struct emitter *e)
 {
 	emit_0fae(e, 0, CPU_OFF(fpu));
 	emit_0fae(e, 2, CPU_OFF(tcw.scratch[3]));
+}
+
+/* The live flags from eax; changes ecx. POPF takes twenty cycles, so it is for DF alone, which is hardly ever set. */
+static void stub_load_flags(struct emitter *e)
+{
+	uint8_t *fast, *done;
+
+	emit_test_eax(e, X86_DF);
+	emit8(e, 0x74); /* jz fast */
+	fast = e->p;
+	emit8(e, 0);
+	emit_alu_imm(e, 4, H_RAX, LIVE_FLAGS);
+	emit_alu_imm(e, 1, H_RAX, X86_F1);
+	emit_push(e, H_RAX);
+	emit8(e, 0x9d); /* popfq */
+	emit8(e, 0xeb); /* jmp done */
+	done = e->p;
+	emit8(e, 0);
+	*fast = e->p - (fast + 1);
+	emit_mov32(e, H_RCX, H_RAX);
+	emit_bytes(e, "\xc1\xe9\x0b\x83\xe1\x01", 6); /* shr ecx, 11; and ecx, 1: OF */
+	emit_bytes(e, "\x88\xc4", 2); /* mov ah, al: the other arithmetic flags */
+	emit_bytes(e, "\x80\xc1\x7f\x9e", 4); /* add cl, 7fh: overflows if it was 1; sahf */
+	*done = e->p - (done + 1);
 }
 
 /* Splits eflags, loads flags and registers (not the FPU state); ends with rsp on the return stack. */
@@ -70,10 +101,7 @@ static void stub_load_guest(struct translator *tr, struct emitter *e)
 	emit_mov32(e, H_RCX, H_RAX);
 	emit_alu_imm(e, 4, H_RCX, ~(uint32_t)(LIVE_FLAGS | X86_IF));
 	emit_store32(e, H_RCX, memref_cpu(CPU_OFF(tcw.eflags_sys)));
-	emit_alu_imm(e, 4, H_RAX, LIVE_FLAGS);
-	emit_alu_imm(e, 1, H_RAX, X86_F1);
-	emit_push(e, H_RAX);
-	emit8(e, 0x9d); /* popfq */
+	stub_load_flags(e);
 	emit_load64(e, H_RSP, memref_cpu(CPU_OFF(tcw.tc_rsp)));
 	emit_load32(e, H_GUEST_ESP, memref_cpu(CPU_REG_OFF(X86_ESP)));
 	for (unsigned i = 0; i < sizeof(guest_regs); i++)
@@ -260,7 +288,7 @@ static void stub_callout_save_fpu(struct emitter *e, enum fpu_live live)
 /* Leaves to the dispatcher, with all of the FPU state saved. */
 static void stub_callout_leave(struct emitter *e, enum fpu_live live)
 {
-	uint8_t *spilled;
+	uint8_t *spilled, *all;
 
 	/* The return address of the callout is not to be used again. */
 	emit_op_mem1(e, OP1W(0x83), 0, memref_cpu(CPU_OFF(tcw.tc_rsp)));
@@ -268,8 +296,10 @@ static void stub_callout_leave(struct emitter *e, enum fpu_live live)
 	if (live != FPU_SAVED) {
 		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_SAVED);
 		spilled = emit_forward(e, COND_Z);
-		if (live == FPU_LIVE_X87)
-			stub_load_sse(e);
+		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_LIVE);
+		all = emit_forward(e, COND_Z);
+		stub_load_sse(e);
+		patch_forward(e, all);
 		stub_save_fpu(e);
 		patch_forward(e, spilled);
 		emit_store32_imm(e, FPU_SAVED, memref_cpu(CPU_OFF(tcw.fpu_live)));
@@ -279,26 +309,24 @@ static void stub_callout_leave(struct emitter *e, enum fpu_live live)
 
 static void stub_restore_fpu(struct emitter *e, enum fpu_live live)
 {
-	uint8_t *there;
+	uint8_t *there = NULL, *sse;
 
-	switch (live) {
-	case FPU_SAVED:
+	if (live == FPU_SAVED) {
 		emit_0fae(e, 1, CPU_OFF(fpu));
 		return;
-	case FPU_LIVE_X87:
-		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_SAVED);
-		there = emit_forward(e, COND_NZ);
-		emit_0fae(e, 1, CPU_OFF(fpu));
-		patch_forward(e, there);
-		stub_load_sse(e);
-		break;
-	case FPU_LIVE:
-		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_SAVED);
-		there = emit_forward(e, COND_NZ);
-		emit_0fae(e, 1, CPU_OFF(fpu));
-		patch_forward(e, there);
-		break;
 	}
+	/* C code of a light callout may have spilled some of it, or all. */
+	if (live == FPU_LIVE) {
+		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_LIVE);
+		there = emit_forward(e, COND_Z);
+	}
+	emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_SAVED);
+	sse = emit_forward(e, COND_NZ);
+	emit_0fae(e, 1, CPU_OFF(fpu));
+	patch_forward(e, sse);
+	stub_load_sse(e);
+	if (there)
+		patch_forward(e, there);
 	emit_store32_imm(e, FPU_SAVED, memref_cpu(CPU_OFF(tcw.fpu_live)));
 }
 
@@ -362,6 +390,16 @@ static void stub_emit_callout(struct translator *tr, struct emitter *e, enum cal
 	stub_callout_body(tr, e, which, 0);
 }
 
+/* With r10d: linear address; r11d: EIP behind the instruction. */
+static void stub_emit_store(struct translator *tr, struct emitter *e)
+{
+	tr->stub_callout[CALLOUT_STORE] = emit_here(e);
+	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
+	emit_store32(e, H_R10, memref_cpu(CPU_OFF(tcw.scratch[1])));
+	emit_mov32(e, H_R10, H_R11);
+	stub_callout_body(tr, e, CALLOUT_STORE, 0);
+}
+
 /* to = from's low bits, those of a table index, scaled by its entries' size: SHLX, SHRX by way of r8d. */
 static void emit_soft_index(struct emitter *e, unsigned to, unsigned from)
 {
@@ -422,9 +460,10 @@ void stubs_emit(struct translator *tr, struct emitter *e)
 	stub_emit_leave(tr, e);
 	stub_emit_lookup(tr, e);
 	for (int i = 0; i < CALLOUT_COUNT; i++) {
-		if (i != CALLOUT_SOFT)
+		if (i != CALLOUT_SOFT && i != CALLOUT_STORE)
 			stub_emit_callout(tr, e, i);
 	}
+	stub_emit_store(tr, e);
 	stub_emit_soft(tr, e, SOFT_READ);
 	stub_emit_soft(tr, e, SOFT_WRITE);
 }

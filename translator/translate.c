@@ -106,8 +106,10 @@ static bool fpu_environment(const struct insn *i)
 
 static void translate_default(struct build *b, const struct insn *i)
 {
-	if (i->attr & OPA_NOT_COPIED || b->adapt & ADAPT_INTERPRET)
+	if (i->attr & OPA_NOT_COPIED)
 		return translate_interpret(b, i);
+	if (b->adapt & ADAPT_INTERPRET)
+		return translate_adapted(b, i);
 	if (i->attr & (OPA_FPU | OPA_MMX) && !(b->mode & MODE_FPU))
 		return translate_interpret(b, i);
 	if (i->attr & OPA_SSE && !(b->mode & MODE_SSE))

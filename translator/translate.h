@@ -55,6 +55,8 @@ void esp_sync_first(struct build *b);
 void translate_copy(struct build *b, const struct insn *insn);
 /* A callout to the interpreter. */
 void translate_interpret(struct build *b, const struct insn *insn);
+/* An instruction that is interpreted because of what it met (ADAPT_INTERPRET): that, or a callout that does the same. */
+void translate_adapted(struct build *b, const struct insn *insn);
 /* Calls stub_callout[which]; the argument, if it has one, is in r9d already. */
 void emit_callout(struct build *b, enum callout which);
 

@@ -28,6 +28,41 @@ void translate_interpret(struct build *b, const struct insn *insn)
 		emit_exit(b, b->next_eip, BY_JMP, 0);
 }
 
+/* MOV of four bytes to memory: 89h, A3h, C7h. */
+static bool is_store(const struct insn *i)
+{
+	return i->map == MAP_1BYTE && i->op_size == 4 && i->addr_size == 4 &&
+	       (i->opcode == 0xa3 || (i->mem && (i->opcode == 0x89 || i->opcode == 0xc7)));
+}
+
+static void translate_store(struct build *b, const struct insn *i)
+{
+	struct emitter *e = &b->e;
+	struct insn to = *i;
+
+	if (i->opcode == 0xa3) {
+		to.base = to.index = INSN_NO_REG;
+		to.scale = 0;
+	}
+	esp_sync_first(b);
+	emit_linear(b, &to);
+	if (i->opcode == 0xc7)
+		emit_mov32_imm(e, H_R9, i->imm);
+	else
+		emit_mov32(e, H_R9, i->opcode == 0xa3 ? X86_EAX : host_reg_of(insn_reg(i)));
+	emit_mov32_imm(e, H_R8, b->eip);
+	emit_mov32_imm(e, H_R11, b->next_eip);
+	emit_call(e, b->tr->stub_callout[CALLOUT_STORE]);
+}
+
+void translate_adapted(struct build *b, const struct insn *i)
+{
+	if (is_store(i))
+		translate_store(b, i);
+	else
+		translate_interpret(b, i);
+}
+
 static bool reg_is_byte(const struct insn *i)
 {
 	if (i->map == MAP_1BYTE)

@@ -55,6 +55,11 @@ enum callout {
 	 * CALLOUT_WRITE. CALLOUT_NEXT: look again.
 	 */
 	CALLOUT_SOFT,
+	/*
+	 * MOV of four bytes to memory that is adapted to be interpreted; argument: the value; its linear address is in tcw.scratch[1]. So
+	 * common with devices and page tables that it does not go through the interpreter.
+	 */
+	CALLOUT_STORE,
 	CALLOUT_COUNT
 };
 #define CALLOUT_POP 0x80000000u

@@ -196,7 +196,7 @@ static uint32_t guest_eip(const struct verifier *v)
 	return v->tu->eip + v->tu->insn[v->current].guest_offset;
 }
 
-enum argument { ARGUMENT_NONE, ARGUMENT_ADAPT, ARGUMENT_BYTE, ARGUMENT_VALUE };
+enum argument { ARGUMENT_NONE, ARGUMENT_ADAPT, ARGUMENT_BYTE, ARGUMENT_VALUE, ARGUMENT_STORE };
 
 static const struct callout_rule {
 	uint8_t argument;  /* enum argument: what is in r9d */
@@ -213,6 +213,7 @@ static const struct callout_rule {
 	[CALLOUT_SYSEXIT] = { ARGUMENT_NONE, .ends = true },
 	[CALLOUT_LOAD_SEGMENT] = { ARGUMENT_VALUE },
 	[CALLOUT_INVLPG] = { ARGUMENT_VALUE, .ring0 = true },
+	[CALLOUT_STORE] = { ARGUMENT_STORE },
 };
 
 static bool callout_argument(struct verifier *v, enum argument kind)
@@ -223,13 +224,16 @@ static bool callout_argument(struct verifier *v, enum argument kind)
 	case ARGUMENT_ADAPT: return is_constant(v, H_R9, v->tu->insn[v->current].adapt & ADAPT_INTERPRET);
 	case ARGUMENT_BYTE:  return r9->kind == FACT_CONSTANT && r9->value < 256;
 	case ARGUMENT_VALUE: return fact_is_value(r9);
+	case ARGUMENT_STORE: return fact_is_value(r9) && fact_is_value(&v->state.reg[H_R10]); /* the address */
 	default:             return true;
 	}
 }
 
 static bool callout(struct verifier *v, const struct callout_rule *rule)
 {
-	if (!is_constant(v, H_R8, guest_eip(v)) || v->state.reg[H_R10].kind != FACT_CONSTANT)
+	const unsigned next = rule->argument == ARGUMENT_STORE ? H_R11 : H_R10;
+
+	if (!is_constant(v, H_R8, guest_eip(v)) || v->state.reg[next].kind != FACT_CONSTANT)
 		return verify_fail(v, VERIFY_STUB, "a callout that is not told its own EIP and the next");
 	if (!callout_argument(v, rule->argument))
 		return verify_fail(v, VERIFY_STUB, "a callout with another argument than it should have");
