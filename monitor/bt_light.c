@@ -72,10 +72,13 @@ int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva)
 	bool exposed;
 
 	bt->stats.soft_misses++;
+	bt->changed = false;
 	if (soft_tlb_expose(vcpu, gva, (argument & 0xff) + 1, access, &exposed) != X86_OK) {
 		bt_soft_faulted(bt, cpu->eip);
 		return bt_light_transfer(vcpu, X86_FAULT);
 	}
+	if (bt->changed) /* the walk stored accessed or dirty bits to code: this may be it */
+		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 	return exposed ? CALLOUT_NEXT : CALLOUT_LEAVE(TC_LEAVE_INTERPRET);
 }
 

@@ -328,6 +328,9 @@ static struct tu *bt_find(struct bt *bt, uint32_t link)
 	tu = translator_find(bt->translator, bt_tc_space(bt), cpu->eip, mode);
 	if (!tu)
 		return NULL;
+	/* To fetch may drop translations, where the return stack leads. */
+	if (rf_unlikely(bt->returns_stale) && bt_prepare(bt) != mode)
+		return NULL;
 	if (translator_stats(bt->translator)->cache_flushes != flushes) {
 		bt->user_returns.space = NULL;
 		translator_reset_returns(bt->translator, cpu, cpu->cpl == 3);

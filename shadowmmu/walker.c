@@ -40,6 +40,9 @@ static void set_bits(struct guest_ram *ram, gpa_t at, uint32_t entry, uint32_t b
 	if ((entry & bits) == bits || (guest_ram_flags(ram, at) & RAM_PAGE_ROM))
 		return;
 	__atomic_fetch_or((uint32_t *)(ram->flat + at), bits, __ATOMIC_RELAXED);
+	/* Both bits lie in the entry's first byte. */
+	if (rf_unlikely(guest_ram_flags(ram, at) & RAM_PAGE_CODE))
+		guest_ram_written(ram, at, 1);
 }
 
 static bool fail(const struct paging *paging, uint32_t access, uint32_t why, struct walk *w)

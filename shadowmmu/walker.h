@@ -43,8 +43,9 @@ struct walk {
  * Walks for linear address gva. True: the access is allowed, *w is filled, A (and D for a write) bits are set in guest
  * memory unless ACCESS_PROBE. False: a true page fault, w->error holds its error code.
  * Entries outside RAM read as all ones would fault as reserved: they are treated as not present.
- * Stores of A/D bits do not call guest_ram_written(): accessed and dirty bits that appear in a table take nothing away from
- * anybody, and their disappearing again is seen by whoever copied the table, so that a write trace need not know.
+ * A store of A/D bits calls guest_ram_written() only if translations were made from that page, which may then be dropped during the
+ * walk. Nobody else need know: accessed and dirty bits that appear in a table take nothing away from anybody, and their disappearing
+ * again is seen by whoever copied the table, so that a write trace need not know.
  */
 bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, uint32_t access, struct walk *w);
 

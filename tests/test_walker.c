@@ -257,6 +257,45 @@ Test(walker, pdptes)
 	guest_ram_destroy(&f.ram);
 }
 
+static void note_written(void *opaque, gpa_t gpa, uint32_t len)
+{
+	struct { gpa_t gpa; uint32_t len, calls; } *noted = opaque;
+
+	noted->gpa = gpa;
+	noted->len = len;
+	noted->calls++;
+}
+
+/* Entries among code: whoever translated it is told of accessed and dirty bits, of those that are new. */
+Test(walker, bits_stored_to_code_are_told)
+{
+	struct { gpa_t gpa; uint32_t len, calls; } noted = { 0 };
+	struct fixture f;
+	struct walk w;
+
+	setup(&f, 0, 0);
+	map32(&f, PTE_P | PTE_W, PTE_P | PTE_W);
+	f.ram.written = note_written;
+	f.ram.written_opaque = &noted;
+	f.ram.page_flags[PT >> GUEST_PAGE_SHIFT] = RAM_PAGE_TABLE;
+	cr_assert(walk(&f, ACCESS_READ, &w));
+	cr_expect_eq(noted.calls, 0, "a trace need not know");
+	f.ram.page_flags[PT >> GUEST_PAGE_SHIFT] = RAM_PAGE_CODE;
+	cr_assert(walk(&f, ACCESS_READ, &w));
+	cr_expect_eq(noted.calls, 0, "nothing new");
+	cr_assert(walk(&f, ACCESS_WRITE | ACCESS_PROBE, &w));
+	cr_expect_eq(noted.calls, 0, "a probe stores nothing");
+	cr_assert(walk(&f, ACCESS_WRITE, &w));
+	cr_expect_eq(noted.calls, 1);
+	cr_expect(noted.gpa == PT && noted.len == 1);
+	f.ram.page_flags[PD >> GUEST_PAGE_SHIFT] = RAM_PAGE_CODE;
+	put32(&f, PD + 4, PT | PTE_P | PTE_W);
+	cr_assert(walk(&f, ACCESS_READ, &w));
+	cr_expect_eq(noted.calls, 2);
+	cr_expect_eq(noted.gpa, PD + 4);
+	guest_ram_destroy(&f.ram);
+}
+
 static void count_written(void *opaque, gpa_t gpa, uint32_t len)
 {
 	uint64_t *sum = opaque;

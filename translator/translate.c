@@ -181,9 +181,9 @@ static bool build_fetch_across(struct build *b, const uint8_t *page, unsigned of
 	bool global;
 	gpa_t gpa;
 
-	memcpy(buffer, page + offset, first);
 	if (!b->tr->cb.fetch(b->tr->cb.opaque, (b->eip & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, &gpa, &global))
 		return false;
+	memcpy(buffer, page + offset, first); /* after the fetch, which may store accessed bits there */
 	second = b->tr->cb.page(b->tr->cb.opaque, gpa);
 	if (!second)
 		return false;

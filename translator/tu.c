@@ -88,7 +88,7 @@ struct tu *tu_insert(struct translator *tr, struct tu *tu)
 	return tu;
 }
 
-/* Whether the part of tu behind the page end is still mapped where it was translated from. */
+/* Whether the part of tu behind the page end is still mapped where it was translated from. To ask may drop tu: a fetch stores accessed bits. */
 static bool tu_second_page_matches(struct translator *tr, const struct tu *tu)
 {
 	gpa_t gpa;
@@ -103,7 +103,7 @@ struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 
 	while (tu) {
 		if (tu->eip == eip && tu->gpa == gpa && tu->mode == mode && (tu_crosses(tu) || tu->global == global) &&
-		    (!tu_crosses(tu) || tu_second_page_matches(tr, tu)))
+		    (!tu_crosses(tu) || tu_second_page_matches(tr, tu)) && tu->valid)
 			return tu;
 		tu = tu->hash_next;
 	}

@@ -14,6 +14,7 @@ const struct group groups[] = {
 	{ "paging_changes", group_paging_changes, MODES_PAGED, 0 },
 	{ "paging_edges", group_paging_edges, MODES_PAGED, 0 },
 	{ "smc", group_smc, MODES_ALL, 0 },
+	{ "table_code", group_table_code, MODES_PAGED, 0 },
 	{ "segments", group_segments, MODES_ALL, 0 },
 	{ "gates", group_gates, MODES_ALL, 0 },
 	{ "call_gates", group_call_gates, MODES_ALL, 0 },

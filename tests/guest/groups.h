@@ -21,13 +21,13 @@ void group_paging_pdpte(void);
 void group_paging_permissions(void);
 void group_refused(void);
 void group_segments(void);
-void group_segments(void);
 void group_sensitive(void);
 void group_shutdown_no_double_fault(void);
 void group_shutdown_no_idt(void);
 void group_shutdown_no_ring0_stack(void);
 void group_shutdown_no_stack(void);
 void group_smc(void);
+void group_table_code(void);
 void group_tasks(void);
 void group_v86(void);
 
