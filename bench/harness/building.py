@@ -6,6 +6,7 @@ import sys
 from . import engines
 
 HOST, NANO, RINGFENCE = "bench/bench-host", "bench/nano/nano", "ringfence"
+RESULTS = "bench/results.json"  # in the build directory, unless another place is named
 
 
 class CannotBuild(Exception):
@@ -26,6 +27,13 @@ def run(command):
 		raise CannotBuild(f"there is no {command[0]}, which is needed to build ringfence (apt install meson ninja-build)") from None
 	except subprocess.CalledProcessError as error:
 		raise CannotBuild(f"\"{' '.join(command)}\" failed with status {error.returncode}; what it wrote is above") from None
+
+
+def install_packages(root):
+	"""Installs what is lacking. Where that is impossible the run goes on, and names what it cannot do."""
+	done = subprocess.run([os.path.join(root, "tests/guest-image/host-packages"), "bench"], check=False, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+	if done.returncode:
+		print("run: some packages are lacking (above); what needs them is not measured", file=sys.stderr)
 
 
 def prepare(root, directory, wanted):

@@ -53,10 +53,16 @@ class Engine:
 			for program in ("grub-mkrescue", "xorriso", "mformat"):
 				if not shutil.which(program):
 					return f"there is no {program}, which makes the disc that it boots from ({hints[BOCHS]})"
-		if self.uses_kvm() and facts["kvm_error"]:
-			return f"/dev/kvm: {facts['kvm_error']}"
 		if self.kind == RINGFENCE:
 			return self.missing_accel()
+		return None
+
+	def unsuitable(self, facts):
+		"""Why this host cannot have the engine, whatever is installed on it; None if it can."""
+		if self.uses_kvm() and facts["kvm_error"]:
+			return f"/dev/kvm: {facts['kvm_error']}"
+		if self.uses_kvm() and not facts["kvm_runs_32_bit"]:
+			return f"this host's /dev/kvm does not run 32-bit guests with paging (KVM: {facts['kvm']})"
 		return None
 
 	def missing_accel(self):

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
+#include "monitor/kvm_host.h"
 
 #define RATE_NS 200000000
 
@@ -114,6 +115,7 @@ static void print_kvm(void)
 
 	print_text("kvm_error", fd < 0 ? strerror(errno) : "");
 	printf("\"kvm_api\": %d, ", fd < 0 ? 0 : ioctl(fd, KVM_GET_API_VERSION, 0));
+	print_flag("kvm_runs_32_bit", fd >= 0 && !kvm_host_probe(fd));
 	if (fd >= 0)
 		close(fd);
 }

@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(ROOT, "bench"))
 from harness import console, engines, figures, machine, macro, nano, nano_runner, page, paper, results, suites  # noqa: E402
 
 HZ = 2e9
-FACTS = {"cpu": "Test CPU", "vendor": "GenuineIntel", "vmx": False, "svm": False, "hypervisor": "", "kvm_error": "", "kvm_api": 12,
+FACTS = {"cpu": "Test CPU", "vendor": "GenuineIntel", "vmx": False, "svm": False, "hypervisor": "", "kvm_error": "", "kvm_api": 12, "kvm_runs_32_bit": True,
 	 "tsc_hz": HZ, "cpus": 2, "kernel": "6", "memory_mib": 1024, "load_before": 0.0}
 
 
@@ -149,7 +149,7 @@ class Kvm(unittest.TestCase):
 
 	def test_unusable(self):
 		self.assertIn("not usable", self.label(kvm_error="Permission denied", vmx=True))
-		self.assertIn("Permission denied", engines.parse(["qemu-kvm"], engines.Tools("x", qemu="sh"))[0].missing(
+		self.assertIn("Permission denied", engines.parse(["qemu-kvm"], engines.Tools("x", qemu="sh"))[0].unsuitable(
 			facts(kvm_error="Permission denied")))
 
 

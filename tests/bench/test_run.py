@@ -11,7 +11,7 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HOST = {"cpu": "Test CPU", "vendor": "GenuineIntel", "vmx": False, "svm": False, "hypervisor": "", "kvm_error": "No such file or directory",
-	"kvm_api": 0, "tsc_hz": 1e9}
+	"kvm_api": 0, "kvm_runs_32_bit": False, "tsc_hz": 1e9}
 # Acts as ringfence: a TSC of 1 GHz that is the host's clock. interp dies in the middle.
 RINGFENCE = """#!{python}
 import sys, time
@@ -89,6 +89,25 @@ class Programs(unittest.TestCase):
 		self.assertIn("kvm: not measured: /dev/kvm: No such file", texts)
 		self.assertIn("interp: nano, round 2: exit status 7; its last lines:", texts)
 		self.assertIn("I die", done.stdout)
+
+	def test_what_the_host_is_counts_only_when_asked_for(self):
+		self.write("ringfence", RINGFENCE.format(python=sys.executable).replace("interp   y", "interp   y\\nkvm   z"))
+		for program in ("qemu-system-i386", "bochs-bin", "grub-mkrescue", "xorriso", "mformat", "gcc"):
+			self.write(program, "#!/bin/sh\nexit 1\n")
+		environment = {**os.environ, "PATH": self.directory.name + os.pathsep + os.environ["PATH"]}
+		words = ["--build", self.directory.name, "--rounds", "1", "nano/in"]
+		done = self.program("run", *words, environment=environment)
+		self.assertIn("kvm: not measured: /dev/kvm: No such file", done.stderr)
+		with open(self.path("bench/results.json"), encoding="utf-8") as file:
+			data = json.load(file)
+		self.assertIn("No such file", data["engines"]["qemu-kvm"]["missing"])
+		self.assertNotIn("kvm", [problem["engine"] for problem in data["problems"]])
+		done = self.program("run", *words, "--engine", "bt", "--engine", "kvm", environment=environment)
+		self.assertEqual(done.returncode, 1)
+		self.write("bench/bench-host", f"#!/bin/sh\necho '{json.dumps({**HOST, 'kvm_error': ''})}'\n")
+		done = self.program("run", *words, "--engine", "bt", "--engine", "kvm", environment=environment)
+		self.assertEqual(done.returncode, 1)
+		self.assertIn("does not run 32-bit guests", done.stderr)
 
 	def test_bad_usage(self):
 		for words in (["--engine", "xen"], ["--rounds", "0"], ["--baseline", "qemu-tcg", "--engine", "bt"]):
