@@ -7,20 +7,20 @@
 #include "system.h"
 #include "x86/fpu_spill.h"
 
-static bool segment_is_whole(const struct segment *s)
+static inline bool segment_is_whole(const struct segment *s)
 {
 	const uint16_t want = SEG_P | SEG_S | SEG_WRITABLE;
 
 	return (s->attr & (want | SEG_CODE | SEG_EXPAND_DOWN)) == want && s->limit == 0xffffffff;
 }
 
-static bool code_segment_is_flat(const struct segment *s)
+static inline bool code_segment_is_flat(const struct segment *s)
 {
 	return (s->attr & (SEG_P | SEG_S | SEG_CODE | SEG_DB)) == (SEG_P | SEG_S | SEG_CODE | SEG_DB) && !s->base &&
 	       s->limit == 0xffffffff;
 }
 
-static bool bt_translatable(const struct cpu *cpu)
+static inline bool bt_translatable(const struct cpu *cpu)
 {
 	if (!(cpu->cr0 & CR0_PE) || cpu->eflags & (X86_VM | X86_TF) || cpu->dr[7] & 0xff)
 		return false;
@@ -29,12 +29,12 @@ static bool bt_translatable(const struct cpu *cpu)
 	return code_segment_is_flat(&cpu->seg[X86_CS]);
 }
 
-static bool data_segment_is_flat(const struct segment *s)
+static inline bool data_segment_is_flat(const struct segment *s)
 {
 	return !s->base && segment_is_whole(s);
 }
 
-uint32_t bt_mode(const struct cpu *cpu)
+static inline uint32_t mode_of(const struct cpu *cpu)
 {
 	uint32_t mode = cpu->cpl;
 
@@ -52,6 +52,11 @@ uint32_t bt_mode(const struct cpu *cpu)
 	if (!(cpu->cr4 & CR4_TSD) || !cpu->cpl)
 		mode |= MODE_TSC;
 	return mode;
+}
+
+uint32_t bt_mode(const struct cpu *cpu)
+{
+	return mode_of(cpu);
 }
 
 struct tc_space *bt_tc_space(struct bt *bt)
@@ -103,13 +108,19 @@ void bt_refresh_segment(struct cpu *cpu, enum x86_seg seg)
 	refresh_segment(cpu, seg);
 }
 
-void bt_refresh_segments(struct cpu *cpu)
+static inline void refresh_segments(struct cpu *cpu)
 {
+#pragma GCC unroll 6
 	for (int i = 0; i < X86_NSEG; i++)
 		refresh_segment(cpu, i);
 }
 
-static void bt_set_views(struct bt *bt)
+void bt_refresh_segments(struct cpu *cpu)
+{
+	refresh_segments(cpu);
+}
+
+static inline void bt_set_views(struct bt *bt)
 {
 	const uint8_t gibs = bt->vcpu->cpu.cpl == 3 ? 0xf : bt->unsettled ? 0 : bt->user_gibs;
 	const hva_t *window = bt->space->window;
@@ -133,7 +144,7 @@ uint32_t bt_prepare(struct bt *bt)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
 	struct tc_words *w = &cpu->tcw;
-	const uint32_t mode = bt_mode(cpu);
+	const uint32_t mode = mode_of(cpu);
 	const bool user = cpu->cpl == 3;
 	struct tc_space *tc_space;
 
@@ -143,7 +154,7 @@ uint32_t bt_prepare(struct bt *bt)
 	tc_space = bt_tc_space(bt);
 	if (!tc_space)
 		return MODE_UNTRANSLATABLE;
-	bt_refresh_segments(cpu);
+	refresh_segments(cpu);
 	w->window = bt->space->window[user ? SHADOW_USER : SHADOW_KERNEL];
 	if (bt->unsettled && user)
 		bt_settle(bt);

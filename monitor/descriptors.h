@@ -7,6 +7,7 @@
 #define RF_MONITOR_DESCRIPTORS_H
 
 #include "system.h"
+#include "vm.h"
 
 /* Selectors (SDM vol. 3, 3.4.2). */
 #define SELECTOR_RPL   0x0003u
@@ -68,8 +69,37 @@ static inline void cs_commit(struct cpu *cpu, uint16_t selector, uint64_t d, uns
 	cpu->cpl = cpl;
 }
 
+/*
+ * mem_read() for what has one size (a descriptor, an item of a stack): where the software TLB has the page, a load. So many are in each
+ * way between rings that calls and copies of any length would be most of its cost.
+ */
+static inline __attribute__((always_inline)) enum x86_status mem_load(struct vcpu *vcpu, gva_t gva, void *to, uint32_t len, uint32_t access)
+{
+	const uint8_t *from = soft_tlb_hit(&vcpu->soft_tlb, SOFT_TLB_READ, access & ACCESS_USER, gva, len);
+
+	if (rf_unlikely(!from))
+		return mem_read(vcpu, gva, to, len, ACCESS_READ | access);
+	__builtin_memcpy(to, from, len);
+	return X86_OK;
+}
+
+/* The monitor's address of [gva, gva+len), if the software TLB has the page for stores and nobody has to be told of one; else NULL. */
+static inline uint8_t *mem_store_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access)
+{
+	uint8_t *to = soft_tlb_hit(&vcpu->soft_tlb, SOFT_TLB_WRITE, access & ACCESS_USER, gva, len);
+
+	return to && !guest_ram_flags(&vcpu->vm->ram, to - vcpu->vm->ram.flat) ? to : NULL;
+}
+
 /* Whether [offset, offset+len) lies within the limit, expand-down segments included. A 4-GiB segment has no end to run over. */
-bool segment_contains(const struct segment *segment, uint32_t offset, uint32_t len);
+bool segment_contains_slow(const struct segment *segment, uint32_t offset, uint32_t len);
+static inline bool segment_contains(const struct segment *s, uint32_t offset, uint32_t len)
+{
+	/* What most segments are: present data of 4 GiB, not expand-down. */
+	if (rf_likely(s->limit == 0xffffffff && (s->attr & (SEG_P | SEG_S | SEG_CODE | SEG_EXPAND_DOWN)) == (SEG_P | SEG_S)))
+		return true;
+	return segment_contains_slow(s, offset, len);
+}
 
 /*
  * The descriptor of a selector that must be in its table: raises vector(selector) if it is not, or selector is null

@@ -86,7 +86,7 @@ static enum x86_status gate_fetch(struct vcpu *vcpu, const struct event *event, 
 
 	if (event->vector * 8u + 7 > cpu->idtr.limit)
 		return fault_raise_error(cpu, EXC_GP, error);
-	status = mem_read(vcpu, cpu->idtr.base + event->vector * 8u, gate, sizeof(*gate), ACCESS_READ);
+	status = mem_load(vcpu, cpu->idtr.base + event->vector * 8u, gate, sizeof(*gate), 0);
 	if (status)
 		return status;
 	attr = descriptor_attr(*gate);

@@ -36,7 +36,7 @@ static enum x86_status iret_pop(struct vcpu *vcpu, const struct stack_frame *sta
 	enum x86_status status = X86_OK;
 
 	if (opsize == 4)
-		status = stack_read_dwords(vcpu, stack, 3, items, &whole);
+		status = stack_read_dwords(vcpu, stack, 0, 3, items, &whole);
 	if (whole && !status) {
 		*to = (struct return_target){ .eip = items[0], .cs = items[1] };
 		*eflags = items[2];
@@ -51,6 +51,27 @@ static enum x86_status iret_pop(struct vcpu *vcpu, const struct stack_frame *sta
 	if (!status)
 		status = stack_read(vcpu, stack, 2 * opsize, opsize, eflags);
 	to->cs = cs;
+	return status;
+}
+
+/* ESP and SS of an outer level, which lie above those three. */
+static enum x86_status iret_pop_stack(struct vcpu *vcpu, const struct stack_frame *stack, unsigned opsize, struct return_target *to)
+{
+	uint32_t items[2] = { 0 };
+	bool whole = false;
+	enum x86_status status = X86_OK;
+
+	if (opsize == 4 && stack_contiguous(stack, 0, 5 * 4))
+		status = stack_read_dwords(vcpu, stack, 3 * 4, 2, items, &whole);
+	if (!whole && !status) {
+		status = stack_check_pop(&vcpu->cpu, stack, 5 * opsize);
+		if (!status)
+			status = stack_read(vcpu, stack, 3 * opsize, opsize, &items[0]);
+		if (!status)
+			status = stack_read(vcpu, stack, 4 * opsize, opsize, &items[1]);
+	}
+	to->esp = items[0];
+	to->ss = items[1];
 	return status;
 }
 
@@ -121,7 +142,7 @@ static enum x86_status iret_protected(struct vcpu *vcpu, unsigned opsize)
 	struct cpu *cpu = &vcpu->cpu;
 	struct stack_frame stack = stack_current(cpu);
 	struct return_target to;
-	uint32_t eflags, ss = 0;
+	uint32_t eflags;
 	uint64_t code;
 	enum x86_status status = iret_pop(vcpu, &stack, opsize, &to, &eflags);
 
@@ -136,12 +157,7 @@ static enum x86_status iret_protected(struct vcpu *vcpu, unsigned opsize)
 	if (selector_rpl(to.cs) == cpu->cpl) {
 		status = return_same_level(vcpu, &to, code, stack.esp + 3 * opsize);
 	} else {
-		status = stack_check_pop(cpu, &stack, 5 * opsize);
-		if (!status)
-			status = stack_read(vcpu, &stack, 3 * opsize, opsize, &to.esp);
-		if (!status)
-			status = stack_read(vcpu, &stack, 4 * opsize, opsize, &ss);
-		to.ss = ss;
+		status = iret_pop_stack(vcpu, &stack, opsize, &to);
 		if (!status)
 			status = return_outer_level(vcpu, &to, code);
 	}

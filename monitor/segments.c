@@ -9,7 +9,7 @@
 #include <string.h>
 #include "descriptors.h"
 
-bool segment_contains(const struct segment *s, uint32_t offset, uint32_t len)
+bool segment_contains_slow(const struct segment *s, uint32_t offset, uint32_t len)
 {
 	uint32_t last = offset + len - 1;
 
@@ -36,7 +36,7 @@ enum x86_status descriptor_read(struct vcpu *vcpu, uint16_t selector, uint64_t *
 	*in_table = (selector & SELECTOR_INDEX) + 7u <= limit && (!(selector & SELECTOR_TI) || (cpu->ldtr.attr & SEG_P));
 	if (!*in_table)
 		return X86_OK;
-	return mem_read(vcpu, descriptor_address(cpu, selector), descriptor, sizeof(*descriptor), ACCESS_READ);
+	return mem_load(vcpu, descriptor_address(cpu, selector), descriptor, sizeof(*descriptor), 0);
 }
 
 enum x86_status descriptor_fetch(struct vcpu *vcpu, uint16_t selector, enum x86_vector vector, uint64_t *descriptor)

@@ -6,26 +6,6 @@
 #include <string.h>
 #include "stack_frame.h"
 
-struct stack_frame stack_current(const struct cpu *cpu)
-{
-	return (struct stack_frame){
-		.ss = &cpu->seg[X86_SS],
-		.esp = cpu->regs[X86_ESP],
-		.access = cpu->cpl == 3 ? ACCESS_USER : 0,
-	};
-}
-
-static uint32_t stack_offset(const struct stack_frame *stack, uint32_t distance)
-{
-	return (stack->esp + distance) & stack_size_mask(stack->ss);
-}
-
-/* Whether [esp+distance, +bytes) does not wrap at the stack's size. */
-static bool stack_contiguous(const struct stack_frame *stack, uint32_t distance, unsigned bytes)
-{
-	return (uint64_t)stack_offset(stack, distance) + bytes - 1 <= stack_size_mask(stack->ss);
-}
-
 static enum x86_status stack_check_items(struct cpu *cpu, const struct stack_frame *stack, uint32_t distance, unsigned bytes,
 					 unsigned size)
 {
@@ -73,6 +53,24 @@ static enum x86_status stack_push_wrapping(struct vcpu *vcpu, const struct stack
 	return X86_OK;
 }
 
+/* The short way: to plain memory that the software TLB has. */
+static bool push_dwords(struct vcpu *vcpu, struct stack_frame *stack, const uint32_t *items, unsigned count)
+{
+	const unsigned bytes = 4 * count;
+	const uint32_t offset = stack_offset(stack, -bytes);
+	uint8_t *to;
+
+	if (!stack_contiguous(stack, -bytes, bytes))
+		return false;
+	to = mem_store_pointer(vcpu, stack->ss->base + offset, bytes, stack->access);
+	if (!to)
+		return false;
+	for (unsigned i = count; i-- > 0; to += 4)
+		memcpy(to, &items[i], 4);
+	stack->esp = (stack->esp & ~stack_size_mask(stack->ss)) | offset;
+	return true;
+}
+
 enum x86_status stack_push_frame(struct vcpu *vcpu, struct stack_frame *stack, const uint32_t *items, unsigned count, unsigned size)
 {
 	uint8_t image[STACK_FRAME_MAX_BYTES];
@@ -81,6 +79,8 @@ enum x86_status stack_push_frame(struct vcpu *vcpu, struct stack_frame *stack, c
 
 	if (status)
 		return status;
+	if (size == 4 && push_dwords(vcpu, stack, items, count))
+		return X86_OK;
 	if (stack_contiguous(stack, -bytes, bytes)) {
 		for (unsigned i = 0; i < count; i++) {
 			uint8_t *at = image + bytes - (i + 1) * size;
@@ -106,13 +106,7 @@ enum x86_status stack_read(struct vcpu *vcpu, const struct stack_frame *stack, u
 	*value = 0;
 	if (!segment_contains(stack->ss, at, size))
 		return fault_raise_error(&vcpu->cpu, EXC_SS, stack->ss_error);
+	if (size == 4)
+		return mem_load(vcpu, stack->ss->base + at, value, 4, stack->access);
 	return mem_read(vcpu, stack->ss->base + at, value, size, ACCESS_READ | stack->access);
-}
-
-enum x86_status stack_read_dwords(struct vcpu *vcpu, const struct stack_frame *stack, unsigned count, uint32_t *items, bool *whole)
-{
-	const uint32_t at = stack_offset(stack, 0);
-
-	*whole = stack_contiguous(stack, 0, 4 * count) && segment_contains(stack->ss, at, 4 * count);
-	return *whole ? mem_read(vcpu, stack->ss->base + at, items, 4 * count, ACCESS_READ | stack->access) : X86_OK;
 }

@@ -18,7 +18,14 @@ struct stack_frame {
 };
 
 /* The stack in use. */
-struct stack_frame stack_current(const struct cpu *cpu);
+static inline struct stack_frame stack_current(const struct cpu *cpu)
+{
+	return (struct stack_frame){
+		.ss = &cpu->seg[X86_SS],
+		.esp = cpu->regs[X86_ESP],
+		.access = cpu->cpl == 3 ? ACCESS_USER : 0,
+	};
+}
 
 static inline uint32_t stack_size_mask(const struct segment *ss) { return ss->attr & SEG_DB ? 0xffffffff : 0xffff; }
 
@@ -39,7 +46,28 @@ enum x86_status stack_check_pop(struct cpu *cpu, const struct stack_frame *stack
 /* Reads the item of size bytes that lies offset bytes above the top. */
 enum x86_status stack_read(struct vcpu *vcpu, const struct stack_frame *stack, unsigned offset, unsigned size, uint32_t *value) RF_MUST_CHECK;
 
-/* Reads count items of 4 bytes from the top, if all lie in one piece within the limit: else X86_OK with *whole false. */
-enum x86_status stack_read_dwords(struct vcpu *vcpu, const struct stack_frame *stack, unsigned count, uint32_t *items, bool *whole) RF_MUST_CHECK;
+static inline uint32_t stack_offset(const struct stack_frame *stack, uint32_t distance)
+{
+	return (stack->esp + distance) & stack_size_mask(stack->ss);
+}
+
+/* Whether [esp+distance, +bytes) does not wrap at the stack's size. */
+static inline bool stack_contiguous(const struct stack_frame *stack, uint32_t distance, unsigned bytes)
+{
+	return (uint64_t)stack_offset(stack, distance) + bytes - 1 <= stack_size_mask(stack->ss);
+}
+
+/*
+ * Reads count items of 4 bytes that lie offset bytes above the top, if all lie in one piece within the limit: else X86_OK with *whole
+ * false.
+ */
+static inline __attribute__((always_inline)) enum x86_status stack_read_dwords(struct vcpu *vcpu, const struct stack_frame *stack,
+										unsigned offset, unsigned count, uint32_t *items, bool *whole)
+{
+	const uint32_t at = stack_offset(stack, offset);
+
+	*whole = stack_contiguous(stack, offset, 4 * count) && segment_contains(stack->ss, at, 4 * count);
+	return *whole ? mem_load(vcpu, stack->ss->base + at, items, 4 * count, stack->access) : X86_OK;
+}
 
 #endif

@@ -61,7 +61,7 @@ enum x86_status tss_stack(struct vcpu *vcpu, unsigned cpl, uint16_t *ss, uint32_
 
 	if (!(cpu->tr.attr & SEG_P) || offset + size - 1 > cpu->tr.limit)
 		return fault_raise_error(cpu, EXC_TS, selector_error(cpu->tr.selector));
-	status = mem_read(vcpu, cpu->tr.base + offset, entry, size, ACCESS_READ);
+	status = is32 ? mem_load(vcpu, cpu->tr.base + offset, entry, 6, 0) : mem_load(vcpu, cpu->tr.base + offset, entry, 4, 0);
 	if (status)
 		return status;
 	if (is32)
