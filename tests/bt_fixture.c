@@ -141,6 +141,11 @@ static void *watchdog_run(void *opaque)
 
 struct bf *bf_create(const char *engine, const char *options)
 {
+	return bf_create_model(engine, options, "max");
+}
+
+struct bf *bf_create_model(const char *engine, const char *options, const char *model)
+{
 	struct bf *bf = calloc(1, sizeof(*bf));
 	struct vm *vm = &bf->vm;
 	const bool bt = !strcmp(engine, "bt");
@@ -157,7 +162,7 @@ struct bf *bf_create(const char *engine, const char *options)
 	bf->cpu = &vm->vcpu.cpu;
 	bf->patience_ms = PATIENCE_MS;
 	bf->ram = vm->ram.flat;
-	bf->cpu->model = cpu_model_find("max");
+	bf->cpu->model = cpu_model_find(model);
 	build_gdt(bf);
 	build_tss(bf);
 	build_idt(bf);

@@ -60,6 +60,7 @@ struct bf {
 
 /* engine: "bt" or "interp"; options as behind -accel bt, or NULL. Never fails (but the test). */
 struct bf *bf_create(const char *engine, const char *options);
+struct bf *bf_create_model(const char *engine, const char *options, const char *model);
 void bf_destroy(struct bf *bf);
 
 /*

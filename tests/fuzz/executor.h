@@ -6,6 +6,7 @@
 #ifndef RF_TESTS_FUZZ_EXECUTOR_H
 #define RF_TESTS_FUZZ_EXECUTOR_H
 
+#include "translator/decode.h"
 #include "world.h"
 
 #define CASE_MAX_ITEMS 48
@@ -15,7 +16,7 @@
 
 struct fuzz_case {
 	uint64_t seed;
-	bool kernel;     /* ring 0, else ring 3 */
+	uint8_t ring;
 	bool single;     /* one instruction: its undefined flags need not agree */
 	bool no_fpu;     /* CR0.TS */
 	uint32_t eip;    /* offset in CS; the code is put there */
@@ -26,6 +27,19 @@ struct fuzz_case {
 	uint16_t len, nitems, offset[CASE_MAX_ITEMS + 1];
 	uint8_t bytes[CASE_MAX_BYTES];
 };
+
+/* For paging rings 0 to 2 are the supervisor's: everything is theirs to change. */
+static inline bool case_is_supervisor(const struct fuzz_case *c) { return c->ring < 3; }
+/* Flat segments of the ring's. */
+static inline uint16_t case_data(const struct fuzz_case *c)
+{
+	return c->ring == 0 ? BF_KDATA : c->ring == 3 ? LDT_SELECTOR(SEG_FLAT_DATA) : GDT_SELECTOR(GDT_RING1_DATA + 2 * (c->ring - 1), c->ring);
+}
+
+static inline uint16_t case_code(const struct fuzz_case *c)
+{
+	return c->ring == 0 ? BF_KCODE : c->ring == 3 ? LDT_SELECTOR(SEG_FLAT_CODE) : GDT_SELECTOR(GDT_RING1_CODE + 2 * (c->ring - 1), c->ring);
+}
 
 enum outcome_kind {
 	OUTCOME_STOP,      /* the end of the code was reached */
@@ -64,16 +78,21 @@ struct executor {
 	const struct executor_ops *ops;
 	bool is_host, is_unicorn;
 	bool interrupted; /* see machine_disturb() */
+	const char *model; /* the processor's; NULL: "max", which has everything */
 	bool patient; /* wait for seconds before a case counts as hung: the host may be busy */
 };
 
-/* engine: "bt" or "interp"; options: as behind -accel bt, or NULL. */
-struct executor *machine_create(const char *engine, const char *options);
+/* engine: "bt" or "interp"; options: as behind -accel bt, or NULL; model: as behind -cpu, or NULL. */
+struct executor *machine_create(const char *engine, const char *options, const char *model);
 /* From now on the machine's vCPU gets interrupts at random moments, which ring 3 must not notice. 0 or a negative errno. */
 int machine_disturb(struct executor *x);
 
-/* Whether the case executes what the host's processor may do otherwise (leeway.h), so that it must not be judged. Changes memory. */
-bool machine_strays(struct executor *x, const struct fuzz_case *c);
+/*
+ * Executes the case step by step in the interpreter, whatever the machine's engine: see() is shown each instruction before it is executed, and
+ * says whether to go on. False if it ended otherwise. Changes memory.
+ */
+bool machine_trace(struct executor *x, const struct fuzz_case *c, bool (*see)(void *opaque, const struct cpu *cpu, const struct insn *i),
+		   void *opaque);
 
 /* NULL, with *why: this host cannot do it. With a 16-bit stack ESP's upper half must be the constant. */
 #define HOST_ESP_UPPER 0x5a7e0000u

@@ -9,15 +9,17 @@
 #include "lane.h"
 #include "regression.h"
 
-#define MAX_LANES    8
+#define MAX_LANES    16
 #define MAX_FAILURES 12u
 #define PROGRESS_S   5
+#define BATCHES_A_SHARE 2
 
 static const char help[] =
 	"fuzz [options]            compare the engines with each other and with other processors, on random code\n"
 	"fuzz --replay DIRECTORY   run the recorded cases there (*.case) on every engine\n"
 	"  --engine bt|interp      only comparisons of this engine\n"
 	"  --oracle host|unicorn|interp   only comparisons with this\n"
+	"  --comparison NAME       only this one, as the summary calls it\n"
 	"  --bt-options OPTIONS    for engine bt, as behind \"-accel bt,\" (default: several in turn)\n"
 	"  --cases N               stop after N cases (default: 250000)\n"
 	"  --seconds N             stop after N seconds\n"
@@ -25,7 +27,7 @@ static const char help[] =
 	"  --record DIRECTORY      where cases that differ are written, reduced\n";
 
 struct options {
-	const char *engine, *oracle, *bt_options, *directory;
+	const char *engine, *oracle, *comparison, *bt_options, *directory;
 	unsigned long long cases, seed;
 	double seconds;
 	bool replay;
@@ -33,18 +35,22 @@ struct options {
 
 /* The comparisons there are, and their shares of the cases. */
 static const struct comparison {
-	const char *name, *engine, *oracle, *options;
+	const char *name, *engine, *oracle, *options, *model;
 	bool kernel, interrupted;
 	unsigned share;
 } comparisons[] = {
-	{ "interp-host", "interp", "host", NULL, false, false, 4 },
-	{ "bt-host", "bt", "host", NULL, false, false, 4 },
-	{ "bt-interp", "bt", "interp", NULL, true, false, 4 },
-	{ "bt-soft", "bt", "interp", "soft=always", true, false, 2 },
-	{ "bt-single", "bt", "interp", "tu-insns=1", true, false, 1 },
-	{ "bt-unlinked", "bt", "interp", "links=off,cache-kib=256", true, false, 1 },
-	{ "bt-interrupted", "bt", "interp", NULL, false, true, 1 },
-	{ "interp-unicorn", "interp", "unicorn", NULL, false, false, 1 },
+	{ "interp-host", "interp", "host", NULL, NULL, false, false, 8 },
+	{ "bt-host", "bt", "host", NULL, NULL, false, false, 8 },
+	{ "bt-interp", "bt", "interp", NULL, NULL, true, false, 8 },
+	{ "bt-soft", "bt", "interp", "soft=always", NULL, true, false, 4 },
+	{ "bt-single", "bt", "interp", "tu-insns=1", NULL, true, false, 2 },
+	{ "bt-unlinked", "bt", "interp", "links=off,cache-kib=256", NULL, true, false, 2 },
+	{ "bt-interrupted", "bt", "interp", NULL, NULL, false, true, 2 },
+	{ "bt-486", "bt", "interp", NULL, "486", true, false, 1 },
+	{ "bt-pentium", "bt", "interp", NULL, "pentium", true, false, 1 },
+	{ "bt-pentium2", "bt", "interp", NULL, "pentium2", true, false, 1 },
+	{ "bt-pentium3", "bt", "interp", NULL, "pentium3", true, false, 1 },
+	{ "interp-unicorn", "interp", "unicorn", NULL, NULL, false, false, 2 },
 };
 
 static double now(void)
@@ -62,7 +68,7 @@ static struct executor *make_oracle(const struct comparison *c, struct executor 
 
 	if (!strcmp(c->oracle, "host"))
 		return host;
-	x = strcmp(c->oracle, "unicorn") ? machine_create(c->oracle, NULL) : unicorn_create(&why);
+	x = strcmp(c->oracle, "unicorn") ? machine_create(c->oracle, NULL, c->model) : unicorn_create(&why);
 	if (!x)
 		fprintf(stderr, "fuzz: %s left out: %s\n", c->name, why);
 	return x;
@@ -70,8 +76,8 @@ static struct executor *make_oracle(const struct comparison *c, struct executor 
 
 static bool wanted(const struct options *o, const struct comparison *c)
 {
-	return (!o->engine || !strcmp(o->engine, c->engine)) && (!o->oracle || !strcmp(o->oracle, c->oracle)) &&
-	       (!o->bt_options || !c->options);
+	return (!o->comparison || !strcmp(o->comparison, c->name)) && (!o->engine || !strcmp(o->engine, c->engine)) && (!o->oracle || !strcmp(o->oracle, c->oracle)) &&
+	       (!o->bt_options || !c->options || o->comparison);
 }
 
 /* Whether it is without an oracle this host cannot be is not an error: others remain. */
@@ -94,7 +100,8 @@ static unsigned make_lanes(const struct options *o, struct lane **lanes, unsigne
 		oracle = make_oracle(c, host);
 		if (!oracle)
 			continue;
-		engine = machine_create(c->engine, o->bt_options && !strcmp(c->engine, "bt") ? o->bt_options : c->options);
+		engine = machine_create(c->engine, o->bt_options && !strcmp(c->engine, "bt") ? o->bt_options : c->options,
+					c->model);
 		if (!engine)
 			continue;
 		if (c->interrupted && machine_disturb(engine))
@@ -133,7 +140,7 @@ static void run_lanes(const struct options *o, struct lane **lanes, const unsign
 
 	for (uint64_t seed = o->seed; total_failures(lanes, count) < MAX_FAILURES; seed += 4) {
 		for (unsigned n = 0; n < count; n++) {
-			for (unsigned k = 0; k < 4 * shares[n]; k++) {
+			for (unsigned k = 0; k < BATCHES_A_SHARE * shares[n]; k++) {
 				lane_batch(lanes[n], seed * 16 + k);
 				cases += BATCH;
 			}
@@ -156,7 +163,7 @@ static bool summarise(struct lane **lanes, unsigned count)
 
 	for (unsigned n = 0; n < count; n++) {
 		const struct lane *l = lanes[n];
-		const bool good = !l->failures && l->cases && l->once <= 1 + l->cases / 50000 && l->kinds[OUTCOME_STOP] > l->cases / 5;
+		const bool good = !l->failures && l->cases && l->once <= 1 + l->cases / 50000 && l->kinds[OUTCOME_STOP] > l->cases / 8;
 
 		printf("%-15s %lu cases, %lu failed; %lu ran to the end, %lu ended by an exception, %lu hung, %lu not judged; "
 		       "%lu left open; %lu hung once; %.0f cases/s\n",
@@ -190,7 +197,7 @@ static void destroy_lanes(struct lane **lanes, unsigned count)
 static bool replay_on(struct executor *x, const struct regression *r, const char *path, const char *name)
 {
 	struct executor *recorded = regression_oracle(r);
-	struct lane *lane = recorded ? lane_create(name, x, recorded, r->c.kernel, NULL) : NULL;
+	struct lane *lane = recorded ? lane_create(name, x, recorded, case_is_supervisor(&r->c), NULL) : NULL;
 	struct outcome out;
 	struct judgement j = { VERDICT_DIFFERENT, "no memory" };
 
@@ -205,10 +212,34 @@ static bool replay_on(struct executor *x, const struct regression *r, const char
 	return j.verdict != VERDICT_DIFFERENT;
 }
 
+static const char *const replayers[][2] = { { "interp", NULL }, { "bt", NULL }, { "bt", "soft=always" }, { "bt", "tu-insns=1" } };
+#define REPLAYERS RF_ARRAY_SIZE(replayers)
+
+static void make_replayers(struct executor *x[REPLAYERS], const char *model)
+{
+	for (unsigned n = 0; n < REPLAYERS; n++)
+		x[n] = machine_create(replayers[n][0], replayers[n][1], model);
+}
+
+static void destroy_replayers(struct executor *x[REPLAYERS])
+{
+	for (unsigned n = 0; n < REPLAYERS; n++)
+		x[n]->ops->destroy(x[n]);
+}
+
+/* Twice: what is translated differently once it has faulted has then been. */
+static bool replay_case(struct executor *x[REPLAYERS], const struct regression *r, const char *path)
+{
+	bool good = true;
+
+	for (unsigned n = 0; good && n < 2 * REPLAYERS; n++)
+		good = replay_on(x[n / 2], r, path, replayers[n / 2][1] ? replayers[n / 2][1] : replayers[n / 2][0]);
+	return good;
+}
+
 static bool replay_all(const char *directory)
 {
-	static const char *const machines[][2] = { { "interp", NULL }, { "bt", NULL }, { "bt", "soft=always" }, { "bt", "tu-insns=1" } };
-	struct executor *x[RF_ARRAY_SIZE(machines)];
+	struct executor *x[REPLAYERS], *others[REPLAYERS];
 	static struct regression r;
 	unsigned failed = 0, passed = 0;
 	char pattern[4096];
@@ -219,19 +250,21 @@ static bool replay_all(const char *directory)
 		fprintf(stderr, "fuzz: no %s\n", pattern);
 		return false;
 	}
-	for (unsigned n = 0; n < RF_ARRAY_SIZE(machines); n++)
-		x[n] = machine_create(machines[n][0], machines[n][1]);
+	make_replayers(x, NULL);
 	for (size_t k = 0; k < found.gl_pathc; k++) {
 		bool good = regression_read(found.gl_pathv[k], &r);
 
-		/* Twice: what is translated differently once it has faulted has then been. */
-		for (unsigned n = 0; good && n < 2 * RF_ARRAY_SIZE(machines); n++)
-			good = replay_on(x[n / 2], &r, found.gl_pathv[k], machines[n / 2][1] ? machines[n / 2][1] : machines[n / 2][0]);
+		if (good && *r.model) {
+			make_replayers(others, r.model);
+			good = replay_case(others, &r, found.gl_pathv[k]);
+			destroy_replayers(others);
+		} else if (good) {
+			good = replay_case(x, &r, found.gl_pathv[k]);
+		}
 		passed += good;
 		failed += !good;
 	}
-	for (unsigned n = 0; n < RF_ARRAY_SIZE(machines); n++)
-		x[n]->ops->destroy(x[n]);
+	destroy_replayers(x);
 	globfree(&found);
 	printf("recorded cases: %u passed, %u failed\n", passed, failed);
 	return passed && !failed;
@@ -241,9 +274,10 @@ static bool replay_all(const char *directory)
 
 static bool parse_options(struct options *o, int argc, char **argv)
 {
-	enum { ENGINE = 1, ORACLE, BT_OPTIONS, CASES, SECONDS, SEED, RECORD, REPLAY, HELP };
+	enum { ENGINE = 1, ORACLE, COMPARISON, BT_OPTIONS, CASES, SECONDS, SEED, RECORD, REPLAY, HELP };
 	static const struct option long_options[] = {
 		{ "engine", required_argument, NULL, ENGINE }, { "oracle", required_argument, NULL, ORACLE },
+		{ "comparison", required_argument, NULL, COMPARISON },
 		{ "bt-options", required_argument, NULL, BT_OPTIONS }, { "cases", required_argument, NULL, CASES },
 		{ "seconds", required_argument, NULL, SECONDS }, { "seed", required_argument, NULL, SEED },
 		{ "record", required_argument, NULL, RECORD }, { "replay", no_argument, NULL, REPLAY },
@@ -255,6 +289,7 @@ static bool parse_options(struct options *o, int argc, char **argv)
 		switch (option) {
 		case ENGINE:     o->engine = optarg; break;
 		case ORACLE:     o->oracle = optarg; break;
+		case COMPARISON: o->comparison = optarg; break;
 		case BT_OPTIONS: o->bt_options = optarg; break;
 		case CASES:      o->cases = strtoull(optarg, &end, 0); break;
 		case SECONDS:    o->seconds = strtod(optarg, &end); break;

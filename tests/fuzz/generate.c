@@ -22,7 +22,9 @@ static bool allowed_0f(const struct generator *g, const struct insn *i)
 	const bool host = g->audience.host || g->audience.unicorn;
 
 	switch (i->opcode) {
-	case 0x00: case 0x02: case 0x03: case 0x05: case 0x07: case 0x34: case 0x35: case 0xa2:
+	case 0x00:
+		return !host || insn_reg(i) == 4 || insn_reg(i) == 5; /* VERR, VERW */
+	case 0x05: case 0x07: case 0x34: case 0x35: case 0xa2:
 		return !host;
 	case 0x01:
 		return !host && i->mem && insn_reg(i) != 2 && insn_reg(i) != 3 && insn_reg(i) != 6;
@@ -34,7 +36,7 @@ static bool allowed_0f(const struct generator *g, const struct insn *i)
 		/* Whether these wait for x87 exceptions with memory differs between processors. */
 		return !i->mem || i->sse_prefix == 0xf3 || i->sse_prefix == 0xf2;
 	case 0xae:
-		return !i->mem || insn_reg(i) == 3 || insn_reg(i) == 7 || !host;
+		return !i->mem || insn_reg(i) <= 3 || insn_reg(i) == 7;
 	case 0xbc: case 0xbd:
 		return !(host && i->prefixes & PFX_REP); /* TZCNT and LZCNT, which are not offered */
 	case 0xc8 ... 0xcf:
@@ -55,6 +57,7 @@ static const struct {
 	{ OPA_FPU, .because = "is told of x87 registers by its own numbering; FPREM, FSIN and their kin differ (vol. 1, 8.3.10)" },
 	{ OPA_SEG_LOAD | OPA_SYSTEM | OPA_FAR | OPA_INT | OPA_PRIV | OPA_IO, .because = "is set up without descriptor tables" },
 	{ 0, MAP_1BYTE, 0xc8, 0xc8, "does not probe the new top of the stack, and writes all of EBP with an operand size of 16 (vol. 2, ENTER)" },
+	{ 0, MAP_0F, 0x00, 0x03, "is set up without descriptor tables" },
 	{ 0, MAP_0F, 0xae, 0xae, "does not access memory for CLFLUSH (vol. 2, CLFLUSH)" },
 };
 
@@ -76,8 +79,6 @@ bool gen_allowed(const struct generator *g, const struct insn *i)
 		return false;
 	if (i->map == MAP_0F && !allowed_0f(g, i))
 		return false;
-	if (i->attr & OPA_FPU && i->mem && i->mem_size > 10)
-		return i->attr & OPA_MEM_READ || !host; /* images hold addresses */
 	if (i->map != MAP_1BYTE)
 		return true;
 	if (i->opcode == 0xcd && host)
@@ -302,6 +303,7 @@ static void add_form(struct generator *g, struct fuzz_case *c, const struct form
 	if (g->audience.host && leeway_pushes_selector(&i))
 		gen_clear_stack(c);
 	generate_operand(g, c, &i, bytes);
+	generate_field(g, c, bytes);
 	bound_branch(g, c, &i, bytes);
 	if (!c->single && (leeway_flags_by_hand(&i) || (g->audience.unicorn && ends_in_undefined_flags(&i)))) {
 		memcpy(bytes + i.len, define, sizeof(define));
@@ -335,8 +337,8 @@ static void choose_segments(struct generator *g, struct fuzz_case *c)
 	static const uint8_t loadable[] = { SEG_FLAT_DATA, SEG_BASED, SEG_LIMITED, SEG_DOWN, SEG_READONLY, SEG_HIGH, SEG_DATA64K, SEG_STACK16 };
 
 	for (unsigned s = 0; s < X86_NSEG; s++)
-		c->seg[s] = c->kernel ? BF_KDATA : LDT_SELECTOR(SEG_FLAT_DATA);
-	c->seg[X86_CS] = c->kernel ? BF_KCODE : LDT_SELECTOR(SEG_FLAT_CODE);
+		c->seg[s] = case_data(c);
+	c->seg[X86_CS] = case_code(c);
 	c->seg[X86_FS] = gen_one_in(g, 6) ? 0 : LDT_SELECTOR(loadable[gen_next(g) % RF_ARRAY_SIZE(loadable)]);
 	c->seg[X86_GS] = gen_one_in(g, 6) ? 0 : LDT_SELECTOR(loadable[gen_next(g) % RF_ARRAY_SIZE(loadable)]);
 	if (g->audience.unicorn) {
@@ -345,9 +347,9 @@ static void choose_segments(struct generator *g, struct fuzz_case *c)
 	}
 	if (gen_one_in(g, 5))
 		c->seg[gen_one_in(g, 2) ? X86_DS : X86_ES] = gen_one_in(g, 10) ? 0 : LDT_SELECTOR(data[gen_next(g) % RF_ARRAY_SIZE(data)]);
-	if (!c->kernel && gen_one_in(g, 12) && !(g->audience.no_16bit_code && !gen_one_in(g, 8)))
+	if (c->ring == 3 && gen_one_in(g, 12) && !(g->audience.no_16bit_code && !gen_one_in(g, 8)))
 		c->seg[X86_CS] = LDT_SELECTOR(code[gen_next(g) % RF_ARRAY_SIZE(code)]);
-	if (!c->kernel && gen_one_in(g, 20))
+	if (c->ring == 3 && gen_one_in(g, 20))
 		c->seg[X86_SS] = LDT_SELECTOR(stacks[gen_next(g) % RF_ARRAY_SIZE(stacks)]);
 	/* 16-bit addresses reach nothing through flat segments. */
 	if (world_code16(c->seg[X86_CS]) && gen_one_in(g, 2))
@@ -359,7 +361,7 @@ static void choose_state(struct generator *g, struct fuzz_case *c, bool kernel)
 	uint32_t stack, start;
 
 	memset(c, 0, offsetof(struct fuzz_case, bytes));
-	c->kernel = kernel;
+	c->ring = !kernel ? 3 : gen_one_in(g, 3) ? 1 + (gen_next(g) & 1) : 0;
 	c->no_fpu = !g->audience.host && !g->audience.unicorn && gen_one_in(g, 40);
 	choose_segments(g, c);
 	for (unsigned r = 0; r < 8; r++)
@@ -372,8 +374,10 @@ static void choose_state(struct generator *g, struct fuzz_case *c, bool kernel)
 	if (c->seg[X86_SS] == LDT_SELECTOR(SEG_STACK16))
 		c->regs[X86_ESP] = (c->regs[X86_ESP] & 0xffff) | HOST_ESP_UPPER;
 	c->eflags = (gen_next(g) & (X86_ARITH_FLAGS | (gen_one_in(g, 4) ? X86_DF : 0) | (gen_one_in(g, 4) ? X86_ID : 0))) | X86_F1 | X86_IF;
-	if (gen_one_in(g, 32))
+	if (!g->audience.unicorn && gen_one_in(g, 32))
 		c->eflags |= X86_AC;
+	if (!g->audience.host && !g->audience.unicorn && gen_one_in(g, 8))
+		c->eflags |= gen_next(g) & X86_IOPL;
 	if (!g->audience.unicorn && gen_one_in(g, 64))
 		c->eflags |= X86_TF;
 	start = BF_CODE + gen_next(g) % (BF_CODE_SIZE / GUEST_PAGE_SIZE - 1) * GUEST_PAGE_SIZE;
@@ -413,7 +417,7 @@ static void add_something(struct generator *g, struct fuzz_case *c)
 	case 5:                 gen_loop(g, c); break;
 	case 6:                 gen_segment(g, c); break;
 	case 7:                 gen_flags(g, c); break;
-	case 8:                 if (gen_one_in(g, 2) && !c->kernel && !g->audience.unicorn) gen_far(g, c); break;
+	case 8:                 if (gen_one_in(g, 2) && !g->audience.unicorn) gen_far(g, c); break;
 	default:                gen_random(g, c); break;
 	}
 }

@@ -37,6 +37,8 @@ void generate_memory(uint64_t seed, struct memory *memory);
 
 /* generate_operand.c: for the instruction i, encoded at bytes: registers, or its displacement, so that it touches something. */
 void generate_operand(struct generator *g, struct fuzz_case *c, struct insn *i, uint8_t *bytes);
+/* Then, in front of a single instruction: what has to be in a part of its operand is stored there. */
+void generate_field(struct generator *g, struct fuzz_case *c, const uint8_t *bytes);
 
 /* What the files of the generator share. */
 static inline uint32_t gen_next(struct generator *g) { return random_next(&g->random); }
@@ -47,6 +49,8 @@ void gen_register(struct fuzz_case *c, unsigned reg, uint32_t value);
 bool gen_allowed(const struct generator *g, const struct insn *i);
 /* Makes the two slots below the stack's top zero. */
 void gen_clear_stack(struct fuzz_case *c);
+/* generate_flow.c: of the LDT or the GDT. */
+uint16_t gen_selector(struct generator *g, const struct fuzz_case *c);
 /* generate.c: one random instruction, operands included. */
 void gen_random(struct generator *g, struct fuzz_case *c);
 /* generate_flow.c */

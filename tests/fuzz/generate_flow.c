@@ -56,7 +56,7 @@ void gen_loop(struct generator *g, struct fuzz_case *c)
 	const uint8_t rounds = 2 + gen_next(g) % (gen_one_in(g, 16) ? 60 : 4);
 	unsigned top;
 
-	if (world_code16(c->seg[X86_CS]) || c->seg[X86_DS] != (c->kernel ? BF_KDATA : LDT_SELECTOR(SEG_FLAT_DATA)) || c->nitems + 12 > CASE_MAX_ITEMS ||
+	if (world_code16(c->seg[X86_CS]) || c->seg[X86_DS] != case_data(c) || c->nitems + 12 > CASE_MAX_ITEMS ||
 	    c->len + 160 > CASE_MAX_BYTES)
 		return;
 	GEN_ITEM(c, 0xc7, 0x05, GEN_BYTES32(counter), rounds, 0, 0, 0); /* mov dword [counter], rounds */
@@ -120,13 +120,15 @@ void gen_flags(struct generator *g, struct fuzz_case *c)
 
 /* --- segments --- */
 
-static uint16_t some_selector(struct generator *g, const struct fuzz_case *c)
+uint16_t gen_selector(struct generator *g, const struct fuzz_case *c)
 {
 	unsigned n = gen_next(g) % (WORLD_SEGMENTS + 2);
 
 	if (gen_one_in(g, 20))
 		return gen_next(g) & 3;
-	return (LDT_SELECTOR(n) & ~3) | (gen_one_in(g, 20) ? gen_next(g) & 3 : c->kernel ? gen_next(g) & 3 : 3);
+	if (gen_one_in(g, 12))
+		return GDT_SELECTOR(gen_next(g) % (GDT_ENTRIES + 1), gen_one_in(g, 4) ? gen_next(g) & 3 : c->ring);
+	return (LDT_SELECTOR(n) & ~3) | (gen_one_in(g, 20) || case_is_supervisor(c) ? gen_next(g) & 3 : 3);
 }
 
 void gen_segment(struct generator *g, struct fuzz_case *c)
@@ -134,7 +136,7 @@ void gen_segment(struct generator *g, struct fuzz_case *c)
 	static const uint8_t segs[] = { X86_FS, X86_GS, X86_ES, X86_DS, X86_FS, X86_GS, X86_SS };
 	static const uint8_t pops[][2] = { { 0x07 }, { 0x1f }, { 0x0f, 0xa1 }, { 0x0f, 0xa9 }, { 0x17 } };
 	static const uint8_t fars[][2] = { { 0xc4 }, { 0xc5 }, { 0x0f, 0xb2 }, { 0x0f, 0xb4 }, { 0x0f, 0xb5 } };
-	const uint16_t selector = some_selector(g, c);
+	const uint16_t selector = gen_selector(g, c);
 	const uint8_t *op;
 
 	if (g->audience.unicorn || world_code16(c->seg[X86_CS]))
@@ -171,7 +173,7 @@ void gen_far(struct generator *g, struct fuzz_case *c)
 {
 	static const uint8_t codes[] = { SEG_FLAT_CODE, SEG_FLAT_CODE, SEG_EXECUTE_ONLY, SEG_BASED_CODE };
 	const unsigned n = codes[gen_next(g) % RF_ARRAY_SIZE(codes)];
-	uint32_t selector = gen_one_in(g, 4) ? some_selector(g, c) : LDT_SELECTOR(n), target;
+	uint32_t selector = gen_one_in(g, 4) ? gen_selector(g, c) : c->ring == 3 ? LDT_SELECTOR(n) : case_code(c), target;
 	uint32_t flags = (gen_next(g) & X86_ARITH_FLAGS) | X86_F1 | X86_IF | (gen_one_in(g, 16) ? X86_TF : 0);
 	uint8_t bytes[24];
 	unsigned len = 0;

@@ -35,7 +35,7 @@ static uint32_t offset_target(struct generator *g, const struct fuzz_case *c, co
 		target = random_value(&g->random);
 	if (is_locked(i))
 		target = ((target + base) & ~7u) - base;
-	if (i->mem_size == 16 && !gen_one_in(g, 3))
+	if ((i->mem_size == 16 || i->mem_size == 512) && !gen_one_in(g, 3))
 		target = ((target + base) & ~15u) - base;
 	return target;
 }
@@ -130,6 +130,40 @@ static void align_displacement(struct insn *i, uint8_t *bytes)
 	i->disp &= ~7u;
 }
 
+/* LAR, LSL, VERR, VERW: a selector. */
+static bool has_selector(const struct insn *i)
+{
+	return i->map == MAP_0F && (i->opcode == 0x02 || i->opcode == 0x03 || (i->opcode == 0x00 && insn_reg(i) >= 4));
+}
+
+/* Where in its operand the instruction has MXCSR, whose upper bits must be zero: FXRSTOR, LDMXCSR; or a selector. -1: nowhere. */
+static int particular_field(const struct insn *i)
+{
+	if (i->mem && i->map == MAP_0F && i->opcode == 0xae && (insn_reg(i) == 1 || insn_reg(i) == 2))
+		return insn_reg(i) == 1 ? 24 : 0;
+	return i->mem && has_selector(i) ? 0 : -1;
+}
+
+void generate_field(struct generator *g, struct fuzz_case *c, const uint8_t *bytes)
+{
+	const bool code16 = world_code16(c->seg[X86_CS]);
+	uint32_t ea, value;
+	struct insn i;
+	int field;
+
+	if (c->nitems || insn_decode(bytes, 15, !code16, &i) != DECODE_OK || (field = particular_field(&i)) < 0)
+		return;
+	if (code16 || c->seg[X86_DS] != case_data(c) || gen_one_in(g, 10))
+		return;
+	ea = i.disp + (i.base == INSN_NO_REG ? 0 : c->regs[i.base]) + (i.index == INSN_NO_REG ? 0 : c->regs[i.index] << i.scale);
+	ea = world_base(c->seg[i.seg]) + (i.addr_size == 2 ? ea & 0xffff : ea) + field;
+	/* Below the special pages. */
+	if (ea - BF_DATA > BF_ABSENT_PAGE * GUEST_PAGE_SIZE - 4)
+		return;
+	value = has_selector(&i) ? gen_selector(g, c) : gen_next(g) & (gen_one_in(g, 8) ? 0xffffffff : 0xffff);
+	GEN_ITEM(c, 0xc7, 0x05, GEN_BYTES32(ea), GEN_BYTES32(value)); /* mov dword [ea], value */
+}
+
 void generate_operand(struct generator *g, struct fuzz_case *c, struct insn *i, uint8_t *bytes)
 {
 	const bool one_byte = i->map == MAP_1BYTE;
@@ -157,6 +191,8 @@ void generate_operand(struct generator *g, struct fuzz_case *c, struct insn *i, 
 
 		memcpy(bytes + i->opcode_offset + 1, &target, i->addr_size);
 	}
+	if (has_selector(i) && !i->mem && insn_rm(i) != X86_ESP)
+		gen_register(c, insn_rm(i), gen_selector(g, c) | gen_next(g) << 16);
 	if (i->mem && i->addr_size == 4)
 		aim32(g, c, i, bytes);
 	else if (i->mem)

@@ -290,6 +290,21 @@ static int make_ldt(void)
 	return 0;
 }
 
+/* Whether ring 3 finds in the GDT what world_gdt says. */
+static bool gdt_is_linux(void)
+{
+	for (unsigned n = GDT_LINUX; n < GDT_LINUX_END; n++) {
+		const struct world_descriptor *d = &world_gdt[n];
+		uint32_t rights = 0;
+		uint8_t found;
+
+		asm("lar %2, %0; setz %1" : "+r" (rights), "=qm" (found) : "r" ((uint32_t)GDT_SELECTOR(n, 3)) : "cc");
+		if (found != !!d->attr || (found && (rights & 0xf0ff00) != (d->attr & 0xf0ffu) << 8))
+			return false;
+	}
+	return true;
+}
+
 static int filter_calls(void)
 {
 	struct sock_filter program[] = {
@@ -348,6 +363,8 @@ struct executor *host_create(const char **why)
 		*why = "there is something of this process below 4 GiB";
 	else if (make_ldt())
 		*why = "this kernel has no modify_ldt()";
+	else if (!gdt_is_linux())
+		*why = "its system has other segments in the GDT than Linux";
 	else if (filter_calls())
 		*why = "this kernel has no system-call filters";
 	else if (make_timer(h))

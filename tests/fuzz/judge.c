@@ -3,9 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 #include "judge.h"
+#include "monitor/cpu_models.h"
 #include "tests/leeway.h"
 
-#define MXCSR_FLAGS 0x3fu
+#define FSW_ES            0x80u
+#define MXCSR_OVERFLOW    0x08u
+#define MXCSR_UNDERFLOW   0x10u
+#define MXCSR_PRECISION   0x20u
+#define MXCSR_MASK_SHIFT  7
 
 #define DIFFER(what, x, y) \
 	do { \
@@ -39,16 +44,14 @@ static bool faulting_insn(const struct fuzz_case *c, struct executor *x, const s
 	return bytes && insn_decode(bytes, room < 15 ? room : 15, code32, i) == DECODE_OK;
 }
 
-/* A trap between two rounds of a string instruction. */
-static bool rep_trapped(const struct outcome *out)
+static bool excepted(const struct outcome *out, unsigned vector)
 {
-	return out->kind == OUTCOME_EXCEPTION && out->vector == EXC_DB;
+	return out->kind == OUTCOME_EXCEPTION && out->vector == vector;
 }
 
 static bool memory_fault(const struct outcome *out)
 {
-	return out->kind == OUTCOME_EXCEPTION &&
-	       (out->vector == EXC_PF || out->vector == EXC_GP || out->vector == EXC_SS || out->vector == EXC_AC);
+	return excepted(out, EXC_PF) || excepted(out, EXC_GP) || excepted(out, EXC_SS) || excepted(out, EXC_AC);
 }
 
 static uint32_t operand_offset(const struct insn *i, const uint32_t regs[8])
@@ -62,13 +65,13 @@ static uint32_t operand_offset(const struct insn *i, const uint32_t regs[8])
 }
 
 /* An operand that runs over the end of a 4-GiB segment: #GP, #SS or neither (SDM vol. 3, 5.3). */
-static bool ran_over_the_end(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
+static bool ran_over_the_end(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
 	const uint32_t *regs = out->regs;
 	uint32_t ea;
 	struct insn i;
 
-	if (out->kind != OUTCOME_EXCEPTION || (out->vector != EXC_GP && out->vector != EXC_SS) || !faulting_insn(c, x, out, &i))
+	if (out->kind != OUTCOME_EXCEPTION || (out->vector != EXC_GP && out->vector != EXC_SS && out->vector != EXC_DF) || !faulting_insn(c, x, out, &i))
 		return false;
 	if (i.attr & OPA_STACK && regs[X86_ESP] - 64 > 0xffffff80u)
 		return true;
@@ -80,7 +83,7 @@ static bool ran_over_the_end(const struct fuzz_case *c, struct executor *x, cons
 		ea = regs[X86_EDI] > regs[X86_ESI] ? regs[X86_EDI] : regs[X86_ESI];
 	else
 		ea = operand_offset(&i, regs);
-	return ea > 0xffffffc0u;
+	return (uint64_t)ea + (i.mem_size ? i.mem_size : i.op_size) > 1ull << 32;
 }
 
 /* --- what is left open --- */
@@ -92,16 +95,50 @@ static bool is_supervisor(uint32_t linear)
 	       linear - BF_SYSTEM < BF_SYSTEM_SIZE;
 }
 
-static void settle_fault(const struct fuzz_case *c, struct executor *xa, struct outcome *a, struct executor *xb, struct outcome *b)
+/* A trap between two rounds of a string instruction, which saves RF set. */
+static void settle_trap(const struct fuzz_case *c, struct executor *xb, struct outcome *a, struct outcome *b)
+{
+	struct insn i;
+
+	if (!(b->eflags & X86_RF) || !faulting_insn(c, xb, b, &i) || !leeway_rep_flags(&i))
+		return;
+	a->eflags &= ~X86_ARITH_FLAGS;
+	b->eflags &= ~X86_ARITH_FLAGS;
+}
+
+static void settle_simd(const struct fuzz_case *c, struct executor *xb, struct outcome *a, struct outcome *b)
+{
+	const uint32_t unmasked = b->fpu.mxcsr & ~(b->fpu.mxcsr >> MXCSR_MASK_SHIFT) & (MXCSR_OVERFLOW | MXCSR_UNDERFLOW);
+	struct insn i;
+
+	if (unmasked) {
+		a->fpu.mxcsr &= ~MXCSR_PRECISION;
+		b->fpu.mxcsr &= ~MXCSR_PRECISION;
+	}
+	if (!faulting_insn(c, xb, b, &i))
+		return;
+	leeway_enter_mmx(&i, &a->fpu);
+	leeway_enter_mmx(&i, &b->fpu);
+}
+
+/* Which word of an operand of many is touched first is not said. */
+static bool any_word_will_do(const struct insn *i, const struct outcome *a, const struct outcome *b)
+{
+	const uint32_t operand = world_base(b->seg[i->seg]) + operand_offset(i, b->regs);
+
+	if (i->mem && i->mem_size > 10 && i->mem_size != 16)
+		return a->cr2 - operand < i->mem_size && b->cr2 - operand < i->mem_size;
+	return i->attr & OPA_FAR && (a->cr2 ^ b->cr2) < GUEST_PAGE_SIZE;
+}
+
+static void settle_fault(const struct fuzz_case *c, struct executor *xb, struct outcome *a, struct outcome *b)
 {
 	struct outcome *const both[] = { a, b };
-	/* Which part of an operand of many words is touched first is not said. */
-	const bool one_page = a->vector == EXC_PF && (a->cr2 ^ b->cr2) < GUEST_PAGE_SIZE;
 	struct insn i;
 
 	if (!faulting_insn(c, xb, b, &i))
 		return;
-	if (one_page && ((i.mem && i.mem_size > 10 && i.mem_size != 16) || i.attr & OPA_FAR))
+	if (a->vector == EXC_PF && any_word_will_do(&i, a, b))
 		a->cr2 = b->cr2;
 	if (leeway_partial_load(&i))
 		a->fpu = b->fpu;
@@ -109,8 +146,7 @@ static void settle_fault(const struct fuzz_case *c, struct executor *xa, struct 
 	if (i.map == MAP_1BYTE && i.opcode == 0x61)
 		memcpy(a->regs, b->regs, sizeof(a->regs));
 	for (unsigned n = 0; n < 2; n++) {
-		if (memory_fault(b))
-			leeway_enter_mmx(&i, &both[n]->fpu);
+		leeway_enter_mmx(&i, &both[n]->fpu);
 		if (leeway_rep_flags(&i))
 			both[n]->eflags &= ~X86_ARITH_FLAGS;
 	}
@@ -128,20 +164,6 @@ static void settle_page_fault(struct outcome *a, struct outcome *b, bool host)
 	}
 }
 
-/* What the interpreter computes flags of by hand; sequences may jump into the middle of instructions, or fault behind it. */
-static uint32_t flags_by_hand(const struct fuzz_case *c, const struct outcome *out)
-{
-	uint32_t flags = 0;
-	struct insn i;
-
-	if (out->eip - c->eip > c->len)
-		return X86_ARITH_FLAGS; /* it went elsewhere */
-	for (unsigned n = 0; n + 1 < c->len; n++)
-		if (insn_decode(c->bytes + n, c->len - n, true, &i) == DECODE_OK)
-			flags |= leeway_flags_by_hand(&i);
-	return flags;
-}
-
 /* A single instruction's undefined flags that one side computes by hand. */
 static void settle_flags(const struct fuzz_case *c, struct outcome *a, struct outcome *b, bool unicorn)
 {
@@ -155,16 +177,16 @@ static void settle_flags(const struct fuzz_case *c, struct outcome *a, struct ou
 	b->eflags &= ~open;
 }
 
-/* One of them faulted on the operand of an x87 store that the other may have left alone. */
-static bool store_left_alone(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
+/* One of them faulted on the operand of an x87 store that the other left alone, since an exception that it raises is unmasked. */
+static bool store_left_alone(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
 
-	return memory_fault(out) && faulting_insn(c, x, out, &i) && leeway_store_may_fault(&i, &out->fpu);
+	return memory_fault(out) && faulting_insn(c, x, out, &i) && leeway_store_may_fault(&i, &out->fpu) && other->fpu.fsw & FSW_ES;
 }
 
 /* Where exactly MASKMOVQ and MASKMOVDQU fault, and whether they do with a mask of zeros, is left open (SDM vol. 2, MASKMOVQ). */
-static bool masked_store_faulted(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
+static bool masked_store_faulted(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
 
@@ -172,16 +194,24 @@ static bool masked_store_faulted(const struct fuzz_case *c, struct executor *x, 
 }
 
 /*
- * Alignment checks of 16-byte operands that need not be aligned are model specific (SDM vol. 2, MOVUPS), and so is whether an access that
- * crosses into an absent page is rather #AC or #PF.
+ * Model specific are alignment checks of 16-byte operands that need not be aligned (SDM vol. 2, MOVUPS), and whether an access is rather #AC
+ * or #PF (vol. 3, 6.9). Of operands of several parts one may be misaligned and another beyond the limit, or the whole on no 16-byte boundary
+ * (vol. 2, FXSAVE, FXRSTOR).
  */
-static bool alignment_fault(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
+static bool alignment_fault(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
-	return out->kind == OUTCOME_EXCEPTION && out->vector == EXC_AC;
+	struct insn i;
+
+	if (!excepted(out, EXC_AC) || !faulting_insn(c, x, out, &i))
+		return false;
+	if (i.attr & OPA_SSE && i.mem_size == 16)
+		return true;
+	return other->eip == out->eip &&
+	       (excepted(other, EXC_PF) || (i.mem && i.mem_size >= 10 && (excepted(other, EXC_GP) || excepted(other, EXC_SS))));
 }
 
 /* Hosts make those who lock over two cache lines wait, some for seconds. */
-static bool lock_refused(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
+static bool lock_refused(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
 
@@ -190,7 +220,7 @@ static bool lock_refused(const struct fuzz_case *c, struct executor *x, const st
 }
 
 /* REP INS and OUTS with a count of zero: whether the permission is looked at. */
-static bool empty_io(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
+static bool empty_io(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
 
@@ -202,7 +232,7 @@ static bool empty_io(const struct fuzz_case *c, struct executor *x, const struct
  * A near CALL beyond the limit of the code segment: processors push the return address first (and may fault there), where the manual checks
  * the target first (SDM vol. 2, CALL).
  */
-static bool call_beyond_the_limit(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
+static bool call_beyond_the_limit(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
 
@@ -213,94 +243,49 @@ static bool call_beyond_the_limit(const struct fuzz_case *c, struct executor *x,
  * An operand of several parts that runs over offset ffffh under 16-bit addressing: processors let each part wrap around, or take the whole for
  * beyond the limit.
  */
-static bool wrapped_in_parts(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
+static bool wrapped_in_parts(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
 
 	return memory_fault(out) && faulting_insn(c, x, out, &i) && i.mem && i.addr_size == 2 && operand_offset(&i, out->regs) + i.mem_size > 0x10000;
 }
 
-/* Undefined flags may decide whether a loop ends. */
-static bool hung_by_hand(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
-{
-	return out->kind == OUTCOME_HUNG && flags_by_hand(c, out);
-}
-
-/* ENTER on a 16-bit stack whose SP wraps around: what EBP gets in its upper half (SDM vol. 2, ENTER, has ESP's; some compute it anew). */
-static bool enters_at_the_bottom(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
-{
-	struct insn i;
-
-	if (world_code16(c->seg[X86_SS]) || world_code16(out->seg[X86_SS]))
-		for (unsigned n = 0; n + 3 < c->len; n++)
-			if (insn_decode(c->bytes + n, c->len - n, true, &i) == DECODE_OK && i.map == MAP_1BYTE && i.opcode == 0xc8)
-				return true;
-	return false;
-}
-
-/*
- * Ring 0 without a stack: the frame of an exception that one of them need not have raised (above) cannot be pushed, and which instruction that
- * was about cannot be told.
- */
-static bool lost_its_stack(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
-{
-	return c->kernel && out->kind == OUTCOME_EXCEPTION && out->vector == EXC_DF;
-}
-
 /* IRET to a 16-bit stack leaves ring 0's upper half of ESP, so interrupts show. */
-static bool interrupted_on_a_small_stack(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
+static bool interrupted_on_a_small_stack(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
 	return x->interrupted && (world_code16(c->seg[X86_SS]) || world_code16(out->seg[X86_SS]));
 }
 
 /* What only the host has. */
-static bool touched_the_hosts_page(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
+static bool touched_the_hosts_page(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
 	return out->kind == OUTCOME_EXCEPTION && out->vector == EXC_PF && out->cr2 - (HOST_PAGE - 16) < GUEST_PAGE_SIZE + 16;
 }
 
-/* Selectors of the GDT name other segments on the host than in the machine. */
-static bool uses_gdt(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
-{
-	for (unsigned s = 0; s < X86_NSEG; s++)
-		if (out->seg[s] & ~3 && !(out->seg[s] & 4))
-			return true;
-	return out->kind == OUTCOME_EXCEPTION && out->vector == EXC_GP && out->error > 7 && !(out->error & 6);
-}
-
-static bool nested_task(const struct fuzz_case *c, struct executor *x, const struct outcome *out)
-{
-	/* IRET is another instruction then, and not the same in compatibility mode. */
-	return out->eflags & X86_NT;
-}
-
 /* One of the outcomes is such that the other need not be like it. */
-static bool left_open(const struct fuzz_case *c, struct executor *x, const struct outcome *out, bool host)
+static bool left_open(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other, bool host)
 {
-	typedef bool (*predicate)(const struct fuzz_case *c, struct executor *x, const struct outcome *out);
+	typedef bool (*predicate)(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other);
 	static const predicate always[] = {
-		store_left_alone, ran_over_the_end, masked_store_faulted, alignment_fault, wrapped_in_parts, call_beyond_the_limit, empty_io,
-		lock_refused, interrupted_on_a_small_stack, lost_its_stack,
+		store_left_alone, ran_over_the_end, masked_store_faulted, lock_refused, interrupted_on_a_small_stack,
 	};
-	static const predicate on_the_host[] = { uses_gdt, touched_the_hosts_page, hung_by_hand, enters_at_the_bottom, nested_task };
+	static const predicate on_the_host[] = { touched_the_hosts_page, alignment_fault, wrapped_in_parts, call_beyond_the_limit, empty_io };
 
 	for (unsigned n = 0; n < RF_ARRAY_SIZE(always); n++)
-		if (always[n](c, x, out))
+		if (always[n](c, x, out, other))
 			return true;
 	for (unsigned n = 0; host && n < RF_ARRAY_SIZE(on_the_host); n++)
-		if (on_the_host[n](c, x, out))
+		if (on_the_host[n](c, x, out, other))
 			return true;
 	return false;
 }
 
 /* --- comparison --- */
 
-static void compare_fpu(struct judgement *j, const char *na, const struct fxsave_image *a, const char *nb, const struct fxsave_image *b, bool simd)
+static void compare_fpu(struct judgement *j, const char *na, const struct fxsave_image *a, const char *nb, const struct fxsave_image *b)
 {
 	DIFFER("fcw", a->fcw, b->fcw);
-	DIFFER("mxcsr", a->mxcsr & ~(simd ? MXCSR_FLAGS : 0), b->mxcsr & ~(simd ? MXCSR_FLAGS : 0));
-	if (simd)
-		return;
+	DIFFER("mxcsr", a->mxcsr, b->mxcsr);
 	DIFFER("fsw", a->fsw, b->fsw);
 	DIFFER("ftw", a->ftw, b->ftw);
 	for (unsigned n = 0; n < 8; n++) {
@@ -321,8 +306,6 @@ static void compare(struct judgement *j, const char *na, const struct outcome *a
 {
 	static const char *const regs[] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" };
 	static const char *const segs[] = { "es", "cs", "ss", "ds", "fs", "gs" };
-	/* A DIVPS of several steps: which flags an unmasked exception sets beside its own differs. */
-	const bool simd = a->kind == OUTCOME_EXCEPTION && (a->vector == EXC_XM || a->vector == EXC_DF);
 
 	DIFFER("kind", a->kind, b->kind);
 	DIFFER("vector", a->vector, b->vector);
@@ -335,7 +318,21 @@ static void compare(struct judgement *j, const char *na, const struct outcome *a
 	/* Systems need not keep the RPL of a null selector. */
 	for (unsigned s = 0; s < X86_NSEG; s++)
 		DIFFER(segs[s], a->seg[s] & ~3 ? a->seg[s] : 0, b->seg[s] & ~3 ? b->seg[s] : 0);
-	compare_fpu(j, na, &a->fpu, nb, &b->fpu, simd);
+	compare_fpu(j, na, &a->fpu, nb, &b->fpu);
+}
+
+/* A single instruction that the processor's model lacks is #UD, whatever the engines agree on; ring 0 may have no stack for it. */
+static void compare_with_model(struct judgement *j, const struct fuzz_case *c, const struct executor *x, const struct outcome *out)
+{
+	const char *const na = x->name, *const nb = x->model;
+	struct insn i;
+
+	if (!nb || !c->single || c->nitems != 1 || insn_decode(c->bytes, c->len, !world_code16(c->seg[X86_CS]), &i) != DECODE_OK ||
+	    !(insn_features(&i) & ~cpu_model_find(nb)->features) || (c->ring == 0 && (excepted(out, EXC_DF) || out->kind == OUTCOME_SHUTDOWN)))
+		return;
+	DIFFER("kind", out->kind, OUTCOME_EXCEPTION);
+	DIFFER("vector", out->vector, EXC_UD);
+	DIFFER("eip", out->eip, c->eip);
 }
 
 struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, struct outcome *a, struct executor *xb, struct outcome *b)
@@ -349,15 +346,21 @@ struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, 
 	}
 	if (a->kind == OUTCOME_SHUTDOWN && b->kind == OUTCOME_SHUTDOWN)
 		return result;
-	if ((memory_fault(a) || rep_trapped(a)) && a->kind == b->kind && a->vector == b->vector)
-		settle_fault(c, xa, a, xb, b);
-	if (a->kind == OUTCOME_EXCEPTION && a->vector == EXC_PF && b->vector == EXC_PF)
+	/* In ring 0 the frame of any of these may find no stack: #DF. */
+	if ((memory_fault(a) || excepted(a, EXC_DF)) && excepted(b, a->vector))
+		settle_fault(c, xb, a, b);
+	if (excepted(a, EXC_DB) && excepted(b, EXC_DB))
+		settle_trap(c, xb, a, b);
+	if ((excepted(a, EXC_XM) || excepted(a, EXC_DF)) && excepted(b, a->vector))
+		settle_simd(c, xb, a, b);
+	if (excepted(a, EXC_PF) && excepted(b, EXC_PF))
 		settle_page_fault(a, b, host);
-	settle_flags(c, a, b, xa->is_unicorn || xb->is_unicorn);
-	if (host && a->eflags != b->eflags && !((a->eflags ^ b->eflags) & ~flags_by_hand(c, b)))
-		a->eflags = b->eflags;
+	if (host || xa->is_unicorn || xb->is_unicorn)
+		settle_flags(c, a, b, !host);
 	compare(j, xa->name, a, xb->name, b);
-	if (result.verdict == VERDICT_DIFFERENT && (left_open(c, xa, a, host) || left_open(c, xb, b, host)))
+	if (result.verdict == VERDICT_SAME)
+		compare_with_model(j, c, xa, a);
+	if (result.verdict == VERDICT_DIFFERENT && (left_open(c, xa, a, b, host) || left_open(c, xb, b, a, host)))
 		result.verdict = VERDICT_LEEWAY;
 	return result;
 }
@@ -366,11 +369,10 @@ struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, 
 
 static void copy_across(struct executor *xa, struct executor *xb, uint32_t linear, uint32_t len)
 {
-	const uint32_t room = REGION_SIZE - (linear & (REGION_SIZE - 1));
-	const uint8_t *from = code_at(xb, linear);
-
-	if (from)
-		xa->ops->store(xa, linear, from, room < len ? room : len);
+	/* Part of them may be outside of all regions. */
+	for (const uint8_t *from; len--; linear++)
+		if ((from = code_at(xb, linear)))
+			xa->ops->store(xa, linear, from, 1);
 }
 
 static uint32_t below_the_stack(const struct outcome *out, uint32_t size)
@@ -388,13 +390,13 @@ static void level_leeway(const struct fuzz_case *c, struct executor *xa, struct 
 {
 	struct insn i;
 
-	if (!memory_fault(out) || !faulting_insn(c, xb, out, &i))
+	if (!(memory_fault(out) || excepted(out, EXC_DF)) || !faulting_insn(c, xb, out, &i))
 		return;
 	if (leeway_partial_store(&i))
 		copy_across(xa, xb, world_base(out->seg[i.seg]) + operand_offset(&i, out->regs), i.mem_size);
 	if (i.attr & OPA_CALL)
 		copy_across(xa, xb, below_the_stack(out, 8), 8);
-	if (c->kernel && leeway_rep_flags(&i))
+	if (c->ring == 0 && leeway_rep_flags(&i))
 		copy_across(xa, xb, out->regs[X86_ESP] - 4, 4);
 }
 
@@ -421,7 +423,7 @@ struct judgement judge_memory(const struct fuzz_case *c, struct executor *xa, st
 	for (unsigned n = 0; n < REGIONS; n++) {
 		const uint8_t *a = xa->ops->region(xa, n), *b = xb->ops->region(xb, n);
 
-		if ((n == REGION_LOW && !c->kernel) || !memcmp(a, b, REGION_SIZE))
+		if ((n == REGION_LOW && !case_is_supervisor(c)) || !memcmp(a, b, REGION_SIZE))
 			continue;
 		for (uint32_t at = 0; at < REGION_SIZE; at++) {
 			if (a[at] == b[at])
@@ -430,7 +432,7 @@ struct judgement judge_memory(const struct fuzz_case *c, struct executor *xa, st
 			if (leeway && xb->is_host && at < REGION_SIZE - 1 && above_a_selector(a, b, at))
 				continue;
 			snprintf(j.text, sizeof(j.text), "memory at %x: %s %02x, %s %02x", region_base(n) + at, xa->name, a[at], xb->name, b[at]);
-			j.verdict = lost_its_stack(c, xb, out) ? VERDICT_LEEWAY : VERDICT_DIFFERENT;
+			j.verdict = VERDICT_DIFFERENT;
 			return j;
 		}
 	}

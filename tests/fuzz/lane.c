@@ -103,14 +103,6 @@ static void save(struct executor *x, struct memory *memory)
 		memcpy(memory->region[n], x->ops->region(x, n), REGION_SIZE);
 }
 
-static bool strayed(struct lane *lane, const struct fuzz_case *c)
-{
-	if (!lane->oracle->is_host)
-		return false;
-	lane->engine->ops->load(lane->engine, &lane->before);
-	return machine_strays(lane->engine, c);
-}
-
 static void careful_batch(struct lane *lane)
 {
 	struct executor *xa = lane->engine, *xb = lane->oracle;
@@ -127,7 +119,7 @@ static void careful_batch(struct lane *lane)
 		if (j.verdict == VERDICT_SAME)
 			continue;
 		save(xb, &lane->memory); /* the oracle's word, for the next case */
-		if (j.verdict == VERDICT_LEEWAY || strayed(lane, c))
+		if (j.verdict == VERDICT_LEEWAY || stray(lane, c))
 			lane->leeway++;
 		else
 			fail(lane, c, j.text, lane->a[n].kind == OUTCOME_HUNG || lane->b[n].kind == OUTCOME_HUNG);

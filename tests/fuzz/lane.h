@@ -16,7 +16,7 @@ struct lane {
 	const char *name;
 	struct executor *engine, *oracle;
 	struct generator generator;
-	bool kernel;               /* ring 0, in half of the batches */
+	bool kernel;               /* rings 0 to 2, in half of the batches */
 	const char *directory;     /* where failures are recorded; NULL: not at all */
 	unsigned long cases, careful_batches, leeway, failures;
 	unsigned long once;        /* hung, but not when tried again */
@@ -36,6 +36,9 @@ void lane_batch(struct lane *lane, uint64_t seed);
 
 /* Runs one case from this memory on both. What is different, or "" if nothing is. */
 struct judgement lane_try(struct lane *lane, const struct fuzz_case *c, const struct memory *memory, struct outcome *oracle);
+
+/* stray.c: whether the case, run from lane->before, executes what must not be judged: on the host, what it does otherwise. */
+bool stray(struct lane *lane, const struct fuzz_case *c);
 
 /* minimise.c: makes case and memory simpler as long as they still differ. */
 void minimise(struct lane *lane, struct fuzz_case *c, struct memory *memory);

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <time.h>
 #include "executor.h"
+#include "monitor/cpu_models.h"
 #include "monitor/interp.h"
 #include "monitor/soft_tlb.h"
 #include "monitor/system.h"
-#include "tests/leeway.h"
 #include "tests/random_state.h"
 
 #define LDT_AT      (BF_GDT + 0x800)
@@ -26,6 +26,7 @@ struct machine {
 	struct executor x;
 	struct bf *bf;
 	struct segment ldtr, tr;
+	uint32_t cr4;
 	/* machine_disturb() */
 	pthread_t disturber;
 	_Atomic bool ending;
@@ -79,6 +80,12 @@ static void build_system(struct bf *bf)
 {
 	uint8_t closed[0x20], gate[8];
 
+	for (unsigned n = GDT_LINUX; n < GDT_ENTRIES; n++) {
+		uint64_t d = pack(&world_gdt[n]);
+
+		put(bf, BF_GDT + 8 * n, &d, 8);
+	}
+	put(bf, BF_IDT + 8 * EXC_DF + 2, &(uint16_t){ GDT_SELECTOR(GDT_DF_TSS, 0) }, 2);
 	memset(closed, 0xff, sizeof(closed));
 	put(bf, BF_TSS + 0x68, closed, sizeof(closed));
 	for (unsigned n = 0; n < WORLD_SEGMENTS; n++) {
@@ -126,12 +133,12 @@ static struct segment segment_for(struct machine *m, uint16_t selector)
 static void prepare(struct machine *m, const struct fuzz_case *c)
 {
 	const uint8_t stop[] = { BF_STOP };
-	const uint32_t cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_PG | CR0_WP | CR0_AM, cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+	const uint32_t cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_PG | CR0_WP | CR0_AM, cr4 = m->cr4;
 	struct bf *bf = m->bf;
 	struct cpu *cpu = bf->cpu;
 	const uint32_t at = world_base(c->seg[X86_CS]) + c->eip;
 
-	if (c->kernel)
+	if (case_is_supervisor(c))
 		restore_system(m);
 	if ((cpu->cr0 & ~CR0_TS) != cr0 || cpu->cr3 != BF_PAGE_DIR || cpu->cr4 != cr4) {
 		cpu->cr0 = cr0;
@@ -141,12 +148,15 @@ static void prepare(struct machine *m, const struct fuzz_case *c)
 	}
 	cpu->cr0 = cr0 | (c->no_fpu ? CR0_TS : 0);
 	cpu->cr2 = 0;
-	cpu->cpl = c->kernel ? 0 : 3;
+	cpu->cpl = c->ring;
+	/* Nobody is to be told what the model lacks. */
+	bf->vm.vcpu.lack = (struct cpu_lack){ .told = true };
+	bf->vm.end = VM_RUNNING;
 	cpu->halted = cpu->nmi_blocked = false;
 	cpu->inhibit = 0;
 	cpu->dr[6] = 0xffff0ff0;
 	cpu->dr[7] = 0x400;
-	cpu->gdtr = (struct table_register){ BF_GDT, BF_GDT_LIMIT };
+	cpu->gdtr = (struct table_register){ BF_GDT, 8 * GDT_ENTRIES - 1 };
 	cpu->idtr = (struct table_register){ BF_IDT, 0x7ff };
 	cpu->ldtr = m->ldtr;
 	cpu->tr = m->tr;
@@ -168,13 +178,27 @@ static bool has_error_code(unsigned vector)
 	return vector == EXC_DF || (vector >= EXC_TS && vector <= EXC_PF) || vector == EXC_AC;
 }
 
-/* The state the exception's frame tells of. #DF is a task of its own: the rest of its state is in the old TSS. */
-static void read_frame(struct machine *m, const struct fuzz_case *c, struct outcome *out)
+/* #DF is a task of its own: what it interrupted is in the old TSS. */
+static void read_task(const struct bf *bf, struct outcome *out)
+{
+	out->eip = bf_read32(bf, BF_TSS + 0x20);
+	out->eflags = bf_read32(bf, BF_TSS + 0x24);
+	memcpy(out->regs, bf->ram + BF_TSS + 0x28, sizeof(out->regs));
+	for (unsigned s = 0; s < X86_NSEG; s++)
+		out->seg[s] = bf_read32(bf, BF_TSS + 0x48 + 4 * s);
+}
+
+/* The state the exception's frame tells of. */
+static void read_frame(struct machine *m, struct outcome *out)
 {
 	const struct bf *bf = m->bf;
 	uint32_t frame = bf->cpu->regs[X86_ESP];
 
-	if (out->vector == EXC_DF || frame >= BF_RAM_SIZE - 32)
+	if (out->vector == EXC_DF) {
+		read_task(bf, out);
+		return;
+	}
+	if (frame >= BF_RAM_SIZE - 32)
 		return;
 	if (has_error_code(out->vector)) {
 		out->error = bf_read32(bf, frame);
@@ -183,9 +207,11 @@ static void read_frame(struct machine *m, const struct fuzz_case *c, struct outc
 	out->eip = bf_read32(bf, frame);
 	out->seg[X86_CS] = bf_read32(bf, frame + 4);
 	out->eflags = bf_read32(bf, frame + 8);
-	out->regs[X86_ESP] = c->kernel ? frame + 12 : bf_read32(bf, frame + 12);
-	if (!c->kernel)
+	out->regs[X86_ESP] = frame + 12;
+	if (out->seg[X86_CS] & 3) {
+		out->regs[X86_ESP] = bf_read32(bf, frame + 12);
 		out->seg[X86_SS] = bf_read32(bf, frame + 16);
+	}
 	if (out->vector == EXC_PF)
 		out->cr2 = bf->cpu->cr2;
 }
@@ -214,20 +240,15 @@ static void machine_run(struct executor *x, const struct fuzz_case *c, struct ou
 		out->seg[s] = cpu->seg[s].selector;
 	out->fpu = cpu->fpu;
 	if (how == BF_EXCEPTION)
-		read_frame(m, c, out);
+		read_frame(m, out);
 	else
 		out->vector = 0;
-	if (how == BF_EXCEPTION && vector == EXC_GP && !c->kernel && out->eip == c->eip + c->len && !out->error)
+	if (how == BF_EXCEPTION && vector == EXC_GP && c->ring && out->eip == c->eip + c->len && !out->error)
 		out->kind = OUTCOME_STOP;
 }
 
-/* What the generator keeps out of sequences, but data may hold when a case jumps there. A selector is pushed on a cleared stack only. */
-static bool is_kept_out(const struct fuzz_case *c, uint32_t eip, const struct insn *i)
-{
-	return leeway_shows_pointers(i) || (leeway_pushes_selector(i) && eip - c->eip >= c->len);
-}
-
-bool machine_strays(struct executor *x, const struct fuzz_case *c)
+bool machine_trace(struct executor *x, const struct fuzz_case *c, bool (*see)(void *opaque, const struct cpu *cpu, const struct insn *i),
+		   void *opaque)
 {
 	struct machine *m = of(x);
 	struct vcpu *vcpu = &m->bf->vm.vcpu;
@@ -239,9 +260,9 @@ bool machine_strays(struct executor *x, const struct fuzz_case *c)
 	for (unsigned n = 0; n < MAX_STEPS; n++) {
 		const unsigned avail = mem_peek(vcpu, cpu->seg[X86_CS].base + cpu->eip, bytes, sizeof(bytes));
 
-		if (insn_decode(bytes, avail, cpu->seg[X86_CS].attr & SEG_DB, &i) == DECODE_OK && is_kept_out(c, cpu->eip, &i))
+		if (insn_decode(bytes, avail, cpu->seg[X86_CS].attr & SEG_DB, &i) == DECODE_OK && !see(opaque, cpu, &i))
 			return true;
-		if (interp_step(vcpu) != INTERP_OK)
+		if (interp_step(vcpu) != INTERP_OK || cpu->cpl != c->ring)
 			return false;
 	}
 	return false;
@@ -287,19 +308,23 @@ static const struct executor_ops machine_ops = {
 	nothing, nothing, machine_load, machine_region, machine_store, machine_run, machine_destroy,
 };
 
-struct executor *machine_create(const char *engine, const char *options)
+struct executor *machine_create(const char *engine, const char *options, const char *model)
 {
 	struct machine *m = calloc(1, sizeof(*m));
-	const struct world_descriptor ldt = { LDT_AT, 8 * WORLD_SEGMENTS - 1, 0x82 }, tss = { BF_TSS, BF_TSS_LIMIT, 0x8b };
+	const struct world_descriptor ldt = { LDT_AT, 8 * WORLD_SEGMENTS - 1, 0x82 };
+	uint32_t features;
 
 	if (!m)
 		return NULL;
 	m->x.name = engine;
 	m->x.ops = &machine_ops;
-	m->bf = bf_create(engine, options);
+	m->x.model = model;
+	m->bf = bf_create_model(engine, options, model ? model : "max");
+	features = cpu_features(m->bf->cpu);
+	m->cr4 = (features & FEATURE_FXSR ? CR4_OSFXSR : 0) | (features & FEATURE_SSE ? CR4_OSXMMEXCPT : 0);
 	build_system(m->bf);
 	m->ldtr = segment_from_descriptor(LINUX_LDT, pack(&ldt));
-	m->tr = segment_from_descriptor(BF_TSS_SEL, pack(&tss));
+	m->tr = segment_from_descriptor(GDT_SELECTOR(GDT_TSS, 0), pack(&world_gdt[GDT_TSS]));
 	bf_flush(m->bf);
 	return &m->x;
 }

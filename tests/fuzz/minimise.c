@@ -73,7 +73,7 @@ static void simplify_state(struct lane *lane, struct fuzz_case *c, const struct 
 	TRY(tried.eflags = X86_F1 | X86_IF);
 	for (unsigned s = 0; s < X86_NSEG; s++)
 		if (s != X86_CS)
-			TRY(tried.seg[s] = c->kernel ? BF_KDATA : LDT_SELECTOR(SEG_FLAT_DATA));
+			TRY(tried.seg[s] = case_data(c));
 #undef TRY
 }
 

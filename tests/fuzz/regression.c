@@ -112,8 +112,10 @@ void regression_write(const char *directory, const char *lane, const struct fuzz
 		return;
 	}
 	fprintf(f, "# SPDX-License-Identifier: GPL-2.0-or-later\n# %s\n", what);
+	if (oracle->model)
+		fprintf(f, "model %s\n", oracle->model);
 	regression_report(c, f);
-	fprintf(f, "oracle %s\nkernel %x\nno_fpu %x\nsingle %x\n", oracle->name, c->kernel, c->no_fpu, c->single);
+	fprintf(f, "oracle %s\nring %x\nno_fpu %x\nsingle %x\n", oracle->name, c->ring, c->no_fpu, c->single);
 	put_state(f, "", c->eip, c->eflags, c->regs, c->seg, &c->fpu);
 	fprintf(f, "code");
 	put_bytes(f, c->bytes, c->len);
@@ -182,8 +184,8 @@ static bool take_line(const struct line *l, struct regression *r)
 	const struct state before = { &r->c.eip, &r->c.eflags, r->c.regs, r->c.seg, &r->c.fpu, &r->before };
 	const struct state after = { &r->out.eip, &r->out.eflags, r->out.regs, r->out.seg, &r->out.fpu, &r->after };
 
-	if (!strcmp(l->word, "kernel"))
-		r->c.kernel = l->value[0];
+	if (!strcmp(l->word, "ring"))
+		r->c.ring = l->value[0];
 	else if (!strcmp(l->word, "no_fpu"))
 		r->c.no_fpu = l->value[0];
 	else if (!strcmp(l->word, "single"))
@@ -211,6 +213,10 @@ static bool parse(char *text, struct regression *r)
 	while ((word = strtok_r(NULL, " ", &save))) {
 		if (!strcmp(l.word, "oracle")) {
 			r->host = !strcmp(word, "host");
+			return true;
+		}
+		if (!strcmp(l.word, "model")) {
+			snprintf(r->model, sizeof(r->model), "%s", word);
 			return true;
 		}
 		if (l.count == RF_ARRAY_SIZE(l.value))

@@ -3,7 +3,8 @@
  * A case as a text file: state, memory, code, and what has to come out. A line is a word and hexadecimal numbers; # begins a comment.
  *
  *   oracle host                      who says so
- *   kernel 0 | no_fpu 0 | single 0   as in struct fuzz_case
+ *   model NAME                       of the processor; without: the one that has everything
+ *   ring 3 | no_fpu 0 | single 0   as in struct fuzz_case
  *   eip, eflags, regs (8), segs (6)  the state; fpu: fcw fsw ftw mxcsr; st N and xmm N where not zero
  *   code 0f a2 ...
  *   memory 00100000 16 bytes         where not zero (code region: not cc)
@@ -18,6 +19,7 @@
 struct regression {
 	struct fuzz_case c;
 	bool host;
+	char model[16];
 	struct memory before, after;
 	struct outcome out;
 };

@@ -23,6 +23,19 @@ const struct world_descriptor world_ldt[WORLD_SEGMENTS] = {
 	[SEG_BASED_STACK] = { 0x1000, 0xfffff, 0xf3 | G | DB },
 };
 
+const struct world_descriptor world_gdt[GDT_ENTRIES] = {
+	[GDT_LINUX + 1] = { 0, 0xfffff, 0xfb | G | DB },
+	[GDT_LINUX + 2] = { 0, 0xfffff, 0xf3 | G | DB },
+	[GDT_CODE64] = { 0, 0xfffff, 0xfb | G | 0x2000 },
+	[GDT_CPU_NUMBER] = { 0, 0, 0xf5 | DB },
+	[GDT_TSS] = { BF_TSS, BF_TSS_LIMIT, 0x8b },
+	[GDT_DF_TSS] = { BF_DF_TSS, 0x67, 0x89 },
+	[GDT_RING1_CODE] = { 0, 0xfffff, 0xbb | G | DB },
+	[GDT_RING1_DATA] = { 0, 0xfffff, 0xb3 | G | DB },
+	[GDT_RING2_CODE] = { 0, 0xfffff, 0xdb | G | DB },
+	[GDT_RING2_DATA] = { 0, 0xfffff, 0xd3 | G | DB },
+};
+
 uint32_t region_base(enum region region)
 {
 	static const uint32_t bases[REGIONS] = { BF_LOW, BF_CODE, BF_DATA };
@@ -40,7 +53,11 @@ const uint8_t *memory_at(const struct memory *memory, uint32_t at, uint32_t size
 
 static const struct world_descriptor *find(uint16_t selector)
 {
-	return selector & 4 && selector >> 3 < WORLD_SEGMENTS ? &world_ldt[selector >> 3] : NULL;
+	const unsigned n = selector >> 3;
+
+	if (selector & 4)
+		return n < WORLD_SEGMENTS ? &world_ldt[n] : NULL;
+	return n < GDT_ENTRIES && world_gdt[n].attr ? &world_gdt[n] : NULL;
 }
 
 uint32_t world_base(uint16_t selector)

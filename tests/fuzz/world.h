@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The world that every case of the fuzzer runs in, the same for all that execute it: three regions of 64 KiB at the linear addresses that
- * bt_fixture.h gives them, some pages of which are special, and an LDT of segments. Nothing else is accessible to ring 3.
+ * bt_fixture.h gives them, some pages of which are special, and an LDT of segments. Nothing else is accessible to ring 3, but for the
+ * segments that Linux has in its GDT.
  *
  *   low    ring 0 only: what 16-bit addresses reach through flat segments
  *   code   where instructions are put; readable and writable
@@ -49,7 +50,20 @@ struct world_descriptor {
 };
 extern const struct world_descriptor world_ldt[WORLD_SEGMENTS];
 
-/* Base and last offset of the segment selector names: of the LDT above or flat (the fixture's GDT). */
+/*
+ * The GDT: what ring 3 finds in Linux's, so that any selector means the same on the host and in the machine, and behind its end segments for
+ * rings 1 and 2, and the machine's tasks. Rings 1 to 3 cannot tell what is below their DPL.
+ */
+enum {
+	GDT_LINUX = 3, GDT_LINUX_END = 16, /* indices that are as under Linux */
+	GDT_CODE64 = 6,      /* 64-bit code, which the machine does not know */
+	GDT_CPU_NUMBER = 15, /* its limit is the number of the host's processor */
+	GDT_TSS = 16, GDT_DF_TSS, GDT_RING1_CODE, GDT_RING1_DATA, GDT_RING2_CODE, GDT_RING2_DATA, GDT_ENTRIES,
+};
+#define GDT_SELECTOR(n, rpl) ((uint16_t)((n) << 3 | (rpl)))
+extern const struct world_descriptor world_gdt[GDT_ENTRIES];
+
+/* Base and last offset of the segment selector names; flat if it is the fixture's. */
 uint32_t world_base(uint16_t selector);
 uint32_t world_last_offset(uint16_t selector);
 bool world_code16(uint16_t selector);
