@@ -105,17 +105,25 @@ enum x86_status op_far_direct(struct vcpu *vcpu, const struct insn *i)
 /* FF /3, /5 */
 static enum x86_status far_indirect(struct vcpu *vcpu, const struct insn *i)
 {
-	uint32_t next = rewind_eip(vcpu, i), offset = 0;
-	uint8_t pointer[6];
+	uint32_t next = rewind_eip(vcpu, i), offset;
+	uint16_t selector;
 
-	RETURN_IF_FAULT(interp_read_block(vcpu, i->seg, insn_ea(&vcpu->cpu, i), pointer, i->op_size + 2));
-	memcpy(&offset, pointer, i->op_size);
-	return (insn_reg(i) == 3 ? far_call : far_jump)(vcpu, pointer[i->op_size] | pointer[i->op_size + 1] << 8, offset, next, i->op_size);
+	RETURN_IF_FAULT(interp_read_pointer(vcpu, i->seg, insn_ea(&vcpu->cpu, i), i->op_size, &offset, &selector));
+	return (insn_reg(i) == 3 ? far_call : far_jump)(vcpu, selector, offset, next, i->op_size);
+}
+
+/* What comes behind this reads the stack without regard to EFLAGS.AC, which seldom is set. */
+static enum x86_status check_alignment_of_stack(struct vcpu *vcpu, unsigned opsize)
+{
+	uint32_t unused;
+
+	return vcpu->cpu.eflags & X86_AC && !(vcpu->cpu.eflags & (X86_VM | X86_NT)) ? peek_value(vcpu, 0, opsize, &unused) : X86_OK;
 }
 
 enum x86_status op_retf(struct vcpu *vcpu, const struct insn *i)
 {
 	rewind_eip(vcpu, i);
+	RETURN_IF_FAULT(check_alignment_of_stack(vcpu, i->op_size));
 	return far_return(vcpu, i->imm, i->op_size);
 }
 
@@ -123,6 +131,7 @@ enum x86_status op_iret(struct vcpu *vcpu, const struct insn *i)
 {
 	uint32_t next = rewind_eip(vcpu, i);
 
+	RETURN_IF_FAULT(check_alignment_of_stack(vcpu, i->op_size));
 	return iret(vcpu, next, i->op_size);
 }
 

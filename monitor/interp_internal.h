@@ -149,6 +149,9 @@ enum x86_status interp_read_slow(struct vcpu *vcpu, gva_t gva, void *buf, unsign
 enum x86_status interp_write_slow(struct vcpu *vcpu, gva_t gva, const void *buf, unsigned size) RF_MUST_CHECK;
 /* Any length: checked as a whole before a byte is stored. */
 enum x86_status interp_read_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, void *buf, unsigned size) RF_MUST_CHECK;
+/* A far pointer: offset of opsize bytes and selector are two operands, as processors see it (#AC, limits). */
+enum x86_status interp_read_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t ea, unsigned opsize, uint32_t *offset,
+				    uint16_t *selector) RF_MUST_CHECK;
 /* That writing the block would succeed; interp_write_block() of the same then does. */
 enum x86_status interp_probe_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size) RF_MUST_CHECK;
 enum x86_status interp_write_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, const void *buf, unsigned size) RF_MUST_CHECK;

@@ -66,13 +66,34 @@ void interp_watch_io(struct vcpu *vcpu, uint16_t port, unsigned size)
 	}
 }
 
+/* What an operand is checked for under EFLAGS.AC, by its size (SDM vol. 3, 6.15, "Alignment Requirements by Data Type"). */
+static unsigned alignment(unsigned size)
+{
+	switch (size) {
+	case 1: case 2: case 4: case 8: return size;
+	case 10:                        return 8;
+	case 14: case 94:               return 2; /* x87 environments and states in 16-bit format */
+	default:                        return 4;
+	}
+}
+
+enum x86_status interp_read_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t ea, unsigned opsize, uint32_t *offset, uint16_t *selector)
+{
+	uint32_t words[2];
+
+	RETURN_IF_FAULT(seg_read(vcpu, seg, ea, opsize, &words[0]));
+	RETURN_IF_FAULT(seg_read(vcpu, seg, ea + opsize, 2, &words[1]));
+	*offset = words[0];
+	*selector = words[1];
+	return X86_OK;
+}
+
 enum x86_status interp_segment_check(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, uint32_t access,
 				     gva_t *gva)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	const struct segment *s = &cpu->seg[seg];
-	/* The x87 and FXSAVE images and far pointers are checked by their parts' natural alignment, of which 4 is the most common. */
-	unsigned align = size == 1 || size == 2 || size == 4 || size == 8 ? size : size == 10 ? 8 : 4;
+	const unsigned align = alignment(size);
 
 	if (!segment_allows(cpu, s, access) || !segment_covers(s, offset, size))
 		return segment_fault(vcpu, seg);

@@ -38,12 +38,11 @@ enum x86_status op_mov_to_seg(struct vcpu *vcpu, const struct insn *i)
 enum x86_status op_load_far(struct vcpu *vcpu, const struct insn *i)
 {
 	enum x86_seg seg = i->map == MAP_1BYTE ? (i->opcode == 0xc4 ? X86_ES : X86_DS) : i->opcode & 7;
-	uint8_t pointer[6];
-	uint32_t offset = 0;
+	uint32_t offset;
+	uint16_t selector;
 
-	RETURN_IF_FAULT(interp_read_block(vcpu, i->seg, insn_ea(&vcpu->cpu, i), pointer, i->op_size + 2));
-	RETURN_IF_FAULT(segment_load(vcpu, seg, pointer[i->op_size] | pointer[i->op_size + 1] << 8));
-	memcpy(&offset, pointer, i->op_size);
+	RETURN_IF_FAULT(interp_read_pointer(vcpu, i->seg, insn_ea(&vcpu->cpu, i), i->op_size, &offset, &selector));
+	RETURN_IF_FAULT(segment_load(vcpu, seg, selector));
 	reg_set(&vcpu->cpu, insn_reg(i), offset, i->op_size);
 	return X86_OK;
 }

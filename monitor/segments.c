@@ -247,7 +247,7 @@ enum x86_status descriptor_lar(struct vcpu *vcpu, uint16_t selector, bool *zf, u
 	enum x86_status status = descriptor_look(vcpu, selector, LAR_SYSTEM_TYPES, &descriptor, zf);
 
 	if (!status && *zf)
-		*value = (descriptor >> 32) & 0x00f0ff00;
+		*value = (descriptor >> 32) & 0x00ffff00; /* bits 16 to 19 are undefined: as processors have them */
 	return status;
 }
 
