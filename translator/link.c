@@ -139,18 +139,31 @@ static bool link_direct_allowed(const struct tu_exit *exit, const struct tu *tu)
 	       tu->eip >> GUEST_PAGE_SHIFT == exit->tu->eip >> GUEST_PAGE_SHIFT;
 }
 
-static bool link_note(struct translator *tr, struct tu *tu, uint32_t exit)
+/* Grows the list when the number of its entries is a power of two from 4, or zero. */
+static bool incoming_grow(struct tu *tu)
 {
-	struct tu_incoming *in;
+	const uint32_t n = tu->nincoming;
+	struct tu_incoming *grown;
 
-	if (tr->exits[exit].noted == tu)
+	if (n && (n < 4 || n & (n - 1)))
 		return true;
-	in = malloc(sizeof(*in));
-	if (!in)
+	grown = realloc(tu->incoming, (n ? 2 * n : 4) * sizeof(*grown));
+	if (!grown)
 		return false;
-	tr->exits[exit].noted = tu;
-	*in = (struct tu_incoming){ .exit = exit, .next = tu->incoming };
-	tu->incoming = in;
+	tu->incoming = grown;
+	return true;
+}
+
+static bool link_note(struct translator *tr, struct tu *tu, uint32_t number)
+{
+	struct tu_exit *exit = &tr->exits[number];
+
+	if (exit->noted == tu)
+		return true;
+	if (!incoming_grow(tu))
+		return false;
+	exit->noted = tu;
+	tu->incoming[tu->nincoming++] = (struct tu_incoming){ number, exit->form == EXIT_TABLE ? exit->slot : NO_SLOT };
 	return true;
 }
 
@@ -175,51 +188,59 @@ void translator_link(struct translator *tr, struct tc_space *space, uint32_t num
 	}
 }
 
-void translator_cache_branch(struct translator *tr, struct tc_space *space, struct tu *tu)
+static void cache_fill(struct translator *tr, struct branch_cache *cache, const struct tu *tu)
 {
-	struct branch_cache *cache = branch_cache_find(space, tu->mode);
-	struct branch_entry *entry;
+	struct branch_entry *entry = &cache->entries[tu->eip & (BRANCH_CACHE_ENTRIES - 1)];
 
-	if (tr->opt.no_links || !cache)
-		return;
-	entry = &cache->entries[tu->eip & (BRANCH_CACHE_ENTRIES - 1)];
 	entry->negated_eip = -tu->eip;
 	entry->host = tu->entry;
 	tr->stats.branch_cache_fills++;
 }
 
+void translator_cache_branch(struct translator *tr, struct tc_space *space, struct tu *tu)
+{
+	struct branch_cache *cache = branch_cache_find(space, tu->mode);
+
+	if (!tr->opt.no_links && cache)
+		cache_fill(tr, cache, tu);
+}
+
+/* The links to tu, and its entry in the branch cache, in one space. */
+static void space_forget_tu(const struct translator *tr, struct tc_space *space, const struct tu *tu)
+{
+	const uint32_t index = tu->eip & (BRANCH_CACHE_ENTRIES - 1);
+	struct branch_cache *cache = branch_cache_find(space, tu->mode);
+
+	for (uint32_t i = 0; i < tu->nincoming; i++) {
+		const uint32_t slot = tu->incoming[i].slot;
+
+		if (slot != NO_SLOT && space->links[slot] == tu->entry)
+			space->links[slot] = tr->link_template[slot];
+	}
+	if (cache && cache->entries[index].host == tu->entry)
+		cache->entries[index] = (struct branch_entry){ .negated_eip = BRANCH_CACHE_EMPTY(index) };
+}
+
 /* Leads every way to tu back to the dispatcher. */
 void link_forget_tu(struct translator *tr, struct tu *tu)
 {
-	struct tu_incoming *in = tu->incoming;
-
-	while (in) {
-		struct tu_incoming *next = in->next;
-		struct tu_exit *exit = &tr->exits[in->exit];
+	for (uint32_t i = 0; i < tu->nincoming; i++) {
+		struct tu_exit *exit = &tr->exits[tu->incoming[i].exit];
 
 		if (exit->form == EXIT_DIRECT && exit->tu) {
 			link_patch_rel32(tr, exit->patch, exit->cold);
 			verify_or_abort(tr, exit->tu);
 		}
-		if (exit->form == EXIT_TABLE) {
-			for (struct tc_space *s = tr->spaces; s; s = s->next) {
-				if (s->links[exit->slot] == tu->entry)
-					s->links[exit->slot] = tr->link_template[exit->slot];
-			}
-		}
 		if (exit->noted == tu)
 			exit->noted = NULL;
-		free(in);
-		in = next;
 	}
-	tu->incoming = NULL;
 	for (struct tc_space *s = tr->spaces; s; s = s->next) {
-		struct branch_cache *cache = branch_cache_find(s, tu->mode);
-		uint32_t index = tu->eip & (BRANCH_CACHE_ENTRIES - 1);
-
-		if (cache && cache->entries[index].host == tu->entry)
-			cache->entries[index] = (struct branch_entry){ .negated_eip = BRANCH_CACHE_EMPTY(index) };
+		if (!s->stale)
+			space_forget_tu(tr, s, tu);
 	}
+	free(tu->incoming);
+	tu->incoming = NULL;
+	tu->nincoming = 0;
 }
 
 /*
@@ -230,18 +251,21 @@ void link_install_page(struct translator *tr, struct tc_space *space, const stru
 {
 	const uint32_t number = tu->eip >> GUEST_PAGE_SHIFT, tag = number << 1 | 1;
 	uint32_t *installed = &space->installed[number % SPACE_PAGES];
+	struct branch_cache *cache;
 
 	if (*installed == tag || tr->opt.no_links)
 		return;
 	*installed = tag;
-	for (struct tu *t = page->tus; t; t = t->page_next) {
+	cache = branch_cache_find(space, tu->mode);
+	for (const struct tu *t = page->tus; t; t = t->page_next) {
 		if (t->eip >> GUEST_PAGE_SHIFT != number || t->gpa2 != ~0ull || t->mode != tu->mode)
 			continue;
-		for (const struct tu_incoming *in = t->incoming; in; in = in->next) {
-			if (tr->exits[in->exit].form == EXIT_TABLE)
-				space->links[tr->exits[in->exit].slot] = t->entry;
+		for (uint32_t i = 0; i < t->nincoming; i++) {
+			if (t->incoming[i].slot != NO_SLOT)
+				space->links[t->incoming[i].slot] = t->entry;
 		}
-		translator_cache_branch(tr, space, t);
+		if (cache)
+			cache_fill(tr, cache, t);
 	}
 }
 

@@ -99,7 +99,9 @@ static void translator_drop_tus(struct translator *tr)
 	struct verifier *verifier = tr->verifier;
 
 	tr->verifier = NULL; /* none of them runs again: unlinking each from each need not be verified */
-	for (uint32_t i = 0; i < tr->norder; i++) {
+	for (struct tc_space *s = tr->spaces; s; s = s->next)
+		s->stale = true;
+	for (uint32_t i = tr->norder; i-- > 0;) { /* as their pages list them */
 		struct tu *tu = tr->order[i];
 
 		if (tu->valid)
@@ -165,8 +167,6 @@ void translator_flush(struct translator *tr)
 	translator_drop_tus(tr);
 	tr->used = tr->stubs_len;
 	tr->nexits = tr->nslots = 0;
-	for (struct tc_space *s = tr->spaces; s; s = s->next)
-		s->stale = true;
 	tr->stats.cache_flushes++;
 	if (tr->cb.flushed)
 		tr->cb.flushed(tr->cb.opaque);
@@ -210,8 +210,10 @@ struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t 
 	if (!tr->cb.page(tr->cb.opaque, gpa))
 		return NULL;
 	if (tr->size - tr->used < 2 * TU_MAX_HOST_BYTES || EXIT_MAX - tr->nexits < 4 * TU_MAX_INSNS ||
-	    (tr->opt.flush_every && tr->norder >= tr->opt.flush_every))
+	    (tr->opt.flush_every && tr->norder >= tr->opt.flush_every)) {
 		translator_flush(tr);
+		link_refresh_space(tr, space); /* it is in use already */
+	}
 	start = now_ns();
 	tr->translating = true;
 	tu = translate(tr, eip, gpa, mode, global);

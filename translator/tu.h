@@ -39,14 +39,16 @@ struct tu {
 	struct tu *hash_next;
 	struct tu *page_next;  /* TUs made from the same guest page */
 	struct tu *page2_next;
-	struct tu_incoming *incoming; /* exits linked to it */
+	struct tu_incoming *incoming; /* exits linked to it: nincoming, room for a power of two from 4 */
+	uint32_t nincoming;
 	struct tu_insn insn[]; /* ninsns */
 };
 
 struct tu_incoming {
 	uint32_t exit;
-	struct tu_incoming *next;
+	uint32_t slot;         /* EXIT_TABLE: of the link tables; EXIT_DIRECT: NO_SLOT. Here, too, as long lists of these are gone through */
 };
+#define NO_SLOT 0xffffffffu
 
 enum exit_form {
 	EXIT_DIRECT, /* JMP/Jcc/CALL rel32, patched */
@@ -72,7 +74,7 @@ struct branch_cache {
 #define SPACE_PAGES 512u
 #define SPACE_BRANCH_CACHES 4u /* modes that a space uses by turns: commonly one for each ring */
 struct tc_space {
-	bool stale;          /* links and branch caches are to be forgotten before they are used again */
+	bool stale;          /* links and branch caches are to be forgotten before they are used again; nobody keeps them right */
 	/* Linear pages whose incoming links were installed (link_install_page), direct mapped; 0: none. */
 	uint32_t installed[SPACE_PAGES];
 	uint64_t *links;     /* EXIT_MAX slots, lazily backed */
