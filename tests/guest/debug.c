@@ -42,6 +42,8 @@ SNIPPET(db_popf, "pushl %ecx\n db_popf_at: popfl\n db_popf_1: nop\n db_popf_2: n
 SNIPPET(db_popf_off, "pushl $2\n db_popf_off_at: popfl\n db_popf_off_1: nop");
 SNIPPET(db_pushf, "pushfl\n db_pushf_1: nop");
 SNIPPET(db_mov_ss, "movw %cx, %ss\n db_mov_ss_1: nop\n db_mov_ss_2: nop");
+SNIPPET(db_pop_ss, "popl %ss\n db_pop_ss_1: nop\n db_pop_ss_2: nop");
+SNIPPET(db_pop_ss_int, "popl %ss");
 SNIPPET(db_mov_ds, "movw %cx, %ds\n db_mov_ds_1: nop");
 SNIPPET(db_sti, "sti\n db_sti_1: nop\n db_sti_2: nop");
 SNIPPET(db_iret, "pushl %ecx; pushl %cs; pushl $db_iret_to; iretl\n db_iret_to: nop\n db_iret_1: nop");
@@ -51,7 +53,7 @@ SNIPPET(db_sysentered, "nop\n db_sysentered_1: nop");
 SNIPPET(db_cpuid, "cpuid\n db_cpuid_1: nop");
 SNIPPET(db_mov_cr, "movl %cr0, %eax\n db_mov_cr_1: nop");
 extern char db_step_1[], db_jump_to[], db_jcc_to[], db_jcc_not[], db_call_to[], db_loop_end[], db_rep_end[], db_int_next[], db_popf_at[],
-	db_popf_1[], db_popf_2[], db_popf_off_at[], db_popf_off_1[], db_pushf_1[], db_mov_ss_1[], db_mov_ss_2[],
+	db_popf_1[], db_popf_2[], db_popf_off_at[], db_popf_off_1[], db_pushf_1[], db_mov_ss_1[], db_mov_ss_2[], db_pop_ss_2[],
 	db_mov_ds_1[], db_sti_1[], db_sti_2[], db_iret_to[], db_iret_1[], db_icebp_next[], db_sysentered_1[], db_cpuid_1[], db_mov_cr_1[];
 
 static const struct trap *stepped(const void *code, unsigned ring, uint32_t ecx, uint32_t eflags)
@@ -210,6 +212,39 @@ SNIPPET(db_both, "movl %eax, user_data + 64\n db_both_next: nop");
 extern char db_load_next[], db_store_next[], db_store8_next[], db_store_at_next[], db_add_next[], db_stos_at[], db_stos_next[],
 	db_mov_ss_store_1[], db_mov_ss_store_2[], db_both_next[];
 
+/*
+ * POP SS holds off a step and its own data breakpoint (which is not lost), and what comes for them lies behind the next instruction;
+ * if that is an INT, before the first of its handler.
+ */
+static void behind_pop_ss(unsigned ring)
+{
+	struct regs regs = start_at(db_pop_ss, ring);
+	const struct trap *trap;
+
+	regs.esp = ADDR(user_data) + 2048;
+	user_data[512] = DATA(ring);
+	regs.eflags |= FLAG_TF;
+	check_db(debugged(&regs, 0x400), DR6_BS, db_pop_ss_2, "pop.ss", ring);
+	regs.eflags &= ~FLAG_TF;
+	if (!ring)
+		return; /* what is delivered would be pushed where the breakpoint is */
+	user_data[512] = DATA(ring);
+	write_dr1(ADDR(user_data) + 2048);
+	trap = debugged(&regs, ENABLE(1, ON_ACCESS, LENGTH_4));
+	check_db(trap, 2, db_pop_ss_2, "pop.ss.data", ring);
+	check(trap->regs.esp, ADDR(user_data) + 2052, "pop.ss.data.esp.ring%u", ring);
+	user_data[512] = DATA(ring);
+	regs.eflags |= FLAG_TF;
+	check_db(debugged(&regs, ENABLE(1, ON_ACCESS, LENGTH_4)), DR6_BS | 2, db_pop_ss_2, "pop.ss.both", ring);
+	user_data[512] = DATA(ring);
+	regs.eflags &= ~FLAG_TF;
+	regs.eip = ADDR(db_pop_ss_int);
+	trap = debugged(&regs, ENABLE(1, ON_ACCESS, LENGTH_4));
+	check_trap(trap, DB, NO_ERROR, (void *)STUB(DONE), "pop.ss.int.ring%u", ring);
+	check(trap->regs.cs, KCODE, "pop.ss.int.cs.ring%u", ring);
+	write_dr1(0);
+}
+
 static void data_breakpoints(unsigned ring)
 {
 	static const struct { const char *name; const void *code, *next; bool on_write, on_access; } ways[] = {
@@ -344,6 +379,7 @@ void group_debug(void)
 		step_edges(ring);
 		code_breakpoints(ring);
 		data_breakpoints(ring);
+		behind_pop_ss(ring);
 	}
 	other_kinds();
 	registers();

@@ -3,6 +3,7 @@
 #ifndef GUEST_GROUPS_H
 #define GUEST_GROUPS_H
 
+void group_bus_locks(void);
 void group_call_gates(void);
 void group_code_segments(void);
 void group_debug(void);
@@ -28,6 +29,7 @@ void group_shutdown_no_ring0_stack(void);
 void group_shutdown_no_stack(void);
 void group_smc(void);
 void group_table_code(void);
+void group_task_nmi(void);
 void group_tasks(void);
 void group_v86(void);
 

@@ -170,9 +170,9 @@ enum paging { PAGING_OFF, PAGING_32, PAGING_PAE };
 #define PTE_NX (1ull << 63)
 #define PTE_ALL (PTE_P | PTE_W | PTE_U)
 
-extern enum paging paging; /* what is in force */
-/* Builds tables that map the guest's memory one to one, and switches paging to this kind. */
-void paging_start(enum paging kind);
+extern enum paging paging;  /* what is in force */
+/* Builds tables that map the guest's memory one to one, and switches paging to this kind; global: with CR4.PGE and a global kernel. */
+void paging_start(enum paging kind, bool global);
 /* A physical page (zeroed) for a test to use, at its own linear address; taken back at the next paging_start(). */
 uint32_t page_alloc(void);
 /* Tables as paging_start() builds them; returns what goes into CR3. */
@@ -203,13 +203,15 @@ void note(const char *text, ...) CHECK_FORMAT(1);
 #define MODE_OFF 1u
 #define MODE_32  2u
 #define MODE_PAE 4u
-#define MODES_ALL 7u
-#define MODES_PAGED 6u
+#define MODE_PAE_PGE 8u
+#define MODES_ALL 15u
+#define MODES_PAGED 14u
 struct group {
 	const char *name;
 	void (*run)(void);
 	uint32_t modes;
-	enum { SHUTS_DOWN = 1, KILLS_QEMU = 2 } needs_care; /* ends in a triple fault: a run of its own; QEMU 7.2 does not survive it */
+	/* Ends in a triple fault: a run of its own. QEMU 7.2 does not survive it. May take a host seconds: a run of its own, but on QEMU. */
+	enum { SHUTS_DOWN = 1, KILLS_QEMU = 2, LOCKS_BUS = 4 } needs_care;
 };
 extern bool sparing_qemu; /* single checks that it does not survive are left out */
 extern const struct group groups[];

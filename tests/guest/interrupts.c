@@ -4,11 +4,10 @@
  * nothing, and NMIs. The 8254 interrupts through the first 8259; the local APIC sends to itself.
  */
 #include "guest.h"
+#include "apic.h"
 #include "groups.h"
 
 enum { PIC1 = 0x20, PIC2 = 0xa0, PIT = 0x40, IRQ0_VECTOR = 0x20 };
-enum { APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_SPURIOUS = 0xf0 };
-#define APIC 0xfee00000u
 
 USER static volatile uint32_t irq_count = 1, nmi_count = 1, nmi_nested = 1;
 extern char irq_counter[], nmi_handler[], just_return[];
@@ -69,9 +68,11 @@ SNIPPET(iq_sti_hlt, "sti; hlt\n iq_sti_hlt_1: nop");
 SNIPPET(iq_sti_jump, "sti; jmp iq_sti_jump_to; nop\n iq_sti_jump_to: nop");
 SNIPPET(iq_sti_store, "sti; movl $0x77, user_data\n iq_sti_store_1: nop");
 SNIPPET(iq_sti_int, "sti; int $0x92\n iq_sti_int_1: nop");
+SNIPPET(iq_mov_ss, "sti; movw %cx, %ss\n iq_mov_ss_1: nop\n iq_mov_ss_2: nop");
+SNIPPET(iq_pop_ss, "pushl %ecx; sti; popl %ss\n iq_pop_ss_1: nop\n iq_pop_ss_2: nop");
 SNIPPET(iq_nothing, "iq_nothing_at: nop; nop");
 extern char iq_sti_2[], iq_sti_sti_2[], iq_popf_1[], iq_iret_1[], iq_sti_ret_1[], iq_sti_hlt_1[],
-	iq_sti_jump_to[], iq_sti_store_1[], iq_sti_int_1[];
+	iq_sti_jump_to[], iq_sti_store_1[], iq_sti_int_1[], iq_mov_ss_1[], iq_mov_ss_2[], iq_pop_ss_1[], iq_pop_ss_2[];
 
 static void pending_through(const void *code, const void *at, uint32_t ecx, uint32_t eflags, const char *name, unsigned ring)
 {
@@ -91,6 +92,21 @@ static void pending_through(const void *code, const void *at, uint32_t ecx, uint
 	pit_stop();
 }
 
+/* In the shadow of STI. Of instructions in a row that hold interrupts off only the first need do so (SDM vol. 2, POP). */
+static void loads_of_ss(const void *code, const void *behind, const void *next, const char *name, unsigned ring)
+{
+	struct regs regs = start_at(code, ring);
+	const struct trap *trap;
+
+	make_pending();
+	regs.ecx = DATA(ring);
+	regs.eflags |= IOPL(3);
+	trap = run(&regs);
+	check_trap(trap, IRQ0_VECTOR, NO_ERROR, trap->regs.eip == ADDR(behind) ? behind : next, "%s.ring%u", name, ring);
+	check(trap->regs.ss, DATA(ring), "%s.ss.ring%u", name, ring);
+	pit_stop();
+}
+
 static void boundaries(unsigned ring)
 {
 	pending_through(iq_sti, iq_sti_2, 0, 0, "sti", ring);
@@ -101,6 +117,8 @@ static void boundaries(unsigned ring)
 	pending_through(iq_sti_ret, iq_sti_ret_1, 0, 0, "sti.ret", ring);
 	pending_through(iq_sti_jump, iq_sti_jump_to, 0, 0, "sti.jump", ring);
 	pending_through(iq_sti_store, iq_sti_store_1, 0, 0, "sti.store", ring);
+	loads_of_ss(iq_mov_ss, iq_mov_ss_1, iq_mov_ss_2, "mov.ss", ring);
+	loads_of_ss(iq_pop_ss, iq_pop_ss_1, iq_pop_ss_2, "pop.ss", ring);
 	pending_through(iq_nothing, iq_nothing, 0, FLAG_IF, "first", ring);
 	pending_through(iq_nothing, NULL, 0, 0, "masked", ring);
 	if (!ring)
@@ -197,32 +215,15 @@ static void while_mappings_change(void)
 
 /* ---- the local APIC: interrupts and NMIs to itself ---- */
 
-static volatile uint32_t *apic(unsigned offset)
-{
-	return (uint32_t *)(APIC + offset);
-}
-
 SNIPPET(iq_self, "movl %ecx, 0xfee00300; nop; nop; nop; nop\n movl $100000, %ecx; 1: loop 1b");
-
-static bool has_apic(void)
-{
-	uint32_t a = 1, b, c, d;
-
-	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
-	return d >> 9 & 1;
-}
 
 static void by_apic(void)
 {
 	struct regs regs = start_at(iq_self, 0);
 	const struct trap *trap;
 
-	if (!has_apic())
+	if (!apic_start())
 		return;
-	if (paging != PAGING_OFF)
-		map(APIC, APIC | PTE_P | PTE_W);
-	*apic(APIC_SPURIOUS) = 0x1ff;
-	*apic(APIC_TPR) = 0;
 	regs.ecx = 0x40060; /* to self, fixed, vector 60h */
 	regs.eflags |= FLAG_IF;
 	trap = run(&regs);
@@ -248,8 +249,7 @@ static void by_apic(void)
 	check(nmi_nested, 1, "nmi.blocked");
 	check(nmi_count, 2, "nmi.count");
 	idt[NMI] = gate(KCODE, STUB(NMI), GATE_INT32, 0);
-	if (paging != PAGING_OFF)
-		map(APIC, 0);
+	apic_stop();
 }
 
 void group_interrupts(void)

@@ -38,7 +38,7 @@ static void list_shutdowns(void)
 static bool is_asked_for(const struct group *group, const char *words)
 {
 	if (!*words)
-		return !(group->needs_care & (SHUTS_DOWN | (sparing_qemu ? KILLS_QEMU : 0)));
+		return !(group->needs_care & (SHUTS_DOWN | (sparing_qemu ? KILLS_QEMU : LOCKS_BUS)));
 	for (; *words; words = next_word(words))
 		if (word_is(words, group->name))
 			return true;
@@ -47,18 +47,21 @@ static bool is_asked_for(const struct group *group, const char *words)
 
 static void run_group(const struct group *group)
 {
-	static const char *const mode_names[] = { "off", "32", "pae" };
+	/* MODE_*: by number of bit. 32-bit paging with a global kernel, PAE paging without and with one are what kernels use. */
+	static const struct { const char *name; enum paging paging; bool global; } modes[] = {
+		{ "off", PAGING_OFF, false }, { "32", PAGING_32, true }, { "pae", PAGING_PAE, false }, { "pae-pge", PAGING_PAE, true },
+	};
 
-	for (enum paging mode = PAGING_OFF; mode <= PAGING_PAE; mode++) {
+	for (unsigned mode = 0; mode < COUNT(modes); mode++) {
 		if (!(group->modes >> mode & 1))
 			continue;
-		report_group(group->name, mode_names[mode]);
-		paging_start(mode);
+		report_group(group->name, modes[mode].name);
+		paging_start(modes[mode].paging, modes[mode].global);
 		machine_reset();
 		group->run();
 	}
 	machine_reset();
-	paging_start(PAGING_OFF);
+	paging_start(PAGING_OFF, false);
 }
 
 void guest_main(const struct multiboot *boot)

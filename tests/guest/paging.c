@@ -296,6 +296,37 @@ static void reserved_bits(void)
 /* PAE: the four top entries are registers, loaded by MOV CR3, which refuses reserved bits and changes nothing then. */
 SNIPPET(pg_load_cr3, "movl %ecx, %cr3");
 
+/* MOV CR4 loads them too, if it changes PGE, PSE or PAE (SDM vol. 3, 4.4.1). */
+SNIPPET(pg_load_cr4, "movl %ecx, %cr4");
+
+static void pdpte_by_cr4(uint64_t *pdpt)
+{
+	static const uint32_t changes[] = { CR4_PGE, CR4_PSE };
+	struct regs regs = start_at(pg_load_cr4, 0);
+	uint64_t was = pdpt[1];
+	uint32_t cr4 = read_cr4();
+
+	for (unsigned i = 0; i < COUNT(changes); i++) {
+		regs.ecx = cr4 ^ changes[i];
+		pdpt[1] = was | 2;
+		check_trap(run(&regs), GP, 0, pg_load_cr4, "pdpte.cr4.reserved%u", i);
+		check(read_cr4(), cr4, "pdpte.cr4.kept%u", i);
+		check(*(volatile uint32_t *)TEST_PAGE, 0, "pdpte.cr4.kept.memory%u", i);
+		pdpt[1] = 0;
+		check_done(run(&regs), "pdpte.cr4.load%u", i);
+		invlpg(TEST_PAGE); /* a change of PSE need not flush it */
+		{
+			struct regs reading = start_at(pg_read, 0);
+
+			reading.ebx = TEST_PAGE;
+			check_trap(run(&reading), PF, 0, pg_read, "pdpte.cr4.loaded%u", i);
+		}
+		pdpt[1] = was;
+		write_cr4(cr4);
+		check(*(volatile uint32_t *)TEST_PAGE, 0, "pdpte.cr4.back%u", i);
+	}
+}
+
 void group_paging_pdpte(void)
 {
 	uint64_t *pdpt = (uint64_t *)(read_cr3() & ~31u), was = pdpt[1];
@@ -303,7 +334,7 @@ void group_paging_pdpte(void)
 
 	map(TEST_PAGE, page_alloc() | PTE_ALL);
 	regs.ecx = read_cr3();
-	/* A change is not seen before CR3 is loaded. */
+	/* A change is not seen before CR3 (or CR4.PGE, below) is loaded. */
 	pdpt[1] = 0;
 	check(*(volatile uint32_t *)TEST_PAGE, 0, "pdpte.cached");
 	invlpg(TEST_PAGE);
@@ -321,6 +352,7 @@ void group_paging_pdpte(void)
 	pdpt[1] = was;
 	flush_tlb();
 	check_done(run(&regs), "pdpte.present");
+	pdpte_by_cr4(pdpt);
 }
 
 /* Without CR4.PSE the size bit means nothing: the entry names a page table. */

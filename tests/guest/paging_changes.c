@@ -339,6 +339,66 @@ static void switched_off(void)
 	}
 }
 
+/*
+ * CR4.PAE changes while paging is on: one CR3, read in both formats. Its page is a directory whose entries from the second GiB on are in
+ * use, and starts with four PDPTEs of which the second is, as entries 2 and 3 of the directory. The first GiB, where all else of the
+ * guest is, is not mapped meanwhile; and no entry that the processor marks as accessed is a PDPTE, in which that bit is reserved.
+ */
+SNIPPET(pc_toggle_pae, "movl %edi, %cr3; movl (%ebx), %eax; movl %edx, %cr4; movl (%ebx), %ebp; movl %ecx, %cr4; movl (%ebx), %edx; movl %esi, %cr3\n"
+		       "pc_toggle_pae_end:");
+extern char pc_toggle_pae_end[];
+
+static void pae_toggled(void)
+{
+	uint32_t both = page_alloc(), code = page_alloc(), table = page_alloc(), directory = page_alloc(), pae_table = page_alloc();
+	uint32_t short_entry = frame_with(0x32323232), long_entry = frame_with(0x64646464), data = TEST_PAGE + 0x1000;
+	uint32_t cr4 = read_cr4(), first = paging == PAGING_PAE ? 0x64646464 : 0x32323232, second = 0x32323232 ^ 0x64646464 ^ first;
+	struct regs regs = start_at((void *)TEST_PAGE, 0);
+	const struct trap *trap;
+
+	__builtin_memcpy((void *)code, pc_toggle_pae, pc_toggle_pae_end + 2 - pc_toggle_pae);
+	((uint32_t *)both)[TEST_PAGE >> 22] = table | PTE_ALL;
+	((uint64_t *)both)[TEST_PAGE >> 30] = directory | PTE_P;
+	((uint64_t *)directory)[0] = pae_table | PTE_ALL;
+	((uint32_t *)table)[0] = ((uint64_t *)pae_table)[0] = code | PTE_ALL;
+	((uint32_t *)table)[1] = short_entry | PTE_ALL;
+	((uint64_t *)pae_table)[1] = long_entry | PTE_ALL;
+	map(TEST_PAGE, code | PTE_ALL);
+	regs.ebx = data;
+	regs.ecx = cr4;
+	regs.edx = cr4 ^ CR4_PAE;
+	regs.esi = read_cr3();
+	regs.edi = both;
+	for (unsigned i = 0; i < 4; i++) {
+		trap = run(&regs);
+		check_done(trap, "pae.toggled%u", i);
+		check(trap->regs.eax, first, "pae.toggled.first%u", i);
+		check(trap->regs.ebp, second, "pae.toggled.second%u", i);
+		check(trap->regs.edx, first, "pae.toggled.third%u", i);
+	}
+	flush_global();
+	map(TEST_PAGE, 0);
+}
+
+/*
+ * The directory of 32-bit paging that is in use makes no PDPTEs: accessed and writable are reserved bits there. Refused, and
+ * everything stays.
+ */
+SNIPPET(pc_load_cr4, "movl %ecx, %cr4");
+
+static void pae_refused(void)
+{
+	struct regs regs = start_at(pc_load_cr4, 0);
+	uint32_t cr4 = read_cr4();
+
+	map(TEST_PAGE, frame_with(0x32323232) | PTE_ALL);
+	regs.ecx = cr4 | CR4_PAE;
+	check_trap(run(&regs), GP, 0, pc_load_cr4, "pae.refused");
+	check(read_cr4(), cr4, "pae.refused.cr4");
+	check(read_at(TEST_PAGE, 3), 0x32323232, "pae.refused.memory");
+	map(TEST_PAGE, 0);
+}
+
 void group_paging_changes(void)
 {
 	for (unsigned ring = 0; ring < 4; ring += 3) {
@@ -354,4 +414,7 @@ void group_paging_changes(void)
 	code_unmaps_itself();
 	stack_remapped();
 	switched_off();
+	pae_toggled();
+	if (paging == PAGING_32 && !sparing_qemu)
+		pae_refused();
 }

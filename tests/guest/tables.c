@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Page tables of the guest itself, in both formats. Memory is mapped one to one; the user's pages (guest.ld) are user
- * pages, all else belongs to the supervisor. Under 32-bit paging CR4.PGE is set and the supervisor's pages are global, under
- * PAE paging it is clear: the two kinds of kernel that a monitor has to serve.
+ * pages, all else belongs to the supervisor. If CR4.PGE is to be set the supervisor's pages are global.
  */
 #include "guest.h"
 
@@ -10,6 +9,7 @@
 #define MAPPED_END 0x800000u
 
 enum paging paging;
+static bool paging_global;
 static uint32_t pool_next = POOL_START;
 extern char user_start[], user_end[];
 
@@ -63,7 +63,7 @@ static uint64_t identity_entry(uint32_t linear)
 {
 	bool user = linear >= ADDR(user_start) && linear < ADDR(user_end);
 
-	return linear | PTE_P | PTE_W | (user ? PTE_U : 0) | (!user && paging == PAGING_32 ? PTE_G : 0);
+	return linear | PTE_P | PTE_W | (user ? PTE_U : 0) | (!user && paging_global ? PTE_G : 0);
 }
 
 uint32_t tables_build(void)
@@ -92,19 +92,20 @@ void flush_global(void)
 	write_cr4(cr4);
 }
 
-void paging_start(enum paging kind)
+void paging_start(enum paging kind, bool global)
 {
 	uint32_t cr3;
 
 	write_cr0(read_cr0() & ~CR0_PG);
 	pool_next = POOL_START;
 	paging = kind;
+	paging_global = global;
 	write_cr4(kind == PAGING_PAE ? CR4_PAE : CR4_PSE);
 	if (kind == PAGING_OFF)
 		return;
 	cr3 = tables_build();
 	write_cr3(cr3);
 	write_cr0(read_cr0() | CR0_PG);
-	if (kind == PAGING_32)
-		write_cr4(CR4_PSE | CR4_PGE);
+	if (global)
+		write_cr4(read_cr4() | CR4_PGE);
 }
