@@ -6,7 +6,6 @@
 #ifndef RF_TESTS_FUZZ_EXECUTOR_H
 #define RF_TESTS_FUZZ_EXECUTOR_H
 
-#include "translator/decode.h"
 #include "world.h"
 
 #define CASE_MAX_ITEMS 48

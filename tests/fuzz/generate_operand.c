@@ -155,8 +155,7 @@ void generate_field(struct generator *g, struct fuzz_case *c, const uint8_t *byt
 		return;
 	if (code16 || c->seg[X86_DS] != case_data(c) || gen_one_in(g, 10))
 		return;
-	ea = i.disp + (i.base == INSN_NO_REG ? 0 : c->regs[i.base]) + (i.index == INSN_NO_REG ? 0 : c->regs[i.index] << i.scale);
-	ea = world_base(c->seg[i.seg]) + (i.addr_size == 2 ? ea & 0xffff : ea) + field;
+	ea = world_base(c->seg[i.seg]) + insn_offset(&i, c->regs) + field;
 	/* Below the special pages. */
 	if (ea - BF_DATA > BF_ABSENT_PAGE * GUEST_PAGE_SIZE - 4)
 		return;

@@ -54,16 +54,6 @@ static bool memory_fault(const struct outcome *out)
 	return excepted(out, EXC_PF) || excepted(out, EXC_GP) || excepted(out, EXC_SS) || excepted(out, EXC_AC);
 }
 
-static uint32_t operand_offset(const struct insn *i, const uint32_t regs[8])
-{
-	uint32_t ea = i->disp;
-
-	ea += (i->base == INSN_NO_REG ? 0 : regs[i->base]) + (i->index == INSN_NO_REG ? 0 : regs[i->index] << i->scale);
-	if (i->mem && i->map == MAP_0F && (i->opcode & 0xe7) == 0xa3)
-		ea += i->op_size == 4 ? (uint32_t)((int32_t)regs[insn_reg(i)] >> 5) * 4 : (uint32_t)((int16_t)regs[insn_reg(i)] >> 4) * 2;
-	return i->addr_size == 4 ? ea : ea & 0xffff;
-}
-
 /* An operand that runs over the end of a 4-GiB segment: #GP, #SS or neither (SDM vol. 3, 5.3). */
 static bool ran_over_the_end(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
@@ -82,7 +72,7 @@ static bool ran_over_the_end(const struct fuzz_case *c, struct executor *x, cons
 	else if (i.attr & OPA_STRING)
 		ea = regs[X86_EDI] > regs[X86_ESI] ? regs[X86_EDI] : regs[X86_ESI];
 	else
-		ea = operand_offset(&i, regs);
+		ea = insn_offset(&i, regs);
 	return (uint64_t)ea + (i.mem_size ? i.mem_size : i.op_size) > 1ull << 32;
 }
 
@@ -121,14 +111,26 @@ static void settle_simd(const struct fuzz_case *c, struct executor *xb, struct o
 	leeway_enter_mmx(&i, &b->fpu);
 }
 
-/* Which word of an operand of many is touched first is not said. */
+static bool is_masked_store(const struct insn *i)
+{
+	return i->map == MAP_0F && i->opcode == 0xf7;
+}
+
+static uint32_t below_the_stack(const struct outcome *out, uint32_t size)
+{
+	const uint32_t esp = out->regs[X86_ESP] - size;
+
+	return world_base(out->seg[X86_SS]) + (world_code16(out->seg[X86_SS]) ? esp & 0xffff : esp);
+}
+
+/* Which word of an operand of many, or of a far transfer's on the stack, is touched first is not said. */
 static bool any_word_will_do(const struct insn *i, const struct outcome *a, const struct outcome *b)
 {
-	const uint32_t operand = world_base(b->seg[i->seg]) + operand_offset(i, b->regs);
+	const uint32_t operand = world_base(b->seg[i->seg]) + insn_offset(i, b->regs);
 
-	if (i->mem && i->mem_size > 10 && i->mem_size != 16)
+	if (is_masked_store(i) || (i->mem && i->mem_size > 10 && i->mem_size != 16))
 		return a->cr2 - operand < i->mem_size && b->cr2 - operand < i->mem_size;
-	return i->attr & OPA_FAR && (a->cr2 ^ b->cr2) < GUEST_PAGE_SIZE;
+	return i->attr & OPA_FAR && a->cr2 - below_the_stack(b, 8) < 28 && b->cr2 - below_the_stack(b, 8) < 28;
 }
 
 static void settle_fault(const struct fuzz_case *c, struct executor *xb, struct outcome *a, struct outcome *b)
@@ -185,12 +187,24 @@ static bool store_left_alone(const struct fuzz_case *c, struct executor *x, cons
 	return memory_fault(out) && faulting_insn(c, x, out, &i) && leeway_store_may_fault(&i, &out->fpu) && other->fpu.fsw & FSW_ES;
 }
 
-/* Where exactly MASKMOVQ and MASKMOVDQU fault, and whether they do with a mask of zeros, is left open (SDM vol. 2, MASKMOVQ). */
+/* Whether the mask in this state selects all bytes of MASKMOVQ's or MASKMOVDQU's operand. */
+static bool stores_all_bytes(const struct insn *i, const struct fxsave_image *fpu)
+{
+	const uint8_t *mask = i->attr & OPA_MMX ? fpu->st[(insn_rm(i) - (fpu->fsw >> 11)) & 7] : fpu->xmm[insn_rm(i)];
+	bool all = true;
+
+	for (unsigned n = 0; n < i->mem_size; n++)
+		all = all && mask[n] & 0x80;
+	return all;
+}
+
+/* Of bytes that are not to be stored, whether they may be is checked or not; so is alignment (SDM vol. 2, MASKMOVQ). */
 static bool masked_store_faulted(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
 
-	return memory_fault(out) && faulting_insn(c, x, out, &i) && i.map == MAP_0F && i.opcode == 0xf7;
+	return memory_fault(out) && faulting_insn(c, x, out, &i) && is_masked_store(&i) &&
+	       (!stores_all_bytes(&i, &out->fpu) || excepted(out, EXC_AC));
 }
 
 /*
@@ -207,7 +221,8 @@ static bool alignment_fault(const struct fuzz_case *c, struct executor *x, const
 	if (i.attr & OPA_SSE && i.mem_size == 16)
 		return true;
 	return other->eip == out->eip &&
-	       (excepted(other, EXC_PF) || (i.mem && i.mem_size >= 10 && (excepted(other, EXC_GP) || excepted(other, EXC_SS))));
+	       (excepted(other, EXC_PF) ||
+		(((i.mem && i.mem_size >= 10) || i.attr & OPA_FAR) && (excepted(other, EXC_GP) || excepted(other, EXC_SS))));
 }
 
 /* Hosts make those who lock over two cache lines wait, some for seconds. */
@@ -247,7 +262,7 @@ static bool wrapped_in_parts(const struct fuzz_case *c, struct executor *x, cons
 {
 	struct insn i;
 
-	return memory_fault(out) && faulting_insn(c, x, out, &i) && i.mem && i.addr_size == 2 && operand_offset(&i, out->regs) + i.mem_size > 0x10000;
+	return memory_fault(out) && faulting_insn(c, x, out, &i) && i.mem && i.addr_size == 2 && insn_offset(&i, out->regs) + i.mem_size > 0x10000;
 }
 
 /* IRET to a 16-bit stack leaves ring 0's upper half of ESP, so interrupts show. */
@@ -267,9 +282,11 @@ static bool left_open(const struct fuzz_case *c, struct executor *x, const struc
 {
 	typedef bool (*predicate)(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other);
 	static const predicate always[] = {
-		store_left_alone, ran_over_the_end, masked_store_faulted, lock_refused, interrupted_on_a_small_stack,
+		store_left_alone, ran_over_the_end, lock_refused, interrupted_on_a_small_stack,
 	};
-	static const predicate on_the_host[] = { touched_the_hosts_page, alignment_fault, wrapped_in_parts, call_beyond_the_limit, empty_io };
+	static const predicate on_the_host[] = {
+		touched_the_hosts_page, alignment_fault, masked_store_faulted, wrapped_in_parts, call_beyond_the_limit, empty_io,
+	};
 
 	for (unsigned n = 0; n < RF_ARRAY_SIZE(always); n++)
 		if (always[n](c, x, out, other))
@@ -375,13 +392,6 @@ static void copy_across(struct executor *xa, struct executor *xb, uint32_t linea
 			xa->ops->store(xa, linear, from, 1);
 }
 
-static uint32_t below_the_stack(const struct outcome *out, uint32_t size)
-{
-	const uint32_t esp = out->regs[X86_ESP] - size;
-
-	return world_base(out->seg[X86_SS]) + (world_code16(out->seg[X86_SS]) ? esp & 0xffff : esp);
-}
-
 /*
  * Stores of x87 that fault at the end of a page or segment may have stored their part before it; a CALL that faults, its return address, below
  * the stack that it leaves as it was; and ring 0 has the flags on its own stack.
@@ -393,9 +403,9 @@ static void level_leeway(const struct fuzz_case *c, struct executor *xa, struct 
 	if (!(memory_fault(out) || excepted(out, EXC_DF)) || !faulting_insn(c, xb, out, &i))
 		return;
 	if (leeway_partial_store(&i))
-		copy_across(xa, xb, world_base(out->seg[i.seg]) + operand_offset(&i, out->regs), i.mem_size);
-	if (i.attr & OPA_CALL)
-		copy_across(xa, xb, below_the_stack(out, 8), 8);
+		copy_across(xa, xb, world_base(out->seg[i.seg]) + insn_offset(&i, out->regs), i.mem_size);
+	for (unsigned n = 1; i.attr & OPA_CALL && n <= 8; n++)
+		copy_across(xa, xb, below_the_stack(out, n), 1);
 	if (c->ring == 0 && leeway_rep_flags(&i))
 		copy_across(xa, xb, out->regs[X86_ESP] - 4, 4);
 }

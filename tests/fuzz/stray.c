@@ -12,6 +12,7 @@
 struct watch {
 	const struct generator *generator;
 	const struct fuzz_case *c;
+	struct executor *x;
 	bool undefined_flags; /* the instruction before left some, which the interpreter computes by hand */
 	bool strayed;
 };
@@ -33,12 +34,26 @@ static bool returns_from_a_task(const struct cpu *cpu, const struct insn *i)
 	return i->map == MAP_1BYTE && i->opcode == 0xcf && cpu->eflags & X86_NT;
 }
 
-/* The segment whose limit is the number of the processor. */
-static bool sees_the_processors_number(const struct cpu *cpu, const struct insn *i)
+/* The selector that LSL gets. */
+static uint16_t selector_operand(struct executor *x, const struct cpu *cpu, const struct insn *i)
 {
-	if (i->mem)
-		return GDT_INDEX_OF(cpu->seg[i->seg].selector) == GDT_CPU_NUMBER;
-	return i->map == MAP_0F && i->opcode == 0x03 && GDT_INDEX_OF(cpu->regs[insn_rm(i)] & 0xffff) == GDT_CPU_NUMBER;
+	const uint32_t linear = cpu->seg[i->seg].base + insn_offset(i, cpu->regs);
+	uint16_t selector = 0;
+
+	if (!i->mem)
+		return cpu->regs[insn_rm(i)];
+	for (unsigned n = 0; n < REGIONS; n++)
+		if (linear - region_base(n) <= REGION_SIZE - 2)
+			memcpy(&selector, x->ops->region(x, n) + (linear - region_base(n)), 2);
+	return selector;
+}
+
+/* The segment whose limit is the number of the processor. */
+static bool sees_the_processors_number(struct executor *x, const struct cpu *cpu, const struct insn *i)
+{
+	if (i->mem && GDT_INDEX_OF(cpu->seg[i->seg].selector) == GDT_CPU_NUMBER)
+		return true;
+	return i->map == MAP_0F && i->opcode == 0x03 && GDT_INDEX_OF(selector_operand(x, cpu, i)) == GDT_CPU_NUMBER;
 }
 
 /* CMP AL, imm8, which the generator puts behind instructions with undefined flags. */
@@ -67,7 +82,7 @@ static bool see(void *opaque, const struct cpu *cpu, const struct insn *i)
 	const bool own = in_own_code(w, cpu);
 
 	w->strayed = !gen_allowed(w->generator, i) || leeway_shows_pointers(i) || (leeway_pushes_selector(i) && !own) ||
-		     enters_at_the_bottom(cpu, i) || returns_from_a_task(cpu, i) || sees_the_processors_number(cpu, i) ||
+		     enters_at_the_bottom(cpu, i) || returns_from_a_task(cpu, i) || sees_the_processors_number(w->x, cpu, i) ||
 		     GDT_INDEX_OF(cpu->seg[X86_CS].selector) == GDT_CODE64 || (w->undefined_flags && !defines_the_flags(i));
 	/* Those of a single instruction are the judge's. */
 	w->undefined_flags = leeway_flags_by_hand(i) && !(w->c->single && own);
@@ -76,7 +91,7 @@ static bool see(void *opaque, const struct cpu *cpu, const struct insn *i)
 
 bool stray(struct lane *lane, const struct fuzz_case *c)
 {
-	struct watch w = { .generator = &lane->generator, .c = c };
+	struct watch w = { .generator = &lane->generator, .c = c, .x = lane->engine };
 
 	lane->engine->ops->load(lane->engine, &lane->before);
 	machine_trace(lane->engine, c, lane->oracle->is_host ? see : see_counters, &w);

@@ -12,6 +12,7 @@
 #define RF_TESTS_FUZZ_WORLD_H
 
 #include "tests/bt_fixture.h"
+#include "translator/decode.h"
 
 enum region { REGION_LOW, REGION_CODE, REGION_DATA, REGIONS };
 #define REGION_SIZE 0x10000u
@@ -43,6 +44,9 @@ enum world_segment {
 	WORLD_SEGMENTS,
 };
 #define LDT_SELECTOR(n) ((uint16_t)((n) << 3 | 7))
+
+/* The offset of i's memory operand in its segment; bit strings reach far from where ModRM says. */
+uint32_t insn_offset(const struct insn *i, const uint32_t regs[8]);
 
 struct world_descriptor {
 	uint32_t base, limit; /* limit as in the descriptor: in pages if attr says so */
