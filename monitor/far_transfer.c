@@ -55,6 +55,8 @@ static enum x86_status call_to_code(struct vcpu *vcpu, uint16_t selector, uint64
 	enum x86_status status = stack_check_push(cpu, &stack, RF_ARRAY_SIZE(frame), opsize);
 
 	if (!status)
+		status = stack_check_alignment(cpu, &stack, opsize);
+	if (!status)
 		status = eip_check(cpu, descriptor_limit(descriptor), eip);
 	if (!status)
 		status = descriptor_set_accessed(vcpu, selector, &descriptor);

@@ -26,6 +26,13 @@ enum x86_status stack_check_push(struct cpu *cpu, const struct stack_frame *stac
 	return stack_check_items(cpu, stack, -(count * size), count * size, size);
 }
 
+enum x86_status stack_check_alignment(struct cpu *cpu, const struct stack_frame *stack, unsigned size)
+{
+	const bool wanted = cpu->eflags & X86_AC && cpu->cr0 & CR0_AM && stack->access & ACCESS_USER;
+
+	return wanted && (stack->ss->base + stack_offset(stack, 0)) & (size - 1) ? fault_raise_error(cpu, EXC_AC, 0) : X86_OK;
+}
+
 enum x86_status stack_check_pop(struct cpu *cpu, const struct stack_frame *stack, unsigned bytes)
 {
 	return stack_check_items(cpu, stack, 0, bytes, 2);

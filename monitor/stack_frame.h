@@ -39,6 +39,8 @@ static inline void stack_commit_esp(struct cpu *cpu, const struct segment *ss, u
 
 /* #SS if count items of size (2 or 4) bytes do not fit below the top within the limit. */
 enum x86_status stack_check_push(struct cpu *cpu, const struct stack_frame *stack, unsigned count, unsigned size) RF_MUST_CHECK;
+/* #AC if ring 3 pushes items of size bytes on a stack that is not aligned to that, and wants to be told (EFLAGS.AC). */
+enum x86_status stack_check_alignment(struct cpu *cpu, const struct stack_frame *stack, unsigned size) RF_MUST_CHECK;
 /* Pushes items[0] first, all or nothing, and lowers stack->esp. ESP itself is left to the caller. */
 enum x86_status stack_push_frame(struct vcpu *vcpu, struct stack_frame *stack, const uint32_t *items, unsigned count, unsigned size) RF_MUST_CHECK;
 /* #SS if the top bytes bytes are not within the limit. */
