@@ -213,7 +213,7 @@ struct group {
 	/* Ends in a triple fault: a run of its own. QEMU 7.2 does not survive it. May take a host seconds: a run of its own, but on QEMU. */
 	enum { SHUTS_DOWN = 1, KILLS_QEMU = 2, LOCKS_BUS = 4 } needs_care;
 };
-extern bool sparing_qemu; /* single checks that it does not survive are left out */
+extern bool sparing_qemu, sparing_unicorn; /* single checks that it does not survive are left out */
 extern const struct group groups[];
 extern const unsigned group_count;
 

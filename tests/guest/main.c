@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Runs the groups that the command line names, all if it names none, each in every paging mode it is made for. Words that may
- * stand before them: "quiet"; "spare-qemu"; "list-shutdowns".
+ * Runs the groups that the command line names, all if it names none, each in every paging mode it is made for, or in the one that is
+ * named behind it: "smc.off". Words that may stand before them: "quiet"; "spare-qemu"; "spare-unicorn"; "list-shutdowns", "list-groups".
  */
 #include "report.h"
 
 struct multiboot { uint32_t flags, memory[2], boot_device, command_line; };
 void guest_main(const struct multiboot *boot);
 
-bool sparing_qemu;
+bool sparing_qemu, sparing_unicorn;
 
 static bool word_is(const char *word, const char *name)
 {
 	while (*name && *word == *name)
 		word++, name++;
 	return !*name && (*word == ' ' || !*word);
+}
+
+/* "GROUP" or "GROUP.MODE" */
+static bool word_asks_for(const char *word, const char *group, const char *mode)
+{
+	while (*group && *word == *group)
+		word++, group++;
+	return !*group && (*word == ' ' || !*word || (*word == '.' && word_is(word + 1, mode)));
 }
 
 static const char *next_word(const char *words)
@@ -26,35 +34,38 @@ static const char *next_word(const char *words)
 	return words;
 }
 
-/* Which groups end in a triple fault, for whoever runs this guest. */
-static void list_shutdowns(void)
+/* Which groups end in a triple fault, or which do not, for whoever runs this guest. */
+static void list_groups(uint32_t care)
 {
 	for (unsigned i = 0; i < group_count; i++)
-		if (groups[i].needs_care & SHUTS_DOWN)
+		if ((groups[i].needs_care & SHUTS_DOWN) == care)
 			note("%s", groups[i].name);
 	outb(0xf4, 0);
 }
 
-static bool is_asked_for(const struct group *group, const char *words)
+static bool is_asked_for(const struct group *group, const char *mode, const char *words)
 {
 	if (!*words)
 		return !(group->needs_care & (SHUTS_DOWN | (sparing_qemu ? KILLS_QEMU : LOCKS_BUS)));
 	for (; *words; words = next_word(words))
-		if (word_is(words, group->name))
+		if (word_asks_for(words, group->name, mode))
 			return true;
 	return false;
 }
 
-static void run_group(const struct group *group)
+static bool run_group(const struct group *group, const char *words)
 {
 	/* MODE_*: by number of bit. 32-bit paging with a global kernel, PAE paging without and with one are what kernels use. */
 	static const struct { const char *name; enum paging paging; bool global; } modes[] = {
 		{ "off", PAGING_OFF, false }, { "32", PAGING_32, true }, { "pae", PAGING_PAE, false }, { "pae-pge", PAGING_PAE, true },
 	};
 
+	bool known = false;
+
 	for (unsigned mode = 0; mode < COUNT(modes); mode++) {
-		if (!(group->modes >> mode & 1))
+		if (!(group->modes >> mode & 1) || !is_asked_for(group, modes[mode].name, words))
 			continue;
+		known = true;
 		report_group(group->name, modes[mode].name);
 		paging_start(modes[mode].paging, modes[mode].global);
 		machine_reset();
@@ -62,6 +73,7 @@ static void run_group(const struct group *group)
 	}
 	machine_reset();
 	paging_start(PAGING_OFF, false);
+	return known;
 }
 
 void guest_main(const struct multiboot *boot)
@@ -82,14 +94,16 @@ void guest_main(const struct multiboot *boot)
 		sparing_qemu = true;
 		words = next_word(words);
 	}
-	if (word_is(words, "list-shutdowns"))
-		list_shutdowns();
-	for (unsigned i = 0; i < group_count; i++) {
-		if (is_asked_for(&groups[i], words)) {
-			known++;
-			run_group(&groups[i]);
-		}
+	if (word_is(words, "spare-unicorn")) {
+		sparing_qemu = sparing_unicorn = true;
+		words = next_word(words);
 	}
+	if (word_is(words, "list-shutdowns"))
+		list_groups(SHUTS_DOWN);
+	if (word_is(words, "list-groups"))
+		list_groups(0);
+	for (unsigned i = 0; i < group_count; i++)
+		known += run_group(&groups[i], words);
 	if (!known)
 		note("FAILED no such group: %s", words);
 	outb(0xf4, report_end() || !known ? 1 : 0);
