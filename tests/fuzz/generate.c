@@ -32,9 +32,6 @@ static bool allowed_0f(const struct generator *g, const struct insn *i)
 		return i->mem; /* AMD has PREFETCHW of memory only */
 	case 0x20 ... 0x26: case 0x30 ... 0x33:
 		return false;
-	case 0x2a:
-		/* Whether these wait for x87 exceptions with memory differs between processors. */
-		return !i->mem || i->sse_prefix == 0xf3 || i->sse_prefix == 0xf2;
 	case 0xae:
 		return !i->mem || insn_reg(i) <= 3 || insn_reg(i) == 7;
 	case 0xbc: case 0xbd:

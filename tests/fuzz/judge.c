@@ -225,6 +225,14 @@ static bool alignment_fault(const struct fuzz_case *c, struct executor *x, const
 		(((i.mem && i.mem_size >= 10) || i.attr & OPA_FAR) && (excepted(other, EXC_GP) || excepted(other, EXC_SS))));
 }
 
+/* FXSAVE's and FXRSTOR's images may be beyond the stack's limit and on no 16-byte boundary: #SS or #GP (SDM vol. 3, 6.9). */
+static bool image_wrong_twice(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
+{
+	struct insn i;
+
+	return excepted(out, EXC_SS) && excepted(other, EXC_GP) && other->eip == out->eip && faulting_insn(c, x, out, &i) && i.mem_size == 512;
+}
+
 /* Hosts make those who lock over two cache lines wait, some for seconds. */
 static bool lock_refused(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
@@ -285,7 +293,7 @@ static bool left_open(const struct fuzz_case *c, struct executor *x, const struc
 		store_left_alone, ran_over_the_end, lock_refused, interrupted_on_a_small_stack,
 	};
 	static const predicate on_the_host[] = {
-		touched_the_hosts_page, alignment_fault, masked_store_faulted, wrapped_in_parts, call_beyond_the_limit, empty_io,
+		touched_the_hosts_page, alignment_fault, image_wrong_twice, masked_store_faulted, wrapped_in_parts, call_beyond_the_limit, empty_io,
 	};
 
 	for (unsigned n = 0; n < RF_ARRAY_SIZE(always); n++)

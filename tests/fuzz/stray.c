@@ -7,6 +7,7 @@
 #include "lane.h"
 #include "tests/leeway.h"
 
+#define FSW_ES 0x80u
 #define GDT_INDEX_OF(s) ((s) & 4 ? 0u : (unsigned)(s) >> 3) /* in the GDT */
 
 struct watch {
@@ -68,24 +69,32 @@ static bool reads_counters(const struct insn *i)
 	return i->map == MAP_0F && i->opcode >= 0x30 && i->opcode <= 0x33;
 }
 
-static bool see_counters(void *opaque, const struct cpu *cpu, const struct insn *i)
+/* CVTPI2PS from memory: whether it waits for x87 exceptions, as the manual has it (SDM vol. 2, CVTPI2PS). */
+static bool may_wait(const struct cpu *cpu, const struct insn *i)
+{
+	return i->map == MAP_0F && i->opcode == 0x2a && i->mem && !i->sse_prefix && cpu->fpu.fsw & FSW_ES;
+}
+
+/* Between the engines: the translator's code is the host's. */
+static bool see_translated(void *opaque, const struct cpu *cpu, const struct insn *i)
 {
 	struct watch *w = opaque;
 
-	w->strayed = reads_counters(i);
+	w->strayed = reads_counters(i) || may_wait(cpu, i);
 	return !w->strayed;
 }
 
 static bool see(void *opaque, const struct cpu *cpu, const struct insn *i)
 {
 	struct watch *w = opaque;
-	const bool own = in_own_code(w, cpu);
+	const bool own = in_own_code(w, cpu), single = own && w->c->single;
 
-	w->strayed = !gen_allowed(w->generator, i) || leeway_shows_pointers(i) || (leeway_pushes_selector(i) && !own) ||
-		     enters_at_the_bottom(cpu, i) || returns_from_a_task(cpu, i) || sees_the_processors_number(w->x, cpu, i) ||
-		     GDT_INDEX_OF(cpu->seg[X86_CS].selector) == GDT_CODE64 || (w->undefined_flags && !defines_the_flags(i));
+	w->strayed = !gen_allowed(w->generator, i) || may_wait(cpu, i) || (leeway_shows_pointers(i) && !single) ||
+		     (leeway_pushes_selector(i) && !own) || enters_at_the_bottom(cpu, i) || returns_from_a_task(cpu, i) ||
+		     sees_the_processors_number(w->x, cpu, i) || GDT_INDEX_OF(cpu->seg[X86_CS].selector) == GDT_CODE64 ||
+		     (w->undefined_flags && !defines_the_flags(i));
 	/* Those of a single instruction are the judge's. */
-	w->undefined_flags = leeway_flags_by_hand(i) && !(w->c->single && own);
+	w->undefined_flags = leeway_flags_by_hand(i) && !single;
 	return !w->strayed;
 }
 
@@ -94,6 +103,6 @@ bool stray(struct lane *lane, const struct fuzz_case *c)
 	struct watch w = { .generator = &lane->generator, .c = c, .x = lane->engine };
 
 	lane->engine->ops->load(lane->engine, &lane->before);
-	machine_trace(lane->engine, c, lane->oracle->is_host ? see : see_counters, &w);
+	machine_trace(lane->engine, c, lane->oracle->is_host ? see : see_translated, &w);
 	return w.strayed || w.undefined_flags;
 }
