@@ -155,6 +155,8 @@ int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 	status = segment_load(vcpu, seg, argument);
 	if (status != X86_OK)
 		return bt_light_transfer(vcpu, status);
+	if (!cpu->cpl)
+		soft_tlb_note_segment(vcpu, seg, argument);
 	if (argument & CALLOUT_POP)
 		cpu->regs[X86_ESP] += 4;
 	bt_refresh_segment(cpu, seg);

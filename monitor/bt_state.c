@@ -4,15 +4,8 @@
  * of the current view. Computed anew before each entry, so that no routine which changes state has to think of it.
  */
 #include "bt.h"
-#include "system.h"
+#include "descriptors.h"
 #include "x86/fpu_spill.h"
-
-static inline bool segment_is_whole(const struct segment *s)
-{
-	const uint16_t want = SEG_P | SEG_S | SEG_WRITABLE;
-
-	return (s->attr & (want | SEG_CODE | SEG_EXPAND_DOWN)) == want && s->limit == 0xffffffff;
-}
 
 static inline bool code_segment_is_flat(const struct segment *s)
 {
@@ -167,6 +160,8 @@ uint32_t bt_prepare(struct bt *bt)
 	w->mode = mode;
 	for (int access = 0; access < SOFT_NACCESSES; access++)
 		w->soft_table[access] = (hva_t)bt->vcpu->soft_tlb.lookup[user][access];
+	w->segment_memos = (hva_t)bt->vcpu->soft_tlb.segment;
+	soft_tlb_check_gdt(bt->vcpu);
 	w->scratch[2] = bt_event_mask(cpu, w->if_flag);
 	translator_use_space(bt->translator, cpu, tc_space, mode);
 	bt_check_returns(bt, mode);

@@ -62,6 +62,14 @@ static inline struct segment segment_from_descriptor(uint16_t selector, uint64_t
 	return (struct segment){ selector, descriptor_attr(d), descriptor_base(d), descriptor_limit(d) };
 }
 
+/* Data of 4 GiB that may be written, whatever its base: a window shows all of it, and no access needs a check. */
+static inline bool segment_is_whole(const struct segment *s)
+{
+	const uint16_t want = SEG_P | SEG_S | SEG_WRITABLE;
+
+	return (s->attr & (want | SEG_CODE | SEG_EXPAND_DOWN)) == want && s->limit == 0xffffffff;
+}
+
 /* A code segment becomes CS at privilege level cpl, which its RPL then shows. */
 static inline void cs_commit(struct cpu *cpu, uint16_t selector, uint64_t d, unsigned cpl)
 {

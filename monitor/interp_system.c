@@ -144,6 +144,7 @@ static enum x86_status op_load_table(struct vcpu *vcpu, const struct insn *i)
 	memcpy(&base, image + 2, 4);
 	memcpy(&table->limit, image, 2);
 	table->base = i->op_size == 4 ? base : base & 0xffffff;
+	soft_tlb_check_gdt(vcpu);
 	return X86_OK;
 }
 

@@ -10,8 +10,7 @@
  *   - what lookup[] holds is a valid entry, to RAM, and for stores to a page without flags.
  */
 #include <string.h>
-#include "system.h"
-#include "vm.h"
+#include "descriptors.h"
 
 #define ENTRY_MASK (SOFT_TLB_ENTRIES - 1)
 #define LARGE_REGION_SHIFT 22 /* the largest guest page */
@@ -33,10 +32,20 @@ static enum soft_tlb_kind access_kind(uint32_t access)
 	return access & ACCESS_WRITE ? SOFT_TLB_WRITE : access & ACCESS_EXEC ? SOFT_TLB_EXEC : SOFT_TLB_READ;
 }
 
+static void segments_forget(struct soft_tlb *tlb)
+{
+	for (uint32_t left = tlb->segments_used; left; left &= left - 1)
+		tlb->segment[__builtin_ctz(left)].next_selector = 0;
+	tlb->segments_used = 0;
+}
+
+/* An entry goes, or is replaced: so does what translated code takes from it. */
 static void lookup_hide(struct soft_tlb *tlb, unsigned user, unsigned kind, unsigned index)
 {
 	if (kind != SOFT_TLB_EXEC)
 		tlb->lookup[user][kind == SOFT_TLB_WRITE ? SOFT_WRITE : SOFT_READ][index].inverted_page = 0;
+	if (kind == SOFT_TLB_READ && !user)
+		segments_forget(tlb);
 }
 
 static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, uint32_t access, const struct soft_tlb_entry **out)
@@ -130,6 +139,42 @@ void soft_tlb_flush_page(struct vcpu *vcpu, gva_t gva)
 	/* INVLPG of any address in a large page ends all pieces of its translation (SDM vol. 3, 4.10.2.3). */
 	if (tlb->large_regions[region >> 6] >> (region & 63) & 1)
 		tlb_drop(tlb, DROP_LARGE_REGION, gva);
+}
+
+/* ---- segment registers ---- */
+
+void soft_tlb_check_gdt(struct vcpu *vcpu)
+{
+	struct soft_tlb *tlb = &vcpu->soft_tlb;
+	const struct table_register *gdt = &vcpu->cpu.gdtr;
+
+	if (rf_likely(tlb->segments_gdt.base == gdt->base && tlb->segments_gdt.limit == gdt->limit))
+		return;
+	segments_forget(tlb);
+	tlb->segments_gdt = *gdt;
+}
+
+void soft_tlb_note_segment(struct vcpu *vcpu, enum x86_seg seg, uint16_t selector)
+{
+	static const uint64_t no_descriptor;
+	struct soft_tlb *tlb = &vcpu->soft_tlb;
+	struct cpu *cpu = &vcpu->cpu;
+	const unsigned index = selector >> 3 & (SEGMENT_MEMOS - 1);
+	struct segment_memo *memo = &tlb->segment[index];
+	const struct segment *s = &cpu->seg[seg];
+	const void *at = &no_descriptor;
+	const bool whole = segment_is_whole(s);
+
+	if (!selector_is_null(selector))
+		at = soft_tlb_hit(tlb, SOFT_TLB_READ, false, cpu->gdtr.base + (selector & SELECTOR_INDEX), sizeof(uint64_t));
+	if (!at || (selector & SELECTOR_TI))
+		return;
+	*memo = (struct segment_memo){ .next_selector = selector + 1u, .limit = s->limit, .descriptor_at = at };
+	memcpy(&memo->image, s, sizeof(memo->image));
+	memcpy(&memo->descriptor, at, sizeof(memo->descriptor));
+	memo->seg_base[0] = whole ? &cpu->seg[X86_FS].base : NULL;
+	memo->seg_base[1] = whole ? &cpu->seg[X86_GS].base : NULL;
+	tlb->segments_used |= 1u << index;
 }
 
 /* ---- what is behind a page that is not plain RAM ---- */

@@ -30,6 +30,10 @@ struct soft_tlb {
 	uint64_t large_regions[1024 / 64]; /* a bit for every 4-MiB region that may have large entries */
 	/* What translated code looks up: a part of the valid entries of the same index, see soft_tlb_expose(). */
 	struct soft_lookup lookup[2][SOFT_NACCESSES][SOFT_TLB_ENTRIES];
+	/* Loads of segment registers. They are empty whenever a valid supervisor entry for reads has gone. */
+	struct segment_memo segment[SEGMENT_MEMOS];
+	uint32_t segments_used;         /* a bit for every one that is not empty */
+	struct table_register segments_gdt; /* what they were found in */
 };
 
 /*
@@ -48,6 +52,11 @@ static inline uint8_t *soft_tlb_hit(const struct soft_tlb *tlb, enum soft_tlb_ki
 
 void soft_tlb_flush(struct vcpu *vcpu, bool global_too);
 void soft_tlb_flush_page(struct vcpu *vcpu, gva_t gva);
+
+/* The segment register was just loaded with the selector, through its descriptor, at CPL 0: translated code may do so again. */
+void soft_tlb_note_segment(struct vcpu *vcpu, enum x86_seg seg, uint16_t selector);
+/* Another GDT may have been loaded. */
+void soft_tlb_check_gdt(struct vcpu *vcpu);
 
 /*
  * Linear accesses of len bytes (1..4096, may cross a page). access: ACCESS_READ or ACCESS_WRITE or ACCESS_EXEC, with

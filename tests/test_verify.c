@@ -660,7 +660,8 @@ Test(verify, stubs)
 		{ "a callout to a missed look-up", tr->stub_lookup_miss, VERIFY_STUB }, { "a callout to a missed return", tr->stub_return_miss, VERIFY_STUB },
 		{ "a callout to the sentinel", tr->stub_underflow, VERIFY_BRANCH }, { "a callout of another kind", tr->stub_callout[CALLOUT_INVLPG], VERIFY_MODE },
 		{ "a callout to the software TLB", tr->stub_soft[SOFT_READ], VERIFY_STUB }, { "a callout to C", (hva_t)verify_tu, VERIFY_BRANCH },
-		{ "a callout to its own unit", tu->entry, VERIFY_BRANCH },
+		{ "a callout to its own unit", tu->entry, VERIFY_BRANCH }, { "ring 0's segment load", tr->stub_segment[X86_FS], VERIFY_MODE },
+		{ "the middle of ring 0's segment load", tr->stub_segment[X86_FS] + 1, VERIFY_BRANCH },
 	};
 	uint32_t at;
 

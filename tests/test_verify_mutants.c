@@ -202,6 +202,12 @@ static void at_stub(ucontext_t *uc)
 			return;
 		}
 	}
+	for (unsigned i = 0; i < X86_NSEG; i++) {
+		if (tr->stub_segment[i] && pc == tr->stub_segment[i]) {
+			at_callout(uc, CALLOUT_LOAD_SEGMENT);
+			return;
+		}
+	}
 	if (pc == tr->stub_soft[SOFT_READ] || pc == tr->stub_soft[SOFT_WRITE]) {
 		at_soft(uc);
 	} else if (pc == tr->stub_lookup_miss) {

@@ -71,6 +71,23 @@ struct soft_lookup {
 };
 enum soft_access { SOFT_READ, SOFT_WRITE, SOFT_NACCESSES };
 
+/*
+ * What a load of a segment register with some selector came to in ring 0, direct mapped by the selector's index: good while
+ * the descriptor in memory is the same, and the GDT's place and what is mapped there (else it is made empty, struct soft_tlb).
+ */
+#define SEGMENT_MEMO_BITS 5
+#define SEGMENT_MEMOS (1u << SEGMENT_MEMO_BITS)
+struct segment_memo {
+	uint32_t next_selector;         /* the selector + 1; 0: empty */
+	uint32_t limit;
+	uint64_t image;                 /* struct segment's selector, attr, base */
+	uint64_t descriptor;
+	const uint64_t *descriptor_at;  /* where the monitor sees it */
+	const uint32_t *seg_base[2];    /* for tcw.seg_base of FS, GS */
+	uint64_t reserved[2];
+};
+_Static_assert(sizeof(struct segment_memo) == 64, "indexed by shifts");
+
 /* An empty entry: its negated EIP maps to another index, so it can never match. */
 #define BRANCH_CACHE_EMPTY(index) (-(uint32_t)((index) + 1))
 

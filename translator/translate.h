@@ -59,6 +59,8 @@ void translate_interpret(struct build *b, const struct insn *insn);
 void translate_adapted(struct build *b, const struct insn *insn);
 /* Calls stub_callout[which]; the argument, if it has one, is in r9d already. */
 void emit_callout(struct build *b, enum callout which);
+/* The same by another stub of that callout. */
+void emit_callout_by(struct build *b, hva_t stub);
 
 /* translate_system.c */
 void translate_cli(struct build *b, const struct insn *insn);

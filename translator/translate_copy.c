@@ -5,12 +5,17 @@
  */
 #include "translate.h"
 
-void emit_callout(struct build *b, enum callout which)
+void emit_callout_by(struct build *b, hva_t stub)
 {
 	esp_sync(b);
 	emit_mov32_imm(&b->e, H_R8, b->eip);
 	emit_mov32_imm(&b->e, H_R10, b->next_eip);
-	emit_call(&b->e, b->tr->stub_callout[which]);
+	emit_call(&b->e, stub);
+}
+
+void emit_callout(struct build *b, enum callout which)
+{
+	emit_callout_by(b, b->tr->stub_callout[which]);
 }
 
 /* FXSAVE and its kin have attributes of their own. */

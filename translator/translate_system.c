@@ -139,6 +139,16 @@ static void emit_segment_argument(struct build *b, uint32_t tag)
 	emit_lea32(&b->e, H_R9, (struct memref){ .base = H_R9, .index = H_R8 });
 }
 
+/* r8d: the selector. */
+static void emit_load_segment(struct build *b, unsigned seg, uint32_t pop)
+{
+	emit_segment_argument(b, seg << 16 | pop);
+	if (b->mode & MODE_CPL)
+		emit_callout(b, CALLOUT_LOAD_SEGMENT);
+	else
+		emit_callout_by(b, b->tr->stub_segment[seg]);
+}
+
 void translate_mov_to_seg(struct build *b, const struct insn *i)
 {
 	const unsigned seg = insn_reg(i);
@@ -151,8 +161,7 @@ void translate_mov_to_seg(struct build *b, const struct insn *i)
 		emit_op_mem1(&b->e, OP2(0xb7), H_R8, operand_prepare(b, i));
 	else
 		emit_mov32(&b->e, H_R8, host_reg_of(insn_rm(i)));
-	emit_segment_argument(b, seg << 16);
-	emit_callout(b, CALLOUT_LOAD_SEGMENT);
+	emit_load_segment(b, seg, 0);
 }
 
 void translate_pop_seg(struct build *b, const struct insn *i)
@@ -164,8 +173,7 @@ void translate_pop_seg(struct build *b, const struct insn *i)
 	esp_sync_first(b);
 	/* Two bytes: at the end of a page the other half of the slot may be out of reach. */
 	emit_op_mem1(&b->e, OP2(0xb7), H_R8, memref_guest(H_GUEST_ESP, 0));
-	emit_segment_argument(b, seg << 16 | CALLOUT_POP);
-	emit_callout(b, CALLOUT_LOAD_SEGMENT);
+	emit_load_segment(b, seg, CALLOUT_POP);
 }
 
 void translate_mov_from_seg(struct build *b, const struct insn *i)

@@ -216,6 +216,8 @@ static const struct callout_rule {
 	[CALLOUT_STORE] = { ARGUMENT_STORE },
 };
 
+static const struct callout_rule segment_in_ring0 = { ARGUMENT_VALUE, .ring0 = true };
+
 static bool callout_argument(struct verifier *v, enum argument kind)
 {
 	const struct fact *r9 = &v->state.reg[H_R9];
@@ -298,6 +300,10 @@ static bool to_stub(struct verifier *v, hva_t target)
 		for (unsigned i = 0; i < CALLOUT_COUNT; i++) {
 			if (i != CALLOUT_SOFT && target == tr->stub_callout[i])
 				return callout(v, &callouts[i]);
+		}
+		for (unsigned i = 0; i < X86_NSEG; i++) {
+			if (tr->stub_segment[i] && target == tr->stub_segment[i])
+				return callout(v, &segment_in_ring0);
 		}
 		for (unsigned i = 0; i < SOFT_NACCESSES; i++) {
 			if (target == tr->stub_soft[i])

@@ -88,6 +88,7 @@ struct tc_words {
 	uint32_t fpu_live;    /* enum fpu_live: what of the guest FPU state is in the host registers while C code runs */
 	uint64_t link_table, branch_cache; /* r12, r13 of the current space and view */
 	uint64_t soft_table[2]; /* struct soft_lookup tables of the current privilege level, by enum soft_access */
+	uint64_t segment_memos; /* struct segment_memo table */
 	void *tc;
 };
 
