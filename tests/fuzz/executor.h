@@ -87,8 +87,8 @@ struct executor *machine_create(const char *engine, const char *options, const c
 int machine_disturb(struct executor *x);
 
 /*
- * Executes the case step by step in the interpreter, whatever the machine's engine: see() is shown each instruction before it is executed, and
- * says whether to go on. False if it ended otherwise. Changes memory.
+ * Executes the case step by step in the interpreter, whatever the machine's engine: see() is shown each instruction before it is executed (NULL
+ * if there is none), and says whether to go on. False if it ended otherwise. Changes memory.
  */
 bool machine_trace(struct executor *x, const struct fuzz_case *c, bool (*see)(void *opaque, const struct cpu *cpu, const struct insn *i),
 		   void *opaque);

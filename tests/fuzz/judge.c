@@ -270,7 +270,7 @@ static bool wrapped_in_parts(const struct fuzz_case *c, struct executor *x, cons
 {
 	struct insn i;
 
-	return memory_fault(out) && faulting_insn(c, x, out, &i) && i.mem && i.addr_size == 2 && insn_offset(&i, out->regs) + i.mem_size > 0x10000;
+	return memory_fault(out) && faulting_insn(c, x, out, &i) && (i.mem || is_masked_store(&i)) && i.addr_size == 2 && insn_offset(&i, out->regs) + i.mem_size > 0x10000;
 }
 
 /* IRET to a 16-bit stack leaves ring 0's upper half of ESP, so interrupts show. */

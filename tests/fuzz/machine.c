@@ -260,7 +260,9 @@ bool machine_trace(struct executor *x, const struct fuzz_case *c, bool (*see)(vo
 	for (unsigned n = 0; n < MAX_STEPS; n++) {
 		const unsigned avail = mem_peek(vcpu, cpu->seg[X86_CS].base + cpu->eip, bytes, sizeof(bytes));
 
-		if (insn_decode(bytes, avail, cpu->seg[X86_CS].attr & SEG_DB, &i) == DECODE_OK && !see(opaque, cpu, &i))
+		const bool good = insn_decode(bytes, avail, cpu->seg[X86_CS].attr & SEG_DB, &i) == DECODE_OK;
+
+		if (!see(opaque, cpu, good ? &i : NULL))
 			return true;
 		if (interp_step(vcpu) != INTERP_OK || cpu->cpl != c->ring)
 			return false;

@@ -80,7 +80,7 @@ static bool see_translated(void *opaque, const struct cpu *cpu, const struct ins
 {
 	struct watch *w = opaque;
 
-	w->strayed = reads_counters(i) || may_wait(cpu, i);
+	w->strayed = i && (reads_counters(i) || may_wait(cpu, i));
 	return !w->strayed;
 }
 
@@ -89,10 +89,12 @@ static bool see(void *opaque, const struct cpu *cpu, const struct insn *i)
 	struct watch *w = opaque;
 	const bool own = in_own_code(w, cpu), single = own && w->c->single;
 
+	w->strayed = GDT_INDEX_OF(cpu->seg[X86_CS].selector) == GDT_CODE64;
+	if (!i || w->strayed)
+		return !w->strayed;
 	w->strayed = !gen_allowed(w->generator, i) || may_wait(cpu, i) || (leeway_shows_pointers(i) && !single) ||
 		     (leeway_pushes_selector(i) && !own) || enters_at_the_bottom(cpu, i) || returns_from_a_task(cpu, i) ||
-		     sees_the_processors_number(w->x, cpu, i) || GDT_INDEX_OF(cpu->seg[X86_CS].selector) == GDT_CODE64 ||
-		     (w->undefined_flags && !defines_the_flags(i));
+		     sees_the_processors_number(w->x, cpu, i) || (w->undefined_flags && !defines_the_flags(i));
 	/* Those of a single instruction are the judge's. */
 	w->undefined_flags = leeway_flags_by_hand(i) && !single;
 	return !w->strayed;
