@@ -73,6 +73,7 @@ static unsigned alignment(unsigned size)
 	case 1: case 2: case 4: case 8: return size;
 	case 10:                        return 8;
 	case 14: case 94:               return 2; /* x87 environments and states in 16-bit format */
+	case 16:                        return 1; /* model specific; what must be aligned is #GP else (SDM vol. 2, MOVUPS) */
 	default:                        return 4;
 	}
 }
