@@ -87,11 +87,11 @@ struct executor *machine_create(const char *engine, const char *options, const c
 int machine_disturb(struct executor *x);
 
 /*
- * Executes the case step by step in the interpreter, whatever the machine's engine: see() is shown each instruction before it is executed (NULL
- * if there is none), and says whether to go on. False if it ended otherwise. Changes memory.
+ * Executes the case step by step in the interpreter, whatever the machine's engine. see() is shown the processor before each step and what
+ * lies at EIP, if result is DECODE_OK, and says whether to go on. False if it ended otherwise. Changes memory.
  */
-bool machine_trace(struct executor *x, const struct fuzz_case *c, bool (*see)(void *opaque, const struct cpu *cpu, const struct insn *i),
-		   void *opaque);
+typedef bool (*machine_see_fn)(void *opaque, const struct cpu *cpu, const struct insn *i, enum decode_result result);
+bool machine_trace(struct executor *x, const struct fuzz_case *c, machine_see_fn see, void *opaque);
 
 /* NULL, with *why: this host cannot do it. With a 16-bit stack ESP's upper half must be the constant. */
 #define HOST_ESP_UPPER 0x5a7e0000u

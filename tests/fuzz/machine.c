@@ -247,8 +247,7 @@ static void machine_run(struct executor *x, const struct fuzz_case *c, struct ou
 		out->kind = OUTCOME_STOP;
 }
 
-bool machine_trace(struct executor *x, const struct fuzz_case *c, bool (*see)(void *opaque, const struct cpu *cpu, const struct insn *i),
-		   void *opaque)
+bool machine_trace(struct executor *x, const struct fuzz_case *c, machine_see_fn see, void *opaque)
 {
 	struct machine *m = of(x);
 	struct vcpu *vcpu = &m->bf->vm.vcpu;
@@ -260,9 +259,7 @@ bool machine_trace(struct executor *x, const struct fuzz_case *c, bool (*see)(vo
 	for (unsigned n = 0; n < MAX_STEPS; n++) {
 		const unsigned avail = mem_peek(vcpu, cpu->seg[X86_CS].base + cpu->eip, bytes, sizeof(bytes));
 
-		const bool good = insn_decode(bytes, avail, cpu->seg[X86_CS].attr & SEG_DB, &i) == DECODE_OK;
-
-		if (!see(opaque, cpu, good ? &i : NULL))
+		if (!see(opaque, cpu, &i, insn_decode(bytes, avail, cpu->seg[X86_CS].attr & SEG_DB, &i)))
 			return true;
 		if (interp_step(vcpu) != INTERP_OK || cpu->cpl != c->ring)
 			return false;

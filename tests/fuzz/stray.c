@@ -76,21 +76,22 @@ static bool may_wait(const struct cpu *cpu, const struct insn *i)
 }
 
 /* Between the engines: the translator's code is the host's. */
-static bool see_translated(void *opaque, const struct cpu *cpu, const struct insn *i)
+static bool see_translated(void *opaque, const struct cpu *cpu, const struct insn *i, enum decode_result result)
 {
 	struct watch *w = opaque;
 
-	w->strayed = i && (reads_counters(i) || may_wait(cpu, i));
+	w->strayed = result == DECODE_OK && (reads_counters(i) || may_wait(cpu, i));
 	return !w->strayed;
 }
 
-static bool see(void *opaque, const struct cpu *cpu, const struct insn *i)
+static bool see(void *opaque, const struct cpu *cpu, const struct insn *i, enum decode_result result)
 {
 	struct watch *w = opaque;
 	const bool own = in_own_code(w, cpu), single = own && w->c->single;
 
-	w->strayed = GDT_INDEX_OF(cpu->seg[X86_CS].selector) == GDT_CODE64;
-	if (!i || w->strayed)
+	/* What no model of ours has, the host may. */
+	w->strayed = GDT_INDEX_OF(cpu->seg[X86_CS].selector) == GDT_CODE64 || (result == DECODE_UNDEFINED && !own);
+	if (result != DECODE_OK || w->strayed)
 		return !w->strayed;
 	w->strayed = !gen_allowed(w->generator, i) || may_wait(cpu, i) || (leeway_shows_pointers(i) && !single) ||
 		     (leeway_pushes_selector(i) && !own) || enters_at_the_bottom(cpu, i) || returns_from_a_task(cpu, i) ||
