@@ -76,7 +76,8 @@ static struct executor *make_oracle(const struct comparison *c, struct executor 
 
 static bool wanted(const struct options *o, const struct comparison *c)
 {
-	return (!o->comparison || !strcmp(o->comparison, c->name)) && (!o->engine || !strcmp(o->engine, c->engine)) && (!o->oracle || !strcmp(o->oracle, c->oracle)) &&
+	return (!o->comparison || !strcmp(o->comparison, c->name)) &&
+	       (!o->engine || !strcmp(o->engine, c->engine)) && (!o->oracle || !strcmp(o->oracle, c->oracle)) &&
 	       (!o->bt_options || !c->options || o->comparison);
 }
 

@@ -259,7 +259,8 @@ static bool call_beyond_the_limit(const struct fuzz_case *c, struct executor *x,
 {
 	struct insn i;
 
-	return memory_fault(out) && world_last_offset(out->seg[X86_CS]) != 0xffffffff && faulting_insn(c, x, out, &i) && i.attr & OPA_CALL;
+	return memory_fault(out) && other->eip == out->eip && world_last_offset(out->seg[X86_CS]) != 0xffffffff &&
+	       faulting_insn(c, x, out, &i) && i.attr & OPA_CALL;
 }
 
 /*
@@ -270,7 +271,8 @@ static bool wrapped_in_parts(const struct fuzz_case *c, struct executor *x, cons
 {
 	struct insn i;
 
-	return memory_fault(out) && faulting_insn(c, x, out, &i) && (i.mem || is_masked_store(&i)) && i.addr_size == 2 && insn_offset(&i, out->regs) + i.mem_size > 0x10000;
+	return memory_fault(out) && faulting_insn(c, x, out, &i) && (i.mem || is_masked_store(&i)) && i.addr_size == 2 &&
+	       insn_offset(&i, out->regs) + i.mem_size > 0x10000;
 }
 
 /* IRET to a 16-bit stack leaves ring 0's upper half of ESP, so interrupts show. */
