@@ -1204,6 +1204,48 @@ Test(bt_control, stores_to_a_device)
 	in_all(stores_to_a_device, 3, true);
 }
 
+/* As a local APIC whose task priority is lowered: the third store lets an interrupt in, which comes right behind it. */
+__attribute__((target("general-regs-only"))) static bool interrupt_at_third_store(void *opaque, gpa_t gpa, uint32_t value)
+{
+	struct bf *bf = opaque;
+
+	if (value == 3)
+		atomic_fetch_or(&bf->cpu->events, EVENT_INTR);
+	return true;
+}
+
+static void interrupt_behind_a_store(struct bf *bf)
+{
+	struct irq_source source = { .bf = bf };
+	struct code c = at(bf, BF_CODE);
+	uint32_t loop, behind;
+	int vector;
+
+	bf->vm.interrupt_ack = acknowledge;
+	bf->vm.interrupt_ack_opaque = &source;
+	bf->vm.store_unlocked = interrupt_at_third_store;
+	bf->vm.store_unlocked_opaque = bf;
+	bf_write32(bf, PTE_AT(REMAPPED), DEVICE | PTE_ANY);
+	bf_flush(bf);
+	MOV(&c, X86_ECX, 1);
+	EMIT(&c, 0xfb);                                   /* sti */
+	loop = c.at;
+	EMIT(&c, 0x89, 0x0d); EMIT32(&c, REMAPPED + 0x80); /* mov [], ecx */
+	behind = c.at;
+	EMIT(&c, 0x41, 0x41, 0x49);                       /* inc ecx; inc ecx; dec ecx */
+	JMP(&c, loop);
+	bf->cpu->eip = BF_CODE;
+	EXPECT_EQ(bf_run(bf, &vector), BF_EXCEPTION);
+	EXPECT_EQ(vector, IRQ_VECTOR);
+	EXPECT_EQ(bf_read32(bf, bf->cpu->regs[X86_ESP]), behind);
+	EXPECT_EQ(bf->cpu->regs[X86_ECX], 3);
+}
+
+Test(bt_control, interrupt_behind_a_store)
+{
+	in_all(interrupt_behind_a_store, 0, true);
+}
+
 /* One instruction stores to a device, then to memory, to a page that is not there, and to its own page. */
 static void stores_to_all_kinds_of_places(struct bf *bf)
 {
