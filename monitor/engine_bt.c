@@ -82,20 +82,12 @@ static void bt_flagged(void *opaque, gpa_t gpa)
 	soft_tlb_hide_frame(opaque, gpa);
 }
 
-/* --- options --- */
-
-/* Set by a debug build: each TU is verified unless verify=off says otherwise. */
-#ifndef RF_VERIFY
-#define RF_VERIFY false
-#endif
-
 /* --- life cycle --- */
 
 /* Set by a debug build: each TU is verified unless verify=off says otherwise. */
 #ifndef RF_VERIFY
 #define RF_VERIFY false
 #endif
-
 
 static void bt_destroy(struct vcpu *vcpu)
 {
