@@ -10,7 +10,7 @@
 #include "monitor/cpu_models.h"
 #include "monitor/system.h"
 
-#define PATIENCE_MS 8000
+#define PATIENCE_MS 60000
 #define WATCHDOG_TICK_MS 20
 
 /* --- building --- */

@@ -36,6 +36,7 @@ ABOUT = {
 	"task-switch": "far JMP to another TSS", "mov-ds": "MOV to DS", "mov-from-cr0": "MOV from CR0", "clts": "CLTS",
 	"rdmsr": "RDMSR", "sgdt": "SGDT", "rdtsc": "RDTSC", "cpuid": "CPUID",
 	"call-indirect": "CALL through a register, one target", "call-indirect-8": "CALL through a table, eight targets in turn",
+	"load": "a load whose address the one before has loaded",
 	"smc": "a store to an instruction and its execution", "smc-beside": "a store to the page of the code that runs",
 	"hlt-wakeup": "from the timer's due time to the handler, out of HLT",
 	"linux-int80-getppid": "the host's kernel: INT 80h, getppid",
@@ -98,7 +99,7 @@ class NanoRunner:
 		return run
 
 
-NATIVE_NAMES = ["call-ret", "call-indirect", "call-indirect-8", "rdtsc", "cpuid", "smc", "smc-beside", "linux-int80-getppid",
+NATIVE_NAMES = ["call-ret", "call-indirect", "call-indirect-8", "load", "rdtsc", "cpuid", "smc", "smc-beside", "linux-int80-getppid",
 		"linux-divzero-signal", "linux-pgfault-anonymous"]
 
 

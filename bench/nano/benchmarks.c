@@ -9,7 +9,7 @@
 	static void loop_user_##name(uint32_t count) { run_user(user_##name, count); } \
 	_Static_assert(1, "")
 
-LOOP(call_ret); LOOP(call_indirect); LOOP(call_indirect_8); LOOP(rdtsc); LOOP(cpuid); LOOP(smc); LOOP(smc_beside);
+LOOP(call_ret); LOOP(call_indirect); LOOP(call_indirect_8); LOOP(load); LOOP(rdtsc); LOOP(cpuid); LOOP(smc); LOOP(smc_beside);
 LOOP(in_80h); LOOP(in_pic); LOOP(out_80h); LOOP(tpr_write); LOOP(mmio_write); LOOP(mmio_read); LOOP(cli_sti); LOOP(pushf_popf);
 LOOP(irq_save); LOOP(iret); LOOP(lret); LOOP(mov_ds); LOOP(mov_from_cr0); LOOP(clts); LOOP(rdmsr); LOOP(sgdt); LOOP(int3);
 LOOP(irq_self); LOOP(task_switch); LOOP(cr3_same); LOOP(cr3_switch); LOOP(cr3_switch_use); LOOP(invlpg); LOOP(invlpg_use);
@@ -94,6 +94,7 @@ const struct benchmark benchmarks[] = {
 	{ "cpuid", loop_cpuid, loop_empty, NULL, 1, 0, 0, 0 },
 	{ "call-indirect", loop_call_indirect, loop_empty, NULL, 8, 0, 0, 0 },
 	{ "call-indirect-8", loop_call_indirect_8, loop_empty, NULL, 1, 0, 0, 0 },
+	{ "load", loop_load, loop_empty, NULL, 8, 0, 0, 0 },
 	{ "smc", loop_smc, loop_empty, NULL, 1, 0, 0, 0 },
 	{ "smc-beside", loop_smc_beside, loop_empty, NULL, 1, 0, 0, 0 },
 };

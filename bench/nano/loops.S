@@ -28,6 +28,14 @@ LOOP call_indirect_8
 	call *targets(, %eax, 4)
 END
 
+/* Each load's address is what the one before has loaded: nothing overlaps. */
+LOOP load
+	movl $chain, %ebx
+1:	.rept 8
+	movl (%ebx), %ebx
+	.endr
+END
+
 LOOP rdtsc
 1:	.rept 8
 	rdtsc
@@ -85,6 +93,10 @@ targets:
 	.long targets_code + 16 * n
 	.set n, n + 1
 	.endr
+
+	.balign 64
+chain:
+	.long chain
 
 	.section .smc, "awx", @progbits
 	.balign 4096

@@ -20,7 +20,7 @@
 #define MAX_ROUNDS 101
 #define LOOP(name) extern void loop_##name(uint32_t count)
 
-LOOP(empty); LOOP(call_ret); LOOP(call_indirect); LOOP(call_indirect_8); LOOP(rdtsc); LOOP(cpuid); LOOP(smc); LOOP(smc_beside);
+LOOP(empty); LOOP(call_ret); LOOP(call_indirect); LOOP(call_indirect_8); LOOP(load); LOOP(rdtsc); LOOP(cpuid); LOOP(smc); LOOP(smc_beside);
 LOOP(linux_int80);
 extern uint32_t smc_stale;
 extern char smc_site[], smc_beside_code[];
@@ -55,6 +55,7 @@ static const struct benchmark { const char *name; void (*loop)(uint32_t); uint32
 	{ "call-ret", loop_call_ret, 8, 0 },
 	{ "call-indirect", loop_call_indirect, 8, 0 },
 	{ "call-indirect-8", loop_call_indirect_8, 1, 0 },
+	{ "load", loop_load, 8, 0 },
 	{ "rdtsc", loop_rdtsc, 8, 0 },
 	{ "cpuid", loop_cpuid, 1, 0 },
 	{ "smc", loop_smc, 1, 0 },
