@@ -5,6 +5,7 @@
  *	hostile_code.c    streams of instructions: noise, and system instructions with operands that mean something
  *	hostile_world.c   descriptor tables, page tables, tasks, devices and the state the processor starts in
  *	hostile_watch.c   what is looked at when a guest has ended
+ *	hostile_options.c the command line
  *	hostile_fuzz.c    the program: seeds, machines, deadlines, workers
  *
  * Everything a guest is made of comes from its seed. When its timers fire does not, so a seed repeats the guest and not always what
@@ -41,6 +42,21 @@ enum {
 	HX_SEL_DATA16 = 0x30, HX_SEL_TSS = 0x38, HX_SEL_TSS2 = 0x40, HX_SEL_TSS3 = 0x48, HX_SEL_LDT = 0x58, HX_SEL_GATE = 0x60,
 	HX_SEL_CONFORMING = 0x68, HX_SEL_LIMITED = 0x70, HX_SEL_DOWN = 0x78, HX_SEL_RING1 = 0x81, HX_SEL_ODD = 0x88,
 };
+
+/* --- hostile_options.c --- */
+
+#define HX_OPTIONS_SIZE 256 /* of bt's options, with the NUL */
+
+struct hostile_settings {
+	uint64_t seed, cases;
+	unsigned seconds, patience;
+	bool bt, interp, verbose, self_test;
+	const char *options;
+	bool unconfirmed; /* a suspicion counts at once: this process is there to confirm one */
+};
+
+/* Returns false when it has said on stderr what is wrong. --help ends the process. */
+bool hostile_options_parse(struct hostile_settings *set, int argc, char **argv);
 
 /* --- hostile_code.c --- */
 

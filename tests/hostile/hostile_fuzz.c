@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,27 +30,6 @@
 #define REPEATS 8
 #define CONFIRMATIONS 4 /* and again, in other processes */
 #define KERNEL_SIZE 0x9000
-
-static const char usage[] =
-	"usage: hostile-fuzz [options]\n"
-	"Random guests on whole machines: whatever they do, the monitor must neither crash nor hang nor let them see or touch the host.\n"
-	"  --seed N       the first guest's seed (default: from the clock); the others' follow\n"
-	"  --cases N      how many guests (default: 400 without --seconds)\n"
-	"  --seconds N    as many as fit\n"
-	"  --engine E     bt, interp or both (default)\n"
-	"  --options O    options of bt instead of random ones\n"
-	"  --patience N   seconds after which the monitor counts as hung (default 120)\n"
-	"  --verbose      say how far it is\n"
-	"  --self-test    whether what guests must not do would be noticed\n"
-	"The last line is \"hostile guests: N passed, N failed\". Seed N with --cases 1 repeats a guest.\n";
-
-struct settings {
-	uint64_t seed, cases;
-	unsigned seconds, patience;
-	bool bt, interp, verbose;
-	const char *options;
-	bool unconfirmed; /* a suspicion counts at once: this process is there to confirm one */
-};
 
 /* Written by the worker. */
 struct progress {
@@ -77,7 +55,7 @@ static const char *const bt_options[] = {
 struct one {
 	struct random_source r;
 	struct vm_config config;
-	char options[96];
+	char options[HX_OPTIONS_SIZE];
 	uint64_t seed;
 };
 
@@ -96,7 +74,7 @@ static void write_kernel(struct random_source *r, int fd)
 		abort();
 }
 
-static void one_configure(struct one *one, const struct settings *set, uint64_t seed, int kernel_fd, const char *kernel)
+static void one_configure(struct one *one, const struct hostile_settings *set, uint64_t seed, int kernel_fd, const char *kernel)
 {
 	static const uint32_t megabytes[] = { 4, 4, 8, 8, 16, 33 };
 	bool bt;
@@ -281,7 +259,7 @@ static void check_footprint(const struct footprint *before, struct progress *p)
 }
 
 /* A suspicion is a finding if it comes again with windows elsewhere. */
-static void worker_case(const struct settings *set, uint64_t seed, int kernel_fd, const char *kernel, struct hostile_watch *watch,
+static void worker_case(const struct hostile_settings *set, uint64_t seed, int kernel_fd, const char *kernel, struct hostile_watch *watch,
 			struct progress *p)
 {
 	char found[sizeof(p->found)];
@@ -357,7 +335,7 @@ static uint64_t checksum(const struct machine *machine)
 	return sum;
 }
 
-static void worker(const struct settings *set, uint64_t seed, uint64_t cases, time_t until, struct progress *p)
+static void worker(const struct hostile_settings *set, uint64_t seed, uint64_t cases, time_t until, struct progress *p)
 {
 	int kernel_fd = memfd_create("kernel", 0);
 	struct footprint settled = { 0 };
@@ -420,7 +398,7 @@ static void sabotage(enum sabotage what, struct machine *machine)
 	}
 }
 
-static int self_test(struct settings *set)
+static int self_test(struct hostile_settings *set)
 {
 	static const char *const names[] = { "nothing", "a host address in RAM", "a host address in the FPU", "a write below 4 GiB",
 					     "a read behind a window", "reserved EFLAGS" };
@@ -524,7 +502,8 @@ static void summary(const struct progress *p)
 	printf("%llu exceptions and %llu interrupts delivered, %llu translation units made\n", (unsigned long long)p->exceptions,
 	       (unsigned long long)p->interrupts, (unsigned long long)p->tus);
 	if (p->coincidences)
-		printf("%llu guests had a number like a host address, but not when run again\n", (unsigned long long)p->coincidences);
+		printf("%llu guest%s had a number like a host address, but not when run again\n", (unsigned long long)p->coincidences,
+		       p->coincidences == 1 ? "" : "s");
 	for (unsigned n = 0; n < RF_ARRAY_SIZE(p->reasons); n++) {
 		if (p->reasons[n].count)
 			printf("    %llu stopped: %s\n", (unsigned long long)p->reasons[n].count, p->reasons[n].text);
@@ -535,7 +514,7 @@ static void summary(const struct progress *p)
  * What looks like an address of the host can be a number of the guest's own, the same each time, that happens to lie where the host
  * has put a mapping. In another process mappings lie elsewhere: there it would have to look like one again.
  */
-static bool confirmed(const struct settings *set, uint64_t seed)
+static bool confirmed(const struct hostile_settings *set, uint64_t seed)
 {
 	char seed_text[24], *arguments[] = { "hostile-fuzz", "--seed", seed_text, "--cases", "1", "--engine",
 		set->bt && set->interp ? "both" : set->bt ? "bt" : "interp", "--unconfirmed", set->options ? "--options" : NULL,
@@ -559,7 +538,7 @@ static bool confirmed(const struct settings *set, uint64_t seed)
 	return false;
 }
 
-static int fuzz(const struct settings *set)
+static int fuzz(const struct hostile_settings *set)
 {
 	struct progress *p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	const time_t until = set->seconds ? time(NULL) + set->seconds : 0;
@@ -592,7 +571,7 @@ static int fuzz(const struct settings *set)
 			       describe(status, p, text, sizeof(text)));
 			print_file(log);
 		} else if (set->verbose)
-			printf("%llu guests\n", (unsigned long long)p->finished);
+			printf("%llu guest%s\n", (unsigned long long)p->finished, p->finished == 1 ? "" : "s");
 		fclose(log);
 	}
 	summary(p);
@@ -606,32 +585,12 @@ static int fuzz(const struct settings *set)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "seed", 1, NULL, 's' }, { "cases", 1, NULL, 'c' }, { "seconds", 1, NULL, 't' }, { "engine", 1, NULL, 'e' }, { "options", 1, NULL, 'o' },
-		{ "patience", 1, NULL, 'p' }, { "verbose", 0, NULL, 'v' }, { "self-test", 0, NULL, 'x' }, { "unconfirmed", 0, NULL, 'u' },
-		{ "help", 0, NULL, 'h' }, { 0 },
-	};
-	/* Patience: where processors tell of bus locks, a guest that makes some may stand still for tens of seconds. */
-	struct settings set = { .seed = (uint64_t)time(NULL) * 1000, .patience = 120, .bt = true, .interp = true };
-	int c;
+	struct hostile_settings set;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case 's': set.seed = strtoull(optarg, NULL, 0); break;
-		case 'c': set.cases = strtoull(optarg, NULL, 0); break;
-		case 't': set.seconds = strtoul(optarg, NULL, 0); break;
-		case 'e': set.bt = strcmp(optarg, "interp"); set.interp = strcmp(optarg, "bt"); break;
-		case 'o': set.options = optarg; break;
-		case 'p': set.patience = strtoul(optarg, NULL, 0); break;
-		case 'v': set.verbose = true; break;
-		case 'u': set.unconfirmed = true; break;
-		case 'x': return self_test(&set);
-		case 'h': fputs(usage, stdout); return 0;
-		default: fputs(usage, stderr); return 2;
-		}
-	}
-	if (!set.cases)
-		set.cases = set.seconds ? UINT64_MAX : 400;
+	if (!hostile_options_parse(&set, argc, argv))
+		return 2;
+	if (set.self_test)
+		return self_test(&set);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("first seed %llu\n", (unsigned long long)set.seed);
 	return fuzz(&set);
