@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The differential fuzzer's command line: lanes, time, progress, replay. docs/testing.md says what it is for. */
+#include <errno.h>
 #include <getopt.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include "lane.h"
+#include "monitor/bt_options.h"
 #include "regression.h"
 
 #define MAX_LANES    16
 #define MAX_FAILURES 12u
 #define PROGRESS_S   5
 #define BATCHES_A_SHARE 2
+#define LONGEST_S    1e9
 
 static const char help[] =
 	"fuzz [options]            compare the engines with each other and with other processors, on random code\n"
@@ -24,7 +28,9 @@ static const char help[] =
 	"  --cases N               stop after N cases (default: 250000)\n"
 	"  --seconds N             stop after N seconds\n"
 	"  --seed S                start here (default: 1); printed\n"
-	"  --record DIRECTORY      where cases that differ are written, reduced\n";
+	"  --record DIRECTORY      where cases that differ are written, reduced\n"
+	"The last line is \"comparisons: N passed, N failed\" (\"recorded cases: ...\"). Exit status: 0 nothing failed, 1 something did, 2 it could\n"
+	"not be run.\n";
 
 struct options {
 	const char *engine, *oracle, *comparison, *bt_options, *directory;
@@ -273,9 +279,92 @@ static bool replay_all(const char *directory)
 
 /* --- options --- */
 
+static bool parse_number(const char *option, const char *text, unsigned long long *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoull(text, &end, 0);
+	/* strtoull() takes a sign and leading space, and is content with nothing at all. */
+	if (*text >= '0' && *text <= '9' && !*end && !errno)
+		return true;
+	fprintf(stderr, "fuzz: --%s \"%s\": a whole number from 0 to %llu is wanted\n", option, text, ULLONG_MAX);
+	return false;
+}
+
+static bool parse_seconds(const char *option, const char *text, double *seconds)
+{
+	char *end;
+
+	*seconds = strtod(text, &end);
+	if (*text && !*end && *seconds > 0 && *seconds <= LONGEST_S)
+		return true;
+	fprintf(stderr, "fuzz: --%s \"%s\": a number above 0 is wanted\n", option, text);
+	return false;
+}
+
+/* choices: NULL behind the last. */
+static bool parse_choice(const char *option, const char *text, const char *const *choices, const char **chosen)
+{
+	*chosen = text;
+	for (const char *const *c = choices; *c; c++)
+		if (!strcmp(text, *c))
+			return true;
+	fprintf(stderr, "fuzz: --%s \"%s\": there are", option, text);
+	for (const char *const *c = choices; *c; c++)
+		fprintf(stderr, "%s %s", c == choices ? "" : c[1] ? "," : " and", *c);
+	fprintf(stderr, "\n");
+	return false;
+}
+
+static bool parse_comparison(const char *option, const char *text, const char **chosen)
+{
+	const char *names[RF_ARRAY_SIZE(comparisons) + 1] = { NULL };
+
+	for (unsigned n = 0; n < RF_ARRAY_SIZE(comparisons); n++)
+		names[n] = comparisons[n].name;
+	return parse_choice(option, text, names, chosen);
+}
+
+static bool parse_bt_options(const char *option, const char *text, const char **chosen)
+{
+	struct bt_options options = { 0 };
+	const char *why = NULL;
+	const int err = bt_options_parse(&options, text, &why);
+
+	if (err)
+		fprintf(stderr, "fuzz: --%s \"%s\": %s\n", option, text, why ? why : strerror(-err));
+	free((char *)why);
+	bt_options_free(&options);
+	*chosen = text;
+	return !err;
+}
+
+enum { ENGINE = 1, ORACLE, COMPARISON, BT_OPTIONS, CASES, SECONDS, SEED, RECORD, REPLAY, HELP };
+
+static bool parse_option(struct options *o, const struct option *option)
+{
+	static const char *const engines[] = { "bt", "interp", NULL }, *const oracles[] = { "host", "unicorn", "interp", NULL };
+	const char *const name = option->name;
+
+	switch (option->val) {
+	case ENGINE:     return parse_choice(name, optarg, engines, &o->engine);
+	case ORACLE:     return parse_choice(name, optarg, oracles, &o->oracle);
+	case COMPARISON: return parse_comparison(name, optarg, &o->comparison);
+	case BT_OPTIONS: return parse_bt_options(name, optarg, &o->bt_options);
+	case CASES:      return parse_number(name, optarg, &o->cases);
+	case SECONDS:    return parse_seconds(name, optarg, &o->seconds);
+	case SEED:       return parse_number(name, optarg, &o->seed);
+	case RECORD:     o->directory = optarg; break;
+	case REPLAY:     o->replay = true; break;
+	case HELP:       fputs(help, stdout); exit(0);
+	}
+	return true;
+}
+
+/* What is wrong has been said if it returns false. */
 static bool parse_options(struct options *o, int argc, char **argv)
 {
-	enum { ENGINE = 1, ORACLE, COMPARISON, BT_OPTIONS, CASES, SECONDS, SEED, RECORD, REPLAY, HELP };
 	static const struct option long_options[] = {
 		{ "engine", required_argument, NULL, ENGINE }, { "oracle", required_argument, NULL, ORACLE },
 		{ "comparison", required_argument, NULL, COMPARISON },
@@ -284,24 +373,25 @@ static bool parse_options(struct options *o, int argc, char **argv)
 		{ "record", required_argument, NULL, RECORD }, { "replay", no_argument, NULL, REPLAY },
 		{ "help", no_argument, NULL, HELP }, { 0 },
 	};
-	char *end = "";
+	int which, option;
 
-	for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1 && !*end;) {
-		switch (option) {
-		case ENGINE:     o->engine = optarg; break;
-		case ORACLE:     o->oracle = optarg; break;
-		case COMPARISON: o->comparison = optarg; break;
-		case BT_OPTIONS: o->bt_options = optarg; break;
-		case CASES:      o->cases = strtoull(optarg, &end, 0); break;
-		case SECONDS:    o->seconds = strtod(optarg, &end); break;
-		case SEED:       o->seed = strtoull(optarg, &end, 0); break;
-		case RECORD:     o->directory = optarg; break;
-		case REPLAY:     o->replay = true; break;
-		case HELP:       fputs(help, stdout); exit(0);
-		default:         return false;
+	while ((option = getopt_long(argc, argv, "", long_options, &which)) != -1) {
+		if (option == '?') {
+			fputs("fuzz: --help lists the options\n", stderr); /* getopt has named the word */
+			return false;
 		}
+		if (!parse_option(o, &long_options[which]))
+			return false;
 	}
-	return !*end && optind + o->replay == argc;
+	if (o->replay && optind == argc) {
+		fputs("fuzz: --replay needs a directory\n", stderr);
+		return false;
+	}
+	if (optind + o->replay < argc) {
+		fprintf(stderr, "fuzz: \"%s\" is no option; --help lists them\n", argv[optind + o->replay]);
+		return false;
+	}
+	return true;
 }
 
 int main(int argc, char **argv)
@@ -311,10 +401,8 @@ int main(int argc, char **argv)
 	unsigned shares[MAX_LANES], count;
 	bool good;
 
-	if (!parse_options(&o, argc, argv)) {
-		fputs(help, stderr);
+	if (!parse_options(&o, argc, argv))
 		return 2;
-	}
 	if (o.replay)
 		return replay_all(argv[optind]) ? 0 : 1;
 	count = make_lanes(&o, lanes, shares);
@@ -322,7 +410,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "fuzz: nothing to compare\n");
 		return 2;
 	}
-	printf("seed %#llx, %u comparisons\n", o.seed, count);
+	printf("seed %#llx, %u comparison%s\n", o.seed, count, count == 1 ? "" : "s");
 	fflush(stdout);
 	run_lanes(&o, lanes, shares, count);
 	good = summarise(lanes, count);
