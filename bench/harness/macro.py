@@ -25,21 +25,29 @@ class Macro:
 	command: str         # {} is the amount
 	amount: int
 	quick: int           # the amount for --quick; 0: not in it
-	about: str
+	text: str            # {} is what the amount makes: scale of them for each
+	scale: int = 1
+
+	def amount_of(self, quick):
+		return self.quick if quick else self.amount
 
 	def line(self, quick):
-		return f"{self.name} 1 {self.command.format(self.quick if quick else self.amount)}\n"
+		return f"{self.name} 1 {self.command.format(self.amount_of(quick))}\n"
+
+	def about(self, quick):
+		"""What such a run does."""
+		return self.text.format(f"{self.amount_of(quick) * self.scale:,}")
 
 
 BOOT = "boot"
 MACROS = [
-	Macro("forkwait", "./workloads forkwait {}", 4000, 500, "4,000 processes that only end (the paper has 40,000)"),
-	Macro("forkexec", "./workloads forkexec {}", 500, 50, "500 times fork, exec of a static program, wait"),
-	Macro("getppid", "./workloads getppid {}", 1000000, 300000, "a million system calls"),
-	Macro("pipe", "./workloads pipe {}", 50000, 10000, "50,000 bytes to another process and back"),
-	Macro("mmap", "./workloads mmap {}", 5000, 1000, "5,000 times map 64 KiB, touch, unmap"),
-	Macro("signal", "./workloads signal {}", 200000, 50000, "200,000 signals of a process to itself"),
-	Macro("files", "./workloads files {}", 200, 20, "20,000 files made and removed in a tmpfs"),
+	Macro("forkwait", "./workloads forkwait {}", 4000, 500, "{} processes that only end (the paper has 40,000)"),
+	Macro("forkexec", "./workloads forkexec {}", 500, 50, "{} times fork, exec of a static program, wait"),
+	Macro("getppid", "./workloads getppid {}", 1000000, 300000, "{} system calls"),
+	Macro("pipe", "./workloads pipe {}", 50000, 10000, "{} bytes to another process and back"),
+	Macro("mmap", "./workloads mmap {}", 5000, 1000, "{} times map 64 KiB, touch, unmap"),
+	Macro("signal", "./workloads signal {}", 200000, 50000, "{} signals of a process to itself"),
+	Macro("files", "./workloads files {}", 200, 20, "{} files made and removed in a tmpfs", 100),
 	Macro("gzip", "./busybox gzip -9 -c data", 1, 1, "busybox, 4 MiB of text"),
 	Macro("sha256", "./busybox sha256sum" + " data" * 10, 1, 0, "busybox, 40 MiB"),
 	Macro("compile", "./busybox sh compile.sh", 1, 1, "tcc, 54,000 lines"),
@@ -48,7 +56,18 @@ MACROS = [
 	Macro("openssl-sha512", "./busybox sh openssl.sh dgst -sha512" + " data" * 10, 1, 0, "openssl, 40 MiB"),
 	Macro("openssl-prime", f"./busybox sh openssl.sh prime -hex {MERSENNE_PRIME}", 1, 0, "openssl, long multiplication"),
 ]
-ABOUT = {BOOT: "process start to the first line of init, by the host's clock", **{macro.name: macro.about for macro in MACROS}}
+BOOT_ABOUT = "process start to the first line of init, by the host's clock"
+NAMES = [BOOT] + [macro.name for macro in MACROS]
+
+
+def about(quick):
+	"""name -> what such a run does"""
+	return {BOOT: BOOT_ABOUT, **{macro.name: macro.about(quick) for macro in MACROS}}
+
+
+def in_quick():
+	"""Names of what --quick has."""
+	return [BOOT] + [macro.name for macro in MACROS if macro.quick]
 
 
 def initramfs_tree(root, guest, tree, names, quick):

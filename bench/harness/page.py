@@ -54,7 +54,7 @@ def engine_table(results):
 
 def problem_list(results):
 	items = [f"{problem['engine']}: {problem['text']}" for problem in results.problems]
-	items += [f"{entry['family']} on {entry['engine']}: {entry['why']}" for entry in results.left_out]
+	items += results.left_out_lines()
 	if not items:
 		return ""
 	return "<h2>What was not measured</h2><ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
@@ -71,12 +71,14 @@ def inline_svg(text, number):
 def make(results, drawings):
 	"""drawings: SVG texts."""
 	settings = results.settings
+	quick = ", quick" if settings["quick"] else ""
 	rounds = f"{settings['rounds']} rounds" if settings["rounds"] > 1 else "one round"
 	baseline = f"; × is relative to {escape(settings['baseline'])}" if settings.get("baseline") else ""
 	parts = ["<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><title>Ringfence benchmarks</title>",
 		 f"<style>{STYLE}</style></head><body><h1>Ringfence benchmarks</h1>",
-		 f"<p>{escape(settings['started'])}, {rounds}. Medians; ± is half of the distance from the least to the greatest, "
+		 f"<p>{escape(settings['started'])}, {rounds}{quick}. Medians; ± is half of the distance from the least to the greatest, "
 		 f"relative to the median{baseline}.</p>",
+		 *(f"<p><strong>{escape(note)}</strong></p>" for note in results_module.notes(results)),
 		 "<p>" + "<br>".join(escape(line) for line in machine.lines(results.machine)) + "</p>"]
 	parts += [inline_svg(drawing, number) for number, drawing in enumerate(drawings)]
 	parts += [engine_table(results), family_table(results, "nano"), family_table(results, "macro"), problem_list(results), "</body></html>"]

@@ -46,12 +46,17 @@ class Results:
 	def problem(self, engine, text, benchmark=None):
 		self.problems.append({"engine": engine, "benchmark": benchmark, "text": text})
 
-	def not_run(self, engine, family, why):
-		"""An engine that is left out of a family; no failure by itself."""
-		self.left_out.append({"engine": engine, "family": family, "why": why})
+	def not_run(self, engine, family, why, names=()):
+		"""An engine that is left out of a family, or of the named part of it; no failure by itself."""
+		self.left_out.append({"engine": engine, "family": family, "why": why, "names": list(names)})
 
 	def gave_up(self, engine, family):
-		return any(entry["engine"] == engine and entry["family"] == family for entry in self.left_out)
+		"""Whether the engine is left out of the whole family."""
+		return any(entry["engine"] == engine and entry["family"] == family and not entry["names"] for entry in self.left_out)
+
+	def left_out_lines(self):
+		return [f"{entry['family']} on {entry['engine']}: " + (", ".join(entry["names"]) + ": " if entry["names"] else "") + entry["why"]
+			for entry in self.left_out]
 
 	def of(self, benchmark, engine):
 		return [value["value"] for value in self.values if value["benchmark"] == benchmark and value["engine"] == engine]
@@ -96,8 +101,17 @@ def read(path):
 		results.add_value(value["benchmark"], value["engine"], value["round"], value["value"],
 				  **{key: more for key, more in value.items() if key not in ("benchmark", "engine", "round", "value")})
 	results.problems = data["problems"]
-	results.left_out = data["left_out"]
+	results.left_out = [{"names": [], **entry} for entry in data["left_out"]]
 	return results
+
+
+def notes(results):
+	"""What a reader has to know before any value: sentences."""
+	settings, found = results.settings, []
+	if settings["quick"]:
+		found.append("A quick run (--quick): one round, less of most programs, some left out. Its values compare only with those of "
+			     "other quick runs.")
+	return found
 
 
 def number(value):

@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from . import engines, macro
-from .nano_runner import ABOUT, NanoRunner, build_native
+from .nano_runner import ABOUT, QUICK_BY_HOST_CLOCK, NanoRunner, build_native
 
 FAMILIES = ("nano", "macro")
 
@@ -31,7 +31,7 @@ class NanoSuite:
 	def known():
 		return dict(ABOUT)
 
-	def lines(self):
+	def lines(self, quick):
 		return [f"{'nano/' + name:32}{about}" for name, about in ABOUT.items() if not self.names or name in self.names]
 
 	def prepare(self, context, usable, gathered):
@@ -49,6 +49,10 @@ class NanoSuite:
 				gathered.problem("native", f"its program cannot be built ({error}); apt install gcc-multilib")
 				native = None
 		self.runner = NanoRunner(kernel, native, context.facts, context.timeout, context.quick)
+		for engine in usable:
+			if engine.own_clock and context.quick and not self.names:
+				gathered.not_run(engine.name, self.family, "left out by --quick",
+						 [name for name in ABOUT if name not in QUICK_BY_HOST_CLOCK and not name.startswith("linux-")])
 		for name in self.names or ABOUT:
 			gathered.add_benchmark(f"nano/{name}", family="nano", unit="cycles", about=ABOUT[name])
 		return True
@@ -81,22 +85,23 @@ class MacroSuite:
 
 	@staticmethod
 	def known():
-		return dict(macro.ABOUT)
+		return macro.about(False)
 
-	def lines(self):
-		return [f"{'macro/' + name:32}{about}" for name, about in macro.ABOUT.items() if not self.names or name in self.names]
+	def lines(self, quick):
+		return [f"{'macro/' + name:32}{about}" for name, about in macro.about(quick).items() if name in self.chosen(quick)]
 
 	def chosen(self, quick):
-		return [name for name in self.names or macro.ABOUT
-			if name == macro.BOOT or self.names or not quick or next(m for m in macro.MACROS if m.name == name).quick]
+		return self.names or (macro.in_quick() if quick else macro.NAMES)
 
 	def prepare(self, context, usable, gathered):
-		names = self.chosen(context.quick)
+		names, about = self.chosen(context.quick), macro.about(context.quick)
 		for engine in usable:
 			if engine.kind == engines.BOCHS:
 				gathered.not_run(engine.name, self.family, "would take hours")
 			elif context.quick and engine.name.split(",")[0] == "interp":
-				gathered.not_run(engine.name, self.family, "takes minutes: not in --quick")
+				gathered.not_run(engine.name, self.family, "takes minutes: left out by --quick")
+		if not self.names and context.quick:
+			gathered.not_run("every engine", self.family, "left out by --quick", [name for name in macro.NAMES if name not in names])
 		if all(gathered.gave_up(engine.name, self.family) for engine in usable):
 			return False
 		try:
@@ -107,7 +112,7 @@ class MacroSuite:
 			gathered.problem("macro", f"the guest cannot be made: {error}")
 			return False
 		for name in names:
-			gathered.add_benchmark(f"macro/{name}", family="macro", unit="ms", about=macro.ABOUT[name])
+			gathered.add_benchmark(f"macro/{name}", family="macro", unit="ms", about=about[name])
 		return True
 
 	def run(self, engine, number, gathered):

@@ -91,6 +91,9 @@ class NothingMadeUp(unittest.TestCase):
 				results.read(path)
 		self.assertTrue(again.gave_up("bochs", "macro"))
 		self.assertFalse(again.gave_up("bochs", "nano"))
+		again.not_run("bochs", "nano", "left out", ["in", "out"])
+		self.assertFalse(again.gave_up("bochs", "nano"))
+		self.assertEqual(again.left_out_lines(), ["macro on bochs: would take hours", "nano on bochs: in, out: left out"])
 
 	def test_figures_have_no_bar_for_it(self):
 		found = gathered()
@@ -115,6 +118,37 @@ class NothingMadeUp(unittest.TestCase):
 		self.assertIn("&lt;gone&gt;", text)
 		self.assertIn("<svg id='f0-a'><use xlink:href='#f0-a'/>", text)
 		self.assertNotIn("http", text)
+
+
+class Quick(unittest.TestCase):
+	class Engine:
+		kind, name, own_clock = engines.BOCHS, "bochs", True
+
+	def test_is_said(self):
+		found = gathered(quick=True, rounds=1)
+		found.add_value("nano/in", "bt", 0, 30)
+		self.assertIn("A quick run", results.notes(found)[0])
+		self.assertIn("A quick run", page.make(found, []))
+		self.assertNotIn("quick", page.make(gathered(), []))
+
+	def test_what_it_leaves_out_is_named(self):
+		found = gathered(quick=True, rounds=1)
+		suites.MacroSuite().prepare(suites.Context(ROOT, "", facts(), 1, True), [self.Engine], found)
+		line = next(line for line in found.left_out_lines() if line.startswith("macro on every engine"))
+		for workload in macro.MACROS:
+			self.assertEqual(workload.quick == 0, workload.name in line.split(": ")[1].split(", "), workload.name)
+		with tempfile.TemporaryDirectory() as directory:
+			os.makedirs(os.path.join(directory, "bench/nano"))
+			with open(os.path.join(directory, "bench/nano/nano"), "w", encoding="utf-8"):
+				pass
+			suite = suites.NanoSuite()
+			self.assertTrue(suite.prepare(suites.Context(ROOT, directory, facts(), 1, True), [self.Engine], found))
+			suite.temporary.cleanup()
+		left_out = found.left_out[-1]
+		self.assertEqual((left_out["engine"], left_out["family"]), ("bochs", "nano"))
+		self.assertFalse(set(left_out["names"]) & (set(paper.NANO) | {"empty"}))
+		self.assertIn("cpuid", left_out["names"])
+		self.assertFalse(found.gave_up("bochs", "nano"))
 
 
 class Paper(unittest.TestCase):
@@ -177,6 +211,14 @@ class Names(unittest.TestCase):
 		for wrong in ("nanos", "nano/x", "macro/x", "/in"):
 			with self.assertRaises(ValueError):
 				suites.select([wrong])
+
+	def test_macros_say_their_amounts(self):
+		for workload in (workload for workload in macro.MACROS if workload.quick):
+			self.assertEqual(workload.amount_of(True) == workload.amount, workload.about(True) == workload.about(False), workload.name)
+		self.assertIn("500 processes", macro.about(True)["forkwait"])
+		self.assertIn("4,000 processes", macro.about(False)["forkwait"])
+		self.assertEqual(macro.about(False)["files"], "20,000 files made and removed in a tmpfs")
+		self.assertEqual(list(macro.about(True)), macro.NAMES)
 
 	def test_macros_fit_the_timer(self):
 		for workload in macro.MACROS:
