@@ -53,7 +53,7 @@ def engine_table(results):
 
 
 def problem_list(results):
-	items = [f"{problem['engine']}: {problem['text']}" for problem in results.problems]
+	items = [results_module.problem_line(problem) for problem in results.problems]
 	items += results.left_out_lines()
 	if not items:
 		return ""

@@ -4,6 +4,7 @@
 Nothing is ever made up: a value that was not measured is not there, and what follows from it is not either.
 """
 import json
+import os
 import statistics
 
 SCHEMA = "ringfence-bench/1"
@@ -61,6 +62,17 @@ class Results:
 	def of(self, benchmark, engine):
 		return [value["value"] for value in self.values if value["benchmark"] == benchmark and value["engine"] == engine]
 
+	def settle_baseline(self, chosen):
+		"""After the last value: a baseline without any is replaced if it was not the user's choice; either way it is said."""
+		baseline, having = self.settings["baseline"], [name for name in self.engines if any(value["engine"] == name for value in self.values)]
+		if baseline is None or baseline in having or not having:
+			return
+		if chosen:
+			self.settings["baseline_note"] = f"There are no ratios: the baseline, {baseline}, has no value here."
+		else:
+			self.settings["baseline"] = having[0]
+			self.settings["baseline_note"] = f"The baseline is {having[0]}: {baseline} has no value here."
+
 	def summary(self):
 		"""benchmark -> engine -> median, min, max, spread, rounds, ratio to the baseline; only of what was measured."""
 		baseline = self.settings.get("baseline")
@@ -105,13 +117,30 @@ def read(path):
 	return results
 
 
+def check_writable(path):
+	"""An OSError says why write() could not write there. What is there stays as it is."""
+	there = os.path.lexists(path)
+	with open(path, "a", encoding="utf-8"):
+		pass
+	if not there:
+		os.remove(path)
+
+
 def notes(results):
 	"""What a reader has to know before any value: sentences."""
 	settings, found = results.settings, []
 	if settings["quick"]:
 		found.append("A quick run (--quick): one round, less of most programs, some left out. Its values compare only with those of "
 			     "other quick runs.")
+	if settings.get("interrupted"):
+		found.append("The run was interrupted: what had been measured by then is here, the rest is missing.")
+	if settings.get("baseline_note"):
+		found.append(settings["baseline_note"])
 	return found
+
+
+def problem_line(problem):
+	return problem["engine"] + (f", {problem['benchmark']}" if problem["benchmark"] else "") + f": {problem['text']}"
 
 
 def number(value):

@@ -164,3 +164,21 @@ def select(words):
 			wanted.setdefault(family, [])
 			whole.add(family)
 	return [SUITES[family](() if family in whole else names) for family, names in wanted.items()]
+
+
+def name_gaps(chosen, usable, gathered, asked):
+	"""What no engine measured: a problem if it was asked for by its name or its family's, or if nothing was measured at all."""
+	measured = {value["benchmark"] for value in gathered.values}
+	why = "none of them measured it"
+	if usable and all(engine.kind == engines.NATIVE for engine in usable):
+		why += ": native has no boot and none of the operations that need a guest"
+	for suite in chosen:
+		names = suite.names or [key.split("/")[1] for key in gathered.benchmarks if key.startswith(suite.family + "/")]
+		lacking = [name for name in names if f"{suite.family}/{name}" not in measured]
+		if suite.names:
+			for name in lacking:
+				gathered.problem("the engines chosen", why, f"{suite.family}/{name}")
+		elif len(lacking) == len(names) and (asked or not measured):
+			gathered.problem("the engines chosen", f"none of them measured anything of {suite.family}")
+		elif lacking and len(lacking) < len(names):
+			gathered.not_run("the engines chosen", suite.family, "none of them measured these", lacking)

@@ -4,12 +4,17 @@
 and the exit status says so."""
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import unittest
 
+sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "bench"))
+from harness import results  # noqa: E402
+
 HOST = {"cpu": "Test CPU", "vendor": "GenuineIntel", "vmx": False, "svm": False, "hypervisor": "", "kvm_error": "No such file or directory",
 	"kvm_api": 0, "kvm_runs_32_bit": False, "tsc_hz": 1e9}
 # Acts as ringfence: a TSC of 1 GHz that is the host's clock. interp dies in the middle.
@@ -116,6 +121,76 @@ class Programs(unittest.TestCase):
 		done = self.program("run", "nano/nothing")
 		self.assertEqual(done.returncode, 2)
 		self.assertIn('no benchmark is named "nano/nothing"', done.stderr)
+
+	def test_results_that_cannot_be_written(self):
+		"""Before anything is measured."""
+		for path, reason in ((self.path("nowhere/r.json"), "No such file or directory"), (self.directory.name, "Is a directory"),
+				     (self.path("ringfence/r.json"), "Not a directory")):
+			done = self.program("run", "--build", self.directory.name, "--engine", "bt", "--json", path, "nano/in")
+			self.assertEqual((done.returncode, done.stdout), (2, ""))
+			self.assertIn(f"--json {path}: {reason}", done.stderr)
+			self.assertNotIn("round", done.stderr.split("error:")[1])
+		self.write("old.json", "as it was")
+		results.check_writable(self.path("old.json"))
+		results.check_writable(self.path("new.json"))
+		with open(self.path("old.json"), encoding="utf-8") as file:
+			self.assertEqual(file.read(), "as it was")
+		self.assertFalse(os.path.exists(self.path("new.json")))
+
+	def stopped(self, number, after, names, prepare="", environment=None):
+		"""A run that gets the signal when a line of its standard error has the text."""
+		self.write("ringfence", RINGFENCE.format(python=sys.executable).replace("for name in (word", prepare + "\nfor name in (word"))
+		words = [sys.executable, os.path.join(ROOT, "bench", "run"), "--build", self.directory.name, "--engine", "bt", "--engine", "interp",
+			 "--json", self.path("r.json"), *names]
+		with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+				      env=environment) as run:
+			try:
+				while after and after not in (line := run.stderr.readline()):
+					self.assertTrue(line, "ended before " + after)
+				run.send_signal(number)
+				output = run.communicate(timeout=30)
+			finally:
+				run.kill()
+		return run.returncode, *output
+
+	def test_stopped(self):
+		for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+			returned, output, _ = self.stopped(number, "round 1 of 5: nano on bt", ["nano/in"],
+							    "if accel == 'interp': time.sleep(60)")
+			self.assertEqual(returned, status)
+			self.assertIn("The run was interrupted", output)
+			with open(self.path("r.json"), encoding="utf-8") as file:
+				data = json.load(file)
+			self.assertIs(data["settings"]["interrupted"], True)
+			self.assertEqual(list(data["summary"]["nano/in"]), ["bt"])
+			os.remove(self.path("r.json"))
+
+	def test_stopped_before_the_first_value(self):
+		environment = self.pretend_ninja(0)
+		self.write("ninja", "#!/bin/sh\nsleep 1\necho here\nexec sleep 60\n")
+		returned, output, errors = self.stopped(signal.SIGTERM, "here", ["nano/in"], environment=environment)
+		self.assertEqual((returned, output), (143, ""))
+		self.assertIn("stopped before anything was measured", errors)
+		self.assertFalse(os.path.exists(self.path("r.json")))
+
+	def test_what_no_engine_measured(self):
+		self.write("gcc", f"#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\nprintf '#!/bin/sh\\nexit 0\\n' > \"$2\"\nchmod +x \"$2\"\n")
+		environment = {**os.environ, "PATH": self.directory.name + os.pathsep + os.environ["PATH"]}
+		words = ["--build", self.directory.name, "--rounds", "1", "--engine", "native"]
+		done = self.program("run", *words, "nano/in", environment=environment)
+		self.assertEqual(done.returncode, 1)
+		self.assertIn("the engines chosen, nano/in: none of them measured it: native has no boot", done.stdout)
+		done = self.program("run", *words, "--engine", "bt", "nano/in", environment=environment)
+		self.assertEqual(done.returncode, 0, done.stdout)
+		self.assertIn("The baseline is bt: native has no value here.", done.stdout)
+		done = self.program("run", *words, "--engine", "bt", "--baseline", "native", "nano/in", environment=environment)
+		self.assertIn("There are no ratios: the baseline, native, has no value here.", done.stdout)
+
+	def test_list_into_a_closed_pipe(self):
+		for program in ("run", "compare"):
+			done = subprocess.run(["sh", "-c", f"'{sys.executable}' '{ROOT}/bench/{program}' --list | true"], capture_output=True,
+					      text=True, check=False, timeout=60)
+			self.assertEqual(done.stderr, "")
 
 	def pretend_ninja(self, status):
 		"""A build directory, and a ninja that writes its arguments on standard output."""
