@@ -284,12 +284,17 @@ static void signal_try_events(struct bt *bt, ucontext_t *uc, hva_t stepped_from)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
 	const hva_t pc = *reg(uc, REG_RIP);
-	struct tc_position at;
+	struct tc_position at = { 0 };
+	bool located, round_done;
 
 	*reg(uc, REG_EFL) &= ~(greg_t)HOST_TF;
 	if (!translator_contains(bt->translator, pc))
 		return;
-	if (!translator_locate(bt->translator, pc, &at) || !at.boundary || (at.repeats && pc != stepped_from)) {
+	located = translator_locate(bt->translator, pc, &at);
+	round_done = located && at.repeats && pc == stepped_from;
+	/* An STI's shadow ends with the first round. */
+	at.shadow &= !round_done;
+	if (!located || !(round_done || (at.boundary && !at.repeats))) {
 		bt->stats.steps++;
 		bt->stepped_from = pc;
 		*reg(uc, REG_EFL) |= HOST_TF;

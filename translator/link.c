@@ -139,14 +139,47 @@ static bool link_direct_allowed(const struct tu_exit *exit, const struct tu *tu)
 	       tu->eip >> GUEST_PAGE_SHIFT == exit->tu->eip >> GUEST_PAGE_SHIFT;
 }
 
-/* Grows the list when the number of its entries is a power of two from 4, or zero. */
-static bool incoming_grow(struct tu *tu)
+static int incoming_compare(const void *a, const void *b)
+{
+	const uint32_t x = ((const struct tu_incoming *)a)->exit, y = ((const struct tu_incoming *)b)->exit;
+
+	return (x > y) - (x < y);
+}
+
+/* An exit that leads to several TUs in turn, in different spaces, is noted with each every time. */
+static void incoming_drop_doubles(struct tu *tu)
+{
+	struct tu_incoming *list = tu->incoming;
+	uint32_t kept = 0;
+
+	qsort(list, tu->nincoming, sizeof(*list), incoming_compare);
+	for (uint32_t i = 0; i < tu->nincoming; i++) {
+		if (!kept || list[i].exit != list[kept - 1].exit)
+			list[kept++] = list[i];
+	}
+	tu->nincoming = kept;
+}
+
+static bool incoming_is_full(const struct tu *tu)
 {
 	const uint32_t n = tu->nincoming;
-	struct tu_incoming *grown;
 
-	if (n && (n < 4 || n & (n - 1)))
+	return !n || (n >= 4 && !(n & (n - 1)));
+}
+
+/* Makes room when the number of entries is a power of two from 4, or zero. */
+static bool incoming_grow(struct tu *tu)
+{
+	struct tu_incoming *grown;
+	uint32_t n;
+
+	if (!incoming_is_full(tu))
 		return true;
+	if (tu->nincoming)
+		incoming_drop_doubles(tu);
+	if (!incoming_is_full(tu))
+		return true;
+	n = tu->nincoming;
 	grown = realloc(tu->incoming, (n ? 2 * n : 4) * sizeof(*grown));
 	if (!grown)
 		return false;

@@ -40,6 +40,33 @@ SLAVE_ONLY = '''
 '''
 
 GUESTS = {
+    # An STI holds interrupts off for one round of the string instruction behind it, not for all: timer ticks come in its midst.
+    'interrupts_in_a_string_behind_sti': ('success', '''
+	on 0x31, .timer
+	mov dword [0xfee000f0], 0x13f
+	mov dword [0xfee003e0], 0xb
+	mov dword [0xfee00320], 0x20031
+	mov dword [0xfee00380], 1000000
+	mov edi, 0x400000
+	mov ecx, 0x800000
+	cld
+	mov ebp, 40
+.o:	push ecx
+	push edi
+	cli
+	cli
+	sti
+	rep stosb
+	cli
+	pop edi
+	pop ecx
+	dec ebp
+	jnz .o
+	succeed
+.timer:	inc dword [ticks]
+	mov dword [0xfee000b0], 0
+	iret
+ticks: dd 0'''),
     # CR0.NE clear: x87 errors are IRQ 13, ended by port F0h, which lets the handler use the FPU before it clears the error.
     'x87_error_by_interrupt': ('success', SLAVE_ONLY + '''
 	on 45, .irq13
