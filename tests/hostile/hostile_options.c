@@ -20,7 +20,7 @@ static const char usage[] =
 	"  --seconds N    as many as fit\n"
 	"  --engine E     bt, interp or both (default)\n"
 	"  --options O    options of bt instead of random ones\n"
-	"  --patience N   seconds after which the monitor counts as hung (default 120)\n"
+	"  --patience N   seconds after which the monitor counts as hung (default 600)\n"
 	"  --verbose      say how far it is\n"
 	"  --self-test    whether what guests must not do would be noticed\n"
 	"The last line is \"hostile guests: N passed, N failed\". Seed N with --cases 1 repeats a guest.\n"
@@ -106,7 +106,7 @@ bool hostile_options_parse(struct hostile_settings *set, int argc, char **argv)
 	int c, which;
 
 	/* Patience: where processors tell of bus locks, a guest that makes some may stand still for tens of seconds. */
-	*set = (struct hostile_settings){ .seed = (uint64_t)time(NULL) * 1000, .patience = 120, .bt = true, .interp = true };
+	*set = (struct hostile_settings){ .seed = (uint64_t)time(NULL) * 1000, .patience = 600, .bt = true, .interp = true };
 	while ((c = getopt_long(argc, argv, "", options, &which)) != -1) {
 		if (c == '?') {
 			fputs("hostile-fuzz: --help lists the options\n", stderr); /* getopt has named the word */
