@@ -62,7 +62,7 @@ class Engine:
 		if self.uses_kvm() and facts["kvm_error"]:
 			return f"/dev/kvm: {facts['kvm_error']}"
 		if self.uses_kvm() and not facts["kvm_runs_32_bit"]:
-			return f"this host's /dev/kvm does not run 32-bit guests with paging (KVM: {facts['kvm']})"
+			return "this host's /dev/kvm does not run 32-bit guests with paging"
 		return None
 
 	def missing_accel(self):
@@ -79,16 +79,20 @@ class Engine:
 		"""What the column is, truthfully."""
 		if self.uses_kvm():
 			owner = "QEMU" if self.kind == QEMU else "ringfence"
-			return f"{owner} on KVM, {facts['kvm']}"
+			return f"{owner} on KVM ({self.stands_on(facts)})"
 		return {RINGFENCE: f"ringfence -accel {self.name}", QEMU: "QEMU TCG", BOCHS: "Bochs", NATIVE: "native"}[self.kind]
 
 	def short(self, facts):
 		"""For legends. What KVM stands on is part of it."""
 		if not self.uses_kvm():
 			return self.name
+		return f"{self.name} ({self.stands_on(facts)})"
+
+	@staticmethod
+	def stands_on(facts):
+		"""What a KVM has under it, in short; machine.kvm_text() has the sentence."""
 		hardware = machine.hardware(facts)
-		nested = ", nested" if hardware and facts["hypervisor"] else ""
-		return f"{self.name} ({hardware or 'no VT-x or SVM'}{nested})"
+		return (hardware or "no VT-x or SVM") + (", nested" if hardware and facts["hypervisor"] else "")
 
 	def guest_command(self, kernel, append, memory_mib, extra=()):
 		"""A command that has the first serial port on standard output, for ringfence and QEMU."""

@@ -21,21 +21,33 @@ class Figure:
 	axis: str
 	rows: list           # labels along the x axis
 	columns: dict = field(default_factory=dict)    # title -> {row: value}
+	footer: list = field(default_factory=list)     # lines
+	line_at: float = None                          # of a bold line across
 
 	def any(self):
 		return any(self.columns.values())
 
 
+def footer(results):
+	"""What a figure by itself has to say of its values."""
+	settings, machine = results.settings, results.machine
+	return ", ".join([machine["cpu"], settings["started"], f"{settings['rounds']} round{'s'[:settings['rounds'] > 1]}",
+			  *(["quick"] if settings["quick"] else []), *(["interrupted"] if settings.get("interrupted") else []),
+			  f"load {machine['load_before']:.2f} before on {machine['cpus']} CPUs"])
+
+
 def nano_figure(name, title, results, keys, with_paper):
 	summary = results.summary()
-	figure = Figure(name, title, "cycles, logarithmic", keys)
+	figure = Figure(name, title, "cycles, logarithmic", keys, footer=[footer(results)])
 	for engine, about in results.engines.items():
 		found = {key: summary[f"nano/{key}"][engine]["median"] for key in keys if engine in summary.get(f"nano/{key}", {})}
 		if found:
-			figure.columns[about["short"]] = found
+			by_host = any(results.by_host_clock(f"nano/{key}", engine) for key in found)
+			figure.columns[about["short"] + (" (host's clock)" if by_host else "")] = found
 	if with_paper and figure.any():
 		for column, label in paper.COLUMNS.items():
 			figure.columns[label] = {key: paper.NANO[key][column] for key in keys if key in paper.NANO}
+		figure.footer.append(paper.note())
 	return figure
 
 
@@ -43,7 +55,8 @@ def macro_figure(results):
 	"""Time relative to native; nothing of a benchmark that has no native value."""
 	summary = results.summary()
 	keys = [key for key in results.benchmarks if key.startswith("macro/") and "native" in summary[key]]
-	figure = Figure("macro", "Programs in a Linux guest", "time, native = 1, logarithmic", [key.split("/")[1] for key in keys])
+	figure = Figure("macro", "Programs in a Linux guest", "time, native = 1, logarithmic", [key.split("/")[1] for key in keys],
+			footer=[footer(results)], line_at=1)
 	for engine, about in results.engines.items():
 		if engine != "native":
 			found = {key.split("/")[1]: summary[key][engine]["median"] / summary[key]["native"]["median"]
@@ -70,8 +83,17 @@ def of(results):
 	return [figure for figure in found if figure.any()]
 
 
-def quoted(text):
-	return '"' + str(text).replace("\\", "").replace('"', "'") + '"'
+def undrawn(results, figures):
+	"""Benchmarks that have a value and no bar."""
+	summary = results.summary()
+	short = {engine["short"] for engine in results.engines.values()}
+	drawn = {(figure.name.split("-")[0], row) for figure in figures for title, column in figure.columns.items()
+		 if title.removesuffix(" (host's clock)") in short for row, value in column.items() if value > 0}
+	return [key for key in results.benchmarks if summary[key] and tuple(key.split("/")) not in drawn]
+
+
+def quoted(*lines):
+	return '"' + "\\n".join(str(line).replace("\\", "").replace('"', "'") for line in lines) + '"'
 
 
 def colours(titles):
@@ -83,6 +105,15 @@ def colours(titles):
 		spare += not known
 
 
+def bold_line(figure):
+	"""Commands; the axis goes beyond the line, whatever the values are."""
+	if figure.line_at is None:
+		return []
+	least = min([figure.line_at] + [value for column in figure.columns.values() for value in column.values() if value > 0])
+	return [f"set yrange [{least / 2:.6g}:*]",
+		f"set arrow from graph 0, first {figure.line_at:g} to graph 1, first {figure.line_at:g} nohead lw 3 lc rgb {quoted(COLOURS['native'])} front"]
+
+
 def script(figure, terminal, output, width=1200, height=560):
 	"""What gnuplot is told. A value that is not positive cannot be on a logarithmic scale, and is left out as one not measured is."""
 	lines = [f"set terminal {TERMINALS[terminal].format(width=width, height=height)}", f"set output {quoted(output)}",
@@ -90,6 +121,7 @@ def script(figure, terminal, output, width=1200, height=560):
 		 "set style data histograms", "set style histogram clustered gap 1.5", "set style fill solid 0.9 noborder",
 		 "set datafile missing '?'", "set xtics rotate by -35 noenhanced scale 0", "set key outside top center horizontal noenhanced",
 		 "set grid ytics lt 1 lw 0.5 lc rgb '#bbbbbb' back", "set boxwidth 0.9", "$data << END"]
+	lines[-1:-1] = [f"set xlabel {quoted(*figure.footer)} noenhanced font ',10'"] + bold_line(figure)
 	for row in figure.rows:
 		values = [column.get(row) for column in figure.columns.values()]
 		lines.append(quoted(row) + " " + " ".join("?" if value is None or value <= 0 else f"{value:.6g}" for value in values))

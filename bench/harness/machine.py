@@ -5,6 +5,9 @@ import os
 import platform
 import subprocess
 
+# For each CPU: more than this before a run is work that disturbs it.
+BUSY_LOAD = 0.5
+
 
 def describe(facts_program):
 	"""The machine as it goes into the results. facts_program: bench/harness/host, built."""
@@ -32,6 +35,14 @@ def kvm_text(facts):
 	if facts["hypervisor"]:
 		return f"{hardware(facts)} inside a virtual machine ({facts['hypervisor']}): nested virtualization"
 	return hardware(facts)
+
+
+def load_warning(facts):
+	"""A sentence if other work may have disturbed the values, else None."""
+	if facts["load_before"] <= BUSY_LOAD * facts["cpus"]:
+		return None
+	return f"Warning: the load was {facts['load_before']:.2f} on {facts['cpus']} CPUs before the first run. Other work may have disturbed " \
+		"the values; measure again on an idle machine before relying on them."
 
 
 def lines(facts):

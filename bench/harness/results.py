@@ -5,9 +5,13 @@ Nothing is ever made up: a value that was not measured is not there, and what fo
 """
 import json
 import os
+import math
 import statistics
+from . import machine
 
 SCHEMA = "ringfence-bench/1"
+HOST_CLOCK_MARK = "\u2020"
+HOST_CLOCK_NOTE = HOST_CLOCK_MARK + " by the host's clock, less the empty loop, in cycles of the host's TSC; the guest's clock keeps another rate"
 
 
 def spread(values):
@@ -73,6 +77,12 @@ class Results:
 			self.settings["baseline"] = having[0]
 			self.settings["baseline_note"] = f"The baseline is {having[0]}: {baseline} has no value here."
 
+	def by_host_clock(self, benchmark, engine):
+		"""Whether a value of a family that goes by the guest's clock does not."""
+		return self.benchmarks[benchmark]["family"] == "nano" and any(
+			value["clock"] == "host" for value in self.values
+			if value["benchmark"] == benchmark and value["engine"] == engine and "clock" in value)
+
 	def summary(self):
 		"""benchmark -> engine -> median, min, max, spread, rounds, ratio to the baseline; only of what was measured."""
 		baseline = self.settings.get("baseline")
@@ -136,6 +146,9 @@ def notes(results):
 		found.append("The run was interrupted: what had been measured by then is here, the rest is missing.")
 	if settings.get("baseline_note"):
 		found.append(settings["baseline_note"])
+	warning = machine.load_warning(results.machine)
+	if warning:
+		found.append(warning)
 	return found
 
 
@@ -144,10 +157,11 @@ def problem_line(problem):
 
 
 def number(value):
-	"""Three significant figures or so, for people."""
+	"""Three significant figures or more, for people."""
 	if value is None:
 		return "-"
-	return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+	magnitude = math.floor(math.log10(abs(value))) if value else 0
+	return f"{value:,.{min(max(2 - magnitude, 0), 6)}f}"
 
 
 def table(results, family):
@@ -158,20 +172,22 @@ def table(results, family):
 	baseline = results.settings.get("baseline")
 	if not engines:
 		return []
-	width = max([22] + [len(name) + 2 for name in engines])
+	rows = {key: [cell(summary[key].get(name), name != baseline, results.by_host_clock(key, name)) for name in engines] for key in keys}
+	width = max([22] + [len(text) + 2 for texts in [engines, *rows.values()] for text in texts])
 	unit = results.benchmarks[keys[0]]["unit"]
 	lines = [f"{family + ', ' + unit:24}" + "".join(f"{name:>{width}}" for name in engines)]
 	lines.append("-" * len(lines[0]))
-	for key in keys:
-		cells = [cell(summary[key].get(name), name != baseline) for name in engines]
+	for key, cells in rows.items():
 		lines.append(f"{key.split('/', 1)[1]:24}" + "".join(f"{text:>{width}}" for text in cells))
+	if any(HOST_CLOCK_MARK in text for cells in rows.values() for text in cells):
+		lines.append(HOST_CLOCK_NOTE)
 	return lines
 
 
-def cell(entry, with_ratio):
+def cell(entry, with_ratio, by_host_clock):
 	if not entry:
 		return "-"
 	shown = number(entry["median"])
 	noise = f" ±{entry['spread'] / 2:.0%}" if entry["spread"] is not None else ""
 	times = f" ({number(entry['ratio'])}x)" if with_ratio and entry["ratio"] is not None else ""
-	return shown + noise + times
+	return shown + noise + times + (HOST_CLOCK_MARK if by_host_clock else "")

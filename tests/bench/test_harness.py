@@ -53,7 +53,8 @@ class Arithmetic(unittest.TestCase):
 			self.assertIsNone(results.ratio(value, base))
 
 	def test_numbers(self):
-		self.assertEqual([results.number(value) for value in (None, 0.123, 12.34, 1234.5)], ["-", "0.12", "12.3", "1,234"])
+		self.assertEqual([results.number(value) for value in (None, 0, 0.0031, 0.123, 1.234, 12.34, 1234.5, -0.5)],
+				 ["-", "0.00", "0.00310", "0.123", "1.23", "12.3", "1,234", "-0.500"])
 
 
 class NothingMadeUp(unittest.TestCase):
@@ -119,6 +120,61 @@ class NothingMadeUp(unittest.TestCase):
 		self.assertIn("<svg id='f0-a'><use xlink:href='#f0-a'/>", text)
 		self.assertNotIn("http", text)
 
+	def test_page_says_what_is_not_there(self):
+		found = gathered()
+		found.add_engine("kvm", label="ringfence on KVM", short="kvm", version=None, missing="no such thing here")
+		found.add_engine("qemu-kvm", label="QEMU on KVM", short="qemu-kvm", version=None, missing="nor here")
+		found.problem("qemu-kvm", "not measured: nor here")
+		text = page.make(found, [])
+		self.assertIn("<li>kvm: no such thing here</li>", text)
+		self.assertEqual((text.count("no such thing here"), text.count("nor here")), (1, 1))
+
+	def test_undrawn(self):
+		found = gathered()
+		found.add_benchmark("nano/ptemod", family="nano", unit="cycles", about="x")
+		found.add_value("nano/in", "bt", 0, 30)
+		found.add_value("macro/boot", "bt", 0, 30)
+		found.add_value("nano/ptemod", "bt", 0, -1)
+		undrawn = figures.undrawn(found, figures.of(found))
+		self.assertEqual(undrawn, ["macro/boot", "nano/ptemod"])
+		self.assertIn("not drawn (see the tables): macro/boot, nano/ptemod.", page.make(found, ["<svg></svg>"], undrawn))
+
+	def test_figures_say_what_they_are_of(self):
+		found = gathered(quick=True, rounds=1)
+		found.add_value("nano/in", "bt", 0, 30)
+		script = figures.script(figures.of(found)[0], "svg", "x.svg")
+		self.assertIn('set xlabel "Test CPU, 2026, 1 round, quick, load 0.00 before on 2 CPUs\\nRead off the paper', script)
+		self.assertNotIn("set arrow", script)
+
+	def test_line_at_native(self):
+		found = gathered()
+		found.add_benchmark("macro/gzip", family="macro", unit="ms", about="x")
+		for engine, value in (("native", 10), ("bt", 4)):
+			found.add_value("macro/gzip", engine, 0, value)
+		script = figures.script(figures.of(found)[-1], "svg", "x.svg")
+		self.assertIn("set yrange [0.2:*]\nset arrow from graph 0, first 1 to graph 1, first 1", script)
+		self.assertLess(script.index("set arrow"), script.index("$data"))
+
+	def test_host_clock_is_marked(self):
+		found = gathered()
+		found.add_value("nano/in", "bt", 0, 30, clock="guest")
+		found.add_value("macro/boot", "bt", 0, 30, clock="host")
+		self.assertNotIn(results.HOST_CLOCK_MARK, page.make(found, []) + "".join(results.table(found, "nano") + results.table(found, "macro")))
+		found.add_value("nano/in", "interp", 0, 40, clock="host")
+		self.assertIn("<td>40.0" + results.HOST_CLOCK_MARK, page.make(found, []))
+		self.assertTrue(results.table(found, "nano")[-2].endswith("40.0" + results.HOST_CLOCK_MARK))
+		self.assertEqual(results.table(found, "nano")[-1], results.HOST_CLOCK_NOTE)
+		self.assertEqual(list(figures.of(found)[0].columns)[:2], ["bt", "interp (host's clock)"])
+		self.assertEqual(next(figures.colours(["interp (host's clock)"])), figures.COLOURS["interp"])
+		self.assertEqual(figures.undrawn(found, figures.of(found)), ["macro/boot"])
+
+	def test_load_is_warned_of(self):
+		for load, warned in ((1.0, False), (1.01, True)):
+			found = gathered()
+			found.machine["load_before"] = load
+			self.assertEqual(any("Warning: the load was 1.01 on 2 CPUs" in note for note in results.notes(found)), warned)
+			self.assertEqual("Warning" in page.make(found, []), warned)
+
 
 class Quick(unittest.TestCase):
 	class Engine:
@@ -156,6 +212,8 @@ class Paper(unittest.TestCase):
 		self.assertLessEqual(set(paper.NANO), set(nano_runner.ABOUT))
 		for values in paper.NANO.values():
 			self.assertEqual(set(values), set(paper.COLUMNS))
+		for name, column in paper.READ_OFF:
+			self.assertIn(column, paper.NANO[name])
 
 	def test_forkwait(self):
 		self.assertAlmostEqual(paper.relative(paper.FORKWAIT)["software"], 6.15)
@@ -171,7 +229,8 @@ class Kvm(unittest.TestCase):
 				for text in (engine.label(known), engine.short(known)))
 
 	def test_none(self):
-		self.assertIn("without VT-x or SVM", self.label())
+		self.assertEqual(self.label().count("no VT-x or SVM"), 4)
+		self.assertIn("without VT-x or SVM", facts()["kvm"])
 		self.assertIn("no VT-x or SVM", self.label(hypervisor="KVMKVMKVM"))
 
 	def test_there(self):
@@ -182,7 +241,7 @@ class Kvm(unittest.TestCase):
 			self.assertIn("nested", self.label(**{flag: True, "hypervisor": "X"}))
 
 	def test_unusable(self):
-		self.assertIn("not usable", self.label(kvm_error="Permission denied", vmx=True))
+		self.assertIn("not usable", facts(kvm_error="Permission denied", vmx=True)["kvm"])
 		self.assertIn("Permission denied", engines.parse(["qemu-kvm"], engines.Tools("x", qemu="sh"))[0].unsuitable(
 			facts(kvm_error="Permission denied")))
 
