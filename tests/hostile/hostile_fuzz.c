@@ -34,7 +34,7 @@
 /* Written by the worker. */
 struct progress {
 	_Atomic uint64_t started, finished; /* cases */
-	char what[128];                      /* engine and options of the one under way */
+	char what[HX_OPTIONS_SIZE + 32];     /* engine and options of the one under way */
 	char found[512];                     /* what is wrong with it; empty: nothing */
 	bool suspicion;                      /* that may be a coincidence */
 	uint64_t coincidences;               /* numbers like addresses, which did not come again */
