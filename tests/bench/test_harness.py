@@ -10,7 +10,8 @@ import unittest
 sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "bench"))
-from harness import console, engines, figures, machine, macro, nano, nano_runner, page, paper, results, suites  # noqa: E402
+from harness import (console, emulator, engines, figures, machine, macro, nano, nano_runner, page, paper, report, results,  # noqa: E402
+		     suites, workloads)
 
 HZ = 2e9
 FACTS = {"cpu": "Test CPU", "vendor": "GenuineIntel", "vmx": False, "svm": False, "hypervisor": "", "kvm_error": "", "kvm_api": 12, "kvm_runs_32_bit": True,
@@ -244,6 +245,37 @@ class Kvm(unittest.TestCase):
 		self.assertIn("not usable", facts(kvm_error="Permission denied", vmx=True)["kvm"])
 		self.assertIn("Permission denied", engines.parse(["qemu-kvm"], engines.Tools("x", qemu="sh"))[0].unsuitable(
 			facts(kvm_error="Permission denied")))
+
+
+class Goals(unittest.TestCase):
+	"""bench/compare's."""
+
+	def goals(self, names, ringfence=1.2):
+		chosen, _ = workloads.select(names)
+		def run(factor):
+			timings = {workload.name: emulator.Timing(int(1e9 * factor), 0, 1, "x") for workload in chosen}
+			return emulator.Run(timings=timings)
+		found = report.Report({"native": [run(1)], "ringfence": [run(ringfence)], "tcg": [run(12)]}, chosen, [])
+		return found.goals(), found.goal_lines()
+
+	def test_all(self):
+		user = [workload.name for workload in workloads.WORKLOADS if workload.group == workloads.USER]
+		goals, lines = self.goals(user)
+		self.assertEqual([met for _, _, met, _ in goals], [True, True, True])
+		self.assertNotIn("workloads", "".join(lines))
+
+	def test_some_do_not_decide(self):
+		goals, lines = self.goals(["gzip", "fib"])
+		self.assertEqual([met for _, _, met, _ in goals], [None, None, None])
+		for line in lines:
+			self.assertRegex(line, r"^\?.* \(of 2 of \d\d workloads\)$")
+		goals, lines = self.goals(["gzip", "fib"], 2.5)
+		self.assertEqual([met for _, _, met, _ in goals], [None, False, None])
+
+	def test_single_workload(self):
+		goals, lines = self.goals(["pipe"])
+		self.assertEqual((len(goals), goals[0][2], goals[0][3]), (1, True, (1, 1)))
+		self.assertTrue(lines[0].endswith("10.00"))
 
 
 class Names(unittest.TestCase):

@@ -186,6 +186,15 @@ class Programs(unittest.TestCase):
 		done = self.program("run", *words, "--engine", "bt", "--baseline", "native", "nano/in", environment=environment)
 		self.assertIn("There are no ratios: the baseline, native, has no value here.", done.stdout)
 
+	def test_compare_names_what_is_missing_first(self):
+		done = self.program("compare", "--engines", "ringfence,tcg", "--ringfence", "/no/ringfence", "--qemu", "/no/qemu", "--only", "gzip")
+		self.assertEqual(done.returncode, 1)
+		self.assertIn("ringfence: there is no /no/ringfence", done.stderr.splitlines()[0])
+		self.assertIn("tcg: there is no /no/qemu", done.stderr.splitlines()[1])
+		done = self.program("compare", "--kernel", "/no/kernel", "--only", "gzip")
+		self.assertEqual(done.returncode, 2)
+		self.assertIn("--kernel /no/kernel: there is no such file", done.stderr)
+
 	def test_list_into_a_closed_pipe(self):
 		for program in ("run", "compare"):
 			done = subprocess.run(["sh", "-c", f"'{sys.executable}' '{ROOT}/bench/{program}' --list | true"], capture_output=True,
