@@ -9,13 +9,17 @@ import subprocess
 BUSY_LOAD = 0.5
 
 
-def describe(facts_program):
-	"""The machine as it goes into the results. facts_program: bench/harness/host, built."""
+def load():
+	return os.getloadavg()[0]
+
+
+def describe(facts_program, load_before=None):
+	"""The machine as it goes into the results. facts_program: bench/harness/host, built. load_before: load() before our own work."""
 	facts = json.loads(subprocess.run([facts_program], check=True, capture_output=True, text=True).stdout)
 	facts["cpus"] = len(os.sched_getaffinity(0))
 	facts["kernel"] = platform.release()
 	facts["memory_mib"] = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
-	facts["load_before"] = os.getloadavg()[0]
+	facts["load_before"] = load() if load_before is None else load_before
 	facts["kvm"] = kvm_text(facts)
 	return facts
 
@@ -41,7 +45,7 @@ def load_warning(facts):
 	"""A sentence if other work may have disturbed the values, else None."""
 	if facts["load_before"] <= BUSY_LOAD * facts["cpus"]:
 		return None
-	return f"Warning: the load was {facts['load_before']:.2f} on {facts['cpus']} CPUs before the first run. Other work may have disturbed " \
+	return f"Warning: the load was {facts['load_before']:.2f} on {facts['cpus']} CPUs before the run. Other work may have disturbed " \
 		"the values; measure again on an idle machine before relying on them."
 
 
@@ -49,6 +53,6 @@ def lines(facts):
 	inside = f", inside a virtual machine ({facts['hypervisor']})" if facts["hypervisor"] else ""
 	return [
 		f"CPU: {facts['cpu']}, {facts['cpus']} usable, TSC {facts['tsc_hz'] / 1e6:.1f} MHz{inside}",
-		f"Linux {facts['kernel']}, {facts['memory_mib']} MiB, load {facts['load_before']:.2f} before the first run",
+		f"Linux {facts['kernel']}, {facts['memory_mib']} MiB, load {facts['load_before']:.2f} before the run",
 		f"KVM: {facts['kvm']}",
 	]

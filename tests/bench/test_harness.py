@@ -173,7 +173,7 @@ class NothingMadeUp(unittest.TestCase):
 		for load, warned in ((1.0, False), (1.01, True)):
 			found = gathered()
 			found.machine["load_before"] = load
-			self.assertEqual(any("Warning: the load was 1.01 on 2 CPUs" in note for note in results.notes(found)), warned)
+			self.assertEqual(any("Warning: the load was 1.01 on 2 CPUs before the run" in note for note in results.notes(found)), warned)
 			self.assertEqual("Warning" in page.make(found, []), warned)
 
 
