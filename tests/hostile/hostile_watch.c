@@ -28,6 +28,7 @@
 #define WINDOW_TRAPS  24
 #define PLACES        2000u /* slots among which windows are moved */
 #define FREE_SLOTS    200u  /* of these, left free for windows */
+#define DECOYS        16u
 #define MAX_RANGES    8192
 
 struct range {
@@ -234,15 +235,48 @@ static bool is_host_address(const struct hostile_watch *w, uint64_t value)
 	return low < w->nranges && value >= w->ranges[low].start;
 }
 
+static bool in_windows(uint64_t value)
+{
+	return value >= WINDOW_FIRST && value < WINDOW_FIRST + WINDOW_SLOTS * WINDOW_STRIDE;
+}
+
+/*
+ * Whether the guest has as good a number where no window is as where one is: then it counts, or is noise, and has not learned
+ * it from the host.
+ */
+static bool makes_such_numbers(const struct hostile_watch *w, const uint8_t *now, const uint8_t *before, uint64_t from, uint64_t to)
+{
+	for (uint64_t at = from; at + 8 <= to; at += 4) {
+		uint64_t value;
+
+		memcpy(&value, now + at, 8);
+		if (!in_windows(value) || !memcmp(now + at, before + at, 8) || is_host_address(w, value))
+			continue;
+		for (uint64_t slots = 1; slots <= DECOYS; slots++) {
+			if (is_host_address(w, value + slots * WINDOW_STRIDE) || is_host_address(w, value - slots * WINDOW_STRIDE))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* 64-bit values at every dword that are not what was there before. */
 static const char *scan(struct hostile_watch *w, const char *what, const uint8_t *now, const uint8_t *before, uint64_t from, uint64_t to)
 {
+	int made_up = -1; /* not known yet */
+
 	for (uint64_t at = from; at + 8 <= to; at += 4) {
 		uint64_t value;
 
 		memcpy(&value, now + at, 8);
 		if (value < WINDOW_FIRST || value >> 47 || !memcmp(now + at, before + at, 8) || !is_host_address(w, value))
 			continue;
+		if (in_windows(value)) {
+			if (made_up < 0)
+				made_up = makes_such_numbers(w, now, before, from, to);
+			if (made_up)
+				continue;
+		}
 		snprintf(w->text, sizeof(w->text), "%s at %#llx: host address %#llx", what, (unsigned long long)at, (unsigned long long)value);
 		return w->text;
 	}
