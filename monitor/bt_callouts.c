@@ -21,8 +21,6 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 		if (adapt && bt_unadapt_idle(bt, eip, bt->traced_writes + vcpu->mmio_accesses != odd))
 			return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 		if (cpu->eip == next_eip && !bt->changed && !cpu->inhibit && bt_mode(cpu) == cpu->tcw.mode) {
-			/* Only an event before the next instruction would save it: as in bt_prepare(). */
-			cpu->eflags &= ~X86_RF;
 			return CALLOUT_NEXT;
 		}
 		return CALLOUT_LEAVE(TC_LEAVE_RESUME);

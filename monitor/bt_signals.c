@@ -267,8 +267,11 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 	} else {
 		bt->stats.host_traps++;
 	}
-	if (!again)
+	if (!again) {
+		/* Whether a string instruction has done a round cannot be seen: it does one before any interrupt, which then saves RF. */
+		at.shadow |= at.repeats;
 		signal_leave(bt, uc, &at, why);
+	}
 	if (bt->profile)
 		profile_fault_ends(bt->profile, site, at.eip);
 	errno = saved_errno;

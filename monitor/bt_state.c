@@ -153,9 +153,8 @@ uint32_t bt_prepare(struct bt *bt)
 		bt_settle(bt);
 	else
 		bt_set_views(bt);
-	/* RF lasts for one instruction and holds off breakpoints only, of which there are none here. */
-	cpu->eflags &= ~X86_RF;
-	w->eflags_sys = cpu->eflags & ~(LIVE_FLAGS | X86_IF);
+	/* Where entry is refused for an event, RF is still to be saved: what is entered drops it. */
+	w->eflags_sys = cpu->eflags & ~(LIVE_FLAGS | X86_IF | X86_RF);
 	w->if_flag = cpu->eflags & X86_IF;
 	w->mode = mode;
 	for (int access = 0; access < SOFT_NACCESSES; access++)

@@ -99,7 +99,8 @@ static void stub_load_guest(struct translator *tr, struct emitter *e)
 	emit_alu_imm(e, 4, H_RCX, X86_IF);
 	emit_store32(e, H_RCX, memref_cpu(CPU_OFF(tcw.if_flag)));
 	emit_mov32(e, H_RCX, H_RAX);
-	emit_alu_imm(e, 4, H_RCX, ~(uint32_t)(LIVE_FLAGS | X86_IF));
+	/* RF lasts for one instruction and holds off breakpoints only, of which there are none here. */
+	emit_alu_imm(e, 4, H_RCX, ~(uint32_t)(LIVE_FLAGS | X86_IF | X86_RF));
 	emit_store32(e, H_RCX, memref_cpu(CPU_OFF(tcw.eflags_sys)));
 	stub_load_flags(e);
 	emit_load64(e, H_RSP, memref_cpu(CPU_OFF(tcw.tc_rsp)));
