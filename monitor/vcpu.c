@@ -194,9 +194,8 @@ void vcpu_wait_for_interrupt(struct vcpu *vcpu)
 	pthread_mutex_unlock(&vcpu->wake_mutex);
 }
 
-/* Runs what was queued, and while the VM is paused waits. The clock and the TSC stand still meanwhile. */
-
-static struct vm_work *vcpu_next_work(struct vcpu *vcpu)
+/* The next of what was queued; while the VM is paused, waits for it if may_wait. */
+static struct vm_work *vcpu_next_work(struct vcpu *vcpu, bool may_wait)
 {
 	struct vm *vm = vcpu->vm;
 	struct vm_work *work;
@@ -205,7 +204,7 @@ static struct vm_work *vcpu_next_work(struct vcpu *vcpu)
 	for (;;) {
 		/* Before looking at why: a reason that comes up after the look then raises it, and wakes us, again. */
 		vcpu_clear_event(vcpu, EVENT_STOP | EVENT_WORK);
-		if (vm->work || !vm->paused || !vm_is_running(vm) || (atomic_load(&vcpu->cpu.events) & EVENT_RESET))
+		if (vm->work || !may_wait || !vm->paused || !vm_is_running(vm) || (atomic_load(&vcpu->cpu.events) & EVENT_RESET))
 			break;
 		vcpu_sleep_locked(vcpu);
 	}
@@ -230,6 +229,7 @@ static void vcpu_freeze_clock(struct vcpu *vcpu, bool freeze)
 	pthread_mutex_unlock(&vm->device_lock);
 }
 
+/* Runs what was queued, and waits while the VM is paused. The clock and the TSC stand still then; a pause that begins later is the next call's. */
 static void vcpu_stop_point(struct vcpu *vcpu)
 {
 	struct vm_work *work;
@@ -238,7 +238,7 @@ static void vcpu_stop_point(struct vcpu *vcpu)
 
 	if (paused)
 		vcpu_freeze_clock(vcpu, true);
-	while ((work = vcpu_next_work(vcpu)))
+	while ((work = vcpu_next_work(vcpu, paused)))
 		work->run(vcpu, work);
 	if (paused) {
 		vcpu->cpu.tsc_offset -= __rdtsc() - since;
