@@ -177,6 +177,15 @@ void hostile_watch_destroy(struct hostile_watch *w)
 
 /* --- host addresses --- */
 
+#ifdef __SANITIZE_ADDRESS__
+/* What was freed and waits to be used again would look like growth. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "quarantine_size_mb=16";
+}
+#endif
+
 /* The address sanitizer's heap, mapped as a whole: 4 TiB, in which all too many made-up values lie. */
 static bool is_sanitizer_heap(uint64_t start)
 {
