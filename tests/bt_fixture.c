@@ -81,10 +81,8 @@ static void build_idt(struct bf *bf)
 /* Identity, ring 3 everywhere but in the system part. A and D are set: setting them is not under test here. */
 static void build_page_tables(struct bf *bf)
 {
-	const uint32_t user = PTE_P | PTE_W | PTE_U | PTE_A | PTE_D;
-
 	for (uint32_t page = 0; page < BF_RAM_SIZE / GUEST_PAGE_SIZE; page++) {
-		uint32_t gpa = page * GUEST_PAGE_SIZE, pte = gpa | user;
+		uint32_t gpa = page * GUEST_PAGE_SIZE, pte = gpa | BF_PTE_USER;
 
 		if (gpa >= BF_SYSTEM && gpa < BF_FREE)
 			pte &= ~PTE_U;
@@ -94,10 +92,10 @@ static void build_page_tables(struct bf *bf)
 			pte &= ~PTE_W;
 		if (gpa == BF_DATA + BF_SUPERVISOR_PAGE * GUEST_PAGE_SIZE)
 			pte &= ~PTE_U;
-		put32(bf, BF_PAGE_TABLES + 4 * page, pte);
+		put32(bf, BF_PTE_AT(gpa), pte);
 	}
-	put32(bf, BF_PAGE_DIR, BF_PAGE_TABLES | user);
-	put32(bf, BF_PAGE_DIR + 4, (BF_PAGE_TABLES + GUEST_PAGE_SIZE) | user);
+	put32(bf, BF_PAGE_DIR, BF_PAGE_TABLES | BF_PTE_USER);
+	put32(bf, BF_PAGE_DIR + 4, (BF_PAGE_TABLES + GUEST_PAGE_SIZE) | BF_PTE_USER);
 }
 
 /* --- the port --- */
@@ -161,6 +159,7 @@ struct bf *bf_create_model(const char *engine, const char *options, const char *
 	cr_assert_eq(bus_attach(vm->bus, &stop_device, bf, 0), 0);
 	bf->cpu = &vm->vcpu.cpu;
 	bf->patience_ms = PATIENCE_MS;
+	snprintf(bf->options, sizeof(bf->options), "%s", options ? options : "");
 	bf->ram = vm->ram.flat;
 	bf->cpu->model = cpu_model_find(model);
 	build_gdt(bf);
@@ -192,6 +191,12 @@ void bf_flush(struct bf *bf)
 	soft_tlb_flush(vcpu, true);
 	if (vcpu->engine->flush && vcpu->engine_data)
 		vcpu->engine->flush(vcpu, TLB_FLUSH_ALL);
+}
+
+void bf_map_page(struct bf *bf, uint32_t gva, uint32_t gpa)
+{
+	bf_write32(bf, BF_PTE_AT(gva), gpa | BF_PTE_USER);
+	bf_flush(bf);
 }
 
 void bf_set_segment(struct bf *bf, enum x86_seg seg, uint16_t selector)

@@ -41,6 +41,10 @@ enum {
 	BF_GDT_LIMIT = 0x67, BF_TSS_LIMIT = 0x88,
 };
 
+/* Page-table entries: where the one of a linear address below 8 MiB is, and flags that let anyone write. */
+#define BF_PTE_AT(gva) (BF_PAGE_TABLES + 4 * ((gva) >> GUEST_PAGE_SHIFT))
+#define BF_PTE_USER (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
+
 #define BF_STOP_PORT 0xf4
 /* Machine code that stops the machine: OUT 0xf4, AL. */
 #define BF_STOP 0xe6, BF_STOP_PORT
@@ -55,6 +59,8 @@ struct bf {
 	_Atomic bool hung, ending;
 	pthread_t watchdog;
 	unsigned patience_ms;     /* how long a run may take: 8 s at first */
+	char options[128];        /* the engine's, "" for none */
+	char name[160];           /* for messages; the test's to fill in */
 	uint8_t system[BF_SYSTEM_SIZE]; /* pristine copy */
 };
 
@@ -70,6 +76,8 @@ void bf_destroy(struct bf *bf);
 void bf_reset(struct bf *bf, unsigned cpl, bool paging);
 /* After changing control registers or (host side) page tables: flushes like a MOV CR3 with everything. */
 void bf_flush(struct bf *bf);
+/* Maps the linear page at gva (below 8 MiB) to the frame at gpa for anyone to write, and flushes. */
+void bf_map_page(struct bf *bf, uint32_t gva, uint32_t gpa);
 /* A segment register as if loaded with selector. */
 void bf_set_segment(struct bf *bf, enum x86_seg seg, uint16_t selector);
 /* Stores to guest RAM as a device would: translations are told. */
