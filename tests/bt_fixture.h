@@ -59,8 +59,8 @@ struct bf {
 	_Atomic bool hung, ending;
 	pthread_t watchdog;
 	unsigned patience_ms;     /* how long a run may take: 8 s at first */
-	char options[128];        /* the engine's, "" for none */
-	char name[160];           /* for messages; the test's to fill in */
+	char options[256];        /* the engine's, "" for none */
+	char name[320];           /* for messages; the test's to fill in */
 	uint8_t system[BF_SYSTEM_SIZE]; /* pristine copy */
 };
 

@@ -9,37 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 #include "monitor/guest_symbols.h"
+#include "scratch.h"
 
-static char directory[] = "/tmp/ringfence-symbols-XXXXXX";
-
-static void set_up(void)
-{
-	cr_assert(mkdtemp(directory));
-}
-
-static void tear_down(void)
-{
-	char command[64];
-
-	snprintf(command, sizeof(command), "rm -r %s", directory);
-	cr_expect_eq(system(command), 0);
-}
-
-TestSuite(guest_symbols, .init = set_up, .fini = tear_down, .timeout = 120);
-
-static const char *path_of(const char *name)
-{
-	static char path[4][64];
-	static unsigned n;
-	char *at = path[n++ % 4];
-
-	snprintf(at, sizeof(path[0]), "%s/%s", directory, name);
-	return at;
-}
+TestSuite(guest_symbols, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 120);
 
 static const char *file(const char *name, const void *data, size_t size)
 {
-	const char *path = path_of(name);
+	const char *path = scratch_path(name);
 	FILE *f = fopen(path, "w");
 
 	cr_assert(f && fwrite(data, 1, size, f) == size && !fclose(f));
@@ -169,7 +145,7 @@ static Elf_Scn *elf_section(Elf *elf, uint32_t type, uint32_t flags, void *data,
 
 static const char *elf_file(const char *name, uint16_t machine, const struct elf_symbol *symbols, size_t count)
 {
-	const char *path = path_of(name);
+	const char *path = scratch_path(name);
 	const int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	char strings[512] = "", code[16] = { 0 };
 	Elf32_Sym table[16] = { { 0 } };
@@ -270,7 +246,7 @@ Test(guest_symbols, files_that_cannot_be_read)
 	char paths[160];
 
 	expect_failure("/nodir/map", -ENOENT, "/nodir/map", "No such file");
-	expect_failure(directory, -EIO, directory, "directory");
+	expect_failure(scratch_directory(), -EIO, scratch_directory(), "directory");
 	snprintf(paths, sizeof(paths), "%s:/nodir/second", text("map", "c0000000 T kernel\n"));
 	expect_failure(paths, -ENOENT, "/nodir/second", "No such file");
 }

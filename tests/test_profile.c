@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "bt_fixture.h"
 #include "monitor/bt.h"
+#include "scratch.h"
 #include "translator/perf_map.h"
 
 #define BYTES32(v) (uint8_t)(v), (uint8_t)((v) >> 8), (uint8_t)((v) >> 16), (uint8_t)((v) >> 24)
@@ -42,22 +43,7 @@ static const uint8_t main_code[] = {
 }
 static const uint8_t hot_code[] = LOOP_CODE(3 * LOOPS), cold_code[] = LOOP_CODE(LOOPS);
 
-static char directory[] = "/tmp/ringfence-profile-XXXXXX";
-
-static void set_up(void)
-{
-	cr_assert(mkdtemp(directory));
-}
-
-static void tear_down(void)
-{
-	char command[64];
-
-	snprintf(command, sizeof(command), "rm -r %s", directory);
-	cr_expect_eq(system(command), 0);
-}
-
-TestSuite(profile, .init = set_up, .fini = tear_down, .timeout = 300);
+TestSuite(profile, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 300);
 
 /* --- running --- */
 
@@ -65,17 +51,16 @@ static struct bf *create(const char *rest)
 {
 	char options[200];
 
-	snprintf(options, sizeof(options), "profile=%s/p%s%s", directory, rest ? "," : "", rest ? rest : "");
+	snprintf(options, sizeof(options), "profile=%s%s%s", scratch_path("p"), rest ? "," : "", rest ? rest : "");
 	return bf_create("bt", options);
 }
 
 static struct bf *create_with_symbols(void)
 {
-	char options[120], path[80];
-	FILE *f;
+	const char *path = scratch_path("map");
+	FILE *f = fopen(path, "w");
+	char options[120];
 
-	snprintf(path, sizeof(path), "%s/map", directory);
-	f = fopen(path, "w");
 	fprintf(f, "%08x T main\n%08x T hot\n%08x t cold\n%08x t end\n", MAIN, HOT, COLD, COLD + 0x40);
 	fclose(f);
 	snprintf(options, sizeof(options), "symbols=%s", path);
@@ -117,11 +102,9 @@ static unsigned run_for(struct bf *bf, double seconds)
 
 static FILE *open_output(const char *name)
 {
-	char path[80];
-	FILE *f;
+	const char *path = scratch_path(name);
+	FILE *f = fopen(path, "r");
 
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	f = fopen(path, "r");
 	cr_assert(f, "%s", path);
 	return f;
 }
@@ -378,7 +361,7 @@ Test(profile, map_for_perf)
 	unsigned n;
 
 	bf_destroy(bf);
-	snprintf(options, sizeof(options), "perf-map=on,symbols=%s/map", directory);
+	snprintf(options, sizeof(options), "perf-map=on,symbols=%s", scratch_path("map"));
 	bf = bf_create("bt", options);
 	load(bf, 3);
 	run_for(bf, 0.01);
@@ -415,10 +398,10 @@ Test(profile, map_for_perf)
 /* Somebody else's link does not lead us anywhere. */
 Test(profile, map_behind_a_link)
 {
-	char target[80], path[32];
+	const char *target = scratch_path("target");
+	char path[32];
 	struct bf *bf;
 
-	snprintf(target, sizeof(target), "%s/target", directory);
 	perf_map_path(path);
 	unlink(path);
 	cr_assert_eq(symlink(target, path), 0);
