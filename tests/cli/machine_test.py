@@ -15,9 +15,27 @@ import unittest
 
 import hostile_test
 
-# 8259s: vectors from 32, nothing but the slave's inputs given by %1 unmasked.
-SLAVE_ONLY = '''
-%macro slave_only 1
+# What guests with x87 errors share.
+X87 = '''
+; x87 errors as CR0.NE says: 0: by interrupt, 20h: by exception; division by zero is one
+%macro x87_errors 1
+	mov eax, cr0
+	and al, ~0x2c	; NE, TS, EM
+	or al, %1 | 2	; MP
+	mov cr0, eax
+	reset_x87
+%endmacro
+%macro reset_x87 0
+	fninit
+	fldcw [divide_unmasked]
+%endmacro
+%macro divide_by_zero 0
+	fldz
+	fld1
+	fdiv st0, st1
+%endmacro
+; 8259s: vectors from 32, nothing but IRQ 13 unmasked
+%macro irq13_only 0
 	mov al, 0x11
 	out 0x20, al
 	out 0xa0, al
@@ -34,9 +52,17 @@ SLAVE_ONLY = '''
 	out 0xa1, al
 	mov al, 0xfb
 	out 0x21, al
-	mov al, ~(%1) & 0xff
+	mov al, 0xdf
 	out 0xa1, al
 %endmacro
+%macro end_of_irq13 0
+	mov al, 0x20
+	out 0xa0, al
+	out 0x20, al
+%endmacro
+section .data
+divide_unmasked: dw 0x37b
+section .text
 '''
 
 GUESTS = {
@@ -68,36 +94,26 @@ GUESTS = {
 	iret
 ticks: dd 0'''),
     # CR0.NE clear: x87 errors are IRQ 13, ended by port F0h, which lets the handler use the FPU before it clears the error.
-    'x87_error_by_interrupt': ('success', SLAVE_ONLY + '''
+    'x87_error_by_interrupt': ('success', X87 + '''
 	on 45, .irq13
-	slave_only 0x20
-	mov eax, cr0
-	and al, ~0x2c	; NE, TS, EM
-	or al, 2	; MP
-	mov cr0, eax
-	fninit
-	fldcw [.divide_unmasked]
+	irq13_only
+	x87_errors 0
 	sti
 	xor ebx, ebx
 	mov ecx, 200
 .again:
-	fldz
-	fld1
-	fdiv st0, st1
+	divide_by_zero
 	mov esi, .wait
 	mov edx, ecx
 .wait:	fwait
-	fldz
-	fld1
-	fdiv st0, st1
+	divide_by_zero
 	mov esi, .waits_too
 	xor eax, eax
 .waits_too:
 	fld1
 	mov esi, .bad
 	fnclex
-	fninit
-	fldcw [.divide_unmasked]
+	reset_x87
 	cmp edx, ecx
 	jne .bad
 	loop .again
@@ -105,9 +121,7 @@ ticks: dd 0'''),
 	jne .bad
 	; nothing to ignore: the next error is reported all the same
 	out 0xf0, al
-	fldz
-	fld1
-	fdiv st0, st1
+	divide_by_zero
 	mov esi, .last
 .last:	fwait
 	cmp ebx, 401
@@ -130,34 +144,23 @@ ticks: dd 0'''),
 	fnstsw ax
 	test al, 0x84
 	jnz .bad
-	mov al, 0x20
-	out 0xa0, al
-	out 0x20, al
+	end_of_irq13
 	inc ebx
 	pop eax
 	iret
 .bad:	fail 0x40
-.divide_unmasked: dw 0x37b
 .scratch: dd 0'''),
     # A handler that clears the error first leaves nothing to be ignored.
-    'x87_error_cleared_before_the_port': ('success', SLAVE_ONLY + '''
+    'x87_error_cleared_before_the_port': ('success', X87 + '''
 	on 45, .irq13
-	slave_only 0x20
-	mov eax, cr0
-	and al, ~0x2c
-	or al, 2
-	mov cr0, eax
-	fninit
-	fldcw [.divide_unmasked]
+	irq13_only
+	x87_errors 0
 	sti
 	xor ebx, ebx
 	mov ecx, 200
 .again:
-	fninit
-	fldcw [.divide_unmasked]
-	fldz
-	fld1
-	fdiv st0, st1
+	reset_x87
+	divide_by_zero
 	fwait
 	loop .again
 	cmp ebx, 200
@@ -166,43 +169,24 @@ ticks: dd 0'''),
 .irq13:	push eax
 	fnclex
 	out 0xf0, al
-	mov al, 0x20
-	out 0xa0, al
-	out 0x20, al
+	end_of_irq13
 	inc ebx
 	pop eax
 	iret
-.bad:	fail 0x40
-.divide_unmasked: dw 0x37b'''),
+.bad:	fail 0x40'''),
     # The processor stands still at the error until any interrupt comes, and then reports it again.
-    'x87_error_with_interrupts_off': ('runs', '''
-	mov eax, cr0
-	and al, ~0x2c
-	or al, 2
-	mov cr0, eax
-	fninit
-	fldcw [.divide_unmasked]
-	fldz
-	fld1
-	fdiv st0, st1
+    'x87_error_with_interrupts_off': ('runs', X87 + '''
+	x87_errors 0
+	divide_by_zero
 	fwait
-	fail 0x40
-.divide_unmasked: dw 0x37b'''),
+	fail 0x40'''),
     # With NE set, port F0h has no effect.
-    'x87_error_by_exception': (('faulted', 16), '''
-	mov eax, cr0
-	and al, ~0x0c
-	or al, 0x22
-	mov cr0, eax
-	fninit
-	fldcw [.divide_unmasked]
-	fldz
-	fld1
-	fdiv st0, st1
+    'x87_error_by_exception': (('faulted', 16), X87 + '''
+	x87_errors 0x20
+	divide_by_zero
 	out 0xf0, al
 	fwait
-	fail 0x40
-.divide_unmasked: dw 0x37b'''),
+	fail 0x40'''),
 }
 
 
@@ -369,7 +353,6 @@ class Machine(hostile_test.Hostile):
     def check(self, name):
         expected, text = GUESTS[name]
         self.assertEqual(self.run_guest(self.assemble(text), 1 if expected == 'runs' else hostile_test.TIMEOUT), expected)
-
 
     def sample(self, process):
         """Resident KiB, descriptors, mappings."""
