@@ -6,7 +6,11 @@
  * Channel 0's interrupt is an event per rising edge of OUT: the line is pulsed low and high at the end of each period
  * (modes 2, 3) or raised at the terminal count (mode 0, 4). Periodic edges that come while the last interrupt still waits
  * to be taken, or all at once because the host was late, are owed: guests count them as time. The CPU gets the next
- * one as soon as it takes the last; with a CPU that is not seen to do so they are given at double rate.
+ * one as soon as it takes the last; with a CPU that is not seen to do so they are given at double rate. So the edges given, those
+ * owed and the one that waits are all that came due, as long as no more than MAX_OWED are owed: then the rest is lost.
+ *
+ * A handler may mask IRQ 0 while it runs, when the next owed edge has been latched already: edges due meanwhile are owed as well.
+ * A mask that lasts longer is there to keep the interrupts away, and everything owed is forgiven.
  */
 #include "i8254.h"
 
@@ -15,7 +19,10 @@
 
 /* No guest may keep the monitor busy with a period of one tick. */
 #define MIN_PERIOD_NS 20000u
-#define MAX_OWED 1000u
+/* Ten seconds of a tick per millisecond with interrupts off, which an interpreter on a busy host makes of a fraction of a second. */
+#define MAX_OWED 10000u
+/* Longer than any handler takes, however slow the engine. */
+#define HANDLER_NS 100000000u
 
 static uint64_t ticks_to_ns(uint64_t ticks)
 {
@@ -153,20 +160,44 @@ static void schedule(struct i8254 *pit, uint64_t now)
 }
 
 /* Edges of channel 0 due since its deadline. */
-static uint64_t edges_due(const struct i8254 *pit, uint64_t now)
+static uint64_t edges_due(struct i8254 *pit, uint64_t now)
 {
-	const struct i8254_channel *c = &pit->s.channel[0];
+	struct i8254_channel *c = &pit->s.channel[0];
 
 	if (now < pit->s.deadline_ns)
 		return 0;
-	return is_periodic(c) ? 1 + (now - pit->s.deadline_ns) / ticks_to_ns(c->count) : 1;
+	if (!is_periodic(c))
+		return 1;
+	channel_sync(c, now); /* the period that ended may have been the last of the old count */
+	return 1 + elapsed_ticks(c, now) / c->count - elapsed_ticks(c, pit->s.deadline_ns) / c->count;
 }
 
-static void give_edge(struct i8254 *pit)
+static enum i8254_irq irq_state(struct i8254 *pit)
 {
-	bool wait = is_periodic(&pit->s.channel[0]) && pit->irq_pending && pit->irq_pending(pit->irq_pending_opaque);
+	enum i8254_irq state = is_periodic(&pit->s.channel[0]) && pit->irq_state ? pit->irq_state(pit->irq_state_opaque) : I8254_IRQ_TAKEN;
 
-	if (!pit->s.owed_ticks || wait)
+	if (state != I8254_IRQ_MASKED)
+		pit->s.masked_ns = 0;
+	return state;
+}
+
+static void owe_edges(struct i8254 *pit, enum i8254_irq state, uint64_t now)
+{
+	uint64_t owed = pit->s.owed_ticks + edges_due(pit, now);
+	uint64_t most = ticks_to_ns(pit->s.channel[0].count) < MIN_PERIOD_NS ? 1 : MAX_OWED;
+
+	if (state == I8254_IRQ_MASKED) {
+		if (!pit->s.masked_ns)
+			pit->s.masked_ns = now;
+		if (now - pit->s.masked_ns > HANDLER_NS)
+			most = 0;
+	}
+	pit->s.owed_ticks = (uint32_t)(owed < most ? owed : most);
+}
+
+static void give_edge(struct i8254 *pit, enum i8254_irq state)
+{
+	if (!pit->s.owed_ticks || state != I8254_IRQ_TAKEN)
 		return;
 	pit->s.owed_ticks--;
 	irq_set(&pit->irq, false);
@@ -177,13 +208,13 @@ static void timer_fired(void *opaque)
 {
 	struct i8254 *pit = opaque;
 	uint64_t now = clock_now(&pit->clock);
-	uint64_t owed, most = ticks_to_ns(pit->s.channel[0].count) < MIN_PERIOD_NS ? 1 : MAX_OWED;
+	enum i8254_irq state;
 
 	if (!pit->s.deadline_ns)
 		return;
-	owed = pit->s.owed_ticks + edges_due(pit, now);
-	pit->s.owed_ticks = (uint32_t)(owed < most ? owed : most);
-	give_edge(pit);
+	state = irq_state(pit);
+	owe_edges(pit, state, now);
+	give_edge(pit, state);
 	schedule(pit, now);
 }
 
@@ -193,6 +224,7 @@ void i8254_interrupt_taken(struct i8254 *pit)
 
 	if (!pit->s.deadline_ns || !is_periodic(c) || ticks_to_ns(c->count) < MIN_PERIOD_NS)
 		return;
+	irq_state(pit); /* a mask before this is another than one after it */
 	if (pit->s.owed_ticks || clock_now(&pit->clock) >= pit->s.deadline_ns)
 		timer_fired(pit);
 }
@@ -203,11 +235,24 @@ static void channel_changed(struct i8254 *pit, unsigned n, uint64_t now)
 	if (n)
 		return;
 	pit->s.owed_ticks = 0;
+	pit->s.masked_ns = 0;
 	irq_set(&pit->irq, channel_out(&pit->s.channel[0], now));
 	schedule(pit, now);
 }
 
 /* Programming. */
+
+/* The period that a new count waits for the end of is the one under way, however many went before: the channel starts with it. */
+static void begin_with_this_period(struct i8254 *pit, unsigned n, uint64_t now)
+{
+	struct i8254_channel *c = &pit->s.channel[n];
+
+	if (!n && pit->s.deadline_ns && now >= pit->s.deadline_ns)
+		timer_fired(pit); /* what is due is owed */
+	c->start_ns += ticks_to_ns(elapsed_ticks(c, now) / c->count * c->count);
+	if (!n)
+		schedule(pit, now);
+}
 
 static void channel_load(struct i8254 *pit, unsigned n, uint16_t raw)
 {
@@ -220,6 +265,8 @@ static void channel_load(struct i8254 *pit, unsigned n, uint16_t raw)
 	channel_sync(c, now);
 	c->loaded = true;
 	if (is_periodic(c) && c->running) {
+		if (is_counting(c))
+			begin_with_this_period(pit, n, now);
 		c->next_count = count;
 		if (is_counting(c))
 			return; /* the period under way and its deadline stand */
@@ -474,6 +521,6 @@ const struct device_desc i8254_desc = {
 	.reset = i8254_reset,
 	.state_offset = offsetof(struct i8254, s),
 	.state_size = sizeof(struct i8254_state),
-	.state_version = 1,
+	.state_version = 2,
 	.restored = i8254_restored,
 };

@@ -7,13 +7,14 @@
  *
  * A period that ends while the interrupt of the one before is still requested would be lost on the chip too, but there it
  * takes a guest that is broken; here a slow engine or a busy host suffices, and clocks that count ticks would
- * lose time. Such ticks are owed, and each is requested when the CPU takes the one before, or at double rate.
+ * lose time. Such ticks are owed, and each is requested when the CPU takes the one before, or at double rate. So those taken, owed and
+ * requested are all that came due, as long as no more than MAX_OWED are owed: then the rest is lost.
  */
 #include "local_apic.h"
 
 /* No guest may keep the monitor busy with a period of a few nanoseconds. */
 #define MIN_PERIOD_NS 20000u
-#define MAX_OWED 1000u
+#define MAX_OWED 10000u /* see i8254.c */
 
 /* Divide configuration: bits 0, 1 and 3; one tick before the divider is a nanosecond. */
 static uint64_t divisor(const struct lapic *apic)
@@ -140,11 +141,15 @@ void lapic_timer_set_divide(struct lapic *apic, uint32_t value)
 void lapic_timer_lvt_changed(struct lapic *apic, bool was_masked)
 {
 	uint64_t now = clock_now(&apic->config.clock);
-	bool expired = timer_sync(apic, now) > 0;
+	uint64_t expired = timer_sync(apic, now);
 
 	if (was_masked || !is_periodic(apic))
 		apic->s.owed_ticks = 0;
+	if (expired && !was_masked) { /* due before the change; only the callback was late */
+		if (is_periodic(apic))
+			deliver_tick(apic, expired);
+		else
+			lapic_local_event(apic, LVT_TIMER);
+	}
 	timer_arm(apic, now);
-	if (expired && !was_masked) /* due before the change; only the callback was late */
-		lapic_local_event(apic, LVT_TIMER);
 }

@@ -202,6 +202,11 @@ void lapic_set_lint(void *opaque, unsigned n, bool level)
 	lapic_update(apic);
 }
 
+bool lapic_heeds_pic(const struct lapic *apic)
+{
+	return !globally_enabled(apic) || !(apic->s.lvt[LVT_LINT0] & LVT_MASKED);
+}
+
 bool lapic_is_requested(const struct lapic *apic, uint8_t vector)
 {
 	return bit_test(apic->s.irr, vector);
@@ -214,10 +219,11 @@ int lapic_ack(struct lapic *apic)
 	if (vector >= 0) {
 		bit_clear(apic->s.irr, (unsigned)vector);
 		bit_set(apic->s.isr, (unsigned)vector);
-		lapic_timer_interrupt_taken(apic);
 	} else if (extint(apic)) {
 		vector = apic->config.pic_ack(apic->config.opaque); /* lowers LINT0 through lapic_set_lint() */
 	}
+	if (vector >= 0)
+		lapic_timer_interrupt_taken(apic);
 	lapic_update(apic);
 	return vector;
 }

@@ -68,6 +68,9 @@ void lapic_set_lint(void *apic, unsigned n, bool level);
 bool lapic_message(struct lapic *apic, uint8_t destination, bool logical, enum apic_delivery mode, uint8_t vector,
 		   bool level_triggered);
 
+/* Whether the 8259s' INT does anything, as far as LINT0 is concerned. */
+bool lapic_heeds_pic(const struct lapic *apic);
+
 /* Whether vector is requested and not yet acknowledged. */
 bool lapic_is_requested(const struct lapic *apic, uint8_t vector);
 

@@ -165,13 +165,16 @@ static bool a20_level(void *opaque)
 	return ((struct pc_board *)opaque)->a20;
 }
 
-/* Whether the CPU has still to take the last IRQ 0, by whichever way it comes. */
-static bool timer_irq_pending(void *opaque)
+/* Where the last IRQ 0 is, by whichever way it comes. */
+static enum i8254_irq timer_irq_state(void *opaque)
 {
 	struct pc_board *board = opaque;
 	const struct i8259_chip *master = &board->pic.s.chip[0];
+	bool latched = master->irr & 1 && lapic_heeds_pic(&board->lapic);
 
-	return (master->irr & ~master->imr & 1) || io_apic_is_requested(&board->io_apic, 2);
+	if ((latched && !(master->imr & 1)) || io_apic_is_requested(&board->io_apic, 2))
+		return I8254_IRQ_REQUESTED;
+	return latched && io_apic_is_masked(&board->io_apic, 2) ? I8254_IRQ_MASKED : I8254_IRQ_TAKEN;
 }
 
 /* Assembly. */
@@ -204,8 +207,8 @@ static int init_timers(struct pc_board *board)
 
 	if (err)
 		return err;
-	board->pit.irq_pending = timer_irq_pending;
-	board->pit.irq_pending_opaque = board;
+	board->pit.irq_state = timer_irq_state;
+	board->pit.irq_state_opaque = board;
 	port61_init(&board->port61, &board->pit);
 	return mc146818_init(&board->rtc, &c->clock, gsi_line(board, 8, SOURCE_ISA), c->ram_size, c->rtc_base);
 }

@@ -692,6 +692,33 @@ Test(lapic, ticks_due_come_as_they_are_taken)
 	cr_expect_eq(lapic_ack(&w.lapic), 0x41);
 }
 
+Test(lapic, ticks_due_survive_a_new_lvt_entry)
+{
+	apic_write(0x3e0, 0xb);
+	apic_write(0x320, 0x20041);
+	apic_write(0x380, 1000000);
+	fake_clock_stall(&w.time, 3000000);
+	apic_write(0x320, 0x20042);
+	for (unsigned i = 0; i < 3; i++) {
+		cr_expect_eq(lapic_ack(&w.lapic), 0x42, "%u", i);
+		apic_write(0xb0, 0);
+	}
+	cr_expect_eq(lapic_ack(&w.lapic), -1);
+}
+
+/* Interrupts of the 8259s are a sign of life as well. */
+Test(lapic, a_tick_that_is_due_comes_when_the_8259s_interrupt_is_taken)
+{
+	apic_write(0x3e0, 0xb);
+	apic_write(0x320, 0x20041);
+	apic_write(0x380, 1000000);
+	fake_clock_stall(&w.time, 1000000);
+	cr_expect_eq(lapic_ack(&w.lapic), -1);
+	pulse(1);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x31);
+	cr_expect_eq(lapic_ack(&w.lapic), 0x41);
+}
+
 Test(lapic, masked_timer_counts_but_is_quiet)
 {
 	apic_write(0x3e0, 0xb);

@@ -131,17 +131,17 @@ Test(pit, mode2_rate_without_drift)
 	cr_expect_eq(latched(0), 11922);
 }
 
-static bool waits(void *opaque)
+static enum i8254_irq waits(void *opaque)
 {
-	return *(bool *)opaque;
+	return *(bool *)opaque ? I8254_IRQ_REQUESTED : I8254_IRQ_TAKEN;
 }
 
 Test(pit, edges_a_slow_guest_misses_are_owed)
 {
 	bool waiting = true;
 
-	t.pit.irq_pending = waits;
-	t.pit.irq_pending_opaque = &waiting;
+	t.pit.irq_state = waits;
+	t.pit.irq_state_opaque = &waiting;
 	load(0, 2, 11932);
 	fake_clock_advance(&t.time, 100000000);
 	cr_expect_eq(t.rises, 0);
@@ -197,6 +197,37 @@ Test(pit, mode2_new_count_waits_for_the_period)
 	to_tick(start, 2000);
 	fake_clock_advance(&t.time, 2);
 	cr_expect_eq(t.rises, 3);
+}
+
+Test(pit, mode2_new_count_waits_for_a_later_period)
+{
+	uint64_t start = t.time.now;
+
+	load(0, 2, 1000);
+	to_tick(start, 5500);
+	cr_expect_eq(t.rises, 5);
+	out(0x40, 0xf4);
+	out(0x40, 0x01); /* 500 */
+	cr_expect_eq(latched(0), 500);
+	to_tick(start, 5998);
+	cr_expect_eq(t.rises, 5);
+	cr_expect_eq(latched(0), 2);
+	to_tick(start, 6000);
+	fake_clock_advance(&t.time, 2);
+	cr_expect_eq(t.rises, 6);
+	to_tick(start, 6499);
+	cr_expect_eq(t.rises, 6);
+	to_tick(start, 6500);
+	fake_clock_advance(&t.time, 2);
+	cr_expect_eq(t.rises, 7);
+	/* The host is late meanwhile: what is due in the old period and in the new ones comes all the same. */
+	fake_clock_stall(&t.time, tick_ns(1250));
+	out(0x40, 0xe8);
+	out(0x40, 0x03);
+	fake_clock_stall(&t.time, tick_ns(2250));
+	for (unsigned i = 0; i < 10; i++)
+		i8254_interrupt_taken(&t.pit);
+	cr_expect_eq(t.rises, 7 + 2 + 1 + 2, "%u", t.rises);
 }
 
 Test(pit, mode3_square_wave)
