@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "translator/disasm.h"
-#include "translator/translator.h"
+#include "translator/tu.h"
 
 #define CODE_GVA 0xc0100000u
 #define CODE_GPA 0x00100000u
@@ -151,6 +151,23 @@ Test(translation, a_tu_describes_itself)
 	translate_bytes("\x74\x10\xeb\x20", 4, FLAT);
 	cr_expect_eq(logged.ninsns, 2);
 	cr_expect_gt(logged.host_len, logged.body_len, "two exits");
+}
+
+/* For a signal that came in C code, which may be freeing them. */
+Test(translation, places_outside_the_cache_are_told_without_a_look_at_the_tus)
+{
+	struct tc_position at;
+	struct tu **order;
+
+	translate_bytes("\x90\xc3", 2, FLAT);
+	cr_expect(translator_locate(tr, logged.entry, &at));
+	cr_expect_eq(at.eip, CODE_GVA);
+	order = tr->order;
+	tr->order = NULL;
+	cr_expect_not(translator_locate(tr, (hva_t)translate_bytes, &at));
+	cr_expect_not(translator_locate(tr, tr->exec_base - 1, &at));
+	cr_expect_not(translator_locate(tr, tr->exec_base + tr->size, &at));
+	tr->order = order;
 }
 
 Test(translation, pages_with_code_are_protected_while_they_have_any)

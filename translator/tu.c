@@ -208,7 +208,8 @@ static bool at_repeated_string(hva_t pc)
 
 bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position)
 {
-	struct tu *tu = tu_by_host(tr, pc);
+	/* A signal may have come while C code changes the list of TUs or frees them: only while the cache runs is that sound. */
+	struct tu *tu = translator_contains(tr, pc) ? tu_by_host(tr, pc) : NULL;
 	uint32_t offset, i;
 	bool repeats;
 
