@@ -200,14 +200,14 @@ static void no_interrupt_behind_sti(struct bf *bf)
 	struct code c = code_at(bf, BF_CODE), h = code_at(bf, HANDLER);
 	uint32_t loop, behind;
 
-	EMIT(&c, 0xfa, 0xb9); EMIT32(&c, 20000);                /* cli; mov ecx */
+	EMIT(&c, 0xfa);
 	loop = c.at;
 	EMIT(&c, 0x0f, 0x01, 0x3d); EMIT32(&c, REMAPPED);       /* invlpg */
 	EMIT(&c, 0xfb);
 	behind = c.at;
 	emit_load_ebx(&c, REMAPPED);
-	EMIT(&c, 0x90, 0xfa, 0x49);                             /* nop; cli; dec ecx */
-	JNZ(&c, loop);
+	EMIT(&c, 0x90, 0xfa);                                   /* nop; cli */
+	loop_until_interrupted(&c, loop, 1000);
 	STOP(&c);
 	EMIT(&h, 0xff, 0x05); EMIT32(&h, COUNTER);              /* inc [COUNTER] */
 	EMIT(&h, 0x81, 0x3c, 0x24); EMIT32(&h, behind);         /* cmp [esp], behind */
