@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * 8259A pair. Invariants: int_out of each chip is the level last computed by chip_update(); the master's input 2
+ * 8259A pair. Invariants: int_out of each chip is the level last computed by pic_update(); the master's input 2
  * follows the slave's int_out; an edge once latched in IRR stays until it is acknowledged or the chip is
  * initialized (the real chip would drop it with the line and acknowledge input 7 instead; the PIT's pulses are
  * shorter than a busy monitor's reaction, so keeping it is the kinder choice).

@@ -82,7 +82,7 @@ static void signal_leave(struct bt *bt, ucontext_t *uc, const struct tc_position
 	*reg(uc, REG_EFL) &= ~(greg_t)(HOST_TF | HOST_DF);
 }
 
-/* The window host address lies in, and the guest address there. Accesses over the end count as of the window. */
+/* The window host address lies in, and the guest address there. False in the guard: an access that began in a window runs over its end. */
 static bool signal_find_window(struct bt *bt, hva_t address, enum shadow_view *view, uint64_t *gva)
 {
 	const struct space *space = bt->space;

@@ -64,7 +64,7 @@ enum decode_result {
 
 /*
  * Decodes one instruction from bytes[0..avail). code32: CS.D. Knows nothing of CPU models: which features an opcode needs
- * is opcode_features() (opcode_map.h). LOCK validity (#UD) is judged here: a LOCK prefix on an instruction that does not take it is
+ * is insn_features(), below. LOCK validity (#UD) is judged here: a LOCK prefix on an instruction that does not take it is
  * DECODE_UNDEFINED.
  */
 enum decode_result insn_decode(const uint8_t *bytes, unsigned avail, bool code32, struct insn *insn);
