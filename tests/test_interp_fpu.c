@@ -275,11 +275,14 @@ static bool host_raises(struct fpu_proxy *proxy, const struct insn *insn, struct
 	return false;
 }
 
-/* Numbers whose sums and products are often denormal and often exact. */
-static void tiny_numbers(struct random_source *r, uint8_t *xmm, bool is_double)
+/* Numbers whose sums and products are often near an end of the range of exponents, and often exact. */
+static void numbers_at_the_ends(struct random_source *r, uint8_t *xmm, bool is_double)
 {
+	const bool tiny = random_next(r) & 1;
+
 	for (unsigned n = 0; n < 16; n += is_double ? 8 : 4) {
-		const uint64_t exponent = random_next(r) % 3 ? random_next(r) % 4 : (is_double ? 510 : 62) + random_next(r) % 4;
+		const unsigned near = random_next(r) % 4, half = is_double ? 510 : 62, top = is_double ? 2046 : 254;
+		const uint64_t exponent = random_next(r) % 3 ? (tiny ? near : top - near) : tiny ? half + near : top - half - near;
 		const uint64_t mantissa = random_next(r) % 4 ? random_next(r) & 7 : random_next(r), sign = random_next(r) & 1;
 		const uint64_t value = is_double ? sign << 63 | exponent << 52 | mantissa << 49 >> 12 :
 						   sign << 31 | exponent << 23 | (mantissa << 20 & 0x7fffff);
@@ -288,65 +291,98 @@ static void tiny_numbers(struct random_source *r, uint8_t *xmm, bool is_double)
 	}
 }
 
-/*
- * Flags that are the same on all processors: whether overflow or underflow that is unmasked flags an inexact result as well is
- * the processor's affair (SDM vol. 1, 11.5.2.6 speaks of masked ones only).
- */
-static uint32_t comparable_mxcsr(uint32_t mxcsr)
+/* Doubles about which a conversion to single may not be sure. */
+static void doubles_at_the_ends_of_single(struct random_source *r, uint8_t *xmm)
 {
-	const uint32_t unmasked = mxcsr & ~(mxcsr >> 7) & 0x18;
+	for (unsigned n = 0; n < 16; n += 8) {
+		const uint64_t exponent = random_next(r) & 1 ? 1023 - 152 + random_next(r) % 30 : 1023 + 126 + random_next(r) % 4;
+		const uint64_t mantissa = random_next(r) % 4 ? (uint64_t)random_next(r) >> (9 + random_next(r) % 23) << 29 : (uint64_t)random_next(r) << 20;
+		const uint64_t value = (uint64_t)random_next(r) << 63 | exponent << 52 | mantissa;
 
-	return unmasked ? mxcsr & ~0x20u : mxcsr;
+		memcpy(xmm + n, &value, 8);
+	}
 }
 
-/* Every instruction that can underflow, with its operands in registers. */
+#define SINGLE(OPCODE) { 3, { 0x0f, OPCODE, 0xc1 } }, { 4, { 0xf3, 0x0f, OPCODE, 0xc1 } }
+#define DOUBLE(OPCODE) { 4, { 0x66, 0x0f, OPCODE, 0xc1 } }, { 4, { 0xf2, 0x0f, OPCODE, 0xc1 } }
+#define ALL_FOUR(OPCODE) SINGLE(OPCODE), DOUBLE(OPCODE)
+
+/* Every instruction that can raise SIMD exceptions, with its operands in XMM0 and XMM1. */
+static const struct simd_insn { uint8_t len, bytes[6]; } simd_insns[] = {
+	ALL_FOUR(0x58), ALL_FOUR(0x59), ALL_FOUR(0x5c), ALL_FOUR(0x5e), ALL_FOUR(0x51), ALL_FOUR(0x5d), ALL_FOUR(0x5f), ALL_FOUR(0x5a),
+	{ 3, { 0x0f, 0x5b, 0xc1 } }, { 4, { 0x66, 0x0f, 0x5b, 0xc1 } }, { 4, { 0xf3, 0x0f, 0x5b, 0xc1 } },
+	{ 4, { 0x66, 0x0f, 0xe6, 0xc1 } }, { 4, { 0xf2, 0x0f, 0xe6, 0xc1 } }, { 4, { 0xf3, 0x0f, 0xe6, 0xc1 } },
+	{ 4, { 0xf3, 0x0f, 0x2d, 0xc1 } }, { 4, { 0xf2, 0x0f, 0x2c, 0xc1 } },
+	{ 3, { 0x0f, 0x2e, 0xc1 } }, { 4, { 0x66, 0x0f, 0x2f, 0xc1 } },
+	{ 4, { 0x0f, 0xc2, 0xc1, 0x01 } }, { 5, { 0x66, 0x0f, 0xc2, 0xc1, 0x04 } }, { 5, { 0xf3, 0x0f, 0xc2, 0xc1, 0x06 } },
+	DOUBLE(0x7c), DOUBLE(0x7d), DOUBLE(0xd0), /* F2: singles */
+	{ 6, { 0x66, 0x0f, 0x3a, 0x08, 0xc1, 0x04 } }, { 6, { 0x66, 0x0f, 0x3a, 0x09, 0xc1, 0x00 } }, { 6, { 0x66, 0x0f, 0x3a, 0x0b, 0xc1, 0x03 } },
+	{ 6, { 0x66, 0x0f, 0x3a, 0x40, 0xc1, 0xff } }, { 6, { 0x66, 0x0f, 0x3a, 0x40, 0xc1, 0x51 } }, { 6, { 0x66, 0x0f, 0x3a, 0x41, 0xc1, 0x33 } },
+};
+
+static void simd_operands(struct random_source *r, const struct insn *insn, struct fxsave_image *fpu)
+{
+	const bool wide = insn->sse_prefix == 0x66 || (insn->sse_prefix == 0xf2 && insn->opcode < 0x70) || insn->opcode == 0x41;
+	const unsigned kind = random_next(r) % 4;
+
+	if (insn->opcode == 0x5a && wide && kind)
+		doubles_at_the_ends_of_single(r, fpu->xmm[1]);
+	else if (kind)
+		for (unsigned n = 0; n < 2; n++)
+			numbers_at_the_ends(r, fpu->xmm[n], wide);
+}
+
+struct simd_counts {
+	unsigned raised, exact_underflows, exact_overflows, rounded;
+};
+
+static void count_simd(struct simd_counts *counts, uint32_t mxcsr)
+{
+	const uint32_t unmasked = mxcsr & ~(mxcsr >> 7);
+
+	counts->raised++;
+	counts->exact_underflows += (unmasked & 0x10) && !(mxcsr & 0x28);
+	counts->exact_overflows += (unmasked & 0x08) && !(mxcsr & 0x30);
+	counts->rounded += (unmasked & 0x18) && (mxcsr & 0x20);
+}
+
+/* Flags are the host's to the last one: also PE beside an unmasked overflow or underflow. */
 Test(interp_fpu, simd_exceptions_like_the_host)
 {
-	static const struct { uint8_t len, bytes[6]; bool is_double; } insns[] = {
-		{ 3, { 0x0f, 0x58, 0xc1 }, false }, { 4, { 0x66, 0x0f, 0x58, 0xc1 }, true }, { 4, { 0xf3, 0x0f, 0x58, 0xc1 }, false },
-		{ 4, { 0xf2, 0x0f, 0x58, 0xc1 }, true }, { 3, { 0x0f, 0x59, 0xc1 }, false }, { 4, { 0x66, 0x0f, 0x59, 0xc1 }, true },
-		{ 3, { 0x0f, 0x5c, 0xc1 }, false }, { 4, { 0xf2, 0x0f, 0x5c, 0xc1 }, true }, { 3, { 0x0f, 0x5e, 0xc1 }, false },
-		{ 4, { 0xf3, 0x0f, 0x5e, 0xc1 }, false }, { 4, { 0x66, 0x0f, 0x5a, 0xc1 }, true }, { 4, { 0xf2, 0x0f, 0x5a, 0xc1 }, true },
-		{ 3, { 0x0f, 0x5a, 0xc1 }, false }, { 3, { 0x0f, 0x51, 0xc1 }, false }, { 3, { 0x0f, 0x5d, 0xc1 }, false },
-		{ 4, { 0xf2, 0x0f, 0x7c, 0xc1 }, false }, { 4, { 0x66, 0x0f, 0x7d, 0xc1 }, true }, { 4, { 0xf2, 0x0f, 0xd0, 0xc1 }, false },
-		{ 6, { 0x66, 0x0f, 0x3a, 0x40, 0xc1, 0xff }, false }, { 6, { 0x66, 0x0f, 0x3a, 0x40, 0xc1, 0x51 }, false },
-		{ 6, { 0x66, 0x0f, 0x3a, 0x41, 0xc1, 0x33 }, true },
-	};
 	struct sigaction action = { .sa_sigaction = on_sigfpe, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct simd_counts counts = { 0 };
 	struct random_source r = { 1 };
 	struct fpu_proxy *proxy;
-	unsigned raised = 0, exact = 0;
 
 	sigaction(SIGFPE, &action, NULL);
 	cr_assert_eq(fpu_proxy_create(&proxy), 0);
-	for (unsigned n = 0; n < 40000; n++) {
-		const unsigned k = n % RF_ARRAY_SIZE(insns);
+	for (unsigned n = 0; n < 2000 * RF_ARRAY_SIZE(simd_insns); n++) {
+		const struct simd_insn *code = &simd_insns[n % RF_ARRAY_SIZE(simd_insns)];
 		struct fxsave_image host;
 		enum interp_result result;
 		struct insn insn;
 		bool fault;
 
+		cr_assert_eq(insn_decode(code->bytes, code->len, true, &insn), DECODE_OK);
 		random_fpu(&r, &host, false, true);
-		if (random_next(&r) % 4) {
-			tiny_numbers(&r, host.xmm[0], insns[k].is_double);
-			tiny_numbers(&r, host.xmm[1], insns[k].is_double);
-		}
+		simd_operands(&r, &insn, &host);
 		CPU.fpu = host;
 		CPU.eip = FX_CODE;
 		CPU.regs[X86_ESP] = FX_KERNEL_STACK;
-		cr_assert_eq(insn_decode(insns[k].bytes, insns[k].len, true, &insn), DECODE_OK);
 		fault = host_raises(proxy, &insn, &host);
-		result = ix_run(insns[k].bytes, insns[k].len, 1);
-		cr_expect_eq(result, fault ? INTERP_EXCEPTION : INTERP_OK, "%u, opcode %02x prefix %02x: result %d, the host %s (mxcsr %x)", n,
+		result = ix_run(code->bytes, code->len, 1);
+		cr_assert_eq(result, fault ? INTERP_EXCEPTION : INTERP_OK, "%u, opcode %02x prefix %02x: result %d, the host %s (mxcsr %x)", n,
 			     insn.opcode, insn.sse_prefix, result, fault ? "raised" : "did not", host.mxcsr);
-		cr_expect_eq(comparable_mxcsr(CPU.fpu.mxcsr), comparable_mxcsr(host.mxcsr), "%u, opcode %02x prefix %02x: mxcsr %x, host %x", n, insn.opcode, insn.sse_prefix,
+		cr_assert_eq(CPU.fpu.mxcsr, host.mxcsr, "%u, opcode %02x prefix %02x: mxcsr %x, host %x", n, insn.opcode, insn.sse_prefix,
 			     CPU.fpu.mxcsr, host.mxcsr);
-		cr_expect_arr_eq(CPU.fpu.xmm[0], host.xmm[0], 16, "%u: xmm0", n);
-		raised += fault;
-		exact += fault && (host.mxcsr & 0x30) == 0x10;
+		cr_assert_arr_eq(CPU.fpu.xmm[0], host.xmm[0], 16, "%u: xmm0", n);
+		if (fault)
+			count_simd(&counts, host.mxcsr);
 	}
-	cr_expect_gt(raised, 4000);
-	cr_expect_gt(exact, 400, "%u exact denormals", exact);
+	cr_expect_gt(counts.raised, 10000);
+	cr_expect_gt(counts.exact_underflows, 500, "%u", counts.exact_underflows);
+	cr_expect_gt(counts.exact_overflows, 500, "%u", counts.exact_overflows);
+	cr_expect_gt(counts.rounded, 500, "%u", counts.rounded);
 	fpu_proxy_destroy(proxy);
 }
 

@@ -7,10 +7,6 @@
 #include "tests/leeway.h"
 
 #define FSW_ES            0x80u
-#define MXCSR_OVERFLOW    0x08u
-#define MXCSR_UNDERFLOW   0x10u
-#define MXCSR_PRECISION   0x20u
-#define MXCSR_MASK_SHIFT  7
 
 #define DIFFER(what, x, y) \
 	do { \
@@ -98,13 +94,8 @@ static void settle_trap(const struct fuzz_case *c, struct executor *xb, struct o
 
 static void settle_simd(const struct fuzz_case *c, struct executor *xb, struct outcome *a, struct outcome *b)
 {
-	const uint32_t unmasked = b->fpu.mxcsr & ~(b->fpu.mxcsr >> MXCSR_MASK_SHIFT) & (MXCSR_OVERFLOW | MXCSR_UNDERFLOW);
 	struct insn i;
 
-	if (unmasked) {
-		a->fpu.mxcsr &= ~MXCSR_PRECISION;
-		b->fpu.mxcsr &= ~MXCSR_PRECISION;
-	}
 	if (!faulting_insn(c, xb, b, &i))
 		return;
 	leeway_enter_mmx(&i, &a->fpu);
