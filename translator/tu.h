@@ -12,7 +12,6 @@
 #define TU_MAX_INSNS 96
 #define TU_MAX_HOST_BYTES 16384
 #define EXIT_MAX (1u << 18)
-#define NO_EXIT  0xffffffffu
 
 /* One guest instruction within a TU. */
 struct tu_insn {
@@ -150,7 +149,6 @@ void tu_invalidate(struct translator *tr, struct tu *tu);
 const struct code_page *tu_page(const struct translator *tr, const struct tu *tu);
 
 /* link.c */
-void link_exit_reset(struct translator *tr, uint32_t exit);
 void link_forget_tu(struct translator *tr, struct tu *tu);
 uint32_t link_new_exit(struct translator *tr, gva_t target, enum exit_form form);
 void link_patch_rel32(struct translator *tr, uint8_t *field, hva_t target);
