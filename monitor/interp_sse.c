@@ -15,10 +15,13 @@ static enum x86_status check_usable(struct vcpu *vcpu, const struct insn *i)
 	return cpu->cr0 & CR0_TS ? fault_raise(cpu, EXC_NM) : X86_OK;
 }
 
-/* Whether it enters MMX state, which waits for x87 exceptions. CVTPI2PD from memory does not (SDM vol. 2, CVTPI2PD). */
+/*
+ * Whether it enters MMX state, which waits for x87 exceptions. CVTPI2PD from memory does not (SDM vol. 2, CVTPI2PD), nor does
+ * CVTPI2PS, which the manual has do both: it is the processors that are followed here.
+ */
 static bool uses_mmx(const struct insn *i)
 {
-	return i->attr & OPA_MMX && !(i->mem && i->opcode == 0x2a && i->sse_prefix == 0x66);
+	return i->attr & OPA_MMX && !(i->mem && i->opcode == 0x2a);
 }
 
 /* 16-byte operands must be aligned but for the instructions made to take them unaligned. */

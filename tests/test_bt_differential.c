@@ -99,9 +99,6 @@ static bool usable(const struct insn *i)
 	/* FLDENV and friends, FXSAVE. */
 	if ((i->attr & OPA_FPU && i->mem && i->mem_size > 10) || (i->map == MAP_0F && i->opcode == 0xae && i->mem && insn_reg(i) != 7 && insn_reg(i) != 3))
 		return false;
-	/* Whether these wait for pending x87 exceptions, with memory, differs between processors. */
-	if (i->map == MAP_0F && i->opcode == 0x2a && i->mem)
-		return false;
 	/* Locked accesses shall be aligned (aim32()), which this form leaves no choice of. */
 	if (is_locked(i) && i->mem && i->index == i->base)
 		return false;

@@ -386,6 +386,47 @@ Test(interp_fpu, simd_exceptions_like_the_host)
 	fpu_proxy_destroy(proxy);
 }
 
+/* Conversions from MMX registers wait for a pending x87 exception, and enter MMX state; from memory they do neither. */
+Test(interp_fpu, conversions_from_memory_leave_x87_alone)
+{
+	static const struct { uint8_t len, bytes[4]; bool from_memory; } conversions[] = {
+		{ 3, { 0x0f, 0x2a, 0x03 }, true },       /* cvtpi2ps xmm0, [ebx] */
+		{ 4, { 0x66, 0x0f, 0x2a, 0x03 }, true }, /* cvtpi2pd xmm0, [ebx] */
+		{ 3, { 0x0f, 0x2a, 0xc3 }, false },
+		{ 4, { 0x66, 0x0f, 0x2a, 0xc3 }, false },
+	};
+	struct sigaction action = { .sa_sigaction = on_sigfpe, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct fpu_proxy *proxy;
+	struct insn insn;
+
+	sigaction(SIGFPE, &action, NULL);
+	cr_assert_eq(fpu_proxy_create(&proxy), 0);
+	CPU.regs[X86_EBX] = 0x5000;
+	for (unsigned n = 0; n < 2 * RF_ARRAY_SIZE(conversions); n++) {
+		const unsigned k = n / 2;
+		struct fxsave_image host;
+		enum interp_result result;
+		bool fault;
+
+		CPU.eip = FX_CODE;
+		RUN(3, 0xdb, 0xe3, 0xd9, 0xe8, 0xd9, 0xe8); /* fninit, fld1, fld1 */
+		cr_assert_eq(CPU.fpu.fsw, 6 << 11);
+		if (n & 1)
+			raise_zero_divide();
+		host = CPU.fpu;
+		cr_assert_eq(insn_decode(conversions[k].bytes, conversions[k].len, true, &insn), DECODE_OK);
+		fault = host_raises(proxy, &insn, &host);
+		CPU.eip = FX_CODE;
+		CPU.regs[X86_ESP] = FX_KERNEL_STACK;
+		result = ix_run(conversions[k].bytes, conversions[k].len, 1);
+		cr_expect_eq(fault, (n & 1) && !conversions[k].from_memory, "%u: the host", n);
+		cr_expect_eq(result, fault ? INTERP_EXCEPTION : INTERP_OK, "%u", n);
+		cr_expect_eq(CPU.fpu.fsw, host.fsw, "%u: fsw %x, host %x", n, CPU.fpu.fsw, host.fsw);
+		cr_expect_eq(CPU.fpu.ftw, host.ftw, "%u: ftw %x, host %x", n, CPU.fpu.ftw, host.ftw);
+	}
+	fpu_proxy_destroy(proxy);
+}
+
 Test(interp_fpu, ldmxcsr_checks_reserved_bits)
 {
 	fx_write32(0x5000, 0x1f80 | 0x10000);

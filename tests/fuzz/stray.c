@@ -7,7 +7,6 @@
 #include "lane.h"
 #include "tests/leeway.h"
 
-#define FSW_ES 0x80u
 #define GDT_INDEX_OF(s) ((s) & 4 ? 0u : (unsigned)(s) >> 3) /* in the GDT */
 
 struct watch {
@@ -69,18 +68,12 @@ static bool reads_counters(const struct insn *i)
 	return i->map == MAP_0F && i->opcode >= 0x30 && i->opcode <= 0x33;
 }
 
-/* CVTPI2PS from memory: whether it waits for x87 exceptions, as the manual has it (SDM vol. 2, CVTPI2PS). */
-static bool may_wait(const struct cpu *cpu, const struct insn *i)
-{
-	return i->map == MAP_0F && i->opcode == 0x2a && i->mem && !i->sse_prefix && cpu->fpu.fsw & FSW_ES;
-}
-
 /* Between the engines: the translator's code is the host's. */
 static bool see_translated(void *opaque, const struct cpu *cpu, const struct insn *i, enum decode_result result)
 {
 	struct watch *w = opaque;
 
-	w->strayed = result == DECODE_OK && (reads_counters(i) || may_wait(cpu, i));
+	w->strayed = result == DECODE_OK && reads_counters(i);
 	return !w->strayed;
 }
 
@@ -93,7 +86,7 @@ static bool see(void *opaque, const struct cpu *cpu, const struct insn *i, enum 
 	w->strayed = GDT_INDEX_OF(cpu->seg[X86_CS].selector) == GDT_CODE64 || (result == DECODE_UNDEFINED && !own);
 	if (result != DECODE_OK || w->strayed)
 		return !w->strayed;
-	w->strayed = !gen_allowed(w->generator, i) || may_wait(cpu, i) || (leeway_shows_pointers(i) && !single) ||
+	w->strayed = !gen_allowed(w->generator, i) || (leeway_shows_pointers(i) && !single) ||
 		     (leeway_pushes_selector(i) && !own) || enters_at_the_bottom(cpu, i) || returns_from_a_task(cpu, i) ||
 		     sees_the_processors_number(w->x, cpu, i) || (w->undefined_flags && !defines_the_flags(i));
 	/* Those of a single instruction are the judge's. */
