@@ -80,16 +80,25 @@ static void deliver_tick(struct lapic *apic, uint64_t passed)
 	lapic_local_event(apic, LVT_TIMER);
 }
 
+/* What came due meets the LVT entry as it is: to be called before that changes, too. */
+static void timer_expire(struct lapic *apic, uint64_t now)
+{
+	uint64_t passed = timer_sync(apic, now);
+
+	if (apic->s.lvt[LVT_TIMER] & LVT_MASKED)
+		apic->s.owed_ticks = 0;
+	else if (is_periodic(apic))
+		deliver_tick(apic, passed);
+	else if (passed)
+		lapic_local_event(apic, LVT_TIMER);
+}
+
 void lapic_timer_fired(void *opaque)
 {
 	struct lapic *apic = opaque;
 	uint64_t now = clock_now(&apic->config.clock);
-	uint64_t passed = timer_sync(apic, now);
 
-	if (is_periodic(apic))
-		deliver_tick(apic, passed);
-	else if (passed)
-		lapic_local_event(apic, LVT_TIMER);
+	timer_expire(apic, now);
 	timer_arm(apic, now);
 }
 
@@ -105,6 +114,7 @@ void lapic_timer_set_initial(struct lapic *apic, uint32_t count)
 {
 	uint64_t now = clock_now(&apic->config.clock);
 
+	timer_expire(apic, now);
 	apic->s.initial_count = count;
 	apic->s.deadline_ns = count ? now + period_ns(apic) : 0;
 	apic->s.owed_ticks = 0;
@@ -130,26 +140,32 @@ uint32_t lapic_timer_current(struct lapic *apic)
 void lapic_timer_set_divide(struct lapic *apic, uint32_t value)
 {
 	uint64_t now = clock_now(&apic->config.clock);
-	uint32_t left = lapic_timer_current(apic);
+	uint32_t left;
 
+	timer_expire(apic, now);
+	left = lapic_timer_current(apic);
 	apic->s.divide = value & 0xb;
 	if (apic->s.deadline_ns && left)
 		apic->s.deadline_ns = now + left * divisor(apic);
 	timer_arm(apic, now);
 }
 
-void lapic_timer_lvt_changed(struct lapic *apic, bool was_masked)
+void lapic_timer_set_lvt(struct lapic *apic, uint32_t value)
 {
 	uint64_t now = clock_now(&apic->config.clock);
-	uint64_t expired = timer_sync(apic, now);
 
-	if (was_masked || !is_periodic(apic))
+	timer_expire(apic, now);
+	apic->s.lvt[LVT_TIMER] = value;
+	if (!is_periodic(apic))
 		apic->s.owed_ticks = 0;
-	if (expired && !was_masked) { /* due before the change; only the callback was late */
-		if (is_periodic(apic))
-			deliver_tick(apic, expired);
-		else
-			lapic_local_event(apic, LVT_TIMER);
-	}
+	timer_arm(apic, now);
+}
+
+void lapic_timer_restored(struct lapic *apic)
+{
+	uint64_t now = clock_now(&apic->config.clock);
+
+	timer_sync(apic, now);
+	apic->s.owed_ticks = 0;
 	timer_arm(apic, now);
 }

@@ -277,27 +277,26 @@ static void write_icr(struct lapic *apic, uint32_t value)
 
 static void write_lvt(struct lapic *apic, enum lapic_lvt which, uint32_t value)
 {
-	bool was_masked = apic->s.lvt[which] & LVT_MASKED;
-
 	value = (value & lvt_writable[which]) | (apic->s.lvt[which] & LVT_REMOTE_IRR);
 	if (!(apic->s.svr & SVR_ENABLE))
 		value |= LVT_MASKED; /* cannot be unmasked while software-disabled (SDM vol. 3, 10.4.7.2) */
-	apic->s.lvt[which] = value;
 	if (which == LVT_TIMER)
-		lapic_timer_lvt_changed(apic, was_masked);
-	else if (which == LVT_LINT0 || which == LVT_LINT1)
+		lapic_timer_set_lvt(apic, value);
+	else
+		apic->s.lvt[which] = value;
+	if (which == LVT_LINT0 || which == LVT_LINT1)
 		lint_event(apic, which, apic->s.lint_level[which - LVT_LINT0], false);
 	lapic_update(apic);
 }
 
 static void write_svr(struct lapic *apic, uint32_t value)
 {
-	apic->s.svr = value & 0x3ff;
 	if (!(value & SVR_ENABLE)) {
+		lapic_timer_set_lvt(apic, apic->s.lvt[LVT_TIMER] | LVT_MASKED);
 		for (unsigned i = 0; i < LAPIC_NLVT; i++)
 			apic->s.lvt[i] |= LVT_MASKED;
-		lapic_timer_lvt_changed(apic, true);
 	}
+	apic->s.svr = value & 0x3ff;
 	lapic_update(apic);
 }
 
@@ -457,7 +456,7 @@ static int lapic_restored(void *opaque)
 		if (apic->s.lvt[i] & ~(lvt_writable[i] | LVT_REMOTE_IRR))
 			return -EINVAL;
 	apic->s.divide &= 0xb;
-	lapic_timer_lvt_changed(apic, true);
+	lapic_timer_restored(apic);
 	note_requested(apic);
 	apic->s.intr_level = extint(apic) || deliverable(apic) >= 0;
 	apic->config.intr(apic->config.opaque, apic->s.intr_level);

@@ -99,7 +99,8 @@ void lapic_timer_interrupt_taken(struct lapic *apic);
 void lapic_timer_set_initial(struct lapic *apic, uint32_t count);
 uint32_t lapic_timer_current(struct lapic *apic);
 void lapic_timer_set_divide(struct lapic *apic, uint32_t value);
-void lapic_timer_lvt_changed(struct lapic *apic, bool was_masked); /* mask or mode of LVT_TIMER */
+void lapic_timer_set_lvt(struct lapic *apic, uint32_t value);
+void lapic_timer_restored(struct lapic *apic); /* what came due while the machine stood still is lost */
 /* local_apic.c, for lapic_timer.c: the event of an LVT entry. */
 void lapic_local_event(struct lapic *apic, enum lapic_lvt which);
 

@@ -692,6 +692,7 @@ Test(lapic, ticks_due_come_as_they_are_taken)
 	cr_expect_eq(lapic_ack(&w.lapic), 0x41);
 }
 
+/* What came due before a register was written, though the clock's thread was late, meets the timer as it was then. */
 Test(lapic, ticks_due_survive_a_new_lvt_entry)
 {
 	apic_write(0x3e0, 0xb);
@@ -700,9 +701,43 @@ Test(lapic, ticks_due_survive_a_new_lvt_entry)
 	fake_clock_stall(&w.time, 3000000);
 	apic_write(0x320, 0x20042);
 	for (unsigned i = 0; i < 3; i++) {
-		cr_expect_eq(lapic_ack(&w.lapic), 0x42, "%u", i);
+		cr_expect_eq(lapic_ack(&w.lapic), i ? 0x42 : 0x41, "%u", i);
 		apic_write(0xb0, 0);
 	}
+	cr_expect_eq(lapic_ack(&w.lapic), -1);
+}
+
+Test(lapic, a_single_tick_due_survives_what_is_written)
+{
+	static const struct { uint32_t offset, value; } writes[] = {
+		{ 0x320, 0x10041 }, /* masked */
+		{ 0x320, 0x00042 }, /* another vector */
+		{ 0x320, 0x20041 }, /* periodic from now on: stopped nevertheless */
+		{ 0x380, 0 },       /* stopped */
+		{ 0x380, 1000000 }, /* begun again */
+		{ 0x3e0, 0x3 },     /* another divider */
+	};
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(writes); i++) {
+		apic_write(0x3e0, 0xb);
+		apic_write(0x320, 0x41);
+		apic_write(0x380, 1000);
+		fake_clock_stall(&w.time, 3000);
+		apic_write(writes[i].offset, writes[i].value);
+		cr_expect_eq(lapic_ack(&w.lapic), 0x41, "write %u", i);
+		apic_write(0xb0, 0);
+		fake_clock_advance(&w.time, 10000);
+		cr_expect_eq(lapic_ack(&w.lapic), -1, "write %u", i);
+	}
+}
+
+Test(lapic, a_tick_due_while_masked_is_lost)
+{
+	apic_write(0x3e0, 0xb);
+	apic_write(0x320, 0x10041);
+	apic_write(0x380, 1000);
+	fake_clock_stall(&w.time, 3000);
+	apic_write(0x320, 0x00041);
 	cr_expect_eq(lapic_ack(&w.lapic), -1);
 }
 
