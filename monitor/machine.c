@@ -363,9 +363,9 @@ static void *machine_vcpu_thread(void *opaque)
 	struct machine *m = opaque;
 	struct vcpu *vcpu = &m->vm.vcpu;
 
-	vcpu->thread = pthread_self();
-	vcpu->thread_valid = true;
+	vcpu_thread_begins(vcpu);
 	vcpu_thread_loop(vcpu);
+	vcpu_thread_ends(vcpu);
 	m->vcpu_cpu_ns = host_ns(CLOCK_THREAD_CPUTIME_ID);
 	return NULL;
 }
@@ -386,6 +386,5 @@ int machine_start(struct machine *m)
 void machine_stop(struct machine *m)
 {
 	pthread_join(m->vcpu_thread, NULL);
-	m->vm.vcpu.thread_valid = false;
 	event_loop_stop(m->vm.loop);
 }

@@ -100,18 +100,31 @@ bool vcpu_is_self(const struct vcpu *vcpu)
 void vcpu_raise_event(struct vcpu *vcpu, uint32_t events)
 {
 	uint32_t before = atomic_fetch_or(&vcpu->cpu.events, events);
-	bool asleep;
 
 	if ((before & events) == events || vcpu_is_self(vcpu))
 		return;
-	/* If it is not asleep now it will look at events before it goes to sleep. */
+	/* If it is not asleep now it will look at events before it goes to sleep. While we hold the lock it does not end. */
 	pthread_mutex_lock(&vcpu->wake_mutex);
-	asleep = vcpu->asleep;
-	pthread_mutex_unlock(&vcpu->wake_mutex);
-	if (asleep)
+	if (vcpu->asleep)
 		pthread_cond_broadcast(&vcpu->wake_cond);
 	else if (vcpu->thread_valid && vcpu->engine && vcpu->engine->kick)
 		vcpu->engine->kick(vcpu);
+	pthread_mutex_unlock(&vcpu->wake_mutex);
+}
+
+void vcpu_thread_begins(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->wake_mutex);
+	vcpu->thread = pthread_self();
+	vcpu->thread_valid = true;
+	pthread_mutex_unlock(&vcpu->wake_mutex);
+}
+
+void vcpu_thread_ends(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->wake_mutex);
+	vcpu->thread_valid = false;
+	pthread_mutex_unlock(&vcpu->wake_mutex);
 }
 
 static void vcpu_sleep_locked(struct vcpu *vcpu)

@@ -19,7 +19,7 @@ struct vcpu {
 	void *engine_data;
 	struct soft_tlb soft_tlb;
 	pthread_t thread;
-	_Atomic bool thread_valid; /* set by the thread itself, after thread; before that nobody is kicked */
+	_Atomic bool thread_valid; /* from vcpu_thread_begins() to vcpu_thread_ends(); else nobody is kicked */
 	/* HLT sleeps here. */
 	pthread_mutex_t wake_mutex;
 	pthread_cond_t wake_cond;
@@ -69,6 +69,10 @@ int vcpu_acknowledge_interrupt(struct vcpu *vcpu);
 
 /* Sleeps until an event is pending that ends HLT. */
 void vcpu_wait_for_interrupt(struct vcpu *vcpu);
+
+/* The calling thread is the vCPU's from now on, and no more: what may be kicked. */
+void vcpu_thread_begins(struct vcpu *vcpu);
+void vcpu_thread_ends(struct vcpu *vcpu);
 
 /* The vCPU thread's body: runs the engine until the VM stops. */
 void vcpu_thread_loop(struct vcpu *vcpu);

@@ -281,13 +281,12 @@ enum bf_outcome bf_run(struct bf *bf, int *vector)
 	struct vcpu *vcpu = &bf->vm.vcpu;
 	uint32_t offset, events;
 
-	vcpu->thread = pthread_self();
-	vcpu->thread_valid = true;
+	vcpu_thread_begins(vcpu);
 	bf->hung = false;
 	bf->running = ++bf->runs;
 	vcpu->engine->run(vcpu);
 	bf->running = 0;
-	vcpu->thread_valid = false;
+	vcpu_thread_ends(vcpu);
 	events = atomic_fetch_and(&cpu->events, ~(EVENT_STOP | EVENT_RESET));
 	*vector = -1;
 	if (bf->vm.end != VM_RUNNING)

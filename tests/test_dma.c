@@ -26,10 +26,9 @@ static void *vcpu_thread(void *opaque)
 {
 	struct bf *bf = opaque;
 
-	bf->vm.vcpu.thread = pthread_self();
-	bf->vm.vcpu.thread_valid = true;
+	vcpu_thread_begins(&bf->vm.vcpu);
 	vcpu_thread_loop(&bf->vm.vcpu);
-	bf->vm.vcpu.thread_valid = false;
+	vcpu_thread_ends(&bf->vm.vcpu);
 	return NULL;
 }
 

@@ -194,9 +194,9 @@ static void set_gate(unsigned vector, uint32_t handler)
 
 static void *thread_main(void *arg)
 {
-	vcpu->thread = pthread_self();
-	vcpu->thread_valid = true;
+	vcpu_thread_begins(vcpu);
 	vcpu_thread_loop(vcpu);
+	vcpu_thread_ends(vcpu);
 	return NULL;
 }
 
@@ -214,7 +214,6 @@ static void stop(pthread_t thread)
 {
 	vm_end(&vm, VM_QUIT, 0);
 	pthread_join(thread, NULL);
-	vcpu->thread_valid = false;
 }
 
 /* Waits for the guest's counter. */

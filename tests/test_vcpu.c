@@ -40,9 +40,9 @@ static void on_end(struct vm *v)
 
 static void *thread(void *arg)
 {
-	vcpu->thread = pthread_self();
-	vcpu->thread_valid = true;
+	vcpu_thread_begins(vcpu);
 	vcpu_thread_loop(vcpu);
+	vcpu_thread_ends(vcpu);
 	return NULL;
 }
 
