@@ -149,7 +149,7 @@ static void signal_true_fault(struct bt *bt, const struct tc_position *at, gva_t
 }
 
 /* A page fault of the host at a guest access. Returns false when the access can simply be repeated. */
-static bool signal_page_fault(struct bt *bt, const struct tc_position *at, hva_t address, bool write, enum tc_leave *why)
+static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_position *at, bool write, enum tc_leave *why)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
 	uint32_t access = (write ? ACCESS_WRITE : ACCESS_READ) | (cpu->cpl == 3 ? ACCESS_USER : 0);
@@ -159,7 +159,7 @@ static bool signal_page_fault(struct bt *bt, const struct tc_position *at, hva_t
 	uint64_t gva;
 
 	*why = TC_LEAVE_INTERPRET;
-	if (!signal_find_window(bt, address, &view, &gva))
+	if (!signal_find_window(bt, *reg(uc, REG_CR2), &view, &gva))
 		return true;
 	if (bt->unsettled) {
 		/* Perhaps the access met the kernel window only because of that: again. */
@@ -191,6 +191,7 @@ static bool signal_page_fault(struct bt *bt, const struct tc_position *at, hva_t
 		*why = signal_user_view(bt, at, gva);
 		return true;
 	case SHADOW_FILL_HOST_ERROR:
+		signal_save_guest(bt, uc, at); /* what the report shows */
 		vm_kill(bt->vcpu, "the host cannot map guest memory at linear address 0x%08x: %s (raise vm.max_map_count?)",
 			(uint32_t)gva, strerror(info.host_errno < 0 ? -info.host_errno : info.host_errno));
 		*why = TC_LEAVE_DEAD;
@@ -262,7 +263,7 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 		profile_fault_begins(bt->profile, at.eip, *reg(uc, REG_RBP));
 	if (trap == TRAP_PAGE_FAULT) {
 		bt->stats.host_faults++;
-		again = !signal_page_fault(bt, &at, *reg(uc, REG_CR2), *reg(uc, REG_ERR) & ERROR_WRITE, &why);
+		again = !signal_page_fault(bt, uc, &at, *reg(uc, REG_ERR) & ERROR_WRITE, &why);
 		site = signal_site_kind(again, why);
 	} else {
 		bt->stats.host_traps++;
