@@ -167,8 +167,9 @@ static enum options_result opt_cpu(struct option_parser *p, const char *arg)
 static const struct option_desc options[] = {
 	{ "accel", WITH_ARG, opt_accel, "ENGINE[:ENGINE]...[,stats=FILE][,...]", "how guest code is executed (-accel help lists engines,\n"
 	  "-accel ENGINE,help its options)" },
+	{ "enable-kvm", FLAG, opt_enable_kvm, NULL, "-accel kvm" },
 	{ "machine", WITH_ARG, opt_machine, "pc[,accel=ENGINE]", "the machine (-machine help)" },
-	{ "M", WITH_ARG, opt_machine, NULL, NULL },
+	{ "M", WITH_ARG, opt_machine, "pc[,accel=ENGINE]", "-machine" },
 	{ "cpu", WITH_ARG, opt_cpu, "MODEL[,+FEATURE|-FEATURE]...", "the processor (-cpu help lists models and features)" },
 	{ "m", WITH_ARG, opt_memory, "[size=]N[K|M|G]", "guest RAM, MiB without a suffix (default 128M, at most 3584M)" },
 	{ "smp", WITH_ARG, opt_smp, "1", "processors: one" },
@@ -195,10 +196,10 @@ static const struct option_desc options[] = {
 	{ "no-user-config", FLAG, opt_nothing, NULL, "accepted; there is no configuration file" },
 	{ "net", WITH_ARG, opt_none_only, "none", "no network" },
 	{ "nic", WITH_ARG, opt_none_only, "none", "no network" },
+	{ "parallel", WITH_ARG, opt_none_only, "none", "no parallel port" },
 	{ "version", FLAG, opt_version, NULL, "print the version" },
 	{ "help", FLAG, opt_help, NULL, "print this" },
 	{ "h", FLAG, opt_help, NULL, NULL },
-	{ "enable-kvm", FLAG, opt_enable_kvm, NULL, NULL },
 	/* QEMU's, so that the message can say "not available" rather than "unknown". */
 	{ "drive", FLAG, opt_unavailable, NULL, NULL }, { "hda", FLAG, opt_unavailable, NULL, NULL },
 	{ "hdb", FLAG, opt_unavailable, NULL, NULL }, { "cdrom", FLAG, opt_unavailable, NULL, NULL },
@@ -210,7 +211,7 @@ static const struct option_desc options[] = {
 	{ "daemonize", FLAG, opt_unavailable, NULL, NULL }, { "qmp", FLAG, opt_unavailable, NULL, NULL },
 	{ "usb", FLAG, opt_unavailable, NULL, NULL }, { "loadvm", FLAG, opt_unavailable, NULL, NULL },
 	{ "snapshot", FLAG, opt_unavailable, NULL, NULL }, { "virtfs", FLAG, opt_unavailable, NULL, NULL },
-	{ "object", FLAG, opt_unavailable, NULL, NULL }, { "parallel", WITH_ARG, opt_none_only, NULL, NULL },
+	{ "object", FLAG, opt_unavailable, NULL, NULL },
 };
 
 void options_print_help(void *file)
