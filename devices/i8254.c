@@ -141,9 +141,10 @@ static uint64_t next_rise(const struct i8254_channel *c, uint64_t ticks)
 static void schedule(struct i8254 *pit, uint64_t now)
 {
 	struct i8254_channel *c = &pit->s.channel[0];
-	uint64_t rise, deadline, period = ticks_to_ns(c->count);
+	uint64_t rise, deadline, period;
 
 	channel_sync(c, now);
+	period = ticks_to_ns(c->count);
 	rise = next_rise(c, elapsed_ticks(c, now));
 	if (!rise) {
 		pit->s.deadline_ns = 0;
