@@ -207,8 +207,8 @@ void bf_set_segment(struct bf *bf, enum x86_seg seg, uint16_t selector)
 	bf->cpu->seg[seg] = selector & ~3 ? segment_from_descriptor(selector, raw) : (struct segment){ .selector = selector };
 }
 
-/* Only what changed, so that translations of the handlers live on. True if page tables did. */
-static bool reset_system_part(struct bf *bf)
+/* Writes only what changed, so that translations of the handlers live on. */
+bool bf_restore_system(struct bf *bf)
 {
 	bool tables = false;
 
@@ -226,7 +226,7 @@ void bf_reset(struct bf *bf, unsigned cpl, bool paging)
 	struct cpu *cpu = bf->cpu;
 	const uint32_t cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | (paging ? CR0_PG | CR0_WP : 0), cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
 	const bool changed = cpu->cr0 != cr0 || cpu->cr3 != BF_PAGE_DIR || cpu->cr4 != cr4;
-	const bool tables = reset_system_part(bf);
+	const bool tables = bf_restore_system(bf);
 
 	memset(cpu->regs, 0, sizeof(cpu->regs));
 	cpu->cr0 = cr0;

@@ -74,6 +74,8 @@ void bf_destroy(struct bf *bf);
  * data. paging: identity with the special pages above.
  */
 void bf_reset(struct bf *bf, unsigned cpl, bool paging);
+/* RAM's system part as built; true if page tables changed by that, and bf_flush() is the caller's to do. */
+bool bf_restore_system(struct bf *bf);
 /* After changing control registers or (host side) page tables: flushes like a MOV CR3 with everything. */
 void bf_flush(struct bf *bf);
 /* Maps the linear page at gva (below 8 MiB) to the frame at gpa for anyone to write, and flushes. */

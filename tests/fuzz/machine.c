@@ -104,21 +104,6 @@ static void build_system(struct bf *bf)
 
 /* --- a run --- */
 
-static void restore_system(struct machine *m)
-{
-	struct bf *bf = m->bf;
-	bool tables = false;
-
-	for (uint32_t page = 0; page < BF_SYSTEM_SIZE; page += GUEST_PAGE_SIZE) {
-		if (!memcmp(bf->ram + BF_SYSTEM + page, bf->system + page, GUEST_PAGE_SIZE))
-			continue;
-		bf_write(bf, BF_SYSTEM + page, bf->system + page, GUEST_PAGE_SIZE);
-		tables = tables || BF_SYSTEM + page >= BF_PAGE_DIR;
-	}
-	if (tables)
-		bf_flush(bf);
-}
-
 static struct segment segment_for(struct machine *m, uint16_t selector)
 {
 	uint32_t table = selector & 4 ? LDT_AT : BF_GDT;
@@ -138,8 +123,8 @@ static void prepare(struct machine *m, const struct fuzz_case *c)
 	struct cpu *cpu = bf->cpu;
 	const uint32_t at = world_base(c->seg[X86_CS]) + c->eip;
 
-	if (case_is_supervisor(c))
-		restore_system(m);
+	if (case_is_supervisor(c) && bf_restore_system(bf))
+		bf_flush(bf);
 	if ((cpu->cr0 & ~CR0_TS) != cr0 || cpu->cr3 != BF_PAGE_DIR || cpu->cr4 != cr4) {
 		cpu->cr0 = cr0;
 		cpu->cr3 = BF_PAGE_DIR;
