@@ -364,6 +364,9 @@ struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, 
 	}
 	if (a->kind == OUTCOME_SHUTDOWN && b->kind == OUTCOME_SHUTDOWN)
 		return result;
+	/* While the addresses are still those that the error codes are about. */
+	if (excepted(a, EXC_PF) && excepted(b, EXC_PF))
+		settle_page_fault(a, b, host);
 	/* In ring 0 the frame of any of these may find no stack: #DF. */
 	if ((memory_fault(a) || excepted(a, EXC_DF)) && excepted(b, a->vector))
 		settle_fault(c, xb, a, b);
@@ -371,8 +374,6 @@ struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, 
 		settle_trap(c, xb, a, b);
 	if ((excepted(a, EXC_XM) || excepted(a, EXC_DF)) && excepted(b, a->vector))
 		settle_simd(c, xb, a, b);
-	if (excepted(a, EXC_PF) && excepted(b, EXC_PF))
-		settle_page_fault(a, b, host);
 	if (host || xa->is_unicorn || xb->is_unicorn)
 		settle_flags(c, a, b, !host);
 	compare(j, xa->name, a, xb->name, b);
