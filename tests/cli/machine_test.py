@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import unittest
 
 import hostile_test
@@ -191,16 +190,17 @@ ticks: dd 0'''),
 
 
 # Resets itself 100 times, in each of the ways there are. Before it does, it makes work for an engine: address spaces, code of its own in
-# each and at each start elsewhere, accesses to a device from everywhere, all of memory. 'B' on the debug console is a start; behind
-# each of SAMPLES nothing happens for a while.
+# each and at each start elsewhere, accesses to a device from everywhere, all of memory. 'B' on the serial port is a start; at
+# each of SAMPLES it says 'W' and waits for a byte.
 RESETS = 100
 SAMPLES = (10, RESETS)
 SLACK_KIB = int(os.environ.get('RF_SLACK_KIB', 1024))  # a sanitizer's allocator keeps more
 RESETTING = f'''
 %define COUNT 0x380000
 	inc dword [COUNT]
+	mov dx, 0x3f8
 	mov al, 'B'
-	out 0xe9, al
+	out dx, al
 	mov edi, 0x800000	; the first time, so that memory in use stays the same
 .touch:	inc byte [edi]
 	add edi, 4096
@@ -210,12 +210,12 @@ RESETTING = f'''
 	je .wait
 	cmp dword [COUNT], {SAMPLES[1]}
 	jne .work
-.wait:	rdtsc
-	mov esi, eax
-.spin:	rdtsc
-	sub eax, esi
-	cmp eax, 1500000000
-	jb .spin
+.wait:	mov al, 'W'
+	out dx, al
+	mov dl, 0xfd
+.poll:	in al, dx
+	test al, 1
+	jz .poll
 	cmp dword [COUNT], {RESETS}
 	jb .work
 	succeed
@@ -367,20 +367,21 @@ class Machine(hostile_test.Hostile):
         with open(path, 'wb') as f:
             f.write(hostile_test.elf(self.assemble(RESETTING)))
         process = subprocess.Popen([hostile_test.PROGRAM, '-accel', hostile_test.ENGINE, '-display', 'none', '-m', '16', '-kernel', path,
-                                    '-debugcon', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
+                                    '-serial', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
         samples, starts = {}, 0
         try:
-            while process.stdout.read(1):
-                starts += 1
-                if starts in SAMPLES:
-                    time.sleep(.1)
+            while said := process.stdout.read(1):
+                starts += said == b'B'
+                if said == b'W':
                     samples[starts] = self.sample(process)
+                    process.stdin.write(b'\n')
             self.assertEqual(process.wait(), hostile_test.SUCCESS << 1 | 1)
         finally:
             if process.poll() is None:
                 process.kill()
             process.wait()
+            process.stdin.close()
             process.stdout.close()
         self.assertEqual(starts, RESETS)
         (resident, files, mappings), (resident_after, files_after, mappings_after) = (samples[n] for n in SAMPLES)

@@ -16,7 +16,7 @@ def why_not(program, engine):
         kernel.write(NOT_A_KERNEL)
         kernel.flush()
         result = subprocess.run([program, '-accel', engine, '-display', 'none', '-kernel', kernel.name], stdin=subprocess.DEVNULL,
-                                capture_output=True, text=True, timeout=20, check=False)
+                                capture_output=True, text=True, timeout=300, check=False)
     return result.stderr.strip() if result.stderr.startswith('ringfence: -accel kvm: ') else None
 
 

@@ -11,7 +11,7 @@ import sys
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TIMEOUT = 60
+TIMEOUT = 300  # what takes longer hangs
 FUZZ = HOSTILE = EMULATOR = ''
 ABSENT = '/nonexistent/program'
 
