@@ -13,12 +13,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "bench"))
 from harness import engines, machine, nano, nano_runner  # noqa: E402
 
+TIMEOUT = 240  # of a run, which takes seconds
 # A host that runs other tests at the same time may let the reader of the lines wait; test_harness.py is about the clocks.
-nano.BENCHMARK_SLACK = nano.RUN_SLACK = (10, 0.1)
+nano.BENCHMARK_SLACK = nano.RUN_SLACK = (TIMEOUT, 0)
+# A host that stands still for a moment may spoil any figure of a run. What is wrong is so in all of them.
+RUNS = 3
 
 # What may come out as nothing beside its loop: the processor does it meanwhile.
 MAY_BE_NOTHING = {"ptemod", "mov-from-cr0"}
-# (less, more): by the least value of each, since the host may be busy.
+# (less, more): by the least value of each: the host may be busy.
 ORDER = [("call-ret", "syscall-int80"), ("syscall-sysenter", "syscall-int80"), ("call-ret", "pgfault"),
 	 ("ptemod", "ptemod-use"), ("call-ret", "task-switch"), ("pushf-popf", "irq-self"), ("rdtsc", "pgfault"), ("call-ret", "smc")]
 
@@ -36,6 +39,15 @@ class Judge:
 			self.failures.append(text)
 
 
+def implausible(values):
+	"""What cannot be: a complaint for each."""
+	wrong = {name: f"{name}: {value} is not positive" for name, value in values.items() if value.median <= 0 and name not in MAY_BE_NOTHING}
+	for less, more in ORDER:
+		if less in values and more in values and values[less].min >= values[more].min:
+			wrong[less, more] = f"{less} {values[less]} not below {more} {values[more]}"
+	return wrong
+
+
 def run_all(runner, engine, judge):
 	run = runner.run(engine, [])
 	judge.check(not run.problems, f"problems: {run.problems}")
@@ -45,11 +57,7 @@ def run_all(runner, engine, judge):
 	judge.check(set(run.values) == set(names), f"not what is described: {set(run.values) ^ set(names)}")
 	for name, value in run.values.items():
 		judge.check(value.min <= value.median <= value.max, f"{name}: {value}")
-		judge.check(value.median > 0 or name in MAY_BE_NOTHING, f"{name}: {value} is not positive")
-	for less, more in ORDER:
-		if less in run.values and more in run.values:
-			judge.check(run.values[less].min < run.values[more].min, f"{less} {run.values[less]} not below {more} {run.values[more]}")
-	return run
+	return implausible(run.values)
 
 
 def run_some(runner, engine, judge):
@@ -67,9 +75,14 @@ def main():
 	facts = machine.describe(facts_program)
 	engine = engines.parse([name], engines.Tools(ringfence))[0]
 	judge = Judge()
-	runner = nano_runner.NanoRunner(kernel, None, facts, 60)
+	runner = nano_runner.NanoRunner(kernel, None, facts, TIMEOUT)
 	runner.settings = ["rounds=5", "ticks=200000"]
-	run_all(runner, engine, judge)
+	wrong = run_all(runner, engine, judge)
+	for _ in range(RUNS - 1):
+		if wrong:
+			again = run_all(runner, engine, judge)
+			wrong = {what: text for what, text in wrong.items() if what in again}
+	judge.failures += wrong.values()
 	run_some(runner, engine, judge)
 	for failure in judge.failures:
 		print(f"{name}: {failure}")
