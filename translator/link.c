@@ -187,6 +187,17 @@ static bool incoming_grow(struct tu *tu)
 	return true;
 }
 
+static void global_links_add(struct translator *tr, struct tu *tu)
+{
+	struct tu **list = &tr->global_links[tu->eip >> GUEST_PAGE_SHIFT];
+
+	if (!tu->global || tu->in_global_links)
+		return;
+	tu->in_global_links = true;
+	tu->global_links_next = *list;
+	*list = tu;
+}
+
 static bool link_note(struct translator *tr, struct tu *tu, uint32_t number)
 {
 	struct tu_exit *exit = &tr->exits[number];
@@ -197,6 +208,7 @@ static bool link_note(struct translator *tr, struct tu *tu, uint32_t number)
 		return false;
 	exit->noted = tu;
 	tu->incoming[tu->nincoming++] = (struct tu_incoming){ number, exit->form == EXIT_TABLE ? exit->slot : NO_SLOT };
+	global_links_add(tr, tu);
 	return true;
 }
 
@@ -302,24 +314,31 @@ void link_install_page(struct translator *tr, struct tc_space *space, const stru
 	}
 }
 
-static void link_forget_global_page(struct translator *tr, gva_t page)
+static void link_forget_global_page(struct translator *tr, uint32_t number)
 {
-	for (uint32_t i = 0; i < tr->norder; i++) {
-		struct tu *tu = tr->order[i];
+	struct tu **list = &tr->global_links[number];
 
-		if (tu->valid && (tu->eip >> GUEST_PAGE_SHIFT == page >> GUEST_PAGE_SHIFT ||
-				  (tu->gpa2 != ~0ull && (tu->eip >> GUEST_PAGE_SHIFT) + 1 == page >> GUEST_PAGE_SHIFT)))
-			link_forget_tu(tr, tu);
+	while (*list) {
+		struct tu *tu = *list;
+
+		*list = tu->global_links_next;
+		tu->in_global_links = false;
+		link_forget_tu(tr, tu);
 	}
 }
 
 void translator_mapping_changed(struct translator *tr, struct tc_space *space, gva_t gva)
 {
+	const uint32_t number = gva >> GUEST_PAGE_SHIFT;
+
 	tr->stats.mapping_changes++;
 	for (struct tc_space *s = tr->spaces; s; s = s->next) {
 		if (!space || s == space)
 			s->stale = true;
 	}
-	if (!space)
-		link_forget_global_page(tr, gva);
+	if (space) /* its link table and branch caches are all that led by this mapping */
+		return;
+	link_forget_global_page(tr, number);
+	if (number) /* an instruction may begin on the page before */
+		link_forget_global_page(tr, number - 1);
 }

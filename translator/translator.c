@@ -80,7 +80,8 @@ int translator_create(const struct translator_callbacks *callbacks, const struct
 		err = verifier_create(&tr->verifier);
 	tr->exits = map_reserve(EXIT_MAX * sizeof(*tr->exits));
 	tr->link_template = map_reserve(EXIT_MAX * sizeof(uint64_t));
-	if (err || !tr->exits || !tr->link_template) {
+	tr->global_links = map_reserve(LINEAR_PAGES * sizeof(*tr->global_links));
+	if (err || !tr->exits || !tr->link_template || !tr->global_links) {
 		translator_destroy(tr);
 		return err ? err : -ENOMEM;
 	}
@@ -106,6 +107,8 @@ static void translator_drop_tus(struct translator *tr)
 
 		if (tu->valid)
 			tu_invalidate(tr, tu);
+		if (tu->in_global_links)
+			tr->global_links[tu->eip >> GUEST_PAGE_SHIFT] = NULL; /* with those behind it, which go as well */
 		free(tu);
 	}
 	tr->norder = 0;
@@ -151,6 +154,8 @@ void translator_destroy(struct translator *tr)
 		munmap(tr->exits, EXIT_MAX * sizeof(*tr->exits));
 	if (tr->link_template)
 		munmap(tr->link_template, EXIT_MAX * sizeof(uint64_t));
+	if (tr->global_links)
+		munmap(tr->global_links, LINEAR_PAGES * sizeof(*tr->global_links));
 	if (tr->return_area)
 		munmap(tr->return_area, 2 * RETURN_AREA_BYTES + HOST_PAGE);
 	free(tr);
@@ -182,6 +187,7 @@ void translator_reset(struct translator *tr)
 	(void)!madvise(tr->write_base + keep, tr->size - keep, MADV_REMOVE);
 	(void)!madvise(tr->exits, EXIT_MAX * sizeof(*tr->exits), MADV_DONTNEED);
 	(void)!madvise(tr->link_template, EXIT_MAX * sizeof(uint64_t), MADV_DONTNEED);
+	(void)!madvise(tr->global_links, LINEAR_PAGES * sizeof(*tr->global_links), MADV_DONTNEED);
 }
 
 static uint64_t now_ns(void)

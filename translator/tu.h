@@ -40,6 +40,8 @@ struct tu {
 	struct tu *page2_next;
 	struct tu_incoming *incoming; /* exits linked to it: nincoming, room for a power of two from 4 */
 	uint32_t nincoming;
+	bool in_global_links;
+	struct tu *global_links_next;
 	struct tu_insn insn[]; /* ninsns */
 };
 
@@ -96,6 +98,7 @@ struct adapt_entry {
 	struct adapt_entry *next;
 };
 
+#define LINEAR_PAGES (1u << 20)
 #define PAGE_HASH_SIZE 8192
 #define ADAPT_HASH_SIZE 4096
 
@@ -126,6 +129,11 @@ struct translator {
 	struct tu_exit *exits; /* EXIT_MAX, lazily backed */
 	uint32_t nexits, nslots;
 	uint64_t *link_template; /* unlinked state of every slot */
+	/*
+	 * By linear page, lazily backed: the global TUs that begin there and were linked to since the page was last mapped otherwise,
+	 * so that each of many such changes costs no more than the links it undoes. Some may have become invalid since.
+	 */
+	struct tu **global_links;
 	struct tc_space *spaces;
 
 	uint8_t *return_area; /* guard page, stack, guard page, stack, guard page */
