@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory for shadow structures. Fills run in a signal handler, where malloc is best avoided: page-sized blocks and regions
- * come from free lists that grow by mapping chunks, which go back to the host only with the whole shadow.
+ * Memory for shadow structures. Fills run in a signal handler, where malloc is best avoided: page-sized blocks, leaves and
+ * regions come from free lists that grow by mapping chunks, which go back to the host only with the whole shadow.
  */
 #include "shadow_internal.h"
 
 #include <sys/mman.h>
 
 #define CHUNK_BLOCKS 64u
+#define LEAF_BLOCKS  (sizeof(struct leaf) / GUEST_PAGE_SIZE)
+
+_Static_assert(sizeof(struct leaf) % GUEST_PAGE_SIZE == 0, "leaves are cut from chunks of pages");
 
 struct free_item {
 	struct free_item *next;
@@ -52,7 +55,8 @@ static void *pop(void **list)
 	return item;
 }
 
-static bool grow(struct shadow *s)
+/* A chunk of items of so many blocks each. */
+static bool grow(struct shadow *s, void **list, unsigned blocks)
 {
 	uint8_t *p = pool_array(CHUNK_BLOCKS * (uint64_t)GUEST_PAGE_SIZE);
 	struct chunk *chunk = (struct chunk *)p;
@@ -62,8 +66,8 @@ static bool grow(struct shadow *s)
 		return false;
 	chunk->next = s->chunks;
 	s->chunks = chunk;
-	for (i = CHUNK_BLOCKS - 1; i > 0; i--)
-		push(&s->free_block, p + (uint64_t)i * GUEST_PAGE_SIZE);
+	for (i = (CHUNK_BLOCKS - 1) / blocks; i > 0; i--)
+		push(list, p + (1 + (i - 1) * (uint64_t)blocks) * GUEST_PAGE_SIZE);
 	return true;
 }
 
@@ -71,7 +75,7 @@ void *pool_block_alloc(struct shadow *s)
 {
 	void *block;
 
-	if (!s->free_block && !grow(s))
+	if (!s->free_block && !grow(s, &s->free_block, 1))
 		return NULL;
 	block = pop(&s->free_block);
 	memset(block, 0, GUEST_PAGE_SIZE);
@@ -82,6 +86,26 @@ void pool_block_free(struct shadow *s, void *block)
 {
 	if (block)
 		push(&s->free_block, block);
+}
+
+struct leaf *pool_leaf_alloc(struct shadow *s)
+{
+	struct leaf *leaf;
+
+	if (s->leaves >= s->leaf_limit)
+		return NULL;
+	if (!s->free_leaf && !grow(s, &s->free_leaf, LEAF_BLOCKS))
+		return NULL;
+	leaf = pop(&s->free_leaf);
+	memset(leaf->entry, 0, sizeof(leaf->entry));
+	s->leaves++;
+	return leaf;
+}
+
+void pool_leaf_free(struct shadow *s, struct leaf *leaf)
+{
+	push(&s->free_leaf, leaf);
+	s->leaves--;
 }
 
 struct region *pool_region_alloc(struct shadow *s)
@@ -115,5 +139,5 @@ void pool_destroy(struct shadow *s)
 		next = chunk->next;
 		munmap(chunk, CHUNK_BLOCKS * (uint64_t)GUEST_PAGE_SIZE);
 	}
-	s->chunks = s->free_block = s->free_region = NULL;
+	s->chunks = s->free_block = s->free_region = s->free_leaf = NULL;
 }

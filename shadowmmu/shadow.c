@@ -13,6 +13,11 @@
 #define WINDOW_LIMIT_DEFAULT 160u
 #define WINDOW_LIMIT_LEAST   2u /* a space, whichever way the kernel is mapped */
 
+/* 384 MiB of window entries, as much as 32 windows that are mapped all over. */
+#define LEAF_LIMIT_DEFAULT (32 * WINDOW_LEAVES)
+/* What the current space can use, when all others have been evicted, and the shared kernel window. */
+#define LEAF_LIMIT_LEAST   (3 * WINDOW_LEAVES)
+
 int shadow_create(struct guest_ram *ram, struct host_mapping *hm, const struct shadow_options *options,
 		  const struct shadow_callbacks *callbacks, struct shadow **out)
 {
@@ -31,6 +36,8 @@ int shadow_create(struct guest_ram *ram, struct host_mapping *hm, const struct s
 	s->mode.a20_mask = ~0u;
 	limit = s->options.window_limit ? s->options.window_limit : WINDOW_LIMIT_DEFAULT;
 	s->window_limit = limit < WINDOW_LIMIT_LEAST ? WINDOW_LIMIT_LEAST : limit > WINDOWS_MAX ? WINDOWS_MAX : limit;
+	limit = s->options.leaf_limit ? s->options.leaf_limit : LEAF_LIMIT_DEFAULT;
+	s->leaf_limit = limit < LEAF_LIMIT_LEAST ? LEAF_LIMIT_LEAST : limit;
 	s->vma_limit = hm->ops->mapping_limit(hm) / 2;
 	err = rmap_create(s);
 	if (!err)

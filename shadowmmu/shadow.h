@@ -50,6 +50,7 @@ enum shadow_policy { SHADOW_POLICY_ADAPTIVE, SHADOW_POLICY_COMPARE_ONLY, SHADOW_
 struct shadow_options {
 	enum shadow_policy policy;
 	uint32_t window_limit;    /* most windows at once; 0: derived from the host's limits */
+	uint32_t leaf_limit;      /* most pieces of 4 MiB that have entries, over all windows, at 12 KiB each; 0: the default */
 	bool no_fill_around;
 };
 

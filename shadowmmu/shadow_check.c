@@ -2,19 +2,9 @@
 /* For tests: checks everything in the shadow structures that should hold whenever no function of shadow.h is running. */
 #include "shadow_internal.h"
 
-static const char *check_rmap_has(const struct shadow *s, const struct window *w, uint32_t page, uint32_t gfn)
-{
-	uint32_t mapping = (uint32_t)w->index << 20 | page, node, found = s->rmap_first[gfn] == mapping;
-
-	for (node = s->rmap_more[gfn]; node; node = s->rmap_node[node].next)
-		found += s->rmap_node[node].mapping == mapping;
-	return found == 1 ? NULL : "a mapping is not in the reverse map exactly once";
-}
-
 static const char *check_window(const struct shadow *s, const struct window *w)
 {
 	uint32_t page, previous = 0, entry, present = 0, vmas = 0;
-	const char *why;
 
 	for (page = 0; page < WINDOW_PAGES; page++, previous = entry) {
 		if (!w->leaf[page / LEAF_ENTRIES]) {
@@ -36,31 +26,49 @@ static const char *check_window(const struct shadow *s, const struct window *w)
 			return "a mapping goes beyond RAM";
 		if ((entry & LEAF_WRITE) && (guest_ram_flags(s->ram, entry & GUEST_PAGE_MASK) & RAM_PAGE_TRACED))
 			return "a traced page is mapped writable";
-		why = check_rmap_has(s, w, page, entry >> GUEST_PAGE_SHIFT);
-		if (why)
-			return why;
 	}
 	if (present != w->present)
 		return "a window's count of pages is wrong";
 	return vmas == w->vmas ? NULL : "a window's count of host mappings is wrong";
 }
 
+/*
+ * A mapping that names its predecessor rightly is in one list, once. So if only mappings that exist are in the lists, and as many
+ * as there are, all are.
+ */
 static const char *check_rmap(const struct shadow *s)
 {
-	uint32_t gfn, node, mapping;
+	uint64_t listed = 0, present = 0;
+	uint32_t gfn, mapping, previous, i;
 
 	for (gfn = 0; gfn < s->frames; gfn++) {
-		mapping = s->rmap_first[gfn];
-		for (node = s->rmap_more[gfn]; mapping;) {
+		for (mapping = s->rmap_first[gfn], previous = 0; mapping; listed++) {
 			const struct window *w = s->window[mapping >> 20];
+			uint32_t page = mapping & 0xfffffu, entry = w ? window_get(w, page) : 0;
+			const struct rmap_link *link;
 
-			if (!w || window_get(w, mapping & 0xfffffu) >> GUEST_PAGE_SHIFT != gfn)
+			if (!(entry & LEAF_PRESENT) || entry >> GUEST_PAGE_SHIFT != gfn)
 				return "the reverse map names a mapping that is not there";
-			mapping = node ? s->rmap_node[node].mapping : 0;
-			node = node ? s->rmap_node[node].next : 0;
+			link = &w->leaf[page / LEAF_ENTRIES]->link[page % LEAF_ENTRIES];
+			if (link->previous != previous)
+				return "a list of the reverse map is not linked both ways";
+			previous = mapping;
+			mapping = link->next;
 		}
 	}
-	return NULL;
+	for (i = 1; i <= WINDOWS_MAX; i++)
+		present += s->window[i] ? s->window[i]->present : 0;
+	return listed == present ? NULL : "a mapping is not in the reverse map";
+}
+
+static const char *check_leaves(const struct shadow *s)
+{
+	uint32_t leaves = 0, i, slot;
+
+	for (i = 1; i <= WINDOWS_MAX; i++)
+		for (slot = 0; s->window[i] && slot < WINDOW_LEAVES; slot++)
+			leaves += !!s->window[i]->leaf[slot];
+	return leaves == s->leaves ? NULL : "the count of leaves is wrong";
 }
 
 /* Whether what a domain's copies say allows entry at page of the view's window. */
@@ -154,6 +162,8 @@ const char *shadow_check(struct shadow *s)
 	}
 	if (!why && vmas != s->vmas)
 		why = "the count of host mappings is wrong";
+	if (!why)
+		why = check_leaves(s);
 	if (!s->mode.paging)
 		return why;
 	for (sp = s->newest; sp && !why; sp = sp->older) {

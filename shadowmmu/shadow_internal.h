@@ -23,6 +23,7 @@
 #define SHARE_AGAIN_SPACES 4u
 #define WINDOW_PAGES   (1u << 20)
 #define LEAF_ENTRIES   1024u
+#define WINDOW_LEAVES  (WINDOW_PAGES / LEAF_ENTRIES)
 #define WINDOWS_MAX    4095u /* a window's index must fit 12 bits: see rmap.c */
 #define REGION_SLOTS   2048u /* directory entries of an address space, at most (PAE) */
 #define PHYS_ADDR_MASK 0xfffffffffull
@@ -31,6 +32,17 @@
 #define LEAF_PRESENT 0x1u
 #define LEAF_WRITE   0x2u
 
+/* Where a mapped page stands among all mappings of its frame: see rmap.c. */
+struct rmap_link {
+	uint32_t next, previous;
+};
+
+/* The entries of 4 MiB of a window. A link means something only while its entry is present. */
+struct leaf {
+	uint32_t entry[LEAF_ENTRIES];
+	struct rmap_link link[LEAF_ENTRIES];
+};
+
 struct window {
 	hva_t base;
 	uint16_t index;    /* in shadow->window[]; not 0 */
@@ -38,8 +50,8 @@ struct window {
 	bool broken;       /* the host refused to take something away: emptied before guest code runs again */
 	uint32_t vmas;     /* host mappings in it */
 	uint32_t present;  /* pages mapped */
-	uint16_t count[LEAF_ENTRIES]; /* pages mapped, by leaf */
-	uint32_t *leaf[LEAF_ENTRIES];
+	uint16_t count[WINDOW_LEAVES]; /* pages mapped, by leaf */
+	struct leaf *leaf[WINDOW_LEAVES];
 };
 
 /* The part of a page-table page that is relied on: entries [lo, hi) as the guest had them when last looked at. */
@@ -89,11 +101,6 @@ struct host_batch {
 	uint32_t first, count; /* pages */
 };
 
-struct rmap_node {
-	uint32_t mapping;
-	uint32_t next;
-};
-
 struct shadow {
 	struct guest_ram *ram;
 	struct host_mapping *hm;
@@ -124,17 +131,15 @@ struct shadow {
 	/* rmap.c: per guest page frame */
 	uint32_t frames;
 	uint32_t *rmap_first;
-	uint32_t *rmap_more;
-	struct rmap_node *rmap_node;
-	uint32_t rmap_used, rmap_free;
 
 	/* trace.c: per guest page frame */
 	uint32_t *table_generation;
 	uint8_t *trace_backoff;
 
 	/* pool.c */
-	void *free_block, *free_region;
+	void *free_block, *free_region, *free_leaf;
 	void *chunks;
+	uint32_t leaves, leaf_limit;
 };
 
 /* Geometry of the current mode. */
@@ -173,6 +178,8 @@ static inline struct space_impl *space_impl(struct space *space)
 /* pool.c: memory that may be had in a signal handler. NULL when the host has none. */
 void *pool_block_alloc(struct shadow *s); /* GUEST_PAGE_SIZE zeroed bytes */
 void pool_block_free(struct shadow *s, void *block);
+struct leaf *pool_leaf_alloc(struct shadow *s); /* all entries 0; NULL also when there are leaf_limit of them */
+void pool_leaf_free(struct shadow *s, struct leaf *leaf);
 struct region *pool_region_alloc(struct shadow *s);
 void pool_region_free(struct shadow *s, struct region *r);
 void pool_destroy(struct shadow *s);
@@ -185,7 +192,6 @@ void pool_array_clear(void *array, uint64_t bytes); /* all zeros again, and no m
 int rmap_create(struct shadow *s);
 void rmap_destroy(struct shadow *s);
 void rmap_reset(struct shadow *s); /* there are no mappings */
-int rmap_reserve(struct shadow *s, uint32_t nodes); /* makes sure that many rmap_add() calls succeed */
 void rmap_add(struct shadow *s, uint32_t gfn, const struct window *w, uint32_t page);
 void rmap_remove(struct shadow *s, uint32_t gfn, const struct window *w, uint32_t page);
 /* Makes every mapping of the frame read-only. The caller finishes the batches. */

@@ -46,18 +46,18 @@ static void clear_entries(struct shadow *s, struct window *w)
 {
 	unsigned slot, i;
 
-	for (slot = 0; slot < LEAF_ENTRIES; slot++) {
-		uint32_t *leaf = w->leaf[slot];
+	for (slot = 0; slot < WINDOW_LEAVES; slot++) {
+		struct leaf *leaf = w->leaf[slot];
 
 		if (!leaf)
 			continue;
 		for (i = 0; w->count[slot] && i < LEAF_ENTRIES; i++) {
-			if (!(leaf[i] & LEAF_PRESENT))
+			if (!(leaf->entry[i] & LEAF_PRESENT))
 				continue;
-			rmap_remove(s, leaf[i] >> GUEST_PAGE_SHIFT, w, slot * LEAF_ENTRIES + i);
+			rmap_remove(s, leaf->entry[i] >> GUEST_PAGE_SHIFT, w, slot * LEAF_ENTRIES + i);
 			w->count[slot]--;
 		}
-		pool_block_free(s, leaf);
+		pool_leaf_free(s, leaf);
 		w->leaf[slot] = NULL;
 	}
 	s->vmas -= w->vmas;
@@ -90,9 +90,9 @@ void window_empty(struct shadow *s, struct window *w)
 
 uint32_t window_get(const struct window *w, uint32_t page)
 {
-	const uint32_t *leaf = w->leaf[page / LEAF_ENTRIES];
+	const struct leaf *leaf = w->leaf[page / LEAF_ENTRIES];
 
-	return leaf ? leaf[page % LEAF_ENTRIES] : 0;
+	return leaf ? leaf->entry[page % LEAF_ENTRIES] : 0;
 }
 
 /* Whether entry needs a host mapping of its own although the page before it has entry previous. */
@@ -104,7 +104,7 @@ static unsigned starts_mapping(uint32_t previous, uint32_t entry)
 /* Changes one entry, with everything that is counted about it. The leaf exists. */
 static void set_entry(struct shadow *s, struct window *w, uint32_t page, uint32_t entry)
 {
-	uint32_t slot = page / LEAF_ENTRIES, *at = &w->leaf[slot][page % LEAF_ENTRIES], old = *at;
+	uint32_t slot = page / LEAF_ENTRIES, *at = &w->leaf[slot]->entry[page % LEAF_ENTRIES], old = *at;
 	uint32_t before = page ? window_get(w, page - 1) : 0;
 	uint32_t after = page + 1 < WINDOW_PAGES ? window_get(w, page + 1) : 0;
 	int vmas = (int)(starts_mapping(before, entry) + starts_mapping(entry, after));
@@ -133,11 +133,11 @@ static int make_leaves(struct shadow *s, struct window *w, uint32_t page, uint32
 
 	for (slot = page / LEAF_ENTRIES; slot <= (page + count - 1) / LEAF_ENTRIES; slot++) {
 		if (!w->leaf[slot])
-			w->leaf[slot] = pool_block_alloc(s);
+			w->leaf[slot] = pool_leaf_alloc(s);
 		if (!w->leaf[slot])
 			return -ENOMEM;
 	}
-	return rmap_reserve(s, count);
+	return 0;
 }
 
 static void batch_flush(struct shadow *s, struct host_batch *b, enum batch_kind kind)
@@ -266,7 +266,7 @@ static bool range_is_empty(const struct window *w, uint32_t page, uint32_t end)
 
 		if (!w->count[slot])
 			page = (slot + 1) * LEAF_ENTRIES;
-		else if (w->leaf[slot][page % LEAF_ENTRIES])
+		else if (w->leaf[slot]->entry[page % LEAF_ENTRIES])
 			return false;
 		else
 			page++;
