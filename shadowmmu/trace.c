@@ -15,7 +15,9 @@
 #include <errno.h>
 
 #define EQUAL_COMPARES 128u
-#define BACKOFF_MAX    10u
+#define BACKOFF_MAX    8u
+
+_Static_assert(EQUAL_COMPARES << BACKOFF_MAX <= UINT16_MAX, "region.equal must be able to count that far");
 
 int trace_create(struct shadow *s)
 {

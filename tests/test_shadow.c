@@ -863,6 +863,25 @@ Test(shadow, reset_forgets_everything)
 	guest_destroy(&g);
 }
 
+Test(shadow, a_table_whose_traces_keep_ending_is_traced_again_however_late, .timeout = 60)
+{
+	struct guest g = { 0 };
+	unsigned endings, compares;
+
+	two_spaces(&g, &alone, 0);
+	user_pte(&g, 0, 0x300, USER_RW);
+	expect_reads(&g, SHADOW_USER, UVA(0), 0x300);
+	for (endings = 0; endings < 12; endings++) {
+		for (compares = 0; !(guest_ram_flags(&g.ram, PT) & RAM_PAGE_TABLE); compares++) {
+			cr_assert_lt(compares, 40000, "not traced again after %u endings", endings);
+			load_cr3(&g, PD);
+		}
+		cr_assert(endings < 2 || compares > 400, "%u compares were enough after %u endings", compares, endings);
+		shadow_table_written(g.shadow, PT, 4);
+	}
+	guest_destroy(&g);
+}
+
 Test(shadow, too_few_mappings_are_explained)
 {
 	struct host_limits limits = { .map_count = 8191, .address_space = UINT64_MAX };
