@@ -67,6 +67,7 @@ void shadow_reset(struct shadow *s)
 	s->paging = (struct paging){ .a20_mask = ~0u };
 	s->mode = (struct shadow_mode){ .a20_mask = ~0u };
 	s->share_refusals = 0;
+	s->nonglobal_supervisor = 0;
 	s->host_errno = 0;
 }
 

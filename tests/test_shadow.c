@@ -882,6 +882,24 @@ Test(shadow, a_table_whose_traces_keep_ending_is_traced_again_however_late, .tim
 	guest_destroy(&g);
 }
 
+Test(shadow, reset_forgets_how_often_the_shared_kernel_window_did_not_suit)
+{
+	struct guest g = { 0 };
+	struct shadow_fill_info info;
+	unsigned i, round;
+
+	two_spaces(&g, NULL, CR4_PGE);
+	for (round = 0; round < 3; round++) {
+		kernel_pte(&g, 1, 0x310, PTE_P | PTE_W);
+		for (i = 0; i < 1500; i++)
+			cr_assert_eq(shadow_fill(g.shadow, SHADOW_KERNEL, KVA(1), ACCESS_READ, &info), SHADOW_FILL_EMULATE);
+		cr_assert(g.space->kernel_shared, "round %u", round);
+		shadow_reset(g.shadow);
+		load_cr3(&g, PD);
+	}
+	guest_destroy(&g);
+}
+
 Test(shadow, too_few_mappings_are_explained)
 {
 	struct host_limits limits = { .map_count = 8191, .address_space = UINT64_MAX };
