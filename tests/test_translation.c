@@ -191,6 +191,52 @@ Test(translation, adaptation_changes_the_form)
 	cr_expect_null(strstr(translate_bytes("\x8b\x03", 2, FLAT), "mov eax, dword"), "%s", listing);
 }
 
+/* Adapts n instructions: number i is at i * 5, so their distances are no power of two, with the bits of i % 7 + 1. */
+static void adapt_many(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		translator_adapt(tr, i * 5, i % 7 + 1);
+}
+
+Test(translation, each_of_many_adapted_instructions_is_known)
+{
+	adapt_many(50000);
+	cr_expect_ge(1u << tr->adapts.bits, tr->adapts.count, "or chains grow long");
+	translator_flush(tr);
+	for (uint32_t i = 0; i < 50000; i++) {
+		cr_assert_eq(adapt_lookup(tr, i * 5), i % 7 + 1, "%u", i);
+		cr_assert_eq(adapt_lookup(tr, i * 5 + 1), 0, "%u", i);
+	}
+}
+
+Test(translation, an_instruction_without_a_reason_is_forgotten)
+{
+	adapt_many(5000);
+	cr_expect_eq(tr->adapts.count, 5000);
+	for (uint32_t i = 0; i < 5000; i++)
+		translator_unadapt(tr, i * 5, ADAPT_INTERPRET);
+	for (uint32_t i = 0; i < 5000; i++)
+		cr_assert_eq(adapt_lookup(tr, i * 5), (i % 7 + 1) & ~ADAPT_INTERPRET, "%u", i);
+	cr_expect_eq(tr->adapts.count, 5000 - 715, "those of ADAPT_INTERPRET alone");
+	for (uint32_t i = 0; i < 5000; i++)
+		translator_unadapt(tr, i * 5, ~0u);
+	cr_expect_eq(tr->adapts.count, 0);
+	translator_adapt(tr, CODE_GPA, ADAPT_DUAL);
+	cr_expect_eq(adapt_lookup(tr, CODE_GPA), ADAPT_DUAL);
+}
+
+/* As many as a guest likes to make. */
+Test(translation, too_many_adapted_instructions_go_at_a_flush)
+{
+	adapt_many(200000);
+	cr_expect_eq(tr->adapts.count, 200000);
+	translator_flush(tr);
+	cr_expect_eq(tr->adapts.count, 0);
+	cr_expect_eq(adapt_lookup(tr, 5), 0);
+	adapt_many(1);
+	cr_expect_eq(adapt_lookup(tr, 0), 1);
+}
+
 Test(translation, size_cap)
 {
 	teardown();

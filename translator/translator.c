@@ -118,13 +118,7 @@ static void translator_drop_tus(struct translator *tr)
 /* After translator_drop_tus(): what is known of guest pages and instructions. */
 static void translator_drop_knowledge(struct translator *tr)
 {
-	for (int i = 0; i < ADAPT_HASH_SIZE; i++) {
-		for (struct adapt_entry *a = tr->adapts[i], *next; a; a = next) {
-			next = a->next;
-			free(a);
-		}
-		tr->adapts[i] = NULL;
-	}
+	adapt_forget(tr);
 	for (int i = 0; i < PAGE_HASH_SIZE; i++) {
 		for (struct code_page *p = tr->pages[i], *next; p; p = next) {
 			next = p->next;
@@ -170,6 +164,7 @@ void translator_flush(struct translator *tr)
 {
 	verify_tables_or_abort(tr);
 	translator_drop_tus(tr);
+	adapt_forget_many(tr);
 	tr->used = tr->stubs_len;
 	tr->nexits = tr->nslots = 0;
 	tr->stats.cache_flushes++;

@@ -92,15 +92,14 @@ struct code_page {
 	struct code_page *next;
 };
 
-struct adapt_entry {
-	gpa_t gpa;
-	uint32_t adapt;
-	struct adapt_entry *next;
+struct adapt_table {
+	struct adapt_entry **buckets; /* 1 << bits; NULL: no instruction is adapted */
+	unsigned bits;
+	uint32_t count;
 };
 
 #define LINEAR_PAGES (1u << 20)
 #define PAGE_HASH_SIZE 8192
-#define ADAPT_HASH_SIZE 4096
 
 struct translator {
 	struct translator_callbacks cb;
@@ -124,7 +123,7 @@ struct translator {
 	struct tu **order;   /* all TUs since the last flush, by ascending entry */
 	uint32_t norder, order_cap;
 	struct code_page *pages[PAGE_HASH_SIZE];
-	struct adapt_entry *adapts[ADAPT_HASH_SIZE];
+	struct adapt_table adapts;
 
 	struct tu_exit *exits; /* EXIT_MAX, lazily backed */
 	uint32_t nexits, nslots;
@@ -147,7 +146,12 @@ struct memref branch_lookup_hit(void);
 
 /* translate.c: NULL if the first instruction cannot be translated. */
 struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global);
+
+/* adapt.c: ADAPT_* of the instruction at gpa. */
 uint32_t adapt_lookup(const struct translator *tr, gpa_t gpa);
+void adapt_forget(struct translator *tr);
+/* At a flush: if there are too many to keep. */
+void adapt_forget_many(struct translator *tr);
 
 /* tu.c */
 struct tu *tu_insert(struct translator *tr, struct tu *tu);
