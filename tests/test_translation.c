@@ -4,6 +4,7 @@
  * code is looked at through Capstone; nothing is executed. test_translator_golden.c has the forms themselves.
  */
 #include <criterion/criterion.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include "translator/disasm.h"
@@ -235,6 +236,28 @@ Test(translation, too_many_adapted_instructions_go_at_a_flush)
 	cr_expect_eq(adapt_lookup(tr, 5), 0);
 	adapt_many(1);
 	cr_expect_eq(adapt_lookup(tr, 0), 1);
+}
+
+/* A NOP of three bytes has no host code, but the TU has a note of it. */
+Test(translation, what_describes_tus_is_bounded)
+{
+	uint64_t bytes, most = 0;
+
+	teardown();
+	setup_options((struct translator_options){ .cache_size = 256 << 10 });
+	for (unsigned i = 0; i + 3 <= sizeof(page); i += 3)
+		memcpy(page + i, "\x0f\x1f\0", 3);
+	for (uint32_t mode = 0; mode < 8; mode++) {
+		for (unsigned i = 0; i < 0x800; i += 3) {
+			cr_assert(translator_find(tr, space, CODE_GVA + i, FLAT ^ mode * MODE_SS_FLAT));
+			bytes = 0;
+			for (uint32_t t = 0; t < tr->norder; t++)
+				bytes += malloc_usable_size(tr->order[t]);
+			most = bytes > most ? bytes : most;
+		}
+	}
+	cr_expect_geq(most, 256 << 10, "nothing to bound");
+	cr_expect_lt(most, 3 * (256 << 10), "%llu bytes", (unsigned long long)most);
 }
 
 Test(translation, size_cap)

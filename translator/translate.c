@@ -267,6 +267,7 @@ struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 		return NULL;
 	}
 	tr->used += (tu->host_len + 15) & ~15u;
+	tr->tu_bytes += sizeof(*tu) + tu->ninsns * sizeof(*insns);
 	tr->stats.tus++;
 	tr->stats.guest_instructions += tu->ninsns;
 	tr->stats.guest_bytes += tu->guest_len;

@@ -166,6 +166,7 @@ void translator_flush(struct translator *tr)
 	translator_drop_tus(tr);
 	adapt_forget_many(tr);
 	tr->used = tr->stubs_len;
+	tr->tu_bytes = 0;
 	tr->nexits = tr->nslots = 0;
 	tr->stats.cache_flushes++;
 	if (tr->cb.flushed)
@@ -193,6 +194,13 @@ static uint64_t now_ns(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
+/* What describes TUs is not in the cache, and a TU of NOPs has more of that than host code. */
+static bool cache_is_full(const struct translator *tr)
+{
+	return tr->size - tr->used < 2 * TU_MAX_HOST_BYTES || EXIT_MAX - tr->nexits < 4 * TU_MAX_INSNS ||
+	       tr->tu_bytes > 2 * tr->size || (tr->opt.flush_every && tr->norder >= tr->opt.flush_every);
+}
+
 struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t eip, uint32_t mode)
 {
 	struct tu *tu;
@@ -210,8 +218,7 @@ struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t 
 	}
 	if (!tr->cb.page(tr->cb.opaque, gpa))
 		return NULL;
-	if (tr->size - tr->used < 2 * TU_MAX_HOST_BYTES || EXIT_MAX - tr->nexits < 4 * TU_MAX_INSNS ||
-	    (tr->opt.flush_every && tr->norder >= tr->opt.flush_every)) {
+	if (cache_is_full(tr)) {
 		translator_flush(tr);
 		link_refresh_space(tr, space); /* it is in use already */
 	}

@@ -111,6 +111,7 @@ struct translator {
 	uint8_t *write_base;
 	hva_t exec_base;
 	uint64_t size, stubs_len, used;
+	uint64_t tu_bytes;   /* of struct tu, for all TUs since the last flush */
 	bool flush_wanted;
 	volatile bool translating; /* for a signal handler of this thread */
 
