@@ -32,6 +32,53 @@ static void loop_within_and_across_pages(struct bf *bf)
 
 TEST_IN_ALL(bt_control, loop_within_and_across_pages)
 
+/* The last page of the address space, and page 0. */
+static struct code code_at_the_end(struct bf *bf, uint32_t eip)
+{
+	bf_write32(bf, BF_PAGE_DIR + 4 * 1023, BF_FREE | BF_PTE_USER);
+	bf_write32(bf, BF_FREE + 4 * 1023, (BF_FREE + 0x1000) | BF_PTE_USER);
+	bf_flush(bf);
+	bf->cpu->eip = eip;
+	return code_at(bf, BF_FREE + 0x1000 + (eip & (GUEST_PAGE_SIZE - 1)));
+}
+
+/* An instruction with bytes on both sides of the segment's end does not run (SDM vol. 3, 5.3: #GP, or it wraps). */
+static void instruction_over_the_end_of_the_address_space(struct bf *bf)
+{
+	struct code c = code_at_the_end(bf, 0xfffffff9), low = code_at(bf, 0);
+	int vector = -1;
+
+	MOV(&c, X86_EAX, 0x11111111);
+	EMIT(&c, 0xb8, 0x22);                 /* mov eax, ...: three bytes of it at 0 */
+	EMIT(&low, 0x22, 0x22, 0x22);
+	STOP(&low);
+	EXPECT_EQ(bf_run(bf, &vector), BF_EXCEPTION);
+	EXPECT_EQ(vector, EXC_GP);
+	EXPECT_EQ(bf->cpu->regs[X86_EAX], 0x11111111);
+	EXPECT_EQ(bf_read32(bf, bf->cpu->regs[X86_ESP]), 0);
+	EXPECT_EQ(bf_read32(bf, bf->cpu->regs[X86_ESP] + 4), 0xfffffffe);
+}
+
+static void instruction_up_to_the_end_of_the_address_space(struct bf *bf)
+{
+	struct code c = code_at_the_end(bf, 0xfffffff6), low = code_at(bf, 0);
+
+	MOV(&c, X86_EAX, 0x11111111);
+	MOV(&c, X86_ECX, 0x22222222);
+	STOP(&low);
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EAX], 0x11111111);
+	EXPECT_EQ(bf->cpu->regs[X86_ECX], 0x22222222);
+}
+
+Test(bt_control, end_of_the_address_space)
+{
+	for (unsigned cpl = 0; cpl <= 3; cpl += 3) {
+		in_all(instruction_over_the_end_of_the_address_space, cpl, true);
+		in_all(instruction_up_to_the_end_of_the_address_space, cpl, true);
+	}
+}
+
 static void recursion_deeper_than_the_return_stack(struct bf *bf)
 {
 	struct code c = code_at(bf, BF_CODE), f = code_at(bf, FUNCTION);

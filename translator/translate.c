@@ -181,6 +181,8 @@ static bool build_fetch_across(struct build *b, const uint8_t *page, unsigned of
 	bool global;
 	gpa_t gpa;
 
+	if (b->eip >= GUEST_PAGE_MASK) /* offset FFFFFFFFh is CS' last: #GP */
+		return false;
 	if (!b->tr->cb.fetch(b->tr->cb.opaque, (b->eip & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, &gpa, &global))
 		return false;
 	memcpy(buffer, page + offset, first); /* after the fetch, which may store accessed bits there */
