@@ -139,18 +139,36 @@ void space_destroy(struct shadow *s, struct space_impl *sp)
 	free(sp);
 }
 
+/* Of the windows that are in use now, the one with the most host mappings. */
+static struct window *largest_window(const struct shadow *s)
+{
+	struct window *in_use[] = {
+		s->current ? s->current->domain.window[SHADOW_USER] : NULL,
+		s->current ? s->current->domain.window[SHADOW_KERNEL] : NULL,
+		s->kernel ? s->kernel->window[SHADOW_KERNEL] : NULL,
+	}, *largest = NULL;
+	unsigned i;
+
+	for (i = 0; i < RF_ARRAY_SIZE(in_use); i++)
+		if (in_use[i] && (!largest || in_use[i]->vmas > largest->vmas))
+			largest = in_use[i];
+	return largest;
+}
+
 void space_relieve(struct shadow *s)
 {
+	struct window *w;
+
 	if (rf_likely(!s->vma_limit || s->vmas < s->vma_limit))
 		return;
 	while (s->vmas >= s->vma_limit / 4 * 3 && space_evict_one(s, NULL))
 		;
-	if (s->vmas >= s->vma_limit && s->current && s->current->domain.window[SHADOW_USER])
-		window_empty(s, s->current->domain.window[SHADOW_USER]);
-	if (s->vmas >= s->vma_limit && s->kernel)
-		window_empty(s, s->kernel->window[SHADOW_KERNEL]);
-	if (s->vmas >= s->vma_limit && s->current && s->current->domain.window[SHADOW_KERNEL])
-		window_empty(s, s->current->domain.window[SHADOW_KERNEL]);
+	/*
+	 * The largest, since emptying must make room: a small one would soon be emptied again, and could not even come to hold all pages
+	 * of one instruction.
+	 */
+	while (s->vmas >= s->vma_limit && (w = largest_window(s)) && w->vmas)
+		window_empty(s, w);
 }
 
 int kernel_share_begin(struct shadow *s)

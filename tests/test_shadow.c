@@ -633,6 +633,28 @@ Test(shadow, host_mappings_stay_below_the_limit)
 	guest_destroy(&g);
 }
 
+Test(shadow, a_window_that_takes_all_host_mappings_starves_no_other)
+{
+	struct guest g = { .hm.limit = 400 };
+	unsigned i;
+
+	two_spaces(&g, &alone, CR4_PGE);
+	for (i = 0; i < 199; i++) {
+		kernel_pte(&g, i, 0x400 + i * 2, PTE_P | PTE_W | PTE_G);
+		expect_reads(&g, SHADOW_KERNEL, KVA(i), 0x400 + i * 2);
+	}
+	cr_assert_eq(shadow_stats(g.shadow)->pages_unmapped, 0);
+	for (i = 0; i < 4; i++) {
+		user_pte(&g, i, 0x300 + i * 2, USER_RW);
+		expect_reads(&g, SHADOW_USER, UVA(i), 0x300 + i * 2);
+	}
+	/* What one instruction needs is there at the same time. */
+	for (i = 0; i < 4; i++)
+		cr_assert(mapped(&g, SHADOW_USER, UVA(i)), "page %u", i);
+	expect_sane(&g);
+	guest_destroy(&g);
+}
+
 Test(shadow, host_refusals_cost_only_time)
 {
 	struct guest g = { 0 };
