@@ -63,7 +63,7 @@ struct tc_space *bt_tc_space(struct bt *bt)
 
 uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag)
 {
-	return EVENT_STOP | EVENT_RESET | EVENT_WORK | (cpu->nmi_blocked ? 0 : EVENT_NMI) | (interrupt_flag ? EVENT_INTR : 0);
+	return EVENT_STOP | EVENT_RESET | (cpu->nmi_blocked ? 0 : EVENT_NMI) | (interrupt_flag ? EVENT_INTR : 0);
 }
 
 /*

@@ -242,7 +242,7 @@ static void bt_ram_written(struct vcpu *vcpu, gpa_t gpa, uint32_t len)
 /* False: leave the engine. */
 static bool bt_take_events(struct vcpu *vcpu)
 {
-	if (atomic_load(&vcpu->cpu.events) & (EVENT_STOP | EVENT_RESET | EVENT_WORK))
+	if (atomic_load(&vcpu->cpu.events) & (EVENT_STOP | EVENT_RESET))
 		return false;
 	bt_soft_sweep(bt_of(vcpu));
 	return vcpu_deliver_interrupts(vcpu) == X86_OK;

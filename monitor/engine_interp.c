@@ -33,7 +33,7 @@ static void engine_interp_destroy(struct vcpu *vcpu)
 /* False: leave the engine. */
 static bool engine_interp_events(struct vcpu *vcpu)
 {
-	if (atomic_load_explicit(&vcpu->cpu.events, memory_order_relaxed) & (EVENT_STOP | EVENT_RESET | EVENT_WORK))
+	if (atomic_load_explicit(&vcpu->cpu.events, memory_order_relaxed) & (EVENT_STOP | EVENT_RESET))
 		return false;
 	return vcpu_deliver_interrupts(vcpu) == X86_OK;
 }

@@ -366,7 +366,7 @@ static bool kvm_step(struct kvm_engine *kvm)
 	__atomic_store_n(&kvm->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	kvm->run->request_interrupt_window = 0;
 	events = atomic_load(&vcpu->cpu.events);
-	if (events & (EVENT_STOP | EVENT_RESET | EVENT_WORK))
+	if (events & (EVENT_STOP | EVENT_RESET))
 		return false;
 	if (events)
 		err = kvm_inject(kvm, events);

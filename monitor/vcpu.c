@@ -194,7 +194,7 @@ static bool vcpu_must_wake(const struct vcpu *vcpu)
 	const struct cpu *cpu = &vcpu->cpu;
 	uint32_t events = atomic_load(&cpu->events);
 
-	if (events & (EVENT_STOP | EVENT_RESET | EVENT_WORK))
+	if (events & (EVENT_STOP | EVENT_RESET))
 		return true;
 	return ((events & EVENT_NMI) && !cpu->nmi_blocked) || ((events & EVENT_INTR) && (cpu->eflags & X86_IF));
 }
@@ -216,7 +216,7 @@ static struct vm_work *vcpu_next_work(struct vcpu *vcpu, bool may_wait)
 	pthread_mutex_lock(&vcpu->wake_mutex);
 	for (;;) {
 		/* Before looking at why: a reason that comes up after the look then raises it, and wakes us, again. */
-		vcpu_clear_event(vcpu, EVENT_STOP | EVENT_WORK);
+		vcpu_clear_event(vcpu, EVENT_STOP);
 		if (vm->work || !may_wait || !vm->paused || !vm_is_running(vm) || (atomic_load(&vcpu->cpu.events) & EVENT_RESET))
 			break;
 		vcpu_sleep_locked(vcpu);
@@ -277,7 +277,7 @@ void vcpu_thread_loop(struct vcpu *vcpu)
 
 		if (events & EVENT_RESET)
 			vcpu_reset_machine(vcpu);
-		else if (events & (EVENT_STOP | EVENT_WORK) || vm->paused)
+		else if (events & EVENT_STOP || vm->paused)
 			vcpu_stop_point(vcpu);
 		else
 			vcpu->engine->run(vcpu);

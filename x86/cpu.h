@@ -66,9 +66,8 @@ struct fxsave_image {
 /* Bits of cpu->events: why the engine should come out of guest code. Set by any thread with vcpu_raise_event(). */
 #define EVENT_INTR  0x01u /* an interrupt controller asserts INTR */
 #define EVENT_NMI   0x02u
-#define EVENT_STOP  0x04u /* the VM is to pause or quit */
+#define EVENT_STOP  0x04u /* the VM is to pause or quit, or work is queued for the vCPU thread */
 #define EVENT_RESET 0x08u
-#define EVENT_WORK  0x10u /* work queued for the vCPU thread */
 
 /* cpu->inhibit: interrupts are held off for one instruction (SDM vol. 3, 6.8.3). */
 #define INHIBIT_STI   0x1u
