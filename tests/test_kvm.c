@@ -108,6 +108,9 @@ Test(kvm_host, no_permission)
 #define GDT      0x31000u
 #define COUNTER  0x40000u /* guests count here */
 
+#define PATIENCE_S 120    /* what takes longer hangs */
+#define POLL_US    100u
+
 static struct vm vm;
 static struct vcpu *const vcpu = &vm.vcpu;
 static struct cpu *const cpu = &vm.vcpu.cpu;
@@ -204,9 +207,8 @@ static pthread_t start(void)
 {
 	pthread_t thread;
 
+	/* Events may come before it begins; and it may have ended by now. */
 	cr_assert_eq(pthread_create(&thread, NULL, thread_main, NULL), 0);
-	while (!vcpu->thread_valid)
-		usleep(100);
 	return thread;
 }
 
@@ -216,27 +218,48 @@ static void stop(pthread_t thread)
 	pthread_join(thread, NULL);
 }
 
-/* Waits for the guest's counter. */
-static bool counted(uint32_t wanted)
+/* Waits for a counter; false: it hangs. */
+static bool reached(const _Atomic uint32_t *counter, uint32_t wanted)
 {
-	for (int i = 0; i < 20000; i++) {
-		if (*(volatile uint32_t *)(vm.ram.flat + COUNTER) >= wanted)
+	for (unsigned i = 0; i < PATIENCE_S * (1000000 / POLL_US); i++) {
+		if (*counter >= wanted)
 			return true;
-		usleep(500);
+		usleep(POLL_US);
 	}
 	return false;
 }
 
+/* Waits for the guest's counter. */
+static bool counted(uint32_t wanted)
+{
+	return reached((const _Atomic uint32_t *)(vm.ram.flat + COUNTER), wanted);
+}
+
 #define COUNT 0xff, 0x05, 0x00, 0x00, 0x04, 0x00 /* inc dword [COUNTER] */
 
-/* Runs code until it has counted once, then stops. */
-static void run_until_counted(const uint8_t *code, size_t len)
+/* Waits for HLT behind the count; false: it hangs. */
+static bool asleep(void)
+{
+	bool is = false;
+
+	for (unsigned i = 0; !is && i < PATIENCE_S * (1000000 / POLL_US); i++) {
+		pthread_mutex_lock(&vcpu->wake_mutex);
+		is = vcpu->asleep;
+		pthread_mutex_unlock(&vcpu->wake_mutex);
+		if (!is)
+			usleep(POLL_US);
+	}
+	return is;
+}
+
+/* Runs code until it has counted once and halts, then stops. */
+static void run_until_halted(const uint8_t *code, size_t len)
 {
 	pthread_t thread;
 
 	put_code(CODE, code, len);
 	thread = start();
-	cr_expect(counted(1));
+	cr_expect(counted(1) && asleep());
 	stop(thread);
 }
 
@@ -449,7 +472,7 @@ static void expect_leaf(uint32_t leaf, uint32_t subleaf)
 	put_code(COUNTER, "\0\0\0", 4);
 	cpu->regs[X86_EAX] = leaf;
 	cpu->regs[X86_ECX] = subleaf;
-	run_until_counted(code, sizeof(code));
+	run_until_halted(code, sizeof(code));
 	cr_expect_eq(cpu->regs[X86_EAX] & ~(leaf == 0x80000008 ? 0xff00u : 0), wanted.eax & ~(leaf == 0x80000008 ? 0xff00u : 0), "leaf %#x", leaf);
 	cr_expect_eq(cpu->regs[X86_EBX], wanted.ebx, "leaf %#x", leaf);
 	cr_expect_eq(cpu->regs[X86_ECX], wanted.ecx, "leaf %#x", leaf);
@@ -485,7 +508,7 @@ Test(kvm, a20_off_folds_odd_megabytes)
 	put_code(0x205000, "\x03\x00\x00", 4);
 	cpu->a20_mask = 0xffefffff;
 	engine_kvm.flush(vcpu, TLB_FLUSH_ALL);
-	run_until_counted(code, sizeof(code));
+	run_until_halted(code, sizeof(code));
 	cr_expect_eq(cpu->regs[X86_EAX], 1);
 	cr_expect_eq(cpu->regs[X86_EBX], 3);
 	cr_expect_eq(word(0x205004), 0x12345678);
@@ -504,7 +527,7 @@ Test(kvm, a20_on_again)
 	cr_assert_eq(kvm_memory_build(vcpu->engine_data), 0);
 	cpu->a20_mask = 0xffffffff;
 	engine_kvm.flush(vcpu, TLB_FLUSH_ALL);
-	run_until_counted(code, sizeof(code));
+	run_until_halted(code, sizeof(code));
 	cr_expect_eq(cpu->regs[X86_EAX], 2);
 }
 
@@ -520,7 +543,7 @@ Test(kvm, rom_and_hole)
 	flat();
 	put_code(0xf0000, "ROM", 4);
 	guest_ram_set_flag(&vm.ram, 0xf0000, RAM_PAGE_ROM);
-	run_until_counted(code, sizeof(code));
+	run_until_halted(code, sizeof(code));
 	cr_expect_eq(cpu->regs[X86_EAX], 0x4d4f52);
 	cr_expect_eq(cpu->regs[X86_EBX], 0xffffffff, "nothing is in the video hole");
 	cr_expect_eq(word(0xf0000), 0x4d4f52);
@@ -637,9 +660,8 @@ Test(kvm, kicks_are_not_lost)
 	thread = start();
 	for (uint32_t i = 1; i <= 500; i++) {
 		vm_queue_work(&vm, &work);
-		for (int wait = 0; worked < i && wait < 100000; wait++)
-			usleep(50);
-		cr_assert_eq(worked, i, "kick %u is lost", i);
+		cr_assert(reached(&worked, i), "kick %u is lost", i);
+		cr_assert_eq(worked, i);
 	}
 	stop(thread);
 }
@@ -650,7 +672,7 @@ Test(kvm, a_finished_port_read_is_in_the_state)
 	static const uint8_t code[] = { 0x31, 0xc0, 0xe5, 0x80, COUNT, 0xf4 };
 
 	flat();
-	run_until_counted(code, sizeof(code));
+	run_until_halted(code, sizeof(code));
 	cr_expect_eq(cpu->regs[X86_EAX], 0xffffffff, "no bus: all ones");
 	cr_expect(cpu->halted);
 	cr_expect_eq(cpu->eip, CODE + sizeof(code));
@@ -674,7 +696,7 @@ Test(kvm, what_kvm_cannot_emulate_is_interpreted)
 
 	needs_hardware("it takes other ways to devices");
 	flat_with_sse();
-	run_until_counted(paddd_from_hole, sizeof(paddd_from_hole));
+	run_until_halted(paddd_from_hole, sizeof(paddd_from_hole));
 	cr_expect_eq(kvm->stats.interpreted, 1);
 	for (int i = 0; i < 16; i++)
 		cr_expect_eq(cpu->fpu.xmm[0][i], i % 4 ? 0x01 : 0x00, "byte %d: all ones are added", i);
@@ -709,7 +731,7 @@ Test(kvm, msrs_are_those_of_the_other_engines)
 	flat();
 	put_code(CODE + 0x100, handler, sizeof(handler));
 	set_gate(EXC_GP, CODE + 0x100);
-	run_until_counted(code, sizeof(code));
+	run_until_halted(code, sizeof(code));
 	cr_expect_eq(cpu->regs[X86_EBX], cpu->model->microcode);
 	cr_expect_eq(cpu->eip, CODE + 0x100 + sizeof(handler), "#GP for the MSR that is not");
 	cr_expect_eq(word(STACK - 16), 0, "error code");
