@@ -63,18 +63,35 @@ static unsigned guest_bytes(struct bt *bt, const struct tu_description *tu, cons
 	return len;
 }
 
+/* As "   [dual soft]": every reason that is known, whichever decided. */
+static void append_forms(char *text, size_t size, uint32_t adapt)
+{
+	static const struct {
+		uint32_t adapt;
+		const char *name;
+	} forms[] = { { ADAPT_INTERPRET, "interpret" }, { ADAPT_DUAL, "dual" }, { ADAPT_SOFT, "soft" } };
+	const char *before = "   [";
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(forms); i++) {
+		const size_t used = strlen(text);
+
+		if (!(adapt & forms[i].adapt))
+			continue;
+		adapt &= ~forms[i].adapt;
+		snprintf(text + used, size - used, "%s%s%s", before, forms[i].name, adapt ? "" : "]");
+		before = " ";
+	}
+}
+
 static void log_guest(struct bt *bt, const struct tu_description *tu, const struct tu_insn_description *insn, const uint8_t *page)
 {
-	static const char *const forms[] = { "", "   [interpret]", "   [dual]", "   [interpret dual]" };
 	uint8_t bytes[BYTES_SHOWN];
 	unsigned len = guest_bytes(bt, tu, page, insn->guest_offset, insn->guest_len, bytes);
 	char address[16], text[128];
-	size_t used;
 
 	snprintf(address, sizeof(address), "%08x", tu->eip + insn->guest_offset);
 	disasm_format(bt->disasm, DISASM_32, bytes, len, tu->eip + insn->guest_offset, text, sizeof(text));
-	used = strlen(text);
-	snprintf(text + used, sizeof(text) - used, "%s", forms[insn->adapt & (ADAPT_INTERPRET | ADAPT_DUAL)]);
+	append_forms(text, sizeof(text), insn->adapt);
 	log_insn(bt->vcpu->vm->log, address, bytes, len, text);
 }
 

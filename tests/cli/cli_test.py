@@ -302,6 +302,15 @@ class Ends(Case):
         self.assertEqual(result.returncode, 1)
         self.assertIn(b'-accel bt: verify=perhaps: on or off', result.stderr)
 
+    @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'only bt translates')
+    def test_listing_names_forms(self):
+        path = os.path.join(self.dir, 'log')
+        for option, form in (('soft=off', 'interpret'), ('soft=always', 'soft')):
+            self.run_guest(bytes.fromhex('a1 00 00 0a 00') + DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', '-d', 'in_asm', '-D', path,
+                           accel=f'{ENGINE},{option}')
+            with open(path) as f:
+                self.assertRegex(f.read(), rf'00200000  a100000a00 +mov eax, dword ptr \[0xa0000\]   \[{form}\]\n')
+
     @staticmethod
     def threads(process):
         """The states of its threads, and the seconds of processor time that it has had."""
