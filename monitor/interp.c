@@ -4,8 +4,7 @@
  * stepping, RF, interrupt inhibition, delivery of faults.
  *
  * The decode cache is keyed by guest physical address and default operand size and holds the instruction's bytes, which are
- * compared with guest memory at each use. So self-modified code, DMA and remapped pages need no notice; interp_forget_code() only
- * exists for callers that want the memory of the old bytes gone.
+ * compared with guest memory at each use. So self-modified code, DMA and remapped pages need no notice.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -48,16 +47,6 @@ void interp_destroy(struct vcpu *vcpu)
 	fpu_proxy_destroy(interp->proxy);
 	free(interp);
 	vcpu->interp = NULL;
-}
-
-void interp_forget_code(struct vcpu *vcpu, gpa_t gpa)
-{
-	struct interp *interp = vcpu_interp(vcpu);
-
-	for (unsigned n = 0; n < INTERP_CACHE_ENTRIES; n++)
-		if (interp->cache[n].gpa >> GUEST_PAGE_SHIFT == gpa >> GUEST_PAGE_SHIFT)
-			interp->cache[n].gpa = INTERP_NO_GPA;
-	interp_blocks_forget(interp, gpa);
 }
 
 /* --- Fetch --- */

@@ -34,7 +34,4 @@ enum interp_result interp_run(struct vcpu *vcpu);
 /* IGNNE# is asserted (SDM vol. 1, appendix D): the x87 error that is pending holds nothing up until it is cleared. */
 void fpu_ignore_error(struct cpu *cpu);
 
-/* The decode cache must forget code: its bytes were written (page granular), or everything. */
-void interp_forget_code(struct vcpu *vcpu, gpa_t gpa);
-
 #endif

@@ -78,7 +78,6 @@ static inline struct interp *vcpu_interp(struct vcpu *vcpu)
 /* interp_run.c */
 int interp_blocks_create(struct interp *interp) RF_MUST_CHECK;
 void interp_blocks_destroy(struct interp *interp);
-void interp_blocks_forget(struct interp *interp, gpa_t gpa);
 
 /* interp.c. The handler of what insn_decode() returned: #UD for what does not exist on this model. */
 insn_handler interp_choose_handler(struct vcpu *vcpu, const struct insn *insn, enum decode_result result);

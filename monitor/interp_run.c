@@ -31,13 +31,6 @@ void interp_blocks_destroy(struct interp *interp)
 	free(interp->blocks);
 }
 
-void interp_blocks_forget(struct interp *interp, gpa_t gpa)
-{
-	for (unsigned n = 0; n < INTERP_BLOCKS; n++)
-		if (interp->blocks[n].gpa >> GUEST_PAGE_SHIFT == gpa >> GUEST_PAGE_SHIFT)
-			interp->blocks[n].gpa = INTERP_NO_GPA;
-}
-
 /* Decodes what fits. False: not even one instruction, because the first leaves the page or cannot be decoded. */
 static bool block_decode(struct vcpu *vcpu, struct block *b, const uint8_t *host, gpa_t gpa, bool code32)
 {
