@@ -446,11 +446,6 @@ void i8254_set_gate2(struct i8254 *pit, bool level)
 	c->gate = true;
 }
 
-bool i8254_gate2(const struct i8254 *pit)
-{
-	return pit->s.channel[2].gate;
-}
-
 bool i8254_out2(struct i8254 *pit)
 {
 	uint64_t now = clock_now(&pit->clock);

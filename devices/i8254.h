@@ -65,7 +65,6 @@ void i8254_reset(void *pit);
 void i8254_interrupt_taken(struct i8254 *pit);
 /* The gate of channel 2. */
 void i8254_set_gate2(struct i8254 *pit, bool level);
-bool i8254_gate2(const struct i8254 *pit);
 /* OUT of channel 2 right now. */
 bool i8254_out2(struct i8254 *pit);
 
