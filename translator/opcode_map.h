@@ -84,8 +84,6 @@ enum opcode_group {
 	GROUP_SSE,  /* the mandatory prefix decides: opcode_map_sse.c */
 };
 
-#define FEATURE_BIT_NONE 0xff
-
 struct opcode_info {
 	uint32_t attr;
 	uint8_t imm;           /* enum imm_kind */
