@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Direct links between global translation units, and what is left of them when a page of theirs is mapped otherwise. Nothing is executed:
- * where an exit leads is read from its jump.
+ * Links between translation units: direct ones between global units, and what is left of them when a page of theirs is mapped otherwise;
+ * those of a space that are made at once for a page it is found to map. Nothing is executed: where an exit leads is read from its jump,
+ * or from the link table.
  */
 #include <criterion/criterion.h>
 #include <string.h>
@@ -13,17 +14,20 @@
 #define INTO_CROSSING 0x200
 #define CROSSING 0xffe
 
-/* Each linear page is mapped to the one page there is, by a global mapping. */
+/* Each linear page is mapped to the one page there is. */
 struct links {
+	bool global; /* the mappings */
 	uint8_t page[GUEST_PAGE_SIZE];
 	struct translator *tr;
 	struct tc_space *space;
 };
 
+static struct links links;
+
 static bool fetch(void *opaque, gva_t gva, gpa_t *gpa, bool *global)
 {
 	*gpa = gva & (GUEST_PAGE_SIZE - 1);
-	*global = true;
+	*global = links.global;
 	return true;
 }
 
@@ -36,15 +40,14 @@ static void protect(void *opaque, gpa_t gpa)
 {
 }
 
-static struct links links;
-
-static void links_create(bool verify)
+static void links_create(bool global, bool verify)
 {
 	const struct translator_callbacks callbacks = {
 		.opaque = &links, .fetch = fetch, .page = page_at, .protect = protect, .unprotect = protect,
 	};
 	const struct translator_options options = { .features = ~0u, .verify = verify };
 
+	links.global = global;
 	cr_assert_eq(translator_create(&callbacks, &options, &links.tr), 0);
 	links.space = tc_space_create(links.tr);
 	cr_assert(links.space);
@@ -63,12 +66,17 @@ static gva_t at(unsigned number)
 	return BASE + (number << GUEST_PAGE_SHIFT);
 }
 
-static struct tu *find(gva_t eip)
+static struct tu *find_in(struct tc_space *space, gva_t eip)
 {
-	struct tu *tu = translator_find(links.tr, links.space, eip, MODE);
+	struct tu *tu = translator_find(links.tr, space, eip, MODE);
 
 	cr_assert(tu);
 	return tu;
+}
+
+static struct tu *find(gva_t eip)
+{
+	return find_in(links.space, eip);
 }
 
 static void link_to(struct tu *from, struct tu *to)
@@ -96,7 +104,7 @@ Test(links, a_change_of_a_global_page_cuts_the_links_to_it, .timeout = 60)
 {
 	struct tu *tu[6];
 
-	links_create(true);
+	links_create(true, true);
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(tu); i++)
 		tu[i] = find(at(i));
 	for (unsigned round = 0; round < 2; round++) {
@@ -118,7 +126,7 @@ Test(links, a_change_of_a_global_page_cuts_the_links_to_an_instruction_across_pa
 {
 	struct tu *from, *to;
 
-	links_create(true);
+	links_create(true, true);
 	from = find(at(1) + INTO_CROSSING);
 	to = find(at(2) + CROSSING);
 	cr_assert_neq(to->gpa2, ~0ull);
@@ -136,7 +144,7 @@ Test(links, a_change_of_a_global_page_after_a_flush, .timeout = 60)
 {
 	struct tu *from, *to;
 
-	links_create(true);
+	links_create(true, true);
 	link_to(find(at(0)), find(at(1)));
 	link_to(find(at(1)), find(at(2)));
 	translator_invalidate(links.tr, 0, 1);
@@ -158,7 +166,7 @@ Test(links, many_global_pages_change, .timeout = 60)
 {
 	struct tu *last = NULL;
 
-	links_create(false);
+	links_create(true, false);
 	for (unsigned i = 0; i < MANY; i++) {
 		struct tu *tu = find(at(i));
 
@@ -172,5 +180,75 @@ Test(links, many_global_pages_change, .timeout = 60)
 		translator_mapping_changed(links.tr, NULL, at(i));
 	for (unsigned i = 0; i + 1 < MANY; i++)
 		cr_assert(is_unlinked(links.tr->order[i]), "%u", i);
+	links_destroy();
+}
+
+/* Where the exit that ends from leads in space. */
+static hva_t leads_in(const struct tc_space *space, const struct tu *from)
+{
+	return space->links[links.tr->exits[from->first_exit].slot];
+}
+
+Test(links, a_space_gets_the_links_that_others_have_to_a_page_of_its, .timeout = 60)
+{
+	struct tu *from, *to, *crossing;
+	struct tc_space *other;
+
+	links_create(false, true);
+	from = find(at(0));
+	to = find(at(1));
+	crossing = find(at(1) + INTO_CROSSING);
+	link_to(from, to);
+	link_to(crossing, find(at(2) + CROSSING));
+	find(at(2));
+	cr_assert_eq(leads_in(links.space, from), to->entry);
+	other = tc_space_create(links.tr);
+	cr_assert(other);
+	link_refresh_space(links.tr, other);
+	cr_expect_eq(find_in(other, at(0)), from);
+	cr_expect_neq(leads_in(other, from), to->entry, "nobody knows what is there in this space");
+	cr_expect_eq(find_in(other, at(1) + INTO_CROSSING), crossing, "another unit of the page");
+	cr_expect_eq(leads_in(other, from), to->entry);
+	find_in(other, at(2));
+	cr_expect_neq(leads_in(other, crossing), leads_in(links.space, crossing), "it needs the next page, too");
+	links_destroy();
+}
+
+Test(links, a_space_does_not_get_what_was_dropped, .timeout = 60)
+{
+	const struct branch_entry *entries;
+	struct tu *first, *second;
+
+	links_create(false, true);
+	first = find(at(1));
+	second = find(at(1) + INTO_CROSSING);
+	entries = branch_cache_take(links.space, MODE)->entries;
+	for (unsigned round = 0; round < 2; round++) {
+		link_refresh_space(links.tr, links.space);
+		find(at(1) + INTO_CROSSING);
+		cr_expect_eq(entries[second->eip & (BRANCH_CACHE_ENTRIES - 1)].host, second->entry);
+		if (!round)
+			cr_expect_eq(entries[first->eip & (BRANCH_CACHE_ENTRIES - 1)].host, first->entry);
+		else
+			cr_expect_neq(entries[first->eip & (BRANCH_CACHE_ENTRIES - 1)].host, first->entry);
+		translator_invalidate(links.tr, 0, 1);
+	}
+	links_destroy();
+}
+
+/* All are of one physical page; going through all of it for each linear page takes minutes. */
+Test(links, many_pages_get_their_links, .timeout = 60)
+{
+	links_create(false, false);
+	for (unsigned i = 0; i < MANY; i++)
+		find(at(i));
+	for (unsigned i = 0; i + 1 < MANY; i++)
+		link_to(links.tr->order[i], links.tr->order[i + 1]);
+	link_refresh_space(links.tr, links.space);
+	for (unsigned i = 0; i < MANY; i++)
+		find(at(i));
+	cr_assert_eq(links.tr->norder, MANY);
+	for (unsigned i = 0; i + 1 < MANY; i++)
+		cr_assert_eq(leads_in(links.space, links.tr->order[i]), links.tr->order[i + 1]->entry, "%u", i);
 	links_destroy();
 }

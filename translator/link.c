@@ -292,7 +292,7 @@ void link_forget_tu(struct translator *tr, struct tu *tu)
  * That this space maps tu's linear page to tu's guest page has just been found out, and holds for every TU of both: what other
  * spaces have linked to them is linked here at once. Spares a new process a trip to the dispatcher for each link.
  */
-void link_install_page(struct translator *tr, struct tc_space *space, const struct tu *tu, const struct code_page *page)
+void link_install_page(struct translator *tr, struct tc_space *space, const struct tu *tu)
 {
 	const uint32_t number = tu->eip >> GUEST_PAGE_SHIFT, tag = number << 1 | 1;
 	uint32_t *installed = &space->installed[number % SPACE_PAGES];
@@ -302,8 +302,8 @@ void link_install_page(struct translator *tr, struct tc_space *space, const stru
 		return;
 	*installed = tag;
 	cache = branch_cache_find(space, tu->mode);
-	for (const struct tu *t = page->tus; t; t = t->page_next) {
-		if (t->eip >> GUEST_PAGE_SHIFT != number || t->gpa2 != ~0ull || t->mode != tu->mode)
+	for (const struct tu *t = *tu_mapped(tr, tu); t; t = t->mapped_next) {
+		if (t->eip >> GUEST_PAGE_SHIFT != number || t->gpa >> GUEST_PAGE_SHIFT != tu->gpa >> GUEST_PAGE_SHIFT || t->mode != tu->mode)
 			continue;
 		for (uint32_t i = 0; i < t->nincoming; i++) {
 			if (t->incoming[i].slot != NO_SLOT)

@@ -212,8 +212,8 @@ struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t 
 		return NULL;
 	tu = tu_lookup(tr, eip, gpa, mode, global);
 	if (tu) {
-		if (!tu->global && tu->gpa2 == ~0ull)
-			link_install_page(tr, space, tu, tu_page(tr, tu));
+		if (tu_is_installed(tu))
+			link_install_page(tr, space, tu);
 		return tu;
 	}
 	if (!tr->cb.page(tr->cb.opaque, gpa))

@@ -45,14 +45,20 @@ static gpa_t page_of(gpa_t gpa)
 	return gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1);
 }
 
-const struct code_page *tu_page(const struct translator *tr, const struct tu *tu)
-{
-	return page_find(tr, page_of(tu->gpa));
-}
-
 static bool tu_crosses(const struct tu *tu)
 {
 	return tu->gpa2 != ~0ull;
+}
+
+/* What is mapped globally has direct links. What crosses a page end needs both of its pages where they were. */
+bool tu_is_installed(const struct tu *tu)
+{
+	return !tu->global && !tu_crosses(tu);
+}
+
+struct tu **tu_mapped(struct translator *tr, const struct tu *tu)
+{
+	return &tr->mapped[tu_hash(tu->eip & GUEST_PAGE_MASK, page_of(tu->gpa), 0)];
 }
 
 struct tu *tu_insert(struct translator *tr, struct tu *tu)
@@ -82,6 +88,12 @@ struct tu *tu_insert(struct translator *tr, struct tu *tu)
 	if (p2) {
 		tu->page2_next = p2->tus2;
 		p2->tus2 = tu;
+	}
+	if (tu_is_installed(tu)) {
+		struct tu **mapped = tu_mapped(tr, tu);
+
+		tu->mapped_next = *mapped;
+		*mapped = tu;
 	}
 	tr->order[tr->norder++] = tu;
 	tu->valid = true;
@@ -122,6 +134,15 @@ static void page_unlink(struct translator *tr, gpa_t page, struct tu *tu, bool s
 		tr->cb.unprotect(tr->cb.opaque, page);
 }
 
+static void mapped_unlink(struct translator *tr, const struct tu *tu)
+{
+	struct tu **at = tu_mapped(tr, tu);
+
+	while (*at != tu)
+		at = &(*at)->mapped_next;
+	*at = tu->mapped_next;
+}
+
 /* The TU is unreachable afterwards, but its host code stays in place: a callout may still return from it to leave. */
 void tu_invalidate(struct translator *tr, struct tu *tu)
 {
@@ -133,6 +154,8 @@ void tu_invalidate(struct translator *tr, struct tu *tu)
 	page_unlink(tr, page_of(tu->gpa), tu, false);
 	if (tu_crosses(tu))
 		page_unlink(tr, tu->gpa2, tu, true);
+	if (tu_is_installed(tu))
+		mapped_unlink(tr, tu);
 	link_forget_tu(tr, tu);
 	for (uint32_t i = 0; i < tu->nexits; i++)
 		tr->exits[tu->first_exit + i].tu = NULL;

@@ -38,6 +38,7 @@ struct tu {
 	struct tu *hash_next;
 	struct tu *page_next;  /* TUs made from the same guest page */
 	struct tu *page2_next;
+	struct tu *mapped_next; /* of tr->mapped */
 	struct tu_incoming *incoming; /* exits linked to it: nincoming, room for a power of two from 4 */
 	uint32_t nincoming;
 	bool in_global_links;
@@ -121,6 +122,7 @@ struct translator {
 	hva_t stub_segment[X86_NSEG]; /* ring 0's way into stub_callout[CALLOUT_LOAD_SEGMENT]; CS, SS: 0 */
 
 	struct tu *hash[1u << TU_HASH_BITS];
+	struct tu *mapped[1u << TU_HASH_BITS]; /* by linear and physical page: those that links are installed to (tu_is_installed) */
 	struct tu **order;   /* all TUs since the last flush, by ascending entry */
 	uint32_t norder, order_cap;
 	struct code_page *pages[PAGE_HASH_SIZE];
@@ -159,7 +161,9 @@ struct tu *tu_insert(struct translator *tr, struct tu *tu);
 /* global is part of the key: code translated before its mapping became global would keep its slower links. */
 struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global);
 void tu_invalidate(struct translator *tr, struct tu *tu);
-const struct code_page *tu_page(const struct translator *tr, const struct tu *tu);
+/* Whether links to it are installed together with those to all such TUs of its page (link_install_page). */
+bool tu_is_installed(const struct tu *tu);
+struct tu **tu_mapped(struct translator *tr, const struct tu *tu);
 
 /* link.c */
 void link_forget_tu(struct translator *tr, struct tu *tu);
@@ -174,6 +178,6 @@ struct branch_cache *branch_cache_take(struct tc_space *space, uint32_t mode);
 /* space_use.c: the mode's branch cache, or NULL. */
 struct branch_cache *branch_cache_find(struct tc_space *space, uint32_t mode);
 
-void link_install_page(struct translator *tr, struct tc_space *space, const struct tu *tu, const struct code_page *page);
+void link_install_page(struct translator *tr, struct tc_space *space, const struct tu *tu);
 
 #endif
