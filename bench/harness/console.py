@@ -80,5 +80,5 @@ def follow(command, take, timeout, cwd=None, preexec=None, early=None):
 	except TimeoutError:
 		timed_out = True
 	finally:
-		status = finish(process, 5 if ended else 0)
+		status = finish(process, 60 if ended else 0)
 	return Ending(status, timed_out, console.tail + [console.partial])
