@@ -193,15 +193,16 @@ int window_allow_write(struct shadow *s, struct window *w, uint32_t page, uint32
 int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, uint32_t count, bool write, bool populate)
 {
 	uint32_t flags = (write ? HOST_MAP_WRITE : 0) | (populate ? HOST_MAP_POPULATE : 0), i;
-	int err = make_leaves(s, w, page, count);
+	int err;
 
-	if (err)
-		return err;
 	cancel_unmap(s, w, page, count);
 	batch_finish(s);
-	s->stats.host_maps++;
-	err = s->hm->ops->map(s->hm, w->base, page << GUEST_PAGE_SHIFT, (gpa_t)gfn << GUEST_PAGE_SHIFT,
-			      (uint64_t)count << GUEST_PAGE_SHIFT, flags);
+	err = make_leaves(s, w, page, count); /* only now: a window that had to be emptied has none left */
+	if (!err) {
+		s->stats.host_maps++;
+		err = s->hm->ops->map(s->hm, w->base, page << GUEST_PAGE_SHIFT, (gpa_t)gfn << GUEST_PAGE_SHIFT,
+				      (uint64_t)count << GUEST_PAGE_SHIFT, flags);
+	}
 	if (err) {
 		/* What is mapped there now is uncertain. */
 		for (i = 0; i < count; i++)

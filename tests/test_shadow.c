@@ -695,6 +695,24 @@ Test(shadow, host_refusals_cost_only_time)
 	guest_destroy(&g);
 }
 
+Test(shadow, a_refusal_in_the_middle_of_a_fill_costs_only_time)
+{
+	struct guest g = { 0 };
+
+	two_spaces(&g, &(struct shadow_options){ 0 }, 0);
+	user_pte(&g, 0, 0x300, USER_RW | PTE_A);
+	expect_reads(&g, SHADOW_USER, UVA(0), 0x300);
+	/* The fill of the second page finds that the first is another's now. Taking that away is refused, and the window is emptied. */
+	user_pte(&g, 0, 0x400, USER_RW | PTE_A);
+	user_pte(&g, 1, 0x301, USER_RW | PTE_A);
+	g.hm.fail_takes = 1;
+	expect_reads(&g, SHADOW_USER, UVA(1), 0x301);
+	cr_assert_eq(g.hm.fail_takes, 0);
+	expect_reads(&g, SHADOW_USER, UVA(0), 0x400);
+	expect_sane(&g);
+	guest_destroy(&g);
+}
+
 Test(shadow, a_table_that_becomes_a_large_page_is_dropped)
 {
 	struct guest g = { 0 };
