@@ -16,7 +16,8 @@
 
 /* Each linear page is mapped to the one page there is. */
 struct links {
-	bool global; /* the mappings */
+	bool global; /* the mappings, but for that of one page: */
+	gva_t local;
 	uint8_t page[GUEST_PAGE_SIZE];
 	struct translator *tr;
 	struct tc_space *space;
@@ -27,7 +28,7 @@ static struct links links;
 static bool fetch(void *opaque, gva_t gva, gpa_t *gpa, bool *global)
 {
 	*gpa = gva & (GUEST_PAGE_SIZE - 1);
-	*global = links.global;
+	*global = links.global && (gva & GUEST_PAGE_MASK) != links.local;
 	return true;
 }
 
@@ -136,6 +137,25 @@ Test(links, a_change_of_a_global_page_cuts_the_links_to_an_instruction_across_pa
 		translator_mapping_changed(links.tr, NULL, at(page));
 		cr_expect(is_unlinked(from), "page %u", page);
 	}
+	links_destroy();
+}
+
+/* A unit whose links are made as between global pages must not be found again when one of its pages is a space's own. */
+Test(links, an_instruction_across_pages_is_global_if_both_are, .timeout = 60)
+{
+	struct tu *global, *local;
+
+	links_create(true, true);
+	global = find(at(2) + CROSSING);
+	cr_expect(global->global);
+	links.local = at(3);
+	local = find(at(2) + CROSSING);
+	cr_expect_neq(local, global);
+	cr_expect_not(local->global);
+	links.local = at(2);
+	cr_expect_eq(find(at(2) + CROSSING), local);
+	links.local = 0;
+	cr_expect_eq(find(at(2) + CROSSING), global);
 	links_destroy();
 }
 

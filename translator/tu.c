@@ -100,13 +100,19 @@ struct tu *tu_insert(struct translator *tr, struct tu *tu)
 	return tu;
 }
 
-/* Whether the part of tu behind the page end is still mapped where it was translated from. To ask may drop tu: a fetch stores accessed bits. */
-static bool tu_second_page_matches(struct translator *tr, const struct tu *tu)
+/*
+ * Whether tu is what a translation of its code now would be: as global as its pages are, and the part behind the page end, if there is
+ * one, still mapped where it was translated from. global is the first page's. To ask may drop tu: a fetch stores accessed bits.
+ */
+static bool tu_pages_match(struct translator *tr, const struct tu *tu, bool global)
 {
+	bool second;
 	gpa_t gpa;
-	bool global;
 
-	return tr->cb.fetch(tr->cb.opaque, (tu->eip & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, &gpa, &global) && gpa == tu->gpa2;
+	if (!tu_crosses(tu))
+		return tu->global == global;
+	return tr->cb.fetch(tr->cb.opaque, (tu->eip & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, &gpa, &second) && gpa == tu->gpa2 &&
+	       tu->global == (global && second);
 }
 
 struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global)
@@ -114,8 +120,7 @@ struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 	struct tu *tu = tr->hash[tu_hash(eip, gpa, mode)];
 
 	while (tu) {
-		if (tu->eip == eip && tu->gpa == gpa && tu->mode == mode && (tu_crosses(tu) || tu->global == global) &&
-		    (!tu_crosses(tu) || tu_second_page_matches(tr, tu)) && tu->valid)
+		if (tu->eip == eip && tu->gpa == gpa && tu->mode == mode && tu_pages_match(tr, tu, global) && tu->valid)
 			return tu;
 		tu = tu->hash_next;
 	}
