@@ -16,6 +16,7 @@ const struct group groups[] = {
 	{ "bus_locks", group_bus_locks, MODE_32, LOCKS_BUS },
 	{ "smc", group_smc, MODES_ALL, 0 },
 	{ "table_code", group_table_code, MODES_PAGED, 0 },
+	{ "storm", group_storm, MODES_PAGED, 0 },
 	{ "segments", group_segments, MODES_ALL, 0 },
 	{ "gates", group_gates, MODES_ALL, 0 },
 	{ "call_gates", group_call_gates, MODES_ALL, 0 },

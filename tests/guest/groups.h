@@ -28,6 +28,7 @@ void group_shutdown_no_idt(void);
 void group_shutdown_no_ring0_stack(void);
 void group_shutdown_no_stack(void);
 void group_smc(void);
+void group_storm(void);
 void group_table_code(void);
 void group_task_nmi(void);
 void group_tasks(void);
