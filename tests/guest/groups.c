@@ -4,6 +4,8 @@
 #include "groups.h"
 
 const struct group groups[] = {
+	/* First: what a translator has learnt from the others hides what this one is to find. */
+	{ "storm", group_storm, MODES_PAGED, 0 },
 	{ "sensitive", group_sensitive, MODES_ALL, 0 },
 	{ "exceptions", group_exceptions, MODES_ALL, 0 },
 	{ "double_faults", group_double_faults, MODES_ALL, 0 },
@@ -16,7 +18,6 @@ const struct group groups[] = {
 	{ "bus_locks", group_bus_locks, MODE_32, LOCKS_BUS },
 	{ "smc", group_smc, MODES_ALL, 0 },
 	{ "table_code", group_table_code, MODES_PAGED, 0 },
-	{ "storm", group_storm, MODES_PAGED, 0 },
 	{ "segments", group_segments, MODES_ALL, 0 },
 	{ "gates", group_gates, MODES_ALL, 0 },
 	{ "call_gates", group_call_gates, MODES_ALL, 0 },
