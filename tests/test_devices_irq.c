@@ -275,6 +275,14 @@ static void eoi(void *opaque, uint8_t vector)
 	io_apic_eoi(&w.ioapic, vector);
 }
 
+/* A count that goes by nanoseconds: divided by 1. */
+static void start_timer(uint32_t lvt, uint32_t count)
+{
+	apic_write(0x3e0, 0xb);
+	apic_write(0x320, lvt);
+	apic_write(0x380, count);
+}
+
 static void apic_setup(void)
 {
 	struct lapic_config config = {
@@ -592,9 +600,7 @@ Test(lapic, base_msr)
 
 Test(lapic, one_shot_timer)
 {
-	apic_write(0x3e0, 0xb); /* divide by 1 */
-	apic_write(0x320, 0x41);
-	apic_write(0x380, 50000);
+	start_timer(0x41, 50000);
 	fake_clock_advance(&w.time, 20000);
 	cr_expect_eq(apic_read(0x390), 30000);
 	cr_expect_not(w.intr);
@@ -646,9 +652,7 @@ Test(lapic, periodic_timer_and_divider)
 
 Test(lapic, ticks_a_slow_guest_misses_are_owed)
 {
-	apic_write(0x3e0, 0xb);
-	apic_write(0x320, 0x20041);
-	apic_write(0x380, 1000000);
+	start_timer(0x20041, 1000000);
 	fake_clock_advance(&w.time, 10000000); /* ten ticks with interrupts off */
 	unsigned ticks = 0;
 	for (unsigned i = 0; i < 100; i++) {
@@ -678,9 +682,7 @@ Test(lapic, ticks_a_slow_guest_misses_are_owed)
 
 Test(lapic, ticks_due_come_as_they_are_taken)
 {
-	apic_write(0x3e0, 0xb);
-	apic_write(0x320, 0x20041);
-	apic_write(0x380, 1000000);
+	start_timer(0x20041, 1000000);
 	fake_clock_advance(&w.time, 1000000);
 	fake_clock_stall(&w.time, 4000000); /* the clock's thread does not run */
 	for (unsigned i = 0; i < 5; i++) {
@@ -695,9 +697,7 @@ Test(lapic, ticks_due_come_as_they_are_taken)
 /* What came due before a register was written, though the clock's thread was late, meets the timer as it was then. */
 Test(lapic, ticks_due_survive_a_new_lvt_entry)
 {
-	apic_write(0x3e0, 0xb);
-	apic_write(0x320, 0x20041);
-	apic_write(0x380, 1000000);
+	start_timer(0x20041, 1000000);
 	fake_clock_stall(&w.time, 3000000);
 	apic_write(0x320, 0x20042);
 	for (unsigned i = 0; i < 3; i++) {
@@ -719,9 +719,7 @@ Test(lapic, a_single_tick_due_survives_what_is_written)
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(writes); i++) {
-		apic_write(0x3e0, 0xb);
-		apic_write(0x320, 0x41);
-		apic_write(0x380, 1000);
+		start_timer(0x41, 1000);
 		fake_clock_stall(&w.time, 3000);
 		apic_write(writes[i].offset, writes[i].value);
 		cr_expect_eq(lapic_ack(&w.lapic), 0x41, "write %u", i);
@@ -733,9 +731,7 @@ Test(lapic, a_single_tick_due_survives_what_is_written)
 
 Test(lapic, a_tick_due_while_masked_is_lost)
 {
-	apic_write(0x3e0, 0xb);
-	apic_write(0x320, 0x10041);
-	apic_write(0x380, 1000);
+	start_timer(0x10041, 1000);
 	fake_clock_stall(&w.time, 3000);
 	apic_write(0x320, 0x00041);
 	cr_expect_eq(lapic_ack(&w.lapic), -1);
@@ -744,9 +740,7 @@ Test(lapic, a_tick_due_while_masked_is_lost)
 /* Interrupts of the 8259s are a sign of life as well. */
 Test(lapic, a_tick_that_is_due_comes_when_the_8259s_interrupt_is_taken)
 {
-	apic_write(0x3e0, 0xb);
-	apic_write(0x320, 0x20041);
-	apic_write(0x380, 1000000);
+	start_timer(0x20041, 1000000);
 	fake_clock_stall(&w.time, 1000000);
 	cr_expect_eq(lapic_ack(&w.lapic), -1);
 	pulse(1);
@@ -756,9 +750,7 @@ Test(lapic, a_tick_that_is_due_comes_when_the_8259s_interrupt_is_taken)
 
 Test(lapic, masked_timer_counts_but_is_quiet)
 {
-	apic_write(0x3e0, 0xb);
-	apic_write(0x320, 0x10041);
-	apic_write(0x380, 50000);
+	start_timer(0x10041, 50000);
 	cr_expect_eq(fake_clock_next(&w.time), UINT64_MAX, "no host timer while masked");
 	fake_clock_advance(&w.time, 10000);
 	cr_expect_eq(apic_read(0x390), 40000);
@@ -769,9 +761,7 @@ Test(lapic, masked_timer_counts_but_is_quiet)
 
 Test(lapic, absurdly_fast_timer_does_not_flood)
 {
-	apic_write(0x3e0, 0xb);
-	apic_write(0x320, 0x20041);
-	apic_write(0x380, 1);
+	start_timer(0x20041, 1);
 	fake_clock_advance(&w.time, 1000000);
 	cr_expect_leq(w.time.fired, 60);
 	cr_expect_geq(w.time.fired, 10);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
+#include "host_clock.h"
 #include "monitor/event_loop.h"
 
 #define PATIENCE_MS 240000 /* what takes longer hangs */
@@ -34,14 +35,6 @@ static void teardown(void)
 }
 
 TestSuite(event_loop, .init = setup, .fini = teardown, .timeout = 300);
-
-static uint64_t host_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
-}
 
 struct probe {
 	struct clock_timer *timer;

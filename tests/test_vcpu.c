@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <time.h>
 #include <unistd.h>
+#include "host_clock.h"
 #include "monitor/event_loop.h"
 #include "monitor/vm.h"
 
@@ -82,14 +83,6 @@ static void expect_stopped(void)
 
 	vm_queue_work(&vm, &work.work);
 	cr_assert(eventually(&works, before + 1));
-}
-
-static uint64_t host_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
 static void setup(void)
