@@ -192,7 +192,7 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 		return true;
 	case SHADOW_FILL_HOST_ERROR:
 		signal_save_guest(bt, uc, at); /* what the report shows */
-		vm_kill(bt->vcpu, "the host cannot map guest memory at linear address 0x%08x: %s (the host is short of memory, or of mappings: vm.max_map_count)",
+		vm_kill(bt->vcpu, "the host cannot map guest memory at linear address 0x%08x: %s (free memory of the host, or raise vm.max_map_count)",
 			(uint32_t)gva, strerror(info.host_errno < 0 ? -info.host_errno : info.host_errno));
 		*why = TC_LEAVE_DEAD;
 		return true;
