@@ -69,7 +69,8 @@ static void append_forms(char *text, size_t size, uint32_t adapt)
 	static const struct {
 		uint32_t adapt;
 		const char *name;
-	} forms[] = { { ADAPT_INTERPRET, "interpret" }, { ADAPT_DUAL, "dual" }, { ADAPT_SOFT, "soft" } };
+	} forms[] = { { ADAPT_INTERPRET, "interpret" }, { ADAPT_DUAL, "dual" }, { ADAPT_SOFT, "soft" },
+		    { ADAPT_EXACT, "exact" } };
 	const char *before = "   [";
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(forms); i++) {

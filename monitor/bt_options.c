@@ -2,7 +2,9 @@
 /* The binary-translation engine's options. */
 #include "bt_options.h"
 
+#include <string.h>
 #include "engine_options.h"
+#include "host_facts.h"
 #include "translator/tu.h"
 
 /* WINDOWS_MOST is what there is without the option. A jump within the cache reaches 2 GiB. */
@@ -82,6 +84,23 @@ static void set_perf_map(void *options, uint32_t off)
 	o->profile.perf_map = !off;
 }
 
+/* "-bmi2-fsgsbase" */
+static bool set_host(void *options, const char *text)
+{
+	struct bt_options *o = options;
+
+	while (*text == '-') {
+		const size_t len = strcspn(text + 1, "-");
+		const uint32_t feature = host_feature_find(text + 1, len);
+
+		if (!feature)
+			return false;
+		o->host_without |= feature;
+		text += 1 + len;
+	}
+	return !*text;
+}
+
 static bool set_profile(void *options, const char *file)
 {
 	return engine_options_copy(&((struct bt_options *)options)->profile.profile, file);
@@ -105,6 +124,8 @@ static const struct engine_option bt_option[] = {
 	{ .name = "windows", .least = WINDOWS_LEAST, .most = WINDOWS_MOST, .or_zero = true, .set = set_windows,
 	  .help = "the most windows at once; 0: 160" },
 	{ .name = "verify", .choices = { "on", "off" }, .set = set_verify, .help = "prove that translated code keeps to the guest's memory" },
+	{ .name = "host", .set_text = set_host, .argument = "-FEATURE...", .values = "-FEATURE for each of fsgsbase, bmi2, lahf_lm",
+	  .help = "do without these of the host's processor, for tests: host=-fsgsbase-bmi2" },
 	{ .name = "profile", .set_text = set_profile, .argument = "FILE", .help = "write there at the end where the guest's time went" },
 	{ .name = "symbols", .set_text = set_symbols, .argument = "FILE", .help = "names of the guest's functions; several files: FILE:FILE..." },
 	{ .name = "perf-map", .choices = { "on", "off" }, .set = set_perf_map, .help = "tell perf what lies where in the code cache" },

@@ -31,7 +31,6 @@
 #define ERROR_WRITE 0x2
 #define SIGNAL_STACK_BYTES (256 << 10)
 #define HITS_BEFORE_ADAPTING 8
-#define WINDOW_BYTES 0x100000000ull
 
 static __thread struct bt *thread_bt;
 
@@ -82,7 +81,7 @@ static void signal_leave(struct bt *bt, ucontext_t *uc, const struct tc_position
 	*reg(uc, REG_EFL) &= ~(greg_t)(HOST_TF | HOST_DF);
 }
 
-/* The window host address lies in, and the guest address there. False in the guard: an access that began in a window runs over its end. */
+/* The window host address lies in, and the guest address there. False: in a guard. */
 static bool signal_find_window(struct bt *bt, hva_t address, enum shadow_view *view, uint64_t *gva)
 {
 	const struct space *space = bt->space;
@@ -91,7 +90,7 @@ static bool signal_find_window(struct bt *bt, hva_t address, enum shadow_view *v
 	for (int i = 0; i < SHADOW_NVIEWS; i++) {
 		enum shadow_view v = i ? !first : first;
 
-		if (address >= space->window[v] && address - space->window[v] < WINDOW_BYTES) {
+		if (address >= space->window[v] && address - space->window[v] < HOST_WINDOW_SIZE) {
 			*view = v;
 			*gva = address - space->window[v];
 			return true;
@@ -148,6 +147,18 @@ static void signal_true_fault(struct bt *bt, const struct tc_position *at, gva_t
 	}
 }
 
+/*
+ * An address in a guard: a sum that wraps at 4 GiB, which the exact form computes as the guest's processor does. In that form only an
+ * access that begins in the window and runs over its end comes here.
+ */
+static enum tc_leave signal_guard(struct bt *bt, const struct tc_position *at)
+{
+	if (at->adapt & ADAPT_EXACT)
+		return TC_LEAVE_INTERPRET;
+	bt->stats.guard_faults++;
+	return signal_adapt(bt, at, ADAPT_EXACT);
+}
+
 /* A page fault of the host at a guest access. Returns false when the access can simply be repeated. */
 static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_position *at, bool write, enum tc_leave *why)
 {
@@ -159,8 +170,10 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 	uint64_t gva;
 
 	*why = TC_LEAVE_INTERPRET;
-	if (!signal_find_window(bt, *reg(uc, REG_CR2), &view, &gva))
+	if (!signal_find_window(bt, *reg(uc, REG_CR2), &view, &gva)) {
+		*why = signal_guard(bt, at);
 		return true;
+	}
 	if (bt->unsettled) {
 		/* Perhaps the access met the kernel window only because of that: again. */
 		bt_settle(bt);

@@ -152,7 +152,10 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const struc
 	return err ? err : bt_signals_install();
 }
 
-static int bt_create_with(struct vcpu *vcpu, const struct bt_options *options, const char **why)
+_Static_assert(TRANSLATOR_REACH_BELOW <= HOST_WINDOW_GUARD_BELOW, "guest accesses keep to the window or its guards");
+_Static_assert(TRANSLATOR_REACH_ABOVE <= HOST_WINDOW_SIZE + HOST_WINDOW_GUARD_ABOVE, "guest accesses keep to the window or its guards");
+
+static int bt_create_with(struct vcpu *vcpu, struct bt_options *options, const char **why)
 {
 	struct host_facts host;
 	const char *lacks;
@@ -163,6 +166,8 @@ static int bt_create_with(struct vcpu *vcpu, const struct bt_options *options, c
 		host = *vcpu->vm->host;
 	else
 		host_facts_probe(&host);
+	host.features &= ~options->host_without;
+	options->translator.host = host.features & HOST_BMI2;
 	lacks = host_lacks_for_bt(&host);
 	if (lacks) {
 		*why = strdup(lacks);

@@ -20,7 +20,7 @@ static void option_describe_values(const struct engine_option *option, char *tex
 	const char *const *c = option->choices;
 
 	if (option->set_text)
-		snprintf(text, size, "the name of a file");
+		snprintf(text, size, "%s", option->values ? option->values : "the name of a file");
 	else if (!*c)
 		snprintf(text, size, "%s%u to %u", option->or_zero ? "0, or " : "", option->least, option->most);
 	else

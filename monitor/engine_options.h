@@ -10,10 +10,11 @@ struct engine_option {
 	const char *name;
 	const char *choices[4];                           /* set() gets the index of the one given */
 	void (*set)(void *options, uint32_t value);       /* for choices and numbers */
-	bool (*set_text)(void *options, const char *text); /* instead: any other text but none; false: no memory */
+	bool (*set_text)(void *options, const char *text); /* instead: any other text but none; false: no memory, or not one of values */
 	uint32_t least, most;                             /* numbers */
 	bool or_zero;                                     /* 0 too */
 	const char *argument;                             /* what the list calls its text: "FILE" */
+	const char *values;                               /* what is said of wrong text; NULL: "the name of a file" */
 	const char *help;
 };
 

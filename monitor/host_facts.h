@@ -4,12 +4,21 @@
 #define RF_MONITOR_HOST_FACTS_H
 
 #include "shadowmmu/host_mapping.h"
+#include "translator/translator.h"
+
+/* Beside HOST_BMI2. */
+#define HOST_LAHF     0x2u /* LAHF and SAHF in 64-bit mode: needed */
+#define HOST_FSGSBASE 0x4u /* the kernel lets programs use it; nothing here does */
 
 struct host_facts {
-	bool fsgsbase; /* WRGSBASE may be executed: the processor has it and Linux allows it */
-	bool bmi2;
+	uint32_t features; /* HOST_* */
 	struct host_limits limits;
 };
+
+/* The feature that is called so in /proc/cpuinfo, of those above; 0: none. */
+uint32_t host_feature_find(const char *name, size_t len);
+/* The names, separated by commas (static text). */
+const char *host_feature_names(void);
 
 void host_facts_probe(struct host_facts *facts);
 

@@ -3,8 +3,8 @@
  * What the shadow tables ask of the host: windows, and pieces of guest RAM mapped into them. Two implementations: a plain
  * process (mmap, here), and the kernel module (hostdriver/).
  *
- * A window is a 4-GiB-aligned 4-GiB stretch of host address space, left a hole where nothing is mapped, with an unmapped
- * guard of at least 64 KiB behind it.
+ * A window is a 4-GiB-aligned 4-GiB stretch of host address space, left a hole where nothing is mapped, between guards in
+ * which nothing is ever mapped: addresses in translated code are sums of which only the parts are known to fit.
  */
 #ifndef RF_SHADOWMMU_HOST_MAPPING_H
 #define RF_SHADOWMMU_HOST_MAPPING_H
@@ -12,6 +12,10 @@
 #include "guest_ram.h"
 
 struct host_mapping;
+
+#define HOST_WINDOW_SIZE         0x100000000ull
+#define HOST_WINDOW_GUARD_BELOW  HOST_WINDOW_SIZE
+#define HOST_WINDOW_GUARD_ABOVE  (14 * HOST_WINDOW_SIZE)
 
 #define HOST_MAP_WRITE    0x1u
 #define HOST_MAP_POPULATE 0x2u /* make the host's own page-table entries now */

@@ -2,12 +2,12 @@
 /*
  * Windows in a plain process: pieces of the guest-RAM memfd mapped MAP_SHARED | MAP_FIXED into holes of the address space.
  *
- * Windows lie at WINDOW_FIRST + i * WINDOW_STRIDE. The stretch behind each window is never used; its first 64 KiB are
- * mapped PROT_NONE, which guards accesses that run over the window's end and at the same time claims the place, so that two
- * VMs in one process never choose the same one. Nothing is ever mapped executable.
+ * Each window lies in a slot of its own with its guards, which are mapped PROT_NONE; that also claims the place, so that two VMs in
+ * one process never choose the same one. Nothing is ever mapped executable.
  */
 #include "host_mapping.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +15,9 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#define WINDOW_FIRST  0x100000000000ull /* 16 TiB: above the program, far below what mmap chooses by itself */
-#define WINDOW_STRIDE 0x200000000ull
-#define WINDOW_SIZE   0x100000000ull
-#define WINDOW_GUARD  0x10000u
-#define WINDOW_SLOTS  8192u
+#define SLOT_FIRST  0x100000000000ull /* 16 TiB: above the program, far below what mmap chooses by itself */
+#define SLOT_STRIDE (HOST_WINDOW_GUARD_BELOW + HOST_WINDOW_SIZE + HOST_WINDOW_GUARD_ABOVE)
+#define SLOTS       1024u
 
 #define MAP_COUNT_DEFAULT 65530u
 #define MAP_COUNT_LEAST   8192u
@@ -28,7 +26,7 @@ struct process_mapping {
 	struct host_mapping hm;
 	uint32_t map_count_limit;
 	uint32_t next; /* where to look for a free place first */
-	uint8_t used[WINDOW_SLOTS];
+	uint8_t used[SLOTS];
 };
 
 static struct process_mapping *process(struct host_mapping *hm)
@@ -41,29 +39,31 @@ static void *at(hva_t address)
 	return (void *)address;
 }
 
-static int claim(hva_t base)
+static hva_t slot_start(uint32_t slot)
+{
+	return SLOT_FIRST + slot * SLOT_STRIDE;
+}
+
+/* The whole slot, of which the window is given back: a hole. */
+static int claim(hva_t start)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
-	void *guard = mmap(at(base + WINDOW_SIZE), WINDOW_GUARD, PROT_NONE, flags, -1, 0), *hole;
-	int err;
+	void *slot = mmap(at(start), SLOT_STRIDE, PROT_NONE, flags, -1, 0);
 
-	if (guard == MAP_FAILED)
+	if (slot == MAP_FAILED)
 		return -errno;
 	/* A kernel that does not know MAP_FIXED_NOREPLACE takes the address as a hint. */
-	if (guard != at(base + WINDOW_SIZE)) {
-		munmap(guard, WINDOW_GUARD);
+	if (slot != at(start)) {
+		munmap(slot, SLOT_STRIDE);
 		return -EEXIST;
 	}
-	hole = mmap(at(base), WINDOW_SIZE, PROT_NONE, flags, -1, 0);
-	if (hole == at(base)) {
-		munmap(hole, WINDOW_SIZE);
-		return 0;
+	if (munmap(at(start + HOST_WINDOW_GUARD_BELOW), HOST_WINDOW_SIZE)) {
+		const int err = -errno;
+
+		munmap(slot, SLOT_STRIDE);
+		return err;
 	}
-	err = hole == MAP_FAILED ? -errno : -EEXIST;
-	if (hole != MAP_FAILED)
-		munmap(hole, WINDOW_SIZE);
-	munmap(guard, WINDOW_GUARD);
-	return err;
+	return 0;
 }
 
 static int process_window_create(struct host_mapping *hm, hva_t *base)
@@ -72,18 +72,18 @@ static int process_window_create(struct host_mapping *hm, hva_t *base)
 	int err = -ENOMEM;
 	uint32_t n, i;
 
-	for (n = 0; n < WINDOW_SLOTS; n++) {
-		i = (p->next + n) % WINDOW_SLOTS;
+	for (n = 0; n < SLOTS; n++) {
+		i = (p->next + n) % SLOTS;
 		if (p->used[i])
 			continue;
-		err = claim(WINDOW_FIRST + i * WINDOW_STRIDE);
+		err = claim(slot_start(i));
 		if (err == -EEXIST)
 			continue;
 		if (err)
 			return err;
 		p->used[i] = 1;
 		p->next = i + 1;
-		*base = WINDOW_FIRST + i * WINDOW_STRIDE;
+		*base = slot_start(i) + HOST_WINDOW_GUARD_BELOW;
 		return 0;
 	}
 	return err == -EEXIST ? -ENOMEM : err;
@@ -92,9 +92,10 @@ static int process_window_create(struct host_mapping *hm, hva_t *base)
 static void process_window_destroy(struct host_mapping *hm, hva_t base)
 {
 	struct process_mapping *p = process(hm);
-	uint32_t i = (uint32_t)((base - WINDOW_FIRST) / WINDOW_STRIDE);
+	const uint32_t i = (base - SLOT_FIRST) / SLOT_STRIDE;
 
-	munmap(at(base), WINDOW_SIZE + WINDOW_GUARD);
+	assert(i < SLOTS && p->used[i] && base == slot_start(i) + HOST_WINDOW_GUARD_BELOW);
+	munmap(at(slot_start(i)), SLOT_STRIDE);
 	p->used[i] = 0;
 	if (i < p->next)
 		p->next = i;
@@ -132,9 +133,9 @@ static void process_destroy(struct host_mapping *hm)
 	struct process_mapping *p = process(hm);
 	uint32_t i;
 
-	for (i = 0; i < WINDOW_SLOTS; i++)
+	for (i = 0; i < SLOTS; i++)
 		if (p->used[i])
-			process_window_destroy(hm, WINDOW_FIRST + i * WINDOW_STRIDE);
+			process_window_destroy(hm, slot_start(i) + HOST_WINDOW_GUARD_BELOW);
 	free(p);
 }
 
@@ -182,8 +183,8 @@ static int check_limits(const struct guest_ram *ram, const struct host_limits *l
 		*why = text;
 		return -ENOMEM;
 	}
-	/* Every window may come to map the whole of guest RAM; the check of a free place maps 4 GiB for a moment. */
-	if (limits->address_space < 4 * WINDOW_SIZE || limits->address_space / 16 < ram->size) {
+	/* Every window may come to map the whole of guest RAM; its slot counts whole for a moment, its guards always. */
+	if (limits->address_space < 4 * SLOT_STRIDE || limits->address_space / 16 < ram->size) {
 		*why = strdup("the address-space limit is too low: lift it (ulimit -v unlimited) or use -accel interp");
 		return -ENOMEM;
 	}

@@ -90,22 +90,27 @@ Test(machine, needs_nothing_that_this_host_lacks)
 	machine_destroy(m);
 }
 
-Test(machine, without_fsgsbase)
+/* Optional: translated code takes other forms. */
+Test(machine, without_fsgsbase_and_bmi2)
 {
+	struct machine *m;
+	char error[OPTIONS_ERROR];
 	struct host_facts facts;
 
 	host_facts_probe(&facts);
-	facts.fsgsbase = false;
-	expect_refusal(&facts, (const char *const[]){ "-accel bt: ", "FSGSBASE", "use -accel interp" });
+	facts.features &= ~(HOST_FSGSBASE | HOST_BMI2);
+	config.host = &facts;
+	cr_assert_eq(machine_create(&config, &m, error), 0, "%s", error);
+	machine_destroy(m);
 }
 
-Test(machine, without_bmi2)
+Test(machine, without_lahf)
 {
 	struct host_facts facts;
 
 	host_facts_probe(&facts);
-	facts.bmi2 = false;
-	expect_refusal(&facts, (const char *const[]){ "-accel bt: ", "BMI2", "use -accel interp" });
+	facts.features &= ~HOST_LAHF;
+	expect_refusal(&facts, (const char *const[]){ "-accel bt: ", "LAHF", "lahf_lm", "use -accel interp" });
 }
 
 Test(machine, with_too_few_mappings)

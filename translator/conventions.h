@@ -5,13 +5,14 @@
  *   eax ecx edx ebx ebp esi edi   the guest's own; the upper halves are zero at every instruction boundary
  *   r14d       guest ESP (upper half zero)
  *   host flags the guest's arithmetic flags and DF
- *   gs base    the current view's window: guest memory is gs:[32-bit effective address]
+ *   r13        the base of the current view's window: guest memory (guest_address.h)
  *   r15        struct cpu
- *   r12        link table of the current space (cross-page links of code that is not global)
- *   r13        branch cache of the current space and mode
+ *   r12        link table of the current space (cross-page links of code that is not global); the branch cache of each mode
+ *              lies at a distance before it that the mode gives
  *   rsp        the return stack: host return addresses of guest calls, nothing else
- *   r8..r11    scratch within the translation of one guest instruction. r8d carries the guest's return address across a
- *              host RET, and the target across a jump to the branch lookup.
+ *   r8..r11    scratch within the translation of one guest instruction, but that r10 may keep the sum of the window and a
+ *              guest register (guest_address.h). r8d carries the guest's return address across a host RET, and the target across
+ *              a jump to the branch lookup.
  *
  * The C stack waits at cpu->tcw.host_rsp.
  */
@@ -22,6 +23,8 @@
 
 enum host_reg { H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R8, H_R9, H_R10, H_R11, H_R12, H_R13, H_R14, H_R15 };
 
+#define H_LINKS     H_R12
+#define H_WINDOW    H_R13
 #define H_GUEST_ESP H_R14
 #define H_CPU       H_R15
 
@@ -50,7 +53,10 @@ static inline unsigned host_reg_of(unsigned guest_reg)
 #define MODE_TSC      0x0100u /* RDTSC is allowed here */
 #define MODE_UNTRANSLATABLE 0x80000000u /* 16-bit or based code segment, v86, real mode, single step, breakpoints: interpret */
 
-/* Branch cache: direct mapped by the low bits of EIP. negated_eip is -eip, so that a flag-free LEA compares. */
+/*
+ * Branch cache: direct mapped by the low bits of EIP. negated_eip is -eip, so that a flag-free LEA compares. An entry of
+ * zeros matches nothing, for EIP 0 belongs to another, but for the first entry: BRANCH_CACHE_NONE makes that one empty.
+ */
 #define BRANCH_CACHE_BITS 12
 #define BRANCH_CACHE_ENTRIES (1u << BRANCH_CACHE_BITS)
 struct branch_entry {
@@ -58,6 +64,17 @@ struct branch_entry {
 	uint32_t reserved;
 	uint64_t host;
 };
+#define BRANCH_CACHE_BYTES (BRANCH_CACHE_ENTRIES * 16)
+_Static_assert(sizeof(struct branch_entry) == 16, "indexed by shifts");
+#define BRANCH_CACHE_NONE(index) ((index) ? 0u : 1u)
+
+/* From the link table to the branch cache of a mode that can be translated. */
+#define MODE_KEYS 0x200u
+static inline int32_t branch_cache_offset(uint32_t mode)
+{
+	return -(int32_t)((mode & (MODE_KEYS - 1)) + 1) * (int32_t)BRANCH_CACHE_BYTES;
+}
+
 /*
  * The software TLB as translated code looks it up (ADAPT_SOFT): direct mapped by the linear page number, one table for
  * reads and one for writes. It holds only pages of plain RAM that the access is allowed to reach without anyone's notice.
@@ -87,8 +104,5 @@ struct segment_memo {
 	uint64_t reserved[2];
 };
 _Static_assert(sizeof(struct segment_memo) == 64, "indexed by shifts");
-
-/* An empty entry: its negated EIP maps to another index, so it can never match. */
-#define BRANCH_CACHE_EMPTY(index) (-(uint32_t)((index) + 1))
 
 #endif

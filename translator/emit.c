@@ -28,10 +28,6 @@ void emit_op_mem(struct emitter *e, const struct opcode_bytes *op, unsigned reg,
 {
 	uint8_t rex = (reg >> 3) << 2;
 
-	if (m->confined) {
-		emit8(e, 0x65);
-		emit8(e, 0x67);
-	}
 	if (m->index != NO_REG)
 		rex |= (m->index >> 3) << 1;
 	if (m->base == NO_REG) {

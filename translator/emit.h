@@ -2,10 +2,8 @@
 /*
  * A small x86-64 assembler: writes host instructions into the writable alias of the code cache.
  *
- * A memref names a memory operand. Two kinds exist, and the distinction is the confinement of the guest:
- *   confined  gs:[base + index*scale + disp] with the address-size prefix: guest memory;
- *   plain     [base + index*scale + disp], 64-bit: the monitor's own (struct cpu, tables), or a window base plus a zero-extended
- *             32-bit guest address.
+ * A memref names a memory operand in 64-bit mode. Those of guest memory are made by guest_address.c, and by operand_prepare()
+ * for accesses past the window.
  */
 #ifndef RF_TRANSLATOR_EMIT_H
 #define RF_TRANSLATOR_EMIT_H
@@ -25,7 +23,6 @@ struct emitter {
 struct memref {
 	uint8_t base, index, scale; /* host registers or NO_REG; scale is a shift */
 	int32_t disp;
-	bool confined;
 };
 
 static inline void emit8(struct emitter *e, uint8_t b)
@@ -70,11 +67,6 @@ static inline struct memref memref_plain(unsigned base, int32_t disp)
 	return (struct memref){ .base = base, .index = NO_REG, .disp = disp };
 }
 
-static inline struct memref memref_guest(unsigned base, int32_t disp)
-{
-	return (struct memref){ .base = base, .index = NO_REG, .disp = disp, .confined = true };
-}
-
 /* What stands before ModRM: legacy prefixes in order, REX.W, the opcode with its escape bytes. */
 struct opcode_bytes {
 	uint8_t prefix[4], nprefix;
@@ -99,10 +91,11 @@ static inline void emit_load32(struct emitter *e, unsigned reg, struct memref m)
 static inline void emit_load64(struct emitter *e, unsigned reg, struct memref m)  { emit_op_mem1(e, OP1W(0x8b), reg, m); }
 static inline void emit_store32(struct emitter *e, unsigned reg, struct memref m) { emit_op_mem1(e, OP1(0x89), reg, m); }
 static inline void emit_store64(struct emitter *e, unsigned reg, struct memref m) { emit_op_mem1(e, OP1W(0x89), reg, m); }
-static inline void emit_lea32(struct emitter *e, unsigned reg, struct memref m)   { m.confined = false; emit_op_mem1(e, OP1(0x8d), reg, m); }
+static inline void emit_lea32(struct emitter *e, unsigned reg, struct memref m)   { emit_op_mem1(e, OP1(0x8d), reg, m); }
 static inline void emit_lea64(struct emitter *e, unsigned reg, struct memref m)   { emit_op_mem1(e, OP1W(0x8d), reg, m); }
 static inline void emit_mov32(struct emitter *e, unsigned to, unsigned from)      { emit_op_reg1(e, OP1(0x8b), to, from); }
 static inline void emit_mov64(struct emitter *e, unsigned to, unsigned from)      { emit_op_reg1(e, OP1W(0x8b), to, from); }
+static inline void emit_movzx16(struct emitter *e, unsigned to, unsigned from)    { emit_op_reg1(e, OP2(0xb7), to, from); }
 void emit_mov32_imm(struct emitter *e, unsigned reg, uint32_t imm);
 void emit_store32_imm(struct emitter *e, uint32_t imm, struct memref m);
 /* SHRX to, from, count (BMI2: leaves the flags alone). */

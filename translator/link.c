@@ -10,25 +10,45 @@
  *
  * A slot or rel32 that is not linked leads to the exit's cold path, which leaves with TC_LEAVE_LINK.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "tu.h"
 #include "verify.h"
 
 #define LINK_TABLE_BYTES (EXIT_MAX * sizeof(uint64_t))
-#define BRANCH_BYTES (BRANCH_CACHE_ENTRIES * sizeof(struct branch_entry))
+#define TABLES_BYTES (MODE_KEYS * (size_t)BRANCH_CACHE_BYTES + LINK_TABLE_BYTES)
+#define HOST_PAGE 4096u
+_Static_assert(BRANCH_CACHE_BYTES / HOST_PAGE <= 32, "a bit of branch_cache.written for each page");
 
-void link_clear_branches(struct branch_entry *branches)
+/* Only pages that were written are touched: a new space pays for no others. */
+static void branches_clear(struct branch_cache *cache)
 {
-	for (uint32_t i = 0; i < BRANCH_CACHE_ENTRIES; i++)
-		branches[i] = (struct branch_entry){ .negated_eip = BRANCH_CACHE_EMPTY(i) };
+	for (unsigned page = 0; cache->written >> page; page++) {
+		if (cache->written >> page & 1)
+			memset((uint8_t *)cache->entries + page * HOST_PAGE, 0, HOST_PAGE);
+	}
+	cache->entries[0].negated_eip = BRANCH_CACHE_NONE(0);
+	cache->written = 1;
 }
 
-static void *link_map(size_t bytes)
+static void branch_set(struct branch_cache *cache, uint32_t index, struct branch_entry entry)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	cache->entries[index] = entry;
+	cache->written |= 1u << index * sizeof(entry) / HOST_PAGE;
+}
 
-	return p == MAP_FAILED ? NULL : p;
+/* Large pages would be filled with zeros whole for the few entries that a space needs of each. */
+static bool tables_map(struct tc_space *space)
+{
+	void *p = mmap(NULL, TABLES_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return false;
+	(void)!madvise(p, TABLES_BYTES, MADV_NOHUGEPAGE);
+	space->tables = p;
+	space->links = (uint64_t *)(space->tables + MODE_KEYS * (size_t)BRANCH_CACHE_BYTES);
+	return true;
 }
 
 struct tc_space *tc_space_create(struct translator *tr)
@@ -37,14 +57,12 @@ struct tc_space *tc_space_create(struct translator *tr)
 
 	if (!space)
 		return NULL;
-	space->links = link_map(LINK_TABLE_BYTES);
-	space->branches[0].entries = link_map(BRANCH_BYTES);
-	space->next = tr->spaces;
-	tr->spaces = space;
-	if (!space->links || !space->branches[0].entries) {
-		tc_space_destroy(tr, space);
+	if (!tables_map(space)) {
+		free(space);
 		return NULL;
 	}
+	space->next = tr->spaces;
+	tr->spaces = space;
 	space->stale = true;
 	return space;
 }
@@ -56,12 +74,7 @@ void tc_space_destroy(struct translator *tr, struct tc_space *space)
 	while (*at != space)
 		at = &(*at)->next;
 	*at = space->next;
-	if (space->links)
-		munmap(space->links, LINK_TABLE_BYTES);
-	for (unsigned i = 0; i < SPACE_BRANCH_CACHES; i++) {
-		if (space->branches[i].entries)
-			munmap(space->branches[i].entries, BRANCH_BYTES);
-	}
+	munmap(space->tables, TABLES_BYTES);
 	free(space);
 }
 
@@ -70,23 +83,28 @@ void link_refresh_space(struct translator *tr, struct tc_space *space)
 	memcpy(space->links, tr->link_template, tr->nslots * sizeof(uint64_t));
 	for (unsigned i = 0; i < SPACE_BRANCH_CACHES; i++) {
 		if (space->branches[i].entries)
-			link_clear_branches(space->branches[i].entries);
+			branches_clear(&space->branches[i]);
 	}
 	memset(space->installed, 0, sizeof(space->installed));
 	space->stale = false;
 }
 
+/* What an earlier turn of the mode left at its place is not known: all of it is cleared. */
 struct branch_cache *branch_cache_take(struct tc_space *space, uint32_t mode)
 {
 	struct branch_cache *cache = &space->branches[space->branches_victim];
+	const uint32_t key = mode & (MODE_KEYS - 1);
+	const bool fresh = !(space->modes_used[key / 32] >> key % 32 & 1);
 
-	if (!cache->entries)
-		cache->entries = link_map(BRANCH_BYTES);
-	if (!cache->entries)
-		cache = &space->branches[0]; /* which every space has */
+	assert(!(mode & ~(MODE_KEYS - 1)));
 	space->branches_victim = (space->branches_victim + 1) % SPACE_BRANCH_CACHES;
-	cache->mode = mode;
-	link_clear_branches(cache->entries);
+	space->modes_used[key / 32] |= 1u << key % 32;
+	*cache = (struct branch_cache){
+		.mode = mode,
+		.written = fresh ? 0 : (uint32_t)(1ull << BRANCH_CACHE_BYTES / HOST_PAGE) - 1,
+		.entries = (struct branch_entry *)((uint8_t *)space->links + branch_cache_offset(mode)),
+	};
+	branches_clear(cache);
 	return cache;
 }
 
@@ -235,10 +253,7 @@ void translator_link(struct translator *tr, struct tc_space *space, uint32_t num
 
 static void cache_fill(struct translator *tr, struct branch_cache *cache, const struct tu *tu)
 {
-	struct branch_entry *entry = &cache->entries[tu->eip & (BRANCH_CACHE_ENTRIES - 1)];
-
-	entry->negated_eip = -tu->eip;
-	entry->host = tu->entry;
+	branch_set(cache, tu->eip & (BRANCH_CACHE_ENTRIES - 1), (struct branch_entry){ .negated_eip = -tu->eip, .host = tu->entry });
 	tr->stats.branch_cache_fills++;
 }
 
@@ -263,7 +278,7 @@ static void space_forget_tu(const struct translator *tr, struct tc_space *space,
 			space->links[slot] = tr->link_template[slot];
 	}
 	if (cache && cache->entries[index].host == tu->entry)
-		cache->entries[index] = (struct branch_entry){ .negated_eip = BRANCH_CACHE_EMPTY(index) };
+		branch_set(cache, index, (struct branch_entry){ .negated_eip = BRANCH_CACHE_NONE(index) });
 }
 
 /* Leads every way to tu back to the dispatcher. */

@@ -111,10 +111,8 @@ static void stub_load_guest(struct translator *tr, struct emitter *e)
 
 static void emit_view_registers(struct emitter *e)
 {
-	emit_load64(e, H_RAX, memref_cpu(CPU_OFF(tcw.window)));
-	emit_bytes(e, "\xf3\x48\x0f\xae\xd8", 5); /* wrgsbase rax */
-	emit_load64(e, H_R12, memref_cpu(CPU_OFF(tcw.link_table)));
-	emit_load64(e, H_R13, memref_cpu(CPU_OFF(tcw.branch_cache)));
+	emit_load64(e, H_WINDOW, memref_cpu(CPU_OFF(tcw.window)));
+	emit_load64(e, H_LINKS, memref_cpu(CPU_OFF(tcw.link_table)));
 }
 
 /* eax = enum tc_leave; C stack is current. */
@@ -168,31 +166,60 @@ static void stub_emit_leave(struct translator *tr, struct emitter *e)
 	stub_epilogue(e);
 }
 
+/* r9 = where the entry for r8d lies in a branch cache: its low bits, times the entries' size. */
+static void emit_branch_index(struct emitter *e)
+{
+	_Static_assert(BRANCH_CACHE_BYTES == 1 << 16, "MOVZX cuts the index");
+	emit_lea32(e, H_R9, (struct memref){ .base = H_R8, .index = H_R8 });
+	emit_lea32(e, H_R9, (struct memref){ .base = NO_REG, .index = H_R9, .scale = 3 });
+	emit_movzx16(e, H_R9, H_R9);
+}
+
+/* Jumps on if ecx is zero; returns the rel32 of the jump taken otherwise. */
+static uint8_t *emit_if_zero(struct emitter *e)
+{
+	emit_bytes(e, "\xe3\x05\xe9", 3); /* jrcxz on; jmp elsewhere; on: */
+	emit32(e, 0);
+	return e->p - 4;
+}
+
 /*
- * Looks r8d up in the branch cache without touching a flag. Returns the rel32 of a jump taken on a miss, which finds rcx in r11; on a hit
- * the code that follows transfers to branch_lookup_hit().
+ * Looks r8d up in the branch cache of mode without touching a flag. Returns the rel32 of a jump taken on a miss, which finds rcx in
+ * r11; on a hit the code that follows transfers to branch_lookup_hit().
  */
-uint8_t *emit_branch_lookup(struct emitter *e)
+uint8_t *emit_branch_lookup(struct emitter *e, uint32_t mode)
 {
 	uint8_t *miss;
 
-	emit_mov32_imm(e, H_R10, 32 - BRANCH_CACHE_BITS);
-	emit_shlx32(e, H_R9, H_R8, H_R10);
-	emit_mov32_imm(e, H_R10, 32 - BRANCH_CACHE_BITS - 4);
-	emit_shrx32(e, H_R9, H_R9, H_R10);
-	emit_load32(e, H_R10, (struct memref){ .base = H_R13, .index = H_R9 });
+	emit_branch_index(e);
+	emit_load32(e, H_R10, (struct memref){ .base = H_LINKS, .index = H_R9, .disp = branch_cache_offset(mode) });
 	emit_mov64(e, H_R11, H_RCX);
 	emit_lea32(e, H_RCX, (struct memref){ .base = H_R8, .index = H_R10 });
-	emit_bytes(e, "\xe3\x05\xe9", 3); /* jrcxz hit; jmp miss */
-	miss = e->p;
-	emit32(e, 0);
+	miss = emit_if_zero(e);
 	emit_mov64(e, H_RCX, H_R11);
 	return miss;
 }
 
-struct memref branch_lookup_hit(void)
+struct memref branch_lookup_hit(uint32_t mode)
 {
-	return (struct memref){ .base = H_R13, .index = H_R9, .disp = offsetof(struct branch_entry, host) };
+	return (struct memref){ .base = H_LINKS, .index = H_R9,
+				.disp = branch_cache_offset(mode) + (int32_t)offsetof(struct branch_entry, host) };
+}
+
+/* The same for a mode known only when it runs: r9 = the entry. */
+static uint8_t *emit_branch_lookup_any(struct emitter *e)
+{
+	uint8_t *miss;
+
+	emit_branch_index(e);
+	emit_load64(e, H_R10, memref_cpu(CPU_OFF(tcw.branch_cache)));
+	emit_lea64(e, H_R9, (struct memref){ .base = H_R9, .index = H_R10 });
+	emit_load32(e, H_R10, memref_plain(H_R9, 0));
+	emit_mov64(e, H_R11, H_RCX);
+	emit_lea32(e, H_RCX, (struct memref){ .base = H_R8, .index = H_R10 });
+	miss = emit_if_zero(e);
+	emit_mov64(e, H_RCX, H_R11);
+	return miss;
 }
 
 /* r8d: guest target. */
@@ -210,8 +237,8 @@ static void stub_emit_lookup(struct translator *tr, struct emitter *e)
 	emit_bytes(e, "\x48\x8d\x64\x24\xf8", 5); /* lea rsp, [rsp-8] */
 
 	tr->stub_lookup = emit_here(e);
-	miss = emit_branch_lookup(e);
-	emit_op_mem1(e, OP1(0xff), 4, branch_lookup_hit());
+	miss = emit_branch_lookup_any(e);
+	emit_op_mem1(e, OP1(0xff), 4, memref_plain(H_R9, offsetof(struct branch_entry, host)));
 	rel = e->p - (miss + 4);
 	memcpy(miss, &rel, 4);
 	/* Inline look-ups come here when they miss. */
@@ -415,14 +442,50 @@ static void emit_memo_difference(struct emitter *e, bool wide, int32_t field, in
 	}
 }
 
-/* r10 = the memo for the selector in ecx; changes r8. */
-static void emit_memo_address(struct emitter *e)
+/*
+ * Around shifts and masks by instructions that spoil flags, on hosts without BMI2: eax holds the flags meanwhile, in LAHF's form
+ * and OF in al.
+ */
+static void emit_keep_flags(struct emitter *e)
 {
-	emit_mov32_imm(e, H_R8, 32 - SEGMENT_MEMO_BITS - 3);
-	emit_shlx32(e, H_R8, H_RCX, H_R8);
-	emit_mov32_imm(e, H_R10, 32 - SEGMENT_MEMO_BITS);
-	emit_shrx32(e, H_R8, H_R8, H_R10);
-	emit_lea32(e, H_R8, (struct memref){ .base = NO_REG, .index = H_R8, .scale = 3 });
+	emit_store64(e, H_RAX, memref_cpu(CPU_OFF(tcw.kept_rax)));
+	emit_bytes(e, "\x9f\x0f\x90\xc0", 4); /* lahf; seto al */
+}
+
+static void emit_restore_flags(struct emitter *e)
+{
+	emit_bytes(e, "\x04\x7f\x9e", 3); /* add al, 7fh: overflows if it was 1; sahf */
+	emit_load64(e, H_RAX, memref_cpu(CPU_OFF(tcw.kept_rax)));
+}
+
+/* SHR reg, n: spoils flags. */
+static void emit_shr(struct emitter *e, unsigned reg, uint8_t n)
+{
+	emit_op_reg1(e, OP1(0xc1), 5, reg);
+	emit8(e, n);
+}
+
+/* r8d = eight times the memo's index for the selector in ecx; changes r10. */
+static void emit_memo_index(struct translator *tr, struct emitter *e)
+{
+	if (tr->opt.host & HOST_BMI2) {
+		emit_mov32_imm(e, H_R8, 32 - SEGMENT_MEMO_BITS - 3);
+		emit_shlx32(e, H_R8, H_RCX, H_R8);
+		emit_mov32_imm(e, H_R10, 32 - SEGMENT_MEMO_BITS);
+		emit_shrx32(e, H_R8, H_R8, H_R10);
+		emit_lea32(e, H_R8, (struct memref){ .base = NO_REG, .index = H_R8, .scale = 3 });
+		return;
+	}
+	emit_keep_flags(e);
+	emit_mov32(e, H_R8, H_RCX);
+	emit_alu_imm(e, 4, H_R8, (SEGMENT_MEMOS - 1) << 3);
+	emit_restore_flags(e);
+}
+
+/* r10 = the memo for the selector in ecx; changes r8. */
+static void emit_memo_address(struct translator *tr, struct emitter *e)
+{
+	emit_memo_index(tr, e);
 	emit_load64(e, H_R10, memref_cpu(CPU_OFF(tcw.segment_memos)));
 	emit_lea64(e, H_R10, (struct memref){ .base = H_R10, .index = H_R8, .scale = 3 });
 }
@@ -467,7 +530,7 @@ static void stub_emit_segment(struct translator *tr, struct emitter *e, enum x86
 	emit_store32(e, H_R10, memref_cpu(CPU_OFF(tcw.scratch[0])));
 	emit_mov64(e, H_R11, H_RCX);
 	emit_op_reg1(e, OP2(0xb7), H_RCX, H_R9); /* movzx ecx, r9w */
-	emit_memo_address(e);
+	emit_memo_address(tr, e);
 	emit_memo_difference(e, false, MEMO_OFF(next_selector), 0);
 	emit_unless_zero(e, miss);
 	emit_load64(e, H_RCX, memref_plain(H_R10, MEMO_OFF(descriptor_at)));
@@ -477,10 +540,10 @@ static void stub_emit_segment(struct translator *tr, struct emitter *e, enum x86
 	emit_memo_use(e, seg, miss);
 	emit_mov64(e, H_RCX, H_R11);
 	/* ESP += 4 if it was a POP. */
-	_Static_assert(CALLOUT_POP == 1u << 31, "the top bit");
-	emit_mov32_imm(e, H_R8, 31);
-	emit_shrx32(e, H_R8, H_R9, H_R8);
-	emit_lea32(e, H_GUEST_ESP, (struct memref){ .base = H_GUEST_ESP, .index = H_R8, .scale = 2 });
+	_Static_assert(CALLOUT_POP == 4u << 24, "the top byte is what ESP moves by");
+	emit_mov32(e, H_R8, H_R9);
+	emit_bytes(e, "\x41\x0f\xc8\x45\x0f\xb6\xc0", 7); /* bswap r8d; movzx r8d, r8b */
+	emit_lea32(e, H_GUEST_ESP, (struct memref){ .base = H_GUEST_ESP, .index = H_R8 });
 	emit8(e, 0xc3);
 }
 
@@ -494,14 +557,32 @@ static void stub_emit_store(struct translator *tr, struct emitter *e)
 	stub_callout_body(tr, e, CALLOUT_STORE, 0);
 }
 
-/* to = from's low bits, those of a table index, scaled by its entries' size: SHLX, SHRX by way of r8d. */
-static void emit_soft_index(struct emitter *e, unsigned to, unsigned from)
+_Static_assert(sizeof(struct soft_lookup) == 16, "its index is scaled by 16");
+
+/* ecx >>= page shift; r9d = where the entry for the address in r10d lies. */
+static void emit_soft_index_bmi2(struct emitter *e)
 {
-	_Static_assert(sizeof(struct soft_lookup) == 16, "scaled by 16");
+	emit_mov32_imm(e, H_R8, GUEST_PAGE_SHIFT);
+	emit_shrx32(e, H_RCX, H_RCX, H_R8);
+	emit_shrx32(e, H_R9, H_R10, H_R8);
 	emit_mov32_imm(e, H_R8, 32 - SOFT_LOOKUP_BITS);
-	emit_shlx32(e, to, from, H_R8);
+	emit_shlx32(e, H_R9, H_R9, H_R8);
 	emit_mov32_imm(e, H_R8, 32 - SOFT_LOOKUP_BITS - 4);
-	emit_shrx32(e, to, to, H_R8);
+	emit_shrx32(e, H_R9, H_R9, H_R8);
+}
+
+static void emit_soft_index(struct translator *tr, struct emitter *e)
+{
+	if (tr->opt.host & HOST_BMI2) {
+		emit_soft_index_bmi2(e);
+		return;
+	}
+	emit_keep_flags(e);
+	emit_shr(e, H_RCX, GUEST_PAGE_SHIFT);
+	emit_mov32(e, H_R9, H_R10);
+	emit_shr(e, H_R9, GUEST_PAGE_SHIFT - 4);
+	emit_alu_imm(e, 4, H_R9, (SOFT_LOOKUP_ENTRIES - 1) << 4);
+	emit_restore_flags(e);
 }
 
 /*
@@ -524,17 +605,12 @@ static void stub_emit_soft(struct translator *tr, struct emitter *e, enum soft_a
 	emit_store32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch[0])));
 	emit_mov64(e, H_R11, H_RCX);
 	emit_lea32(e, H_RCX, (struct memref){ .base = H_R10, .index = H_R9 });
-	emit_mov32_imm(e, H_R8, GUEST_PAGE_SHIFT);
-	emit_shrx32(e, H_RCX, H_RCX, H_R8);
-	emit_shrx32(e, H_R9, H_R10, H_R8);
-	emit_soft_index(e, H_R9, H_R9);
+	emit_soft_index(tr, e);
 	emit_load64(e, H_R8, memref_cpu(CPU_OFF(tcw.soft_table) + 8 * (int32_t)access));
 	emit_lea64(e, H_R9, (struct memref){ .base = H_R9, .index = H_R8 });
 	emit_load32(e, H_R8, memref_plain(H_R9, offsetof(struct soft_lookup, inverted_page)));
 	emit_lea32(e, H_RCX, (struct memref){ .base = H_RCX, .index = H_R8, .disp = 1 });
-	emit_bytes(e, "\xe3\x05\xe9", 3); /* jrcxz hit; jmp miss */
-	miss = e->p;
-	emit32(e, 0);
+	miss = emit_if_zero(e);
 	emit_load64(e, H_R9, memref_plain(H_R9, offsetof(struct soft_lookup, addend)));
 	emit_mov64(e, H_RCX, H_R11);
 	emit8(e, 0xc3);

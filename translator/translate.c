@@ -6,7 +6,7 @@
  * guest page, or a cap. An instruction that crosses the page end has a TU of its own.
  */
 #include <stdlib.h>
-#include "translate.h"
+#include "guest_address.h"
 
 #define RANGE(first, last) [first ... last]
 
@@ -50,22 +50,23 @@ static void translate_group_ff(struct build *b, const struct insn *i)
 	}
 }
 
-/* Guest TSC = host TSC + offset; no flag may change. */
+/* Guest TSC = host TSC + offset; no flag may change, so the halves are joined and parted in memory. */
 static void translate_rdtsc(struct build *b, const struct insn *i)
 {
+	const int32_t sum = CPU_OFF(tcw.scratch[0]);
 	struct emitter *e = &b->e;
 
 	if (!(b->mode & MODE_TSC))
 		return translate_interpret(b, i);
 	emit_bytes(e, "\x0f\x31", 2);
-	emit_mov32_imm(e, H_R8, 32);
-	emit_bytes(e, "\xc4\xe2\xb9\xf7\xd2", 5); /* shlx rdx, rdx, r8 */
-	emit_lea64(e, H_RAX, (struct memref){ .base = H_RAX, .index = H_RDX });
-	emit_load64(e, H_R8, memref_cpu(CPU_OFF(tsc_offset)));
-	emit_lea64(e, H_RAX, (struct memref){ .base = H_RAX, .index = H_R8 });
-	emit_mov32_imm(e, H_R8, 32);
-	emit_bytes(e, "\xc4\xe2\xbb\xf7\xd0", 5); /* shrx rdx, rax, r8 */
-	emit_mov32(e, H_RAX, H_RAX);
+	emit_store32(e, H_RAX, memref_cpu(sum));
+	emit_store32(e, H_RDX, memref_cpu(sum + 4));
+	emit_load64(e, H_R8, memref_cpu(sum));
+	emit_load64(e, H_R9, memref_cpu(CPU_OFF(tsc_offset)));
+	emit_lea64(e, H_R8, (struct memref){ .base = H_R8, .index = H_R9 });
+	emit_store64(e, H_R8, memref_cpu(sum));
+	emit_load32(e, H_RDX, memref_cpu(sum + 4));
+	emit_mov32(e, H_RAX, H_R8);
 }
 
 /* Exceptions to "copy it unless its attributes say otherwise" (see translate_default). */
@@ -157,7 +158,7 @@ static void build_cold_paths(struct build *b)
 
 		if (p->pad) {
 			link_patch_rel32(tr, p->pad, emit_here(&b->e));
-			emit_op_mem1(&b->e, OP1(0xff), 4, memref_plain(H_R12, 8 * exit->slot));
+			emit_op_mem1(&b->e, OP1(0xff), 4, memref_plain(H_LINKS, 8 * exit->slot));
 		}
 		exit->cold = emit_here(&b->e);
 		exit->patch = p->patch;
@@ -168,8 +169,10 @@ static void build_cold_paths(struct build *b)
 		if (exit->form != EXIT_TABLE)
 			continue;
 		tr->link_template[exit->slot] = exit->cold;
-		for (struct tc_space *s = tr->spaces; s; s = s->next)
-			s->links[exit->slot] = exit->cold;
+		for (struct tc_space *s = tr->spaces; s; s = s->next) {
+			if (!s->stale) /* else before it is used again (link_refresh_space) */
+				s->links[exit->slot] = exit->cold;
+		}
 	}
 }
 
@@ -230,6 +233,7 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 		}
 		b->next_eip = b->eip + insn.len;
 		translate_one(b, &insn);
+		guest_address_after(b, &insn);
 		b->eip = b->next_eip;
 		offset += insn.len;
 	}
@@ -244,7 +248,7 @@ struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 	struct tu *tu, head = { .eip = eip, .gpa = gpa, .gpa2 = ~0ull, .mode = mode, .global = global,
 				.first_exit = tr->nexits };
 	struct build b = {
-		.tr = tr, .tu = &head, .mode = mode,
+		.tr = tr, .tu = &head, .mode = mode, .summed = NO_REG,
 		.e = { .p = tr->write_base + tr->used, .limit = tr->write_base + tr->size,
 		       .exec_delta = (intptr_t)tr->exec_base - (intptr_t)tr->write_base },
 	};

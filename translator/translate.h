@@ -23,6 +23,7 @@ struct build {
 	uint32_t mode;
 	int32_t esp_delta;      /* guest ESP = r14d + esp_delta: see translate_stack.c */
 	struct tu_insn *record; /* of the current instruction */
+	uint8_t summed;         /* r10 = window + this host register; NO_REG: none (guest_address.h) */
 	bool soft;              /* the current instruction reaches memory through the software TLB */
 	bool shadow;            /* STI: no interrupt before the next instruction is done */
 	bool last;              /* nothing may follow the current instruction in this TU */
@@ -35,15 +36,16 @@ struct build {
 typedef void (*translate_fn)(struct build *b, const struct insn *insn);
 
 /* translate_mem.c: turns the ModRM memory operand into a host one, emitting what its segment or view needs (clobbers r9, r10). */
-bool operand_is_simple(const struct build *b, const struct insn *insn); /* no extra registers: high-byte registers stay nameable */
 struct memref operand_prepare(struct build *b, const struct insn *insn);
 /* Whether the instruction is adapted to, and fit for, the software TLB; operand_prepare() then also clobbers r8 and r11. */
 bool operand_may_be_soft(const struct build *b, const struct insn *insn);
-/* Whether the operand may reach beside its address, so that only the confined form fits: that wraps in 32 bits as the guest's does. */
+/* Whether the operand may reach beside its address, so that no form fits that goes past the window. */
 bool operand_is_bit_string(const struct insn *insn);
 bool segment_is_flat(const struct build *b, unsigned seg);
 /* r10d = the operand's linear address, whatever is there (clobbers r9). */
 void emit_linear(struct build *b, const struct insn *insn);
+/* r9 = the base of the window that a ring-0 access to the address in reg goes to (struct tc_words, view_by_gib). */
+void emit_view(struct build *b, unsigned reg);
 
 /* translate_stack.c: whether ESP-based code can be made at all: flat 32-bit stack, 32-bit operand, not adapted. */
 bool stack_is_plain(const struct build *b, const struct insn *insn);

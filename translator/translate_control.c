@@ -6,7 +6,7 @@
  * makes a host RET. The return site checks that r8d is the address it stands for and otherwise looks the target up, so
  * a wrong prediction costs time, never correctness. Indirect jumps look up the branch cache.
  */
-#include "translate.h"
+#include "guest_address.h"
 
 void emit_exit(struct build *b, gva_t target, enum leave_by how, unsigned condition)
 {
@@ -23,7 +23,7 @@ void emit_exit(struct build *b, gva_t target, enum leave_by how, unsigned condit
 	} else if (form == EXIT_DIRECT) {
 		emit8(e, how == BY_CALL ? 0xe8 : 0xe9);
 	} else {
-		emit_op_mem1(e, OP1(0xff), how == BY_CALL ? 2 : 4, memref_plain(H_R12, 8 * b->tr->exits[p->exit].slot));
+		emit_op_mem1(e, OP1(0xff), how == BY_CALL ? 2 : 4, memref_plain(H_LINKS, 8 * b->tr->exits[p->exit].slot));
 		return;
 	}
 	if (form == EXIT_DIRECT)
@@ -71,6 +71,7 @@ static void emit_return_site(struct build *b)
 {
 	struct emitter *e = &b->e;
 
+	guest_address_clobbered(b);
 	emit_mov32(e, H_R9, H_RCX);
 	emit_lea32(e, H_RCX, memref_plain(H_R8, -b->next_eip));
 	emit_bytes(e, "\xe3\x05", 2); /* jrcxz over the jump */
@@ -80,7 +81,7 @@ static void emit_return_site(struct build *b)
 
 static void emit_push_return(struct build *b)
 {
-	emit_store32_imm(&b->e, b->next_eip, memref_guest(H_GUEST_ESP, b->esp_delta - 4));
+	emit_store32_imm(&b->e, b->next_eip, guest_address_at(b, H_GUEST_ESP, b->esp_delta - 4));
 	b->esp_delta -= 4;
 	esp_sync(b);
 }
@@ -104,7 +105,7 @@ void translate_ret(struct build *b, const struct insn *i)
 	b->ended = true;
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit_load32(&b->e, H_R8, memref_guest(H_GUEST_ESP, b->esp_delta));
+	emit_load32(&b->e, H_R8, guest_address_at(b, H_GUEST_ESP, b->esp_delta));
 	b->esp_delta += 4 + (i->imm_size ? i->imm & 0xffff : 0);
 	esp_sync(b);
 	emit8(&b->e, 0xc3);
@@ -130,17 +131,17 @@ void translate_jmp_indirect(struct build *b, const struct insn *i)
 	emit_indirect_target(b, i);
 	esp_sync(b);
 	/* In place rather than in the stub, so that the host predicts each branch by its own history. */
-	link_patch_rel32(b->tr, emit_branch_lookup(&b->e), b->tr->stub_lookup_miss);
-	emit_op_mem1(&b->e, OP1(0xff), 4, branch_lookup_hit());
+	link_patch_rel32(b->tr, emit_branch_lookup(&b->e, b->mode), b->tr->stub_lookup_miss);
+	emit_op_mem1(&b->e, OP1(0xff), 4, branch_lookup_hit(b->mode));
 }
 
 /* CALL to r8d; a miss calls the miss path, so that the return stack is the same either way. */
 static void emit_call_lookup(struct build *b)
 {
 	struct emitter *e = &b->e;
-	uint8_t *miss = emit_branch_lookup(e), *over;
+	uint8_t *miss = emit_branch_lookup(e, b->mode), *over;
 
-	emit_op_mem1(e, OP1(0xff), 2, branch_lookup_hit());
+	emit_op_mem1(e, OP1(0xff), 2, branch_lookup_hit(b->mode));
 	emit8(e, 0xeb);
 	over = e->p;
 	emit8(e, 0);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Most instructions mean the same in 64-bit mode: they are copied, with ESP renamed to r14d and the memory operand confined.
+ * Most instructions mean the same in 64-bit mode: they are copied, with ESP renamed to r14d and the memory operand confined
+ * to the window.
  * Those that do not, or that need the monitor, become a callout to the interpreter.
  */
-#include "translate.h"
+#include "guest_address.h"
 
 void emit_callout_by(struct build *b, hva_t stub)
 {
 	esp_sync(b);
+	guest_address_clobbered(b);
 	emit_mov32_imm(&b->e, H_R8, b->eip);
 	emit_mov32_imm(&b->e, H_R10, b->next_eip);
 	emit_call(&b->e, stub);
@@ -167,24 +169,33 @@ static void emit_swap_bytes(struct build *b, unsigned low)
 	emit_bytes(&b->e, xchg, sizeof(xchg));
 }
 
-/* MOV between AH..BH and memory by way of r8b: the operand may need a REX prefix, which would rename the register. */
-static void copy_mov_high(struct build *b, const struct insn *i)
+/* MOV, ADD to CMP, and TEST between AH..BH and memory. */
+static bool is_alu_with_high(const struct insn *i)
+{
+	return i->map == MAP_1BYTE && i->mem && ((i->opcode < 0x40 && !(i->opcode & 1)) || i->opcode == 0x84 ||
+								  i->opcode == 0x88 || i->opcode == 0x8a);
+}
+
+/* These by way of r8b: the operand needs a REX prefix, which would rename the register. */
+static void copy_alu_high(struct build *b, const struct insn *i)
 {
 	const unsigned low = insn_reg(i) - 4;
-	const bool load = i->opcode == 0x8a;
+	const bool to_reg = i->opcode & 2;
+	struct opcode_bytes op = copy_opcode(i);
 	struct memref m;
 
 	b->soft = operand_may_be_soft(b, i);
 	m = operand_prepare(b, i);
-	if (load) {
+	if (to_reg) {
 		emit_op_mem1(&b->e, OP1(0x8a), H_R8, m);
 		emit_swap_bytes(b, low);
-		emit_op_reg1(&b->e, OP1(0x8a), low, H_R8);
+		emit_op_reg(&b->e, &op, low, H_R8);
 		emit_swap_bytes(b, low);
 	} else {
+		emit_swap_bytes(b, low);
 		emit_mov32(&b->e, H_R8, low);
-		emit_bytes(&b->e, "\xc4\x43\x7b\xf0\xc0\x08", 6); /* rorx r8d, r8d, 8 */
-		emit_op_mem1(&b->e, OP1(0x88), H_R8, m);
+		emit_swap_bytes(b, low);
+		emit_op_mem(&b->e, &op, H_R8, &m);
 	}
 }
 
@@ -194,8 +205,8 @@ static void copy_modrm(struct build *b, const struct insn *i)
 	unsigned reg = insn_reg(i), rm = insn_rm(i);
 	const bool high = (reg_is_byte(i) && reg >= 4) || (!i->mem && rm_is_byte(i) && rm >= 4);
 
-	if (high && i->map == MAP_1BYTE && (i->opcode == 0x88 || i->opcode == 0x8a) && i->mem && !operand_is_simple(b, i)) {
-		copy_mov_high(b, i);
+	if (high && is_alu_with_high(i)) {
+		copy_alu_high(b, i);
 		return;
 	}
 	if (b->adapt & ADAPT_DUAL && operand_is_bit_string(i)) {
@@ -210,7 +221,7 @@ static void copy_modrm(struct build *b, const struct insn *i)
 		esp_sync_first(b);
 	b->soft = !high && operand_may_be_soft(b, i);
 	/* A REX prefix would rename AH..BH. */
-	if (high && (reg >= 8 || rm >= 8 || (i->mem && !operand_is_simple(b, i)))) {
+	if (high && (reg >= 8 || rm >= 8 || i->mem)) {
 		translate_interpret(b, i);
 		return;
 	}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory operands. Three forms:
+ * Memory operands. Four forms:
  *
- *   flat segment      gs:[ea]                                  (nothing added)
- *   based segment     r9 = seg_base[seg]; r9d = *r9; gs:[r9d + ea]
+ *   flat segment      the effective address, as guest_address.h has it
+ *   based segment     r9 = seg_base[seg]; r9d = *r9; the same of r9d + effective address
  *                     seg_base is NULL unless the segment is a usable 4-GiB one: the load then faults on the host, and
  *                     the instruction is interpreted
  *   dual              r10d = linear address; r9 = view_by_gib[r10d >> 30]; [r9 + r10]: ring 0 reaching user memory
@@ -13,7 +13,7 @@
  *
  * Only r9 and r10 are used (soft: r8 and r11 too), and no flag is touched.
  */
-#include "translate.h"
+#include "guest_address.h"
 
 bool segment_is_flat(const struct build *b, unsigned seg)
 {
@@ -23,11 +23,6 @@ bool segment_is_flat(const struct build *b, unsigned seg)
 	case X86_SS: return b->mode & MODE_SS_FLAT;
 	default: return false;
 	}
-}
-
-bool operand_is_simple(const struct build *b, const struct insn *insn)
-{
-	return segment_is_flat(b, insn->seg) && !(b->adapt & ADAPT_DUAL) && !b->soft && insn->base != X86_ESP;
 }
 
 static struct memref operand_effective(const struct build *b, const struct insn *insn)
@@ -48,6 +43,7 @@ static void emit_segment_base(struct build *b, unsigned seg)
 
 void emit_linear(struct build *b, const struct insn *insn)
 {
+	guest_address_clobbered(b);
 	emit_lea32(&b->e, H_R10, operand_effective(b, insn));
 	if (!segment_is_flat(b, insn->seg)) {
 		emit_segment_base(b, insn->seg);
@@ -55,12 +51,24 @@ void emit_linear(struct build *b, const struct insn *insn)
 	}
 }
 
+/*
+ * r9 = the window to use for the address in reg: by its top two bits, which the address times four has in the upper half. They
+ * come down through memory, since no host has a shift that leaves the flags alone and is not BMI2's.
+ */
+void emit_view(struct build *b, unsigned reg)
+{
+	const int32_t word = CPU_OFF(tcw.scratch[0]);
+
+	emit_lea64(&b->e, H_R9, (struct memref){ .base = NO_REG, .index = reg, .scale = 2 });
+	emit_store64(&b->e, H_R9, memref_cpu(word));
+	emit_load32(&b->e, H_R9, memref_cpu(word + 4));
+	emit_load64(&b->e, H_R9, (struct memref){ .base = H_CPU, .index = H_R9, .scale = 3, .disp = CPU_OFF(tcw.view_by_gib) });
+}
+
 static struct memref operand_dual(struct build *b, const struct insn *insn)
 {
 	emit_linear(b, insn);
-	emit_mov32_imm(&b->e, H_R9, 30);
-	emit_shrx32(&b->e, H_R9, H_R10, H_R9);
-	emit_load64(&b->e, H_R9, (struct memref){ .base = H_CPU, .index = H_R9, .scale = 3, .disp = CPU_OFF(tcw.view_by_gib) });
+	emit_view(b, H_R10);
 	return (struct memref){ .base = H_R9, .index = H_R10 };
 }
 
@@ -101,6 +109,23 @@ static struct memref operand_soft(struct build *b, const struct insn *i)
 	return (struct memref){ .base = H_R9, .index = H_R10 };
 }
 
+/* r9d + m. Offsets from a segment's base are often negative: in a register, the sum wraps. */
+static struct memref based_address(struct build *b, struct memref m)
+{
+	if (m.base == NO_REG && m.index == NO_REG)
+		return guest_address_at(b, H_R9, m.disp);
+	if (m.base != NO_REG && m.index != NO_REG) {
+		guest_address_clobbered(b);
+		emit_lea32(&b->e, H_R10, m);
+		m = (struct memref){ .base = H_R10, .index = NO_REG };
+	}
+	if (m.base == NO_REG)
+		m.base = H_R9;
+	else
+		m = (struct memref){ .base = H_R9, .index = m.base, .disp = m.disp };
+	return guest_address(b, m, true);
+}
+
 struct memref operand_prepare(struct build *b, const struct insn *insn)
 {
 	struct memref m = operand_effective(b, insn);
@@ -109,19 +134,8 @@ struct memref operand_prepare(struct build *b, const struct insn *insn)
 		return operand_soft(b, insn);
 	if (b->adapt & ADAPT_DUAL)
 		return operand_dual(b, insn);
-	m.confined = true;
 	if (segment_is_flat(b, insn->seg))
-		return m;
+		return guest_address(b, m, false);
 	emit_segment_base(b, insn->seg);
-	if (m.base == NO_REG && m.index == NO_REG) {
-		m.base = H_R9;
-	} else if (m.index == NO_REG) {
-		m.index = m.base;
-		m.base = H_R9;
-		m.scale = 0;
-	} else {
-		emit_lea32(&b->e, H_R10, m);
-		m = (struct memref){ .base = H_R9, .index = H_R10, .confined = true };
-	}
-	return m;
+	return based_address(b, m);
 }

@@ -7,19 +7,21 @@
  * memory operands based on ESP have it added to their displacement. r14d is brought up to date before an exit, a callout, or an
  * instruction that uses ESP as a register. Whoever leaves in between adds the delta (struct tu_insn).
  */
-#include "translate.h"
+#include "guest_address.h"
 
 bool stack_is_plain(const struct build *b, const struct insn *i)
 {
-	return (b->mode & MODE_SS_FLAT) && i->op_size == 4 && !(b->adapt & ~ADAPT_SOFT);
+	return (b->mode & MODE_SS_FLAT) && i->op_size == 4 && !(b->adapt & ~(ADAPT_SOFT | ADAPT_EXACT));
 }
 
 #define ESP_DELTA_MAX 4096
 
 void esp_sync(struct build *b)
 {
-	if (b->esp_delta)
-		emit_lea32(&b->e, H_GUEST_ESP, memref_plain(H_GUEST_ESP, b->esp_delta));
+	if (!b->esp_delta)
+		return;
+	emit_lea32(&b->e, H_GUEST_ESP, memref_plain(H_GUEST_ESP, b->esp_delta));
+	guest_address_changed(b, H_GUEST_ESP);
 	b->esp_delta = 0;
 }
 
@@ -32,9 +34,9 @@ void esp_sync_first(struct build *b)
 	b->record->host_offset = emit_here(&b->e) - b->tu->entry;
 }
 
-static struct memref stack_at(const struct build *b, int32_t disp)
+static struct memref stack_at(struct build *b, int32_t disp)
 {
-	return memref_guest(H_GUEST_ESP, b->esp_delta + disp);
+	return guest_address_at(b, H_GUEST_ESP, b->esp_delta + disp);
 }
 
 static void emit_esp_add(struct build *b, int32_t n)
@@ -154,6 +156,22 @@ void translate_popa(struct build *b, const struct insn *i)
 	emit_esp_add(b, 32);
 }
 
+/* r8d &= LIVE_FLAGS, and the flags are as before: without BMI2 they are spoilt, and loaded again, which is slow. */
+static void emit_mask_host_flags(struct build *b)
+{
+	struct emitter *e = &b->e;
+
+	if (b->tr->opt.host & HOST_BMI2) {
+		emit_mov32_imm(e, H_R9, LIVE_FLAGS);
+		emit_pext32(e, H_R8, H_R8, H_R9);
+		emit_pdep32(e, H_R8, H_R8, H_R9);
+		return;
+	}
+	emit_op_reg1(e, OP1(0x81), 4, H_R8);
+	emit32(e, LIVE_FLAGS);
+	emit_bytes(e, "\x41\x50\x9d", 3); /* push r8; popfq */
+}
+
 void translate_pushf(struct build *b, const struct insn *i)
 {
 	struct emitter *e = &b->e;
@@ -162,9 +180,7 @@ void translate_pushf(struct build *b, const struct insn *i)
 		return translate_interpret(b, i);
 	emit8(e, 0x9c);                 /* pushfq */
 	emit_bytes(e, "\x41\x58", 2);   /* pop r8 */
-	emit_mov32_imm(e, H_R9, LIVE_FLAGS);
-	emit_pext32(e, H_R8, H_R8, H_R9);
-	emit_pdep32(e, H_R8, H_R8, H_R9);
+	emit_mask_host_flags(b);
 	/* The three parts share no bit: adding them needs no flags. eflags_sys holds RF and VM as zero here. */
 	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.eflags_sys)));
 	emit_lea32(e, H_R8, (struct memref){ .base = H_R8, .index = H_R9 });
@@ -177,7 +193,7 @@ void translate_leave(struct build *b, const struct insn *i)
 {
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit_load32(&b->e, H_R8, memref_guest(H_RBP, 0));
+	emit_load32(&b->e, H_R8, guest_address_at(b, H_RBP, 0));
 	emit_lea32(&b->e, H_GUEST_ESP, memref_plain(H_RBP, 4));
 	b->esp_delta = 0;
 	emit_mov32(&b->e, H_RBP, H_R8);

@@ -4,20 +4,18 @@
  * window is 4-GiB aligned, hence the low half of the host address is the guest's register at every moment, also when the
  * instruction is interrupted in the middle.
  */
-#include "translate.h"
+#include "guest_address.h"
 
 static bool string_uses_esi(uint8_t o) { return o == 0xa4 || o == 0xa5 || o == 0xa6 || o == 0xa7 || o == 0xac || o == 0xad; }
 static bool string_uses_edi(uint8_t o) { return o != 0xac && o != 0xad; }
 
 static void emit_add_window(struct build *b, unsigned reg)
 {
-	if (b->adapt & ADAPT_DUAL) {
-		emit_mov32_imm(&b->e, H_R9, 30);
-		emit_shrx32(&b->e, H_R9, reg, H_R9);
-		emit_load64(&b->e, H_R9, (struct memref){ .base = H_CPU, .index = H_R9, .scale = 3, .disp = CPU_OFF(tcw.view_by_gib) });
-	} else {
-		emit_load64(&b->e, H_R9, memref_cpu(CPU_OFF(tcw.window)));
+	if (!(b->adapt & ADAPT_DUAL)) {
+		guest_address_add_window(b, reg);
+		return;
 	}
+	emit_view(b, reg);
 	emit_lea64(&b->e, reg, (struct memref){ .base = reg, .index = H_R9 });
 }
 

@@ -5,7 +5,7 @@
  *
  * cpu->tcw.if_flag and eflags_sys hold what of EFLAGS is not in the host's flags.
  */
-#include "translate.h"
+#include "guest_address.h"
 
 static bool is_ring0(const struct build *b)
 {
@@ -57,7 +57,7 @@ void translate_popf(struct build *b, const struct insn *i)
 	if (!is_ring0(b) || !(b->mode & MODE_SS_FLAT) || i->op_size != 4)
 		return translate_interpret(b, i);
 	esp_sync_first(b);
-	emit_load32(e, H_R8, memref_guest(H_GUEST_ESP, 0));
+	emit_load32(e, H_R8, guest_address_at(b, H_GUEST_ESP, 0));
 	emit_mov32(e, H_R9, H_R8);
 	emit_op_reg1(e, OP1(0x81), 4, H_R9);
 	emit32(e, ~(uint32_t)(LIVE_FLAGS | X86_IF));
@@ -168,11 +168,11 @@ void translate_pop_seg(struct build *b, const struct insn *i)
 {
 	const unsigned seg = i->map == MAP_0F ? (i->opcode == 0xa1 ? X86_FS : X86_GS) : i->opcode >> 3;
 
-	if (seg == X86_SS || !(b->mode & MODE_SS_FLAT) || i->op_size != 4 || b->adapt & ~ADAPT_SOFT)
+	if (seg == X86_SS || !(b->mode & MODE_SS_FLAT) || i->op_size != 4 || b->adapt & ~(ADAPT_SOFT | ADAPT_EXACT))
 		return translate_interpret(b, i);
 	esp_sync_first(b);
 	/* Two bytes: at the end of a page the other half of the slot may be out of reach. */
-	emit_op_mem1(&b->e, OP2(0xb7), H_R8, memref_guest(H_GUEST_ESP, 0));
+	emit_op_mem1(&b->e, OP2(0xb7), H_R8, guest_address_at(b, H_GUEST_ESP, 0));
 	emit_load_segment(b, seg, CALLOUT_POP);
 }
 

@@ -62,13 +62,14 @@ enum callout {
 	CALLOUT_STORE,
 	CALLOUT_COUNT
 };
-#define CALLOUT_POP 0x80000000u
+#define CALLOUT_POP 0x04000000u
 #define CALLOUT_WRITE 0x100u
 
 /* What happened at a guest instruction and how to translate it therefore (adaptive retranslation). */
 #define ADAPT_INTERPRET 0x1u /* always a callout to the interpreter (MMIO, traced pages) */
 #define ADAPT_DUAL      0x2u /* a ring-0 access that reaches user memory: choose the window by address */
 #define ADAPT_SOFT      0x4u /* page faults are frequent here: look the page up in the software TLB, past the window */
+#define ADAPT_EXACT     0x8u /* the address wraps at 4 GiB, and met a guard: it is cut to 32 bits first (guest_address.h) */
 
 struct translator_callbacks {
 	void *opaque;
@@ -95,7 +96,18 @@ struct translator_options {
 	bool no_links;          /* never link: every exit goes to the dispatcher */
 	uint32_t max_insns;     /* per TU; 0: the default */
 	uint32_t features;      /* enum cpu_feature bits of the CPU model: other instructions are undefined */
+	uint32_t host;          /* HOST_* bits: what translated code may use of the host's processor */
 };
+
+/*
+ * How far before the window, and from its start on, the sums reach that translated code addresses memory by: a displacement of
+ * 2 GiB, a base of 4 GiB, an index of 4 GiB times eight; a bit string's 256 MiB and 512 bytes of operand are in the last GiB.
+ */
+#define TRANSLATOR_REACH_BELOW (3ull << 30)
+#define TRANSLATOR_REACH_ABOVE (39ull << 30)
+
+/* What is optional in the host's processor, and faster where it is. */
+#define HOST_BMI2 0x1u /* PEXT and PDEP; SHLX and SHRX, which change no flag */
 
 struct translator_stats {
 #define TC_STAT(name, text) uint64_t name;

@@ -70,7 +70,8 @@ struct tu_exit {
 /* TUs by their EIP, all of one mode: what a look-up finds may be entered as it is. */
 struct branch_cache {
 	uint32_t mode;
-	struct branch_entry *entries; /* NULL: not in use */
+	uint32_t written;    /* bit n: its nth host page */
+	struct branch_entry *entries; /* at the mode's place in the space's tables; NULL: not in use */
 };
 
 #define SPACE_PAGES 512u
@@ -79,9 +80,11 @@ struct tc_space {
 	bool stale;          /* links and branch caches are to be forgotten before they are used again; nobody keeps them right */
 	/* Linear pages whose incoming links were installed (link_install_page), direct mapped; 0: none. */
 	uint32_t installed[SPACE_PAGES];
-	uint64_t *links;     /* EXIT_MAX slots, lazily backed */
+	uint8_t *tables;     /* lazily backed: the branch cache of each mode, then links */
+	uint64_t *links;     /* EXIT_MAX slots */
 	struct branch_cache branches[SPACE_BRANCH_CACHES];
 	uint32_t branches_victim; /* the one to give to another mode next */
+	uint32_t modes_used[MODE_KEYS / 32]; /* bit set: the mode's place was written to */
 	struct tc_space *next;
 };
 
@@ -144,8 +147,8 @@ struct translator {
 
 /* stubs.c */
 void stubs_emit(struct translator *tr, struct emitter *e);
-uint8_t *emit_branch_lookup(struct emitter *e);
-struct memref branch_lookup_hit(void);
+uint8_t *emit_branch_lookup(struct emitter *e, uint32_t mode);
+struct memref branch_lookup_hit(uint32_t mode);
 
 /* translate.c: NULL if the first instruction cannot be translated. */
 struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global);
@@ -169,7 +172,6 @@ struct tu **tu_mapped(struct translator *tr, const struct tu *tu);
 void link_forget_tu(struct translator *tr, struct tu *tu);
 uint32_t link_new_exit(struct translator *tr, gva_t target, enum exit_form form);
 void link_patch_rel32(struct translator *tr, uint8_t *field, hva_t target);
-void link_clear_branches(struct branch_entry *branches);
 /* Forgets a space's links and branch caches, once for any number of changed mappings: the tables are long. */
 void link_refresh_space(struct translator *tr, struct tc_space *space);
 /* A branch cache for mode, taken from another mode if need be. */

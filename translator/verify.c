@@ -154,7 +154,7 @@ static bool begin_guest_insns(struct verifier *v, uint32_t offset, uint32_t *nex
 		return true;
 	if (v->alive && !verify_at_rest(&v->state, false))
 		return verify_fail(v, VERIFY_REST, "a guest instruction ends while its registers or flags are borrowed");
-	verify_forget_scratch(&v->state);
+	verify_next_guest_insn(&v->state);
 	return true;
 }
 

@@ -101,7 +101,6 @@ static uint8_t raw_byte(struct raw *r, unsigned ahead)
 static unsigned prefix_bit(uint8_t byte)
 {
 	switch (byte) {
-	case 0x65: return HOST_GS;
 	case 0x66: return HOST_66;
 	case 0x67: return HOST_ADDR32;
 	case 0xf0: return HOST_LOCK;
@@ -121,8 +120,8 @@ static const char *raw_prefixes(struct raw *r, struct host_insn *h)
 	if ((h->prefixes & (HOST_F2 | HOST_F3)) == (HOST_F2 | HOST_F3))
 		return "both repeat prefixes";
 	switch (raw_byte(r, 0)) {
-	case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64:
-		return "a segment prefix other than GS";
+	case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
+		return "a segment prefix";
 	case 0x40 ... 0x4f:
 		h->rex = r->code[r->at++] & 15;
 		if ((raw_byte(r, 0) & 0xf0) == 0x40 || prefix_bit(raw_byte(r, 0)))
@@ -132,7 +131,7 @@ static const char *raw_prefixes(struct raw *r, struct host_insn *h)
 	return NULL;
 }
 
-/* Three-byte VEX, maps 0F38 and 0F3A: what SHLX, SHRX, PEXT, PDEP and RORX are encoded with. */
+/* Three-byte VEX, maps 0F38 and 0F3A: what PEXT and PDEP are encoded with. */
 static const char *raw_vex(struct raw *r, struct host_insn *h)
 {
 	const uint8_t rxb = raw_byte(r, 1), wvlp = raw_byte(r, 2);
@@ -210,21 +209,17 @@ static bool is_transfer(const struct host_insn *h)
 	return h->op >= HOST_JMP && h->op <= HOST_LOOP;
 }
 
-/* GS and 67 are for memory operands, and together (LOOP and JECXZ: 67 alone); transfers take no other prefix. */
+/* 67 is for LOOP and JECXZ, and transfers take no other prefix. */
 static const char *check_prefixes(const struct host_insn *h, bool memory)
 {
-	const uint8_t confine = h->prefixes & (HOST_GS | HOST_ADDR32);
-
 	if (h->op == HOST_LOOP)
 		return h->prefixes == HOST_ADDR32 && !h->rex ? NULL : "prefixes other than just 67";
 	if (is_transfer(h) && (h->prefixes || h->rex & REX_W))
 		return "a transfer with a prefix";
 	if (is_string(h) && (h->prefixes & ~(HOST_66 | HOST_F2 | HOST_F3) || h->rex))
 		return "a string instruction with other prefixes than 66 and repeats";
-	if (confine && !memory)
-		return "GS or 67 without a ModRM memory operand";
-	if (confine && confine != (HOST_GS | HOST_ADDR32))
-		return "one of GS and 67 without the other";
+	if (h->prefixes & HOST_ADDR32)
+		return "67, which would cut an address";
 	if (h->prefixes & HOST_LOCK && !memory)
 		return "LOCK without a memory operand";
 	return NULL;
@@ -284,8 +279,7 @@ static const char *take_memory(const struct verify_decoder *d, struct raw *r, st
 		   (index != VERIFY_NO_REG && from->mem.scale != to->scale)) {
 		return "two readings of the memory operand differ";
 	}
-	if ((from->mem.segment == R(GS)) != !!(h->prefixes & HOST_GS) ||
-	    (from->mem.segment != R(GS) && from->mem.segment != R(INVALID) && !is_string(h)))
+	if (from->mem.segment != R(INVALID) && !is_string(h))
 		return "two readings of the segment differ";
 	to->kind = OPERAND_MEMORY;
 	to->bytes = from->size;
@@ -334,6 +328,7 @@ static void take_listed(const struct host_listed *listed, struct host_insn *h)
 	h->op = is_string(h) ? HOST_STRING : listed->op;
 	h->copy = is_string(h) ? COPY_NEVER : listed->copy;
 	h->bit_string = listed->bit_string && h->noperands == 2 && h->operand[1].kind == OPERAND_REGISTER;
+	h->byte_alu = listed->byte_alu;
 	h->writes_memory = has_memory(h) && (h->operand[0].kind == OPERAND_MEMORY ? !listed->only_reads : listed->exchanges);
 	for (unsigned i = 0; i < h->noperands; i++) {
 		if (h->copy == COPY_MMX && h->operand[i].kind == OPERAND_REGISTER && h->operand[i].file == FILE_XMM)
@@ -387,6 +382,25 @@ enum verify_decode_result verify_decode(struct verify_decoder *d, const uint8_t 
 	    (*why = check_prefixes(h, has_memory(h))))
 		return VERIFY_MISENCODED;
 	return VERIFY_DECODED;
+}
+
+uint32_t verify_decode_written(struct verify_decoder *d, const struct host_insn *insn)
+{
+	cs_regs read, written;
+	uint8_t nread, nwritten;
+	uint32_t mask = 0;
+
+	if (insn->map == HOST_MAP_0F && insn->opcode == 0xae && insn->copy == COPY_GENERAL)
+		return 0; /* a fence, which Capstone may not have decoded */
+	if (cs_regs_access(d->handle, d->insn, read, &nread, written, &nwritten) != CS_ERR_OK)
+		return ~0u;
+	for (unsigned i = 0; i < nwritten; i++) {
+		const struct host_register *r = &d->registers[written[i]];
+
+		if (r->file == FILE_GENERAL || r->file == FILE_HIGH_BYTE)
+			mask |= 1u << r->number;
+	}
+	return mask;
 }
 
 unsigned verify_decode_text(struct verify_decoder *d, const uint8_t *code, unsigned avail, uint64_t address, char *text, size_t size)

@@ -10,7 +10,7 @@
 
 /* Instructions that monitor-owned forms are made of (verify_forms.c), and transfers. All others are HOST_OTHER. */
 enum host_op {
-	HOST_OTHER, HOST_MOV, HOST_MOVZX, HOST_LEA, HOST_AND, HOST_OR, HOST_CMP, HOST_SHLX, HOST_SHRX, HOST_PEXT, HOST_PDEP, HOST_RORX,
+	HOST_OTHER, HOST_MOV, HOST_MOVZX, HOST_LEA, HOST_AND, HOST_OR, HOST_CMP, HOST_PEXT, HOST_PDEP,
 	HOST_PUSH, HOST_POP, HOST_PUSHF, HOST_POPF, HOST_RDTSC, HOST_STRING,
 	HOST_JMP, HOST_CALL, HOST_RET, HOST_JCC, HOST_JRCXZ, HOST_LOOP /* and JECXZ */,
 };
@@ -34,7 +34,6 @@ struct host_operand {
 };
 
 /* Prefixes. */
-#define HOST_GS     0x01u
 #define HOST_ADDR32 0x02u
 #define HOST_66     0x04u
 #define HOST_F3     0x08u
@@ -54,6 +53,7 @@ struct host_insn {
 	uint8_t noperands;
 	bool bit_string;            /* BT and its kin with a register: may reach beside its operand's address */
 	bool writes_memory;         /* its memory operand, or that is not certain */
+	bool byte_alu;              /* ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST */
 	struct host_operand operand[4];
 };
 
@@ -66,6 +66,9 @@ enum verify_decode_result { VERIFY_DECODED, VERIFY_UNDECODABLE, VERIFY_MISENCODE
 enum verify_decode_result verify_decode(struct verify_decoder *d, const uint8_t *code, unsigned avail, uint64_t address,
 					struct host_insn *insn, const char **why);
 
+/* General registers that insn, the last one decoded, writes: bits by number. All of them if that is not known. */
+uint32_t verify_decode_written(struct verify_decoder *d, const struct host_insn *insn);
+
 /* For reports: the text of the instruction at code, and its length; 1 if there is none. */
 unsigned verify_decode_text(struct verify_decoder *d, const uint8_t *code, unsigned avail, uint64_t address, char *text, size_t size);
 
@@ -74,7 +77,7 @@ struct host_listed {
 	uint8_t op, copy;   /* enum host_op, enum host_copy */
 	bool only_reads;    /* a memory operand in the first place is not written */
 	bool exchanges;     /* a memory operand in the second place is written too */
-	bool bit_string;
+	bool bit_string, byte_alu;
 	uint8_t bytes;      /* size of the memory operand where Capstone says otherwise; 0: as it says */
 };
 unsigned verify_list_size(void);

@@ -60,7 +60,17 @@ void verify_forget_scratch(struct verify_state *s)
 {
 	for (unsigned r = H_R8; r <= H_R11; r++)
 		s->reg[r] = (struct fact){ 0 };
+	s->reg[VERIFY_WORD] = (struct fact){ 0 };
 	s->matched = false;
+}
+
+void verify_next_guest_insn(struct verify_state *s)
+{
+	const struct fact r10 = s->reg[H_R10];
+
+	verify_forget_scratch(s);
+	if (r10.kind == FACT_WINDOW_SUM)
+		s->reg[H_R10] = r10;
 }
 
 bool verify_at_rest(const struct verify_state *s, bool ecx_borrowed)
@@ -72,70 +82,27 @@ bool verify_at_rest(const struct verify_state *s, bool ecx_borrowed)
 	return !s->pushed && !s->flags_spoilt && (!s->returned || ecx_borrowed);
 }
 
+/* Whether .of names a register that it was made from. */
+static bool fact_is_of(const struct fact *f)
+{
+	return f->kind == FACT_GIB || f->kind == FACT_VIEW || f->kind == FACT_SOFT || f->kind == FACT_TIMES_4 || f->kind == FACT_WINDOW_SUM;
+}
+
 static void set_fact(struct verifier *v, unsigned reg, struct fact fact)
 {
 	for (unsigned r = 0; r < 16; r++) {
 		struct fact *f = &v->state.reg[r];
 
-		if ((f->kind == FACT_GIB || f->kind == FACT_VIEW || f->kind == FACT_SOFT) && f->of == reg)
+		if (fact_is_of(f) && f->of == reg)
 			*f = (struct fact){ 0 };
 	}
 	v->state.reg[reg] = fact;
 	v->state.matched &= reg != H_R9;
 }
 
-/* --- guest memory --- */
-
-static bool is_confined(const struct host_insn *h)
-{
-	return (h->prefixes & (HOST_GS | HOST_ADDR32)) == (HOST_GS | HOST_ADDR32);
-}
-
-/* A part of a confined address: a guest register, or the value that stands for a segment's base or for a sum. */
-static bool address_part(const struct verifier *v, unsigned reg, unsigned scratch)
-{
-	if (reg == VERIFY_NO_REG || (reg < 16 && GUEST_REGISTERS & R(reg)))
-		return true;
-	return reg == scratch && fact_is_value(&v->state.reg[reg]);
-}
-
-/* [r9 + r10], r9 the base of a window or what the software TLB found, r10 the address it was found for. */
-static const char *far_memory(const struct verifier *v, const struct host_operand *m)
-{
-	const struct host_insn *h = &v->insn;
-	const struct fact *where = &v->state.reg[H_R9];
-
-	if (m->base != H_R9 || m->index != H_R10 || m->scale != 1 || m->disp || h->prefixes & (HOST_GS | HOST_ADDR32))
-		return "a memory operand that is not confined";
-	if (!fact_is_value(&v->state.reg[H_R10]) || where->of != H_R10)
-		return "[r9 + r10], but r9 was not found for this r10";
-	if (h->bit_string)
-		return "a bit string, which reaches beside its address, through [r9 + r10]";
-	if (where->kind == FACT_VIEW)
-		return NULL;
-	if (where->kind != FACT_SOFT)
-		return "[r9 + r10] without a window in r9";
-	if (!m->bytes || m->bytes != (where->value & ~SOFT_MAY_WRITE) + 1)
-		return "an access of another length than the software TLB was asked for";
-	if (h->writes_memory && !(where->value & SOFT_MAY_WRITE))
-		return "a store where the software TLB was asked for a load";
-	return NULL;
-}
-
-static bool guest_memory(struct verifier *v, const struct host_operand *m)
-{
-	const char *why = NULL;
-
-	if (!is_confined(&v->insn))
-		why = far_memory(v, m);
-	else if (!address_part(v, m->base, H_R9) || !address_part(v, m->index, H_R10))
-		why = "a confined operand addressed by a register that does not hold an address";
-	return why ? verify_fail(v, VERIFY_MEMORY, why) : true;
-}
-
 /* --- patterns --- */
 
-enum pattern_kind { PATTERN_NONE, PATTERN_REGISTER, PATTERN_IMMEDIATE, PATTERN_GUEST_MEMORY, PATTERN_AT };
+enum pattern_kind { PATTERN_NONE, PATTERN_REGISTER, PATTERN_IMMEDIATE, PATTERN_GUEST_MEMORY, PATTERN_AT, PATTERN_WINDOW_SUM };
 
 struct pattern {
 	uint8_t kind, bytes;
@@ -156,6 +123,7 @@ struct pattern {
 #define MEMORY(n) { .kind = PATTERN_GUEST_MEMORY, .bytes = (n) }
 #define AT(b, i, n) { .kind = PATTERN_AT, .base = (b), .index = (i), .scale = 1, .bytes = (n), .count = 1 }
 #define SUM(b, i) { .kind = PATTERN_AT, .base = (b), .index = (i), .scale = 1, .any_disp = true, .count = 1 }
+#define TIMES(i, s) { .kind = PATTERN_AT, .base = VERIFY_NO_REG, .index = (i), .scale = (s), .count = 1 }
 #define ANY_SUM { .kind = PATTERN_AT, .any_disp = true }
 #define CPU_ARRAY(off, n, c, s) { .kind = PATTERN_AT, .base = H_CPU, .index = VERIFY_NO_REG, .scale = 1, .bytes = (n), \
 				  .disp = (off), .count = (c), .stride = (s) }
@@ -183,11 +151,12 @@ static bool matches_operand(const struct host_insn *h, const struct pattern *p, 
 	case PATTERN_IMMEDIATE:
 		return o->kind == OPERAND_IMMEDIATE;
 	case PATTERN_GUEST_MEMORY:
-		return o->kind == OPERAND_MEMORY && o->bytes == p->bytes &&
-		       (is_confined(h) || (o->base == H_R9 && o->index == H_R10));
+		return o->kind == OPERAND_MEMORY && o->bytes == p->bytes && verify_is_guest_operand(o);
 	case PATTERN_AT:
-		return o->kind == OPERAND_MEMORY && !(h->prefixes & (HOST_GS | HOST_ADDR32)) && (!p->bytes || o->bytes == p->bytes) &&
-		       matches_address(p, o);
+		return o->kind == OPERAND_MEMORY && (!p->bytes || o->bytes == p->bytes) && matches_address(p, o);
+	case PATTERN_WINDOW_SUM:
+		return o->kind == OPERAND_MEMORY && o->base < 16 && GUEST_REGISTERS & R(o->base) && o->index == H_WINDOW && o->scale == 1 &&
+		       !o->disp;
 	default:
 		return false;
 	}
@@ -218,6 +187,7 @@ struct form {
 	struct pattern operand[3];
 	struct need need[2];
 	uint8_t gives, of;         /* fact of operand 0 afterwards */
+	uint8_t word;              /* fact of tcw.scratch[0] afterwards; FACT_NONE: as it was */
 	uint8_t flags;
 	bool (*check)(struct verifier *v);  /* more to check; false: verify_fail()ed */
 	void (*effect)(struct verifier *v); /* more effects */
@@ -232,6 +202,26 @@ static bool check_return_difference(struct verifier *v)
 	if ((uint32_t)v->insn.operand[1].disp + (tu->eip + next))
 		return verify_fail(v, VERIFY_GLUE, "a return site that compares with another address than the call's");
 	return true;
+}
+
+/* The branch cache has to be that of the unit's own mode. */
+static bool check_branch_cache(struct verifier *v)
+{
+	if (v->insn.operand[1].disp != branch_cache_offset(v->tu->mode))
+		return verify_fail(v, VERIFY_INDIRECT, "a look-up in the branch cache of another mode");
+	return true;
+}
+
+static bool check_window_sum(struct verifier *v)
+{
+	if (v->state.reg[v->insn.operand[1].base].kind != FACT_GUEST)
+		return verify_fail(v, VERIFY_GLUE, "the window and a register that is not the guest's");
+	return true;
+}
+
+static bool check_live_flags(struct verifier *v)
+{
+	return !(v->insn.operand[1].value & ~(int64_t)LIVE_FLAGS) ? true : verify_fail(v, VERIFY_GLUE, "flags that the guest may not set");
 }
 
 static bool check_sum(struct verifier *v)
@@ -280,6 +270,11 @@ static void give_constant(struct verifier *v)
 	v->state.reg[v->insn.operand[0].reg].value = v->insn.operand[1].value;
 }
 
+static void give_window_sum(struct verifier *v)
+{
+	v->state.reg[H_R10].of = v->insn.operand[1].base;
+}
+
 static void give_saved(struct verifier *v)
 {
 	if (v->insn.operand[1].reg == H_RCX)
@@ -321,6 +316,8 @@ static void give_tsc(struct verifier *v)
 }
 
 #define TCW(field) CPU_OFF(tcw.field)
+#define SCRATCH_WORD TCW(scratch[0])
+#define BRANCH_ENTRY { .kind = PATTERN_AT, .base = H_LINKS, .index = H_R9, .scale = 1, .any_disp = true, .bytes = 4, .count = 1 }
 #define SELECTORS CPU_ARRAY(CPU_SEG_OFF(0) + (int32_t)offsetof(struct segment, selector), 2, X86_NSEG, sizeof(struct segment))
 
 /* In docs/translation.md the same table is told in words: keep them in step. */
@@ -342,44 +339,48 @@ static const struct form forms[] = {
 	/* AH to BH, which cannot be named beside a REX prefix. */
 	{ "load of a byte", HOST_MOV, { REG(R(H_R8), 1), MEMORY(1) }, .gives = FACT_BYTE, .flags = AT_REST },
 	{ "byte set", HOST_MOV, { BYTE_REGISTER, REG(R(H_R8), 1) }, .need = { NEED(H_R8, BYTE) }, .gives = FACT_GUEST, .flags = AT_REST },
-	{ "byte rotated", HOST_RORX, { R32(H_R8), R32(H_R8), IMM }, .need = { NEED(H_R8, VALUE) }, .gives = FACT_VALUE },
 	{ "store of a byte", HOST_MOV, { MEMORY(1), REG(R(H_R8), 1) }, .need = { NEED(H_R8, VALUE) }, .flags = AT_REST },
 	/* Segments' bases, windows. */
 	{ "segment pointer", HOST_MOV, { R64(H_R9), CPU_ARRAY(TCW(seg_base), 8, X86_NSEG, 8) }, .gives = FACT_SEGMENT_POINTER },
 	{ "segment base", HOST_MOV, { R32(H_R9), AT(H_R9, VERIFY_NO_REG, 4) }, .need = { NEED(H_R9, SEGMENT_POINTER) }, .gives = FACT_VALUE },
-	{ "window", HOST_MOV, { R64(H_R9), CPU(TCW(window), 8) }, .gives = FACT_WINDOW },
-	{ "GiB", HOST_SHRX, { R32(H_R9), R32(H_R10), R32(H_R9) }, .need = { CONSTANT(H_R9, 30), NEED(H_R10, VALUE) }, .gives = FACT_GIB, .of = H_R10 },
-	{ "GiB", HOST_SHRX, { R32(H_R9), R32(H_RSI), R32(H_R9) }, .need = { CONSTANT(H_R9, 30), NEED(H_RSI, GUEST) }, .gives = FACT_GIB, .of = H_RSI },
-	{ "GiB", HOST_SHRX, { R32(H_R9), R32(H_RDI), R32(H_R9) }, .need = { CONSTANT(H_R9, 30), NEED(H_RDI, GUEST) }, .gives = FACT_GIB, .of = H_RDI },
-#define VIEW(reg) { "window of a GiB", HOST_MOV, { R64(H_R9), CPU_INDEXED(TCW(view_by_gib), H_R9, 8, 8) }, .need = { NEED_OF(H_R9, GIB, reg) }, \
-		    .gives = FACT_VIEW, .of = reg }
-	VIEW(H_R10), VIEW(H_RSI), VIEW(H_RDI),
+	{ "window added", HOST_LEA, { R64(H_R10), { .kind = PATTERN_WINDOW_SUM } }, .gives = FACT_WINDOW_SUM, .check = check_window_sum,
+	  .effect = give_window_sum },
+#define VIEW(r, fact) \
+	{ "GiB", HOST_LEA, { R64(H_R9), TIMES(r, 4) }, .need = { { .reg = (r), .kind = (fact) } }, .gives = FACT_TIMES_4, .of = (r) }, \
+	{ "GiB", HOST_MOV, { CPU(SCRATCH_WORD, 8), R64(H_R9) }, .need = { NEED_OF(H_R9, TIMES_4, r) }, .word = FACT_TIMES_4, .of = (r) }, \
+	{ "GiB", HOST_MOV, { R32(H_R9), CPU(SCRATCH_WORD + 4, 4) }, .need = { NEED_OF(VERIFY_WORD, TIMES_4, r) }, .gives = FACT_GIB, .of = (r) }, \
+	{ "window of a GiB", HOST_MOV, { R64(H_R9), CPU_INDEXED(TCW(view_by_gib), H_R9, 8, 8) }, .need = { NEED_OF(H_R9, GIB, r) }, \
+	  .gives = FACT_VIEW, .of = (r) }
+	VIEW(H_R10, FACT_VALUE), VIEW(H_RSI, FACT_GUEST), VIEW(H_RDI, FACT_GUEST),
 	/* String instructions. */
 #define STRING_REGISTER(reg) \
-	{ "window added", HOST_LEA, { R64(reg), AT(reg, H_R9, 0) }, .need = { NEED(H_R9, WINDOW), NEED(reg, GUEST) }, .gives = FACT_WINDOWED }, \
+	{ "window added", HOST_LEA, { R64(reg), AT(reg, H_WINDOW, 0) }, .need = { NEED(reg, GUEST) }, .gives = FACT_WINDOWED }, \
 	{ "window added", HOST_LEA, { R64(reg), AT(reg, H_R9, 0) }, .need = { NEED_OF(H_R9, VIEW, reg), NEED(reg, GUEST) }, .gives = FACT_WINDOWED }, \
 	{ "window taken off", HOST_MOV, { R32(reg), R32(reg) }, .need = { NEED(reg, WINDOWED) }, .gives = FACT_GUEST }
 	STRING_REGISTER(H_RSI), STRING_REGISTER(H_RDI),
 	/* Return sites and the branch look-up. */
 	{ "return compared", HOST_LEA, { R32(H_RCX), SUM(H_R8, VERIFY_NO_REG) }, .need = { NEED(H_R8, RETURN), NEED(H_R9, SAVED_ECX) },
 	  .gives = FACT_RETURN_DIFFERENCE, .check = check_return_difference },
-	{ "look-up index, first step", HOST_SHLX, { R32(H_R9), R32(H_R8), R32(H_R10) },
-	  .need = { NEED(H_R8, VALUE), CONSTANT(H_R10, 32 - BRANCH_CACHE_BITS) }, .gives = FACT_INDEX_HIGH },
-	{ "look-up index", HOST_SHRX, { R32(H_R9), R32(H_R9), R32(H_R10) },
-	  .need = { NEED(H_R9, INDEX_HIGH), CONSTANT(H_R10, 32 - BRANCH_CACHE_BITS - 4) }, .gives = FACT_INDEX },
-	{ "look-up", HOST_MOV, { R32(H_R10), AT(H_R13, H_R9, 4) }, .need = { NEED(H_R9, INDEX) }, .gives = FACT_NEGATED_EIP },
+	{ "look-up index doubled", HOST_LEA, { R32(H_R9), AT(H_R8, H_R8, 0) }, .need = { NEED(H_R8, VALUE) }, .gives = FACT_INDEX_2 },
+	{ "look-up index scaled", HOST_LEA, { R32(H_R9), TIMES(H_R9, 8) }, .need = { NEED(H_R9, INDEX_2) }, .gives = FACT_INDEX_16 },
+	{ "look-up index", HOST_MOVZX, { R32(H_R9), REG(R(H_R9), 2) }, .need = { NEED(H_R9, INDEX_16) }, .gives = FACT_INDEX },
+	{ "look-up", HOST_MOV, { R32(H_R10), BRANCH_ENTRY }, .need = { NEED(H_R9, INDEX) }, .gives = FACT_NEGATED_EIP,
+	  .check = check_branch_cache },
 	{ "look-up compared", HOST_LEA, { R32(H_RCX), AT(H_R8, H_R10, 0) }, .need = { NEED(H_R10, NEGATED_EIP), NEED(H_R11, SAVED_ECX) },
 	  .gives = FACT_LOOKUP_DIFFERENCE },
 	/* Sums: behind the LEAs above. */
-	{ "RDTSC", HOST_LEA, { R64(H_RAX), AT(H_RAX, H_RDX, 0) }, .need = { NEED(H_RAX, TSC_LOW), NEED(H_RDX, TSC_SHIFTED) }, .gives = FACT_TSC },
-	{ "RDTSC", HOST_LEA, { R64(H_RAX), AT(H_RAX, H_R8, 0) }, .need = { NEED(H_RAX, TSC), NEED(H_R8, TSC_OFFSET) }, .gives = FACT_TSC_SUM },
+	{ "RDTSC", HOST_LEA, { R64(H_R8), AT(H_R8, H_R9, 0) }, .need = { NEED(H_R8, TSC), NEED(H_R9, TSC_OFFSET) }, .gives = FACT_TSC_SUM },
 	{ "sum", HOST_LEA, { SCRATCH, ANY_SUM }, .gives = FACT_VALUE, .check = check_sum },
 	/* RDTSC. */
 	{ "RDTSC", HOST_RDTSC, .flags = AT_REST, .check = check_rdtsc, .effect = give_tsc },
-	{ "RDTSC", HOST_SHLX, { R64(H_RDX), R64(H_RDX), R64(H_R8) }, .need = { NEED(H_RDX, TSC_HIGH), CONSTANT(H_R8, 32) }, .gives = FACT_TSC_SHIFTED },
-	{ "RDTSC", HOST_MOV, { R64(H_R8), CPU(CPU_OFF(tsc_offset), 8) }, .gives = FACT_TSC_OFFSET },
-	{ "RDTSC", HOST_SHRX, { R64(H_RDX), R64(H_RAX), R64(H_R8) }, .need = { NEED(H_RAX, TSC_SUM), CONSTANT(H_R8, 32) }, .gives = FACT_GUEST },
-	{ "RDTSC", HOST_MOV, { R32(H_RAX), R32(H_RAX) }, .need = { NEED(H_RAX, TSC_SUM) }, .gives = FACT_GUEST },
+	{ "RDTSC", HOST_MOV, { CPU(SCRATCH_WORD, 4), R32(H_RAX) }, .need = { NEED(H_RAX, TSC_LOW) }, .word = FACT_TSC_LOW },
+	{ "RDTSC", HOST_MOV, { CPU(SCRATCH_WORD + 4, 4), R32(H_RDX) }, .need = { NEED(H_RDX, TSC_HIGH), NEED(VERIFY_WORD, TSC_LOW) },
+	  .word = FACT_TSC },
+	{ "RDTSC", HOST_MOV, { R64(H_R8), CPU(SCRATCH_WORD, 8) }, .need = { NEED(VERIFY_WORD, TSC) }, .gives = FACT_TSC },
+	{ "RDTSC", HOST_MOV, { R64(H_R9), CPU(CPU_OFF(tsc_offset), 8) }, .gives = FACT_TSC_OFFSET },
+	{ "RDTSC", HOST_MOV, { CPU(SCRATCH_WORD, 8), R64(H_R8) }, .need = { NEED(H_R8, TSC_SUM) }, .word = FACT_TSC_SUM },
+	{ "RDTSC", HOST_MOV, { R32(H_RDX), CPU(SCRATCH_WORD + 4, 4) }, .need = { NEED(VERIFY_WORD, TSC_SUM) }, .gives = FACT_GUEST },
+	{ "RDTSC", HOST_MOV, { R32(H_RAX), R32(H_R8) }, .need = { NEED(H_R8, TSC_SUM) }, .gives = FACT_GUEST },
 	/* struct cpu: selectors, flags, events. */
 	{ "selector", HOST_MOVZX, { R32(H_R8), SELECTORS }, .gives = FACT_VALUE },
 	{ "selector", HOST_MOVZX, { GUEST, SELECTORS }, .gives = FACT_GUEST, .flags = AT_REST },
@@ -402,6 +403,8 @@ static const struct form forms[] = {
 	  .gives = FACT_PACKED_FLAGS },
 	{ "flags unpacked", HOST_PDEP, { R32(H_R8), R32(H_R8), R32(H_R9) }, .need = { NEED(H_R8, PACKED_FLAGS), CONSTANT(H_R9, LIVE_FLAGS) },
 	  .gives = FACT_FLAGS },
+	{ "flags masked", HOST_AND, { R32(H_R8), IMM }, .need = { NEED(H_R8, HOST_FLAGS) }, .gives = FACT_FLAGS, .flags = SPOILS,
+	  .check = check_live_flags },
 	{ "guest flags pushed", HOST_PUSH, { R64(H_R8) }, .need = { NEED(H_R8, FLAGS) }, .effect = give_pushed_guest_flags },
 	{ "guest flags loaded", HOST_POPF, .check = check_popf, .effect = give_guest_flags },
 };
@@ -434,7 +437,7 @@ static bool has_needed(const struct verifier *v, const struct need *need)
 	case FACT_NONE:               return true;
 	case FACT_VALUE:              return fact_is_value(f);
 	case FACT_CONSTANT:           return f->kind == FACT_CONSTANT && f->value == need->value;
-	case FACT_GIB: case FACT_VIEW: return f->kind == need->kind && f->of == need->value;
+	case FACT_GIB: case FACT_VIEW: case FACT_TIMES_4: return f->kind == need->kind && f->of == need->value;
 	default:                      return f->kind == need->kind;
 	}
 }
@@ -448,13 +451,15 @@ static bool apply_form(struct verifier *v, const struct form *f)
 	if (f->flags & RING0 && v->tu->mode & MODE_CPL)
 		return verify_fail(v, VERIFY_MODE, "a form for ring 0 in another ring");
 	for (unsigned i = 0; i < h->noperands; i++) {
-		if (f->operand[i].kind == PATTERN_GUEST_MEMORY && !guest_memory(v, &h->operand[i]))
+		if (f->operand[i].kind == PATTERN_GUEST_MEMORY && !verify_guest_memory(v, &h->operand[i]))
 			return false;
 	}
 	if (f->check && !f->check(v))
 		return false;
 	if (f->gives != FACT_NONE)
 		set_fact(v, h->operand[0].reg, (struct fact){ .kind = f->gives, .of = f->of });
+	if (f->word != FACT_NONE)
+		set_fact(v, VERIFY_WORD, (struct fact){ .kind = f->word, .of = f->of });
 	if (f->flags & SPOILS)
 		v->state.flags_spoilt = true;
 	if (f->effect)
@@ -489,8 +494,19 @@ static bool verify_string(struct verifier *v)
 
 /* --- copied instructions --- */
 
+/* ADD, CMP and the like with r8b in place of AH to BH, which cannot be named beside a REX prefix. */
+static bool is_byte_for_high(const struct verifier *v, const struct host_operand *o)
+{
+	const struct fact *r8 = &v->state.reg[H_R8];
+
+	return v->insn.byte_alu && o == &v->insn.operand[1] && o->file == FILE_GENERAL && o->reg == H_R8 && o->bytes == 1 &&
+	       (r8->kind == FACT_BYTE || fact_is_value(r8));
+}
+
 static bool copied_register(struct verifier *v, const struct host_operand *o)
 {
+	if (is_byte_for_high(v, o))
+		return true;
 	switch (o->file) {
 	case FILE_GENERAL:
 		if (!(GUEST_REGISTERS & R(o->reg)))
@@ -509,11 +525,15 @@ static bool copied_register(struct verifier *v, const struct host_operand *o)
 	}
 }
 
+static bool sum_part(unsigned reg)
+{
+	return reg == VERIFY_NO_REG || (reg < 16 && GUEST_REGISTERS & R(reg));
+}
+
 /* LEA reaches no memory: any sum of guest registers, in 64 bits, cut to what the destination holds. */
 static bool copied_sum(struct verifier *v, const struct host_operand *m)
 {
-	if (v->insn.prefixes & (HOST_GS | HOST_ADDR32) || !address_part(v, m->base, VERIFY_NO_REG) ||
-	    !address_part(v, m->index, VERIFY_NO_REG))
+	if (!sum_part(m->base) || !sum_part(m->index))
 		return verify_fail(v, VERIFY_MEMORY, "LEA of something else than guest registers");
 	return true;
 }
@@ -525,6 +545,17 @@ static bool copied_mode(struct verifier *v)
 	if ((v->tu->mode & need[v->insn.copy]) != need[v->insn.copy])
 		return verify_fail(v, VERIFY_MODE, "x87, MMX or SSE in a mode in which it faults");
 	return true;
+}
+
+/* What was found for a guest register's value need not fit its next one. */
+static void forget_copied(struct verifier *v)
+{
+	const uint32_t written = verify_decode_written(v->decoder, &v->insn);
+
+	for (unsigned r = H_R8; r <= VERIFY_WORD; r++) {
+		if (fact_is_of(&v->state.reg[r]) && written & R(v->state.reg[r].of))
+			v->state.reg[r] = (struct fact){ 0 };
+	}
 }
 
 static bool verify_copied(struct verifier *v)
@@ -540,16 +571,12 @@ static bool verify_copied(struct verifier *v)
 
 		if (o->kind == OPERAND_REGISTER && !copied_register(v, o))
 			return false;
-		if (o->kind == OPERAND_MEMORY && !(h->op == HOST_LEA ? copied_sum(v, o) : guest_memory(v, o)))
+		if (o->kind == OPERAND_MEMORY && !(h->op == HOST_LEA ? copied_sum(v, o) : verify_guest_memory(v, o)))
 			return false;
 	}
 	if (!verify_at_rest(&v->state, false))
 		return verify_fail(v, VERIFY_REST, "a copied instruction while guest registers or flags are borrowed");
-	/* What was found for a guest register's value need not fit its next one. */
-	for (unsigned r = H_R8; r <= H_R11; r++) {
-		if (v->state.reg[r].of < 8)
-			v->state.reg[r].kind = v->state.reg[r].kind == FACT_GIB || v->state.reg[r].kind == FACT_VIEW ? FACT_NONE : v->state.reg[r].kind;
-	}
+	forget_copied(v);
 	return copied_mode(v);
 }
 

@@ -21,7 +21,7 @@ enum fact_kind {
 	FACT_LOOKUP_DIFFERENCE, /* ecx: zero if the branch cache has what is looked up */
 	FACT_RETURN_DIFFERENCE, /* ecx: zero if a RET came to the return site it meant */
 	FACT_WINDOWED,          /* esi, edi: a window's base + the guest's register */
-	FACT_TSC_LOW, FACT_TSC_HIGH, FACT_TSC_SHIFTED, FACT_TSC, FACT_TSC_SUM, /* RDTSC's stages */
+	FACT_TSC_LOW, FACT_TSC_HIGH, /* RDTSC's halves */
 	/* Scratch registers, upper half zero. */
 	FACT_VALUE,             /* anything */
 	FACT_CONSTANT,          /* .value */
@@ -29,18 +29,19 @@ enum fact_kind {
 	FACT_FLAGS,             /* nothing but LIVE_FLAGS */
 	FACT_IF,                /* nothing but X86_IF */
 	FACT_RETURN,            /* r8: where a RET meant to return to */
-	FACT_INDEX_HIGH, FACT_INDEX, /* of the branch cache: in two steps */
+	FACT_INDEX_2, FACT_INDEX_16, FACT_INDEX, /* of the branch cache: the target times 2, times 16, cut to the cache */
 	FACT_NEGATED_EIP,       /* from the branch cache's entry */
 	FACT_GIB,               /* register .of, shifted right by 30 */
 	/* Scratch registers, of which the rest is not known. */
 	FACT_BYTE,              /* r8: its lowest byte */
 	/* Scratch registers, 64 bits. */
 	FACT_SEGMENT_POINTER,   /* &seg[].base, or NULL */
-	FACT_WINDOW,            /* the current view's base */
+	FACT_WINDOW_SUM,        /* r10: the current view's base + guest register .of, as it is or was */
+	FACT_TIMES_4,           /* register .of, times 4 */
 	FACT_VIEW,              /* the base of a window, chosen by register .of */
 	FACT_SOFT,              /* what the software TLB adds to register .of; .value: the access' length less one, and SOFT_MAY_WRITE */
 	FACT_HOST_FLAGS, FACT_PACKED_FLAGS,
-	FACT_TSC_OFFSET,
+	FACT_TSC, FACT_TSC_OFFSET, FACT_TSC_SUM,
 };
 #define SOFT_MAY_WRITE 0x100u
 
@@ -52,12 +53,15 @@ struct fact {
 enum pushed { PUSHED_NOTHING, PUSHED_HOST_FLAGS, PUSHED_GUEST_FLAGS };
 
 struct verify_state {
-	struct fact reg[16];    /* by host register; rsp, r12, r13 and r15 have none */
+	struct fact reg[16];    /* by host register; rsp, r13 and r15 have none; r12's is WORD's */
 	uint8_t pushed;         /* enum pushed: beyond the return stack */
 	bool flags_spoilt;      /* the host's flags are not the guest's */
 	bool matched;           /* the branch cache's entry is the one looked for */
 	bool returned;          /* at a return site that has not compared yet */
 };
+
+/* Where the fact is of what a sequence has put into tcw.scratch[0]. */
+#define VERIFY_WORD H_R12
 
 struct verify_edge {
 	uint32_t offset, from;
@@ -93,9 +97,15 @@ void verify_state_init(struct verify_state *s);
 /* What holds on both ways to a place. */
 void verify_state_meet(struct verify_state *s, const struct verify_state *other);
 void verify_forget_scratch(struct verify_state *s);
+/* Between guest instructions: all but a sum of the window and a guest register. */
+void verify_next_guest_insn(struct verify_state *s);
 bool fact_is_value(const struct fact *f);
 /* All is the guest's, but for ecx if it is borrowed. */
 bool verify_at_rest(const struct verify_state *s, bool ecx_borrowed);
+
+/* verify_address.c: whether it is of guest memory that m speaks, and whether it keeps to it. False: verify_fail()ed. */
+bool verify_is_guest_operand(const struct host_operand *m);
+bool verify_guest_memory(struct verifier *v, const struct host_operand *m);
 
 /* verify_forms.c: an instruction that is no transfer: a form of the table, or a copied instruction. False: verify_fail()ed. */
 bool verify_plain(struct verifier *v);

@@ -72,7 +72,7 @@ static const uint16_t sse[] = {
 
 static const struct { uint16_t id; uint8_t op; } ops[] = {
 	{ I(MOV), HOST_MOV }, { I(MOVZX), HOST_MOVZX }, { I(LEA), HOST_LEA }, { I(AND), HOST_AND }, { I(OR), HOST_OR },
-	{ I(CMP), HOST_CMP }, { I(SHLX), HOST_SHLX }, { I(SHRX), HOST_SHRX }, { I(PEXT), HOST_PEXT }, { I(PDEP), HOST_PDEP }, { I(RORX), HOST_RORX },
+	{ I(CMP), HOST_CMP }, { I(PEXT), HOST_PEXT }, { I(PDEP), HOST_PDEP },
 	{ I(PUSH), HOST_PUSH }, { I(POP), HOST_POP }, { I(PUSHFQ), HOST_PUSHF }, { I(POPFQ), HOST_POPF }, { I(RDTSC), HOST_RDTSC },
 	{ I(JMP), HOST_JMP }, { I(CALL), HOST_CALL }, { I(RET), HOST_RET }, { I(JRCXZ), HOST_JRCXZ }, { I(JECXZ), HOST_LOOP },
 	{ I(LOOP), HOST_LOOP }, { I(LOOPE), HOST_LOOP }, { I(LOOPNE), HOST_LOOP },
@@ -92,6 +92,8 @@ static const struct { uint16_t id; uint8_t bytes; } sizes[] = { { I(COMISS), 4 }
 
 static const uint16_t bit_strings[] = { I(BT), I(BTC), I(BTR), I(BTS) };
 
+static const uint16_t byte_alu[] = { I(ADD), I(OR), I(ADC), I(SBB), I(AND), I(SUB), I(XOR), I(CMP), I(TEST) };
+
 static void fill(struct host_listed *list, const uint16_t *ids, size_t n, enum host_copy copy)
 {
 	for (size_t i = 0; i < n; i++)
@@ -110,6 +112,8 @@ void verify_list_fill(struct host_listed *list)
 		list[sizes[i].id].bytes = sizes[i].bytes;
 	for (size_t i = 0; i < RF_ARRAY_SIZE(bit_strings); i++)
 		list[bit_strings[i]].bit_string = true;
+	for (size_t i = 0; i < RF_ARRAY_SIZE(byte_alu); i++)
+		list[byte_alu[i]].byte_alu = true;
 	fill(list, general, RF_ARRAY_SIZE(general), COPY_GENERAL);
 	fill(list, x87, RF_ARRAY_SIZE(x87), COPY_X87);
 	fill(list, mmx, RF_ARRAY_SIZE(mmx), COPY_MMX);

@@ -54,7 +54,7 @@ static bool verify_branches(struct verifier *v, const struct branch_cache *cache
 		const struct branch_entry *entry = &cache->entries[i];
 		const struct tu *tu;
 
-		if (entry->negated_eip == BRANCH_CACHE_EMPTY(i) || (-entry->negated_eip & (BRANCH_CACHE_ENTRIES - 1)) != i)
+		if (entry->negated_eip == BRANCH_CACHE_NONE(i) || (-entry->negated_eip & (BRANCH_CACHE_ENTRIES - 1)) != i)
 			continue; /* never found */
 		tu = verify_tu_at(v->tr, entry->host);
 		if (!tu || tu->eip != -entry->negated_eip || tu->mode != cache->mode)

@@ -79,15 +79,17 @@ struct tc_words {
 	uint32_t if_flag;     /* 0 or X86_IF, while in translated code */
 	uint64_t tc_rsp;      /* top of the return stack while C code runs */
 	uint64_t host_rsp;    /* C stack while translated code runs */
-	uint64_t window;      /* base of the current view's window = gs base in translated code */
+	uint64_t window;      /* base of the current view's window, r13 in translated code */
 	const uint32_t *seg_base[6]; /* &seg[i].base if segment i is a usable 4-GiB segment, else NULL (the load then faults) */
 	uint64_t view_by_gib[4]; /* window to use for linear addresses in each GiB (dual-window accesses from ring 0) */
 	uint64_t scratch[4];
 	uint32_t mode;        /* mode key of the current TU family */
 	uint32_t fpu_live;    /* enum fpu_live: what of the guest FPU state is in the host registers while C code runs */
-	uint64_t link_table, branch_cache; /* r12, r13 of the current space and view */
+	uint64_t link_table;  /* of the current space, r12 in translated code */
+	uint64_t branch_cache; /* of the current space and mode */
 	uint64_t soft_table[2]; /* struct soft_lookup tables of the current privilege level, by enum soft_access */
 	uint64_t segment_memos; /* struct segment_memo table */
+	uint64_t kept_rax;    /* while a stub has flags in eax */
 	void *tc;
 };
 
