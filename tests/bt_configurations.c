@@ -6,6 +6,7 @@
 static const struct { const char *engine, *options; } configurations[] = {
 	{ "interp", NULL }, { "bt", NULL }, { "bt", "links=off" }, { "bt", "tu-insns=1" }, { "bt", "tu-insns=2,cache-kib=256" },
 	{ "bt", "tables=compare" }, { "bt", "tables=trace" }, { "bt", "soft=always" }, { "bt", "fill-around=off,cache-kib=256" },
+	{ "bt", "host=-bmi2" }, { "bt", "host=-bmi2,soft=always" },
 };
 
 void in_all(void (*program)(struct bf *bf), unsigned cpl, bool paging)

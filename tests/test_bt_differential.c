@@ -736,6 +736,16 @@ Test(bt_differential, no_links)
 	run_cases("links=off,cache-kib=256", true, 4000000, 5000);
 }
 
+Test(bt_differential, without_bmi2)
+{
+	run_cases("host=-bmi2", true, 6000000, 10000);
+}
+
+Test(bt_differential, software_tlb_without_bmi2)
+{
+	run_cases("host=-bmi2,soft=always", true, 7000000, 5000);
+}
+
 Test(bt_differential, software_tlb)
 {
 	run_cases("soft=always", true, 5000000, 10000);

@@ -94,7 +94,6 @@ Test(machine, needs_nothing_that_this_host_lacks)
 Test(machine, without_fsgsbase_and_bmi2)
 {
 	struct machine *m;
-	char error[OPTIONS_ERROR];
 	struct host_facts facts;
 
 	host_facts_probe(&facts);

@@ -205,6 +205,11 @@ Test(two_vms, in_other_forms)
 	run_two("tu-insns=1", "soft=always,tables=trace");
 }
 
+Test(two_vms, with_and_without_bmi2)
+{
+	run_two("host=-bmi2", NULL);
+}
+
 /* One machine ends while the other runs, again and again. */
 static void *coming_and_going(void *opaque)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Guest addresses as host operands (guest_address.h). */
+#include <assert.h>
 #include "guest_address.h"
 
 /* Displacements from here to -1 are offsets; those below are addresses in the upper half, which always wrap. */
@@ -39,6 +40,7 @@ static struct memref indexed_address(struct build *b, struct memref ea)
 
 struct memref guest_address(struct build *b, struct memref ea, bool exact)
 {
+	assert(ea.index != NO_REG || !ea.scale);
 	if (ea.base == NO_REG && ea.index != NO_REG && !ea.scale) {
 		ea.base = ea.index;
 		ea.index = NO_REG;

@@ -30,7 +30,7 @@ static struct memref operand_effective(const struct build *b, const struct insn 
 	return (struct memref){
 		.base = insn->base == INSN_NO_REG ? NO_REG : host_reg_of(insn->base),
 		.index = insn->index == INSN_NO_REG ? NO_REG : host_reg_of(insn->index),
-		.scale = insn->scale,
+		.scale = insn->index == INSN_NO_REG ? 0 : insn->scale, /* a SIB byte may scale no index */
 		.disp = insn->disp + (insn->base == X86_ESP ? b->esp_delta : 0),
 	};
 }

@@ -69,7 +69,7 @@ void verify_next_guest_insn(struct verify_state *s)
 	const struct fact r10 = s->reg[H_R10];
 
 	verify_forget_scratch(s);
-	if (r10.kind == FACT_WINDOW_SUM)
+	if (r10.kind == FACT_WINDOW_SUM && r10.value != SUM_IS_OLD)
 		s->reg[H_R10] = r10;
 }
 
@@ -547,14 +547,23 @@ static bool copied_mode(struct verifier *v)
 	return true;
 }
 
-/* What was found for a guest register's value need not fit its next one. */
+/*
+ * What was found for a guest register's value need not fit its next one. A sum with the window is in the window all the same,
+ * but is not for the next guest instruction.
+ */
 static void forget_copied(struct verifier *v)
 {
 	const uint32_t written = verify_decode_written(v->decoder, &v->insn);
 
 	for (unsigned r = H_R8; r <= VERIFY_WORD; r++) {
-		if (fact_is_of(&v->state.reg[r]) && written & R(v->state.reg[r].of))
-			v->state.reg[r] = (struct fact){ 0 };
+		struct fact *f = &v->state.reg[r];
+
+		if (!fact_is_of(f) || !(written & R(f->of)))
+			continue;
+		if (f->kind == FACT_WINDOW_SUM)
+			f->value = SUM_IS_OLD;
+		else
+			*f = (struct fact){ 0 };
 	}
 }
 

@@ -36,7 +36,7 @@ enum fact_kind {
 	FACT_BYTE,              /* r8: its lowest byte */
 	/* Scratch registers, 64 bits. */
 	FACT_SEGMENT_POINTER,   /* &seg[].base, or NULL */
-	FACT_WINDOW_SUM,        /* r10: the current view's base + guest register .of, as it is or was */
+	FACT_WINDOW_SUM,        /* r10: the current view's base + guest register .of; as that was before, if .value is SUM_IS_OLD */
 	FACT_TIMES_4,           /* register .of, times 4 */
 	FACT_VIEW,              /* the base of a window, chosen by register .of */
 	FACT_SOFT,              /* what the software TLB adds to register .of; .value: the access' length less one, and SOFT_MAY_WRITE */
@@ -44,6 +44,7 @@ enum fact_kind {
 	FACT_TSC, FACT_TSC_OFFSET, FACT_TSC_SUM,
 };
 #define SOFT_MAY_WRITE 0x100u
+#define SUM_IS_OLD 1u
 
 struct fact {
 	uint8_t kind, of;

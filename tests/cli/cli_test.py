@@ -274,7 +274,8 @@ class Ends(Case):
                 ('tu-insns', '1 to 96', ('0', '97', '-1', '+1', ' 1', '4294967297', '99999999999999999999')),
                 ('flush-every', '0 to 4294967295', ('-1', '4294967296', '0x10', 'x', '')),
                 ('links', 'on or off', ('maybe', '', 'onn', 'o')), ('fill-around', 'on or off', ('1',)),
-                ('tables', 'adaptive, compare or trace', ('none', 'on')), ('soft', 'adaptive, always or off', ('on',))):
+                ('tables', 'adaptive, compare or trace', ('none', 'on')), ('soft', 'adaptive, always or off', ('on',)),
+                ('host', '-FEATURE for each of fsgsbase, bmi2, lahf_lm', ('', 'bmi2', '-', '-bmi', '-bmi2+fsgsbase', '--bmi2'))):
             for value in wrong:
                 result = self.run_guest(SPIN, accel=f'{ENGINE},{name}={value}')
                 self.assertEqual(result.returncode, 1, (name, value))
@@ -288,6 +289,15 @@ class Ends(Case):
                         'flush-every=0', 'flush-every=1', 'flush-every=4294967295'):
             result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', accel=f'{ENGINE},{options}')
             self.assertEqual((result.returncode, result.stderr), (0x21, b''), options)
+
+    @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'options of engine bt')
+    def test_hosts_that_lack_something(self):
+        for lacks in ('-fsgsbase', '-bmi2', '-fsgsbase-bmi2', '-bmi2-bmi2'):
+            result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', accel=f'{ENGINE},host={lacks}')
+            self.assertEqual((result.returncode, result.stderr), (0x21, b''), lacks)
+        result = self.run_guest(DEBUG_EXIT, accel=f'{ENGINE},host=-bmi2-lahf_lm')
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b'no LAHF and SAHF in 64-bit mode', result.stderr)
 
     @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'an option of engine bt')
     def test_verification(self):

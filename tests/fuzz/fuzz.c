@@ -49,6 +49,8 @@ static const struct comparison {
 	{ "bt-host", "bt", "host", NULL, NULL, false, false, 8 },
 	{ "bt-interp", "bt", "interp", NULL, NULL, true, false, 8 },
 	{ "bt-soft", "bt", "interp", "soft=always", NULL, true, false, 4 },
+	{ "bt-no-bmi2", "bt", "interp", "host=-bmi2", NULL, true, false, 4 },
+	{ "bt-no-bmi2-soft", "bt", "interp", "host=-bmi2,soft=always", NULL, true, false, 2 },
 	{ "bt-single", "bt", "interp", "tu-insns=1", NULL, true, false, 2 },
 	{ "bt-unlinked", "bt", "interp", "links=off,cache-kib=256", NULL, true, false, 2 },
 	{ "bt-interrupted", "bt", "interp", NULL, NULL, false, true, 2 },
@@ -219,7 +221,7 @@ static bool replay_on(struct executor *x, const struct regression *r, const char
 	return j.verdict != VERDICT_DIFFERENT;
 }
 
-static const char *const replayers[][2] = { { "interp", NULL }, { "bt", NULL }, { "bt", "soft=always" }, { "bt", "tu-insns=1" } };
+static const char *const replayers[][2] = { { "interp", NULL }, { "bt", NULL }, { "bt", "soft=always" }, { "bt", "tu-insns=1" }, { "bt", "host=-bmi2" } };
 #define REPLAYERS RF_ARRAY_SIZE(replayers)
 
 static void make_replayers(struct executor *x[REPLAYERS], const char *model)

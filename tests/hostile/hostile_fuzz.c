@@ -50,6 +50,7 @@ struct progress {
 static const char *const bt_options[] = {
 	NULL, NULL, "verify=on", "verify=on,flush-every=5", "links=off", "tu-insns=1", "cache-kib=256", "windows=2", "tables=compare", "tables=trace", "soft=always", "soft=off",
 	"fill-around=off", "cache-kib=256,windows=2,tables=trace", "tu-insns=1,soft=always,verify=on", "windows=2,fill-around=off", "flush-every=1",
+	"host=-bmi2", "host=-bmi2,soft=always,verify=on",
 };
 
 struct one {
