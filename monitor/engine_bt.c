@@ -411,6 +411,14 @@ static void bt_stats(struct vcpu *vcpu, void *object)
 	json_object_set_new(root, "shadow", part);
 }
 
+static void bt_describe(char *text, size_t size)
+{
+	struct host_facts host;
+
+	host_facts_probe(&host);
+	host_describe_for_bt(&host, text, size);
+}
+
 const struct engine engine_bt = {
 	.name = "bt",
 	.create = bt_create,
@@ -423,5 +431,6 @@ const struct engine engine_bt = {
 	.ram_written = bt_ram_written,
 	.kick = bt_kick,
 	.stats = bt_stats,
+	.describe = bt_describe,
 	.list_options = bt_options_list,
 };

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the host can do; see host_facts.h. */
 #include <cpuid.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include "cpu_models.h"
 #include "host_facts.h"
 
 #ifndef HWCAP2_FSGSBASE
@@ -40,6 +42,20 @@ void host_facts_probe(struct host_facts *facts)
 	if (__get_cpuid(0x80000001, &a, &b, &c, &d) && c & bit_LAHF_LM)
 		facts->features |= HOST_LAHF;
 	host_limits_probe(&facts->limits);
+}
+
+void host_describe_for_bt(const struct host_facts *facts, char *text, size_t size)
+{
+	const char *lacks = host_lacks_for_bt(facts);
+	const uint32_t missing = cpu_host_missing_features();
+	char guests[128] = "";
+
+	cpu_features_describe(missing, guests, sizeof(guests));
+	if (lacks)
+		snprintf(text, size, "not usable here: %s", lacks);
+	else
+		snprintf(text, size, "usable here, %s%s%s", facts->features & HOST_BMI2 ? "with BMI2" : "without BMI2 (some of a kernel's code is slower)",
+			 missing ? "; guests lack what this host's processor lacks: " : "", guests);
 }
 
 const char *host_lacks_for_bt(const struct host_facts *facts)

@@ -22,6 +22,9 @@ const char *host_feature_names(void);
 
 void host_facts_probe(struct host_facts *facts);
 
+/* One line on such a host: what bt uses of it, does without, or lacks. */
+void host_describe_for_bt(const struct host_facts *facts, char *text, size_t size);
+
 /* Why translated code cannot run on such a host and what to do (static text), or NULL: it can. */
 const char *host_lacks_for_bt(const struct host_facts *facts);
 

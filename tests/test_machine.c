@@ -103,6 +103,21 @@ Test(machine, without_fsgsbase_and_bmi2)
 	machine_destroy(m);
 }
 
+Test(machine, what_is_said_of_hosts)
+{
+	struct host_facts facts = { .features = HOST_LAHF | HOST_BMI2 };
+	char text[384];
+
+	host_describe_for_bt(&facts, text, sizeof(text));
+	cr_expect_not_null(strstr(text, "usable here, with BMI2"), "%s", text);
+	facts.features = HOST_LAHF | HOST_FSGSBASE;
+	host_describe_for_bt(&facts, text, sizeof(text));
+	cr_expect_not_null(strstr(text, "usable here, without BMI2"), "%s", text);
+	facts.features = HOST_BMI2;
+	host_describe_for_bt(&facts, text, sizeof(text));
+	cr_expect_not_null(strstr(text, "not usable here: this host's processor has no LAHF"), "%s", text);
+}
+
 Test(machine, without_lahf)
 {
 	struct host_facts facts;
