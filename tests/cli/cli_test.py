@@ -395,7 +395,7 @@ class Profiles(Case):
         deadline = time.monotonic() + TIMEOUT
         while True:
             lines = self.lines(path)
-            if any(line.endswith(' guest:0x00200000') for line in lines) or time.monotonic() > deadline:
+            if any(line.endswith(' guest:0x00200000') for line in lines) or time.monotonic() > deadline or process.poll() is not None:
                 break
             time.sleep(0.05)
         for line in lines:
@@ -472,21 +472,22 @@ class Characters(Case):
         process.stdin.close()
         expected = bytes(b + 1 for b in text)
         got = b''
-        while len(got) < len(expected):
-            got += os.read(process.stdout.fileno(), 4096)
+        while len(got) < len(expected) and (data := os.read(process.stdout.fileno(), 4096)):
+            got += data
         self.assertEqual(got, expected)
         process.terminate()
         self.assertEqual(process.wait(TIMEOUT), 0)
 
     def test_unix_socket(self):
         path = os.path.join(self.dir, 'socket')
-        self.start(self.command(SERIAL_ECHO, '-serial', f'unix:{path},server,nowait'), stdin=subprocess.DEVNULL)
+        process = self.start(self.command(SERIAL_ECHO, '-serial', f'unix:{path},server,nowait'), stdin=subprocess.DEVNULL)
         for _ in range(2):  # a second peer is served after the first has gone
-            with self.connect(path) as peer:
+            with self.connect(path, process) as peer:
                 peer.sendall(b'HAL')
                 self.assertEqual(until(peer.fileno(), b'IBM'), b'IBM')
 
-    def connect(self, path):
+    def connect(self, path, process):
+        """To a socket that the process makes."""
         end = time.monotonic() + TIMEOUT
         while True:
             peer = socket.socket(socket.AF_UNIX)
@@ -495,13 +496,15 @@ class Characters(Case):
                 return peer
             except OSError:
                 peer.close()
-                if time.monotonic() > end:
+                if time.monotonic() > end or process.poll() is not None:
                     raise
                 time.sleep(0.02)
 
     def test_pseudo_terminal(self):
         process = self.start(self.command(SERIAL_ECHO, '-serial', 'pty'), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        name = process.stderr.readline().split()[-1]
+        said = process.stderr.readline()
+        self.assertRegex(said, b'/dev/pts/[0-9]+$')
+        name = said.split()[-1]
         fd = os.open(name, os.O_RDWR | os.O_NOCTTY)
         os.write(fd, b'HAL\r')
         self.assertEqual(until(fd, b'\x0e'), b'IBM\x0e')
@@ -510,7 +513,7 @@ class Characters(Case):
     def test_monitor_on_a_socket(self):
         path = os.path.join(self.dir, 'monitor')
         process = self.start(self.command(SPIN, '-S', '-monitor', f'unix:{path},server,nowait'), stdin=subprocess.DEVNULL)
-        with self.connect(path) as peer:
+        with self.connect(path, process) as peer:
             def ask(command, answer):
                 peer.sendall(command.encode() + b'\n')
                 return until(peer.fileno(), answer + b'\r\n(ringfence) ') if answer else None

@@ -632,7 +632,7 @@ def add_tests():
 if __name__ == '__main__':
     PROGRAM = os.path.abspath(sys.argv.pop(1))
     if not shutil.which('nasm'):
-        print('nasm is missing')
+        print('skipped: there is no nasm')
         sys.exit(77)  # Meson: skipped
     needs_engine.or_skip(PROGRAM, ENGINE)
     add_tests()

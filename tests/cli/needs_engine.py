@@ -1,15 +1,23 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Skips a test program whose engine this host cannot run, and says why."""
+"""Skips a test whose engine this host cannot run, and says why.
+
+usage: needs_engine.py RINGFENCE ENGINE      exit status: 0 it can, 77 it cannot, and a line "skipped: WHY"
+
+Only KVM may be missing: the other engines run on every host, and one that refuses is a failure.
+"""
 import subprocess
 import sys
 import tempfile
 
 # An ELF that is refused as too short, so that nothing runs: what matters is which refusal comes.
 NOT_A_KERNEL = b'\x7fELF'
+REFUSAL = 'ringfence: -accel kvm: '
+SKIPPED = 77  # as Meson understands it
 
 
 def why_not(program, engine):
-    """What keeps the engine from running here, or None. Only KVM may be missing."""
+    """What keeps the engine from running here, or None."""
     if engine.split(',')[0] != 'kvm':
         return None
     with tempfile.NamedTemporaryFile() as kernel:
@@ -17,11 +25,17 @@ def why_not(program, engine):
         kernel.flush()
         result = subprocess.run([program, '-accel', engine, '-display', 'none', '-kernel', kernel.name], stdin=subprocess.DEVNULL,
                                 capture_output=True, text=True, timeout=300, check=False)
-    return result.stderr.strip() if result.stderr.startswith('ringfence: -accel kvm: ') else None
+    return result.stderr.strip().removeprefix(REFUSAL) if result.stderr.startswith(REFUSAL) else None
 
 
 def or_skip(program, engine):
     reason = why_not(program, engine)
     if reason:
         print(f'skipped: {reason}')
-        sys.exit(77)  # Meson: skipped
+        sys.exit(SKIPPED)
+
+
+if __name__ == '__main__':
+    if len(sys.argv) != 3:
+        sys.exit('usage: needs_engine.py RINGFENCE ENGINE')
+    or_skip(*sys.argv[1:])
