@@ -27,6 +27,11 @@ class Timing:
 	host_ns: int
 	iterations: int
 	checksum: str
+	least_ns: int = None # of one iteration; None: not known
+
+	@property
+	def mean_ns(self):
+		return self.guest_ns / self.iterations
 
 	def clocks_agree(self):
 		difference = abs(self.guest_ns - self.host_ns)
@@ -58,20 +63,20 @@ class Collector:
 		match = re.search(r"BENCH-START (\S+)", line)
 		if match:
 			self.started[match[1]] = now
-		match = re.search(r"BENCH (\S+) (\d+) (\d+) (\S+)", line)
+		match = re.search(r"BENCH (\S+) (\d+) (\d+) (\S+)(?: (\d+))?", line)
 		if match:
-			self.finish(match[1], int(match[2]), int(match[3]), match[4], now)
+			self.finish(match[1], int(match[2]), int(match[3]), match[4], match[5], now)
 		if "BENCH-DONE" in line:
 			self.done = True
 		if "Kernel panic" in line:
 			self.run.problems.append(line.strip())
 
-	def finish(self, name, guest_ns, iterations, checksum, now):
+	def finish(self, name, guest_ns, iterations, checksum, least_ns, now):
 		if checksum == "failed":
 			self.run.problems.append(f"{name} failed")
 			return
 		host_ns = int((now - self.started.get(name, now)) * 1e9)
-		timing = Timing(guest_ns, host_ns, iterations, checksum)
+		timing = Timing(guest_ns, host_ns, iterations, checksum, least_ns and int(least_ns))
 		self.run.timings[name] = timing
 		if not timing.clocks_agree():
 			self.run.problems.append(f"{name}: {guest_ns / 1e9:.2f} s by the guest's clock, "

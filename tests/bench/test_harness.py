@@ -250,32 +250,89 @@ class Kvm(unittest.TestCase):
 class Goals(unittest.TestCase):
 	"""bench/compare's."""
 
-	def goals(self, names, ringfence=1.2):
-		chosen, _ = workloads.select(names)
+	def report(self, names, ringfence=1.2, **host):
+		chosen, extras = workloads.select(names)
 		def run(factor):
 			timings = {workload.name: emulator.Timing(int(1e9 * factor), 0, 1, "x") for workload in chosen}
-			return emulator.Run(timings=timings)
-		found = report.Report({"native": [run(1)], "ringfence": [run(ringfence)], "tcg": [run(12)]}, chosen, [])
+			return emulator.Run(timings=timings, boot_seconds=factor)
+		return report.Report({"native": [run(1)], "ringfence": [run(ringfence)], "tcg": [run(12)]}, chosen, extras, **host)
+
+	def goals(self, names, ringfence=1.2, **host):
+		found = self.report(names, ringfence, **host)
 		return found.goals(), found.goal_lines()
 
 	def test_all(self):
 		user = [workload.name for workload in workloads.WORKLOADS if workload.group == workloads.USER]
 		goals, lines = self.goals(user)
-		self.assertEqual([met for _, _, met, _ in goals], [True, True, True])
+		self.assertEqual([goal.met for goal in goals], [True, True, True])
 		self.assertNotIn("workloads", "".join(lines))
 
 	def test_some_do_not_decide(self):
 		goals, lines = self.goals(["gzip", "fib"])
-		self.assertEqual([met for _, _, met, _ in goals], [None, None, None])
+		self.assertEqual([goal.met for goal in goals], [None, None, None])
 		for line in lines:
 			self.assertRegex(line, r"^\?.* \(of 2 of \d\d workloads\)$")
 		goals, lines = self.goals(["gzip", "fib"], 2.5)
-		self.assertEqual([met for _, _, met, _ in goals], [None, False, None])
+		self.assertEqual([goal.met for goal in goals], [None, False, None])
 
 	def test_single_workload(self):
 		goals, lines = self.goals(["pipe"])
-		self.assertEqual((len(goals), goals[0][2], goals[0][3]), (1, True, (1, 1)))
+		self.assertEqual((len(goals), goals[0].met, goals[0].measured, goals[0].meant), (1, True, 1, 1))
 		self.assertTrue(lines[0].endswith("10.00"))
+
+	def test_native_of_64_bits_judges_nothing(self):
+		user = [workload.name for workload in workloads.WORKLOADS if workload.group == workloads.USER]
+		goals, lines = self.goals(user, 2.5, native_is_64_bit=True)
+		self.assertEqual([goal.met for goal in goals], [None, None, False])
+		self.assertTrue(lines[0].endswith("2.50 (native is 64-bit code)"))
+		self.assertIn("native, 64-bit ms", self.report(user, native_is_64_bit=True).table()[0])
+
+	def test_dear_page_tables(self):
+		self.assertEqual(self.report([]).dear_goal_lines(), [])
+		found = self.report([], 12 / 5.5, dear_pages=True)
+		met = {goal.label: goal.met for goal in found.goals()}
+		self.assertEqual([met[label] for label in ("forkexec: at least 3 x faster than TCG", "pipe: at least 12 x faster than TCG",
+			"getppid: at least 5 x faster than TCG", "mmap: at least 8 x faster than TCG", "boot to init: at least 4 x faster than TCG",
+			"user compute: geometric mean at least 7.2 x faster than TCG",
+			"user compute without the matrix loops: geometric mean at least 5.3 x faster than TCG")],
+			[True, False, True, False, True, False, True])
+		self.assertEqual(len(found.dear_goal_lines()), 7)
+
+
+class Values(unittest.TestCase):
+	"""What bench/compare makes of rounds."""
+
+	def report(self, name, *rounds):
+		"""rounds: (ns in all, iterations, ns of the least)"""
+		chosen, _ = workloads.select([name])
+		runs = [emulator.Run(timings={name: emulator.Timing(ns, 0, iterations, "x", least)}) for ns, iterations, least in rounds]
+		return report.Report({"tcg": runs}, chosen, [])
+
+	def test_least_of_user_programs(self):
+		found = self.report("matrix-int", (900, 2, 100), (850, 2, 90), (2000, 2, 950))
+		self.assertEqual(found.medians["matrix-int"]["tcg"], 90)
+		self.assertEqual(len(found.unsteady()), 1)
+		self.assertEqual(self.report("matrix-int", (220, 2, 100)).unsteady(), [])
+
+	def test_median_of_others(self):
+		found = self.report("pipe", (900, 2, 100), (800, 2, 90), (2000, 2, 950))
+		self.assertEqual(found.medians["pipe"]["tcg"], 450)
+		self.assertEqual(found.unsteady(), [])
+
+	def test_means_with_and_without_matrices(self):
+		names = ["fib", "awk", "matrix-int", "matrix-double"]
+		chosen, _ = workloads.select(names)
+		def run(matrix):
+			return emulator.Run(timings={name: emulator.Timing(matrix if "matrix" in name else 10, 0, 1, "x") for name in names})
+		lines = report.Report({"ringfence": [run(10)], "tcg": [run(1000)]}, chosen, []).means()
+		self.assertEqual([line.split()[-1] for line in lines], ["10.00", "1.00"])
+
+	def test_console_line(self):
+		run = emulator.Run()
+		collector = emulator.Collector(run, 0)
+		for line in ("BENCH-START a", "BENCH a 300 2 0123abcd 100", "BENCH b 300 2 0123abcd"):
+			collector.take(0, line)
+		self.assertEqual([(timing.guest_ns, timing.least_ns) for timing in run.timings.values()], [(300, 100), (300, None)])
 
 
 class Names(unittest.TestCase):
