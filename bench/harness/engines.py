@@ -80,10 +80,12 @@ class Engine:
 		if self.uses_kvm():
 			owner = "QEMU" if self.kind == QEMU else "ringfence"
 			return f"{owner} on KVM ({self.stands_on(facts)})"
-		return {RINGFENCE: f"ringfence -accel {self.name}", QEMU: "QEMU TCG", BOCHS: "Bochs", NATIVE: "native"}[self.kind]
+		return {RINGFENCE: f"ringfence -accel {self.name}", QEMU: "QEMU TCG", BOCHS: "Bochs", NATIVE: self.short(facts)}[self.kind]
 
 	def short(self, facts):
-		"""For legends. What KVM stands on is part of it."""
+		"""For legends. What KVM stands on is part of it, and what native code is if it is not the guests'."""
+		if self.kind == NATIVE and machine.native_is_64_bit(facts):
+			return "native, 64-bit"
 		if not self.uses_kvm():
 			return self.name
 		return f"{self.name} ({self.stands_on(facts)})"

@@ -55,7 +55,8 @@ def macro_figure(results):
 	"""Time relative to native; nothing of a benchmark that has no native value."""
 	summary = results.summary()
 	keys = [key for key in results.benchmarks if key.startswith("macro/") and "native" in summary[key]]
-	figure = Figure("macro", "Programs in a Linux guest", "time, native = 1, logarithmic", [key.split("/")[1] for key in keys],
+	native = results.engines.get("native", {}).get("short", "native")
+	figure = Figure("macro", "Programs in a Linux guest", f"time, {native} = 1, logarithmic", [key.split("/")[1] for key in keys],
 			footer=[footer(results)], line_at=1)
 	for engine, about in results.engines.items():
 		if engine != "native":

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the harness has to know of the host and cannot ask in Python, as one JSON object: what CPUID says, the rate of the TSC by
- * the host's clock, and what /dev/kvm is. Virtualization hardware is what CPUID shows, whatever /dev/kvm offers.
+ * the host's clock, what /dev/kvm is, and whether it runs 32-bit programs. Virtualization hardware is what CPUID shows, whatever /dev/kvm offers.
  */
 #include <cpuid.h>
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 #include "monitor/kvm_host.h"
+#include "tests/host_features.h"
 
 #define RATE_NS 200000000
 
@@ -125,6 +126,7 @@ int main(void)
 	printf("{");
 	print_cpu();
 	print_kvm();
+	print_flag("runs_32_bit_programs", !host_lacks(HOST_PROGRAMS_32));
 	printf("\"tsc_hz\": %.0f}\n", tsc_hz());
 	return 0;
 }

@@ -48,6 +48,11 @@ def hardware(facts):
 	return "VT-x" if facts["vmx"] else "SVM" if facts["svm"] else None
 
 
+def native_is_64_bit(facts):
+	"""Where the native column cannot be 32-bit code."""
+	return not facts.get("runs_32_bit_programs", True)
+
+
 def kvm_text(facts):
 	if facts["kvm_error"]:
 		return f"not usable: /dev/kvm: {facts['kvm_error']}"

@@ -58,6 +58,7 @@ MACROS = [
 ]
 BOOT_ABOUT = "process start to the first line of init, by the host's clock"
 NAMES = [BOOT] + [macro.name for macro in MACROS]
+NEED_32_BIT_TOOLS = [macro.name for macro in MACROS if macro.command.startswith("./busybox sh ")]
 
 
 def about(quick):
@@ -70,21 +71,30 @@ def in_quick():
 	return [BOOT] + [macro.name for macro in MACROS if macro.quick]
 
 
+def build_workloads(root, tree, flag):
+	sources = os.path.join(root, "bench", "programs")
+	files = sorted(os.path.join(sources, name) for name in os.listdir(sources) if name.endswith(".c"))
+	subprocess.run(["gcc", flag, "-O2", "-static", "-o", os.path.join(tree, "workloads"), *files], check=True)
+
+
+def write_list(tree, names, quick):
+	with open(os.path.join(tree, "list"), "w", encoding="ascii") as file:
+		file.writelines(macro.line(quick) for macro in MACROS if macro.name in names)
+
+
 def initramfs_tree(root, guest, tree, names, quick):
 	"""What guest and host both see, but for the data that prepare makes."""
 	shutil.copytree(os.path.join(root, "bench", "macro", "guest-root"), tree)
-	sources = os.path.join(root, "bench", "programs")
-	files = sorted(os.path.join(sources, name) for name in os.listdir(sources) if name.endswith(".c"))
-	subprocess.run(["gcc", "-m32", "-O2", "-static", "-o", os.path.join(tree, "workloads"), *files], check=True)
+	build_workloads(root, tree, "-m32")
 	shutil.copytree(os.path.join(guest, "tools"), os.path.join(tree, "tools"))
-	with open(os.path.join(tree, "list"), "w", encoding="ascii") as file:
-		file.writelines(macro.line(quick) for macro in MACROS if macro.name in names)
+	write_list(tree, names, quick)
 
 
 class MacroRunner:
 	def __init__(self, root, names, timeout, quick):
 		self.root = root
 		self.names = names
+		self.quick = quick
 		self.timeout = timeout
 		self.boot_timeout = BOOT_SECONDS_QUICK if quick else BOOT_SECONDS
 		self.staging = tempfile.TemporaryDirectory(prefix="ringfence-bench-")
@@ -100,9 +110,15 @@ class MacroRunner:
 		subprocess.run([os.path.join(self.root, "tests", "guest-image", name), *words], check=True, stdin=subprocess.DEVNULL,
 			       stdout=subprocess.DEVNULL)
 
-	def prepare_native(self):
-		"""The data, and a scratch directory on a tmpfs as the guest's is."""
-		shutil.copy(os.path.join(self.guest, "busybox"), self.tree)
+	def prepare_native(self, is_64_bit, left_out):
+		"""The data, and a scratch directory on a tmpfs as the guest's is; programs of the host's kind, after the guest has its own."""
+		busybox = "busybox"
+		if is_64_bit:
+			busybox = "busybox-amd64"
+			self.script("fetch", busybox)
+			build_workloads(self.root, self.tree, "-m64")
+			write_list(self.tree, [name for name in self.names if name not in left_out], self.quick)
+		shutil.copy(os.path.join(self.guest, busybox), os.path.join(self.tree, "busybox"))
 		subprocess.run(["./prepare"], cwd=self.tree, check=True)
 		where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 		self.scratch = tempfile.TemporaryDirectory(prefix="ringfence-bench-", dir=where)

@@ -146,6 +146,8 @@ def notes(results):
 		found.append("The run was interrupted: what had been measured by then is here, the rest is missing.")
 	if settings.get("baseline_note"):
 		found.append(settings["baseline_note"])
+	if "native" in results.engines and machine.native_is_64_bit(results.machine):
+		found.append("This host runs no 32-bit programs: the native column has the same sources built for 64 bits, where there are sources.")
 	warning = machine.load_warning(results.machine)
 	if warning:
 		found.append(warning)
@@ -173,9 +175,10 @@ def table(results, family):
 	if not engines:
 		return []
 	rows = {key: [cell(summary[key].get(name), name != baseline, results.by_host_clock(key, name)) for name in engines] for key in keys}
-	width = max([22] + [len(text) + 2 for texts in [engines, *rows.values()] for text in texts])
+	heads = [results.engines[name]["short"] if name == "native" else name for name in engines]
+	width = max([22] + [len(text) + 2 for texts in [heads, *rows.values()] for text in texts])
 	unit = results.benchmarks[keys[0]]["unit"]
-	lines = [f"{family + ', ' + unit:24}" + "".join(f"{name:>{width}}" for name in engines)]
+	lines = [f"{family + ', ' + unit:24}" + "".join(f"{name:>{width}}" for name in heads)]
 	lines.append("-" * len(lines[0]))
 	for key, cells in rows.items():
 		lines.append(f"{key.split('/', 1)[1]:24}" + "".join(f"{text:>{width}}" for text in cells))

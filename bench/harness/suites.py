@@ -4,7 +4,7 @@ import os
 import subprocess
 import tempfile
 from dataclasses import dataclass
-from . import engines, macro
+from . import engines, machine, macro
 from .nano_runner import ABOUT, QUICK_BY_HOST_CLOCK, NanoRunner, build_native
 
 FAMILIES = ("nano", "macro")
@@ -42,7 +42,10 @@ class NanoSuite:
 			return False
 		self.temporary = tempfile.TemporaryDirectory()
 		native = os.path.join(self.temporary.name, "native")
-		if any(engine.kind == engines.NATIVE for engine in usable):
+		has_native = any(engine.kind == engines.NATIVE for engine in usable)
+		if has_native and machine.native_is_64_bit(context.facts):
+			gathered.not_run("native", self.family, "its loops are 32-bit code, which this host does not run")
+		elif has_native:
 			try:
 				build_native(os.path.join(context.root, "bench", "nano"), native)
 			except (OSError, subprocess.CalledProcessError) as error:
@@ -107,13 +110,20 @@ class MacroSuite:
 		try:
 			self.runner = macro.MacroRunner(context.root, names, context.timeout, context.quick)
 			if any(engine.kind == engines.NATIVE for engine in usable):
-				self.runner.prepare_native()
+				self.prepare_native(context.facts, names, gathered)
 		except (OSError, subprocess.CalledProcessError) as error:
 			gathered.problem("macro", f"the guest cannot be made: {error}")
 			return False
 		for name in names:
 			gathered.add_benchmark(f"macro/{name}", family="macro", unit="ms", about=about[name])
 		return True
+
+	def prepare_native(self, facts, names, gathered):
+		is_64_bit = machine.native_is_64_bit(facts)
+		left_out = [name for name in macro.NEED_32_BIT_TOOLS if name in names] if is_64_bit else []
+		if left_out:
+			gathered.not_run("native", self.family, "Debian's i386 programs, which this host does not run", left_out)
+		self.runner.prepare_native(is_64_bit, left_out)
 
 	def run(self, engine, number, gathered):
 		if gathered.gave_up(engine.name, self.family):

@@ -335,6 +335,29 @@ class Values(unittest.TestCase):
 		self.assertEqual([(timing.guest_ns, timing.least_ns) for timing in run.timings.values()], [(300, 100), (300, None)])
 
 
+class Native(unittest.TestCase):
+	"""Where the host runs no 32-bit programs."""
+
+	def test_it_is_called_so(self):
+		native = engines.parse(["native"], engines.Tools("x"))[0]
+		self.assertEqual([native.label(facts()), native.short(facts())], ["native", "native"])
+		without = facts(runs_32_bit_programs=False)
+		self.assertEqual([native.label(without), native.short(without)], ["native, 64-bit", "native, 64-bit"])
+
+	def test_tables_and_notes_say_so(self):
+		found = gathered()
+		found.add_value("macro/boot", "native", 0, 1)
+		self.assertNotIn("64-bit", results.table(found, "macro")[0])
+		self.assertEqual(results.notes(found), [])
+		found.engines["native"]["short"] = "native, 64-bit"
+		found.machine["runs_32_bit_programs"] = False
+		self.assertIn("native, 64-bit", results.table(found, "macro")[0])
+		self.assertIn("built for 64 bits", results.notes(found)[0])
+
+	def test_what_needs_programs_of_debians(self):
+		self.assertEqual(macro.NEED_32_BIT_TOOLS, ["compile", "openssl-aes", "openssl-sha512", "openssl-prime"])
+
+
 class Names(unittest.TestCase):
 	def test_engines(self):
 		found = engines.parse(["bt", "bt,soft=off", "bt"], engines.Tools("ringfence"))
