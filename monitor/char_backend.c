@@ -39,30 +39,49 @@ static int char_null_open(const struct char_open *how, struct char_backend **out
 	return 0;
 }
 
-int char_backend_open(struct vm *vm, const char *spec, bool signals, struct char_backend **out, char *error, size_t size)
+static const struct char_kind {
+	const char *name;
+	bool takes_arg;
+	int (*open)(const struct char_open *how, struct char_backend **out);
+} kinds[] = {
+	{ "stdio", false, char_stdio_open },
+	{ "file", true, char_file_open },
+	{ "pty", false, char_pty_open },
+	{ "unix", true, char_unix_open },
+	{ "null", false, char_null_open },
+};
+
+static const struct char_kind *char_kind_find(const char *spec)
 {
-	static const struct {
-		const char *kind;
-		bool takes_arg;
-		int (*open)(const struct char_open *how, struct char_backend **out);
-	} kinds[] = {
-		{ "stdio", false, char_stdio_open },
-		{ "file", true, char_file_open },
-		{ "pty", false, char_pty_open },
-		{ "unix", true, char_unix_open },
-		{ "null", false, char_null_open },
-	};
-	struct char_open how = { .vm = vm, .signals = signals, .error = error, .error_size = size };
 	size_t len = strcspn(spec, ":");
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(kinds); i++) {
-		if (strlen(kinds[i].kind) != len || memcmp(kinds[i].kind, spec, len) || kinds[i].takes_arg != (spec[len] == ':'))
-			continue;
-		how.arg = spec[len] ? spec + len + 1 : "";
-		return kinds[i].open(&how, out);
+		if (strlen(kinds[i].name) == len && !memcmp(kinds[i].name, spec, len) && kinds[i].takes_arg == (spec[len] == ':'))
+			return &kinds[i];
 	}
+	return NULL;
+}
+
+int char_backend_check(const char *spec, char *error, size_t size)
+{
+	const struct char_open how = { .error = error, .error_size = size };
+
+	if (char_kind_find(spec))
+		return 0;
 	return char_fail(&how, EINVAL, "'%s' is not a character device; known: stdio, mon:stdio, file:PATH, pty, "
 			 "unix:PATH,server,nowait, null, none", spec);
+}
+
+int char_backend_open(struct vm *vm, const char *spec, bool signals, struct char_backend **out, char *error, size_t size)
+{
+	struct char_open how = { .vm = vm, .signals = signals, .error = error, .error_size = size };
+	const char *colon = strchr(spec, ':');
+	int err = char_backend_check(spec, error, size);
+
+	if (err)
+		return err;
+	how.arg = colon ? colon + 1 : "";
+	return char_kind_find(spec)->open(&how, out);
 }
 
 void char_backend_close(struct char_backend *backend)

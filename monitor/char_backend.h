@@ -22,6 +22,9 @@ struct char_backend {
 	void (*close)(struct char_backend *backend);
 };
 
+/* Whether there is such a kind of backend, without opening it: 0, or a negative errno with error as below. */
+int char_backend_check(const char *spec, char *error, size_t size) RF_MUST_CHECK;
+
 /*
  * Opens spec (not "none", without "mon:"). 0, or a negative errno with error (size bytes) telling what to do.
  * signals: stdio leaves Ctrl-C and the like to the terminal.

@@ -447,16 +447,16 @@ static void kvm_describe(char *text, size_t size)
 	char *why = NULL, hardware[160];
 	int fd, err = kvm_host_open(KVM_DEVICE, true, &fd, &why);
 
+	if (err) {
+		snprintf(text, size, "not usable here: %s", why ? why : strerror(-err));
+		free(why);
+		return;
+	}
 	kvm_host_look(&facts);
 	host = kvm_host_judge(&facts);
 	kvm_host_describe(&host, hardware, sizeof(hardware));
-	if (err)
-		snprintf(text, size, "not usable here: %s (%s)", why ? why : strerror(-err), hardware);
-	else
-		snprintf(text, size, "usable here; %s", hardware);
-	if (!err)
-		close(fd);
-	free(why);
+	snprintf(text, size, "usable here; %s", hardware);
+	close(fd);
 }
 
 const struct engine engine_kvm = {

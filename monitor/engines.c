@@ -9,7 +9,7 @@ static const struct {
 } engines[] = {
 	{ &engine_bt, "binary translation: fast, in an ordinary process" },
 	{ &engine_kvm, "the host's KVM" },
-	{ &engine_interp, "interpreter: slow, the reference for what instructions do" },
+	{ &engine_interp, "interpreter: slow, needs nothing of the host, the reference for what instructions do" },
 };
 
 const struct engine *engine_default(void)

@@ -118,20 +118,33 @@ void kvm_host_describe(const struct kvm_host *host, char *text, size_t size)
 
 /* ---- opening ---- */
 
+/* A module is of use only where the processor shows what it drives. */
+const char *kvm_host_remedy(const struct kvm_host_facts *facts, int err)
+{
+	switch (err) {
+	case ENOENT:
+	case ENODEV:
+		if (facts->vmx || facts->svm)
+			return "load kvm_intel or kvm_amd (and in a container pass the device in), or use -accel bt";
+		if (facts->hypervisor)
+			return "this host is a virtual machine that is shown neither VT-x nor SVM; use -accel bt";
+		return "the processor shows neither VT-x nor SVM (the firmware may have them off); use -accel bt";
+	case EACCES:
+		return "add the user to the group that owns it (usually kvm), or use -accel bt";
+	case EPERM:
+		return "this container or sandbox is not let at it; use -accel bt";
+	default:
+		return "use -accel bt";
+	}
+}
+
 static int open_failed(const char *device, int err, char **why)
 {
-	static const struct { int err; const char *text; } remedies[] = {
-		{ ENOENT, "load kvm_intel or kvm_amd (and in a container pass the device in), or use -accel bt" },
-		{ EACCES, "add the user to the group that owns it (usually kvm), or use -accel bt" },
-		{ EPERM, "this container or sandbox is not let at it; use -accel bt" },
-		{ ENODEV, "load kvm_intel or kvm_amd, or use -accel bt" },
-	};
-	const char *remedy = "use -accel bt";
+	struct kvm_host_facts facts;
+	const char *remedy;
 
-	for (size_t i = 0; i < RF_ARRAY_SIZE(remedies); i++) {
-		if (remedies[i].err == err)
-			remedy = remedies[i].text;
-	}
+	kvm_host_look(&facts);
+	remedy = kvm_host_remedy(&facts, err);
 	if (asprintf(why, "cannot open %s: %s; %s", device, strerror(err), remedy) < 0)
 		*why = NULL;
 	return -err;

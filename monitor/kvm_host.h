@@ -35,6 +35,9 @@ const char *kvm_hardware_name(enum kvm_hardware hardware);
 /* One line: the hardware and the module. */
 void kvm_host_describe(const struct kvm_host *host, char *text, size_t size);
 
+/* What to do (static text) about a device that cannot be opened for err, a positive errno. */
+const char *kvm_host_remedy(const struct kvm_host_facts *facts, int err);
+
 /* Runs one instruction of a 32-bit guest with paging: 0, or a negative errno; -ENOTSUP: KVM did not do it (kvm_probe.c). */
 int kvm_host_probe(int device_fd) RF_MUST_CHECK;
 

@@ -173,8 +173,8 @@ static int machine_make_board(struct machine *m, char *error)
 	return 0;
 }
 
-/* Tables and boot image into RAM, the CPU into its start state. On the vCPU thread, or before it exists. */
-static int machine_boot(struct machine *m, char *error)
+/* What -kernel and -initrd name, put where it will go. */
+static int machine_load(struct machine *m, char *error)
 {
 	struct vm *vm = &m->vm;
 	struct boot_request boot = {
@@ -185,12 +185,21 @@ static int machine_boot(struct machine *m, char *error)
 		.initrd = m->config->initrd,
 		.append = m->config->append,
 	};
+	int err = loader_load(&boot);
+
+	return err ? machine_fail(error, err, "%s", boot.error) : 0;
+}
+
+/* Tables and boot image into RAM, the CPU into its start state. On the vCPU thread, or before it exists. */
+static int machine_boot(struct machine *m, char *error)
+{
+	struct vm *vm = &m->vm;
 	int err;
 
 	vcpu_reset(&vm->vcpu);
-	err = loader_load(&boot);
+	err = machine_load(m, error);
 	if (err)
-		return machine_fail(error, err, "%s", boot.error);
+		return err;
 	pthread_mutex_lock(&vm->device_lock);
 	err = pc_board_write_tables(vm->board);
 	pthread_mutex_unlock(&vm->device_lock);
@@ -243,7 +252,7 @@ static int machine_make_cpu(struct machine *m, char *error)
 {
 	struct vcpu *vcpu = &m->vm.vcpu;
 	const char *spec = m->config->cpu ? m->config->cpu : DEFAULT_CPU;
-	char *wrong = NULL;
+	char *wrong = NULL, usage[MACHINE_ERROR_SIZE];
 	int err;
 
 	if (!cpu_model_parse(spec, &m->cpu_model, &wrong)) {
@@ -253,6 +262,9 @@ static int machine_make_cpu(struct machine *m, char *error)
 	}
 	vcpu->cpu.model = m->cpu_model;
 	err = machine_make_engine(m, m->config->engine ? engine_find(m->config->engine) : engine_default(), m->config->engine_options, error);
+	/* What is wrong with the command line comes before what the host lacks: another host would not help. */
+	if (err && err != -EINVAL && machine_load(m, usage))
+		return machine_fail(error, -EINVAL, "%s", usage);
 	/* Wrong options are wrong; an engine that this host cannot run gives way to the next. */
 	for (unsigned i = 0; err && err != -EINVAL && i < VM_ENGINE_FALLBACKS && m->config->engine_fallback[i]; i++) {
 		const struct engine *next = engine_find(m->config->engine_fallback[i]);

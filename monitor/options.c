@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "char_backend.h"
 #include "engine.h"
 #include "engines.h"
 #include "log.h"
@@ -76,7 +77,6 @@ STRING_OPTION(opt_kernel, kernel)
 STRING_OPTION(opt_initrd, initrd)
 STRING_OPTION(opt_append, append)
 STRING_OPTION(opt_log_file, log_path)
-STRING_OPTION(opt_debugcon, debugcon)
 SWITCH_OPTION(opt_no_reboot, no_reboot)
 SWITCH_OPTION(opt_no_shutdown, no_shutdown)
 SWITCH_OPTION(opt_paused, start_paused)
@@ -114,6 +114,23 @@ static enum options_result opt_display(struct option_parser *p, const char *arg)
 	return OPTIONS_RUN;
 }
 
+/* A character device, by its kind; "none" is one, too. Whether it can be opened is seen later. */
+static enum options_result option_chardev(struct option_parser *p, const char *arg)
+{
+	const char *spec = strncmp(arg, "mon:", 4) ? arg : arg + 4;
+	char why[256];
+
+	if (!strcmp(arg, "none") || !char_backend_check(spec, why, sizeof(why)))
+		return OPTIONS_RUN;
+	return option_fail(p, "-%s: %s", p->option, why);
+}
+
+static enum options_result opt_debugcon(struct option_parser *p, const char *arg)
+{
+	p->config->debugcon = arg;
+	return option_chardev(p, arg);
+}
+
 static enum options_result opt_serial(struct option_parser *p, const char *arg)
 {
 	if (p->serial_count == VM_SERIAL_PORTS)
@@ -121,14 +138,14 @@ static enum options_result opt_serial(struct option_parser *p, const char *arg)
 	if (!strncmp(arg, "mon:", 4))
 		p->monitor_chosen = true;
 	p->config->serial[p->serial_count++] = strcmp(arg, "none") ? arg : NULL;
-	return OPTIONS_RUN;
+	return option_chardev(p, arg);
 }
 
 static enum options_result opt_monitor(struct option_parser *p, const char *arg)
 {
 	p->monitor_chosen = true;
 	p->config->monitor = strcmp(arg, "none") ? arg : NULL;
-	return OPTIONS_RUN;
+	return option_chardev(p, arg);
 }
 
 static enum options_result opt_name(struct option_parser *p, const char *arg)
@@ -291,15 +308,35 @@ static enum options_result options_default_devices(struct option_parser *p)
 	return OPTIONS_RUN;
 }
 
+static bool option_is_stdio(const char *spec)
+{
+	return spec && (!strcmp(spec, "stdio") || !strcmp(spec, "mon:stdio"));
+}
+
+/* There is one terminal. Backends would find out when they are opened, after the host has been asked for all else. */
+static enum options_result options_check_stdio(struct option_parser *p)
+{
+	const struct vm_config *c = p->config;
+	unsigned uses = option_is_stdio(c->monitor) + option_is_stdio(c->debugcon);
+
+	for (unsigned i = 0; i < VM_SERIAL_PORTS; i++)
+		uses += option_is_stdio(c->serial[i]);
+	if (uses > 1)
+		return option_fail(p, "stdio is used twice; use mon:stdio to share it with the monitor, or another device");
+	return OPTIONS_RUN;
+}
+
 static enum options_result options_check(struct option_parser *p)
 {
 	struct vm_config *c = p->config;
+	enum options_result result;
 
 	if (!c->kernel)
 		return option_fail(p, "no kernel: give one with -kernel FILE (booting from disks is not available in this build)");
 	if (p->debugcon_iobase_set && !c->debugcon)
 		return option_fail(p, "-global isa-debugcon.iobase has no effect without -debugcon DEV");
-	return options_default_devices(p);
+	result = options_default_devices(p);
+	return result == OPTIONS_RUN ? options_check_stdio(p) : result;
 }
 
 enum options_result options_parse(int argc, char **argv, struct vm_config *config, char error[OPTIONS_ERROR_SIZE])

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the host can do for tests, by trying; see host_features.h. */
-#define _GNU_SOURCE /* memfd_create */
 #include <elf.h>
 #include <signal.h>
 #include <stddef.h>

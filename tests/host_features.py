@@ -14,7 +14,7 @@ def lacks(feature):
     """Why the host does not have the feature ("programs-32", "code-segment-32"), or None: it has."""
     with tempfile.TemporaryDirectory() as directory:
         program = os.path.join(directory, "host-features")
-        subprocess.run(["cc", "-std=gnu11", "-o", program, *SOURCES], check=True)
+        subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-o", program, *SOURCES], check=True)
         done = subprocess.run([program, feature], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode not in (0, 1):
         raise OSError(f"host-features {feature}: exit status {done.returncode}")

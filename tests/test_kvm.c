@@ -83,6 +83,25 @@ Test(kvm_host, refusals_name_the_remedy)
 	expect_refusal("/dev/null", -ENOTSUP, "not a KVM device");
 }
 
+static const char *remedy(bool vmx, bool hypervisor, int err)
+{
+	const struct kvm_host_facts facts = { .vmx = vmx, .hypervisor = hypervisor };
+
+	return kvm_host_remedy(&facts, err);
+}
+
+/* Loading a module is no advice where the processor shows nothing that one could drive. */
+Test(kvm_host, remedies_are_of_use)
+{
+	cr_expect(strstr(remedy(true, false, ENOENT), "load kvm_intel"));
+	cr_expect(strstr(remedy(true, true, ENODEV), "load kvm_intel"));
+	cr_expect(strstr(remedy(false, true, ENOENT), "virtual machine that is shown neither VT-x nor SVM"));
+	cr_expect(strstr(remedy(false, false, ENOENT), "the processor shows neither VT-x nor SVM"));
+	cr_expect(strstr(remedy(false, false, EACCES), "group"));
+	cr_expect(strstr(remedy(false, false, EPERM), "container"));
+	cr_expect_str_eq(remedy(true, false, EBUSY), "use -accel bt");
+}
+
 Test(kvm_host, no_permission)
 {
 	char path[] = "/tmp/test-kvm-XXXXXX";

@@ -171,6 +171,12 @@ Test(options, serial_ports)
 	cr_assert_null(config.serial[0]);
 	cr_assert_str_eq(config.serial[1], "null");
 	cr_assert_str_eq(config.serial[3], "unix:a,server,nowait");
+	expect_error("-serial: 'bogus' is not a character device", BASE, "-serial", "bogus");
+	expect_error("-serial: 'pty:x' is not a character device", BASE, "-serial", "mon:pty:x");
+	expect_error("-debugcon: 'file' is not a character device", BASE, "-debugcon", "file");
+	expect_error("stdio is used twice", BASE, "-serial", "stdio", "-monitor", "stdio");
+	expect_error("stdio is used twice", BASE, "-serial", "mon:stdio", "-debugcon", "stdio");
+	expect_error("-monitor: '' is not a character device", BASE, "-monitor", "");
 	expect_error("4 serial ports", BASE, "-serial", "null", "-serial", "null", "-serial", "null", "-serial", "null", "-serial", "null");
 }
 

@@ -168,6 +168,19 @@ class Usage(Case):
             self.expect(1, text, '-display', 'none', '-kernel', kernel, '-accel', accel)
             self.expect(1, 'use -accel bt', '-display', 'none', '-kernel', kernel, '-accel', accel)
 
+    def test_usage_comes_before_what_the_host_lacks(self):
+        kernel = self.guest(HALT)
+        absent = 'kvm,device=/nodir/kvm'
+        for words, text in ((('-kernel', '/nofile'), 'nofile'), (('-kernel', kernel, '-initrd', '/nofile'), 'initrd'),
+                            (('-kernel', '/etc/passwd'), 'not a kernel'), (('-kernel', kernel, '-m', 'x'), '-m x'),
+                            (('-kernel', kernel, '-cpu', 'nosuchcpu'), 'nosuchcpu'),
+                            (('-kernel', kernel, '-serial', 'bogus'), "'bogus' is not a character device"),
+                            (('-kernel', kernel, '-debugcon', 'bogus'), "-debugcon: 'bogus' is not a character device"),
+                            (('-kernel', kernel, '-monitor', 'bogus'), "-monitor: 'bogus' is not a character device")):
+            self.expect(1, text, '-display', 'none', '-accel', absent, *words)
+        self.expect(1, 'bogus=1', '-display', 'none', '-accel', absent + ',bogus=1', '-kernel', kernel)
+        self.expect(1, '/nodir/kvm', '-display', 'none', '-accel', absent, '-kernel', kernel)
+
     def test_kvm_that_is_not_there_gives_way(self):
         result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', accel='kvm:interp,device=/nodir/kvm')
         self.assertEqual(result.returncode, 0x21)
