@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -37,10 +38,10 @@ SCRIPTS_REFUSE = [
 ]
 
 
-def run(*command):
+def run(*command, path=None):
     """Status, output and messages; what does not end is ended with all that it has started."""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-                               text=True)
+                               text=True, env=dict(os.environ, PATH=path or os.environ['PATH']))
     try:
         out, err = process.communicate(timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
@@ -75,6 +76,23 @@ class Words(unittest.TestCase):
     def test_engine_the_emulator_lacks(self):
         """demo asks the emulator it is to start."""
         self.refuses(os.path.join(ROOT, 'demo'), ['--emulator', EMULATOR, '--accel', 'tcg'], 'interp')
+
+    def test_host_that_will_not_do(self):
+        """demo says so before it does anything."""
+        programs = {'emulator': 'echo "kvm      KVM: not usable here: none of it"', 'df': 'printf "x\\nx 9 9 7 9 /\\n"', 'uname': 'echo Plan9'}
+        probe = os.path.join(ROOT, 'tests/guest-image/host-probe')
+        with tempfile.TemporaryDirectory() as directory:
+            for name, text in programs.items():
+                with open(os.path.join(directory, name), 'w', encoding='ascii') as file:
+                    file.write(f'#!/bin/sh\n{text}\n')
+                os.chmod(file.name, 0o755)
+            status, out, err = run(probe, 'kvm', os.path.join(directory, 'emulator'), path=directory + ':' + os.environ['PATH'])
+        self.assertEqual((status, out), (1, ''))
+        for text in ('-accel kvm: none of it', '7 MiB of disk are free', 'this is Plan9 on Plan9'):
+            self.assertIn(text, err)
+
+    def test_host_that_will_do(self):
+        self.assertEqual(run(os.path.join(ROOT, 'tests/guest-image/host-probe'), 'interp'), (0, '', ''))
 
     def test_help(self):
         for script in SCRIPTS:
