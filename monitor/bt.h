@@ -5,6 +5,7 @@
  *   engine_bt.c     life cycle, options, the dispatcher loop, flush hooks
  *   bt_state.c      the mode key; what translated code finds in struct cpu (window, segment bases, views)
  *   bt_soft.c       which instructions use the software TLB
+ *   bt_fault_order.c  true page faults that the interpreter has to raise
  *   bt_signals.c    host faults and kicks that hit translated code
  *   bt_callouts.c   C functions that translated code calls
  *   bt_light.c      those that leave the FPU alone
@@ -134,6 +135,13 @@ bool bt_soft_count(struct bt *bt, const struct tc_position *at);
 void bt_soft_faulted(struct bt *bt, gva_t eip);
 /* Gives instructions that have not faulted lately their plain form back; to be called now and then. */
 void bt_soft_sweep(struct bt *bt);
+
+/*
+ * bt_fault_order.c: the instruction at guest physical address gpa met a page fault of the guest's own,
+ * with this FPU state. True: processors differ about it; the interpreter is to run the instruction.
+ * May be called by signal handlers.
+ */
+bool bt_fault_is_open(struct bt *bt, gpa_t gpa, const struct fxsave_image *fpu);
 
 /* bt_callouts.c */
 int bt_callout_interpret(struct cpu *cpu, uint32_t argument, uint32_t next_eip);

@@ -189,6 +189,8 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 		*why = TC_LEAVE_RESUME;
 		return true;
 	case SHADOW_FILL_FAULT:
+		if (bt_fault_is_open(bt, at->gpa, (const struct fxsave_image *)uc->uc_mcontext.fpregs))
+			return true;
 		signal_true_fault(bt, at, gva, access, info.error);
 		*why = TC_LEAVE_FAULT;
 		return true;

@@ -321,6 +321,8 @@ static void run_random(uint32_t wanted, unsigned rounds, bool unmasked)
 	if (why)
 		cr_skip_test("%s", why);
 	host_setup();
+	if (host_run((const uint8_t[]){ 0x90 }, 1))
+		cr_skip_test("this host runs no 32-bit code segments");
 	for (unsigned round = 0; round < rounds; round++) {
 		struct fxsave_image fpu;
 		struct test_case t;

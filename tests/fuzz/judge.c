@@ -124,14 +124,40 @@ static bool any_word_will_do(const struct insn *i, const struct outcome *a, cons
 	return i->attr & OPA_FAR && a->cr2 - below_the_stack(b, 8) < 28 && b->cr2 - below_the_stack(b, 8) < 28;
 }
 
-static void settle_fault(const struct fuzz_case *c, struct executor *xb, struct outcome *a, struct outcome *b)
+/* Which of CMPS's operands the page fault is about: 0 DS:ESI, 1 ES:EDI. */
+static unsigned cmps_operand(const struct insn *i, const struct outcome *out)
+{
+	const uint32_t mask = i->addr_size == 4 ? 0xffffffff : 0xffff, size = i->attr & OPA_BYTE ? 1 : i->op_size;
+	const uint32_t edi = world_base(out->seg[X86_ES]) + (out->regs[X86_EDI] & mask);
+
+	return out->cr2 - edi < size;
+}
+
+/*
+ * CMPS whose operands both fault: nobody says which is read first (SDM vol. 2, CMPS). Intel's processors and the engines begin with ES:EDI,
+ * AMD's with the other. Then the faults differ, and nothing else may.
+ */
+static void settle_cmps(const struct fuzz_case *c, struct executor *xb, struct outcome *a, struct outcome *b)
+{
+	struct insn i;
+
+	if (a->eip != b->eip || !faulting_insn(c, xb, b, &i) || i.map != MAP_1BYTE || (i.opcode & 0xfe) != 0xa6)
+		return;
+	if (excepted(a, EXC_PF) && excepted(b, EXC_PF) && cmps_operand(&i, a) == cmps_operand(&i, b))
+		return;
+	a->vector = b->vector;
+	a->error = b->error;
+	a->cr2 = b->cr2;
+}
+
+static void settle_fault(const struct fuzz_case *c, struct executor *xb, struct outcome *a, struct outcome *b, bool host)
 {
 	struct outcome *const both[] = { a, b };
 	struct insn i;
 
 	if (!faulting_insn(c, xb, b, &i))
 		return;
-	if (a->vector == EXC_PF && any_word_will_do(&i, a, b))
+	if (host && a->vector == EXC_PF && any_word_will_do(&i, a, b))
 		a->cr2 = b->cr2;
 	if (leeway_partial_load(&i))
 		a->fpu = b->fpu;
@@ -283,10 +309,10 @@ static bool left_open(const struct fuzz_case *c, struct executor *x, const struc
 {
 	typedef bool (*predicate)(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other);
 	static const predicate always[] = {
-		store_left_alone, ran_over_the_end, lock_refused, interrupted_on_a_small_stack,
+		ran_over_the_end, lock_refused, interrupted_on_a_small_stack,
 	};
 	static const predicate on_the_host[] = {
-		touched_the_hosts_page, alignment_fault, image_wrong_twice, masked_store_faulted, wrapped_in_parts, call_beyond_the_limit, empty_io,
+		touched_the_hosts_page, store_left_alone, alignment_fault, image_wrong_twice, masked_store_faulted, wrapped_in_parts, call_beyond_the_limit, empty_io,
 	};
 
 	for (unsigned n = 0; n < RF_ARRAY_SIZE(always); n++)
@@ -364,12 +390,14 @@ struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, 
 	}
 	if (a->kind == OUTCOME_SHUTDOWN && b->kind == OUTCOME_SHUTDOWN)
 		return result;
+	if (host && memory_fault(a) && memory_fault(b))
+		settle_cmps(c, xb, a, b);
 	/* While the addresses are still those that the error codes are about. */
 	if (excepted(a, EXC_PF) && excepted(b, EXC_PF))
 		settle_page_fault(a, b, host);
 	/* In ring 0 the frame of any of these may find no stack: #DF. */
 	if ((memory_fault(a) || excepted(a, EXC_DF)) && excepted(b, a->vector))
-		settle_fault(c, xb, a, b);
+		settle_fault(c, xb, a, b, host);
 	if (excepted(a, EXC_DB) && excepted(b, EXC_DB))
 		settle_trap(c, xb, a, b);
 	if ((excepted(a, EXC_XM) || excepted(a, EXC_DF)) && excepted(b, a->vector))
