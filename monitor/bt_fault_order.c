@@ -51,5 +51,6 @@ bool bt_fault_is_open(struct bt *bt, gpa_t gpa, const struct fxsave_image *fpu)
 	struct insn i;
 
 	/* What runs over the page's end is seldom; the interpreter is right about everything. */
-	return !code || insn_decode(code, room < 15 ? room : 15, true, &i) != DECODE_OK || is_open(&i, fpu);
+	return !code || insn_decode(code, room < 15 ? room : 15, true, &i) != DECODE_OK ||
+	       is_open(&i, fpu);
 }

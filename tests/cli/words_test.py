@@ -23,6 +23,7 @@ FUZZ_REFUSES = [
     (['--bt-options', 'foo=1', '--cases', '100'], 'foo=1'), (['--bt-options', 'tu-insns=x'], 'tu-insns=x'), (['--engine', 'xen'], 'xen'),
     (['--oracle', 'xen'], 'unicorn'), (['--comparison', 'bt-xen'], 'bt-host'), (['--cases', 'abc'], 'abc'), (['--cases', '-1'], '-1'),
     (['--seed', '1x'], '1x'), (['--seconds', 'nan'], 'nan'), (['left', 'over'], 'left'), (['--replay'], 'directory'), (['--bogus'], 'bogus'),
+    (['--record-answers', ABSENT, '--oracle', 'unicorn'], 'interp'), (['--record-answers', ABSENT, '--cases', '0'], 'cases'),
 ]
 HOSTILE_REFUSES = [
     (['--engine', 'xen'], 'both'), (['--cases', 'abc'], 'abc'), (['--cases', '-1'], '-1'), (['--seed', 'abc'], 'abc'),

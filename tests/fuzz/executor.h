@@ -76,6 +76,7 @@ struct executor {
 	const char *name;
 	const struct executor_ops *ops;
 	bool is_host, is_unicorn;
+	bool is_recorded; /* it knows the answers to its own cases only; with is_host, another processor's */
 	bool interrupted; /* see machine_disturb() */
 	const char *model; /* the processor's; NULL: "max", which has everything */
 	bool patient; /* wait for seconds before a case counts as hung: the host may be busy */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "lane.h"
 #include "monitor/bt_options.h"
+#include "record.h"
 #include "regression.h"
 
 #define MAX_LANES    16
@@ -29,11 +30,13 @@ static const char help[] =
 	"  --seconds N             stop after N seconds\n"
 	"  --seed S                start here (default: 1); printed\n"
 	"  --record DIRECTORY      where cases that differ are written, reduced\n"
-	"The last line is \"comparisons: N passed, N failed\" (\"recorded cases: ...\"). Exit status: 0 nothing failed, 1 something did, 2 it could\n"
-	"not be run.\n";
+	"  --record-answers FILE   write cases and what the oracle (--oracle host or interp) answers to FILE; with --cases, --seed\n"
+	"  --replay-answers PATH   run such a file, or all *.answers of a directory, on every engine\n"
+	"The last line is \"comparisons: N passed, N failed\" (\"recorded cases: ...\", \"recordings: ...\"). Exit status: 0 nothing failed, 1\n"
+	"something did, 2 it could not be run, 77 there are no recordings.\n";
 
 struct options {
-	const char *engine, *oracle, *comparison, *bt_options, *directory;
+	const char *engine, *oracle, *comparison, *bt_options, *directory, *record_answers, *replay_answers;
 	unsigned long long cases, seed;
 	double seconds;
 	bool replay;
@@ -279,6 +282,60 @@ static bool replay_all(const char *directory)
 	return passed && !failed;
 }
 
+/* --- recordings of what a processor answered --- */
+
+static int replay_answers(const char *path)
+{
+	const char *names[REPLAYERS];
+	struct executor *x[REPLAYERS];
+	int status;
+
+	for (unsigned n = 0; n < REPLAYERS; n++)
+		names[n] = replayers[n][1] ? replayers[n][1] : replayers[n][0];
+	make_replayers(x, NULL);
+	status = replay_recordings(path, x, names, REPLAYERS);
+	destroy_replayers(x);
+	return status;
+}
+
+static int record_with(const struct options *o, struct executor *x, enum recording_judge judge)
+{
+	struct recording_identity identity;
+	char text[512];
+	bool good = record_answers(x, judge, o->seed, o->cases, o->record_answers, text, sizeof(text));
+
+	if (good) {
+		recording_identify(&identity, judge);
+		recording_describe(&identity, text, sizeof(text));
+		printf("%s: %llu cases from seed %llu, %s\n", o->record_answers, o->cases, o->seed, text);
+	} else {
+		fprintf(stderr, "fuzz: %s\n", text);
+	}
+	x->ops->destroy(x);
+	return good ? 0 : 2;
+}
+
+/* The interpreter only if it is asked for by name: its recordings are for tests of the tool. */
+static int make_recording(const struct options *o)
+{
+	const bool interp = o->oracle && !strcmp(o->oracle, "interp");
+	const char *why = "Unicorn is no processor; there are host and interp";
+	struct executor *x = NULL;
+
+	if (!o->cases) {
+		fputs("fuzz: --record-answers: --cases 0 leaves nothing to record\n", stderr);
+		return 2;
+	}
+	if (interp)
+		x = machine_create("interp", NULL, NULL);
+	else if (!o->oracle || !strcmp(o->oracle, "host"))
+		x = host_create(&why);
+	if (x)
+		return record_with(o, x, interp ? JUDGE_INTERPRETER : JUDGE_PROCESSOR);
+	fprintf(stderr, "fuzz: --record-answers: nobody can answer: %s\n", why);
+	return 2;
+}
+
 /* --- options --- */
 
 static bool parse_number(const char *option, const char *text, unsigned long long *number)
@@ -342,7 +399,7 @@ static bool parse_bt_options(const char *option, const char *text, const char **
 	return !err;
 }
 
-enum { ENGINE = 1, ORACLE, COMPARISON, BT_OPTIONS, CASES, SECONDS, SEED, RECORD, REPLAY, HELP };
+enum { ENGINE = 1, ORACLE, COMPARISON, BT_OPTIONS, CASES, SECONDS, SEED, RECORD, REPLAY, RECORD_ANSWERS, REPLAY_ANSWERS, HELP };
 
 static bool parse_option(struct options *o, const struct option *option)
 {
@@ -359,6 +416,8 @@ static bool parse_option(struct options *o, const struct option *option)
 	case SEED:       return parse_number(name, optarg, &o->seed);
 	case RECORD:     o->directory = optarg; break;
 	case REPLAY:     o->replay = true; break;
+	case RECORD_ANSWERS: o->record_answers = optarg; break;
+	case REPLAY_ANSWERS: o->replay_answers = optarg; break;
 	case HELP:       fputs(help, stdout); exit(0);
 	}
 	return true;
@@ -373,6 +432,7 @@ static bool parse_options(struct options *o, int argc, char **argv)
 		{ "bt-options", required_argument, NULL, BT_OPTIONS }, { "cases", required_argument, NULL, CASES },
 		{ "seconds", required_argument, NULL, SECONDS }, { "seed", required_argument, NULL, SEED },
 		{ "record", required_argument, NULL, RECORD }, { "replay", no_argument, NULL, REPLAY },
+		{ "record-answers", required_argument, NULL, RECORD_ANSWERS }, { "replay-answers", required_argument, NULL, REPLAY_ANSWERS },
 		{ "help", no_argument, NULL, HELP }, { 0 },
 	};
 	int which, option;
@@ -407,6 +467,10 @@ int main(int argc, char **argv)
 		return 2;
 	if (o.replay)
 		return replay_all(argv[optind]) ? 0 : 1;
+	if (o.record_answers)
+		return make_recording(&o);
+	if (o.replay_answers)
+		return replay_answers(o.replay_answers);
 	count = make_lanes(&o, lanes, shares);
 	if (!count) {
 		fprintf(stderr, "fuzz: nothing to compare\n");

@@ -68,10 +68,27 @@ static bool for_unicorn(const struct insn *i)
 	return !(i->prefixes & PFX_LOCK) && i->seg != X86_CS;
 }
 
+/*
+ * Where processors of different makes give results of their own: approximations (SDM vol. 2, RCPPS, RSQRTPS), transcendental x87
+ * instructions (vol. 1, 8.3.10), MXCSR bits that only some have (vol. 1, 11.6.6).
+ */
+static bool same_on_others(const struct insn *i)
+{
+	static const uint16_t transcendental = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 9 | 1 << 11 | 1 << 14 | 1 << 15; /* D9 F0 + n */
+
+	if (i->map == MAP_0F && (i->opcode == 0x52 || i->opcode == 0x53))
+		return false;
+	if (i->map == MAP_0F && i->opcode == 0xae && i->mem && (insn_reg(i) == 1 || insn_reg(i) == 2))
+		return false;
+	return !(i->map == MAP_1BYTE && i->opcode == 0xd9 && !i->mem && i->modrm >= 0xf0 && transcendental >> (i->modrm & 15) & 1);
+}
+
 bool gen_allowed(const struct generator *g, const struct insn *i)
 {
 	const bool host = g->audience.host || g->audience.unicorn;
 
+	if (g->audience.others && !same_on_others(i))
+		return false;
 	if (g->audience.unicorn && !for_unicorn(i))
 		return false;
 	if (i->map == MAP_0F && !allowed_0f(g, i))
@@ -261,7 +278,7 @@ static void bound_branch(struct generator *g, const struct fuzz_case *c, const s
 		memcpy(rel, &value, i->imm_size);
 }
 
-/* What Unicorn may make other flags of than processors do, whatever count CL holds. */
+/* What Unicorn or another processor may make other flags of, whatever count CL holds. */
 static bool ends_in_undefined_flags(const struct insn *i)
 {
 	static const uint32_t some[8] = { [X86_ECX] = 2 }, many[8] = { [X86_ECX] = 31 };
@@ -302,7 +319,7 @@ static void add_form(struct generator *g, struct fuzz_case *c, const struct form
 	generate_operand(g, c, &i, bytes);
 	generate_field(g, c, bytes);
 	bound_branch(g, c, &i, bytes);
-	if (!c->single && (leeway_flags_by_hand(&i) || (g->audience.unicorn && ends_in_undefined_flags(&i)))) {
+	if (!c->single && (leeway_flags_by_hand(&i) || ((g->audience.unicorn || g->audience.others) && ends_in_undefined_flags(&i)))) {
 		memcpy(bytes + i.len, define, sizeof(define));
 		gen_item(c, bytes, i.len + sizeof(define));
 		return;

@@ -10,6 +10,7 @@
 /* Who will execute the cases, which decides what may be in them. */
 struct audience {
 	bool host, unicorn;
+	bool others; /* processors of other makes, later: nothing that only resembles from one to the next */
 	bool no_16bit_code; /* an engine for which that is a waste */
 };
 

@@ -183,14 +183,14 @@ static void settle_page_fault(struct outcome *a, struct outcome *b, bool host)
 	}
 }
 
-/* A single instruction's undefined flags that one side computes by hand. */
-static void settle_flags(const struct fuzz_case *c, struct outcome *a, struct outcome *b, bool unicorn)
+/* A single instruction's undefined flags: all of them, or those that one side computes by hand. */
+static void settle_flags(const struct fuzz_case *c, struct outcome *a, struct outcome *b, bool all)
 {
 	struct insn i;
 
 	if (!c->single || insn_decode(c->bytes, c->len, !world_code16(c->seg[X86_CS]), &i) != DECODE_OK)
 		return;
-	const uint32_t open = unicorn ? leeway_flags(&i, c->regs) : leeway_flags_by_hand(&i);
+	const uint32_t open = all ? leeway_flags(&i, c->regs) : leeway_flags_by_hand(&i);
 
 	a->eflags &= ~open;
 	b->eflags &= ~open;
@@ -402,8 +402,8 @@ struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, 
 		settle_trap(c, xb, a, b);
 	if ((excepted(a, EXC_XM) || excepted(a, EXC_DF)) && excepted(b, a->vector))
 		settle_simd(c, xb, a, b);
-	if (host || xa->is_unicorn || xb->is_unicorn)
-		settle_flags(c, a, b, !host);
+	if (host || xa->is_unicorn || xb->is_unicorn || xb->is_recorded)
+		settle_flags(c, a, b, !host || xb->is_recorded);
 	compare(j, xa->name, a, xb->name, b);
 	if (result.verdict == VERDICT_SAME)
 		compare_with_model(j, c, xa, a);

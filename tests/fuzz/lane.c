@@ -9,7 +9,7 @@
 struct lane *lane_create(const char *name, struct executor *engine, struct executor *oracle, bool kernel, const char *directory)
 {
 	const struct audience audience = {
-		.host = engine->is_host || oracle->is_host, .unicorn = oracle->is_unicorn, .no_16bit_code = !strcmp(engine->name, "bt"),
+		.host = engine->is_host || oracle->is_host || oracle->is_recorded, .others = oracle->is_recorded, .unicorn = oracle->is_unicorn, .no_16bit_code = !strcmp(engine->name, "bt"),
 	};
 	struct lane *lane = calloc(1, sizeof(*lane));
 
@@ -89,7 +89,8 @@ static void fail(struct lane *lane, const struct fuzz_case *original, const char
 		return;
 	}
 	lane->failures++;
-	minimise(lane, &c, &lane->before);
+	if (!lane->oracle->is_recorded)
+		minimise(lane, &c, &lane->before);
 	j = lane_try(lane, &c, &lane->before, &out);
 	fprintf(stderr, "%s: case %#llx: %s; reduced: %s\n", lane->name, (unsigned long long)c.seed, what, j.text);
 	regression_report(&c, stderr);
@@ -139,6 +140,17 @@ static bool batch_differs(struct lane *lane)
 	return judge_memory(&lane->c[0], lane->engine, lane->oracle, &lane->b[0], false).verdict != VERDICT_SAME;
 }
 
+void lane_run(struct lane *lane)
+{
+	run_all(lane, lane->oracle, lane->b);
+	run_all(lane, lane->engine, lane->a);
+	for (unsigned n = 0; n < BATCH; n++)
+		lane->kinds[lane->b[n].kind]++;
+	lane->cases += BATCH;
+	if (batch_differs(lane))
+		careful_batch(lane);
+}
+
 void lane_batch(struct lane *lane, uint64_t seed)
 {
 	const bool kernel = lane->kernel && seed & 1, single = seed % 4 < 2;
@@ -150,11 +162,5 @@ void lane_batch(struct lane *lane, uint64_t seed)
 		else
 			generate_sequence(&lane->generator, &lane->c[n], kernel, seed * BATCH + n);
 	}
-	run_all(lane, lane->oracle, lane->b);
-	run_all(lane, lane->engine, lane->a);
-	for (unsigned n = 0; n < BATCH; n++)
-		lane->kinds[lane->b[n].kind]++;
-	lane->cases += BATCH;
-	if (batch_differs(lane))
-		careful_batch(lane);
+	lane_run(lane);
 }

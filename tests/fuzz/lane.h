@@ -33,6 +33,8 @@ struct lane *lane_create(const char *name, struct executor *engine, struct execu
 void lane_destroy(struct lane *lane);
 /* Runs the batch that seed names; the same seed gives the same batch. */
 void lane_batch(struct lane *lane, uint64_t seed);
+/* Runs the batch that is in lane->c, from lane->memory. */
+void lane_run(struct lane *lane);
 
 /* Runs one case from this memory on both. What is different, or "" if nothing is. */
 struct judgement lane_try(struct lane *lane, const struct fuzz_case *c, const struct memory *memory, struct outcome *oracle);

@@ -89,8 +89,8 @@ static bool see(void *opaque, const struct cpu *cpu, const struct insn *i, enum 
 	w->strayed = !gen_allowed(w->generator, i) || (leeway_shows_pointers(i) && !single) ||
 		     (leeway_pushes_selector(i) && !own) || enters_at_the_bottom(cpu, i) || returns_from_a_task(cpu, i) ||
 		     sees_the_processors_number(w->x, cpu, i) || (w->undefined_flags && !defines_the_flags(i));
-	/* Those of a single instruction are the judge's. */
-	w->undefined_flags = leeway_flags_by_hand(i) && !single;
+	/* Those of a single instruction are the judge's. Of another processor's all that are undefined may differ. */
+	w->undefined_flags = !single && (w->generator->audience.others ? leeway_flags(i, cpu->regs) : leeway_flags_by_hand(i));
 	return !w->strayed;
 }
 
