@@ -124,13 +124,27 @@ static bool any_word_will_do(const struct insn *i, const struct outcome *a, cons
 	return i->attr & OPA_FAR && a->cr2 - below_the_stack(b, 8) < 28 && b->cr2 - below_the_stack(b, 8) < 28;
 }
 
-/* Which of CMPS's operands the page fault is about: 0 DS:ESI, 1 ES:EDI. */
-static unsigned cmps_operand(const struct insn *i, const struct outcome *out)
+/* The operand of CMPS that the page fault is about. */
+enum cmps_operand { CMPS_NEITHER, CMPS_SOURCE, CMPS_DESTINATION };
+static enum cmps_operand cmps_operand(const struct insn *i, const struct outcome *out)
 {
 	const uint32_t mask = i->addr_size == 4 ? 0xffffffff : 0xffff, size = i->attr & OPA_BYTE ? 1 : i->op_size;
-	const uint32_t edi = world_base(out->seg[X86_ES]) + (out->regs[X86_EDI] & mask);
 
-	return out->cr2 - edi < size;
+	if (out->cr2 - world_base(out->seg[X86_ES]) - (out->regs[X86_EDI] & mask) < size)
+		return CMPS_DESTINATION;
+	return out->cr2 - world_base(out->seg[i->seg]) - (out->regs[X86_ESI] & mask) < size ? CMPS_SOURCE : CMPS_NEITHER;
+}
+
+/* The two faults may be those of the two operands. */
+static bool cmps_faults(const struct insn *i, const struct outcome *a, const struct outcome *b)
+{
+	const enum cmps_operand by_a = excepted(a, EXC_PF) ? cmps_operand(i, a) : CMPS_NEITHER;
+	const enum cmps_operand by_b = excepted(b, EXC_PF) ? cmps_operand(i, b) : CMPS_NEITHER;
+
+	if (excepted(a, EXC_PF) && excepted(b, EXC_PF))
+		return by_a + by_b == CMPS_SOURCE + CMPS_DESTINATION;
+	/* A segment's limit has no address. */
+	return a->vector != b->vector;
 }
 
 /*
@@ -143,7 +157,7 @@ static void settle_cmps(const struct fuzz_case *c, struct executor *xb, struct o
 
 	if (a->eip != b->eip || !faulting_insn(c, xb, b, &i) || i.map != MAP_1BYTE || (i.opcode & 0xfe) != 0xa6)
 		return;
-	if (excepted(a, EXC_PF) && excepted(b, EXC_PF) && cmps_operand(&i, a) == cmps_operand(&i, b))
+	if (!cmps_faults(&i, a, b))
 		return;
 	a->vector = b->vector;
 	a->error = b->error;
