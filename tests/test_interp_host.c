@@ -4,6 +4,9 @@
  * registers, flags, FPU state and memory. The host runs them as they are, in compatibility mode (a far jump to the 32-bit user
  * code segment that Linux provides), so that x87 results count as well, and flags the manual leaves undefined, but for those the
  * interpreter has no instruction of the host's for (leeway.h).
+ *
+ * A host that runs no 32-bit code judges in 64-bit mode what means the same there (long_mode.h): all
+ * but the stack, segments, decimal adjustment and a few others.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -14,6 +17,7 @@
 #include "host_features.h"
 #include "interp_fixture.h"
 #include "leeway.h"
+#include "long_mode.h"
 #include "random_state.h"
 #include "translator/opcode_map.h"
 
@@ -97,18 +101,48 @@ static void (*build(const uint8_t *insn, unsigned len))(void)
 	return (void (*)(void))(uintptr_t)HOST_CODE;
 }
 
+#define ABSOLUTE 0x04, 0x25 /* ModRM and SIB in 64-bit mode; ModRM.reg is to be added */
+
+/* The same in 64-bit mode; the state and this code lie below 4 GiB. */
+static void (*build_long(const uint8_t *insn, unsigned len))(void)
+{
+	struct code c = { (uint8_t *)(uintptr_t)HOST_CODE };
+
+	EMIT(&c, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57); /* push rbx, rbp, r12..r15 */
+	EMIT(&c, 0x48, 0x89, 0x24, 0x25); EMIT32(&c, STATE(rsp));             /* mov [rsp_], rsp */
+	EMIT(&c, 0x0f, 0xae, 0x0c, 0x25); EMIT32(&c, STATE(fpu));             /* fxrstor */
+	EMIT(&c, 0x8b, ABSOLUTE); EMIT32(&c, STATE(eflags_in));
+	EMIT(&c, 0xbc); EMIT32(&c, STATE(stack[8]));                          /* mov esp */
+	EMIT(&c, 0x50, 0x9d);                                                 /* push rax; popfq */
+	for (unsigned r = 0; r < 8; r++) {
+		EMIT(&c, 0x8b, 0x04 | r << 3, 0x25); EMIT32(&c, STATE(in[r]));
+	}
+	emit(&c, len, insn);
+	for (unsigned r = 0; r < 8; r++) {
+		EMIT(&c, 0x89, 0x04 | r << 3, 0x25); EMIT32(&c, STATE(out[r]));
+	}
+	EMIT(&c, 0xbc); EMIT32(&c, STATE(stack[8]));
+	EMIT(&c, 0x9c, 0x58, 0x89, ABSOLUTE); EMIT32(&c, STATE(eflags_out));  /* pushfq; pop rax; mov */
+	EMIT(&c, 0xfc);                                                       /* cld */
+	EMIT(&c, 0x0f, 0xae, ABSOLUTE); EMIT32(&c, STATE(fpu));               /* fxsave */
+	EMIT(&c, 0xdb, 0xe3);                                                 /* fninit */
+	EMIT(&c, 0x48, 0x8b, 0x24, 0x25); EMIT32(&c, STATE(rsp));
+	EMIT(&c, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3);
+	return (void (*)(void))(uintptr_t)HOST_CODE;
+}
+
 static sigjmp_buf escape;
+static bool long_mode; /* the host runs no 32-bit code */
 
 static void on_signal(int number)
 {
 	siglongjmp(escape, number);
 }
 
-/* The signal the instruction raised, or 0. */
-static int host_run(const uint8_t *insn, unsigned len)
+/* The signal that run() raised, or 0. */
+static int host_call(void (*volatile run)(void))
 {
 	static const uint32_t mxcsr = 0x1f80;
-	void (*volatile run)(void) = build(insn, len);
 	int number = sigsetjmp(escape, 1);
 
 	if (number) {
@@ -118,6 +152,21 @@ static int host_run(const uint8_t *insn, unsigned len)
 	run();
 	asm volatile("ldmxcsr %0" : : "m" (mxcsr));
 	return 0;
+}
+
+/* The signal the instruction raised, or 0. */
+static int host_run(const uint8_t *bytes, const struct insn *i)
+{
+	uint8_t encoded[16];
+
+	if (!long_mode)
+		return host_call(build(bytes, i->len));
+	return host_call(build_long(encoded, long_mode_encode(i, bytes, encoded)));
+}
+
+static bool host_runs_32_bit_code(void)
+{
+	return !host_call(build((const uint8_t[]){ 0x90 }, 1));
 }
 
 static void host_setup(void)
@@ -134,6 +183,11 @@ static void host_setup(void)
 	sigaltstack(&alternate, NULL);
 	for (unsigned n = 0; n < RF_ARRAY_SIZE(signals); n++)
 		sigaction(signals[n], &action, NULL);
+	state->fpu = (struct fxsave_image){ .fcw = 0x37f, .mxcsr = 0x1f80 };
+	state->eflags_in = X86_F1;
+	long_mode = !host_runs_32_bit_code();
+	if (long_mode)
+		cr_log_info("this host runs no 32-bit code: it judges in 64-bit mode, where most means the same");
 }
 
 /* --- Random cases --- */
@@ -194,6 +248,14 @@ static void aim(struct test_case *t, uint32_t *regs)
 	memcpy(t->bytes + at, &target, 4);
 }
 
+/* Whether the host can judge it. */
+static bool judged(const struct test_case *t)
+{
+	uint8_t encoded[16];
+
+	return !long_mode || long_mode_encode(&t->insn, t->bytes, encoded);
+}
+
 /* A random instruction having one of the wanted attributes. */
 static void generate(struct test_case *t, uint32_t wanted, uint32_t *regs)
 {
@@ -214,7 +276,7 @@ static void generate(struct test_case *t, uint32_t wanted, uint32_t *regs)
 		t->bytes[n++] = wanted == OPA_FPU ? 0xd8 + rnd() % 8 : rnd();
 		while (n < sizeof(t->bytes))
 			t->bytes[n++] = random_value(&rng);
-		if (insn_decode(t->bytes, 15, true, &t->insn) != DECODE_OK || !usable(&t->insn, wanted))
+		if (insn_decode(t->bytes, 15, true, &t->insn) != DECODE_OK || !usable(&t->insn, wanted) || !judged(t))
 			continue;
 		if (t->insn.mem)
 			aim(t, regs);
@@ -225,7 +287,7 @@ static void generate(struct test_case *t, uint32_t wanted, uint32_t *regs)
 		}
 		if (t->insn.map == MAP_1BYTE && t->insn.opcode == 0xc8)
 			t->bytes[t->insn.opcode_offset + 2] &= 3; /* ENTER of under a KiB */
-		if (insn_decode(t->bytes, 15, true, &t->insn) == DECODE_OK && usable(&t->insn, wanted))
+		if (insn_decode(t->bytes, 15, true, &t->insn) == DECODE_OK && usable(&t->insn, wanted) && judged(t))
 			return;
 	}
 }
@@ -285,7 +347,7 @@ static void run_case(const struct test_case *t, const uint32_t *regs, const stru
 	state->eflags_in = eflags;
 	CPU.eflags = eflags;
 	CPU.eip = FX_CODE;
-	number = host_run(t->bytes, t->insn.len);
+	number = host_run(t->bytes, &t->insn);
 	do
 		result = ix_run(t->bytes, t->insn.len, 1);
 	while (result == INTERP_OK && CPU.eip == FX_CODE);
@@ -321,8 +383,6 @@ static void run_random(uint32_t wanted, unsigned rounds, bool unmasked)
 	if (why)
 		cr_skip_test("%s", why);
 	host_setup();
-	if (host_run((const uint8_t[]){ 0x90 }, 1))
-		cr_skip_test("this host runs no 32-bit code segments");
 	for (unsigned round = 0; round < rounds; round++) {
 		struct fxsave_image fpu;
 		struct test_case t;
