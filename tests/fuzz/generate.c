@@ -83,10 +83,18 @@ static bool same_on_others(const struct insn *i)
 	return !(i->map == MAP_1BYTE && i->opcode == 0xd9 && !i->mem && i->modrm >= 0xf0 && transcendental >> (i->modrm & 15) & 1);
 }
 
+/* SHLD and SHRD of 16 bits by more than 16: the result is undefined (SDM vol. 2), and AMD's is other than Intel's and Unicorn's. */
+static bool shifts_too_far(const struct insn *i)
+{
+	return i->map == MAP_0F && (i->opcode & 0xf6) == 0xa4 && i->op_size == 2 && (!i->imm_size || (i->imm & 31) > 16);
+}
+
 bool gen_allowed(const struct generator *g, const struct insn *i)
 {
 	const bool host = g->audience.host || g->audience.unicorn;
 
+	if ((g->audience.others || g->audience.unicorn) && shifts_too_far(i))
+		return false;
 	if (g->audience.others && !same_on_others(i))
 		return false;
 	if (g->audience.unicorn && !for_unicorn(i))
