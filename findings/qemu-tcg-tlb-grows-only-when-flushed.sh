@@ -1,25 +1,28 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# QEMU's TCG: a guest that touches more pages than its software TLB has entries stays slow until it flushes the TLB.
+# QEMU's TCG: a guest that touches more pages than its software TLB has entries stays slow until
+# it flushes the TLB.
 #
 #   findings/qemu-tcg-tlb-grows-only-when-flushed.sh
 #
-# Version: Debian 12's qemu-system-x86 1:7.2+dfsg-7+deb12u18+b3 (QEMU 7.2.22), with all it depends on, unpacked into a
-# temporary folder; nothing is installed. Needs apt with Debian 12's sources, dpkg-deb, as and ld.
+# Version: Debian 12's qemu-system-x86 1:7.2+dfsg-7+deb12u18+b3 (QEMU 7.2.22), with all it depends
+# on, unpacked into a temporary folder; nothing is installed. Needs apt with Debian 12's sources,
+# dpkg-deb, as and ld.
 #
-# The guest is a multiboot kernel of some 100 lines (below), valid on any processor since the Pentium: flat segments,
-# paging on, 4-MiB pages, interrupts off. It reads one word of each of 320 pages, 20,000 times over, and takes the time
-# by RDTSC. Then it reads the pages once more, loads CR3 with the value that is there, which flushes the TLB, and
-# measures again; seven times in all.
+# The guest is a multiboot kernel of some 100 lines (below), valid on any processor since the
+# Pentium: flat segments, paging on, 4-MiB pages, interrupts off. It reads one word of each of 320
+# pages, 20,000 times over, and takes the time by RDTSC. Then it reads the pages once more, loads
+# CR3 with the value that is there, which flushes the TLB, and measures again; seven times in all.
 #
 # Expected: the seven times are alike. A flush only takes something away; the reads are the same.
 #
-# What happens: with each flush the reads become faster, down to a tenth and less. The software TLB is direct-mapped
-# and has a size that adapts, but the size is only looked at while it is flushed (tlb_mmu_resize_locked() in
-# accel/tcg/cputlb.c, called by a flush and nothing else). It starts, or has been shrunk to, some 64 to 256 entries; a
-# loop over more pages misses in it, at the price of a page walk each time, and it stays so for as long as nothing
-# flushes. A process that computes alone in a Linux guest may so take ten times as long as the same process with a
+# What happens: with each flush the reads become faster, down to a tenth and less. The software
+# TLB is direct-mapped and has a size that adapts, but the size is only looked at while it is
+# flushed (tlb_mmu_resize_locked() in accel/tcg/cputlb.c, called by a flush and nothing else). It
+# starts, or has been shrunk to, some 64 to 256 entries; a loop over more pages misses in it, at
+# the price of a page walk each time, and it stays so for as long as nothing flushes. A process
+# that computes alone in a Linux guest may so take ten times as long as the same process with a
 # second one beside it that does nothing but sleep.
 #
 # Output seen (AMD EPYC "Zen 5", two processors):

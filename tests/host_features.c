@@ -66,7 +66,7 @@ static void try_program(void)
 #define LINUX_CS32 0x23
 #define LINUX_CS64 0x33
 
-/* To the 32-bit segment and back. What runs there is DEC EAX, which 64-bit mode takes for a prefix. */
+/* To the 32-bit segment and back. DEC EAX runs there, which 64-bit mode takes for a prefix. */
 static const uint8_t segment_text[] = {
 	0x48, 0x89, 0x24, 0x25, 0, 0, 0, 0,  /*  0: mov [stack], rsp */
 	0xb8, GOOD + 1, 0, 0, 0,             /*  8: mov eax, GOOD + 1 */
@@ -88,7 +88,8 @@ static void put_address(uint8_t *code, unsigned at, unsigned target)
 /* In a child: the jump faults where there is no such segment. */
 static void try_segment(void)
 {
-	uint8_t *code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	uint8_t *code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 
 	if (code == MAP_FAILED)
 		return;
@@ -109,8 +110,10 @@ static const struct {
 	const char *lacks;
 } features[HOST_FEATURES] = {
 	[HOST_PROGRAMS_32] = { "programs-32", try_program, "this host runs no 32-bit programs" },
-	[HOST_CODE_SEGMENT_32] = { "code-segment-32", try_segment,
-				   "this host has no 32-bit code segment (a far jump to one faults)" },
+	[HOST_CODE_SEGMENT_32] = {
+		"code-segment-32", try_segment,
+		"this host has no 32-bit code segment (a far jump to one faults)"
+	},
 };
 
 const char *host_feature_name(enum host_feature feature)

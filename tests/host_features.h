@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What tests and benchmarks need of the host beyond what ringfence needs. Nothing but trying tells: a processor may have
- * what its system does not let programs use. What KVM can do, monitor/kvm_host.h says.
+ * What tests and benchmarks need of the host beyond what ringfence needs. Only trying tells: a processor
+ * may have what its system does not let programs use. What KVM can do, monitor/kvm_host.h says.
  *
  * For scripts the same is build/tests/host-features.
  */
@@ -10,14 +10,14 @@
 
 enum host_feature {
 	HOST_PROGRAMS_32,     /* Linux starts 32-bit programs */
-	HOST_CODE_SEGMENT_32, /* the 32-bit code segment of Linux (23h): compatibility mode within a 64-bit process */
+	HOST_CODE_SEGMENT_32, /* Linux's 32-bit code segment (23h), for a part of a 64-bit process */
 	HOST_FEATURES,
 };
 
 /* As scripts call it: "programs-32", "code-segment-32". */
 const char *host_feature_name(enum host_feature feature);
 
-/* Why the host does not have it (static text), or NULL: it has. Tries it anew each time, in a child process. */
+/* Why the host does not have it (static text), or NULL: it has. Tries it anew, in a child process. */
 const char *host_lacks(enum host_feature feature);
 
 #endif

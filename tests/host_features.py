@@ -11,11 +11,12 @@ SOURCES = [os.path.join(HERE, name) for name in ("host_features.c", "host_featur
 
 @functools.lru_cache
 def lacks(feature):
-    """Why the host does not have the feature ("programs-32", "code-segment-32"), or None: it has."""
+    """Why the host lacks the feature ("programs-32", "code-segment-32"), or None: it does not."""
     with tempfile.TemporaryDirectory() as directory:
         program = os.path.join(directory, "host-features")
         subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-o", program, *SOURCES], check=True)
-        done = subprocess.run([program, feature], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run([program, feature], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              text=True, check=False)
     if done.returncode not in (0, 1):
         raise OSError(f"host-features {feature}: exit status {done.returncode}")
     return done.stdout.strip().split(": ", 1)[1] if done.returncode else None

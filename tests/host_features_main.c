@@ -23,15 +23,22 @@ static int report_named(const char *name)
 	return 2;
 }
 
+static int usage(FILE *out, int status)
+{
+	fprintf(out, "usage: host-features [FEATURE]\n"
+		"A line \"FEATURE: yes\", or what keeps this host from it.\n"
+		"Exit status: 0 it has the one named, 1 it lacks it, 2 there is no such feature.\n");
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && argv[1][0] != '-')
 		return report_named(argv[1]);
-	if (argc != 1) {
-		fprintf(argv[1] && !strcmp(argv[1], "--help") ? stdout : stderr, "usage: host-features [FEATURE]\n"
-			"A line \"FEATURE: yes\", or what keeps this host from it. Exit status: 0 it has the one named, 1 it lacks it.\n");
-		return argc == 2 && !strcmp(argv[1], "--help") ? 0 : 2;
-	}
+	if (argc == 2 && !strcmp(argv[1], "--help"))
+		return usage(stdout, 0);
+	if (argc != 1)
+		return usage(stderr, 2);
 	for (enum host_feature feature = 0; feature < HOST_FEATURES; feature++)
 		report(feature);
 	return 0;

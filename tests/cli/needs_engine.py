@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Skips a test whose engine this host cannot run, and says why.
 
-usage: needs_engine.py RINGFENCE ENGINE      exit status: 0 it can, 77 it cannot, and a line "skipped: WHY"
+usage: needs_engine.py RINGFENCE ENGINE
 
-Only KVM may be missing: the other engines run on every host, and one that refuses is a failure.
+Exit status: 0 it can; 77 it cannot, and a line "skipped: WHY". Only KVM may be missing: the other engines run on every host, and one that refuses is a failure.
 """
 import subprocess
 import sys
@@ -23,9 +23,11 @@ def why_not(program, engine):
     with tempfile.NamedTemporaryFile() as kernel:
         kernel.write(NOT_A_KERNEL)
         kernel.flush()
-        result = subprocess.run([program, '-accel', engine, '-display', 'none', '-kernel', kernel.name], stdin=subprocess.DEVNULL,
-                                capture_output=True, text=True, timeout=300, check=False)
-    return result.stderr.strip().removeprefix(REFUSAL) if result.stderr.startswith(REFUSAL) else None
+        command = [program, '-accel', engine, '-display', 'none', '-kernel', kernel.name]
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                timeout=300, check=False)
+    said = result.stderr.strip()
+    return said.removeprefix(REFUSAL) if said.startswith(REFUSAL) else None
 
 
 def or_skip(program, engine):
