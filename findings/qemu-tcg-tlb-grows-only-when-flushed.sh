@@ -55,12 +55,12 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 root=$folder/root
 
-# What is installed here does not count: everything the package needs is fetched, and found in the folder.
+# What is installed here does not count: everything the package needs is fetched into the folder.
 private_apt() {
 	program=$1
 	shift
-	"$program" -q -y -o APT::Sandbox::User= -o Dir::State="$folder/state" -o Dir::State::status="$folder/state/status" \
-		-o Dir::Cache="$folder/cache" -o Acquire::Retries=3 -o Acquire::Languages=none "$@"
+	"$program" -q -y -o APT::Sandbox::User= -o Dir::State="$folder/state" \
+		-o Dir::State::status="$folder/state/status" -o Dir::Cache="$folder/cache" -o Acquire::Retries=3 -o Acquire::Languages=none "$@"
 }
 
 unpack_qemu() {
@@ -68,7 +68,7 @@ unpack_qemu() {
 	: >"$folder/state/status"
 	private_apt apt-get update >"$folder/log" 2>&1 || true
 	private_apt apt-get install --download-only --no-install-recommends "qemu-system-x86=$version" \
-		>>"$folder/log" 2>&1 || { tail -n 5 "$folder/log" >&2; cannot "cannot fetch qemu-system-x86 $version"; }
+		>>"$folder/log" 2>&1 || cannot "cannot fetch qemu-system-x86 $version: $(tail -n 3 "$folder/log")"
 	# Into one tree, as on a system where /bin and /lib are links into /usr.
 	mkdir -p "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib" "$root/usr/lib64"
 	for name in bin sbin lib lib64; do
@@ -81,8 +81,8 @@ unpack_qemu() {
 
 qemu() {
 	libraries=$root/usr/lib/x86_64-linux-gnu
-	QEMU_MODULE_DIR=$libraries/qemu "$root/lib64/ld-linux-x86-64.so.2" --library-path "$libraries:$libraries/pulseaudio" \
-		"$root/usr/libexec/qemu-system-i386" -L "$root/usr/share/seabios" -L "$root/usr/share/qemu" "$@"
+	QEMU_MODULE_DIR=$libraries/qemu "$root/lib64/ld-linux-x86-64.so.2" \
+		--library-path "$libraries:$libraries/pulseaudio" "$root/usr/libexec/qemu-system-i386" -L "$root/usr/share/seabios" -L "$root/usr/share/qemu" "$@"
 }
 
 build_kernel() {
@@ -183,8 +183,8 @@ began:	.skip 4
 stack_end:
 END
 	as --32 -o "$folder/kernel.o" "$folder/kernel.s"
-	ld -m elf_i386 -Ttext=0x100000 --section-start=.multiboot=0x0ff000 -z noexecstack -e start -o "$folder/kernel" \
-		"$folder/kernel.o" 2>/dev/null
+	ld -m elf_i386 -Ttext=0x100000 --section-start=.multiboot=0x0ff000 -z noexecstack -e start \
+		-o "$folder/kernel" "$folder/kernel.o" 2>/dev/null
 }
 
 unpack_qemu
@@ -193,7 +193,8 @@ qemu --version | head -n 1
 status=0
 qemu -accel tcg -m 64 -nodefaults -display none -no-reboot -debugcon "file:$folder/ticks" \
 	-device isa-debug-exit,iobase=0xf4,iosize=4 -kernel "$folder/kernel" </dev/null || status=$?
-[ "$status" -eq 1 ] && [ "$(wc -l <"$folder/ticks")" -eq 7 ] || cannot "the guest did not come to its end: status $status"
+[ "$status" -eq 1 ] && [ "$(wc -l <"$folder/ticks")" -eq 7 ] ||
+	cannot "the guest did not come to its end: status $status"
 
 awk -v least="$least_ratio" '
 	BEGIN { print "flushes before  ticks per read" }

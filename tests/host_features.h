@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What tests and benchmarks need of the host beyond what ringfence needs. Only trying tells: a processor
- * may have what its system does not let programs use. What KVM can do, monitor/kvm_host.h says.
+ * What tests and benchmarks need of the host beyond what ringfence needs. Only trying tells: a
+ * processor may have what its system does not let programs use. What KVM can do, monitor/kvm_host.h
+ * says.
  *
  * For scripts the same is build/tests/host-features.
  */
@@ -17,7 +18,7 @@ enum host_feature {
 /* As scripts call it: "programs-32", "code-segment-32". */
 const char *host_feature_name(enum host_feature feature);
 
-/* Why the host does not have it (static text), or NULL: it has. Tries it anew, in a child process. */
+/* Why the host does not have it (static text), or NULL: it has. Tries it anew, in a child. */
 const char *host_lacks(enum host_feature feature);
 
 #endif

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Values, ratios, the table, and how they compare with the goals.
 
-A user program does the same each time, so the least of all its iterations in all rounds is what disturbed it least, on every
-engine alike. Of system calls, processes and boots, in which hosts take part, the value is the median of the rounds.
+A user program does the same each time, so the least of all its iterations in all rounds is the one
+that was least disturbed, on every engine alike. Of system calls, processes and boots, in which hosts
+take part, the value is the median of the rounds.
 """
 from . import goals
 from .arithmetic import geometric_mean, least, median, ratio, spread
 from .workloads import MATRIX, PROCESS, SYSCALL, USER
 
 NATIVE, RINGFENCE, TCG = "native", "ringfence", "tcg"
-# An engine whose mean is so many times its least has been disturbed, or does not always do the same.
+# An engine whose mean is so many times its least was disturbed, or does not always do the same.
 UNSTEADY = 1.5
 
 
@@ -83,7 +84,8 @@ class Report:
 			for engine, runs in self.results.items():
 				best, worst = self.medians[name][engine], max(of_runs(runs, name, mean_ns), default=None)
 				if best and worst > UNSTEADY * best:
-					found.append(f"{engine}: {name} took {worst / 1e6:.0f} ms on average in a round, {best / 1e6:.0f} ms at best")
+					found.append(f"{engine}: {name} took {worst / 1e6:.0f} ms on average in a round, "
+						     f"{best / 1e6:.0f} ms at best")
 		return found
 
 	def native_name(self):
@@ -105,8 +107,8 @@ class Report:
 
 	def means(self):
 		user = self.group(USER)
-		groups = [("user compute", user), ("user compute without matrix-*", [name for name in user if name not in MATRIX]),
-			  ("system calls", self.group(SYSCALL)), ("processes", self.group(PROCESS))]
+		others = [name for name in user if name not in MATRIX]
+		groups = [("user compute", user), ("user compute without matrix-*", others), ("system calls", self.group(SYSCALL)), ("processes", self.group(PROCESS))]
 		lines = []
 		for label, members in groups:
 			if len(members) > 1:
@@ -135,10 +137,13 @@ class Report:
 		return lines if len(lines) > 1 else []
 
 	def goals(self):
-		return goals.everywhere(self) + (goals.where_page_tables_are_dear(self) if self.dear_pages else [])
+		return goals.everywhere(self) + self.dear_goals()
+
+	def dear_goals(self):
+		return goals.where_page_tables_are_dear(self) if self.dear_pages else []
 
 	def goal_lines(self):
 		return [goal.line(text) for goal in goals.everywhere(self)]
 
 	def dear_goal_lines(self):
-		return [goal.line(text) for goal in goals.where_page_tables_are_dear(self)] if self.dear_pages else []
+		return [goal.line(text) for goal in self.dear_goals()]
