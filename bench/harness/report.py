@@ -108,7 +108,8 @@ class Report:
 	def means(self):
 		user = self.group(USER)
 		others = [name for name in user if name not in MATRIX]
-		groups = [("user compute", user), ("user compute without matrix-*", others), ("system calls", self.group(SYSCALL)), ("processes", self.group(PROCESS))]
+		groups = [("user compute", user), ("user compute without matrix-*", others),
+			  ("system calls", self.group(SYSCALL)), ("processes", self.group(PROCESS))]
 		lines = []
 		for label, members in groups:
 			if len(members) > 1:
