@@ -446,7 +446,7 @@ Test(profile, map_for_perf)
 	translator_flush(translator_of(bf));
 	look_up(hot, found, &n);
 	cr_expect_eq(n, 0);
-	expect_mapped(last - 1, "stub:soft-write");
+	expect_mapped(last - 1, "stub:dual-write");
 	load(bf, 0);
 	run_for(bf, 0.01);
 	expect_mapped(entry_of(bf, COLD, bf->cpu->tcw.mode), "guest:cold");

@@ -67,6 +67,7 @@ Test(verify, modes_and_adaptations)
 			struct vf_case c = vf_cases[i];
 
 			c.mode = mode;
+			vf->tr->opt.soft_views = (i ^ mode >> 3) & 1;
 			c.adapt = (i + mode) & (ADAPT_INTERPRET | ADAPT_DUAL | ADAPT_SOFT);
 			expect_accepted(vf_translate(vf, &c), c.name);
 		}

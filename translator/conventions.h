@@ -50,6 +50,7 @@ static inline unsigned host_reg_of(unsigned guest_reg)
 #define MODE_ES_FLAT  0x0010u
 #define MODE_FPU      0x0020u /* CR0.TS and CR0.EM clear: x87 and MMX run */
 #define MODE_SSE      0x0040u /* and CR4.OSFXSR */
+#define MODE_SOFT     0x0080u /* ring 3: every access goes through the software TLB, none to the window (translate_soft.c) */
 #define MODE_TSC      0x0100u /* RDTSC is allowed here */
 #define MODE_UNTRANSLATABLE 0x80000000u /* 16-bit or based code segment, v86, real mode, single step, breakpoints: interpret */
 

@@ -16,7 +16,7 @@ const char *translator_callout_name(enum callout which)
 	return callout_names[which];
 }
 
-#define FIRST_CALLOUT 12u
+#define FIRST_CALLOUT 14u
 #define STUBS (FIRST_CALLOUT + CALLOUT_COUNT)
 
 /* Entry i of no particular order; false: there is none. */
@@ -27,6 +27,7 @@ static bool stub_entry(const struct translator *tr, unsigned i, struct tc_stub *
 		{ TC_STUB_LINK, "link", tr->stub_link, 0 }, { TC_STUB_LOOKUP, "return-miss", tr->stub_return_miss, 0 },
 		{ TC_STUB_LOOKUP, "lookup", tr->stub_lookup, 0 }, { TC_STUB_LOOKUP, "lookup-miss", tr->stub_lookup_miss, 0 },
 		{ TC_STUB_CALLED, "soft-read", tr->stub_soft[SOFT_READ], 0 }, { TC_STUB_CALLED, "soft-write", tr->stub_soft[SOFT_WRITE], 0 },
+		{ TC_STUB_CALLED, "dual-read", tr->stub_dual[SOFT_READ], 0 }, { TC_STUB_CALLED, "dual-write", tr->stub_dual[SOFT_WRITE], 0 },
 		{ TC_STUB_CALLED, "load-es", tr->stub_segment[X86_ES], 0 }, { TC_STUB_CALLED, "load-ds", tr->stub_segment[X86_DS], 0 },
 		{ TC_STUB_CALLED, "load-fs", tr->stub_segment[X86_FS], 0 }, { TC_STUB_CALLED, "load-gs", tr->stub_segment[X86_GS], 0 },
 	};

@@ -624,6 +624,34 @@ static void stub_emit_soft(struct translator *tr, struct emitter *e, enum soft_a
 	stub_callout_body(tr, e, CALLOUT_SOFT, again);
 }
 
+/*
+ * The window to use for an address: by its top two bits, which the address times four has in the upper half. They come down
+ * through memory, since no host has a shift that leaves the flags alone and is not BMI2's.
+ */
+void emit_view(struct emitter *e, unsigned reg)
+{
+	const int32_t word = CPU_OFF(tcw.scratch[0]);
+
+	emit_lea64(e, H_R9, (struct memref){ .base = NO_REG, .index = reg, .scale = 2 });
+	emit_store64(e, H_R9, memref_cpu(word));
+	emit_load32(e, H_R9, memref_cpu(word + 4));
+	emit_load64(e, H_R9, (struct memref){ .base = H_CPU, .index = H_R9, .scale = 3, .disp = CPU_OFF(tcw.view_by_gib) });
+}
+
+/* The same for a dual access: unless tcw.soft_views says so, r9 = the window for the address' GiB. */
+static void stub_emit_dual(struct translator *tr, struct emitter *e, enum soft_access access)
+{
+	tr->stub_dual[access] = emit_here(e);
+	emit_mov64(e, H_R11, H_RCX);
+	emit_load32(e, H_RCX, memref_cpu(CPU_OFF(tcw.soft_views)));
+	emit_bytes(e, "\xe3\x08", 2); /* jrcxz over MOV and JMP */
+	emit_mov64(e, H_RCX, H_R11);
+	emit_jmp(e, tr->stub_soft[access]);
+	emit_mov64(e, H_RCX, H_R11);
+	emit_view(e, H_R10);
+	emit8(e, 0xc3);
+}
+
 void stubs_emit(struct translator *tr, struct emitter *e)
 {
 	stub_emit_enter(tr, e);
@@ -640,4 +668,6 @@ void stubs_emit(struct translator *tr, struct emitter *e)
 	stub_emit_segment(tr, e, X86_GS);
 	stub_emit_soft(tr, e, SOFT_READ);
 	stub_emit_soft(tr, e, SOFT_WRITE);
+	stub_emit_dual(tr, e, SOFT_READ);
+	stub_emit_dual(tr, e, SOFT_WRITE);
 }

@@ -126,7 +126,9 @@ static void translate_one(struct build *b, const struct insn *i)
 
 	if (insn_features(i) & ~b->tr->opt.features)
 		return translate_leave_tc(b, i); /* the interpreter raises #UD */
-	if (fn && !(b->adapt & ADAPT_INTERPRET))
+	if (soft_lacks_form(b, i))
+		translate_interpret(b, i);
+	else if (fn && !(b->adapt & ADAPT_INTERPRET))
 		fn(b, i);
 	else if (fn && i->attr & (OPA_JUMP | OPA_RET)) {
 		translate_leave_tc(b, i);

@@ -42,10 +42,19 @@ bool operand_may_be_soft(const struct build *b, const struct insn *insn);
 /* Whether the operand may reach beside its address, so that no form fits that goes past the window. */
 bool operand_is_bit_string(const struct insn *insn);
 bool segment_is_flat(const struct build *b, unsigned seg);
+
+/* translate_soft.c: the mode in which no access goes to the window. */
+static inline bool mode_is_soft(const struct build *b) { return b->mode & MODE_SOFT; }
+/* Whether the instruction has no form for that mode, and is interpreted instead. */
+bool soft_lacks_form(const struct build *b, const struct insn *insn);
+/* Looks up the access of len bytes whose linear address is in r10d: clobbers r8, r9, r11. r14d must be up to date. */
+struct memref emit_soft_lookup(struct build *b, hva_t stub, uint32_t len);
+/* The stack slot at guest ESP + disp; what is in r8 is kept in tcw.soft_value meanwhile if keep. */
+struct memref soft_stack_slot(struct build *b, int32_t disp, enum soft_access access);
+void emit_soft_keep(struct build *b, unsigned reg);
+void emit_soft_kept(struct build *b, unsigned reg);
 /* r10d = the operand's linear address, whatever is there (clobbers r9). */
 void emit_linear(struct build *b, const struct insn *insn);
-/* r9 = the base of the window that a ring-0 access to the address in reg goes to (struct tc_words, view_by_gib). */
-void emit_view(struct build *b, unsigned reg);
 
 /* translate_stack.c: whether ESP-based code can be made at all: flat 32-bit stack, 32-bit operand, not adapted. */
 bool stack_is_plain(const struct build *b, const struct insn *insn);

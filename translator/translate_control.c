@@ -81,7 +81,15 @@ static void emit_return_site(struct build *b)
 
 static void emit_push_return(struct build *b)
 {
-	emit_store32_imm(&b->e, b->next_eip, guest_address_at(b, H_GUEST_ESP, b->esp_delta - 4));
+	struct memref slot;
+
+	if (mode_is_soft(b)) {
+		esp_sync_first(b);
+		slot = soft_stack_slot(b, -4, SOFT_WRITE);
+	} else {
+		slot = guest_address_at(b, H_GUEST_ESP, b->esp_delta - 4);
+	}
+	emit_store32_imm(&b->e, b->next_eip, slot);
 	b->esp_delta -= 4;
 	esp_sync(b);
 }
@@ -105,7 +113,9 @@ void translate_ret(struct build *b, const struct insn *i)
 	b->ended = true;
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit_load32(&b->e, H_R8, guest_address_at(b, H_GUEST_ESP, b->esp_delta));
+	if (mode_is_soft(b))
+		esp_sync_first(b);
+	emit_load32(&b->e, H_R8, mode_is_soft(b) ? soft_stack_slot(b, 0, SOFT_READ) : guest_address_at(b, H_GUEST_ESP, b->esp_delta));
 	b->esp_delta += 4 + (i->imm_size ? i->imm & 0xffff : 0);
 	esp_sync(b);
 	emit8(&b->e, 0xc3);
@@ -115,6 +125,7 @@ void translate_ret(struct build *b, const struct insn *i)
 static void emit_indirect_target(struct build *b, const struct insn *i)
 {
 	if (i->mem) {
+		b->soft = mode_is_soft(b);
 		emit_load32(&b->e, H_R8, operand_prepare(b, i));
 		return;
 	}
@@ -156,8 +167,14 @@ void translate_call_indirect(struct build *b, const struct insn *i)
 		b->ended = true;
 		return translate_interpret(b, i);
 	}
+	if (mode_is_soft(b))
+		esp_sync_first(b);
 	emit_indirect_target(b, i);
+	if (mode_is_soft(b))
+		emit_soft_keep(b, H_R8);
 	emit_push_return(b);
+	if (mode_is_soft(b))
+		emit_soft_kept(b, H_R8);
 	emit_call_lookup(b);
 	emit_return_site(b);
 }

@@ -51,24 +51,10 @@ void emit_linear(struct build *b, const struct insn *insn)
 	}
 }
 
-/*
- * r9 = the window to use for the address in reg: by its top two bits, which the address times four has in the upper half. They
- * come down through memory, since no host has a shift that leaves the flags alone and is not BMI2's.
- */
-void emit_view(struct build *b, unsigned reg)
-{
-	const int32_t word = CPU_OFF(tcw.scratch[0]);
-
-	emit_lea64(&b->e, H_R9, (struct memref){ .base = NO_REG, .index = reg, .scale = 2 });
-	emit_store64(&b->e, H_R9, memref_cpu(word));
-	emit_load32(&b->e, H_R9, memref_cpu(word + 4));
-	emit_load64(&b->e, H_R9, (struct memref){ .base = H_CPU, .index = H_R9, .scale = 3, .disp = CPU_OFF(tcw.view_by_gib) });
-}
-
 static struct memref operand_dual(struct build *b, const struct insn *insn)
 {
 	emit_linear(b, insn);
-	emit_view(b, H_R10);
+	emit_view(&b->e, H_R10);
 	return (struct memref){ .base = H_R9, .index = H_R10 };
 }
 
@@ -89,12 +75,23 @@ bool operand_is_bit_string(const struct insn *i)
  * The access has to be just what OPA_MEM_* and mem_size say. With x87 and MMX a pending #MF would come before a #PF. Behind an
  * STI a miss could let an interrupt in before the instruction is done.
  */
-bool operand_may_be_soft(const struct build *b, const struct insn *i)
+static bool has_soft_form(const struct build *b, const struct insn *i)
 {
 	const uint32_t unfit = OPA_FPU | OPA_MMX | OPA_SHIFT | OPA_STACK | OPA_STRING | OPA_SYSTEM | OPA_SEG_LOAD | OPA_JUMP | OPA_CALL;
 
-	return b->adapt & ADAPT_SOFT && !b->record->shadow && !(i->attr & unfit) && i->attr & (OPA_MEM_READ | OPA_MEM_WRITE) && !operand_is_bit_string(i) &&
+	return !b->record->shadow && !(i->attr & unfit) && i->attr & (OPA_MEM_READ | OPA_MEM_WRITE) && !operand_is_bit_string(i) &&
 	       i->mem_size && (i->mem_size <= 8 || moves_unaligned(i));
+}
+
+bool operand_may_be_soft(const struct build *b, const struct insn *i)
+{
+	return (b->adapt & ADAPT_SOFT || mode_is_soft(b)) && has_soft_form(b, i);
+}
+
+/* A dual access that may find its space to have no user window in use: by way of a stub that looks. */
+static bool dual_may_be_soft(const struct build *b, const struct insn *i)
+{
+	return b->tr->opt.soft_views && has_soft_form(b, i);
 }
 
 static struct memref operand_soft(struct build *b, const struct insn *i)
@@ -103,10 +100,16 @@ static struct memref operand_soft(struct build *b, const struct insn *i)
 
 	esp_sync_first(b); /* the stub may leave, or deliver a fault */
 	emit_linear(b, i);
-	emit_mov32_imm(&b->e, H_R9, i->mem_size - 1);
-	emit_mov32_imm(&b->e, H_R8, b->eip);
-	emit_call(&b->e, b->tr->stub_soft[access]);
-	return (struct memref){ .base = H_R9, .index = H_R10 };
+	return emit_soft_lookup(b, b->tr->stub_soft[access], i->mem_size);
+}
+
+static struct memref operand_dual_or_soft(struct build *b, const struct insn *i)
+{
+	const enum soft_access access = i->attr & OPA_MEM_WRITE ? SOFT_WRITE : SOFT_READ;
+
+	esp_sync_first(b);
+	emit_linear(b, i);
+	return emit_soft_lookup(b, b->tr->stub_dual[access], i->mem_size);
 }
 
 /* r9d + m. Offsets from a segment's base are often negative: in a register, the sum wraps. */
@@ -132,6 +135,8 @@ struct memref operand_prepare(struct build *b, const struct insn *insn)
 
 	if (b->soft)
 		return operand_soft(b, insn);
+	if (b->adapt & ADAPT_DUAL && dual_may_be_soft(b, insn))
+		return operand_dual_or_soft(b, insn);
 	if (b->adapt & ADAPT_DUAL)
 		return operand_dual(b, insn);
 	if (segment_is_flat(b, insn->seg))

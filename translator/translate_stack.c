@@ -46,8 +46,25 @@ static void emit_esp_add(struct build *b, int32_t n)
 		esp_sync(b);
 }
 
+/* The soft mode: the slot is looked up first, and a value in r8 waits meanwhile. */
+static void emit_push_soft(struct build *b, unsigned reg)
+{
+	struct memref slot;
+
+	if (reg == H_R8)
+		emit_soft_keep(b, reg);
+	esp_sync_first(b);
+	slot = soft_stack_slot(b, -4, SOFT_WRITE);
+	if (reg == H_R8)
+		emit_soft_kept(b, reg);
+	emit_store32(&b->e, reg, slot);
+	emit_esp_add(b, -4);
+}
+
 static void emit_push_host(struct build *b, unsigned reg)
 {
+	if (mode_is_soft(b))
+		return emit_push_soft(b, reg);
 	emit_store32(&b->e, reg, stack_at(b, -4));
 	emit_esp_add(b, -4);
 }
@@ -65,7 +82,9 @@ void translate_push_imm(struct build *b, const struct insn *i)
 {
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit_store32_imm(&b->e, i->imm, stack_at(b, -4));
+	if (mode_is_soft(b))
+		esp_sync_first(b);
+	emit_store32_imm(&b->e, i->imm, mode_is_soft(b) ? soft_stack_slot(b, -4, SOFT_WRITE) : stack_at(b, -4));
 	emit_esp_add(b, -4);
 }
 
@@ -93,6 +112,7 @@ void translate_push_mem(struct build *b, const struct insn *i)
 	}
 	if (!stack_is_plain(b, i) || i->addr_size != 4)
 		return translate_interpret(b, i);
+	b->soft = mode_is_soft(b);
 	emit_load32(&b->e, H_R8, operand_prepare(b, i));
 	emit_push_host(b, H_R8);
 }
@@ -103,7 +123,9 @@ void translate_pop_reg(struct build *b, const struct insn *i)
 
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit_load32(&b->e, host_reg_of(reg), stack_at(b, 0));
+	if (mode_is_soft(b))
+		esp_sync_first(b);
+	emit_load32(&b->e, host_reg_of(reg), mode_is_soft(b) ? soft_stack_slot(b, 0, SOFT_READ) : stack_at(b, 0));
 	if (reg != X86_ESP)
 		emit_esp_add(b, 4);
 	else
@@ -193,7 +215,13 @@ void translate_leave(struct build *b, const struct insn *i)
 {
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit_load32(&b->e, H_R8, guest_address_at(b, H_RBP, 0));
+	if (mode_is_soft(b)) {
+		esp_sync_first(b);
+		emit_mov32(&b->e, H_R10, H_RBP);
+		emit_load32(&b->e, H_R8, emit_soft_lookup(b, b->tr->stub_soft[SOFT_READ], 4));
+	} else {
+		emit_load32(&b->e, H_R8, guest_address_at(b, H_RBP, 0));
+	}
 	emit_lea32(&b->e, H_GUEST_ESP, memref_plain(H_RBP, 4));
 	b->esp_delta = 0;
 	emit_mov32(&b->e, H_RBP, H_R8);

@@ -15,16 +15,12 @@ static void emit_add_window(struct build *b, unsigned reg)
 		guest_address_add_window(b, reg);
 		return;
 	}
-	emit_view(b, reg);
+	emit_view(&b->e, reg);
 	emit_lea64(&b->e, reg, (struct memref){ .base = reg, .index = H_R9 });
 }
 
-void translate_string(struct build *b, const struct insn *i)
+static void emit_string(struct build *b, const struct insn *i, bool esi, bool edi)
 {
-	const bool esi = string_uses_esi(i->opcode), edi = string_uses_edi(i->opcode);
-
-	if (i->addr_size != 4 || (edi && !(b->mode & MODE_ES_FLAT)) || (esi && !segment_is_flat(b, i->seg)))
-		return translate_interpret(b, i);
 	if (esi)
 		emit_add_window(b, H_RSI);
 	if (edi)
@@ -38,4 +34,39 @@ void translate_string(struct build *b, const struct insn *i)
 		emit_mov32(&b->e, H_RSI, H_RSI);
 	if (edi)
 		emit_mov32(&b->e, H_RDI, H_RDI);
+}
+
+/* A dual access: the interpreter's while tcw.soft_views says that there is no user window in use. */
+static void translate_string_or_interpret(struct build *b, const struct insn *i, bool esi, bool edi)
+{
+	struct emitter *e = &b->e;
+	uint8_t *windows, *done;
+
+	esp_sync_first(b);
+	emit_mov32(e, H_R9, H_RCX);
+	emit_load32(e, H_RCX, memref_cpu(CPU_OFF(tcw.soft_views)));
+	emit_bytes(e, "\xe3", 2 - 1); /* jrcxz windows */
+	windows = e->p;
+	emit8(e, 0);
+	emit_mov32(e, H_RCX, H_R9);
+	emit_mov32_imm(e, H_R9, 0);
+	emit_callout(b, CALLOUT_INTEGER);
+	emit8(e, 0xeb); /* jmp done */
+	done = e->p;
+	emit8(e, 0);
+	*windows = e->p - (windows + 1);
+	emit_mov32(e, H_RCX, H_R9);
+	emit_string(b, i, esi, edi);
+	*done = e->p - (done + 1);
+}
+
+void translate_string(struct build *b, const struct insn *i)
+{
+	const bool esi = string_uses_esi(i->opcode), edi = string_uses_edi(i->opcode);
+
+	if (i->addr_size != 4 || (edi && !(b->mode & MODE_ES_FLAT)) || (esi && !segment_is_flat(b, i->seg)))
+		return translate_interpret(b, i);
+	if (b->adapt & ADAPT_DUAL && b->tr->opt.soft_views)
+		return translate_string_or_interpret(b, i, esi, edi);
+	emit_string(b, i, esi, edi);
 }

@@ -92,6 +92,7 @@ struct translator_options {
 	uint64_t cache_size;    /* bytes of code cache; 0: the default, 64 MiB */
 	uint32_t flush_every;   /* flush the cache after so many TUs, for tests; 0: when it is full */
 	bool all_soft;          /* ADAPT_SOFT for every instruction */
+	bool soft_views;        /* dual accesses heed tcw.soft_views */
 	bool verify;            /* prove of each TU that it keeps to its window (verify.h) */
 	bool no_links;          /* never link: every exit goes to the dispatcher */
 	uint32_t max_insns;     /* per TU; 0: the default */

@@ -75,7 +75,7 @@ struct branch_cache {
 };
 
 #define SPACE_PAGES 512u
-#define SPACE_BRANCH_CACHES 4u /* modes that a space uses by turns: commonly one for each ring */
+#define SPACE_BRANCH_CACHES 6u /* modes that a space uses by turns: commonly one for each ring */
 struct tc_space {
 	bool stale;          /* links and branch caches are to be forgotten before they are used again; nobody keeps them right */
 	/* Linear pages whose incoming links were installed (link_install_page), direct mapped; 0: none. */
@@ -122,6 +122,7 @@ struct translator {
 	/* Stubs (executable addresses). */
 	hva_t stub_enter, stub_link, stub_lookup, stub_lookup_miss, stub_leave, stub_return_miss, stub_underflow, stub_callout[CALLOUT_COUNT];
 	hva_t stub_soft[2]; /* by enum soft_access */
+	hva_t stub_dual[2];
 	hva_t stub_segment[X86_NSEG]; /* ring 0's way into stub_callout[CALLOUT_LOAD_SEGMENT]; CS, SS: 0 */
 
 	struct tu *hash[1u << TU_HASH_BITS];
@@ -147,6 +148,8 @@ struct translator {
 
 /* stubs.c */
 void stubs_emit(struct translator *tr, struct emitter *e);
+/* r9 = the base of the window that a ring-0 access to the address in reg goes to (struct tc_words, view_by_gib). */
+void emit_view(struct emitter *e, unsigned reg);
 uint8_t *emit_branch_lookup(struct emitter *e, uint32_t mode);
 struct memref branch_lookup_hit(uint32_t mode);
 

@@ -84,5 +84,7 @@ bool verify_guest_memory(struct verifier *v, const struct host_operand *m)
 		why = indexed_in_window(v, m);
 	else if (m->base == H_R9 && m->index == H_R10)
 		why = past_window(v, m);
+	if (!why && v->tu->mode & MODE_SOFT && v->state.reg[H_R9].kind != FACT_SOFT)
+		return verify_fail(v, VERIFY_MODE, "an access to a window in the soft mode");
 	return why ? verify_fail(v, VERIFY_MEMORY, why) : true;
 }

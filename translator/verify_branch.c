@@ -306,7 +306,7 @@ static bool to_stub(struct verifier *v, hva_t target)
 				return callout(v, &segment_in_ring0);
 		}
 		for (unsigned i = 0; i < SOFT_NACCESSES; i++) {
-			if (target == tr->stub_soft[i])
+			if (target == tr->stub_soft[i] || target == tr->stub_dual[i])
 				return soft_look_up(v, i);
 		}
 	}

@@ -331,6 +331,9 @@ static const struct form forms[] = {
 	{ "ecx restored", HOST_MOV, { R32(H_RCX), SCRATCH }, .need = { NEED(SOURCE, SAVED_ECX) }, .gives = FACT_GUEST },
 	{ "guest register set", HOST_MOV, { GUEST, SCRATCH }, .need = { NEED(SOURCE, VALUE) }, .gives = FACT_GUEST, .flags = AT_REST },
 	{ "low half", HOST_MOVZX, { R32(H_R9), REG(R(H_R8), 2) }, .need = { NEED(H_R8, VALUE) }, .gives = FACT_VALUE },
+	/* A value that waits while its place is looked up. */
+	{ "value kept", HOST_MOV, { CPU(TCW(soft_value), 4), R32(H_R8) }, .need = { NEED(H_R8, VALUE) } },
+	{ "value kept", HOST_MOV, { R32(H_R8), CPU(TCW(soft_value), 4) }, .gives = FACT_VALUE },
 	/* Guest memory by way of a scratch register. */
 	{ "load", HOST_MOV, { SCRATCH, MEMORY(4) }, .gives = FACT_VALUE, .flags = AT_REST },
 	{ "store", HOST_MOV, { MEMORY(4), SCRATCH }, .need = { NEED(SOURCE, VALUE) }, .flags = AT_REST },
@@ -393,6 +396,7 @@ static const struct form forms[] = {
 	{ "interrupt flag set", HOST_MOV, { CPU(TCW(if_flag), 4), IMM }, .flags = RING0, .check = check_if_constant },
 	{ "interrupt flag set", HOST_MOV, { CPU(TCW(if_flag), 4), R32(H_R9) }, .need = { NEED(H_R9, IF) }, .flags = RING0 },
 	{ "events read", HOST_MOV, { R32(H_RCX), CPU(CPU_OFF(events), 4) }, .need = { NEED(H_R11, SAVED_ECX) }, .gives = FACT_BORROWED },
+	{ "soft views read", HOST_MOV, { R32(H_RCX), CPU(TCW(soft_views), 4) }, .need = { NEED(H_R9, SAVED_ECX) }, .gives = FACT_BORROWED },
 	{ "events tested", HOST_CMP, { CPU(CPU_OFF(events), 4), IMM }, .flags = SPOILS, .check = check_zero },
 	{ "system flags compared", HOST_CMP, { R32(H_R9), CPU(TCW(eflags_sys), 4) }, .need = { NEED(H_R9, VALUE) }, .flags = SPOILS },
 	{ "flags masked", HOST_AND, { REG(R(H_R8) | R(H_R9), 4), IMM }, .need = { NEED(DESTINATION, VALUE) }, .gives = FACT_VALUE, .flags = SPOILS, .effect = give_masked },

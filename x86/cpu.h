@@ -90,6 +90,8 @@ struct tc_words {
 	uint64_t soft_table[2]; /* struct soft_lookup tables of the current privilege level, by enum soft_access */
 	uint64_t segment_memos; /* struct segment_memo table */
 	uint64_t kept_rax;    /* while a stub has flags in eax */
+	uint32_t soft_value;  /* what a PUSH keeps while its slot is looked up in the software TLB */
+	uint32_t soft_views;  /* not zero: ring 0 reaches user memory through the software TLB, too (dual accesses) */
 	void *tc;
 };
 
