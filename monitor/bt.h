@@ -93,6 +93,12 @@ struct bt {
 	/* Interpreted adapted instructions that needed no interpreting, by EIP: on the way back. */
 	struct bt_hit idle[BT_HITS];
 
+	/* Address spaces without a window (bt_young.c). */
+	struct young_policy young;
+	struct young *young_running; /* the current space's, while ring 3 of it runs in the soft mode; else NULL */
+	uint64_t young_since;        /* TSC */
+	uint64_t young_charged;      /* what host calls had cost when it was last looked at */
+
 	struct bt_soft_site soft_site[BT_SOFT_SITES];
 	uint64_t soft_swept;     /* TSC */
 	bool no_soft;            /* never adapt to it */
@@ -119,6 +125,8 @@ int bt_signals_install(void);
 int bt_signals_enter_thread(struct bt *bt);
 void bt_signals_leave_thread(struct bt *bt);
 void bt_kick(struct vcpu *vcpu);
+/* The signal of a kick, to the calling thread. It does nothing but take its time where no translated code runs. */
+void bt_kick_self(void);
 /* The signal of a profile's timer, and its handler, which only those have who want a profile. */
 int bt_profile_signal(void);
 int bt_signals_install_profile(void);
@@ -142,6 +150,12 @@ void bt_soft_sweep(struct bt *bt);
  * May be called by signal handlers.
  */
 bool bt_fault_is_open(struct bt *bt, gpa_t gpa, const struct fxsave_image *fpu);
+
+/* bt_young.c */
+/* The current space has just been chosen: a new one begins, another is charged for what its window cost. */
+void bt_young_chosen(struct bt *bt);
+/* A host fault in its user window was dealt with. True: it has become young, translated code has to be left. */
+bool bt_young_faulted(struct bt *bt);
 
 /* bt_callouts.c */
 int bt_callout_interpret(struct cpu *cpu, uint32_t argument, uint32_t next_eip);

@@ -35,6 +35,13 @@ static void set_soft(void *options, uint32_t choice)
 	o->no_soft = choice == 2;
 }
 
+static void set_young(void *options, uint32_t choice)
+{
+	struct bt_options *o = options;
+
+	o->young = choice;
+}
+
 static void set_fill_around(void *options, uint32_t off)
 {
 	struct bt_options *o = options;
@@ -116,6 +123,8 @@ static const struct engine_option bt_option[] = {
 	{ .name = "tables", .choices = { "adaptive", "compare", "trace" }, .set = set_tables, .help = "how changed page tables are noticed" },
 	{ .name = "soft", .choices = { "adaptive", "always", "off" }, .set = set_soft,
 	  .help = "which instructions find their pages in a software TLB" },
+	{ .name = "young", .choices = { "adaptive", "always", "off" }, .set = set_young,
+	  .help = "which address spaces have no window yet, and find all pages in the software TLB" },
 	{ .name = "fill-around", .choices = { "on", "off" }, .set = set_fill_around, .help = "fill neighbours of a page that is missed" },
 	{ .name = "tu-insns", .least = 1, .most = TU_MAX_INSNS, .set = set_tu_insns, .help = "the most guest instructions in a translation unit" },
 	{ .name = "cache-kib", .least = CACHE_KIB_LEAST, .most = CACHE_KIB_MOST, .set = set_cache_kib, .help = "size of the code cache" },

@@ -11,6 +11,7 @@ struct bt_options {
 	struct profile_options profile;
 	bool no_soft;
 	uint32_t host_without; /* HOST_*: not to be used, though the host has them */
+	enum young_choice young;
 };
 
 /* text: "KEY=VALUE,..." or NULL. 0 or a negative errno; *why is then allocated, or NULL. Whatever the result, bt_options_free(). */

@@ -21,6 +21,7 @@ void bt_reset(struct vcpu *vcpu)
 	bt->returns_stale = true;
 	bt->changed = bt->unsettled = bt->prefill = false;
 	bt->user_gibs = 0;
+	bt->young_running = NULL;
 	memset(bt->hits, 0, sizeof(bt->hits));
 	memset(bt->idle, 0, sizeof(bt->idle));
 	memset(bt->soft_site, 0, sizeof(bt->soft_site));

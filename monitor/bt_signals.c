@@ -183,6 +183,9 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 	switch (shadow_fill(bt->shadow, view, gva, access, &info)) {
 	case SHADOW_FILL_OK:
 		bt->space = shadow_current(bt->shadow);
+		*why = TC_LEAVE_RESUME;
+		if (view == SHADOW_USER && bt_young_faulted(bt))
+			return true;
 		/* Filling may have evicted or remapped what translated code relies on. */
 		if (!bt->returns_stale && bt->space->window[cpu->cpl == 3 ? SHADOW_USER : SHADOW_KERNEL] == window)
 			return false;
@@ -192,6 +195,8 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 		if (bt_fault_is_open(bt, at->gpa, (const struct fxsave_image *)uc->uc_mcontext.fpregs))
 			return true;
 		signal_true_fault(bt, at, gva, access, info.error);
+		if (view == SHADOW_USER)
+			bt_young_faulted(bt);
 		*why = TC_LEAVE_FAULT;
 		return true;
 	case SHADOW_FILL_UNBACKED:
@@ -418,6 +423,11 @@ void bt_signals_leave_thread(struct bt *bt)
 {
 	sigaltstack(&bt->old_stack, NULL);
 	thread_bt = NULL;
+}
+
+void bt_kick_self(void)
+{
+	pthread_kill(pthread_self(), kick_signal());
 }
 
 void bt_kick(struct vcpu *vcpu)

@@ -133,11 +133,28 @@ void bt_settle(struct bt *bt)
 	bt_set_views(bt);
 }
 
+/* MODE_SOFT if ring 3 of a young space is about to run. Counts for how long it did before. */
+static uint32_t young_mode(struct bt *bt, bool user)
+{
+	struct young *y = &bt->space->young;
+	uint64_t now;
+
+	bt->vcpu->cpu.tcw.soft_views = !user && y->is;
+	if (rf_likely(!bt->young_running && !(user && y->is)))
+		return 0;
+	now = __builtin_ia32_rdtsc();
+	if (bt->young_running && young_ran(&bt->young, bt->young_running, now - bt->young_since, now))
+		bt->stats.young_grown++;
+	bt->young_running = user && y->is ? y : NULL;
+	bt->young_since = now;
+	return bt->young_running ? MODE_SOFT : 0;
+}
+
 uint32_t bt_prepare(struct bt *bt)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
 	struct tc_words *w = &cpu->tcw;
-	const uint32_t mode = mode_of(cpu);
+	uint32_t mode = mode_of(cpu);
 	const bool user = cpu->cpl == 3;
 	struct tc_space *tc_space;
 
@@ -157,6 +174,7 @@ uint32_t bt_prepare(struct bt *bt)
 	w->eflags_sys = cpu->eflags & ~(LIVE_FLAGS | X86_IF | X86_RF);
 	w->if_flag = cpu->eflags & X86_IF;
 	w->mode = mode;
+	mode |= young_mode(bt, user);
 	for (int access = 0; access < SOFT_NACCESSES; access++)
 		w->soft_table[access] = (hva_t)bt->vcpu->soft_tlb.lookup[user][access];
 	w->segment_memos = (hva_t)bt->vcpu->soft_tlb.segment;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "bt.h"
 #include "bt_options.h"
+#include "host_costs.h"
 #include "host_facts.h"
 #include "interp.h"
 #include "log.h"
@@ -63,6 +64,8 @@ static void bt_space_destroyed(void *opaque, struct space *space)
 	struct bt *bt = opaque;
 
 	bt->changed = bt->returns_stale = true;
+	if (bt->young_running == &space->young)
+		bt->young_running = NULL;
 	if (space->engine_data)
 		tc_space_destroy(bt->translator, space->engine_data);
 	space->engine_data = NULL;
@@ -149,7 +152,7 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const struc
 		err = translator_create(&cb, &options->translator, &bt->translator);
 	if (!err)
 		profile_translator_made(bt);
-	return err ? err : bt_signals_install();
+	return err;
 }
 
 _Static_assert(TRANSLATOR_REACH_BELOW <= HOST_WINDOW_GUARD_BELOW, "guest accesses keep to the window or its guards");
@@ -178,8 +181,13 @@ static int bt_create_with(struct vcpu *vcpu, struct bt_options *options, const c
 		return -ENOMEM;
 	bt->vcpu = vcpu;
 	bt->no_soft = options->no_soft;
+	err = bt_signals_install();
+	bt->young = host_young_policy(options->young);
 	vcpu->engine_data = bt;
-	err = bt_build(bt, options, &host, why);
+	options->translator.soft_views = bt->young.on;
+	options->shadow.dear = bt->young.dear;
+	if (!err)
+		err = bt_build(bt, options, &host, why);
 	if (err) {
 		if (!*why)
 			*why = strdup("the host refused memory for the code cache or the windows");
@@ -207,7 +215,9 @@ static void bt_set_paging(struct bt *bt, enum shadow_flush kind)
 	fpu_spill(&bt->vcpu->cpu);
 	bt->changed = true;
 	bt->space = shadow_set_paging(bt->shadow, &paging, kind, &err);
-	if (!bt->space)
+	if (bt->space)
+		bt_young_chosen(bt);
+	else
 		vm_kill(bt->vcpu, "the host cannot hold another guest address space: %s", strerror(-err));
 }
 

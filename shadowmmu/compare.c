@@ -68,6 +68,7 @@ static void entry_changed(struct shadow *s, struct domain *d, struct region *r, 
 	uint32_t page = region_first_page(s, r) + i;
 	unsigned view;
 
+	d->gone += !!(change & CHANGE_GONE);
 	if ((change & (CHANGE_GONE | CHANGE_USER | CHANGE_EXEC)) && bit_test(r->code, i))
 		code_dropped(s, d, r, i);
 	if (!bit_test(r->filled, i))

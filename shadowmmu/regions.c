@@ -106,6 +106,7 @@ void region_drop(struct shadow *s, struct domain *d, struct region *r)
 	uint32_t first = region_first_page(s, r);
 	unsigned i, view;
 
+	d->gone += r->relied;
 	for (i = 0; i < region_pages(s); i++) {
 		if (bit_test(r->code, i))
 			code_dropped(s, d, r, i);

@@ -145,6 +145,22 @@ static int enter_space(struct shadow *s)
 	return 0;
 }
 
+#define REPLACED_PAGES 4u
+
+/* Whether at least as much has gone as is left. */
+static bool was_replaced(const struct domain *d)
+{
+	uint32_t left = 0;
+
+	if (d->gone < REPLACED_PAGES)
+		return false;
+	for (unsigned i = 0; i < REGION_SLOTS / 64; i++) {
+		for (uint64_t active = d->active[i]; active; active &= active - 1)
+			left += d->region[i * 64 + (unsigned)__builtin_ctzll(active)]->relied;
+	}
+	return d->gone >= left;
+}
+
 struct space *shadow_set_paging(struct shadow *s, const struct paging *paging, enum shadow_flush flush, int *err)
 {
 	struct shadow_mode mode = mode_of(paging);
@@ -159,7 +175,9 @@ struct space *shadow_set_paging(struct shadow *s, const struct paging *paging, e
 		s->stats.flushes++;
 	*err = enter_space(s);
 	if (!*err && s->mode.paging) {
+		s->current->domain.gone = 0;
 		domain_compare(s, &s->current->domain);
+		s->current->space.replaced = was_replaced(&s->current->domain);
 		/* Without PGE no translation is global, whatever was taken for global before it was cleared. */
 		if ((flush == SHADOW_FLUSH_ALL || !(paging->cr4 & CR4_PGE)) && s->kernel)
 			domain_compare(s, s->kernel);
@@ -172,6 +190,15 @@ struct space *shadow_set_paging(struct shadow *s, const struct paging *paging, e
 		return NULL;
 	}
 	return &s->current->space;
+}
+
+void shadow_empty_user(struct shadow *s)
+{
+	struct window *w = s->current ? s->current->domain.window[SHADOW_USER] : NULL;
+
+	batch_finish(s);
+	if (w && w->present && s->mode.paging)
+		window_empty(s, w);
 }
 
 void shadow_settle(struct shadow *s)

@@ -17,6 +17,7 @@
 #include "guest_ram.h"
 #include "host_mapping.h"
 #include "walker.h"
+#include "young.h"
 
 enum shadow_view { SHADOW_KERNEL, SHADOW_USER, SHADOW_NVIEWS };
 
@@ -24,6 +25,8 @@ struct space {
 	uint32_t cr3;
 	hva_t window[SHADOW_NVIEWS]; /* the kernel one may be shared by all spaces; user and kernel are equal with paging off */
 	bool kernel_shared;
+	bool replaced;     /* most of what was relied on had gone when it last became current: another program has its CR3 now */
+	struct young young; /* the engine's; zero in a new space */
 	void *engine_data; /* the engine's (link tables, branch caches); NULL in a new space */
 	/* The rest is private to shadowmmu/ (embed this struct). */
 };
@@ -52,6 +55,7 @@ struct shadow_options {
 	uint32_t window_limit;    /* most windows at once; 0: derived from the host's limits */
 	uint32_t leaf_limit;      /* most pieces of 4 MiB that have entries, over all windows, at 12 KiB each; 0: the default */
 	bool no_fill_around;
+	bool dear;                /* a host fault costs more than mapping many pages: large pages come in populated pieces */
 };
 
 /* Counters, each defined in one line of shadow_stats.def (an X-macro file). */
@@ -95,6 +99,9 @@ bool shadow_relies_on(const struct shadow *shadow, gva_t gva);
  */
 bool shadow_invlpg_deferred(struct shadow *shadow, gva_t gva);
 void shadow_settle(struct shadow *shadow);
+
+/* Takes everything out of the current space's user window: nothing is going to use it for a while. */
+void shadow_empty_user(struct shadow *shadow);
 
 enum shadow_fill {
 	SHADOW_FILL_OK,         /* mapped: restart the access */

@@ -77,6 +77,7 @@ struct domain {
 	struct window *window[SHADOW_NVIEWS];
 	struct table_copy dir[4];    /* page directories: one, or four under PAE */
 	uint16_t dir_regions[4];
+	uint32_t gone;               /* pages relied on that were found gone since shadow_set_paging() last began */
 	uint64_t active[REGION_SLOTS / 64];
 	struct region *region[REGION_SLOTS];
 };
