@@ -49,7 +49,7 @@ struct bt_hit {
 struct bt_soft_site {
 	gva_t eip;
 	gpa_t gpa;
-	uint64_t last_fault; /* TSC */
+	uint32_t last_fault; /* in sweeps */
 	uint32_t faults;
 	uint8_t patience;    /* faults are needed by powers of two */
 	bool active;         /* adapted */
@@ -101,6 +101,7 @@ struct bt {
 
 	struct bt_soft_site soft_site[BT_SOFT_SITES];
 	uint64_t soft_swept;     /* TSC */
+	uint32_t soft_sweeps;
 	bool no_soft;            /* never adapt to it */
 
 	stack_t old_stack;
@@ -137,8 +138,10 @@ uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag);
 /* bt_log.c: struct translator_callbacks.log_tu */
 void bt_log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host);
 
-/* bt_soft.c: counts a page fault of the guest's; true when the instruction is to be adapted. */
-bool bt_soft_count(struct bt *bt, const struct tc_position *at);
+/* bt_soft.c: counts a page fault of the guest's, or a hidden one; true when the instruction is to be adapted. */
+bool bt_soft_count(struct bt *bt, const struct tc_position *at, bool hidden);
+/* An adapted instruction at eip was looked up in vain, with or without a fault. Light. */
+void bt_soft_missed(struct bt *bt, gva_t eip);
 /* An adapted instruction at eip faulted. Light. */
 void bt_soft_faulted(struct bt *bt, gva_t eip);
 /* Gives instructions that have not faulted lately their plain form back; to be called now and then. */

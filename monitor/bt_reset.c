@@ -25,6 +25,6 @@ void bt_reset(struct vcpu *vcpu)
 	memset(bt->hits, 0, sizeof(bt->hits));
 	memset(bt->idle, 0, sizeof(bt->idle));
 	memset(bt->soft_site, 0, sizeof(bt->soft_site));
-	bt->soft_swept = 0;
+	bt->soft_swept = bt->soft_sweeps = 0;
 	malloc_trim(0);
 }

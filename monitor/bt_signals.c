@@ -141,7 +141,7 @@ static void signal_true_fault(struct bt *bt, const struct tc_position *at, gva_t
 	bt->prefill_cpl = cpu->cpl;
 	bt->prefill_gva = gva;
 	bt->prefill_access = access;
-	if (bt_soft_count(bt, at)) {
+	if (bt_soft_count(bt, at, false)) {
 		bt->prefill = false;
 		signal_adapt(bt, at, ADAPT_SOFT);
 	}
@@ -186,6 +186,10 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 		*why = TC_LEAVE_RESUME;
 		if (view == SHADOW_USER && bt_young_faulted(bt))
 			return true;
+		if (view == SHADOW_KERNEL && bt->young.on && bt_soft_count(bt, at, true)) {
+			*why = signal_adapt(bt, at, ADAPT_SOFT);
+			return true;
+		}
 		/* Filling may have evicted or remapped what translated code relies on. */
 		if (!bt->returns_stale && bt->space->window[cpu->cpl == 3 ? SHADOW_USER : SHADOW_KERNEL] == window)
 			return false;

@@ -2,7 +2,7 @@
 /*
  * Which instructions reach memory through the software TLB (ADAPT_SOFT).
  *
- * A page fault of the guest's own costs a host fault, and a host mapping once the guest has dealt with it: as much as some
+ * A host fault costs a signal, and a host mapping that goes again when the guest maps something else there. A page fault of the guest's own costs a host fault, and a host mapping once the guest has dealt with it: as much as some
  * thousand look-ups in the software TLB. An instruction at which page faults follow each other closely is
  * translated into the form that looks its page up; when none has come for a while, into the plain form again. Each
  * return to the plain form doubles the number of faults that it takes the next time.
@@ -11,24 +11,29 @@
  */
 #include "bt.h"
 
-#define FAULTS_BEFORE_SOFT 3u
+#define WEIGHT_TRUE   4u /* a page fault of the guest's own comes twice: it is delivered, and what it asked for is mapped */
+#define WEIGHT_HIDDEN 1u
+#define WEIGHT_BEFORE_SOFT (3 * WEIGHT_TRUE)
 #define PATIENCE_MAX  8u
-#define CLOSE_CYCLES  (8ull << 20) /* of the host's TSC: some milliseconds */
-#define SWEEP_CYCLES  (2ull << 20)
+#define SWEEP_CYCLES  (2ull << 20) /* of the host's TSC: a millisecond or so */
+#define CLOSE_SWEEPS  2u
 
 static struct bt_soft_site *site_of(struct bt *bt, gva_t eip)
 {
 	return &bt->soft_site[eip % BT_SOFT_SITES];
 }
 
-static bool site_is_idle(const struct bt_soft_site *site, uint64_t now)
+/*
+ * Time is counted in sweeps. A host that lets others run for a while passes over one of them, whereas by a clock all that is soft would
+ * be idle then, and lose patience each time.
+ */
+static bool site_is_idle(const struct bt *bt, const struct bt_soft_site *site)
 {
-	return now - site->last_fault > CLOSE_CYCLES;
+	return bt->soft_sweeps - site->last_fault > CLOSE_SWEEPS;
 }
 
-bool bt_soft_count(struct bt *bt, const struct tc_position *at)
+bool bt_soft_count(struct bt *bt, const struct tc_position *at, bool hidden)
 {
-	const uint64_t now = __builtin_ia32_rdtsc();
 	struct bt_soft_site *site = site_of(bt, at->eip);
 
 	if (site->gpa != at->gpa || site->eip != at->eip) {
@@ -41,10 +46,11 @@ bool bt_soft_count(struct bt *bt, const struct tc_position *at)
 		site->unfit = true;
 	if (site->unfit || site->active || bt->no_soft)
 		return false;
-	if (site_is_idle(site, now))
+	if (site_is_idle(bt, site))
 		site->faults = 0;
-	site->last_fault = now;
-	if (++site->faults < FAULTS_BEFORE_SOFT << site->patience)
+	site->last_fault = bt->soft_sweeps;
+	site->faults += hidden ? WEIGHT_HIDDEN : WEIGHT_TRUE;
+	if (site->faults < WEIGHT_BEFORE_SOFT << site->patience)
 		return false;
 	site->active = true;
 	site->faults = 0;
@@ -57,7 +63,15 @@ void bt_soft_faulted(struct bt *bt, gva_t eip)
 
 	bt->stats.soft_faults++;
 	if (site->eip == eip)
-		site->last_fault = __builtin_ia32_rdtsc();
+		site->last_fault = bt->soft_sweeps;
+}
+
+void bt_soft_missed(struct bt *bt, gva_t eip)
+{
+	struct bt_soft_site *site = site_of(bt, eip);
+
+	if (site->eip == eip && site->active)
+		site->last_fault = bt->soft_sweeps;
 }
 
 void bt_soft_sweep(struct bt *bt)
@@ -67,10 +81,11 @@ void bt_soft_sweep(struct bt *bt)
 	if (now - bt->soft_swept < SWEEP_CYCLES)
 		return;
 	bt->soft_swept = now;
+	bt->soft_sweeps++;
 	for (unsigned i = 0; i < BT_SOFT_SITES; i++) {
 		struct bt_soft_site *site = &bt->soft_site[i];
 
-		if (!site->active || !site_is_idle(site, now))
+		if (!site->active || !site_is_idle(bt, site))
 			continue;
 		site->active = false;
 		if (site->unfit)
