@@ -99,7 +99,7 @@ static int window_change(struct fill *f, unsigned first, unsigned count, uint32_
 	if (entry & UPGRADE)
 		return window_allow_write(f->s, f->window, f->base + first, count);
 	return window_map(f->s, f->window, f->base + first, entry >> GUEST_PAGE_SHIFT, count, entry & LEAF_WRITE,
-			  count <= POPULATE_PAGES);
+			  count <= POPULATE_PAGES || f->s->options.dear);
 }
 
 static int map_run(struct fill *f, unsigned first, unsigned count, uint32_t entry)
@@ -161,6 +161,21 @@ static void map_others(struct fill *f, unsigned lo, unsigned hi, unsigned maps)
 	}
 }
 
+/*
+ * The host's own faults, one for each page that is touched, cost more than making its entries for a whole piece; a piece no larger than
+ * this, since memory that nobody wants is made as well.
+ */
+static int map_piece(struct fill *f, unsigned i)
+{
+	const unsigned lo = i & ~(POPULATE_PAGES - 1), hi = lo + POPULATE_PAGES;
+	int err = map_wanted(f, i, lo, hi);
+
+	f->maps = 0;
+	if (!err)
+		map_others(f, lo, hi, AROUND_MAPS);
+	return err;
+}
+
 static int map_page(struct fill *f, unsigned i)
 {
 	bool large = !f->region || f->region->large;
@@ -169,6 +184,8 @@ static int map_page(struct fill *f, unsigned i)
 
 	if (f->s->options.no_fill_around)
 		return map_wanted(f, i, i, i + 1);
+	if (large && f->s->options.dear)
+		return map_piece(f, i);
 	lo = i > reach ? i - reach : 0;
 	hi = i + reach < f->entries ? i + reach : f->entries;
 	err = map_wanted(f, i, lo, hi);
