@@ -16,14 +16,11 @@
 
 #define BLOCK_END (OPA_JUMP | OPA_CALL | OPA_RET | OPA_INT | OPA_FAR | OPA_SYSTEM | OPA_STRING | OPA_PRIV)
 
+/* All zero is empty, so that an engine which needs no blocks does not pay for their memory. */
 int interp_blocks_create(struct interp *interp)
 {
 	interp->blocks = calloc(INTERP_BLOCKS, sizeof(*interp->blocks));
-	if (!interp->blocks)
-		return -ENOMEM;
-	for (unsigned n = 0; n < INTERP_BLOCKS; n++)
-		interp->blocks[n].gpa = INTERP_NO_GPA;
-	return 0;
+	return interp->blocks ? 0 : -ENOMEM;
 }
 
 void interp_blocks_destroy(struct interp *interp)
@@ -96,7 +93,7 @@ static inline struct block *block_find(struct vcpu *vcpu)
 	if (rf_unlikely(!host))
 		return NULL;
 	b = &vcpu_interp(vcpu)->blocks[(gpa ^ gpa >> 13) & (INTERP_BLOCKS - 1)];
-	if (rf_unlikely(b->gpa != gpa || b->code32 != code32 || !block_unchanged(b, host)) &&
+	if (rf_unlikely(b->gpa != gpa || b->code32 != code32 || !b->count || !block_unchanged(b, host)) &&
 	    !block_decode(vcpu, b, host, gpa, code32))
 		return NULL;
 	if (rf_unlikely((uint64_t)cpu->eip + b->len - 1 > cs->limit))

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "loader.h"
+#include "x86/ahead.h"
 
 int loader_fail(struct boot_request *boot, int err, const char *fmt, ...)
 {
@@ -24,6 +25,7 @@ static int file_image_fill(struct boot_request *boot, const char *what, int fd, 
 {
 	size_t done = 0;
 
+	memory_make(image->data, image->size);
 	while (done < image->size) {
 		ssize_t n = read(fd, image->data + done, image->size - done);
 
@@ -104,6 +106,7 @@ int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const vo
 		return loader_fail(boot, ENOSPC, "%s needs memory at 0x%llx..0x%llx, which guest RAM (%llu MiB) does not cover; "
 				   "give more with -m", what, (unsigned long long)gpa, (unsigned long long)(gpa + size - 1),
 				   (unsigned long long)(ram->size >> 20));
+	memory_make(ram->flat + gpa, size);
 	if (data)
 		memcpy(ram->flat + gpa, data, size);
 	else

@@ -4,7 +4,6 @@
  * code is looked at through Capstone; nothing is executed. test_translator_golden.c has the forms themselves.
  */
 #include <criterion/criterion.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include "translator/disasm.h"
@@ -252,7 +251,7 @@ Test(translation, what_describes_tus_is_bounded)
 			cr_assert(translator_find(tr, space, CODE_GVA + i, FLAT ^ mode * MODE_SS_FLAT));
 			bytes = 0;
 			for (uint32_t t = 0; t < tr->norder; t++)
-				bytes += malloc_usable_size(tr->order[t]);
+				bytes += sizeof(struct tu) + tr->order[t]->ninsns * sizeof(struct tu_insn);
 			most = bytes > most ? bytes : most;
 		}
 	}

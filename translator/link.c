@@ -80,6 +80,10 @@ void tc_space_destroy(struct translator *tr, struct tc_space *space)
 
 void link_refresh_space(struct translator *tr, struct tc_space *space)
 {
+	if (tr->nslots > space->slots_made) {
+		memory_make(space->links + space->slots_made, (tr->nslots - space->slots_made) * sizeof(uint64_t));
+		space->slots_made = tr->nslots;
+	}
 	memcpy(space->links, tr->link_template, tr->nslots * sizeof(uint64_t));
 	for (unsigned i = 0; i < SPACE_BRANCH_CACHES; i++) {
 		if (space->branches[i].entries)
@@ -104,6 +108,8 @@ struct branch_cache *branch_cache_take(struct tc_space *space, uint32_t mode)
 		.written = fresh ? 0 : (uint32_t)(1ull << BRANCH_CACHE_BYTES / HOST_PAGE) - 1,
 		.entries = (struct branch_entry *)((uint8_t *)space->links + branch_cache_offset(mode)),
 	};
+	if (fresh)
+		memory_make(cache->entries, BRANCH_CACHE_BYTES); /* entries are all over it soon */
 	branches_clear(cache);
 	return cache;
 }

@@ -261,21 +261,17 @@ struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 	head.body_len = emit_here(&b.e) - head.entry;
 	build_cold_paths(&b);
 	head.host_len = emit_here(&b.e) - head.entry;
-	tu = malloc(sizeof(*tu) + head.ninsns * sizeof(*insns));
-	if (b.e.overflow || !tu) {
-		free(tu);
+	if (b.e.overflow)
 		return NULL;
-	}
+	tu = (struct tu *)(tr->tu_memory + tr->tu_bytes);
 	*tu = head;
 	memcpy(tu->insn, insns, head.ninsns * sizeof(*insns));
 	for (uint32_t i = 0; i < tu->nexits; i++)
 		tr->exits[tu->first_exit + i].tu = tu;
-	if (!tu_insert(tr, tu)) {
-		free(tu);
+	if (!tu_insert(tr, tu))
 		return NULL;
-	}
 	tr->used += (tu->host_len + 15) & ~15u;
-	tr->tu_bytes += sizeof(*tu) + tu->ninsns * sizeof(*insns);
+	tr->tu_bytes += (sizeof(*tu) + tu->ninsns * sizeof(*insns) + 15) & ~(uint64_t)15;
 	tr->stats.tus++;
 	tr->stats.guest_instructions += tu->ninsns;
 	tr->stats.guest_bytes += tu->guest_len;

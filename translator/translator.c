@@ -81,7 +81,8 @@ int translator_create(const struct translator_callbacks *callbacks, const struct
 	tr->exits = map_reserve(EXIT_MAX * sizeof(*tr->exits));
 	tr->link_template = map_reserve(EXIT_MAX * sizeof(uint64_t));
 	tr->global_links = map_reserve(LINEAR_PAGES * sizeof(*tr->global_links));
-	if (err || !tr->exits || !tr->link_template || !tr->global_links) {
+	tr->tu_memory = map_reserve(TU_MEMORY(tr->size));
+	if (err || !tr->tu_memory || !tr->exits || !tr->link_template || !tr->global_links) {
 		translator_destroy(tr);
 		return err ? err : -ENOMEM;
 	}
@@ -109,7 +110,6 @@ static void translator_drop_tus(struct translator *tr)
 			tu_invalidate(tr, tu);
 		if (tu->in_global_links)
 			tr->global_links[tu->eip >> GUEST_PAGE_SHIFT] = NULL; /* with those behind it, which go as well */
-		free(tu);
 	}
 	tr->norder = 0;
 	tr->verifier = verifier;
@@ -144,6 +144,8 @@ void translator_destroy(struct translator *tr)
 		munmap(tr->write_base, tr->size);
 	if (tr->exec_base)
 		munmap((void *)tr->exec_base, tr->size);
+	if (tr->tu_memory)
+		munmap(tr->tu_memory, TU_MEMORY(tr->size));
 	if (tr->exits)
 		munmap(tr->exits, EXIT_MAX * sizeof(*tr->exits));
 	if (tr->link_template)
@@ -181,9 +183,21 @@ void translator_reset(struct translator *tr)
 	translator_drop_knowledge(tr);
 	/* A host that cannot take the memory back keeps it: there is no more to it. */
 	(void)!madvise(tr->write_base + keep, tr->size - keep, MADV_REMOVE);
+	(void)!madvise(tr->tu_memory, TU_MEMORY(tr->size), MADV_DONTNEED);
+	tr->write_ahead = tr->exec_ahead = tr->exits_ahead = tr->tu_ahead = (struct ahead){ 0 };
 	(void)!madvise(tr->exits, EXIT_MAX * sizeof(*tr->exits), MADV_DONTNEED);
 	(void)!madvise(tr->link_template, EXIT_MAX * sizeof(uint64_t), MADV_DONTNEED);
 	(void)!madvise(tr->global_links, LINEAR_PAGES * sizeof(*tr->global_links), MADV_DONTNEED);
+}
+
+/* The memory that another TU may fill. */
+static void look_ahead(struct translator *tr)
+{
+	ahead_make(&tr->write_ahead, tr->write_base, tr->size, tr->used, TU_MAX_HOST_BYTES, true);
+	ahead_make(&tr->exec_ahead, (void *)tr->exec_base, tr->size, tr->used, TU_MAX_HOST_BYTES, false);
+	ahead_make(&tr->exits_ahead, tr->exits, EXIT_MAX * sizeof(*tr->exits), tr->nexits * sizeof(*tr->exits),
+		   3 * TU_MAX_INSNS * sizeof(*tr->exits), true);
+	ahead_make(&tr->tu_ahead, tr->tu_memory, TU_MEMORY(tr->size), tr->tu_bytes, TU_MAX_HOST_BYTES, true);
 }
 
 static uint64_t now_ns(void)
@@ -223,6 +237,7 @@ struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t 
 		link_refresh_space(tr, space); /* it is in use already */
 	}
 	start = now_ns();
+	look_ahead(tr);
 	tr->translating = true;
 	tu = translate(tr, eip, gpa, mode, global);
 	tr->translating = false;

@@ -5,6 +5,7 @@
 #ifndef RF_TRANSLATOR_TU_H
 #define RF_TRANSLATOR_TU_H
 
+#include "x86/ahead.h"
 #include "emit.h"
 #include "translator.h"
 
@@ -12,6 +13,7 @@
 #define TU_MAX_INSNS 96
 #define TU_MAX_HOST_BYTES 16384
 #define EXIT_MAX (1u << 18)
+#define TU_MEMORY(cache_size) (2 * (cache_size) + (1u << 20)) /* a flush is due at twice the cache's size */
 
 /* One guest instruction within a TU. */
 struct tu_insn {
@@ -82,6 +84,7 @@ struct tc_space {
 	uint32_t installed[SPACE_PAGES];
 	uint8_t *tables;     /* lazily backed: the branch cache of each mode, then links */
 	uint64_t *links;     /* EXIT_MAX slots */
+	uint32_t slots_made; /* of them, the first, that have memory */
 	struct branch_cache branches[SPACE_BRANCH_CACHES];
 	uint32_t branches_victim; /* the one to give to another mode next */
 	uint32_t modes_used[MODE_KEYS / 32]; /* bit set: the mode's place was written to */
@@ -116,6 +119,8 @@ struct translator {
 	hva_t exec_base;
 	uint64_t size, stubs_len, used;
 	uint64_t tu_bytes;   /* of struct tu, for all TUs since the last flush */
+	uint8_t *tu_memory;  /* they lie here, one behind the other: TU_MEMORY(size) bytes, lazily backed */
+	struct ahead write_ahead, exec_ahead, exits_ahead, tu_ahead;
 	bool flush_wanted;
 	volatile bool translating; /* for a signal handler of this thread */
 
