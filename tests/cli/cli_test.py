@@ -48,14 +48,18 @@ def elf(code, entry=0x200000):
     return (header + program).ljust(0x1000, b'\0') + code
 
 
-def until(fd, wanted, seconds=TIMEOUT):
-    """Reads until wanted has come."""
+def until(fd, wanted, process=None, seconds=TIMEOUT):
+    """Reads until wanted has come. process: whose end is the end, for a terminal, which has none itself."""
     got = b''
     end = time.monotonic() + seconds
     while wanted not in got:
-        ready, _, _ = select.select([fd], [], [], max(0, end - time.monotonic()))
-        if not ready:
+        ended = process is not None and process.poll() is not None
+        wait = 0 if ended else min(max(0, end - time.monotonic()), 1 if process else seconds)
+        ready, _, _ = select.select([fd], [], [], wait)
+        if not ready and (ended or time.monotonic() >= end):
             raise AssertionError(f'no {wanted!r} in {got!r}')
+        if not ready:
+            continue
         data = os.read(fd, 4096)
         if not data:
             raise AssertionError(f'end without {wanted!r} in {got!r}')
@@ -448,7 +452,7 @@ class Profiles(Case):
         self.expect_error(f'symbols={self.path("wrong", "00100000 T one" + chr(10) + "what is this?" + chr(10))}', 'wrong', 'line 2', 'what is this?')
 
     def test_a_wrong_file_is_no_reason_for_another_engine(self):
-        result = self.run_guest(DEBUG_EXIT, accel='bt:interp,profile=/nodir/p')
+        result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', accel='bt:interp,profile=/nodir/p')
         self.assertEqual(result.returncode, 1)
         self.assertNotIn(b'going on', result.stderr)
 
@@ -520,7 +524,7 @@ class Characters(Case):
         name = said.split()[-1]
         fd = os.open(name, os.O_RDWR | os.O_NOCTTY)
         os.write(fd, b'HAL\r')
-        self.assertEqual(until(fd, b'\x0e'), b'IBM\x0e')
+        self.assertEqual(until(fd, b'\x0e', process), b'IBM\x0e')
         os.close(fd)
 
     def test_monitor_on_a_socket(self):
@@ -559,26 +563,26 @@ class Terminal(Case):
     def test_escape_keys(self):
         master, slave, before, process = self.session(SERIAL_ECHO, '-nographic')
         os.write(master, b'H')
-        until(master, b'I')
+        until(master, b'I', process)
         os.write(master, b'\x01h')
-        until(master, b'C-a x')
+        until(master, b'C-a x', process)
         os.write(master, b'\x01\x01')
-        until(master, b'\x02')
+        until(master, b'\x02', process)
         os.write(master, b'\x01c')
-        until(master, b'(ringfence) ')
+        until(master, b'(ringfence) ', process)
         os.write(master, b'info status\r')
-        until(master, b'VM status: running')
+        until(master, b'VM status: running', process)
         os.write(master, b'\x01cH')
-        until(master, b'I')
+        until(master, b'I', process)
         os.write(master, b'\x03')  # Ctrl-C is the guest's
-        until(master, b'\x04')
+        until(master, b'\x04', process)
         os.write(master, b'\x01x')
         self.assertEqual(process.wait(TIMEOUT), 0)
         self.assertEqual(termios.tcgetattr(slave), before)
 
     def test_quit_with_a_guest_that_takes_no_input(self):
         master, slave, before, process = self.session(SERIAL_A + SPIN, '-nographic')
-        until(master, b'A')
+        until(master, b'A', process)
         os.write(master, b'x' * 100 + b'\x01x')
         self.assertEqual(process.wait(TIMEOUT), 0)
         self.assertEqual(termios.tcgetattr(slave), before)
@@ -586,7 +590,7 @@ class Terminal(Case):
     def test_terminal_comes_back_after_signals(self):
         for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGABRT, signal.SIGSEGV, signal.SIGTRAP):
             master, slave, before, process = self.session(SERIAL_A + HALT, '-nographic')
-            until(master, b'A')
+            until(master, b'A', process)
             self.assertNotEqual(termios.tcgetattr(slave), before)
             process.send_signal(number)
             process.wait(TIMEOUT)
