@@ -10,11 +10,16 @@
 #include "bt.h"
 #include "vm.h"
 
+/*
+ * What windows have lost: each call that takes something away, and the fault that brings it back. What is mapped for the first
+ * time is no loss: a program that computes on much memory pays that once.
+ */
 static uint64_t host_calls_cost(const struct bt *bt)
 {
 	const struct shadow_stats *stats = shadow_stats(bt->shadow);
+	const struct young_policy *p = &bt->young;
 
-	return stats->host_maps * bt->young.map + stats->host_unmaps * bt->young.unmap + stats->host_protects * bt->young.protect;
+	return stats->host_unmaps * (p->unmap + p->signal + p->map) + stats->host_protects * (p->protect + p->signal);
 }
 
 static uint64_t host_calls_cost_since(struct bt *bt)
@@ -58,5 +63,5 @@ void bt_young_chosen(struct bt *bt)
 
 bool bt_young_faulted(struct bt *bt)
 {
-	return bt->young.on && charge(bt, bt->young.signal + host_calls_cost_since(bt));
+	return bt->young.on && charge(bt, host_calls_cost_since(bt));
 }

@@ -5,7 +5,7 @@
 #define DEAR_PAGE_NS   12000u /* what a page in a window costs over its life, from which on a young space repays */
 #define WINDOW_PAGES_MADE 48u /* pages that a program wants at once when its window is new */
 #define UNMAP_SHARE    4u     /* pages that go with one call */
-#define SHRINK_SHARE   8u     /* a window that takes this part of all time is too dear */
+#define SHRINK_SHARE   2u     /* a window that loses this part of all time is too dear: the soft mode is some times slower */
 #define PERIODS        16u
 #define PATIENCE_MOST  6u
 

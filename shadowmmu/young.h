@@ -6,8 +6,8 @@
  * hosts a few microseconds, on others (those that are guests themselves) fifty. A *young* space
  * has none: ring 3 runs in the soft mode (translate_soft.c), which is some times slower and costs
  * nothing to set up or to take down. It grows up when it has run for so long that a window would
- * have been cheaper; and one that is grown up becomes young again when its window takes a good
- * part of all time, as a shell's does that forks all day.
+ * have been cheaper; and one that is grown up becomes young again when what its window loses takes a
+ * good part of all time, as a shell's does that forks all day.
  *
  * Pure functions of costs and times, in cycles of the host's TSC.
  */
@@ -53,7 +53,7 @@ struct young_policy young_policy_make(const struct host_costs *costs, uint32_t c
 void young_begin(const struct young_policy *policy, struct young *y, bool able, uint64_t now);
 /* It ran in ring 3 for so many cycles; true: it has grown up. */
 bool young_ran(const struct young_policy *policy, struct young *y, uint64_t cycles, uint64_t now);
-/* Its window cost so many cycles; true: it has become young again. */
+/* Its window lost what so many cycles had gone into; true: it has become young again. */
 bool young_charge(const struct young_policy *policy, struct young *y, uint64_t cycles, uint64_t now);
 
 #endif

@@ -171,9 +171,12 @@ Test(young, grown_up_it_gets_a_window)
 	run_program(bf);
 	cr_expect_eq(user_pages(bf), 0);
 	bt->young.grow = 2;
+	bt->young.shrink = 1;
 	run_program(bf);
 	cr_expect_eq(bf_stat(bf, "dispatcher", "young_grown"), 1);
 	cr_expect_gt(user_pages(bf), 0);
+	bf_flush(bf);
+	cr_expect_eq(bf_stat(bf, "dispatcher", "young_again"), 0, "what is mapped for the first time is no loss");
 	bf_destroy(bf);
 }
 
