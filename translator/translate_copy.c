@@ -176,27 +176,49 @@ static bool is_alu_with_high(const struct insn *i)
 								  i->opcode == 0x88 || i->opcode == 0x8a);
 }
 
+/* r8d = low, with its two lowest bytes exchanged. */
+static void emit_read_high(struct build *b, unsigned low)
+{
+	guest_address_changed(b, low); /* and changed back, but who sees the one need not see the other */
+	emit_swap_bytes(b, low);
+	emit_mov32(&b->e, H_R8, low);
+	emit_swap_bytes(b, low);
+}
+
+static void copy_load_high(struct build *b, const struct insn *i, unsigned low)
+{
+	const struct opcode_bytes op = copy_opcode(i);
+
+	emit_op_mem1(&b->e, OP1(0x8a), H_R8, operand_prepare(b, i));
+	emit_swap_bytes(b, low);
+	emit_op_reg(&b->e, &op, low, H_R8);
+	emit_swap_bytes(b, low);
+}
+
+/* The register is read before the operand's address is made of it, but a look-up in the software TLB would lose r8. */
+static void copy_store_high(struct build *b, const struct insn *i, unsigned low)
+{
+	const struct opcode_bytes op = copy_opcode(i);
+	struct memref m;
+
+	if (!b->soft)
+		emit_read_high(b, low);
+	m = operand_prepare(b, i);
+	if (b->soft)
+		emit_read_high(b, low);
+	emit_op_mem(&b->e, &op, H_R8, &m);
+}
+
 /* These by way of r8b: the operand needs a REX prefix, which would rename the register. */
 static void copy_alu_high(struct build *b, const struct insn *i)
 {
 	const unsigned low = insn_reg(i) - 4;
-	const bool to_reg = i->opcode & 2;
-	struct opcode_bytes op = copy_opcode(i);
-	struct memref m;
 
 	b->soft = operand_may_be_soft(b, i);
-	m = operand_prepare(b, i);
-	if (to_reg) {
-		emit_op_mem1(&b->e, OP1(0x8a), H_R8, m);
-		emit_swap_bytes(b, low);
-		emit_op_reg(&b->e, &op, low, H_R8);
-		emit_swap_bytes(b, low);
-	} else {
-		emit_swap_bytes(b, low);
-		emit_mov32(&b->e, H_R8, low);
-		emit_swap_bytes(b, low);
-		emit_op_mem(&b->e, &op, H_R8, &m);
-	}
+	if (i->opcode & 2)
+		copy_load_high(b, i, low);
+	else
+		copy_store_high(b, i, low);
 }
 
 static void copy_modrm(struct build *b, const struct insn *i)
