@@ -110,6 +110,11 @@ static unsigned prefix_bit(uint8_t byte)
 	}
 }
 
+static bool is_segment_prefix(uint8_t byte)
+{
+	return (byte & 0xe7) == 0x26 || byte == 0x64 || byte == 0x65;
+}
+
 static const char *raw_prefixes(struct raw *r, struct host_insn *h)
 {
 	for (; prefix_bit(raw_byte(r, 0)); r->at++) {
@@ -119,15 +124,13 @@ static const char *raw_prefixes(struct raw *r, struct host_insn *h)
 	}
 	if ((h->prefixes & (HOST_F2 | HOST_F3)) == (HOST_F2 | HOST_F3))
 		return "both repeat prefixes";
-	switch (raw_byte(r, 0)) {
-	case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
+	if (is_segment_prefix(raw_byte(r, 0)))
 		return "a segment prefix";
-	case 0x40 ... 0x4f:
-		h->rex = r->code[r->at++] & 15;
-		if ((raw_byte(r, 0) & 0xf0) == 0x40 || prefix_bit(raw_byte(r, 0)))
-			return "a prefix behind REX";
-		break;
-	}
+	if ((raw_byte(r, 0) & 0xf0) != 0x40)
+		return NULL;
+	h->rex = r->code[r->at++] & 15;
+	if ((raw_byte(r, 0) & 0xf0) == 0x40 || prefix_bit(raw_byte(r, 0)) || is_segment_prefix(raw_byte(r, 0)))
+		return "a prefix behind REX";
 	return NULL;
 }
 
