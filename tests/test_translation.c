@@ -107,7 +107,8 @@ Test(translation, other_segments_add_their_base)
 	const char *got = translate_bytes("\x64\x8b\x03", 3, FLAT);
 
 	cr_expect(strstr(got, "mov r9, qword ptr [r15 + "), "%s", got);
-	cr_expect(strstr(got, "mov r9d, dword ptr [r9]; lea r10d, [r9 + rbx]; mov eax, dword ptr [r10 + r13]"), "%s", got);
+	cr_expect(strstr(got, "mov r9d, dword ptr [r9]; lea r10d, [r9 + rbx]; mov eax, dword ptr [r10 + r13]"),
+		  "%s", got);
 	got = translate_bytes("\x8b\x03", 2, FLAT & ~MODE_DS_FLAT);
 	cr_expect(strstr(got, "lea r10d, [r9 + rbx]; mov eax, dword ptr [r10 + r13]"), "%s", got);
 }
@@ -119,7 +120,7 @@ Test(translation, modes_are_heeded)
 	cr_expect_null(strstr(translate_bytes("\x0f\x58\xc1", 3, FLAT & ~MODE_SSE), "addps"));
 	cr_expect(strstr(translate_bytes("\x0f\x58\xc1", 3, FLAT), "addps"));
 	cr_expect_null(strstr(translate_bytes("\x0f\x31", 2, FLAT & ~MODE_TSC), "rdtsc"));
-	cr_expect_null(strstr(translate_bytes("\x55", 1, FLAT & ~MODE_SS_FLAT), "gs:"));
+	cr_expect_null(strstr(translate_bytes("\x55", 1, FLAT & ~MODE_SS_FLAT), "r13"));
 }
 
 /* Bytes that show or change what is the host's never get into the cache as they are. */

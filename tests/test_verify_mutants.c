@@ -4,10 +4,15 @@
  * still accepts is run, on the host, instruction by instruction, with random registers, and watched:
  *
  *   - control stays on the unit's own instructions, or comes to the start of a stub;
- *   - r12, r13, r15 and the gs base do not change, rsp only by a push or a pop, flags only by what a guest may set;
- *   - the upper half of r14 is always zero, those of the other guest registers at every guest instruction's start;
- *   - host faults are of addresses in the window or the guard behind it;
- *   - struct cpu, but for the interrupt flag, the tables and the code itself are the same afterwards.
+ *   - r12, r13 and r15 do not change, rsp only by a push or a pop, flags only by what a guest
+ *     may set;
+ *   - the upper half of r14 is always zero, those of the other guest registers at every guest
+ *     instruction's start;
+ *   - each memory operand, by the registers' values when it comes to it, lies in the window or its
+ *     guards, in struct cpu, or (to be read) in the tables; host faults are of addresses in the
+ *     window or its guards;
+ *   - struct cpu, but for the interrupt flag and the word that is there to be changed, the tables
+ *     and the code itself are the same afterwards.
  *
  * None of that looks at what the verifier looks at. That the watch sees something is shown with damage that the verifier
  * refuses. RF_SEED and RF_CASES choose other mutants, or more.
@@ -21,11 +26,13 @@
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include "shadowmmu/host_mapping.h"
 #include "translator/decode.h"
-#include "verify_fixture.h"
+#include "host_reach.h"
+#include "verify_mutate.h"
 
-#define WINDOW_BYTES 0x100000000ull
-#define GUARD_BYTES  0x10000u
+/* The window between its guards. */
+#define SLOT_BYTES (HOST_WINDOW_GUARD_BELOW + HOST_WINDOW_SIZE + HOST_WINDOW_GUARD_ABOVE)
 #define HOST_TF 0x100u
 #define HOST_IF 0x200u
 #define HOST_RF 0x10000u
@@ -33,14 +40,11 @@
 #define RUNS 3u
 #define CASES 20000u
 
-static uint64_t rng;
+static struct random_source rng;
 
 static uint32_t rnd(void)
 {
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return rng >> 16;
+	return random_next(&rng);
 }
 
 static uint32_t rnd_register(void)
@@ -63,6 +67,8 @@ static struct world {
 	bool starts[VF_MAX_CODE], boundaries[VF_MAX_CODE], locked[VF_MAX_CODE];
 	struct vf_insn list[VF_MAX_INSNS];
 	unsigned ninsns;
+	struct host_reach reach[VF_MAX_CODE]; /* by offset */
+	struct host_reader *reader;
 
 	gregset_t saved;
 	struct _libc_fpstate saved_fpu;
@@ -76,14 +82,6 @@ static struct world {
 static greg_t *reg(ucontext_t *uc, int r)
 {
 	return &uc->uc_mcontext.gregs[r];
-}
-
-static uint64_t gs_base(void)
-{
-	uint64_t base;
-
-	asm volatile("rdgsbase %0" : "=r"(base));
-	return base;
 }
 
 /* Back to where the run was started. */
@@ -118,17 +116,56 @@ static bool watch_registers(ucontext_t *uc)
 	const int64_t depth = (int64_t)(w.stack + STACK_TOP) - *reg(uc, REG_RSP);
 	const uint64_t flags = *reg(uc, REG_EFL);
 
-	if (*reg(uc, REG_R12) != (greg_t)w.cpu->tcw.link_table || *reg(uc, REG_R13) != (greg_t)w.cpu->tcw.branch_cache ||
-	    *reg(uc, REG_R15) != (greg_t)(hva_t)w.cpu)
+	if (*reg(uc, REG_R12) != (greg_t)w.cpu->tcw.link_table || *reg(uc,
+		REG_R15) != (greg_t)(hva_t)w.cpu)
 		return see(uc, "a table's register changed", 0), false;
-	if (gs_base() != w.window)
-		return see(uc, "the gs base changed", gs_base()), false;
+	if (*reg(uc, REG_R13) != (greg_t)w.window)
+		return see(uc, "the window's register changed", *reg(uc, REG_R13)), false;
 	if (depth < -8 || depth > 8 || depth % 8)
 		return see(uc, "the stack pointer moved", depth), false;
 	if (flags & ~(uint64_t)(LIVE_FLAGS | HOST_TF | HOST_IF | HOST_RF | X86_F1))
 		return see(uc, "flags that are not the guest's changed", flags), false;
 	if ((uint64_t)*reg(uc, REG_R14) >> 32)
 		return see(uc, "the upper half of r14 is not zero", *reg(uc, REG_R14)), false;
+	return true;
+}
+
+/* --- where memory operands lie --- */
+
+static bool within(uint64_t address, uint64_t start, uint64_t size)
+{
+	return address - start < size;
+}
+
+static bool in_slot(uint64_t address)
+{
+	return within(address, w.window - HOST_WINDOW_GUARD_BELOW, SLOT_BYTES);
+}
+
+static bool in_tables(uint64_t address)
+{
+	const uint64_t links = w.cpu->tcw.link_table, start = (uint64_t)w.vf->space->tables;
+
+	return within(address, start, links - start + EXIT_MAX * sizeof(uint64_t));
+}
+
+/* False: something is wrong, and the run has ended. */
+static bool watch_reach(ucontext_t *uc, const struct host_reach *reach)
+{
+	for (unsigned i = 0; i < reach->n; i++) {
+		const struct host_reach_operand *o = &reach->operand[i];
+		uint64_t address = o->disp;
+
+		if (o->base >= 0)
+			address += *reg(uc, o->base);
+		if (o->index >= 0)
+			address += *reg(uc, o->index) * o->scale;
+		if (o->segment || o->cut)
+			return see(uc, "an operand in a segment, or cut", address), false;
+		if (!in_slot(address) && !within(address, (uint64_t)w.cpu, sizeof(*w.cpu)) &&
+		    (o->written || !in_tables(address)))
+			return see(uc, "an operand beside the window", address), false;
+	}
 	return true;
 }
 
@@ -240,6 +277,8 @@ static void watch_place(ucontext_t *uc)
 		return see(uc, "control came into the middle of an instruction", offset);
 	if (w.boundaries[offset] && !upper_halves_zero(uc))
 		return see(uc, "an upper half that is not zero", offset);
+	if (!watch_reach(uc, &w.reach[offset]))
+		return;
 	if (w.locked[offset]) /* over a cache line's end and stepped, hosts that detect split locks may repeat it for ever */
 		return end_run(uc);
 	*reg(uc, REG_EFL) |= HOST_TF;
@@ -261,7 +300,10 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 	watch_place(uc);
 }
 
-/* A page fault in the window or just behind, a #GP of an unaligned XMM operand, #UD of a LOCK, an arithmetic exception. */
+/*
+ * A page fault in the window or its guards, a #GP of an unaligned XMM operand, #UD of a LOCK, an
+ * arithmetic exception.
+ */
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
@@ -270,7 +312,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 
 	if (offset >= w.tu->host_len)
 		return see(uc, "a fault outside the unit", address);
-	if (sig == SIGSEGV && page_fault && address - (w.window - 16) >= WINDOW_BYTES + GUARD_BYTES + 16)
+	if (sig == SIGSEGV && page_fault && !in_slot(address))
 		return see(uc, "an access beside the window", address);
 	for (unsigned i = 0; sig == SIGSEGV && !page_fault && i < w.ninsns; i++) {
 		if (w.list[i].offset == offset && !strstr(w.list[i].text, "xmm"))
@@ -291,12 +333,13 @@ static void on_start(int sig, siginfo_t *info, void *context)
 	spoil_scratch(uc);
 	*reg(uc, REG_R8) = rnd_register();
 	*reg(uc, REG_R12) = w.cpu->tcw.link_table;
-	*reg(uc, REG_R13) = w.cpu->tcw.branch_cache;
+	*reg(uc, REG_R13) = w.window;
 	*reg(uc, REG_R14) = rnd_register();
 	*reg(uc, REG_R15) = (greg_t)(hva_t)w.cpu;
 	*reg(uc, REG_RSP) = (greg_t)(hva_t)(w.stack + STACK_TOP);
 	*reg(uc, REG_RIP) = w.tu->entry;
 	*reg(uc, REG_EFL) = (rnd() & LIVE_FLAGS) | HOST_IF | X86_F1 | HOST_TF;
+	watch_reach(uc, &w.reach[0]);
 }
 
 static void take_signal(int sig, void (*handler)(int, siginfo_t *, void *))
@@ -319,16 +362,17 @@ static void *map_at(void *at, size_t bytes, int protection)
 
 static void setup(void)
 {
-	uint8_t *area = map_at(NULL, 4 * WINDOW_BYTES, PROT_NONE);
+	uint8_t *area = map_at(NULL, SLOT_BYTES + HOST_WINDOW_SIZE, PROT_NONE);
 	stack_t alternative = { .ss_sp = malloc(1 << 16), .ss_size = 1 << 16 };
+	const uint64_t slot = ((uint64_t)area + HOST_WINDOW_SIZE - 1) & ~(HOST_WINDOW_SIZE - 1);
 
-	rng = getenv("RF_SEED") ? strtoull(getenv("RF_SEED"), NULL, 0) : 20240117;
-	w.vf = vf_create(false);
-	w.window = ((uint64_t)area + 2 * WINDOW_BYTES - 1) & ~(WINDOW_BYTES - 1);
-	map_at((void *)w.window, WINDOW_BYTES, PROT_READ | PROT_WRITE);
+	random_seed(&rng, getenv("RF_SEED") ? strtoull(getenv("RF_SEED"), NULL, 0) : 20240117);
+	w.window = slot + HOST_WINDOW_GUARD_BELOW;
+	map_at((void *)w.window, HOST_WINDOW_SIZE, PROT_READ | PROT_WRITE);
 	w.cpu = map_at(NULL, (sizeof(*w.cpu) + 4095) & ~4095ul, PROT_READ | PROT_WRITE);
 	w.stack = map_at(NULL, STACK_WORDS * 8, PROT_READ | PROT_WRITE);
-	w.branches_before = malloc(BRANCH_CACHE_ENTRIES * sizeof(struct branch_entry));
+	w.branches_before = malloc(BRANCH_CACHE_BYTES);
+	w.reader = host_reader_create();
 	sigaltstack(&alternative, NULL);
 	take_signal(SIGUSR1, on_start);
 	take_signal(SIGTRAP, on_trap);
@@ -336,7 +380,18 @@ static void setup(void)
 	take_signal(SIGBUS, on_fault);
 	take_signal(SIGILL, on_fault);
 	take_signal(SIGFPE, on_fault);
-	asm volatile("wrgsbase %0" :: "r"(w.window));
+}
+
+/* The forms that a host with BMI2 gets, and those of one without. */
+static void on_each_host(void (*test)(void))
+{
+	static const uint32_t hosts[] = { HOST_BMI2, 0 };
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(hosts); i++) {
+		w.vf = vf_create(false, hosts[i]);
+		test();
+		vf_destroy(w.vf);
+	}
 }
 
 static void prepare_cpu(void)
@@ -356,7 +411,7 @@ static void prepare_cpu(void)
 	translator_use_space(w.vf->tr, cpu, w.vf->space, w.tu->mode);
 	w.branches = (struct branch_entry *)cpu->tcw.branch_cache;
 	w.before = *cpu;
-	memcpy(w.branches_before, w.branches, BRANCH_CACHE_ENTRIES * sizeof(*w.branches));
+	memcpy(w.branches_before, w.branches, BRANCH_CACHE_BYTES);
 }
 
 /* The unit as it is now: its instructions, by Capstone. */
@@ -370,6 +425,8 @@ static void take_unit(struct tu *tu)
 		const char *text = w.list[i].text;
 
 		w.starts[w.list[i].offset] = true;
+		host_reach(w.reader, vf_host(w.vf, tu) + w.list[i].offset, w.list[i].len,
+			   tu->entry + w.list[i].offset, &w.reach[w.list[i].offset]);
 		w.locked[w.list[i].offset] = !strncmp(text, "lock", 4) || (!strncmp(text, "xchg", 4) && strchr(text, '['));
 	}
 	for (unsigned i = 0; i < tu->ninsns; i++)
@@ -385,9 +442,10 @@ static void check_memory(void)
 	if (after.tcw.if_flag != 0 && after.tcw.if_flag != X86_IF)
 		what = "the interrupt flag is something else";
 	after.tcw.if_flag = w.before.tcw.if_flag;
+	after.tcw.scratch[0] = w.before.tcw.scratch[0];
 	if (memcmp(&after, &w.before, sizeof(after)))
 		what = "struct cpu changed";
-	if (memcmp(w.branches, w.branches_before, BRANCH_CACHE_ENTRIES * sizeof(*w.branches)))
+	if (memcmp(w.branches, w.branches_before, BRANCH_CACHE_BYTES))
 		what = "the branch cache changed";
 	if (memcmp(w.code, vf_host(w.vf, w.tu), w.tu->host_len))
 		what = "the code changed";
@@ -418,7 +476,8 @@ static bool leaves_process(void)
 {
 	static const char *const mnemonics[] = {
 		"syscall", "sysenter", "sysexit", "sysret", "int", "in ", "out", "ins", "hlt", "cli", "sti", "mov gs", "mov fs", "wrmsr", "xrstor",
-		"fxrstor", "wrgsbase", "wrfsbase", "xbegin", "vm", "enter", "iret", "retf", "ljmp", "lcall", "l",
+		"fxrstor", "rdgsbase", "rdfsbase", "wrgsbase", "wrfsbase", "xbegin", "vm", "enter",
+			"iret", "retf", "ljmp", "lcall", "l",
 	};
 	static const char *const harmless[] = { "lea", "lock", "loop", "lods", "lahf", "ldmxcsr", "lfence", "insertps", "lddqu" };
 
@@ -437,55 +496,6 @@ static bool leaves_process(void)
 
 /* --- mutants --- */
 
-static void flip_bits(uint8_t *code, uint32_t len, unsigned n)
-{
-	while (n--)
-		code[rnd() % len] ^= 1 << rnd() % 8;
-}
-
-static void change_byte(uint8_t *code, uint32_t len)
-{
-	code[rnd() % len] = rnd();
-}
-
-/* An instruction by random ones of the unit of the same length, or by NOPs. */
-static void change_insn(uint8_t *code, const struct vf_insn *list, unsigned n)
-{
-	const struct vf_insn *to = &list[rnd() % n], *from = &list[rnd() % n];
-	uint8_t copy[INSN_MAX_LEN];
-
-	memcpy(copy, code + from->offset, from->len);
-	if (rnd() & 1 && from->len <= to->len) {
-		memset(code + to->offset, 0x90, to->len);
-		memcpy(code + to->offset, copy, from->len);
-	} else {
-		memset(code + to->offset, 0x90, to->len);
-	}
-}
-
-static void swap_insns(uint8_t *code, const struct vf_insn *list, unsigned n)
-{
-	const unsigned i = rnd() % (n - 1);
-	uint8_t copy[2 * INSN_MAX_LEN];
-
-	memcpy(copy, code + list[i + 1].offset, list[i + 1].len);
-	memcpy(copy + list[i + 1].len, code + list[i].offset, list[i].len);
-	memcpy(code + list[i].offset, copy, list[i].len + list[i + 1].len);
-}
-
-static void mutate(struct tu *tu, const struct vf_insn *list, unsigned n)
-{
-	uint8_t *code = vf_host(w.vf, tu);
-
-	switch (rnd() % 5) {
-	case 0: flip_bits(code, tu->host_len, 1); break;
-	case 1: flip_bits(code, tu->host_len, 1 + rnd() % 3); break;
-	case 2: change_byte(code, tu->host_len); break;
-	case 3: change_insn(code, list, n); break;
-	case 4: swap_insns(code, list, n); break;
-	}
-}
-
 static void report(const struct vf_case *c, const uint8_t *original)
 {
 	fprintf(stderr, "%s: accepted, but %s\n", c->name, w.wrong);
@@ -497,7 +507,7 @@ static void report(const struct vf_case *c, const uint8_t *original)
 TestSuite(verify_mutants, .init = setup, .timeout = 300);
 
 /* The watch sees nothing in what the translator makes. */
-Test(verify_mutants, undamaged)
+static void undamaged(void)
 {
 	for (unsigned i = 0; i < vf_ncases; i++) {
 		take_unit(vf_translate(w.vf, &vf_cases[i]));
@@ -511,7 +521,12 @@ Test(verify_mutants, undamaged)
 	}
 }
 
-Test(verify_mutants, what_is_accepted_is_harmless)
+Test(verify_mutants, undamaged)
+{
+	on_each_host(undamaged);
+}
+
+static void what_is_accepted_is_harmless(void)
 {
 	static struct vf_insn list[VF_MAX_INSNS];
 	const unsigned cases = getenv("RF_CASES") ? strtoul(getenv("RF_CASES"), NULL, 0) : CASES;
@@ -525,7 +540,7 @@ Test(verify_mutants, what_is_accepted_is_harmless)
 		const unsigned n = vf_listing(w.vf, tu, list);
 
 		memcpy(original, vf_host(w.vf, tu), tu->host_len);
-		mutate(tu, list, n);
+		verify_mutate(&rng, w.vf, tu, list, n);
 		if (!memcmp(original, vf_host(w.vf, tu), tu->host_len))
 			continue;
 		damaged++;
@@ -549,28 +564,49 @@ Test(verify_mutants, what_is_accepted_is_harmless)
 	cr_expect_lt(accepted, damaged / 2, "%u of %u mutants are accepted", accepted, damaged);
 }
 
+Test(verify_mutants, what_is_accepted_is_harmless)
+{
+	on_each_host(what_is_accepted_is_harmless);
+}
+
 /* The watch is not blind: each of these is seen. They run in a process of their own. */
-Test(verify_mutants, the_watch_sees)
+static void the_watch_sees(void)
 {
 	static const struct { const char *in, *at; uint8_t bytes[12]; unsigned len; } harm[] = {
-		{ "load", "mov eax", { 0x8b, 0x03 }, 2 },                                 /* mov eax, [rbx] */
-		{ "direct", "mov eax", { 0x8b, 0x04, 0x25, 0, 0, 0, 0x10 }, 7 },         /* mov eax, [0x10000000] */
-		{ "strings", "lea rsi", { 0x90 }, 1 },                                    /* no window */
-		{ "strings", "mov esi, esi", { 0x90 }, 1 },                               /* the window left in */
-		{ "strings", "mov edi, edi", { 0x90 }, 1 },
-		{ "alu", "add r14d", { 0x49, 0x81, 0xc6, 0, 0, 0, 0x70 }, 7 },            /* add r14, ... */
-		{ "alu", "add r14d", { 0x49, 0x81, 0xc4, 0, 1, 0, 0 }, 7 },               /* add r12, 256 */
-		{ "alu", "add r14d", { 0x49, 0xff, 0xc7 }, 3 },                           /* inc r15 */
-		{ "alu", "add r14d", { 0x48, 0x83, 0xec, 0x20 }, 4 },                     /* sub rsp, 32 */
-		{ "alu", "add r14d", { 0x48, 0xf7, 0xd0 }, 3 },                           /* not rax */
-		{ "alu", "add r14d", { 0x41, 0xc6, 0x47, 0, 0x55 }, 5 },                  /* mov byte [r15], 0x55 */
-		{ "alu", "add r14d", { 0x41, 0xff, 0x45, 8 }, 4 },                        /* inc [r13 + 8] */
-		{ "alu", "add r14d", { 0xf3, 0x48, 0x0f, 0xae, 0xd8 }, 5 },               /* wrgsbase rax */
-		{ "alu", "add r14d", { 0xff, 0xe0 }, 2 },                                 /* jmp rax */
-		{ "alu", "add r14d", { 0xeb, 0x01, 0x89, 0xc0 }, 4 },                     /* jmp into mov eax, eax */
-		{ "call", "mov dword", { 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0x70 }, 10 },   /* mov rax, constant */
-		{ "rdtsc", "mov eax, eax", { 0x90 }, 1 },
-		{ "flags", "and r8d", { 0x41, 0x81, 0xc8, 0, 0x02, 0x04, 0 }, 7 },        /* AC among the flags */
+#define HARM(i, a, ...) { i, a, { __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }) }
+		HARM("load", "mov eax", 0x8b, 0x03), /* mov eax, [rbx] */
+		HARM("load", "mov eax", 0x42, 0x8b, 0x04, 0x6b), /* mov eax, [rbx + r13*2] */
+		HARM("load", "mov eax", 0x65, 0x8b, 0x03), /* mov eax, gs:[rbx] */
+		HARM("load", "mov eax", 0x8b, 0x04, 0x24), /* mov eax, [rsp]: that faults nowhere */
+		HARM("load", "mov eax", 0x41, 0x03, 0x02), /* add eax, [r10] of no sum */
+		HARM("indexed", "lea r10", 0x90), /* no window */
+		HARM("exact", "lea r10d", 0x90), /* no address */
+		/* mov eax, [0x10000000] */
+		HARM("direct", "mov eax", 0x8b, 0x04, 0x25, 0, 0, 0, 0x10),
+		HARM("direct", "mov eax", 0x8b, 0x05, 0, 0, 0, 0), /* mov eax, [rip] */
+		HARM("strings", "lea rsi", 0x90), /* no window */
+		HARM("strings", "mov esi, esi", 0x90), /* the window left in */
+		HARM("strings", "mov edi, edi", 0x90),
+		HARM("alu", "add r14d", 0x49, 0x81, 0xc6, 0, 0, 0, 0x70), /* add r14, ... */
+		HARM("alu", "add r14d", 0x49, 0x81, 0xc4, 0, 1, 0, 0), /* add r12, 256 */
+		HARM("alu", "add r14d", 0x49, 0x81, 0xc5, 0, 1, 0, 0), /* add r13, 256 */
+		HARM("alu", "add r14d", 0x49, 0x89, 0xdd), /* mov r13, rbx */
+		HARM("alu", "add r14d", 0x49, 0xff, 0xc7), /* inc r15 */
+		HARM("alu", "add r14d", 0x48, 0x83, 0xec, 0x20), /* sub rsp, 32 */
+		HARM("alu", "add r14d", 0x48, 0xf7, 0xd0), /* not rax */
+		HARM("alu", "add r14d", 0x41, 0xc6, 0x47, 0, 0x55), /* mov byte [r15], 0x55 */
+		HARM("alu", "add r14d", 0x41, 0xff, 0x04, 0x24), /* inc dword [r12] */
+		/* dec dword [r12 - 128]: a branch cache */
+		HARM("alu", "add r14d", 0x41, 0xff, 0x4c, 0x24, 0x80),
+		HARM("alu", "add r14d", 0x43, 0x8b, 0x44, 0x2d, 0), /* mov eax, [r13 + r13] */
+		HARM("alu", "add r14d", 0x41, 0x8b, 0x04, 0x07), /* mov eax, [r15 + rax] */
+		HARM("alu", "add r14d", 0xff, 0xe0), /* jmp rax */
+		HARM("alu", "add r14d", 0xeb, 0x01, 0x89, 0xc0), /* jmp into mov eax, eax */
+		/* mov rax, constant */
+		HARM("wide", "mov dword ptr [r10", 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0x70),
+		HARM("rdtsc", "mov eax, r8d", 0x49, 0x8b, 0xc0), /* mov rax, r8 */
+		/* AC among the flags */
+		HARM("flags", "and r8d", 0x41, 0x81, 0xc8, 0, 0x02, 0x04, 0),
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(harm); i++) {
@@ -596,4 +632,9 @@ Test(verify_mutants, the_watch_sees)
 		cr_assert_eq(waitpid(child, &status, 0), child);
 		cr_expect(!WIFEXITED(status) || WEXITSTATUS(status), "%u, in %s: nothing seen", i, harm[i].in);
 	}
+}
+
+Test(verify_mutants, the_watch_sees)
+{
+	on_each_host(the_watch_sees);
 }

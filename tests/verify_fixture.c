@@ -12,9 +12,17 @@
 const struct vf_case vf_cases[] = {
 	{ "load", RING0, 0, B(0x8b, 0x03) },                                     /* mov eax, [ebx] */
 	{ "store 16", RING3, 0, B(0x66, 0x89, 0x94, 0x8d, 1, 2, 3, 4) },         /* mov [ebp + ecx*4 + disp], dx */
+	{ "wide", RING3, 0, B(0xc7, 0x84, 0x8d, 1, 2, 3, 4, 5, 6, 7, 8) },       /* mov dword [ebp + ecx*4 + disp], 0x08070605 */
 	{ "direct", RING0, 0, B(0xa1, 0x78, 0x56, 0x34, 0x12) },                 /* mov eax, [0x12345678] */
+	{ "scaled", RING3, 0, B(0x89, 0x14, 0xcd, 0, 0x10, 0, 0) },              /* mov [ecx*8 + 0x1000], edx */
+	{ "indexed", RING3, 0, B(0x8b, 0x04, 0x0b, 0x89, 0x54, 0xb3, 8, 0x83, 0xc3, 4, 0x03, 0x44, 0x8b, 0xfc) }, /* mov eax, [ebx + ecx]; mov [ebx + esi*4 + 8], edx; add ebx, 4; add eax, [ebx + ecx*4 - 4] */
+	{ "indexed, interpreted", RING3, 0, B(0x8b, 0x04, 0x0b, 0x0f, 0xa2, 0x8b, 0x04, 0x0b) }, /* mov eax, [ebx + ecx]; cpuid; mov eax, [ebx + ecx] */
+	{ "indexed, called", RING3, 0, B(0x8b, 0x04, 0x0b, 0xe8, 0, 0, 1, 0, 0x8b, 0x04, 0x0b) }, /* the same with a call between */
+	{ "upper half", RING0, 0, B(0xa1, 0, 0, 0, 0x80, 0x89, 0x84, 0x8b, 1, 2, 3, 0xc4) }, /* mov eax, [0x80000000]; mov [ebx + ecx*4 + 0xc4030201], eax */
+	{ "exact", RING3, ADAPT_EXACT, B(0x8b, 0x43, 0xf8, 0x89, 0x14, 0xcd, 0, 0x10, 0, 0, 0x50) }, /* mov eax, [ebx - 8]; mov [ecx*8 + 0x1000], edx; push eax */
 	{ "alu", RING3, 0, B(0x01, 0xd8, 0x81, 0xc4, 0, 1, 0, 0, 0x40, 0xf7, 0xd9) }, /* add eax, ebx; add esp, 256; inc eax; neg ecx */
 	{ "bytes", RING3, 0, B(0x00, 0xe0, 0x88, 0x23, 0x8a, 0x64, 0x24, 0x04) }, /* add al, ah; mov [ebx], ah; mov ah, [esp + 4] */
+	{ "high bytes and memory", RING3, 0, B(0x02, 0x23, 0x10, 0x2c, 0x0b, 0x84, 0x3b, 0x3a, 0x35, 1, 2, 3, 4) }, /* add ah, [ebx]; adc [ebx + ecx], ch; test [ebx], bh; cmp dh, [0x04030201] */
 	{ "stack", RING0, 0, B(0x55, 0x89, 0xe5, 0x68, 1, 0, 0, 0, 0xff, 0x33, 0x8f, 0x03, 0x60, 0x61, 0xc9) }, /* push ebp; mov ebp, esp; push 1; push [ebx]; pop [ebx]; pusha; popa; leave */
 	{ "based", RING3, 0, B(0x65, 0xa1, 0x14, 0, 0, 0, 0x64, 0x8b, 0x43, 8, 0x64, 0x8b, 0x04, 0x4b) }, /* mov eax, gs:[0x14]; mov eax, fs:[ebx + 8]; mov eax, fs:[ebx + ecx*2] */
 	{ "not flat", RING3 & ~(MODE_DS_FLAT | MODE_SS_FLAT), 0, B(0x8b, 0x03, 0x50, 0x89, 0x45, 4) }, /* mov eax, [ebx]; push eax; mov [ebp + 4], eax */
@@ -33,6 +41,7 @@ const struct vf_case vf_cases[] = {
 	{ "jcc", RING3, 0, B(0x85, 0xc0, 0x74, 0x10, 0x0f, 0x85, 0, 0, 1, 0) },  /* test eax, eax; jz: this page; jnz: another */
 	{ "loop", RING3, 0, B(0xe2, 0x10, 0xe3, 0x10) },                         /* loop; jecxz */
 	{ "flags", RING0, 0, B(0x9c, 0x9d) },                                    /* pushf; popf */
+	{ "popf", RING0, 0, B(0x9d) },
 	{ "interrupt flag", RING0, 0, B(0xfa, 0xfb, 0x90) },                     /* cli; sti; nop */
 	{ "rdtsc", RING3, 0, B(0x0f, 0x31) },
 	{ "segments", RING0, 0, B(0x8e, 0xd8, 0x8c, 0xd8, 0x8c, 0x1b, 0x07, 0x0f, 0xa0) }, /* mov ds, eax; mov eax, ds; mov [ebx], ds; pop es; push fs */
@@ -72,11 +81,13 @@ static void protect(void *opaque, gpa_t gpa)
 {
 }
 
-struct vf *vf_create(bool verify)
+struct vf *vf_create(bool verify, uint32_t host)
 {
 	struct vf *vf = calloc(1, sizeof(*vf));
 	const struct translator_callbacks callbacks = { .opaque = vf, .fetch = fetch, .page = page, .protect = protect, .unprotect = protect };
-	const struct translator_options options = { .features = ~0u, .cache_size = 1 << 20, .verify = verify };
+	const struct translator_options options = {
+		.features = ~0u, .cache_size = 1 << 20, .verify = verify, .host = host,
+	};
 
 	cr_assert_eq(translator_create(&callbacks, &options, &vf->tr), 0);
 	cr_assert_eq(verifier_create(&vf->verifier), 0);

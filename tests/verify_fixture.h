@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A translator with one page of guest code and nobody behind the callbacks, and guest code that makes every form of host code there is. */
+/*
+ * A translator with one page of guest code and nobody behind the callbacks, and guest code that makes every form of host code
+ * there is.
+ */
 #ifndef RF_TESTS_VERIFY_FIXTURE_H
 #define RF_TESTS_VERIFY_FIXTURE_H
 
@@ -29,8 +32,8 @@ struct vf {
 	bool global;          /* pages are mapped globally */
 };
 
-/* verify: the translator's own verification, which aborts. */
-struct vf *vf_create(bool verify);
+/* verify: the translator's own verification, which aborts. host: HOST_* (translator.h). */
+struct vf *vf_create(bool verify, uint32_t host);
 void vf_destroy(struct vf *vf);
 const struct vf_case *vf_find(const char *name);
 /* The case's TU, the only one there is. */

@@ -45,8 +45,6 @@ struct memref guest_address(struct build *b, struct memref ea, bool exact)
 		ea.base = ea.index;
 		ea.index = NO_REG;
 	}
-	if (ea.index == NO_REG)
-		ea.scale = 0; /* a SIB byte may have a scale without an index, which is not to become the window's */
 	if (ea.base == NO_REG && ea.index == NO_REG && ea.disp >= 0)
 		return memref_plain(H_WINDOW, ea.disp);
 	if (exact || b->adapt & ADAPT_EXACT || ea.disp < LEAST_OFFSET || (ea.base == NO_REG && ea.index == NO_REG))

@@ -176,15 +176,6 @@ static bool is_alu_with_high(const struct insn *i)
 								  i->opcode == 0x88 || i->opcode == 0x8a);
 }
 
-/* r8d = low, with its two lowest bytes exchanged. */
-static void emit_read_high(struct build *b, unsigned low)
-{
-	guest_address_changed(b, low); /* and changed back, but who sees the one need not see the other */
-	emit_swap_bytes(b, low);
-	emit_mov32(&b->e, H_R8, low);
-	emit_swap_bytes(b, low);
-}
-
 static void copy_load_high(struct build *b, const struct insn *i, unsigned low)
 {
 	const struct opcode_bytes op = copy_opcode(i);
@@ -195,17 +186,15 @@ static void copy_load_high(struct build *b, const struct insn *i, unsigned low)
 	emit_swap_bytes(b, low);
 }
 
-/* The register is read before the operand's address is made of it, but a look-up in the software TLB would lose r8. */
+/* The register is read after a look-up in the software TLB, which would lose r8. */
 static void copy_store_high(struct build *b, const struct insn *i, unsigned low)
 {
 	const struct opcode_bytes op = copy_opcode(i);
-	struct memref m;
+	struct memref m = operand_prepare(b, i);
 
-	if (!b->soft)
-		emit_read_high(b, low);
-	m = operand_prepare(b, i);
-	if (b->soft)
-		emit_read_high(b, low);
+	emit_swap_bytes(b, low);
+	emit_mov32(&b->e, H_R8, low);
+	emit_swap_bytes(b, low);
 	emit_op_mem(&b->e, &op, H_R8, &m);
 }
 

@@ -48,7 +48,9 @@ struct progress {
 /* --- one guest --- */
 
 static const char *const bt_options[] = {
-	NULL, NULL, "verify=on", "verify=on,flush-every=5", "links=off", "tu-insns=1", "cache-kib=256", "windows=2", "tables=compare", "tables=trace", "soft=always", "soft=off",
+	NULL, NULL, "verify=on", "verify=on,flush-every=5", "host=-bmi2",
+	"host=-bmi2,verify=on,soft=always", "links=off", "tu-insns=1", "cache-kib=256", "windows=2",
+	"tables=compare", "tables=trace", "soft=always", "soft=off",
 	"fill-around=off", "cache-kib=256,windows=2,tables=trace", "tu-insns=1,soft=always,verify=on", "windows=2,fill-around=off", "flush-every=1",
 	"host=-bmi2", "host=-bmi2,soft=always,verify=on",
 };
@@ -381,19 +383,30 @@ static void worker(const struct hostile_settings *set, uint64_t seed, uint64_t c
 
 /* --- whether it would notice --- */
 
-enum sabotage { SABOTAGE_NONE, SABOTAGE_RAM, SABOTAGE_FPU, SABOTAGE_LOW, SABOTAGE_HIGH, SABOTAGE_STATE, SABOTAGE_NKINDS };
+enum sabotage {
+	SABOTAGE_NONE, SABOTAGE_RAM, SABOTAGE_FPU, SABOTAGE_LOW, SABOTAGE_OVER, SABOTAGE_HIGH,
+	SABOTAGE_TWICE, SABOTAGE_STATE, SABOTAGE_NKINDS
+};
+
+static void touch(uint64_t address)
+{
+	(void)*(volatile uint8_t *)(uintptr_t)address;
+}
 
 static void sabotage(enum sabotage what, struct machine *machine)
 {
 	struct cpu *cpu = &machine->vm.vcpu.cpu;
 	const uint64_t address = (uintptr_t)sabotage;
 	const struct bt *bt = machine->vm.vcpu.engine_data;
+	const uint64_t window = bt->space->window[SHADOW_KERNEL];
 
 	switch (what) {
 	case SABOTAGE_RAM: memcpy(machine->vm.ram.flat + HX_DATA + 0x344, &address, 8); break;
 	case SABOTAGE_FPU: memcpy(&cpu->fpu.fip, &address, 8); break;
 	case SABOTAGE_LOW: *(volatile uint8_t *)(uintptr_t)(HX_TRAPPED_LOW + HX_DATA) = 1; break;
-	case SABOTAGE_HIGH: (void)*(volatile uint8_t *)(bt->space->window[SHADOW_KERNEL] + (1ull << 32) + HX_DATA); break;
+	case SABOTAGE_OVER: touch(8 * HOST_WINDOW_SIZE + HX_DATA); break;
+	case SABOTAGE_HIGH: touch(window + HOST_WINDOW_SIZE + HOST_WINDOW_GUARD_ABOVE + HX_DATA); break;
+	case SABOTAGE_TWICE: touch(2 * window + HX_DATA); break;
 	case SABOTAGE_STATE: cpu->eflags &= ~X86_F1; break;
 	default: break;
 	}
@@ -402,7 +415,8 @@ static void sabotage(enum sabotage what, struct machine *machine)
 static int self_test(struct hostile_settings *set)
 {
 	static const char *const names[] = { "nothing", "a host address in RAM", "a host address in the FPU", "a write below 4 GiB",
-					     "a read behind a window", "reserved EFLAGS" };
+					     "a read above 4 GiB", "a read behind a window's guard",
+					     "a read at twice a window's base", "reserved EFLAGS" };
 	int kernel_fd = memfd_create("kernel", 0), failed = 0;
 	struct random_source r;
 	struct hostile_watch *watch;

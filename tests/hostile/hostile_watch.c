@@ -15,20 +15,22 @@
 #include <unistd.h>
 #include "hostile.h"
 #include "monitor/bt.h"
+#include "shadowmmu/host_mapping.h"
 #include "shadowmmu/shadow.h"
+#include "translator/translator.h"
 
-/* As shadowmmu/host_mapping_process.c lays windows out. */
-#define WINDOW_FIRST  0x100000000000ull
-#define WINDOW_STRIDE 0x200000000ull
-#define WINDOW_SIZE   0x100000000ull
-#define WINDOW_GUARD  0x10000ull
-#define WINDOW_SLOTS  8192u
+/* As shadowmmu/host_mapping_process.c lays windows out: in slots, each between its guards. */
+#define SLOT_FIRST    0x100000000000ull
+#define SLOT_STRIDE   (HOST_WINDOW_GUARD_BELOW + HOST_WINDOW_SIZE + HOST_WINDOW_GUARD_ABOVE)
+#define SLOTS         1024u
+#define SLOTS_END     (SLOT_FIRST + SLOTS * SLOT_STRIDE)
 
 #define TRAP_CHUNK    (64ull << 20)
-#define WINDOW_TRAPS  24
-#define PLACES        2000u /* slots among which windows are moved */
-#define FREE_SLOTS    200u  /* of these, left free for windows */
-#define DECOYS        16u
+#define LOW_REACH     (TRANSLATOR_REACH_ABOVE / HOST_WINDOW_SIZE)
+#define WINDOW_TRAPS  24u
+#define MARGIN        200u  /* slots before and after those that windows are moved among */
+#define PLACES        400u  /* slots in a row, of which every other one is left free for a window */
+#define DECOYS        256u
 #define MAX_RANGES    8192
 
 struct range {
@@ -37,10 +39,10 @@ struct range {
 
 struct hostile_watch {
 	struct random_source *r;
-	struct range traps[64 + 2 * WINDOW_TRAPS];
+	struct range traps[64 + LOW_REACH + 3 * WINDOW_TRAPS];
 	unsigned ntraps;
-	unsigned first_slot;     /* where windows begin: the other slots are held */
-	void *held[PLACES];
+	unsigned first_slot;     /* where windows begin: the slots that are not for them are held */
+	void *held[SLOTS];
 	unsigned nheld;
 	uint8_t *before;         /* RAM as it was */
 	uint64_t before_size;
@@ -100,49 +102,74 @@ static const char *check_traps(struct hostile_watch *w)
 	return NULL;
 }
 
-/* Without the window's base, and with other segments' bases or a sign, guest addresses lie in the lowest 4 GiB. */
+/*
+ * Without the window's base, guest addresses lie in the lowest 4 GiB, and sums that run over lie in
+ * the first parts of those above, as far as translated code reaches.
+ */
 static void trap_low(struct hostile_watch *w)
 {
-	for (uint64_t at = HX_TRAPPED_LOW; at < WINDOW_SIZE; at += TRAP_CHUNK)
+	for (uint64_t at = HX_TRAPPED_LOW; at < HOST_WINDOW_SIZE; at += TRAP_CHUNK)
 		trap(w, at, TRAP_CHUNK);
+	for (uint64_t n = 1; n <= LOW_REACH; n++)
+		trap(w, n * HOST_WINDOW_SIZE, TRAP_CHUNK);
 }
 
+static uint64_t slot_start(unsigned slot)
+{
+	return SLOT_FIRST + slot * SLOT_STRIDE;
+}
+
+/*
+ * Nothing can be mapped in a slot that has a window, guards and all. The slots between have traps
+ * right behind the guards of one and before those of the next. With its base twice (a window's
+ * register as a scaled index) an access goes to another slot, which is not for windows.
+ */
 static void trap_around_windows(struct hostile_watch *w)
 {
 	for (unsigned n = 0; n < WINDOW_TRAPS; n++) {
-		const uint64_t base = WINDOW_FIRST + (w->first_slot + n) * WINDOW_STRIDE;
+		const unsigned slot = w->first_slot + 2 * n;
 
-		trap(w, base + WINDOW_SIZE + WINDOW_GUARD, TRAP_CHUNK);
-		/* A string instruction that runs down over address 0 faults right below the window and is interpreted. */
-		trap(w, base + WINDOW_STRIDE - WINDOW_GUARD - TRAP_CHUNK, TRAP_CHUNK);
+		trap(w, slot_start(slot) - TRAP_CHUNK, TRAP_CHUNK);
+		trap(w, slot_start(slot + 1), TRAP_CHUNK);
+		trap(w, 2 * (slot_start(slot) + HOST_WINDOW_GUARD_BELOW), TRAP_CHUNK);
 	}
 }
 
 /* --- where windows lie --- */
 
+static bool is_for_windows(const struct hostile_watch *w, unsigned slot)
+{
+	return slot >= w->first_slot && slot < w->first_slot + PLACES &&
+		!((slot - w->first_slot) & 1);
+}
+
+/* In the middle, where no trap is. */
+static void hold_slot(struct hostile_watch *w, unsigned slot)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+	void *at = (void *)(slot_start(slot) + SLOT_STRIDE / 2), *p = mmap(at, 4096, PROT_NONE,
+		flags, -1, 0);
+
+	if (p == at)
+		w->held[w->nheld++] = p;
+	else if (p != MAP_FAILED)
+		munmap(p, 4096);
+}
+
 void hostile_watch_move_windows(struct hostile_watch *w)
 {
-
 	while (w->nheld)
 		munmap(w->held[--w->nheld], 4096);
 	for (unsigned i = 0; i < w->ntraps; i++) {
-		if (w->traps[i].start >= WINDOW_FIRST) {
+		if (w->traps[i].start >= SLOT_FIRST) {
 			forget_traps(w, i);
 			break;
 		}
 	}
-	w->first_slot = 200 + random_next(w->r) % (PLACES - FREE_SLOTS - 200);
-	for (unsigned slot = 0; slot < PLACES; slot++) {
-		void *at = (void *)(WINDOW_FIRST + slot * WINDOW_STRIDE + WINDOW_SIZE);
-		void *p;
-
-		if (slot >= w->first_slot && slot < w->first_slot + FREE_SLOTS)
-			continue;
-		p = mmap(at, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-		if (p == at)
-			w->held[w->nheld++] = p;
-		else if (p != MAP_FAILED)
-			munmap(p, 4096);
+	w->first_slot = MARGIN + random_next(w->r) % (SLOTS - PLACES - 2 * MARGIN);
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		if (!is_for_windows(w, slot))
+			hold_slot(w, slot);
 	}
 	trap_around_windows(w);
 }
@@ -201,8 +228,8 @@ static void add_range(struct hostile_watch *w, uint64_t start, uint64_t end, boo
 	struct range *last = w->nranges ? &w->ranges[w->nranges - 1] : NULL;
 
 	if (window) {
-		start &= ~(WINDOW_SIZE - 1);
-		end = start + WINDOW_SIZE;
+		start &= ~(HOST_WINDOW_SIZE - 1);
+		end = start + HOST_WINDOW_SIZE;
 	}
 	if (last && start <= last->end)
 		last->end = end > last->end ? end : last->end;
@@ -222,8 +249,8 @@ static void read_ranges(struct hostile_watch *w)
 		const bool window = strstr(line, "guest-ram");
 
 		if (sscanf(line, "%llx-%llx", &start, &end) == 2 && !is_sanitizer_heap(start) &&
-		    (window || start >= WINDOW_FIRST + WINDOW_SLOTS * WINDOW_STRIDE))
-			add_range(w, start, end, window && start < WINDOW_FIRST + WINDOW_SLOTS * WINDOW_STRIDE);
+		    (window || start >= SLOTS_END))
+			add_range(w, start, end, window && start < SLOTS_END);
 	}
 	if (f)
 		fclose(f);
@@ -246,7 +273,7 @@ static bool is_host_address(const struct hostile_watch *w, uint64_t value)
 
 static bool in_windows(uint64_t value)
 {
-	return value >= WINDOW_FIRST && value < WINDOW_FIRST + WINDOW_SLOTS * WINDOW_STRIDE;
+	return value >= SLOT_FIRST && value < SLOTS_END;
 }
 
 /*
@@ -261,8 +288,9 @@ static bool makes_such_numbers(const struct hostile_watch *w, const uint8_t *now
 		memcpy(&value, now + at, 8);
 		if (!in_windows(value) || !memcmp(now + at, before + at, 8) || is_host_address(w, value))
 			continue;
-		for (uint64_t slots = 1; slots <= DECOYS; slots++) {
-			if (is_host_address(w, value + slots * WINDOW_STRIDE) || is_host_address(w, value - slots * WINDOW_STRIDE))
+		for (uint64_t n = 1; n <= DECOYS; n++) {
+			if (is_host_address(w, value + n * HOST_WINDOW_SIZE) ||
+			    is_host_address(w, value - n * HOST_WINDOW_SIZE))
 				return true;
 		}
 	}
@@ -278,7 +306,8 @@ static const char *scan(struct hostile_watch *w, const char *what, const uint8_t
 		uint64_t value;
 
 		memcpy(&value, now + at, 8);
-		if (value < WINDOW_FIRST || value >> 47 || !memcmp(now + at, before + at, 8) || !is_host_address(w, value))
+		if (value < SLOT_FIRST || value >> 47 || !memcmp(now + at, before + at, 8) ||
+		    !is_host_address(w, value))
 			continue;
 		if (in_windows(value)) {
 			if (made_up < 0)
