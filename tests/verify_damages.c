@@ -90,6 +90,8 @@ const struct damage vf_damages[] = {
 		"lea r10, [rbx + r13]", 1, MEMORY),
 	REMOVE_NTH("a sum that a call may have changed", "indexed, called", "lea r10, [rbx + r13]",
 		1, MEMORY),
+	REMOVE_NTH("a sum of a counter that LOOP changed", "indexed, looped", "lea r10, [rcx + r13]", 1, MEMORY),
+	REMOVE_NTH("a sum of a counter that REP changed", "indexed, repeated", "lea r10, [rcx + r13]", 1, MEMORY),
 	MAKE("the address without the window", "exact", "mov eax, dword ptr [r10 + r13]", MEMORY,
 		0x41, 0x8b, 0x04, 0x0a),
 	MAKE("[r10] of an address", "exact", "mov eax, dword ptr [r10 + r13]", MEMORY, 0x41, 0x8b,

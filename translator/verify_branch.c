@@ -102,6 +102,7 @@ static bool short_branch(struct verifier *v)
 		return jrcxz(v, target);
 	if (op == HOST_LOOP && !need_rest(v, false))
 		return false;
+	verify_forget_written(v);
 	if (op == HOST_JCC && !v->state.flags_spoilt)
 		return verify_fail(v, VERIFY_GLUE, "a short Jcc without a comparison of ours");
 	if (!inner_branch(v, target, &v->state))

@@ -471,6 +471,23 @@ static bool apply_form(struct verifier *v, const struct form *f)
 	return true;
 }
 
+/* A sum with the window is in the window all the same, but is not for the next guest instruction. */
+void verify_forget_written(struct verifier *v)
+{
+	const uint32_t written = verify_decode_written(v->decoder, &v->insn);
+
+	for (unsigned r = H_R8; r <= VERIFY_WORD; r++) {
+		struct fact *f = &v->state.reg[r];
+
+		if (!fact_is_of(f) || !(written & R(f->of)))
+			continue;
+		if (f->kind == FACT_WINDOW_SUM)
+			f->value = SUM_IS_OLD;
+		else
+			*f = (struct fact){ 0 };
+	}
+}
+
 /* --- string instructions --- */
 
 /*
@@ -493,6 +510,7 @@ static bool verify_string(struct verifier *v)
 	}
 	if (v->state.reg[H_RCX].kind != FACT_GUEST || v->state.reg[H_RAX].kind != FACT_GUEST || v->state.flags_spoilt)
 		return verify_fail(v, VERIFY_REST, "a string instruction with a borrowed register");
+	verify_forget_written(v);
 	return true;
 }
 
@@ -551,26 +569,6 @@ static bool copied_mode(struct verifier *v)
 	return true;
 }
 
-/*
- * What was found for a guest register's value need not fit its next one. A sum with the window is in the window all the same,
- * but is not for the next guest instruction.
- */
-static void forget_copied(struct verifier *v)
-{
-	const uint32_t written = verify_decode_written(v->decoder, &v->insn);
-
-	for (unsigned r = H_R8; r <= VERIFY_WORD; r++) {
-		struct fact *f = &v->state.reg[r];
-
-		if (!fact_is_of(f) || !(written & R(f->of)))
-			continue;
-		if (f->kind == FACT_WINDOW_SUM)
-			f->value = SUM_IS_OLD;
-		else
-			*f = (struct fact){ 0 };
-	}
-}
-
 static bool verify_copied(struct verifier *v)
 {
 	const struct host_insn *h = &v->insn;
@@ -589,7 +587,7 @@ static bool verify_copied(struct verifier *v)
 	}
 	if (!verify_at_rest(&v->state, false))
 		return verify_fail(v, VERIFY_REST, "a copied instruction while guest registers or flags are borrowed");
-	forget_copied(v);
+	verify_forget_written(v);
 	return copied_mode(v);
 }
 

@@ -100,6 +100,8 @@ void verify_state_meet(struct verify_state *s, const struct verify_state *other)
 void verify_forget_scratch(struct verify_state *s);
 /* Between guest instructions: all but a sum of the window and a guest register. */
 void verify_next_guest_insn(struct verify_state *s);
+/* What was found for a guest register's value need not fit the next one, which the instruction just decoded gives it. */
+void verify_forget_written(struct verifier *v);
 bool fact_is_value(const struct fact *f);
 /* All is the guest's, but for ecx if it is borrowed. */
 bool verify_at_rest(const struct verify_state *s, bool ecx_borrowed);
