@@ -43,11 +43,24 @@ int bt_light_int(struct cpu *cpu, uint32_t vector, uint32_t next_eip)
 	return bt_light_transfer(vcpu, software_interrupt(vcpu, vector, next_eip, true));
 }
 
+/*
+ * The guest is back where a page fault came from, or, if it is elsewhere, may never come back there: a kernel's fault handler that
+ * mends its own access goes on behind it. Then nothing waits for that place, since every way between rings would wait with it.
+ */
+static void returned_from_fault(struct vcpu *vcpu)
+{
+	struct bt *bt = bt_of(vcpu);
+
+	bt->prefill &= vcpu->cpu.cpl != bt->prefill_cpl || vcpu->cpu.eip == bt->prefill_eip;
+}
+
 int bt_light_iret(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 {
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	const enum x86_status status = iret(vcpu, next_eip, 4);
 
-	return bt_light_transfer(vcpu, iret(vcpu, next_eip, 4));
+	returned_from_fault(vcpu);
+	return bt_light_transfer(vcpu, status);
 }
 
 int bt_light_sysenter(struct cpu *cpu, uint32_t argument, uint32_t next_eip)

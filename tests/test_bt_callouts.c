@@ -30,6 +30,78 @@ Test(bt_callouts, callouts_while_an_interrupt_waits)
 	in_all(callouts_while_an_interrupt_waits, 0, true);
 }
 
+#define ROUNDS 200u
+
+/* mov esi, ROUNDS; what body emits; dec esi; jnz: again. */
+static void write_rounds(struct bf *bf, const void *body, unsigned len)
+{
+	struct code c = code_at(bf, BF_CODE);
+	uint32_t again;
+
+	MOV(&c, X86_ESI, ROUNDS);
+	again = c.at;
+	emit_bytes(&c, body, len);
+	EMIT(&c, 0x4e);
+	JNZ(&c, again);
+	STOP(&c);
+}
+
+/* An interrupt that the guest has off does not send each callout to the dispatcher. */
+Test(bt_callouts, an_interrupt_that_waits_costs_nothing)
+{
+	static const uint8_t cpuid[] = { 0x31, 0xc0, 0x0f, 0xa2 }; /* xor eax, eax; cpuid */
+	struct bf *bf = bf_create("bt", NULL);
+
+	bf_reset(bf, 0, true);
+	write_rounds(bf, cpuid, sizeof(cpuid));
+	atomic_store(&bf->cpu->events, EVENT_INTR);
+	run_to_stop(bf);
+	atomic_store(&bf->cpu->events, 0);
+	cr_expect_gt(bf_stat(bf, "dispatcher", "callouts_interpret"), ROUNDS - 1);
+	cr_expect_lt(bf_stat(bf, "dispatcher", "leaves_resume"), ROUNDS / 10);
+	bf_destroy(bf);
+}
+
+#define FAULT_HANDLER (BF_CODE + 0x800)
+#define INT_HANDLER   (BF_CODE + 0x840)
+#define INT_VECTOR    0x30
+
+static void set_gate(struct bf *bf, unsigned vector, uint32_t handler)
+{
+	const uint16_t gate[4] = { (uint16_t)handler, BF_KCODE, 0x8e00, handler >> 16 };
+
+	bf_write(bf, BF_IDT + 8 * vector, gate, sizeof(gate));
+}
+
+/* A page fault whose handler goes on elsewhere is over: ways between rings do not wait for its place for ever. */
+Test(bt_callouts, a_fault_that_is_mended_elsewhere_is_over)
+{
+	static const uint8_t interrupt[] = { 0xcd, INT_VECTOR };
+	struct bf *bf = bf_create("bt", NULL);
+	const uint32_t start = BF_CODE + 0x400;
+	struct code c;
+
+	bf_reset(bf, 0, true);
+	write_rounds(bf, interrupt, sizeof(interrupt));
+	set_gate(bf, EXC_PF, FAULT_HANDLER);
+	set_gate(bf, INT_VECTOR, INT_HANDLER);
+	c = code_at(bf, FAULT_HANDLER);
+	EMIT(&c, 0x83, 0xc4, 0x04);             /* add esp, 4: the error code */
+	EMIT(&c, 0xc7, 0x04, 0x24); EMIT32(&c, BF_CODE); /* mov dword [esp], BF_CODE */
+	EMIT(&c, 0xcf);
+	c = code_at(bf, INT_HANDLER);
+	EMIT(&c, 0xcf);
+	c = code_at(bf, start);
+	EMIT(&c, 0xa1); EMIT32(&c, BF_DATA + BF_ABSENT_PAGE * GUEST_PAGE_SIZE); /* mov eax, [absent] */
+	bf->cpu->eip = start;
+	run_to_stop(bf);
+	cr_expect_eq(bf_stat(bf, "shadow", "true_faults"), 1);
+	cr_expect_lt(bf_stat(bf, "dispatcher", "leaves_resume"), ROUNDS / 10);
+	bf_destroy(bf);
+}
+
+#define EVENT_OF_NOBODY 0x80u /* leaves translated code, and that is all */
+
 /* Callouts of all kinds, once going on behind themselves and once leaving for an event: the FPU state stays. */
 static void callouts_keep_the_fpu_state(struct bf *bf)
 {
@@ -52,7 +124,7 @@ static void callouts_keep_the_fpu_state(struct bf *bf)
 		EMIT(&c, 0x8c, 0xd8, 0x8e, 0xc0, 0xc8, 0x08, 0, 0, 0xc9); /* mov eax, ds; mov es, eax; enter 8, 0; leave */
 		STOP(&c);
 		bf->cpu->eip = BF_CODE;
-		atomic_store(&bf->cpu->events, event ? EVENT_INTR : 0);
+		atomic_store(&bf->cpu->events, event ? EVENT_OF_NOBODY : 0);
 		bf->cpu->eflags = X86_F1;
 		run_to_stop(bf);
 		atomic_store(&bf->cpu->events, 0);

@@ -358,6 +358,21 @@ static void stub_restore_fpu(struct emitter *e, enum fpu_live live)
 	emit_store32_imm(e, FPU_SAVED, memref_cpu(CPU_OFF(tcw.fpu_live)));
 }
 
+/* There is an event: goes on at place if it is just an interrupt, and the guest, whose flags are saved, takes none now. */
+static void emit_unless_event_counts(struct emitter *e, uint8_t *place)
+{
+	uint8_t *other;
+
+	emit_cmp_cpu(e, CPU_OFF(events), EVENT_INTR);
+	other = emit_forward(e, COND_NZ);
+	emit_op_mem1(e, OP1(0xf7), 0, memref_cpu(CPU_OFF(eflags))); /* test */
+	emit32(e, X86_IF);
+	emit8(e, 0x0f);
+	emit8(e, 0x80 | COND_Z);
+	emit32(e, (uint32_t)(place - (e->p + 4)));
+	patch_forward(e, other);
+}
+
 /*
  * With r9d: argument; r10d: EIP behind the instruction; cpu->eip stored. What the C function returns decides: CALLOUT_NEXT goes
  * on at next, or returns to translated code if that is 0; else CALLOUT_JUMP, or CALLOUT_LEAVE(why).
@@ -365,7 +380,7 @@ static void stub_restore_fpu(struct emitter *e, enum fpu_live live)
 static void stub_callout_body(struct translator *tr, struct emitter *e, enum callout which, hva_t next)
 {
 	const enum fpu_live live = callout_fpu(which);
-	uint8_t *leave, *event, *jump;
+	uint8_t *leave, *event, *jump, *on;
 
 	stub_save_guest(tr, e);
 	stub_callout_save_fpu(e, live);
@@ -382,6 +397,7 @@ static void stub_callout_body(struct translator *tr, struct emitter *e, enum cal
 	leave = emit_forward(e, COND_A);
 	emit_cmp_cpu(e, CPU_OFF(events), 0);
 	event = emit_forward(e, COND_NZ);
+	on = e->p;
 	stub_restore_fpu(e, live);
 	stub_load_guest(tr, e);
 	if (next)
@@ -390,6 +406,7 @@ static void stub_callout_body(struct translator *tr, struct emitter *e, enum cal
 		emit8(e, 0xc3);
 
 	patch_forward(e, event);
+	emit_unless_event_counts(e, on);
 	emit_mov32_imm(e, H_RAX, CALLOUT_LEAVE(TC_LEAVE_RESUME));
 	patch_forward(e, leave);
 	emit_bytes(e, "\x83\xe8\x02", 3); /* sub eax, 2 */
