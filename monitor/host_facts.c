@@ -27,11 +27,6 @@ uint32_t host_feature_find(const char *name, size_t len)
 	return 0;
 }
 
-const char *host_feature_names(void)
-{
-	return "fsgsbase, bmi2, lahf_lm";
-}
-
 void host_facts_probe(struct host_facts *facts)
 {
 	unsigned a, b = 0, c = 0, d;

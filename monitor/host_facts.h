@@ -17,8 +17,6 @@ struct host_facts {
 
 /* The feature that is called so in /proc/cpuinfo, of those above; 0: none. */
 uint32_t host_feature_find(const char *name, size_t len);
-/* The names, separated by commas (static text). */
-const char *host_feature_names(void);
 
 void host_facts_probe(struct host_facts *facts);
 
