@@ -272,3 +272,48 @@ Test(links, many_pages_get_their_links, .timeout = 60)
 		cr_assert_eq(leads_in(links.space, links.tr->order[i]), links.tr->order[i + 1]->entry, "%u", i);
 	links_destroy();
 }
+
+/* Whether every slot of the space leads where the template has it. */
+static unsigned slots_linked(void)
+{
+	unsigned n = 0;
+
+	for (uint32_t slot = 0; slot < links.tr->nslots; slot++)
+		n += links.space->links[slot] != links.tr->link_template[slot];
+	return n;
+}
+
+/*
+ * A space that is set up anew forgets what was linked in it, page of slots by page, and learns the
+ * slots that came meanwhile; after a flush slots belong to other exits.
+ */
+Test(links, a_space_forgets_what_was_linked, .timeout = 60)
+{
+	const unsigned units = 3 * SLOTS_PER_PAGE;
+
+	links_create(false, true);
+	link_refresh_space(links.tr, links.space);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < units; i++) {
+			struct tu *tu = find(at(i));
+
+			if (i % 500 == 1)
+				link_to(tu, find(at(i + 1)));
+		}
+		cr_expect_geq(links.tr->nslots, units);
+		cr_expect_gt(slots_linked(), 3);
+		links.space->stale = true;
+		find(at(units + round)); /* a slot that the space is not told of */
+		link_refresh_space(links.tr, links.space);
+		cr_expect_eq(slots_linked(), 0, "round %u: %u", round, slots_linked());
+		cr_expect_eq(links.space->slots_known, links.tr->nslots);
+		if (round == 1) {
+			translator_flush(links.tr);
+			cr_expect(links.space->stale);
+			find(at(7));
+			link_refresh_space(links.tr, links.space);
+			cr_expect_eq(slots_linked(), 0);
+		}
+	}
+	links_destroy();
+}

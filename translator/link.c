@@ -78,13 +78,45 @@ void tc_space_destroy(struct translator *tr, struct tc_space *space)
 	free(space);
 }
 
-void link_refresh_space(struct translator *tr, struct tc_space *space)
+static void link_set(struct tc_space *space, uint32_t slot, hva_t to)
 {
-	if (tr->nslots > space->slots_made) {
-		memory_make(space->links + space->slots_made, (tr->nslots - space->slots_made) * sizeof(uint64_t));
+	const uint32_t page = slot / SLOTS_PER_PAGE;
+
+	space->links[slot] = to;
+	space->linked[page / 64] |= 1ull << page % 64;
+}
+
+/* Slots that the space has not seen yet. */
+static void links_learn(struct translator *tr, struct tc_space *space)
+{
+	const uint32_t known = space->slots_known, made = space->slots_made;
+
+	assert(known <= tr->nslots);
+	if (tr->nslots > made) {
+		memory_make(space->links + made, (tr->nslots - made) * sizeof(uint64_t));
 		space->slots_made = tr->nslots;
 	}
-	memcpy(space->links, tr->link_template, tr->nslots * sizeof(uint64_t));
+	memcpy(space->links + known, tr->link_template + known, (tr->nslots - known) * sizeof(uint64_t));
+	space->slots_known = tr->nslots;
+}
+
+/* Only pages of slots in which something was linked: most code that a space runs is linked directly. */
+static void links_forget(struct translator *tr, struct tc_space *space)
+{
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(space->linked); i++) {
+		for (uint64_t pages = space->linked[i]; pages; pages &= pages - 1) {
+			const uint32_t first = (i * 64 + (unsigned)__builtin_ctzll(pages)) * SLOTS_PER_PAGE;
+
+			memcpy(space->links + first, tr->link_template + first, SLOTS_PER_PAGE * sizeof(uint64_t));
+		}
+		space->linked[i] = 0;
+	}
+}
+
+void link_refresh_space(struct translator *tr, struct tc_space *space)
+{
+	links_forget(tr, space);
+	links_learn(tr, space);
 	for (unsigned i = 0; i < SPACE_BRANCH_CACHES; i++) {
 		if (space->branches[i].entries)
 			branches_clear(&space->branches[i]);
@@ -245,7 +277,7 @@ void translator_link(struct translator *tr, struct tc_space *space, uint32_t num
 		return;
 	if (exit->form == EXIT_TABLE) {
 		if (link_note(tr, tu, number)) {
-			space->links[exit->slot] = tu->entry;
+			link_set(space, exit->slot, tu->entry);
 			tr->stats.links_table++;
 		}
 	} else if (!link_direct_allowed(exit, tu)) {
@@ -328,7 +360,7 @@ void link_install_page(struct translator *tr, struct tc_space *space, const stru
 			continue;
 		for (uint32_t i = 0; i < t->nincoming; i++) {
 			if (t->incoming[i].slot != NO_SLOT)
-				space->links[t->incoming[i].slot] = t->entry;
+				link_set(space, t->incoming[i].slot, t->entry);
 		}
 		if (cache)
 			cache_fill(tr, cache, t);

@@ -101,8 +101,10 @@ static void translator_drop_tus(struct translator *tr)
 	struct verifier *verifier = tr->verifier;
 
 	tr->verifier = NULL; /* none of them runs again: unlinking each from each need not be verified */
-	for (struct tc_space *s = tr->spaces; s; s = s->next)
+	for (struct tc_space *s = tr->spaces; s; s = s->next) {
 		s->stale = true;
+		s->slots_known = 0; /* slots get other exits */
+	}
 	for (uint32_t i = tr->norder; i-- > 0;) { /* as their pages list them */
 		struct tu *tu = tr->order[i];
 

@@ -77,6 +77,7 @@ struct branch_cache {
 };
 
 #define SPACE_PAGES 512u
+#define SLOTS_PER_PAGE 512u
 #define SPACE_BRANCH_CACHES 6u /* modes that a space uses by turns: commonly one for each ring */
 struct tc_space {
 	bool stale;          /* links and branch caches are to be forgotten before they are used again; nobody keeps them right */
@@ -85,6 +86,8 @@ struct tc_space {
 	uint8_t *tables;     /* lazily backed: the branch cache of each mode, then links */
 	uint64_t *links;     /* EXIT_MAX slots */
 	uint32_t slots_made; /* of them, the first, that have memory */
+	uint32_t slots_known; /* the first that have been set since the cache was flushed */
+	uint64_t linked[EXIT_MAX / SLOTS_PER_PAGE / 64]; /* bit set: the page of slots may differ from the template's */
 	struct branch_cache branches[SPACE_BRANCH_CACHES];
 	uint32_t branches_victim; /* the one to give to another mode next */
 	uint32_t modes_used[MODE_KEYS / 32]; /* bit set: the mode's place was written to */
