@@ -109,7 +109,7 @@ int replay_recordings(const char *path, struct executor *const *engines, const c
 
 	snprintf(pattern, sizeof(pattern), "%s/*.answers", path);
 	if (glob(directory ? pattern : path, directory ? 0 : GLOB_NOCHECK | GLOB_NOESCAPE, NULL, &found)) {
-		printf("no recording in %s: what processors answer is not judged (docs/testing.md)\n", path);
+		printf("skipped: there is no recording of a processor's answers (docs/testing.md says how one is made)\n");
 		return SKIPPED;
 	}
 	for (size_t n = 0; n < found.gl_pathc; n++) {

@@ -84,6 +84,8 @@ struct hostile_watch;
 /* What belongs to the process: traps where no guest may reach. Returns NULL if there is no memory. */
 struct hostile_watch *hostile_watch_create(struct random_source *r);
 void hostile_watch_destroy(struct hostile_watch *watch);
+/* Whether something would be noticed at address: the place may have been taken before there were traps. */
+bool hostile_watch_traps(const struct hostile_watch *watch, uint64_t address);
 /* Before a guest starts: remembers its RAM. */
 void hostile_watch_start(struct hostile_watch *watch, struct machine *machine);
 /*

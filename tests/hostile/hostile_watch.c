@@ -73,6 +73,15 @@ static void trap(struct hostile_watch *w, uint64_t start, uint64_t size)
 	w->traps[w->ntraps++] = (struct range){ start, start + size };
 }
 
+bool hostile_watch_traps(const struct hostile_watch *w, uint64_t address)
+{
+	for (unsigned i = 0; i < w->ntraps; i++) {
+		if (address >= w->traps[i].start && address < w->traps[i].end)
+			return true;
+	}
+	return false;
+}
+
 static void forget_traps(struct hostile_watch *w, unsigned from)
 {
 	while (w->ntraps > from) {
