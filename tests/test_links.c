@@ -6,6 +6,7 @@
  */
 #include <criterion/criterion.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "translator/tu.h"
 
 #define MODE (MODE_SS_FLAT | MODE_DS_FLAT | MODE_ES_FLAT)
@@ -252,6 +253,37 @@ Test(links, a_space_does_not_get_what_was_dropped, .timeout = 60)
 		else
 			cr_expect_neq(entries[first->eip & (BRANCH_CACHE_ENTRIES - 1)].host, first->entry);
 		translator_invalidate(links.tr, 0, 1);
+	}
+	links_destroy();
+}
+
+static size_t bytes_made(const struct tc_space *space)
+{
+	static unsigned char made[MODE_KEYS * BRANCH_CACHE_BYTES / GUEST_PAGE_SIZE];
+	size_t pages = 0;
+
+	cr_assert_eq(mincore(space->tables, MODE_KEYS * (size_t)BRANCH_CACHE_BYTES, made), 0);
+	for (size_t i = 0; i < sizeof(made); i++)
+		pages += made[i] & 1;
+	return pages * GUEST_PAGE_SIZE;
+}
+
+/* A guest that goes through all modes there are in each of its spaces is not to get memory for all of them. */
+Test(links, modes_share_a_bounded_amount_of_memory, .timeout = 60)
+{
+	static struct cpu cpu;
+
+	links_create(false, false);
+	for (uint32_t round = 0; round < 2; round++) {
+		for (uint32_t mode = 0; mode < MODE_KEYS; mode++) {
+			const struct branch_entry *entries;
+
+			translator_use_space(links.tr, &cpu, links.space, mode);
+			entries = (const struct branch_entry *)(hva_t)cpu.tcw.branch_cache;
+			cr_assert_eq(entries[0].negated_eip, BRANCH_CACHE_NONE(0));
+			cr_assert_eq(cpu.tcw.branch_cache, cpu.tcw.link_table + branch_cache_offset(mode));
+			cr_assert_leq(bytes_made(links.space), SPACE_PLACES * BRANCH_CACHE_BYTES, "mode %x", mode);
+		}
 	}
 	links_destroy();
 }

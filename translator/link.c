@@ -125,6 +125,22 @@ void link_refresh_space(struct translator *tr, struct tc_space *space)
 	space->stale = false;
 }
 
+/*
+ * How many modes there are is up to the guest, and each that a space was ever in has memory: once
+ * there are too many, all of it is given back, and no branch cache is in use any more. A host that
+ * cannot take it back keeps it.
+ */
+static void places_limit(struct tc_space *space)
+{
+	if (space->places_made < SPACE_PLACES)
+		return;
+	if (madvise(space->tables, MODE_KEYS * (size_t)BRANCH_CACHE_BYTES, MADV_DONTNEED))
+		return;
+	memset(space->branches, 0, sizeof(space->branches));
+	memset(space->modes_used, 0, sizeof(space->modes_used));
+	space->places_made = 0;
+}
+
 /* What an earlier turn of the mode left at its place is not known: all of it is cleared. */
 struct branch_cache *branch_cache_take(struct tc_space *space, uint32_t mode)
 {
@@ -133,6 +149,10 @@ struct branch_cache *branch_cache_take(struct tc_space *space, uint32_t mode)
 	const bool fresh = !(space->modes_used[key / 32] >> key % 32 & 1);
 
 	assert(!(mode & ~(MODE_KEYS - 1)));
+	if (fresh) {
+		places_limit(space);
+		space->places_made++;
+	}
 	space->branches_victim = (space->branches_victim + 1) % SPACE_BRANCH_CACHES;
 	space->modes_used[key / 32] |= 1u << key % 32;
 	*cache = (struct branch_cache){

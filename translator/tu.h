@@ -78,6 +78,7 @@ struct branch_cache {
 
 #define SPACE_PAGES 512u
 #define SLOTS_PER_PAGE 512u
+#define SPACE_PLACES 16u /* modes whose branch caches have memory at a time */
 #define SPACE_BRANCH_CACHES 6u /* modes that a space uses by turns: commonly one for each ring */
 struct tc_space {
 	bool stale;          /* links and branch caches are to be forgotten before they are used again; nobody keeps them right */
@@ -91,6 +92,7 @@ struct tc_space {
 	struct branch_cache branches[SPACE_BRANCH_CACHES];
 	uint32_t branches_victim; /* the one to give to another mode next */
 	uint32_t modes_used[MODE_KEYS / 32]; /* bit set: the mode's place was written to */
+	uint32_t places_made;             /* their number */
 	struct tc_space *next;
 };
 
