@@ -479,7 +479,7 @@ static bool leaves_process(void)
 		"fxrstor", "rdgsbase", "rdfsbase", "wrgsbase", "wrfsbase", "xbegin", "vm", "enter",
 			"iret", "retf", "ljmp", "lcall", "l",
 	};
-	static const char *const harmless[] = { "lea", "lock", "loop", "lods", "lahf", "ldmxcsr", "lfence", "insertps", "lddqu" };
+	static const char *const harmless[] = { "lea", "lock", "loop", "lods", "lahf", "lfence", "insertps", "lddqu" };
 
 	for (unsigned i = 0; i < w.ninsns; i++) {
 		bool fine = false;

@@ -105,6 +105,12 @@ static bool fpu_environment(const struct insn *i)
 			  (i->opcode == 0xdd && (insn_reg(i) == 4 || insn_reg(i) == 6)));
 }
 
+/* AMD's processors accept a bit in MXCSR that the guest's does not have. */
+static bool is_ldmxcsr(const struct insn *i)
+{
+	return i->map == MAP_0F && i->opcode == 0xae && i->mem && insn_reg(i) == 2;
+}
+
 static void translate_default(struct build *b, const struct insn *i)
 {
 	if (i->attr & OPA_NOT_COPIED)
@@ -116,6 +122,8 @@ static void translate_default(struct build *b, const struct insn *i)
 	if (i->attr & OPA_SSE && !(b->mode & MODE_SSE))
 		return translate_interpret(b, i);
 	if (i->attr & OPA_FPU && i->map == MAP_1BYTE && i->opcode != 0x9b && fpu_environment(i))
+		return translate_interpret(b, i);
+	if (is_ldmxcsr(i))
 		return translate_interpret(b, i);
 	translate_copy(b, i);
 }

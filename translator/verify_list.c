@@ -56,7 +56,7 @@ static const uint16_t sse[] = {
 	I(CVTPD2DQ), I(CVTPD2PI), I(CVTPD2PS), I(CVTPI2PD), I(CVTPI2PS), I(CVTPS2DQ), I(CVTPS2PD), I(CVTPS2PI), I(CVTSD2SI),
 	I(CVTSD2SS), I(CVTSI2SD), I(CVTSI2SS), I(CVTSS2SD), I(CVTSS2SI), I(CVTTPD2DQ), I(CVTTPD2PI), I(CVTTPS2DQ), I(CVTTPS2PI),
 	I(CVTTSD2SI), I(CVTTSS2SI), I(DIVPD), I(DIVPS), I(DIVSD), I(DIVSS), I(DPPD), I(DPPS), I(EXTRACTPS), I(HADDPD), I(HADDPS),
-	I(HSUBPD), I(HSUBPS), I(INSERTPS), I(LDDQU), I(LDMXCSR), I(MAXPD), I(MAXPS), I(MAXSD), I(MAXSS), I(MINPD), I(MINPS),
+	I(HSUBPD), I(HSUBPS), I(INSERTPS), I(LDDQU), I(MAXPD), I(MAXPS), I(MAXSD), I(MAXSS), I(MINPD), I(MINPS),
 	I(MINSD), I(MINSS), I(MOVAPD), I(MOVAPS), I(MOVDDUP), I(MOVDQ2Q), I(MOVDQA), I(MOVDQU), I(MOVHLPS), I(MOVHPD), I(MOVHPS),
 	I(MOVLHPS), I(MOVLPD), I(MOVLPS), I(MOVMSKPD), I(MOVMSKPS), I(MOVNTDQ), I(MOVNTDQA), I(MOVNTPD), I(MOVNTPS), I(MOVQ2DQ),
 	I(MOVSD), I(MOVSHDUP), I(MOVSLDUP), I(MOVSS), I(MOVUPD), I(MOVUPS), I(MPSADBW), I(MULPD), I(MULPS), I(MULSD), I(MULSS),
@@ -82,7 +82,7 @@ static const struct { uint16_t id; uint8_t op; } ops[] = {
 };
 
 /* First operand, and not written if it is memory. */
-static const uint16_t only_read[] = { I(BT), I(CLFLUSH), I(CMP), I(DIV), I(IDIV), I(IMUL), I(LDMXCSR), I(MUL), I(TEST) };
+static const uint16_t only_read[] = { I(BT), I(CLFLUSH), I(CMP), I(DIV), I(IDIV), I(IMUL), I(MUL), I(TEST) };
 
 /* Written wherever it stands among the operands. */
 static const uint16_t exchanges[] = { I(CMPXCHG), I(XADD), I(XCHG) };
