@@ -15,7 +15,7 @@
 #define WORD_HIGH LE32(CPU_OFF(tcw.scratch[0]) + 4)
 /* From the link table to a field of an entry in the branch cache of mode FLAT. */
 #define BRANCH32(field) \
-	LE32(-(int32_t)(FLAT + 1) * 0x10000 + (int32_t)offsetof(struct branch_entry, field))
+	LE32(-(int32_t)(FLAT + 1) * 0x20000 + (int32_t)offsetof(struct branch_entry, field))
 #define REL32 0, 0, 0, 0 /* to the stub; see golden.stub */
 
 enum stub { STUB_NONE, STUB_STORE, STUB_SOFT_READ, STUB_SOFT_WRITE, STUB_LOOKUP_MISS };
@@ -434,18 +434,17 @@ static const struct golden {
 	/* An indirect jump: a look-up in the branch cache of the mode. */
 	{ .text = "jmp eax", FLAT, 0, B(0xff, 0xe0),
 	  B(0x44, 0x8b, 0xc0, /* mov r8d, eax */
-	    0x47, 0x8d, 0x0c, 0x00, /* lea r9d, [r8 + r8] */
-	    0x46, 0x8d, 0x0c, 0xcd, 0x00, 0x00, 0x00, 0x00, /* lea r9d, [r9*8] */
-	    0x45, 0x0f, 0xb7, 0xc9, /* movzx r9d, r9w: the low 12 bits of the target, times 16 */
-	    0x47, 0x8b, 0x94, 0x0c, BRANCH32(negated_eip),
-		/* mov r10d, dword ptr [r12 + r9 + cache] */
+	    0x46, 0x8d, 0x0c, 0xc5, 0x00, 0x00, 0x00, 0x00, /* lea r9d, [r8*8] */
+	    0x45, 0x0f, 0xb7, 0xc9, /* movzx r9d, r9w: the low 13 bits of the target, times 8 */
+	    0x47, 0x8b, 0x94, 0x4c, BRANCH32(negated_eip),
+		/* mov r10d, dword ptr [r12 + r9*2 + cache] */
 	    0x4c, 0x8b, 0xd9, /* mov r11, rcx */
 	    0x43, 0x8d, 0x0c, 0x10, /* lea ecx, [r8 + r10] */
 	    0xe3, 0x05, /* jrcxz over the jump */
 	    0xe9, REL32, /* jmp stub_lookup_miss */
 	    0x49, 0x8b, 0xcb, /* mov rcx, r11 */
-	    0x43, 0xff, 0xa4, 0x0c, BRANCH32(host)), /* jmp qword ptr [r12 + r9 + cache + 8] */
-	  .stub = STUB_LOOKUP_MISS, .rel = 37 },
+	    0x43, 0xff, 0xa4, 0x4c, BRANCH32(host)), /* jmp qword ptr [r12 + r9*2 + cache + 8] */
+	  .stub = STUB_LOOKUP_MISS, .rel = 33 },
 };
 
 #endif

@@ -21,7 +21,7 @@
 #define LE32(v) (uint8_t)(v), (uint8_t)((v) >> 8), (uint8_t)((v) >> 16), (uint8_t)((v) >> 24)
 /* From the link table to a field of an entry in a mode's branch cache. */
 #define BRANCH32(mode, field) \
-	LE32(-(int32_t)((mode) + 1) * 0x10000 + (int32_t)offsetof(struct branch_entry, field))
+	LE32(-(int32_t)((mode) + 1) * 0x20000 + (int32_t)offsetof(struct branch_entry, field))
 #define RING3 (VF_FLAT | 3)
 
 const struct damage vf_damages[] = {
@@ -75,7 +75,7 @@ const struct damage vf_damages[] = {
 	HERE("a store to the link table", MEMORY, 0x41, 0x89, 0x04, 0x24),
 	HERE("a load from a branch cache", MEMORY, 0x41, 0x8b, 0x84, 0x24, BRANCH32(RING3, host)),
 	HERE("a store to a branch cache", MEMORY, 0x43, 0x89, 0x84, 0x0c, BRANCH32(RING3, host)),
-	HERE("a look-up that has no index", GLUE, 0x47, 0x8b, 0x94, 0x0c,
+	HERE("a look-up that has no index", GLUE, 0x47, 0x8b, 0x94, 0x4c,
 		BRANCH32(RING3, negated_eip)),
 	MAKE("[r9 + r10] that hold nothing", "load", LOAD, MEMORY, 0x43, 0x8b, 0x04, 0x11),
 	HERE("64 bits of guest memory", REGISTER, 0x4a, 0x8b, 0x04, 0x2b),
@@ -269,7 +269,7 @@ const struct damage vf_damages[] = {
 	MAKE("jump through rip", "call", "mov dword", INDIRECT, 0xff, 0x25, 0, 0, 0, 0),
 	MAKE("jump through guest memory", "call", "mov dword", INDIRECT, 0x42, 0xff, 0x24, 0x2b),
 	MAKE("jump through the window's start", "call", "mov dword", INDIRECT, 0x41, 0xff, 0x65, 0),
-	MAKE("a hit without a look-up", "call", "mov dword", INDIRECT, 0x43, 0xff, 0xa4, 0x0c,
+	MAKE("a hit without a look-up", "call", "mov dword", INDIRECT, 0x43, 0xff, 0xa4, 0x4c,
 		BRANCH32(RING3, host)),
 	MAKE("far jump", "call", "mov dword", INSTRUCTION, 0x41, 0xff, 0x6c, 0x24, 8),
 	MAKE("far call", "call", "mov dword", INSTRUCTION, 0x41, 0xff, 0x5c, 0x24, 8),
@@ -294,15 +294,16 @@ const struct damage vf_damages[] = {
 	REMOVE("ecx not restored", "call", "mov ecx, r9d", REST),
 	BIT("ecx restored from another register", "call", "mov ecx, r9d", REST, -1, 0x01),
 	/* Look-ups. */
-	REMOVE("the target not doubled", "call through register", "lea r9d, [r8 + r8]", GLUE),
-	REMOVE("the index not scaled", "call through register", "lea r9d, [r9*8]", GLUE),
+	REMOVE("the index not scaled", "call through register", "lea r9d, [r8*8]", GLUE),
 	REMOVE("the index not cut", "call through register", "movzx r9d", GLUE),
-	BIT("another scale", "call through register", "lea r9d, [r9*8]", GLUE, 3, 0x40),
-	BIT("an index in between", "call through register", "lea r9d, [r9*8]", GLUE, 4, 0x04),
+	BIT("another scale", "call through register", "lea r9d, [r8*8]", GLUE, 3, 0x40),
+	BIT("an index in between", "call through register", "lea r9d, [r8*8]", GLUE, 4, 0x04),
 	BIT("cut to 8 bits", "call through register", "movzx r9d", REGISTER, 2, 0x01),
 	BIT("cut with its sign", "call through register", "movzx r9d", REGISTER, 2, 0x08),
-	BIT("64 bits of the index", "call through register", "lea r9d, [r8 + r8]", REGISTER, 0,
+	BIT("64 bits of the index", "call through register", "lea r9d, [r8*8]", REGISTER, 0,
 		0x08),
+	BIT("entries of half their size", "call through register", "mov r10d, dword ptr [r12", REGISTER, 3, 0x40),
+	BIT("a hit among entries of half their size", "jump through memory", "jmp qword", INDIRECT, 3, 0x40),
 	REMOVE("no entry", "call through register", "mov r10d, dword ptr [r12", GLUE),
 	BIT("an entry by another index", "call through register", "mov r10d, dword ptr [r12",
 		REGISTER, 0, 0x02),

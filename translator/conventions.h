@@ -58,7 +58,7 @@ static inline unsigned host_reg_of(unsigned guest_reg)
  * Branch cache: direct mapped by the low bits of EIP. negated_eip is -eip, so that a flag-free LEA compares. An entry of
  * zeros matches nothing, for EIP 0 belongs to another, but for the first entry: BRANCH_CACHE_NONE makes that one empty.
  */
-#define BRANCH_CACHE_BITS 12
+#define BRANCH_CACHE_BITS 13
 #define BRANCH_CACHE_ENTRIES (1u << BRANCH_CACHE_BITS)
 struct branch_entry {
 	uint32_t negated_eip;

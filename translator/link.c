@@ -24,10 +24,8 @@ _Static_assert(BRANCH_CACHE_BYTES / HOST_PAGE <= 32, "a bit of branch_cache.writ
 /* Only pages that were written are touched: a new space pays for no others. */
 static void branches_clear(struct branch_cache *cache)
 {
-	for (unsigned page = 0; cache->written >> page; page++) {
-		if (cache->written >> page & 1)
-			memset((uint8_t *)cache->entries + page * HOST_PAGE, 0, HOST_PAGE);
-	}
+	for (uint32_t pages = cache->written; pages; pages &= pages - 1)
+		memset((uint8_t *)cache->entries + (unsigned)__builtin_ctz(pages) * HOST_PAGE, 0, HOST_PAGE);
 	cache->entries[0].negated_eip = BRANCH_CACHE_NONE(0);
 	cache->written = 1;
 }

@@ -166,12 +166,11 @@ static void stub_emit_leave(struct translator *tr, struct emitter *e)
 	stub_epilogue(e);
 }
 
-/* r9 = where the entry for r8d lies in a branch cache: its low bits, times the entries' size. */
+/* Twice r9 is where the entry for r8d lies in a branch cache: its low bits, times the entries' size. */
 static void emit_branch_index(struct emitter *e)
 {
-	_Static_assert(BRANCH_CACHE_BYTES == 1 << 16, "MOVZX cuts the index");
-	emit_lea32(e, H_R9, (struct memref){ .base = H_R8, .index = H_R8 });
-	emit_lea32(e, H_R9, (struct memref){ .base = NO_REG, .index = H_R9, .scale = 3 });
+	_Static_assert(BRANCH_CACHE_BYTES == 2 << 16, "MOVZX cuts the index");
+	emit_lea32(e, H_R9, (struct memref){ .base = NO_REG, .index = H_R8, .scale = 3 });
 	emit_movzx16(e, H_R9, H_R9);
 }
 
@@ -192,7 +191,7 @@ uint8_t *emit_branch_lookup(struct emitter *e, uint32_t mode)
 	uint8_t *miss;
 
 	emit_branch_index(e);
-	emit_load32(e, H_R10, (struct memref){ .base = H_LINKS, .index = H_R9, .disp = branch_cache_offset(mode) });
+	emit_load32(e, H_R10, (struct memref){ .base = H_LINKS, .index = H_R9, .scale = 1, .disp = branch_cache_offset(mode) });
 	emit_mov64(e, H_R11, H_RCX);
 	emit_lea32(e, H_RCX, (struct memref){ .base = H_R8, .index = H_R10 });
 	miss = emit_if_zero(e);
@@ -202,7 +201,7 @@ uint8_t *emit_branch_lookup(struct emitter *e, uint32_t mode)
 
 struct memref branch_lookup_hit(uint32_t mode)
 {
-	return (struct memref){ .base = H_LINKS, .index = H_R9,
+	return (struct memref){ .base = H_LINKS, .index = H_R9, .scale = 1,
 				.disp = branch_cache_offset(mode) + (int32_t)offsetof(struct branch_entry, host) };
 }
 
@@ -213,7 +212,7 @@ static uint8_t *emit_branch_lookup_any(struct emitter *e)
 
 	emit_branch_index(e);
 	emit_load64(e, H_R10, memref_cpu(CPU_OFF(tcw.branch_cache)));
-	emit_lea64(e, H_R9, (struct memref){ .base = H_R9, .index = H_R10 });
+	emit_lea64(e, H_R9, (struct memref){ .base = H_R10, .index = H_R9, .scale = 1 });
 	emit_load32(e, H_R10, memref_plain(H_R9, 0));
 	emit_mov64(e, H_R11, H_RCX);
 	emit_lea32(e, H_RCX, (struct memref){ .base = H_R8, .index = H_R10 });

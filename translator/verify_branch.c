@@ -6,7 +6,7 @@
  *   exits                        rel32 of JMP, Jcc, CALL that the exit's record names; JMP and CALL [r12 + slot] of one; Jcc to
  *                                such a JMP behind the body
  *   RET                          to the return site of the CALL that is on top of the return stack
- *   look-up hits                 JMP and CALL [r12 + r9 + the mode's branch cache + 8] of the entry that matched
+ *   look-up hits                 JMP and CALL [r12 + 2*r9 + the mode's branch cache + 8] of the entry that matched
  *   stubs                        each with what it expects in scratch registers
  */
 #include "verify_branch.h"
@@ -357,7 +357,7 @@ static bool indirect_branch(struct verifier *v)
 		return verify_fail(v, VERIFY_INDIRECT, "an indirect branch of no known form");
 	if (m->base == H_R12 && m->index == VERIFY_NO_REG)
 		ok = exit_by_table(v, m);
-	else if (m->base == H_R12 && m->index == H_R9 && m->scale == 1 &&
+	else if (m->base == H_R12 && m->index == H_R9 && m->scale == 2 &&
 		 m->disp == branch_cache_offset(v->tu->mode) + (int64_t)offsetof(struct branch_entry, host))
 		ok = by_branch_cache(v);
 	else

@@ -317,7 +317,7 @@ static void give_tsc(struct verifier *v)
 
 #define TCW(field) CPU_OFF(tcw.field)
 #define SCRATCH_WORD TCW(scratch[0])
-#define BRANCH_ENTRY { .kind = PATTERN_AT, .base = H_LINKS, .index = H_R9, .scale = 1, .any_disp = true, .bytes = 4, .count = 1 }
+#define BRANCH_ENTRY { .kind = PATTERN_AT, .base = H_LINKS, .index = H_R9, .scale = 2, .any_disp = true, .bytes = 4, .count = 1 }
 #define SELECTORS CPU_ARRAY(CPU_SEG_OFF(0) + (int32_t)offsetof(struct segment, selector), 2, X86_NSEG, sizeof(struct segment))
 
 /* In docs/translation.md the same table is told in words: keep them in step. */
@@ -364,9 +364,8 @@ static const struct form forms[] = {
 	/* Return sites and the branch look-up. */
 	{ "return compared", HOST_LEA, { R32(H_RCX), SUM(H_R8, VERIFY_NO_REG) }, .need = { NEED(H_R8, RETURN), NEED(H_R9, SAVED_ECX) },
 	  .gives = FACT_RETURN_DIFFERENCE, .check = check_return_difference },
-	{ "look-up index doubled", HOST_LEA, { R32(H_R9), AT(H_R8, H_R8, 0) }, .need = { NEED(H_R8, VALUE) }, .gives = FACT_INDEX_2 },
-	{ "look-up index scaled", HOST_LEA, { R32(H_R9), TIMES(H_R9, 8) }, .need = { NEED(H_R9, INDEX_2) }, .gives = FACT_INDEX_16 },
-	{ "look-up index", HOST_MOVZX, { R32(H_R9), REG(R(H_R9), 2) }, .need = { NEED(H_R9, INDEX_16) }, .gives = FACT_INDEX },
+	{ "look-up index scaled", HOST_LEA, { R32(H_R9), TIMES(H_R8, 8) }, .need = { NEED(H_R8, VALUE) }, .gives = FACT_INDEX_8 },
+	{ "look-up index", HOST_MOVZX, { R32(H_R9), REG(R(H_R9), 2) }, .need = { NEED(H_R9, INDEX_8) }, .gives = FACT_INDEX },
 	{ "look-up", HOST_MOV, { R32(H_R10), BRANCH_ENTRY }, .need = { NEED(H_R9, INDEX) }, .gives = FACT_NEGATED_EIP,
 	  .check = check_branch_cache },
 	{ "look-up compared", HOST_LEA, { R32(H_RCX), AT(H_R8, H_R10, 0) }, .need = { NEED(H_R10, NEGATED_EIP), NEED(H_R11, SAVED_ECX) },

@@ -29,7 +29,7 @@ enum fact_kind {
 	FACT_FLAGS,             /* nothing but LIVE_FLAGS */
 	FACT_IF,                /* nothing but X86_IF */
 	FACT_RETURN,            /* r8: where a RET meant to return to */
-	FACT_INDEX_2, FACT_INDEX_16, FACT_INDEX, /* of the branch cache: the target times 2, times 16, cut to the cache */
+	FACT_INDEX_8, FACT_INDEX, /* of the branch cache: the target times 8, cut to half the cache's bytes */
 	FACT_NEGATED_EIP,       /* from the branch cache's entry */
 	FACT_GIB,               /* register .of, shifted right by 30 */
 	/* Scratch registers, of which the rest is not known. */
