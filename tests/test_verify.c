@@ -341,6 +341,34 @@ TEST_ON_HOSTS(stubs)
 	expect_refused(tu, "a store looked up as a load", VERIFY_MEMORY);
 }
 
+/* Nothing in the soft mode may go to a window, whatever has been looked up. */
+TEST_ON_HOSTS(soft_mode)
+{
+	const uint8_t in_window[4] = { 0x42, 0x8b, 0x04, 0x2b }; /* mov eax, [rbx + r13] */
+	struct vf_case c = *vf_find("soft");
+	struct tu *tu;
+	int load;
+
+	c.mode |= MODE_SOFT;
+	c.adapt = 0;
+	tu = vf_translate(vf, &c);
+	ninsns = vf_listing(vf, tu, list);
+	aim(tu, insn_end("call") - 4, vf->tr->stub_dual[SOFT_READ]);
+	expect_refused(tu, "a choice of windows", VERIFY_MODE);
+	aim(tu, insn_end("call") - 4, vf->tr->stub_soft[SOFT_READ]);
+	expect_accepted(tu, "no choice");
+	load = find_insn("mov eax, dword ptr [r9 + r10]", 0);
+	cr_assert_neq(load, -1);
+	memcpy(vf_host(vf, tu) + list[load].offset, in_window, sizeof(in_window));
+	expect_refused(tu, "a window behind a look-up", VERIFY_MODE);
+	c = *vf_find("strings");
+	tu = vf_translate(vf, &c);
+	expect_accepted(tu, "strings");
+	tu->mode |= MODE_SOFT;
+	expect_refused(tu, "strings in the soft mode", VERIFY_MODE);
+	tu->mode &= ~MODE_SOFT;
+}
+
 TEST_ON_HOSTS(direct_links)
 {
 	struct tu *tu = vf_translate(vf, vf_find("call")), *there, *other, *other_mode;

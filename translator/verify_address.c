@@ -72,6 +72,11 @@ bool verify_is_guest_operand(const struct host_operand *m)
 	return m->index == H_WINDOW || m->base == H_WINDOW || m->base == H_R10 || (m->base == H_R9 && m->index == H_R10);
 }
 
+static bool goes_past_window(const struct verifier *v, const struct host_operand *m)
+{
+	return m->base == H_R9 && m->index == H_R10 && v->state.reg[H_R9].kind == FACT_SOFT;
+}
+
 bool verify_guest_memory(struct verifier *v, const struct host_operand *m)
 {
 	const char *why = "a memory operand that does not keep to the window";
@@ -84,7 +89,7 @@ bool verify_guest_memory(struct verifier *v, const struct host_operand *m)
 		why = indexed_in_window(v, m);
 	else if (m->base == H_R9 && m->index == H_R10)
 		why = past_window(v, m);
-	if (!why && v->tu->mode & MODE_SOFT && v->state.reg[H_R9].kind != FACT_SOFT)
+	if (!why && v->tu->mode & MODE_SOFT && !goes_past_window(v, m))
 		return verify_fail(v, VERIFY_MODE, "an access to a window in the soft mode");
 	return why ? verify_fail(v, VERIFY_MEMORY, why) : true;
 }

@@ -307,6 +307,8 @@ static bool to_stub(struct verifier *v, hva_t target)
 				return callout(v, &segment_in_ring0);
 		}
 		for (unsigned i = 0; i < SOFT_NACCESSES; i++) {
+			if (target == tr->stub_dual[i] && v->tu->mode & MODE_SOFT)
+				return verify_fail(v, VERIFY_MODE, "a choice of windows in the soft mode");
 			if (target == tr->stub_soft[i] || target == tr->stub_dual[i])
 				return soft_look_up(v, i);
 		}

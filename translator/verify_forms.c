@@ -219,6 +219,11 @@ static bool check_window_sum(struct verifier *v)
 	return true;
 }
 
+static bool check_string(struct verifier *v)
+{
+	return v->tu->mode & MODE_SOFT ? verify_fail(v, VERIFY_MODE, "a string in the soft mode") : true;
+}
+
 static bool check_live_flags(struct verifier *v)
 {
 	return !(v->insn.operand[1].value & ~(int64_t)LIVE_FLAGS) ? true : verify_fail(v, VERIFY_GLUE, "flags that the guest may not set");
@@ -357,8 +362,10 @@ static const struct form forms[] = {
 	VIEW(H_R10, FACT_VALUE), VIEW(H_RSI, FACT_GUEST), VIEW(H_RDI, FACT_GUEST),
 	/* String instructions. */
 #define STRING_REGISTER(reg) \
-	{ "window added", HOST_LEA, { R64(reg), AT(reg, H_WINDOW, 0) }, .need = { NEED(reg, GUEST) }, .gives = FACT_WINDOWED }, \
-	{ "window added", HOST_LEA, { R64(reg), AT(reg, H_R9, 0) }, .need = { NEED_OF(H_R9, VIEW, reg), NEED(reg, GUEST) }, .gives = FACT_WINDOWED }, \
+	{ "window added", HOST_LEA, { R64(reg), AT(reg, H_WINDOW, 0) }, .need = { NEED(reg, GUEST) }, .gives = FACT_WINDOWED, \
+	  .check = check_string }, \
+	{ "window added", HOST_LEA, { R64(reg), AT(reg, H_R9, 0) }, .need = { NEED_OF(H_R9, VIEW, reg), NEED(reg, GUEST) }, .gives = FACT_WINDOWED, \
+	  .check = check_string }, \
 	{ "window taken off", HOST_MOV, { R32(reg), R32(reg) }, .need = { NEED(reg, WINDOWED) }, .gives = FACT_GUEST }
 	STRING_REGISTER(H_RSI), STRING_REGISTER(H_RDI),
 	/* Return sites and the branch look-up. */
