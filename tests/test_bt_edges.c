@@ -122,3 +122,32 @@ Test(bt_edges, what_processors_do_differently_is_the_same_everywhere)
 		for (size_t n = 0; n < RF_ARRAY_SIZE(open_cases); n++)
 			check_open(engines[e], &open_cases[n]);
 }
+
+/*
+ * EIP 0 is where an empty entry of a branch cache could be taken to lead. The jump comes there three
+ * times, the second after a flush, with the look-up in place and that of a RET which was not called.
+ */
+Test(bt_edges, eip_zero)
+{
+	static const uint8_t jump[] = { 0x31, 0xc0, 0xff, 0xe0 }; /* xor eax, eax; jmp eax */
+	static const uint8_t at_zero[] = {
+		0x43, 0x83, 0xfb, 0x03, 0x74, 0x0c,             /* inc ebx; cmp ebx, 3; je stop */
+		0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8,             /* mov eax, cr3; mov cr3, eax */
+		0x6a, 0x00, 0xc3, 0x90, 0x90, 0x90,             /* push 0; ret */
+		BF_STOP,
+	};
+	static const char *const options[] = { NULL, "links=off", "tu-insns=1", "soft=always" };
+
+	for (size_t i = 0; i < RF_ARRAY_SIZE(options); i++) {
+		struct bf *bf = bf_create("bt", options[i]);
+		int vector = -1;
+
+		bf_reset(bf, 0, true);
+		bf_write(bf, BF_CODE, jump, sizeof(jump));
+		bf_write(bf, 0, at_zero, sizeof(at_zero));
+		bf->cpu->regs[X86_EBX] = 0;
+		cr_expect_eq(bf_run(bf, &vector), BF_STOPPED, "%s: vector %d", options[i], vector);
+		cr_expect_eq(bf->cpu->regs[X86_EBX], 3);
+		bf_destroy(bf);
+	}
+}
