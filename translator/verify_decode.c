@@ -387,16 +387,29 @@ enum verify_decode_result verify_decode(struct verify_decoder *d, const uint8_t 
 	return VERIFY_DECODED;
 }
 
+/* Capstone leaves these out: EAX of CMPXCHG, and rcx of REPNE MOVSD, which it takes for SSE's MOVSD. */
+static uint32_t written_unsaid(const struct verify_decoder *d, const struct host_insn *h)
+{
+	uint32_t mask = 0;
+
+	if (d->insn->id == X86_INS_CMPXCHG)
+		mask |= 1u << d->registers[R(EAX)].number;
+	if (is_string(h) && h->prefixes & (HOST_F2 | HOST_F3))
+		mask |= 1u << d->registers[R(ECX)].number;
+	return mask;
+}
+
 uint32_t verify_decode_written(struct verify_decoder *d, const struct host_insn *insn)
 {
 	cs_regs read, written;
 	uint8_t nread, nwritten;
-	uint32_t mask = 0;
+	uint32_t mask;
 
 	if (insn->map == HOST_MAP_0F && insn->opcode == 0xae && insn->copy == COPY_GENERAL)
 		return 0; /* a fence, which Capstone may not have decoded */
 	if (cs_regs_access(d->handle, d->insn, read, &nread, written, &nwritten) != CS_ERR_OK)
 		return ~0u;
+	mask = written_unsaid(d, insn);
 	for (unsigned i = 0; i < nwritten; i++) {
 		const struct host_register *r = &d->registers[written[i]];
 
