@@ -92,8 +92,10 @@ int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva)
 	}
 	if (bt->changed) /* the walk stored accessed or dirty bits to code: this may be it */
 		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
+	if (!exposed) /* where it goes no look-up will ever hit: its plain form may do better */
+		return CALLOUT_LEAVE(TC_LEAVE_INTERPRET);
 	bt_soft_missed(bt, cpu->eip);
-	return exposed ? CALLOUT_NEXT : CALLOUT_LEAVE(TC_LEAVE_INTERPRET);
+	return CALLOUT_NEXT;
 }
 
 /*

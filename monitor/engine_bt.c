@@ -182,7 +182,8 @@ static int bt_create_with(struct vcpu *vcpu, struct bt_options *options, const c
 	bt->vcpu = vcpu;
 	bt->no_soft = options->no_soft;
 	err = bt_signals_install();
-	bt->young = host_young_policy(options->young);
+	if (!err) /* which takes the time of a signal */
+		bt->young = host_young_policy(options->young);
 	vcpu->engine_data = bt;
 	options->translator.soft_views = bt->young.on;
 	options->shadow.dear = bt->young.dear;

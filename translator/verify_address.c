@@ -93,3 +93,29 @@ bool verify_guest_memory(struct verifier *v, const struct host_operand *m)
 		return verify_fail(v, VERIFY_MODE, "an access to a window in the soft mode");
 	return why ? verify_fail(v, VERIFY_MEMORY, why) : true;
 }
+
+/* --- string instructions --- */
+
+/*
+ * esi and edi hold host addresses in a window; each step of a repeated one moves on by its size, and one that runs over an
+ * end of the window meets the guard.
+ */
+bool verify_string(struct verifier *v)
+{
+	const struct host_insn *h = &v->insn;
+
+	for (unsigned i = 0; i < h->noperands; i++) {
+		const struct host_operand *m = &h->operand[i];
+
+		if (m->kind == OPERAND_REGISTER)
+			continue;
+		if (m->kind != OPERAND_MEMORY || (m->base != H_RSI && m->base != H_RDI) || m->index != VERIFY_NO_REG || m->disp)
+			return verify_fail(v, VERIFY_MEMORY, "a string instruction on other registers than rsi and rdi");
+		if (v->state.reg[m->base].kind != FACT_WINDOWED)
+			return verify_fail(v, VERIFY_MEMORY, "a string instruction without the window added");
+	}
+	if (v->state.reg[H_RCX].kind != FACT_GUEST || v->state.reg[H_RAX].kind != FACT_GUEST || v->state.flags_spoilt)
+		return verify_fail(v, VERIFY_REST, "a string instruction with a borrowed register");
+	verify_forget_written(v);
+	return true;
+}

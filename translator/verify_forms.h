@@ -109,6 +109,8 @@ bool verify_at_rest(const struct verify_state *s, bool ecx_borrowed);
 /* verify_address.c: whether it is of guest memory that m speaks, and whether it keeps to it. False: verify_fail()ed. */
 bool verify_is_guest_operand(const struct host_operand *m);
 bool verify_guest_memory(struct verifier *v, const struct host_operand *m);
+/* The same for a string instruction, which has its operands in rsi and rdi. */
+bool verify_string(struct verifier *v);
 
 /* verify_forms.c: an instruction that is no transfer: a form of the table, or a copied instruction. False: verify_fail()ed. */
 bool verify_plain(struct verifier *v);

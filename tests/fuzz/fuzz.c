@@ -52,6 +52,7 @@ static const struct comparison {
 	{ "bt-host", "bt", "host", NULL, NULL, false, false, 8 },
 	{ "bt-interp", "bt", "interp", NULL, NULL, true, false, 8 },
 	{ "bt-soft", "bt", "interp", "soft=always", NULL, true, false, 4 },
+	{ "bt-young", "bt", "interp", "young=always", NULL, true, false, 4 },
 	{ "bt-no-bmi2", "bt", "interp", "host=-bmi2", NULL, true, false, 4 },
 	{ "bt-no-bmi2-soft", "bt", "interp", "host=-bmi2,soft=always", NULL, true, false, 2 },
 	{ "bt-single", "bt", "interp", "tu-insns=1", NULL, true, false, 2 },
