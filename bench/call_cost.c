@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a guest's calls cost by the way they are translated: doubly recursive fib, written out as the translator makes it
- * (translator/translate_control.c), in variants that are timed in turn. Medians, beside the same instructions with the host's own stack.
+ * What a guest's calls cost by the way they are translated: doubly recursive fib, written out as
+ * the translator makes it (translator/translate_control.c), in variants that are timed in turn.
+ * Medians, beside the same instructions with the host's own stack.
  */
 #include <asm/prctl.h>
 #include <stdint.h>
@@ -18,7 +19,10 @@
 #define STACK   0x20000000ull
 #define STACK_SIZE 0x100000ull
 
-/* fib(edi) in eax; guest ESP in r14d, the window's base in GS and r12. A return site has the guest's idea of where in r8d. */
+/*
+ * fib(edi) in eax; guest ESP in r14d, the window's base in GS and r12. A return site has the
+ * guest's idea of where in r8d.
+ */
 #define FIB(name, MEM, CHECK) \
 	".p2align 4\n" name ":\n" \
 	"mov %edi, " MEM("-4") "\n mov %esi, " MEM("-8") "\n mov %ebx, " MEM("-12") "\n" \

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How long the project's decoder takes an instruction, and how long Capstone takes for the same ones.
+ * How long the project's decoder takes an instruction, and how long Capstone takes for the same
+ * ones.
  *
  *   decode_speed FILE     FILE: a 32-bit x86 ELF file, whose executable segments are swept from start to end
  *
- * Only instructions on whose length both agree are timed, so that both do the same work. Best of ROUNDS passes over all of them.
+ * Only instructions on whose length both agree are timed, so that both do the same work. Best of
+ * ROUNDS passes over all of them.
  */
 /* Both have an enum of this name. */
 #define x86_reg capstone_x86_reg

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The DSDT: how to enter S5, the PCI root bridge with its windows and interrupt routing, and the ISA devices that
- * operating systems look for by name.
+ * The DSDT: how to enter S5, the PCI root bridge with its windows and interrupt routing, and the
+ * ISA devices that operating systems look for by name.
  */
 #include "acpi_tables.h"
 #include "aml.h"

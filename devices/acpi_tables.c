@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ACPI tables, put together in a buffer that is then copied to the top of RAM; only the RSDP lies where
- * software scans for it. Offsets in the buffer are kept on 64-byte boundaries, which the FACS needs.
+ * ACPI tables, put together in a buffer that is then copied to the top of RAM; only the RSDP lies
+ * where software scans for it. Offsets in the buffer are kept on 64-byte boundaries, which the FACS
+ * needs.
  */
 #include "acpi_tables.h"
 #include "io_apic.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The tables firmware would leave in RAM: ACPI 1.0b (RSDP, RSDT, FADT, FACS, MADT, DSDT) and, for kernels run with ACPI off,
- * the MP configuration table (MP specification 1.4).
+ * The tables firmware would leave in RAM: ACPI 1.0b (RSDP, RSDT, FADT, FACS, MADT, DSDT) and, for
+ * kernels run with ACPI off, the MP configuration table (MP specification 1.4).
  */
 #ifndef RF_DEVICES_ACPI_TABLES_H
 #define RF_DEVICES_ACPI_TABLES_H
@@ -22,7 +22,10 @@ int acpi_tables_write(const struct acpi_config *config, const struct guest_memor
 /* mp_table.c */
 int mp_table_write(const struct guest_memory *memory) RF_MUST_CHECK;
 
-/* acpi_dsdt.c: the body of the DSDT, less its header. Returns its length, or 0 if it does not fit into capacity. */
+/*
+ * acpi_dsdt.c: the body of the DSDT, less its header. Returns its length, or 0 if it does not fit
+ * into capacity.
+ */
 size_t acpi_build_dsdt(const struct acpi_config *config, uint8_t *body, size_t capacity);
 
 /* What makes the bytes sum to zero. */

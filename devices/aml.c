@@ -37,7 +37,10 @@ static void begin(struct aml *a)
 	a->open[a->depth++] = a->size;
 }
 
-/* PkgLength counts itself: one byte up to 63, else a lead byte with four bits of it and one or two more bytes. */
+/*
+ * PkgLength counts itself: one byte up to 63, else a lead byte with four bits of it and one or two
+ * more bytes.
+ */
 static unsigned encode_length(size_t content, uint8_t out[3])
 {
 	size_t total = content + 1;
@@ -130,7 +133,10 @@ static uint32_t hex_digit(char c)
 	return (uint32_t)(c <= '9' ? c - '0' : c - 'A' + 10);
 }
 
-/* Three letters of five bits and four hexadecimal digits, big-endian (ACPI 1.0b, 6.1.4 and the EISA specification). */
+/*
+ * Three letters of five bits and four hexadecimal digits, big-endian (ACPI 1.0b, 6.1.4 and the EISA
+ * specification).
+ */
 void aml_eisa_id(struct aml *a, const char *id)
 {
 	uint32_t letters = (uint32_t)(id[0] - '@') << 10 | (uint32_t)(id[1] - '@') << 5 | (uint32_t)(id[2] - '@');

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A small writer of AML, ACPI's byte code (ACPI 1.0b, chapter 16): terms are appended to a buffer; those with a length
- * are opened and closed, and the length is put in when they are closed.
+ * A small writer of AML, ACPI's byte code (ACPI 1.0b, chapter 16): terms are appended to a buffer;
+ * those with a length are opened and closed, and the length is put in when they are closed.
  *
  *   aml_scope(a, "\\_SB_");  aml_name(a, "_UID"); aml_integer(a, 0);  aml_end(a);
  */
@@ -38,7 +38,8 @@ void aml_integer(struct aml *a, uint32_t value);
 void aml_eisa_id(struct aml *a, const char *id);
 
 /*
- * Resource templates (ACPI 1.0b, 6.4): Name(_CRS, Buffer) from descriptors collected in a struct aml of their own.
+ * Resource templates (ACPI 1.0b, 6.4): Name(_CRS, Buffer) from descriptors collected in a struct
+ * aml of their own.
  */
 void aml_resource_io(struct aml *r, uint16_t base, uint8_t length);
 void aml_resource_irq(struct aml *r, unsigned irq);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The bus: ports are looked up in a table with one slot per port, MMIO ranges in a short sorted array.
+ * The bus: ports are looked up in a table with one slot per port, MMIO ranges in a short sorted
+ * array.
  *
- * Invariants: ranges of one space are disjoint and lie within it; ports[] names, for every port, 1 + the index in
- * slots[] of the mapping that claims it, or 0; mmio[] is sorted by base.
+ * Invariants: ranges of one space are disjoint and lie within it; ports[] names, for every port, 1
+ * + the index in slots[] of the mapping that claims it, or 0; mmio[] is sorted by base.
  */
 #include "bus.h"
 
@@ -290,7 +291,10 @@ static const struct bus_mapping *lookup(const struct bus *bus, enum bus_space sp
 	return space == BUS_PIO ? lookup_port(bus, (uint16_t)address) : lookup_mmio(bus, address);
 }
 
-/* The largest piece at offset of at most left bytes that is naturally aligned, implemented and inside the range. */
+/*
+ * The largest piece at offset of at most left bytes that is naturally aligned, implemented and
+ * inside the range.
+ */
 static unsigned piece_size(const struct bus_range *r, uint64_t offset, unsigned left)
 {
 	unsigned size = r->ops.max_size;

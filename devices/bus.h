@@ -2,13 +2,14 @@
 /*
  * The bus of one VM: who answers which port and which guest physical address that is not RAM.
  *
- * A device is described by a const struct device_desc (name, ranges, what part of it is saved) and attached with a pointer
- * to its instance. Ranges never overlap: an overlap is -EEXIST with both names in bus_error(). Accesses are cut into
- * naturally aligned pieces that lie in one range and have a size that range implements, lowest address first;
- * what nobody claims reads as ones and swallows writes.
+ * A device is described by a const struct device_desc (name, ranges, what part of it is saved) and
+ * attached with a pointer to its instance. Ranges never overlap: an overlap is -EEXIST with both
+ * names in bus_error(). Accesses are cut into naturally aligned pieces that lie in one range and
+ * have a size that range implements, lowest address first; what nobody claims reads as ones and
+ * swallows writes.
  *
- * The bus owns neither devices nor descriptors. Everything runs under the VM's device lock; handlers may map and
- * unmap ranges (BARs, the local APIC's page) while they are being called.
+ * The bus owns neither devices nor descriptors. Everything runs under the VM's device lock;
+ * handlers may map and unmap ranges (BARs, the local APIC's page) while they are being called.
  */
 #ifndef RF_DEVICES_BUS_H
 #define RF_DEVICES_BUS_H
@@ -22,8 +23,9 @@ struct bus_ops {
 	uint64_t (*read)(void *device, uint64_t offset, unsigned size);
 	void (*write)(void *device, uint64_t offset, uint64_t value, unsigned size);
 	/*
-	 * Access sizes the handlers implement (1, 2, 4, 8). Wider accesses are split. A narrower read is cut out of an
-	 * aligned read of min_size; a narrower write becomes an aligned write with the other bytes zero.
+	 * Access sizes the handlers implement (1, 2, 4, 8). Wider accesses are split. A narrower
+	 * read is cut out of an aligned read of min_size; a narrower write becomes an aligned write
+	 * with the other bytes zero.
 	 */
 	uint8_t min_size, max_size;
 };
@@ -41,10 +43,16 @@ struct device_desc {
 	unsigned nranges;
 	/* To the state after power-on; may be NULL. */
 	void (*reset)(void *device);
-	/* The part of the instance that is its saved state: plain data without pointers. 0 bytes: none. */
+	/*
+	 * The part of the instance that is its saved state: plain data without pointers. 0 bytes:
+	 * none.
+	 */
 	size_t state_offset, state_size;
 	uint32_t state_version;
-	/* After the state was copied in: checks it (it is untrusted: -EINVAL), re-arms timers, re-raises lines. May be NULL. */
+	/*
+	 * After the state was copied in: checks it (it is untrusted: -EINVAL), re-arms timers,
+	 * re-raises lines. May be NULL.
+	 */
 	int (*restored)(void *device);
 };
 
@@ -55,15 +63,17 @@ int bus_create(struct bus **out) RF_MUST_CHECK;
 void bus_destroy(struct bus *bus);
 
 /*
- * Adds all ranges of desc, their bases moved up by base, and enters the device for reset and saving. 0, -EEXIST on an
- * overlap, -EINVAL for a malformed range, -ENOMEM; on failure nothing is attached.
+ * Adds all ranges of desc, their bases moved up by base, and enters the device for reset and
+ * saving. 0, -EEXIST on an overlap, -EINVAL for a malformed range, -ENOMEM; on failure nothing is
+ * attached.
  */
 int bus_attach(struct bus *bus, const struct device_desc *desc, void *device, uint64_t base) RF_MUST_CHECK;
 /* Takes back bus_attach(). */
 void bus_detach(struct bus *bus, void *device);
 
 /*
- * One range at run time, for what software can move. name and ops must outlive the mapping. Errors as bus_attach();
+ * One range at run time, for what software can move. name and ops must outlive the mapping. Errors
+ * as bus_attach();
  * *out is to be given to bus_unmap().
  */
 int bus_map(struct bus *bus, const char *name, const struct bus_range *range, void *device,
@@ -86,9 +96,9 @@ bool bus_mmio_claimed(const struct bus *bus, gpa_t gpa);
 void bus_reset_all(struct bus *bus);
 
 /*
- * Saved state: for every attached device its name, version, size and state. bus_save returns a malloc'd buffer;
- * bus_load wants the same devices in the same order, and returns -EINVAL with bus_error() set otherwise (the devices
- * are then in an unspecified but safe state: reset them).
+ * Saved state: for every attached device its name, version, size and state. bus_save returns a
+ * malloc'd buffer; bus_load wants the same devices in the same order, and returns -EINVAL with
+ * bus_error() set otherwise (the devices are then in an unspecified but safe state: reset them).
  */
 int bus_save(struct bus *bus, void **data, size_t *size) RF_MUST_CHECK;
 int bus_load(struct bus *bus, const void *data, size_t size) RF_MUST_CHECK;

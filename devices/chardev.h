@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The character line between a device (UART, debug console) and a backend of the monitor (terminal, file, socket).
+ * The character line between a device (UART, debug console) and a backend of the monitor (terminal,
+ * file, socket).
  *
- * A backend embeds a struct chardev and fills in ops; a device attaches itself with chardev_attach(). Everything is
- * called under the VM's device lock.
+ * A backend embeds a struct chardev and fills in ops; a device attaches itself with
+ * chardev_attach(). Everything is called under the VM's device lock.
  */
 #ifndef RF_DEVICES_CHARDEV_H
 #define RF_DEVICES_CHARDEV_H
@@ -29,9 +30,15 @@ struct chardev_device {
 
 /* The backend's side, called by the device. */
 struct chardev_ops {
-	/* Takes all bytes: what the peer does not take at once is buffered or dropped. Does not wait for the guest. */
+	/*
+	 * Takes all bytes: what the peer does not take at once is buffered or dropped. Does not
+	 * wait for the guest.
+	 */
 	void (*write)(struct chardev *chardev, const uint8_t *bytes, size_t count);
-	/* can_receive() grew from nothing: the backend may go on reading. May be NULL. Must not call receive() from inside. */
+	/*
+	 * can_receive() grew from nothing: the backend may go on reading. May be NULL. Must not
+	 * call receive() from inside.
+	 */
 	void (*accept_input)(struct chardev *chardev);
 	/* The device sends a break. May be NULL. */
 	void (*send_break)(struct chardev *chardev);

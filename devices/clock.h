@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Time as devices see it: a monotonic count of nanoseconds that stops while the VM is stopped, and one-shot timers on it.
+ * Time as devices see it: a monotonic count of nanoseconds that stops while the VM is stopped, and
+ * one-shot timers on it.
  *
- * Timer callbacks run under the VM's device lock, never from inside arm() or now_ns(). A timer may fire late (the host
- * was busy), never early; devices compute with deadlines, not with the time of the call, so lateness does not add up.
- * A callback may arm, cancel or destroy its own timer.
+ * Timer callbacks run under the VM's device lock, never from inside arm() or now_ns(). A timer may
+ * fire late (the host was busy), never early; devices compute with deadlines, not with the time of
+ * the call, so lateness does not add up. A callback may arm, cancel or destroy its own timer.
  */
 #ifndef RF_DEVICES_CLOCK_H
 #define RF_DEVICES_CLOCK_H
@@ -19,7 +20,10 @@ struct clock_ops {
 	uint64_t (*now_ns)(void *opaque);
 	/* A timer, not armed. 0 or -ENOMEM. */
 	int (*timer_create)(void *opaque, void (*fire)(void *arg), void *arg, struct clock_timer **out);
-	/* Fires once at or after deadline_ns; a deadline that has passed fires as soon as possible. Re-arming moves it. */
+	/*
+	 * Fires once at or after deadline_ns; a deadline that has passed fires as soon as possible.
+	 * Re-arming moves it.
+	 */
 	void (*timer_arm)(void *opaque, struct clock_timer *timer, uint64_t deadline_ns);
 	void (*timer_cancel)(void *opaque, struct clock_timer *timer);
 	void (*timer_destroy)(void *opaque, struct clock_timer *timer);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The PC's way to report x87 errors (PIIX3 data sheet, "Coprocessor Error Register"; SDM vol. 1, appendix D): FERR# of the CPU is latched
- * as IRQ 13; a write to port F0h ends the interrupt and asserts IGNNE#, so that the handler may use the FPU.
+ * The PC's way to report x87 errors (PIIX3 data sheet, "Coprocessor Error Register"; SDM vol. 1,
+ * appendix D): FERR# of the CPU is latched as IRQ 13; a write to port F0h ends the interrupt and
+ * asserts IGNNE#, so that the handler may use the FPU.
  */
 #ifndef RF_DEVICES_FPU_ERROR_H
 #define RF_DEVICES_FPU_ERROR_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Keyboard controller. Everything is done at once: the input buffer is never seen full, and a byte a device has queued
- * is in the output buffer as soon as that is free.
+ * Keyboard controller. Everything is done at once: the input buffer is never seen full, and a byte
+ * a device has queued is in the output buffer as soon as that is free.
  *
  * Invariant: if OBF is clear, no enabled device has a byte queued (kbc_fill() after every change).
  */
@@ -69,7 +69,9 @@ static void load_output(struct i8042 *kbc, uint8_t byte, bool aux)
 	kbc_update_irqs(kbc);
 }
 
-/* F0h, the break prefix, becomes bit 7 of the byte after it. False: swallowed, wait for the next. */
+/*
+ * F0h, the break prefix, becomes bit 7 of the byte after it. False: swallowed, wait for the next.
+ */
 static bool translate(struct i8042 *kbc, uint8_t *byte)
 {
 	if (!(*mode(kbc) & MODE_TRANSLATE))
@@ -189,7 +191,10 @@ static void kbc_data(struct i8042 *kbc, uint8_t byte)
 	kbc->s.command = 0;
 	switch (command) {
 	case 0:
-		/* A byte for the keyboard re-enables it (8042 firmware: the clock line is released). */
+		/*
+		 * A byte for the keyboard re-enables it (8042 firmware: the clock line is
+		 * released).
+		 */
 		if (*mode(kbc) & MODE_NO_KEYBOARD)
 			set_mode(kbc, *mode(kbc) & ~MODE_NO_KEYBOARD);
 		ps2_keyboard_write(&kbc->keyboard, byte);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The keyboard controller, an 8042 with PS/2 firmware, ports 60h and 64h: keyboard on IRQ 1, mouse on IRQ 12, A20 gate and
- * processor reset on its output port (IBM PS/2 Hardware Interface Technical Reference, keyboard and auxiliary device controller).
+ * The keyboard controller, an 8042 with PS/2 firmware, ports 60h and 64h: keyboard on IRQ 1, mouse
+ * on IRQ 12, A20 gate and processor reset on its output port (IBM PS/2 Hardware Interface Technical
+ * Reference, keyboard and auxiliary device controller).
  */
 #ifndef RF_DEVICES_I8042_H
 #define RF_DEVICES_I8042_H

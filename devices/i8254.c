@@ -3,14 +3,17 @@
  * 8254. A channel is a start time and a count; everything else follows from the ticks elapsed. One tick of
  * latency after writing a count, which the chip has, is not modelled.
  *
- * Channel 0's interrupt is an event per rising edge of OUT: the line is pulsed low and high at the end of each period
- * (modes 2, 3) or raised at the terminal count (mode 0, 4). Periodic edges that come while the last interrupt still waits
- * to be taken, or all at once because the host was late, are owed: guests count them as time. The CPU gets the next
- * one as soon as it takes the last; with a CPU that is not seen to do so they are given at double rate. So the edges given, those
- * owed and the one that waits are all that came due, as long as no more than MAX_OWED are owed: then the rest is lost.
+ * Channel 0's interrupt is an event per rising edge of OUT: the line is pulsed low and high at the
+ * end of each period (modes 2, 3) or raised at the terminal count (mode 0, 4). Periodic edges that
+ * come while the last interrupt still waits to be taken, or all at once because the host was late,
+ * are owed: guests count them as time. The CPU gets the next one as soon as it takes the last; with
+ * a CPU that is not seen to do so they are given at double rate. So the edges given, those owed and
+ * the one that waits are all that came due, as long as no more than MAX_OWED are owed: then the
+ * rest is lost.
  *
- * A handler may mask IRQ 0 while it runs, when the next owed edge has been latched already: edges due meanwhile are owed as well.
- * A mask that lasts longer is there to keep the interrupts away, and everything owed is forgiven.
+ * A handler may mask IRQ 0 while it runs, when the next owed edge has been latched already: edges
+ * due meanwhile are owed as well. A mask that lasts longer is there to keep the interrupts away,
+ * and everything owed is forgiven.
  */
 #include "i8254.h"
 
@@ -19,7 +22,10 @@
 
 /* No guest may keep the monitor busy with a period of one tick. */
 #define MIN_PERIOD_NS 20000u
-/* Ten seconds of a tick per millisecond with interrupts off, which an interpreter on a busy host makes of a fraction of a second. */
+/*
+ * Ten seconds of a tick per millisecond with interrupts off, which an interpreter on a busy host
+ * makes of a fraction of a second.
+ */
 #define MAX_OWED 10000u
 /* Longer than any handler takes, however slow the engine. */
 #define HANDLER_NS 100000000u
@@ -243,7 +249,10 @@ static void channel_changed(struct i8254 *pit, unsigned n, uint64_t now)
 
 /* Programming. */
 
-/* The period that a new count waits for the end of is the one under way, however many went before: the channel starts with it. */
+/*
+ * The period that a new count waits for the end of is the one under way, however many went before:
+ * the channel starts with it.
+ */
 static void begin_with_this_period(struct i8254 *pit, unsigned n, uint64_t now)
 {
 	struct i8254_channel *c = &pit->s.channel[n];

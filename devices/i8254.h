@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The 8254 interval timer (Intel 8254 data sheet), ports 40h-43h, clocked at 1.193182 MHz. Channel 0 drives ISA IRQ 0,
- * channel 2 is gated by port 61h. Counts are computed from the clock when somebody looks; only channel 0 has a timer.
+ * The 8254 interval timer (Intel 8254 data sheet), ports 40h-43h, clocked at 1.193182 MHz. Channel
+ * 0 drives ISA IRQ 0, channel 2 is gated by port 61h. Counts are computed from the clock when
+ * somebody looks; only channel 0 has a timer.
  */
 #ifndef RF_DEVICES_I8254_H
 #define RF_DEVICES_I8254_H
@@ -59,8 +60,9 @@ int i8254_init(struct i8254 *pit, const struct clock *clock, struct irq_line irq
 void i8254_destroy(struct i8254 *pit);
 void i8254_reset(void *pit);
 /*
- * The CPU has taken an interrupt: it gets the next edge that is due, if any, at once. It need not wait for the clock's
- * thread, which a busy host may keep from running while the guest measures its timer by the time-stamp counter.
+ * The CPU has taken an interrupt: it gets the next edge that is due, if any, at once. It need not
+ * wait for the clock's thread, which a busy host may keep from running while the guest measures its
+ * timer by the time-stamp counter.
  */
 void i8254_interrupt_taken(struct i8254 *pit);
 /* The gate of channel 2. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * 8259A pair. Invariants: int_out of each chip is the level last computed by pic_update(); the master's input 2
- * follows the slave's int_out; an edge once latched in IRR stays until it is acknowledged or the chip is
- * initialized (the real chip would drop it with the line and acknowledge input 7 instead; the PIT's pulses are
- * shorter than a busy monitor's reaction, so keeping it is the kinder choice).
+ * follows the slave's int_out; an edge once latched in IRR stays until it is acknowledged or the
+ * chip is initialized (the real chip would drop it with the line and acknowledge input 7 instead;
+ * the PIT's pulses are shorter than a busy monitor's reaction, so keeping it is the kinder choice).
  */
 #include "i8259.h"
 
@@ -155,7 +155,10 @@ static void chip_start_init(struct i8259_chip *c, uint8_t icw1)
 	c->lowest = 7;
 	c->read_isr = c->poll = c->special_mask = c->rotate_on_aeoi = false;
 	c->init_step = 2;
-	/* The edge sense circuit is reset: a line must go low and high again. Level inputs request at once. */
+	/*
+	 * The edge sense circuit is reset: a line must go low and high again. Level inputs request
+	 * at once.
+	 */
 	c->irr = c->lines & ((icw1 & ICW1_LTIM) ? 0xff : c->elcr);
 }
 
@@ -191,7 +194,10 @@ static void chip_ocw2(struct i8259_chip *c, uint8_t value)
 			c->lowest = (uint8_t)level;
 		return;
 	}
-	/* In special mask mode a non-specific EOI does not clear masked levels (data sheet, special mask mode). */
+	/*
+	 * In special mask mode a non-specific EOI does not clear masked levels (data sheet, special
+	 * mask mode).
+	 */
 	n = specific ? (int)level : most_urgent(c, c->special_mask ? c->isr & ~c->imr : c->isr);
 	if (n < 0)
 		return;
@@ -283,7 +289,10 @@ static void elcr_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 	uint8_t changed = c->elcr ^ (uint8_t)(value & elcr_writable[offset]);
 
 	c->elcr ^= changed;
-	/* A level input requests exactly while its line is high; one turned to edges starts without a request. */
+	/*
+	 * A level input requests exactly while its line is high; one turned to edges starts without
+	 * a request.
+	 */
 	c->irr = (c->irr & ~changed) | (c->lines & changed & c->elcr);
 	pic_update(pic);
 }

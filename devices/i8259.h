@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The PC's pair of 8259A interrupt controllers (Intel 8259A data sheet) with the edge/level registers of the PIIX
- * (ports 4d0h and 4d1h). The slave hangs on input 2 of the master.
+ * The PC's pair of 8259A interrupt controllers (Intel 8259A data sheet) with the edge/level
+ * registers of the PIIX (ports 4d0h and 4d1h). The slave hangs on input 2 of the master.
  */
 #ifndef RF_DEVICES_I8259_H
 #define RF_DEVICES_I8259_H
@@ -34,7 +34,10 @@ void i8259_init(struct i8259 *pic, struct irq_line out);
 void i8259_reset(void *pic);
 /* Input n, 0..15; 2 is the cascade and ignored. As irq_line.set. */
 void i8259_set_irq(void *pic, unsigned n, bool level);
-/* The INTA cycle: always yields a vector, that of input 7 of a chip which had nothing any more (spurious). */
+/*
+ * The INTA cycle: always yields a vector, that of input 7 of a chip which had nothing any more
+ * (spurious).
+ */
 uint8_t i8259_ack(struct i8259 *pic);
 static inline bool i8259_int(const struct i8259 *pic) { return pic->s.chip[0].int_out; }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * I/O APIC. An edge on a masked pin is lost; a level pin sends once, sets its remote IRR, and sends again after the
- * EOI if the line is still up. Polarity is not modelled: lines report "asserted", and so a pin programmed active low or
- * high behaves alike.
+ * I/O APIC. An edge on a masked pin is lost; a level pin sends once, sets its remote IRR, and sends
+ * again after the EOI if the line is still up. Polarity is not modelled: lines report "asserted",
+ * and so a pin programmed active low or high behaves alike.
  */
 #include "io_apic.h"
 
@@ -105,7 +105,9 @@ static void write_entry(struct io_apic *apic, unsigned index, uint32_t value)
 	else
 		new = (old & ~0xffffffffull) | value;
 	*entry = (new & ENTRY_WRITABLE) | (old & ENTRY_READ_ONLY);
-	/* Turning to edge-triggered forgets the remote IRR: operating systems clear a stuck one so. */
+	/*
+	 * Turning to edge-triggered forgets the remote IRR: operating systems clear a stuck one so.
+	 */
 	if (!(*entry & ENTRY_LEVEL))
 		*entry &= ~ENTRY_REMOTE_IRR;
 	service_level(apic, index / 2);

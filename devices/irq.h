@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An interrupt line: the output pin of one device, wired to input n of another. Levels are reported, not edges; setting a
- * line to the level it already has is allowed and does nothing.
+ * An interrupt line: the output pin of one device, wired to input n of another. Levels are
+ * reported, not edges; setting a line to the level it already has is allowed and does nothing.
  */
 #ifndef RF_DEVICES_IRQ_H
 #define RF_DEVICES_IRQ_H

@@ -2,13 +2,14 @@
 /*
  * The local APIC's timer (SDM vol. 3, 10.5.4): one-shot and periodic.
  *
- * State is the time at which the count reaches zero. The host timer is armed only while the LVT entry is unmasked; what
- * expired while it was masked is lost, as on the chip.
+ * State is the time at which the count reaches zero. The host timer is armed only while the LVT
+ * entry is unmasked; what expired while it was masked is lost, as on the chip.
  *
- * A period that ends while the interrupt of the one before is still requested would be lost on the chip too, but there it
- * takes a guest that is broken; here a slow engine or a busy host suffices, and clocks that count ticks would
- * lose time. Such ticks are owed, and each is requested when the CPU takes the one before, or at double rate. So those taken, owed and
- * requested are all that came due, as long as no more than MAX_OWED are owed: then the rest is lost.
+ * A period that ends while the interrupt of the one before is still requested would be lost on the
+ * chip too, but there it takes a guest that is broken; here a slow engine or a busy host suffices,
+ * and clocks that count ticks would lose time. Such ticks are owed, and each is requested when the
+ * CPU takes the one before, or at double rate. So those taken, owed and requested are all that came
+ * due, as long as no more than MAX_OWED are owed: then the rest is lost.
  */
 #include "local_apic.h"
 

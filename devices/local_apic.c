@@ -2,8 +2,9 @@
 /*
  * Local APIC: registers, priorities, messages.
  *
- * Invariant outside this file: intr_level, and so the CPU's pin, says whether lapic_ack() would yield a vector.
- * Every change of the state it depends on (IRR, ISR, TPR, SVR, LVT_LINT0, LINT0, the base MSR) ends in lapic_update().
+ * Invariant outside this file: intr_level, and so the CPU's pin, says whether lapic_ack() would
+ * yield a vector. Every change of the state it depends on (IRR, ISR, TPR, SVR, LVT_LINT0, LINT0,
+ * the base MSR) ends in lapic_update().
  */
 #include "local_apic.h"
 
@@ -427,7 +428,10 @@ bool lapic_base_set(struct lapic *apic, uint64_t value)
 	apic->s.base_msr = value;
 	if (was_enabled && !globally_enabled(apic))
 		reset_registers(apic);
-	/* Where its page would hide another device the guest gets that device: nothing else is promised (10.4.5). */
+	/*
+	 * Where its page would hide another device the guest gets that device: nothing else is
+	 * promised (10.4.5).
+	 */
 	(void)!remap(apic);
 	lapic_update(apic);
 	return true;

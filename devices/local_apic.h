@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The local APIC of a one-processor machine (SDM vol. 3, chapter 10; xAPIC mode). Its timer counts at 1 GHz before the divider.
+ * The local APIC of a one-processor machine (SDM vol. 3, chapter 10; xAPIC mode). Its timer counts
+ * at 1 GHz before the divider.
  *
- * It owns the CPU's INTR pin: the 8259s reach the CPU only through LINT0, or directly while the APIC is disabled
- * in IA32_APIC_BASE.
+ * It owns the CPU's INTR pin: the 8259s reach the CPU only through LINT0, or directly while the
+ * APIC is disabled in IA32_APIC_BASE.
  */
 #ifndef RF_DEVICES_LOCAL_APIC_H
 #define RF_DEVICES_LOCAL_APIC_H
@@ -64,7 +65,10 @@ void lapic_reset(void *apic);
 /* LINT0 (n = 0, the 8259s' INT) and LINT1 (n = 1, NMI). As irq_line.set. */
 void lapic_set_lint(void *apic, unsigned n, bool level);
 
-/* An interrupt message on the bus. destination and logical as in an I/O APIC entry. False: nobody took it. */
+/*
+ * An interrupt message on the bus. destination and logical as in an I/O APIC entry. False: nobody
+ * took it.
+ */
 bool lapic_message(struct lapic *apic, uint8_t destination, bool logical, enum apic_delivery mode, uint8_t vector,
 		   bool level_triggered);
 
@@ -84,16 +88,17 @@ static inline uint8_t lapic_tpr_get(const struct lapic *apic) { return __atomic_
 void lapic_tpr_set(struct lapic *apic, uint8_t tpr);
 
 /*
- * lapic_store.c: a store of the CPU's that needs no device lock, since nothing depends on it just now: to the TPR while nothing is
- * requested. False: it is to be done on the bus. On the CPU's thread, which alone moves the page; for general registers only.
+ * lapic_store.c: a store of the CPU's that needs no device lock, since nothing depends on it just
+ * now: to the TPR while nothing is requested. False: it is to be done on the bus. On the CPU's
+ * thread, which alone moves the page; for general registers only.
  */
 bool lapic_store_unlocked(void *apic, gpa_t gpa, uint32_t value);
 
 /* lapic_timer.c */
 void lapic_timer_fired(void *apic);
 /*
- * The CPU has taken an interrupt: the next tick that is due, if any, is requested at once. It need not wait for the clock's thread,
- * which a busy host may keep from running.
+ * The CPU has taken an interrupt: the next tick that is due, if any, is requested at once. It need
+ * not wait for the clock's thread, which a busy host may keep from running.
  */
 void lapic_timer_interrupt_taken(struct lapic *apic);
 void lapic_timer_set_initial(struct lapic *apic, uint32_t count);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * RTC. The date is the clock plus an offset, turned into registers when read. Flags of register C are brought up
- * to date lazily (rtc_sync), and a timer runs only while an interrupt is enabled.
+ * RTC. The date is the clock plus an offset, turned into registers when read. Flags of register C
+ * are brought up to date lazily (rtc_sync), and a timer runs only while an interrupt is enabled.
  *
- * "Halted" means that software holds the time registers (B.SET, or the divider held in reset): they then live in cmos[],
- * and the offset is computed from them when the clock is let go.
+ * "Halted" means that software holds the time registers (B.SET, or the divider held in reset): they
+ * then live in cmos[], and the offset is computed from them when the clock is let go.
  */
 #include "mc146818.h"
 
@@ -36,7 +36,10 @@ enum {
 
 #define UIP_NS 244000 /* update-in-progress rises this long before the update (data sheet, t_BUC) */
 #define RTC_HZ 32768u
-/* Dates are counted in 64-bit nanoseconds: the clock ends in the year 2255, whatever software writes into it. */
+/*
+ * Dates are counted in 64-bit nanoseconds: the clock ends in the year 2255, whatever software
+ * writes into it.
+ */
 #define LAST_SECOND 9000000000ll
 
 static bool is_halted(const struct mc146818 *rtc)
@@ -138,7 +141,10 @@ static void set_time(struct mc146818 *rtc, int64_t fraction_ns)
 
 /* Flags. */
 
-/* Ticks of 32768 Hz in a periodic interrupt, 0 for none (data sheet, table 5: rates 1 and 2 repeat 8 and 9). */
+/*
+ * Ticks of 32768 Hz in a periodic interrupt, 0 for none (data sheet, table 5: rates 1 and 2 repeat
+ * 8 and 9).
+ */
 static uint32_t periodic_ticks(const struct mc146818 *rtc)
 {
 	unsigned rate = rtc->s.cmos[RTC_A] & 15;
@@ -299,7 +305,9 @@ static void write_control(struct mc146818 *rtc, unsigned index, uint8_t value)
 		rtc->s.cmos[RTC_B] = value;
 	}
 	if (was_halted && !is_halted(rtc)) {
-		/* Coming out of SET the registers speak the mode they were written in: the new one. */
+		/*
+		 * Coming out of SET the registers speak the mode they were written in: the new one.
+		 */
 		set_time(rtc, index == RTC_A ? (int64_t)NS_PER_SECOND / 2 : 0);
 	} else if (!is_halted(rtc) && (old_b ^ rtc->s.cmos[RTC_B]) & (B_BINARY | B_24H)) {
 		registers_from_time(rtc, rtc_second(rtc));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The MC146818 real-time clock and CMOS memory, ports 70h and 71h (Motorola MC146818A data sheet), with the bytes a
- * PC's firmware looks for (memory sizes, equipment) and the century at 32h.
+ * The MC146818 real-time clock and CMOS memory, ports 70h and 71h (Motorola MC146818A data sheet),
+ * with the bytes a PC's firmware looks for (memory sizes, equipment) and the century at 32h.
  */
 #ifndef RF_DEVICES_MC146818_H
 #define RF_DEVICES_MC146818_H

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The MP configuration table (MP specification 1.4, chapter 4): one processor, one I/O APIC, the ISA bus. */
+/*
+ * The MP configuration table (MP specification 1.4, chapter 4): one processor, one I/O APIC, the
+ * ISA bus.
+ */
 #include "acpi_tables.h"
 #include "io_apic.h"
 #include "local_apic.h"
@@ -61,7 +64,9 @@ static void fill_interrupts(struct mp_table *t)
 	unsigned n = 0;
 
 	for (uint8_t irq = 0; irq < 16; irq++) {
-		/* 5, 9, 10 and 11 carry PCI interrupts and the SCI: level, active high. Others conform to the bus. */
+		/*
+		 *  5, 9, 10 and 11 carry PCI interrupts and the SCI: level, active high. Others conform to the bus.
+		 */
 		uint16_t flags = irq == 5 || (irq >= 9 && irq <= 11) ? 0x000d : 0;
 
 		if (irq != 2)

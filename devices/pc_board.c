@@ -5,7 +5,8 @@
  *   ISA IRQ n, PIRQs -> gsi lines -> 8259s (n < 16) and I/O APIC (pin n; IRQ 0 at pin 2)
  *   8259 INT -> LINT0 of the local APIC -> INTR of the CPU
  *
- * Several sources share a line; it is up while one of them is. A line knows its sources by a bit each.
+ * Several sources share a line; it is up while one of them is. A line knows its sources by a bit
+ * each.
  */
 #include "pc_board.h"
 
@@ -268,7 +269,10 @@ static int init_serial(struct pc_board *board)
 	return 0;
 }
 
-/* Reset comes in this order: interrupt controllers first, so that they forget before devices lower their lines. */
+/*
+ * Reset comes in this order: interrupt controllers first, so that they forget before devices lower
+ * their lines.
+ */
 static int attach_all(struct pc_board *board)
 {
 	const struct {

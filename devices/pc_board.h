@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The PC: QEMU's `pc` machine (i440FX, PIIX3, PIIX4 power management, one local APIC, one I/O APIC, ISA chips) on one bus.
+ * The PC: QEMU's `pc` machine (i440FX, PIIX3, PIIX4 power management, one local APIC, one I/O APIC,
+ * ISA chips) on one bus.
  *
- * The board plays the firmware's part too where a kernel is booted without one: after a reset LINT0 is ExtINT (virtual wire
- * mode), the PIRQs are routed, and pc_board_write_tables() puts ACPI and MP tables into RAM.
+ * The board plays the firmware's part too where a kernel is booted without one: after a reset LINT0
+ * is ExtINT (virtual wire mode), the PIRQs are routed, and pc_board_write_tables() puts ACPI and MP
+ * tables into RAM.
  *
  * All functions are called, and all callbacks come, under the VM's device lock.
  */
@@ -25,7 +27,10 @@ struct pc_board_config {
 
 	void *opaque; /* first argument of all callbacks */
 	void (*intr)(void *opaque, bool level);          /* the CPU's INTR pin; called when it changes */
-	/* A line of global system interrupt gsi changes. True: another controller takes it, ours must not. May be NULL. */
+	/*
+	 * A line of global system interrupt gsi changes. True: another controller takes it, ours
+	 * must not. May be NULL.
+	 */
 	bool (*gsi)(void *opaque, unsigned gsi, bool level);
 	void (*nmi)(void *opaque);                       /* an NMI edge; may be NULL */
 	void (*reset_request)(void *opaque);             /* keyboard controller, port 92h, port cf9h: reset the machine soon */
@@ -44,24 +49,30 @@ struct pc_board_config {
 
 struct pc_board;
 
-/* Attaches all devices to config->bus and resets them. 0 or a negative errno (-EEXIST: see bus_error()). */
+/*
+ * Attaches all devices to config->bus and resets them. 0 or a negative errno (-EEXIST: see
+ * bus_error()).
+ */
 int pc_board_create(const struct pc_board_config *config, struct pc_board **out) RF_MUST_CHECK;
 void pc_board_destroy(struct pc_board *board);
 
-/* Power-on state of all devices (bus_reset_all(), lines lowered, A20 on). Guest RAM is not touched. */
+/*
+ * Power-on state of all devices (bus_reset_all(), lines lowered, A20 on). Guest RAM is not touched.
+ */
 void pc_board_reset(struct pc_board *board);
 
 /*
- * The CPU's interrupt acknowledge cycle: the vector to deliver, or -1 when nothing is deliverable any more. The local APIC's own
- * interrupts come first; ExtINT through LINT0, or with the APIC disabled the 8259s directly, otherwise.
+ * The CPU's interrupt acknowledge cycle: the vector to deliver, or -1 when nothing is deliverable
+ * any more. The local APIC's own interrupts come first; ExtINT through LINT0, or with the APIC
+ * disabled the 8259s directly, otherwise.
  */
 int pc_board_intr_ack(struct pc_board *board);
 /* The level last reported through config.intr. */
 bool pc_board_intr_level(const struct pc_board *board);
 
 /*
- * IA32_APIC_BASE (SDM vol. 3, 10.4.4): enable bit 11, base bits 12..35, BSP bit 8 read-only. False: the value must
- * #GP (reserved bits, x2APIC).
+ * IA32_APIC_BASE (SDM vol. 3, 10.4.4): enable bit 11, base bits 12..35, BSP bit 8 read-only. False:
+ * the value must #GP (reserved bits, x2APIC).
  */
 uint64_t pc_board_apic_base_get(const struct pc_board *board);
 bool pc_board_apic_base_set(struct pc_board *board, uint64_t value) RF_MUST_CHECK;
@@ -69,13 +80,17 @@ bool pc_board_apic_base_set(struct pc_board *board, uint64_t value) RF_MUST_CHEC
 uint8_t pc_board_tpr_get(const struct pc_board *board);
 void pc_board_tpr_set(struct pc_board *board, uint8_t tpr);
 /*
- * A store of four bytes that the CPU may do without the device lock, and for general registers only; unlike the others, not under
- * that lock, but on the vCPU's thread. *opaque is its first argument. It returns false when the store is to be done on the bus.
+ * A store of four bytes that the CPU may do without the device lock, and for general registers
+ * only; unlike the others, not under that lock, but on the vCPU's thread. *opaque is its first
+ * argument. It returns false when the store is to be done on the bus.
  */
 typedef bool (*pc_board_store_fn)(void *opaque, gpa_t gpa, uint32_t value);
 pc_board_store_fn pc_board_store_unlocked(struct pc_board *board, void **opaque);
 
-/* Sets global system interrupt gsi (0..23): ISA IRQ 0..15 reach both the 8259s and the I/O APIC (IRQ 0 at pin 2). */
+/*
+ * Sets global system interrupt gsi (0..23): ISA IRQ 0..15 reach both the 8259s and the I/O APIC
+ * (IRQ 0 at pin 2).
+ */
 void pc_board_set_irq(struct pc_board *board, unsigned gsi, bool level);
 
 /* The CPU asserts FERR#: an x87 error is to be reported as IRQ 13. */
@@ -88,11 +103,15 @@ void pc_board_power_button(struct pc_board *board);
 void pc_board_keyboard_put(struct pc_board *board, const uint8_t *scancodes, size_t count);
 
 /*
- * Where the firmware tables go: [base, base + size) at the top of RAM, to be reported as type 3 (ACPI data) in the
- * memory map; a whole number of pages. Needs no board. (The RSDP and MP tables go to 0xf0000-0xfffff, reserved anyway.)
+ * Where the firmware tables go: [base, base + size) at the top of RAM, to be reported as type 3
+ * (ACPI data) in the memory map; a whole number of pages. Needs no board. (The RSDP and MP tables
+ * go to 0xf0000-0xfffff, reserved anyway.)
  */
 void pc_board_acpi_area(uint64_t ram_size, gpa_t *base, uint64_t *size);
-/* Writes the ACPI and MP tables into RAM: after every load of a kernel image. 0 or a negative errno. */
+/*
+ * Writes the ACPI and MP tables into RAM: after every load of a kernel image. 0 or a negative
+ * errno.
+ */
 int pc_board_write_tables(struct pc_board *board) RF_MUST_CHECK;
 
 #endif

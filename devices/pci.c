@@ -56,7 +56,10 @@ void pci_function_update_bars(struct pci_function *f)
 		/* All ones and zero are what sizing leaves behind, never a place to answer at. */
 		if (!bar->size || !f->bus || !(command & enable) || !base || base == ~(bar->size - 1))
 			continue;
-		/* Where it would hide another device that one goes on answering: software put it there. */
+		/*
+		 * Where it would hide another device that one goes on answering: software put it
+		 * there.
+		 */
 		if (bus_map(f->bus, f->name, &range, f->device, &bar->mapping))
 			bar->mapping = NULL;
 	}

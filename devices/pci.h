@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * PCI functions as devices implement them: 256 bytes of configuration space with masks that say what software may write,
- * and base address registers that are mapped on the VM's bus while the command register enables them
- * (PCI Local Bus Specification 3.0, chapter 6).
+ * PCI functions as devices implement them: 256 bytes of configuration space with masks that say
+ * what software may write, and base address registers that are mapped on the VM's bus while the
+ * command register enables them (PCI Local Bus Specification 3.0, chapter 6).
  */
 #ifndef RF_DEVICES_PCI_H
 #define RF_DEVICES_PCI_H
@@ -38,7 +38,10 @@ struct pci_function {
 	uint8_t devfn;
 	struct bus *bus; /* set by pci_host_add() */
 	void *device;    /* argument of the BARs' handlers and of config_written */
-	/* Software wrote [offset, offset + size) of the configuration space; already stored, BARs already moved. May be NULL. */
+	/*
+	 * Software wrote [offset, offset + size) of the configuration space; already stored, BARs
+	 * already moved. May be NULL.
+	 */
 	void (*config_written)(void *device, unsigned offset, unsigned size);
 	struct pci_bar bar[PCI_NBARS];
 	uint8_t writable[PCI_CONFIG_SIZE];      /* bits software may change */
@@ -53,7 +56,10 @@ struct pci_identity {
 	uint16_t class; /* base class and subclass */
 };
 
-/* A function without BARs: identity in place, command register writable for I/O, memory and bus master. */
+/*
+ * A function without BARs: identity in place, command register writable for I/O, memory and bus
+ * master.
+ */
 void pci_function_init(struct pci_function *f, const char *name, uint8_t devfn, const struct pci_identity *identity,
 		       void *device);
 /* Declares BAR n (before pci_host_add()). */

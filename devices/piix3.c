@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * PIIX3 ISA bridge. An ISA IRQ is asserted by the bridge while any PIRQ routed to it is. Slots are wired so that INTA of
- * device d is PIRQ (d + 3) mod 4, as on QEMU's board.
+ * PIIX3 ISA bridge. An ISA IRQ is asserted by the bridge while any PIRQ routed to it is. Slots are
+ * wired so that INTA of device d is PIRQ (d + 3) mod 4, as on QEMU's board.
  */
 #include "piix3.h"
 
@@ -42,7 +42,10 @@ static void update_routing(struct piix3 *piix)
 void piix3_set_intx(struct piix3 *piix, uint8_t devfn, unsigned pin, bool level)
 {
 	unsigned device = devfn >> 3, pirq = (device + pin + 3) % PIIX3_NPIRQ;
-	/* The pins of one device reach four different PIRQs, so a bit per device and PIRQ keeps the sharers apart. */
+	/*
+	 * The pins of one device reach four different PIRQs, so a bit per device and PIRQ keeps the
+	 * sharers apart.
+	 */
 	uint32_t *asserted = &piix->asserted[pirq];
 
 	*asserted = level ? *asserted | 1u << device : *asserted & ~(1u << device);
@@ -58,7 +61,10 @@ uint8_t piix3_narrow_read(void *opaque, unsigned offset)
 	return offset == 1 ? piix->s.reset_control : 0xff;
 }
 
-/* The reset happens when RCPU rises (82371SB, reset control register); SRST chooses hard or soft, alike here. */
+/*
+ * The reset happens when RCPU rises (82371SB, reset control register); SRST chooses hard or soft,
+ * alike here.
+ */
 void piix3_narrow_write(void *opaque, unsigned offset, uint8_t value)
 {
 	struct piix3 *piix = opaque;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The PIIX3's ISA bridge (82371SB data sheet), function 0:1.0: routing of the PCI interrupts PIRQA..PIRQD to ISA IRQs, and the
- * reset control register at port cf9h.
+ * The PIIX3's ISA bridge (82371SB data sheet), function 0:1.0: routing of the PCI interrupts
+ * PIRQA..PIRQD to ISA IRQs, and the reset control register at port cf9h.
  */
 #ifndef RF_DEVICES_PIIX3_H
 #define RF_DEVICES_PIIX3_H
@@ -31,7 +31,10 @@ extern const struct device_desc piix3_desc;
 void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16], void *opaque, void (*reset_request)(void *));
 /* INTA..INTD (pin 0..3) of the function at devfn. */
 void piix3_set_intx(struct piix3 *piix, uint8_t devfn, unsigned pin, bool level);
-/* Port cf8h + offset when accessed by bytes: the reset control register is at offset 1. For struct pci_host's narrow_*. */
+/*
+ * Port cf8h + offset when accessed by bytes: the reset control register is at offset 1. For struct
+ * pci_host's narrow_*.
+ */
 uint8_t piix3_narrow_read(void *piix, unsigned offset);
 void piix3_narrow_write(void *piix, unsigned offset, uint8_t value);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * PIIX4 power management. The PM timer is the clock, scaled; its carry into bit 23 sets TMR_STS lazily, with a host
- * timer only while software enabled that event. The SCI is level: it is up while an enabled event is.
+ * PIIX4 power management. The PM timer is the clock, scaled; its carry into bit 23 sets TMR_STS
+ * lazily, with a host timer only while software enabled that event. The SCI is level: it is up
+ * while an enabled event is.
  */
 #include "piix4_pm.h"
 

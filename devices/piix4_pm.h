@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The PIIX4's power management function 0:1.3 (82371AB data sheet; ACPI 1.0b, 4.7): PM1 event and control blocks, the PM
- * timer, the SMI command port b2h that turns ACPI mode on and off, and QEMU's general-purpose event block.
+ * The PIIX4's power management function 0:1.3 (82371AB data sheet; ACPI 1.0b, 4.7): PM1 event and
+ * control blocks, the PM timer, the SMI command port b2h that turns ACPI mode on and off, and
+ * QEMU's general-purpose event block.
  */
 #ifndef RF_DEVICES_PIIX4_PM_H
 #define RF_DEVICES_PIIX4_PM_H

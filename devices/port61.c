@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Port 61h. The refresh bit toggles with the time, every 15.085 us as on the PC/AT: old delay loops count its edges.
+ * Port 61h. The refresh bit toggles with the time, every 15.085 us as on the PC/AT: old delay loops
+ * count its edges.
  */
 #include "port61.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Port 61h, system control port B: gate of PIT channel 2, speaker, refresh toggle (PIIX data sheet, NMISC). */
+/*
+ * Port 61h, system control port B: gate of PIT channel 2, speaker, refresh toggle (PIIX data sheet,
+ * NMISC).
+ */
 #ifndef RF_DEVICES_PORT61_H
 #define RF_DEVICES_PORT61_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a keyboard and a mouse on PS/2 ports have in common: a queue of bytes to the host, and commands of which some take
- * a parameter byte. The controller (i8042.c) pulls bytes with ps2_get() and is told through `ready` when there is one.
+ * What a keyboard and a mouse on PS/2 ports have in common: a queue of bytes to the host, and
+ * commands of which some take a parameter byte. The controller (i8042.c) pulls bytes with ps2_get()
+ * and is told through `ready` when there is one.
  */
 #ifndef RF_DEVICES_PS2_DEVICE_H
 #define RF_DEVICES_PS2_DEVICE_H

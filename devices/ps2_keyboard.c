@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An MF2 keyboard (IBM PS/2 Hardware Interface Technical Reference, keyboard). Keys are put in as scan code set 2, what a
- * keyboard speaks after power-on; the controller translates them for the host. Other sets can be selected and
- * read back but change nothing.
+ * An MF2 keyboard (IBM PS/2 Hardware Interface Technical Reference, keyboard). Keys are put in as
+ * scan code set 2, what a keyboard speaks after power-on; the controller translates them for the
+ * host. Other sets can be selected and read back but change nothing.
  */
 #include "ps2_device.h"
 

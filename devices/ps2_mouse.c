@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A PS/2 mouse that lies still (IBM PS/2 Hardware Interface Technical Reference, mouse): it answers every command, so that
- * drivers find it and never wait for a timeout, and reports no movement.
+ * A PS/2 mouse that lies still (IBM PS/2 Hardware Interface Technical Reference, mouse): it answers
+ * every command, so that drivers find it and never wait for a timeout, and reports no movement.
  */
 #include "ps2_device.h"
 

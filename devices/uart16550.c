@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * 16550A. Invariants: without FIFOs count is 0 or 1 and head 0; thre_pending is set whenever the transmitter runs empty (which, sending
- * taking no time, is after every write) or IER.ETBEI rises, and cleared by reading IIR while it is the
- * identified source, or by writing THR; the interrupt line is what uart_update() last computed.
+ * taking no time, is after every write) or IER.ETBEI rises, and cleared by reading IIR while it is
+ * the identified source, or by writing THR; the interrupt line is what uart_update() last computed.
  */
 #include "uart16550.h"
 
@@ -114,7 +114,9 @@ static void uart_update(struct uart16550 *u)
 
 /* Receiving. */
 
-/* Four character times (data sheet, FIFO interrupt mode), at a sane rate however odd the divisor. */
+/*
+ * Four character times (data sheet, FIFO interrupt mode), at a sane rate however odd the divisor.
+ */
 static uint64_t timeout_ns(const struct uart16550 *u)
 {
 	uint64_t bits = 1 + 5 + (u->s.lcr & 3) + 1 + (u->s.lcr & 4 ? 1 : 0) + (u->s.lcr & 8 ? 1 : 0);
@@ -242,7 +244,10 @@ static const struct chardev_device chardev_device = {
 
 static void write_thr(struct uart16550 *u, uint8_t byte)
 {
-	/* The line falls and rises again, so that an edge-triggered controller sees every completion. */
+	/*
+	 * The line falls and rises again, so that an edge-triggered controller sees every
+	 * completion.
+	 */
 	u->s.thre_pending = false;
 	uart_update(u);
 	if (u->s.mcr & MCR_LOOP)

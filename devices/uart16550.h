@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A 16550A UART (National PC16550D data sheet) at eight ports, in front of a character backend. Sending takes no time;
- * receiving is paced by the guest: the backend may deliver only what can_receive() allows, so nothing overruns.
+ * A 16550A UART (National PC16550D data sheet) at eight ports, in front of a character backend.
+ * Sending takes no time; receiving is paced by the guest: the backend may deliver only what
+ * can_receive() allows, so nothing overruns.
  */
 #ifndef RF_DEVICES_UART16550_H
 #define RF_DEVICES_UART16550_H

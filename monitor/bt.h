@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The binary-translation engine's state: what joins the translator and the shadow page tables to a vCPU.
+ * The binary-translation engine's state: what joins the translator and the shadow page tables to a
+ * vCPU.
  *
  *   engine_bt.c     life cycle, options, the dispatcher loop, flush hooks
  *   bt_state.c      the mode key; what translated code finds in struct cpu (window, segment bases, views)
@@ -80,7 +81,10 @@ struct bt {
 	bool changed;            /* a flush, a changed mapping or a dropped TU since the callout began */
 	uint8_t user_gibs;       /* bit g: ring 0 reaches linear GiB g through the user window */
 
-	/* A true page fault was delivered; when the guest is back at eip, the page is mapped before it tries again. */
+	/*
+	 * A true page fault was delivered; when the guest is back at eip, the page is mapped before
+	 * it tries again.
+	 */
 	bool prefill;
 	uint32_t prefill_eip, prefill_access, prefill_cpl;
 	gva_t prefill_gva;
@@ -88,7 +92,10 @@ struct bt {
 	hva_t stepped_from;      /* the host instruction that is being stepped over, to come to a boundary */
 	uint64_t traced_writes;  /* C code's stores to traced pages */
 
-	/* Faults that cannot be mended, by the instruction's physical address: on the way to adaptation. */
+	/*
+	 * Faults that cannot be mended, by the instruction's physical address: on the way to
+	 * adaptation.
+	 */
 	struct bt_hit hits[BT_HITS];
 	/* Interpreted adapted instructions that needed no interpreting, by EIP: on the way back. */
 	struct bt_hit idle[BT_HITS];
@@ -114,7 +121,10 @@ uint32_t bt_mode(const struct cpu *cpu);
 uint32_t bt_prepare(struct bt *bt);
 struct tc_space *bt_tc_space(struct bt *bt);
 void bt_settle(struct bt *bt);
-/* What translated code finds in tcw.seg_base, after the instruction before may have loaded a segment register. */
+/*
+ * What translated code finds in tcw.seg_base, after the instruction before may have loaded a
+ * segment register.
+ */
 void bt_refresh_segment(struct cpu *cpu, enum x86_seg seg);
 void bt_refresh_segments(struct cpu *cpu);
 
@@ -126,7 +136,10 @@ int bt_signals_install(void);
 int bt_signals_enter_thread(struct bt *bt);
 void bt_signals_leave_thread(struct bt *bt);
 void bt_kick(struct vcpu *vcpu);
-/* The signal of a kick, to the calling thread. It does nothing but take its time where no translated code runs. */
+/*
+ * The signal of a kick, to the calling thread. It does nothing but take its time where no
+ * translated code runs.
+ */
 void bt_kick_self(void);
 /* The signal of a profile's timer, and its handler, which only those have who want a profile. */
 int bt_profile_signal(void);
@@ -138,26 +151,37 @@ uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag);
 /* bt_log.c: struct translator_callbacks.log_tu */
 void bt_log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host);
 
-/* bt_soft.c: counts a page fault of the guest's, or a hidden one; true when the instruction is to be adapted. */
+/*
+ * bt_soft.c: counts a page fault of the guest's, or a hidden one; true when the instruction is to
+ * be adapted.
+ */
 bool bt_soft_count(struct bt *bt, const struct tc_position *at, bool hidden);
 /* An adapted instruction at eip was looked up in vain, with or without a fault. Light. */
 void bt_soft_missed(struct bt *bt, gva_t eip);
 /* An adapted instruction at eip faulted. Light. */
 void bt_soft_faulted(struct bt *bt, gva_t eip);
-/* Gives instructions that have not faulted lately their plain form back; to be called now and then. */
+/*
+ * Gives instructions that have not faulted lately their plain form back; to be called now and then.
+ */
 void bt_soft_sweep(struct bt *bt);
 
 /*
- * bt_fault_order.c: the instruction at guest physical address gpa met a page fault of the guest's own,
- * with this FPU state. True: processors differ about it; the interpreter is to run the instruction.
- * May be called by signal handlers.
+ * bt_fault_order.c: the instruction at guest physical address gpa met a page fault of the guest's
+ * own, with this FPU state. True: processors differ about it; the interpreter is to run the
+ * instruction. May be called by signal handlers.
  */
 bool bt_fault_is_open(struct bt *bt, gpa_t gpa, const struct fxsave_image *fpu);
 
 /* bt_young.c */
-/* The current space has just been chosen: a new one begins, another is charged for what its window cost. */
+/*
+ * The current space has just been chosen: a new one begins, another is charged for what its window
+ * cost.
+ */
 void bt_young_chosen(struct bt *bt);
-/* A host fault in its user window was dealt with. True: it has become young, translated code has to be left. */
+/*
+ * A host fault in its user window was dealt with. True: it has become young, translated code has to
+ * be left.
+ */
 bool bt_young_faulted(struct bt *bt);
 
 /* bt_callouts.c */
@@ -166,11 +190,14 @@ int bt_callout_load_cr3(struct cpu *cpu, uint32_t value, uint32_t next_eip);
 
 /* bt_light.c */
 /*
- * The instruction at eip is adapted (ADAPT_INTERPRET), and was needed to be or not: if it was for nothing many times running, it is
- * translated plainly again, and translated code has to be left.
+ * The instruction at eip is adapted (ADAPT_INTERPRET), and was needed to be or not: if it was for
+ * nothing many times running, it is translated plainly again, and translated code has to be left.
  */
 bool bt_unadapt_idle(struct bt *bt, gva_t eip, bool needed);
-/* A control transfer ended with status: how a callout goes on at cpu->eip, through the fault if there was one. */
+/*
+ * A control transfer ended with status: how a callout goes on at cpu->eip, through the fault if
+ * there was one.
+ */
 int bt_light_transfer(struct vcpu *vcpu, enum x86_status status);
 int bt_light_int(struct cpu *cpu, uint32_t vector, uint32_t next_eip);
 int bt_light_iret(struct cpu *cpu, uint32_t argument, uint32_t next_eip);

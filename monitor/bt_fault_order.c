@@ -12,8 +12,8 @@
  *   FPU images               any word of them may be the first
  *
  * The guest is to see the same on every host: the interpreter runs what faulted so, and it has one
- * answer (docs/testing.md). Only that it faulted comes from the host's processor, so that nothing is
- * spent where there is no fault.
+ * answer (docs/testing.md). Only that it faulted comes from the host's processor, so that nothing
+ * is spent where there is no fault.
  */
 #include "bt.h"
 #include "translator/opcode_map.h"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Light callouts: the ways between rings and segment loads, while the guest's FPU state stays in the host's registers.
+ * Light callouts: the ways between rings and segment loads, while the guest's FPU state stays in
+ * the host's registers.
  *
- * This file, and those of the system architecture it calls, are compiled for general registers only. What they may
- * call beyond that calls fpu_spill() first (x86/fpu_spill.h).
+ * This file, and those of the system architecture it calls, are compiled for general registers
+ * only. What they may call beyond that calls fpu_spill() first (x86/fpu_spill.h).
  */
 #include "bt.h"
 #include "engine.h"
@@ -44,8 +45,9 @@ int bt_light_int(struct cpu *cpu, uint32_t vector, uint32_t next_eip)
 }
 
 /*
- * The guest is back where a page fault came from, or, if it is elsewhere, may never come back there: a kernel's fault handler that
- * mends its own access goes on behind it. Then nothing waits for that place, since every way between rings would wait with it.
+ * The guest is back where a page fault came from, or, if it is elsewhere, may never come back
+ * there: a kernel's fault handler that mends its own access goes on behind it. Then nothing waits
+ * for that place, since every way between rings would wait with it.
  */
 static void returned_from_fault(struct vcpu *vcpu)
 {
@@ -99,8 +101,8 @@ int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva)
 }
 
 /*
- * An instruction that was adapted because it met a traced page or a device may have been bound elsewhere since: a
- * function whose stack lay beside code, say.
+ * An instruction that was adapted because it met a traced page or a device may have been bound
+ * elsewhere since: a function whose stack lay beside code, say.
  */
 bool bt_unadapt_idle(struct bt *bt, gva_t eip, bool needed)
 {

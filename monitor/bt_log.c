@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * -d in_asm and out_asm under the translator: each TU as it is made. A guest instruction starts its line with its linear address;
- * the host code made from it follows, indented. Both go through Capstone, which had no part in translating, so a
- * listing shows what the bytes are and not what the translator meant.
+ * the host code made from it follows, indented. Both go through Capstone, which had no part in
+ * translating, so a listing shows what the bytes are and not what the translator meant.
  *
  *   ---- TU c1a00021 physical 01a00021 mode 0000017c global: 9 instructions, 22 bytes; 101 bytes of host code
  *   c1a00021  55                        push ebp
@@ -27,7 +27,9 @@ static void log_insn(struct log *log, const char *address, const uint8_t *bytes,
 	log_write(log, "%s  %-*s  %s\n", address, 24, hex, text);
 }
 
-/* Host code [offset, offset + len) of the TU whose code is at host (to read) and at entry (to run). */
+/*
+ * Host code [offset, offset + len) of the TU whose code is at host (to read) and at entry (to run).
+ */
 static void log_host(struct bt *bt, const uint8_t *host, hva_t entry, unsigned offset, unsigned len)
 {
 	char address[32], text[128];
@@ -44,7 +46,10 @@ static void log_host(struct bt *bt, const uint8_t *host, hva_t entry, unsigned o
 	}
 }
 
-/* The bytes of the TU's guest code at offset; they may go on in a page that does not follow physically. */
+/*
+ * The bytes of the TU's guest code at offset; they may go on in a page that does not follow
+ * physically.
+ */
 static unsigned guest_bytes(struct bt *bt, const struct tu_description *tu, const uint8_t *page, unsigned offset, unsigned len,
 			    uint8_t bytes[BYTES_SHOWN])
 {

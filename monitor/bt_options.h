@@ -14,7 +14,10 @@ struct bt_options {
 	enum young_choice young;
 };
 
-/* text: "KEY=VALUE,..." or NULL. 0 or a negative errno; *why is then allocated, or NULL. Whatever the result, bt_options_free(). */
+/*
+ * text: "KEY=VALUE,..." or NULL. 0 or a negative errno; *why is then allocated, or NULL. Whatever
+ * the result, bt_options_free().
+ */
 int bt_options_parse(struct bt_options *options, const char *text, const char **why) RF_MUST_CHECK;
 void bt_options_free(struct bt_options *options);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A reset of the machine: another guest, as it were. Whatever was made for or learnt from the last one is dropped and its memory
- * given back, so that a machine that resets itself for ever needs no more than one that was just started.
+ * A reset of the machine: another guest, as it were. Whatever was made for or learnt from the last
+ * one is dropped and its memory given back, so that a machine that resets itself for ever needs no
+ * more than one that was just started.
  */
 #include <malloc.h>
 #include <string.h>
@@ -11,7 +12,10 @@ void bt_reset(struct vcpu *vcpu)
 {
 	struct bt *bt = bt_of(vcpu);
 
-	/* First, since it lifts the traces of code; spaces then take the rest of their translations with them. */
+	/*
+	 * First, since it lifts the traces of code; spaces then take the rest of their translations
+	 * with them.
+	 */
 	translator_reset(bt->translator);
 	shadow_reset(bt->shadow);
 	bt->space = NULL;

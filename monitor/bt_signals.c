@@ -2,16 +2,18 @@
 /*
  * Signals that hit translated code.
  *
- * A host fault at a guest memory access is either hidden (the shadow tables fill the page and the access is repeated), or
- * the guest state at the instruction is saved into struct cpu and translated code is left with a reason. Host
- * exceptions other than page faults (#DE, #GP of an unaligned SSE operand, #MF, #XM, #UD) have the interpreter run the instruction, which raises
- * what is due.
+ * A host fault at a guest memory access is either hidden (the shadow tables fill the page and the
+ * access is repeated), or the guest state at the instruction is saved into struct cpu and
+ * translated code is left with a reason. Host exceptions other than page faults (#DE, #GP of an
+ * unaligned SSE operand, #MF, #XM, #UD) have the interpreter run the instruction, which raises what
+ * is due.
  *
- * A kick arrives when an event waits. At the first host instruction of a guest instruction the state is precise:
- * leave there. Elsewhere single-step the host until such a place, or until C code runs, which looks at
- * events itself.
+ * A kick arrives when an event waits. At the first host instruction of a guest instruction the
+ * state is precise: leave there. Elsewhere single-step the host until such a place, or until C code
+ * runs, which looks at events itself.
  *
- * A fault outside translated code is a bug of ours: it takes the course it would have taken without us.
+ * A fault outside translated code is a bug of ours: it takes the course it would have taken without
+ * us.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -44,7 +46,10 @@ static int kick_signal(void)
 	return SIGRTMIN + 1;
 }
 
-/* Lower than the kick's, so that of both it comes first, and sees translated code before the kick's handler leaves it. */
+/*
+ * Lower than the kick's, so that of both it comes first, and sees translated code before the kick's
+ * handler leaves it.
+ */
 int bt_profile_signal(void)
 {
 	return SIGRTMIN;
@@ -99,7 +104,9 @@ static bool signal_find_window(struct bt *bt, hva_t address, enum shadow_view *v
 	return false;
 }
 
-/* Counts a fault that will come back; true when it is time to translate the instruction otherwise. */
+/*
+ * Counts a fault that will come back; true when it is time to translate the instruction otherwise.
+ */
 static bool signal_count_hit(struct bt *bt, gpa_t gpa, uint32_t limit)
 {
 	struct bt_hit *hit = &bt->hits[gpa & (BT_HITS - 1)];
@@ -125,7 +132,10 @@ static enum tc_leave signal_user_view(struct bt *bt, const struct tc_position *a
 		if (at->adapt & ADAPT_DUAL)
 			return TC_LEAVE_RESUME;
 	} else if (at->adapt & ADAPT_DUAL) {
-		/* It chose the window by its first byte and runs over, or is a form without a choice. */
+		/*
+		 * It chose the window by its first byte and runs over, or is a form without a
+		 * choice.
+		 */
 		return TC_LEAVE_INTERPRET;
 	}
 	return signal_adapt(bt, at, ADAPT_DUAL);
@@ -148,8 +158,9 @@ static void signal_true_fault(struct bt *bt, const struct tc_position *at, gva_t
 }
 
 /*
- * An address in a guard: a sum that wraps at 4 GiB, which the exact form computes as the guest's processor does. In that form only an
- * access that begins in the window and runs over its end comes here.
+ * An address in a guard: a sum that wraps at 4 GiB, which the exact form computes as the guest's
+ * processor does. In that form only an access that begins in the window and runs over its end comes
+ * here.
  */
 static enum tc_leave signal_guard(struct bt *bt, const struct tc_position *at)
 {
@@ -159,7 +170,9 @@ static enum tc_leave signal_guard(struct bt *bt, const struct tc_position *at)
 	return signal_adapt(bt, at, ADAPT_EXACT);
 }
 
-/* A page fault of the host at a guest access. Returns false when the access can simply be repeated. */
+/*
+ * A page fault of the host at a guest access. Returns false when the access can simply be repeated.
+ */
 static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_position *at, bool write, enum tc_leave *why)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
@@ -238,8 +251,8 @@ static enum profile_site_kind signal_site_kind(bool again, enum tc_leave why)
 }
 
 /*
- * Not ours: gives the signal back to who had it before. A fault recurs when we return; what was sent, or a trap, does not and is
- * sent again, to come once we have returned.
+ * Not ours: gives the signal back to who had it before. A fault recurs when we return; what was
+ * sent, or a trap, does not and is sent again, to come once we have returned.
  */
 static void signal_chain(int sig, const siginfo_t *info, ucontext_t *uc)
 {
@@ -293,7 +306,10 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 		bt->stats.host_traps++;
 	}
 	if (!again) {
-		/* Whether a string instruction has done a round cannot be seen: it does one before any interrupt, which then saves RF. */
+		/*
+		 * Whether a string instruction has done a round cannot be seen: it does one before
+		 * any interrupt, which then saves RF.
+		 */
 		at.shadow |= at.repeats;
 		signal_leave(bt, uc, &at, why);
 	}
@@ -305,8 +321,9 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 /*
  * Leaves at a boundary if an event is to be taken, steps on if this is none, or is done.
  *
- * What is taken between two rounds of a string instruction saves RF set, and before the first it does not (SDM vol. 3, 17.3.1.1). Which it is
- * cannot be seen, so a round is stepped: whoever then is at the same place has done one.
+ * What is taken between two rounds of a string instruction saves RF set, and before the first it
+ * does not (SDM vol. 3, 17.3.1.1). Which it is cannot be seen, so a round is stepped: whoever then
+ * is at the same place has done one.
  */
 static void signal_try_events(struct bt *bt, ucontext_t *uc, hva_t stepped_from)
 {
@@ -353,8 +370,9 @@ static void signal_trap(int sig, siginfo_t *info, void *context)
 }
 
 /*
- * The profile's timer. It may come in the middle of a fault's handler, and does so at the first instruction if it was due while
- * the host's kernel made the fault's frame: that time belongs where the fault was, to which the handler's third argument points.
+ * The profile's timer. It may come in the middle of a fault's handler, and does so at the first
+ * instruction if it was due while the host's kernel made the fault's frame: that time belongs where
+ * the fault was, to which the handler's third argument points.
  */
 static void signal_profile(int sig, siginfo_t *info, void *context)
 {

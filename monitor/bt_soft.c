@@ -2,10 +2,12 @@
 /*
  * Which instructions reach memory through the software TLB (ADAPT_SOFT).
  *
- * A host fault costs a signal, and a host mapping that goes again when the guest maps something else there. A page fault of the guest's own costs a host fault, and a host mapping once the guest has dealt with it: as much as some
- * thousand look-ups in the software TLB. An instruction at which page faults follow each other closely is
- * translated into the form that looks its page up; when none has come for a while, into the plain form again. Each
- * return to the plain form doubles the number of faults that it takes the next time.
+ * A host fault costs a signal, and a host mapping that goes again when the guest maps something
+ * else there. A page fault of the guest's own costs a host fault, and a host mapping once the guest
+ * has dealt with it: as much as some thousand look-ups in the software TLB. An instruction at which
+ * page faults follow each other closely is translated into the form that looks its page up; when
+ * none has come for a while, into the plain form again. Each return to the plain form doubles the
+ * number of faults that it takes the next time.
  *
  * For general registers only, as light callouts come here.
  */
@@ -24,8 +26,8 @@ static struct bt_soft_site *site_of(struct bt *bt, gva_t eip)
 }
 
 /*
- * Time is counted in sweeps. A host that lets others run for a while passes over one of them, whereas by a clock all that is soft would
- * be idle then, and lose patience each time.
+ * Time is counted in sweeps. A host that lets others run for a while passes over one of them,
+ * whereas by a clock all that is soft would be idle then, and lose patience each time.
  */
 static bool site_is_idle(const struct bt *bt, const struct bt_soft_site *site)
 {

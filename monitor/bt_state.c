@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What translated code takes for granted, derived from the architectural state: the mode key, segment bases, the window
- * of the current view. Computed anew before each entry, so that no routine which changes state has to think of it.
+ * What translated code takes for granted, derived from the architectural state: the mode key,
+ * segment bases, the window of the current view. Computed anew before each entry, so that no
+ * routine which changes state has to think of it.
  */
 #include "bt.h"
 #include "descriptors.h"
@@ -67,8 +68,8 @@ uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag)
 }
 
 /*
- * The return stack holds addresses that are good in one space and mode. Each ring has its own, so that a program's
- * survives a system call; ring 0 starts with an empty one.
+ * The return stack holds addresses that are good in one space and mode. Each ring has its own, so
+ * that a program's survives a system call; ring 0 starts with an empty one.
  */
 static void bt_check_returns(struct bt *bt, uint32_t mode)
 {
@@ -170,7 +171,9 @@ uint32_t bt_prepare(struct bt *bt)
 		bt_settle(bt);
 	else
 		bt_set_views(bt);
-	/* Where entry is refused for an event, RF is still to be saved: what is entered drops it. */
+	/*
+	 * Where entry is refused for an event, RF is still to be saved: what is entered drops it.
+	 */
 	w->eflags_sys = cpu->eflags & ~(LIVE_FLAGS | X86_IF | X86_RF);
 	w->if_flag = cpu->eflags & X86_IF;
 	w->mode = mode;

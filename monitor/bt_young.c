@@ -11,8 +11,9 @@
 #include "vm.h"
 
 /*
- * What windows have lost: each call that takes something away, and the fault that brings it back. What is mapped for the first
- * time is no loss: a program that computes on much memory pays that once.
+ * What windows have lost: each call that takes something away, and the fault that brings it back.
+ * What is mapped for the first time is no loss: a program that computes on much memory pays that
+ * once.
  */
 static uint64_t host_calls_cost(const struct bt *bt)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Character backends: where the bytes of a serial port, the debug console or the monitor prompt go on the host.
+ * Character backends: where the bytes of a serial port, the debug console or the monitor prompt go
+ * on the host.
  *
  *   stdio               the terminal (in raw mode) or whatever standard input and output are   char_stdio.c
  *   file:PATH           output only                                                            char_stream.c
@@ -22,12 +23,15 @@ struct char_backend {
 	void (*close)(struct char_backend *backend);
 };
 
-/* Whether there is such a kind of backend, without opening it: 0, or a negative errno with error as below. */
+/*
+ * Whether there is such a kind of backend, without opening it: 0, or a negative errno with error as
+ * below.
+ */
 int char_backend_check(const char *spec, char *error, size_t size) RF_MUST_CHECK;
 
 /*
- * Opens spec (not "none", without "mon:"). 0, or a negative errno with error (size bytes) telling what to do.
- * signals: stdio leaves Ctrl-C and the like to the terminal.
+ * Opens spec (not "none", without "mon:"). 0, or a negative errno with error (size bytes) telling
+ * what to do. signals: stdio leaves Ctrl-C and the like to the terminal.
  */
 int char_backend_open(struct vm *vm, const char *spec, bool signals, struct char_backend **out, char *error,
 		      size_t size) RF_MUST_CHECK;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The mux. Escape sequences are recognised before flow control: input is taken from the backend even when the device
- * takes none, as far as a small buffer reaches, so that Ctrl-A x works with a guest that hangs.
+ * The mux. Escape sequences are recognised before flow control: input is taken from the backend
+ * even when the device takes none, as far as a small buffer reaches, so that Ctrl-A x works with a
+ * guest that hangs.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -136,7 +137,10 @@ static void mux_write(struct chardev *chardev, const uint8_t *bytes, size_t coun
 	port->mux->backend->ops->write(port->mux->backend, bytes, count);
 }
 
-/* The device has room again. It may not be given input from inside this call: a timer does it at once on the loop's thread. */
+/*
+ * The device has room again. It may not be given input from inside this call: a timer does it at
+ * once on the loop's thread.
+ */
 static void mux_accept_input(struct chardev *chardev)
 {
 	struct char_mux *mux = rf_container_of(chardev, struct mux_port, chardev)->mux;

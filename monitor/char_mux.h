@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One backend shared by a device and the monitor prompt. Ctrl-A is the escape character of the input:
- * Ctrl-A then h help, x quit, b send a break, c switch between the two, Ctrl-A the character itself.
+ * One backend shared by a device and the monitor prompt. Ctrl-A is the escape character of the
+ * input: Ctrl-A then h help, x quit, b send a break, c switch between the two, Ctrl-A the character
+ * itself.
  */
 #ifndef RF_MONITOR_CHAR_MUX_H
 #define RF_MONITOR_CHAR_MUX_H
@@ -12,7 +13,10 @@ struct char_mux;
 
 enum char_mux_port { MUX_DEVICE, MUX_MONITOR, MUX_NPORTS };
 
-/* backend stays the caller's and must outlive the mux. 0 or -ENOMEM. Input goes to the device first. */
+/*
+ * backend stays the caller's and must outlive the mux. 0 or -ENOMEM. Input goes to the device
+ * first.
+ */
 int char_mux_create(struct vm *vm, struct chardev *backend, struct char_mux **out) RF_MUST_CHECK;
 void char_mux_destroy(struct char_mux *mux);
 /* What the device, or the prompt, attaches to. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The pty backend. This side keeps the other end open itself: reading never fails because nobody has opened it yet, and
- * what the guest prints before somebody does waits in the kernel's buffer (and then is dropped).
+ * The pty backend. This side keeps the other end open itself: reading never fails because nobody
+ * has opened it yet, and what the guest prints before somebody does waits in the kernel's buffer
+ * (and then is dropped).
  */
 #include <errno.h>
 #include <fcntl.h>

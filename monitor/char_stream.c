@@ -38,7 +38,10 @@ static void stream_write(struct chardev *chardev, const uint8_t *bytes, size_t c
 	struct char_stream *s = rf_container_of(chardev, struct char_stream, backend.chardev);
 
 	while (count && s->out_fd >= 0) {
-		/* Small pieces: room as poll() reports it may be no more than that, and a write must not block. */
+		/*
+		 * Small pieces: room as poll() reports it may be no more than that, and a write
+		 * must not block.
+		 */
 		size_t piece = count < INPUT_CHUNK ? count : INPUT_CHUNK;
 		ssize_t n;
 

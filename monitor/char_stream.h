@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A character backend over file descriptors: the common part of all real ones. Input is read only as far as the device
- * takes it; output is written at once.
+ * A character backend over file descriptors: the common part of all real ones. Input is read only
+ * as far as the device takes it; output is written at once.
  */
 #ifndef RF_MONITOR_CHAR_STREAM_H
 #define RF_MONITOR_CHAR_STREAM_H
@@ -21,11 +21,17 @@ struct char_stream {
 	enum char_patience patience;
 	bool stalled;      /* CHAR_DROP: dropping */
 	struct event_source *input;
-	/* The input ended (end of file, peer gone). Under the device lock, on the loop's thread. May be NULL. */
+	/*
+	 * The input ended (end of file, peer gone). Under the device lock, on the loop's thread.
+	 * May be NULL.
+	 */
 	void (*at_end)(struct char_stream *stream);
 };
 
-/* Fills in stream->backend.chardev; the caller sets backend.close. in_fd and out_fd may be -1 and the same. */
+/*
+ * Fills in stream->backend.chardev; the caller sets backend.close. in_fd and out_fd may be -1 and
+ * the same.
+ */
 void char_stream_init(struct char_stream *stream, struct vm *vm, int in_fd, int out_fd, enum char_patience patience);
 /* Starts reading in_fd. 0 or a negative errno. */
 int char_stream_start_input(struct char_stream *stream) RF_MUST_CHECK;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The unix: backend: listens at a path and serves one peer at a time. Without a peer output is dropped. "wait" (QEMU's
- * default for servers) is not offered: it would have to be asked for by name, so that a script does not hang unawares.
+ * The unix: backend: listens at a path and serves one peer at a time. Without a peer output is
+ * dropped. "wait" (QEMU's default for servers) is not offered: it would have to be asked for by
+ * name, so that a script does not hang unawares.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The character devices of one VM as the configuration wants them: backends, muxes and prompts, made and unmade together. */
+/*
+ * The character devices of one VM as the configuration wants them: backends, muxes and prompts,
+ * made and unmade together.
+ */
 #ifndef RF_MONITOR_CONSOLE_H
 #define RF_MONITOR_CONSOLE_H
 
@@ -24,9 +27,14 @@ struct console {
 	struct chardev *debugcon;
 };
 
-/* vm->loop exists and does not run yet. 0, or a negative errno with error set; console_close() undoes either. */
+/*
+ * vm->loop exists and does not run yet. 0, or a negative errno with error set; console_close()
+ * undoes either.
+ */
 int console_open(struct console *console, struct vm *vm, const struct vm_config *config, char *error, size_t size) RF_MUST_CHECK;
-/* Takes input from the prompts and devices: before the board is destroyed. The loop must not run. */
+/*
+ * Takes input from the prompts and devices: before the board is destroyed. The loop must not run.
+ */
 void console_close(struct console *console);
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Control and debug registers (SDM vol. 3, 2.5 and 17.2; vol. 2, MOV CRn, MOV DRn, LMSW, CLTS, INVLPG), and the changes of the
- * paging mode that follow from them.
+ * Control and debug registers (SDM vol. 3, 2.5 and 17.2; vol. 2, MOV CRn, MOV DRn, LMSW, CLTS,
+ * INVLPG), and the changes of the paging mode that follow from them.
  *
- * Invariant: when a register that paging depends on has changed, the software TLB and the engine's translations are flushed
- * before the next guest access (SDM vol. 3, 4.10.4.1). The PDPTE registers are loaded whenever a write could turn PAE
- * paging on or move its tables (4.4.1), and a write that would load a bad one changes nothing.
+ * Invariant: when a register that paging depends on has changed, the software TLB and the engine's
+ * translations are flushed before the next guest access (SDM vol. 3, 4.10.4.1). The PDPTE registers
+ * are loaded whenever a write could turn PAE paging on or move its tables (4.4.1), and a write that
+ * would load a bad one changes nothing.
  */
 #include <string.h>
 #include "descriptors.h"
@@ -33,7 +34,10 @@ static void flush_translations(struct vcpu *vcpu, enum tlb_flush kind)
 		vcpu->engine->flush(vcpu, kind);
 }
 
-/* Loads the PDPTE registers for a register state that has PAE paging on; #GP(0) if one has reserved bits. */
+/*
+ * Loads the PDPTE registers for a register state that has PAE paging on; #GP(0) if one has reserved
+ * bits.
+ */
 static enum x86_status load_pdptes(struct vcpu *vcpu, uint32_t cr0, uint32_t cr3, uint32_t cr4)
 {
 	struct cpu *cpu = &vcpu->cpu;
@@ -208,7 +212,10 @@ enum x86_status invlpg(struct vcpu *vcpu, gva_t gva)
 
 /* ---- debug registers ---- */
 
-/* Resolves the DR4/DR5 aliases; #UD, #GP(0) and general detect as MOV DRn raises them, in its order. */
+/*
+ * Resolves the DR4/DR5 aliases; #UD, #GP(0) and general detect as MOV DRn raises them, in its
+ * order.
+ */
 static enum x86_status debug_reg_check(struct cpu *cpu, unsigned *drn)
 {
 	enum x86_status status;

@@ -39,7 +39,9 @@ static void describe_remedy(const struct cpu_model *model, uint32_t features, ch
 			 enough == cpu_model_default() ? "" : " or later");
 }
 
-/* "the code at 0010:00100000 needs cmov, which -cpu pentium lacks: choose -cpu pentium2 or later" */
+/*
+ * "the code at 0010:00100000 needs cmov, which -cpu pentium lacks: choose -cpu pentium2 or later"
+ */
 static void describe(const struct vcpu *vcpu, char *text, size_t size)
 {
 	const struct cpu_lack *lack = &vcpu->lack;

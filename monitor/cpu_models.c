@@ -2,10 +2,12 @@
 /*
  * The table of CPU models and the parser of -cpu (cpu_models.h).
  *
- * "max" calls itself an Intel Atom of the first, in-order generation. That is the youngest family that runs 32-bit systems, has
- * nearly every feature offered here, and is known never to speculate: guests then leave out their mitigations for
- * speculative execution, whose indirect-branch thunks and page-table switches cost a translated system dearly and protect nothing.
- * TSC_ADJUST is offered because guests that see it trust the TSC and do not test it against timer interrupts, which a busy host delays.
+ * "max" calls itself an Intel Atom of the first, in-order generation. That is the youngest family
+ * that runs 32-bit systems, has nearly every feature offered here, and is known never to speculate:
+ * guests then leave out their mitigations for speculative execution, whose indirect-branch thunks
+ * and page-table switches cost a translated system dearly and protect nothing. TSC_ADJUST is
+ * offered because guests that see it trust the TSC and do not test it against timer interrupts,
+ * which a busy host delays.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -61,7 +63,9 @@ static const struct { const char *name; uint32_t feature; } other_features[] = {
 	{ "486 instructions", FEATURE_486 },
 };
 
-/* A feature cannot be had without those it builds on; taking one away takes its dependants with it. */
+/*
+ * A feature cannot be had without those it builds on; taking one away takes its dependants with it.
+ */
 static const struct { uint32_t feature, needs; } dependencies[] = {
 	{ FEATURE_FXSR, FEATURE_FPU }, { FEATURE_MMX, FEATURE_FPU }, { FEATURE_SSE, FEATURE_FXSR }, { FEATURE_SSE2, FEATURE_SSE | FEATURE_MMX },
 	{ FEATURE_SSE3, FEATURE_SSE2 }, { FEATURE_SSSE3, FEATURE_SSE3 }, { FEATURE_SSE4_1, FEATURE_SSSE3 },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * CPU models: what a virtual processor says it is, and which instructions and mode bits it has. A model is const while a VM runs.
+ * CPU models: what a virtual processor says it is, and which instructions and mode bits it has. A
+ * model is const while a VM runs.
  */
 #ifndef RF_MONITOR_CPU_MODELS_H
 #define RF_MONITOR_CPU_MODELS_H
@@ -22,7 +23,8 @@ struct cpu_model {
 };
 
 /*
- * Parses "MODEL[,+feature|,-feature|,feature=on|off]...". *model is allocated, to be freed with free(). On failure false, and
+ * Parses "MODEL[,+feature|,-feature|,feature=on|off]...". *model is allocated, to be freed with
+ * free(). On failure false, and
  * *error is a message for the user, to be freed. Features that the host cannot execute are taken away from every
  * model; asking for one by name is an error.
  */
@@ -34,10 +36,16 @@ const struct cpu_model *cpu_model_default(void);
 /* The least model that has all of features (enum cpu_feature bits), or NULL. */
 const struct cpu_model *cpu_model_offering(uint32_t features);
 
-/* The features' names as -cpu takes them, separated by commas; what -cpu does not name is paraphrased. */
+/*
+ * The features' names as -cpu takes them, separated by commas; what -cpu does not name is
+ * paraphrased.
+ */
 void cpu_features_describe(uint32_t features, char *text, size_t size);
 
-/* The words of model's specification that took some of features away, as they stand there ("-sse, cmov=off"). */
+/*
+ * The words of model's specification that took some of features away, as they stand there ("-sse,
+ * cmov=off").
+ */
 void cpu_model_describe_taken(const struct cpu_model *model, uint32_t features, char *text, size_t size);
 
 /* Features (enum cpu_feature bits) whose instructions the host lacks. */

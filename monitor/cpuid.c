@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * CPUID (SDM vol. 2, "CPUID"): answers are made from the model's table entry alone, so that they are the same on every host and
- * never name a feature the machine lacks.
+ * CPUID (SDM vol. 2, "CPUID"): answers are made from the model's table entry alone, so that they
+ * are the same on every host and never name a feature the machine lacks.
  */
 #include <string.h>
 #include "cpu_models.h"
@@ -53,7 +53,9 @@ static struct cpuid_result leaf_version(const struct cpu *cpu, const struct cpu_
 {
 	bool clflush = cpu_features(cpu) & FEATURE_CLFLUSH;
 
-	/* Family 6 models above 15 put the upper half of the model number into the extended field. */
+	/*
+	 * Family 6 models above 15 put the upper half of the model number into the extended field.
+	 */
 	return (struct cpuid_result){
 		.eax = (model->model >> 4) << 16 | model->family << 8 | (model->model & 15) << 4 | model->stepping,
 		.ebx = clflush ? (CACHE_LINE / 8) << 8 : 0,
@@ -62,7 +64,10 @@ static struct cpuid_result leaf_version(const struct cpu *cpu, const struct cpu_
 	};
 }
 
-/* Leaf 4: deterministic cache parameters. They agree with the descriptors of leaf 2 and with leaf 80000006h. */
+/*
+ * Leaf 4: deterministic cache parameters. They agree with the descriptors of leaf 2 and with leaf
+ * 80000006h.
+ */
 static struct cpuid_result leaf_cache(uint32_t index)
 {
 	static const struct { uint8_t type, level; uint16_t ways; uint32_t sets; } caches[] = {

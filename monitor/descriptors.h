@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Segment descriptors and selectors: taking the 8-byte form apart, and the steps that loads, far transfers, exception
- * delivery and task switches share. Internal to the system-architecture files of monitor/ (see system.h).
+ * Segment descriptors and selectors: taking the 8-byte form apart, and the steps that loads, far
+ * transfers, exception delivery and task switches share. Internal to the system-architecture files
+ * of monitor/ (see system.h).
  */
 #ifndef RF_MONITOR_DESCRIPTORS_H
 #define RF_MONITOR_DESCRIPTORS_H
@@ -22,7 +23,10 @@ static inline unsigned selector_rpl(uint16_t selector) { return selector & SELEC
 static inline bool selector_is_null(uint16_t selector) { return !(selector & ~SELECTOR_RPL); }
 static inline uint32_t selector_error(uint16_t selector) { return selector & ~SELECTOR_RPL; }
 
-/* Descriptor fields (SDM vol. 3, figure 3-8). The limit bits that lie inside the attribute word are masked out of it. */
+/*
+ * Descriptor fields (SDM vol. 3, figure 3-8). The limit bits that lie inside the attribute word are
+ * masked out of it.
+ */
 static inline uint16_t descriptor_attr(uint64_t d) { return (d >> 40) & 0xf0ff; }
 static inline uint32_t descriptor_base(uint64_t d) { return ((d >> 16) & 0xffffff) | ((d >> 32) & 0xff000000); }
 
@@ -62,7 +66,10 @@ static inline struct segment segment_from_descriptor(uint16_t selector, uint64_t
 	return (struct segment){ selector, descriptor_attr(d), descriptor_base(d), descriptor_limit(d) };
 }
 
-/* Data of 4 GiB that may be written, whatever its base: a window shows all of it, and no access needs a check. */
+/*
+ * Data of 4 GiB that may be written, whatever its base: a window shows all of it, and no access
+ * needs a check.
+ */
 static inline bool segment_is_whole(const struct segment *s)
 {
 	const uint16_t want = SEG_P | SEG_S | SEG_WRITABLE;
@@ -78,8 +85,9 @@ static inline void cs_commit(struct cpu *cpu, uint16_t selector, uint64_t d, uns
 }
 
 /*
- * mem_read() for what has one size (a descriptor, an item of a stack): where the software TLB has the page, a load. So many are in each
- * way between rings that calls and copies of any length would be most of its cost.
+ * mem_read() for what has one size (a descriptor, an item of a stack): where the software TLB has
+ * the page, a load. So many are in each way between rings that calls and copies of any length would
+ * be most of its cost.
  */
 static inline __attribute__((always_inline)) enum x86_status mem_load(struct vcpu *vcpu, gva_t gva, void *to, uint32_t len, uint32_t access)
 {
@@ -91,7 +99,10 @@ static inline __attribute__((always_inline)) enum x86_status mem_load(struct vcp
 	return X86_OK;
 }
 
-/* The monitor's address of [gva, gva+len), if the software TLB has the page for stores and nobody has to be told of one; else NULL. */
+/*
+ * The monitor's address of [gva, gva+len), if the software TLB has the page for stores and nobody
+ * has to be told of one; else NULL.
+ */
 static inline uint8_t *mem_store_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access)
 {
 	uint8_t *to = soft_tlb_hit(&vcpu->soft_tlb, SOFT_TLB_WRITE, access & ACCESS_USER, gva, len);
@@ -99,7 +110,10 @@ static inline uint8_t *mem_store_pointer(struct vcpu *vcpu, gva_t gva, uint32_t 
 	return to && !guest_ram_flags(&vcpu->vm->ram, to - vcpu->vm->ram.flat) ? to : NULL;
 }
 
-/* Whether [offset, offset+len) lies within the limit, expand-down segments included. A 4-GiB segment has no end to run over. */
+/*
+ * Whether [offset, offset+len) lies within the limit, expand-down segments included. A 4-GiB
+ * segment has no end to run over.
+ */
 bool segment_contains_slow(const struct segment *segment, uint32_t offset, uint32_t len);
 static inline bool segment_contains(const struct segment *s, uint32_t offset, uint32_t len)
 {
@@ -110,8 +124,8 @@ static inline bool segment_contains(const struct segment *s, uint32_t offset, ui
 }
 
 /*
- * The descriptor of a selector that must be in its table: raises vector(selector) if it is not, or selector is null
- * (then the error code is 0).
+ * The descriptor of a selector that must be in its table: raises vector(selector) if it is not, or
+ * selector is null (then the error code is 0).
  */
 enum x86_status descriptor_fetch(struct vcpu *vcpu, uint16_t selector, enum x86_vector vector, uint64_t *descriptor) RF_MUST_CHECK;
 
@@ -119,23 +133,32 @@ enum x86_status descriptor_fetch(struct vcpu *vcpu, uint16_t selector, enum x86_
 enum x86_status descriptor_set_accessed(struct vcpu *vcpu, uint16_t selector, uint64_t *descriptor) RF_MUST_CHECK;
 
 /*
- * Checks selector as a stack segment for privilege level cpl and marks it accessed. Failures raise vector(selector),
- * or #SS(selector) for one that is not present (SDM vol. 3, 5.7).
+ * Checks selector as a stack segment for privilege level cpl and marks it accessed. Failures raise
+ * vector(selector), or #SS(selector) for one that is not present (SDM vol. 3, 5.7).
  */
 enum x86_status stack_segment_check(struct vcpu *vcpu, uint16_t selector, unsigned cpl, enum x86_vector vector,
 				    uint64_t *descriptor) RF_MUST_CHECK;
 
-/* Checks selector, not null, for DS, ES, FS or GS at cpl and marks it accessed: vector(selector), or #NP(selector). */
+/*
+ * Checks selector, not null, for DS, ES, FS or GS at cpl and marks it accessed: vector(selector),
+ * or #NP(selector).
+ */
 enum x86_status data_segment_check(struct vcpu *vcpu, uint16_t selector, unsigned cpl, enum x86_vector vector,
 				   uint64_t *descriptor) RF_MUST_CHECK;
 
 /* Makes a data segment register unusable, as loading a null selector does. */
 void segment_set_null(struct cpu *cpu, enum x86_seg seg, uint16_t selector);
 
-/* Loads all six segment registers of a virtual-8086 task from selectors[] and sets CPL 3. EFLAGS.VM must be set already. */
+/*
+ * Loads all six segment registers of a virtual-8086 task from selectors[] and sets CPL 3. EFLAGS.VM
+ * must be set already.
+ */
 void segments_set_v86(struct cpu *cpu, const uint16_t selectors[X86_NSEG]);
 
-/* task_switch() with the EFLAGS image that goes into the outgoing TSS (exception delivery sets RF in it). */
+/*
+ * task_switch() with the EFLAGS image that goes into the outgoing TSS (exception delivery sets RF
+ * in it).
+ */
 enum x86_status task_switch_saving(struct vcpu *vcpu, uint16_t tss_selector, enum task_switch_kind kind, uint32_t next_eip,
 				   uint32_t saved_eflags, const uint32_t *error) RF_MUST_CHECK;
 

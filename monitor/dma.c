@@ -2,9 +2,11 @@
 /*
  * DMA: stores to guest RAM by devices, which may be on the event-loop thread.
  *
- * Translations and shadow tables belong to the vCPU thread, so what was stored is told there, as queued work. Every range is queued,
- * whatever its pages' flags: the vCPU may just be translating what is being overwritten, and sets the flag afterwards. The work
- * comes before the next interrupt, since the vCPU sees to it first (engine.h) and does not enter translated code while it waits.
+ * Translations and shadow tables belong to the vCPU thread, so what was stored is told there, as
+ * queued work. Every range is queued, whatever its pages' flags: the vCPU may just be translating
+ * what is being overwritten, and sets the flag afterwards. The work comes before the next
+ * interrupt, since the vCPU sees to it first (engine.h) and does not enter translated code while it
+ * waits.
  */
 #include <errno.h>
 #include <string.h>
@@ -26,7 +28,10 @@ static void dma_tell(struct vcpu *vcpu, struct vm_work *work)
 		guest_ram_written(&vm->ram, ranges[i].start, ranges[i].end - ranges[i].start);
 }
 
-/* When there is no room the last range grows over the new one: to tell of too much does no harm. True: there was nothing queued. */
+/*
+ * When there is no room the last range grows over the new one: to tell of too much does no harm.
+ * True: there was nothing queued.
+ */
 static bool dma_add_locked(struct vm_dma *dma, gpa_t start, gpa_t end)
 {
 	struct vm_dma_range *last = &dma->range[dma->n ? dma->n - 1 : 0];

@@ -8,7 +8,10 @@
 
 struct guest_memory dma_guest_memory(struct vm *vm);
 
-/* To be called after RAM [gpa, gpa + len) was stored to, on any thread; guest_ram_written() is for the vCPU's own alone. */
+/*
+ * To be called after RAM [gpa, gpa + len) was stored to, on any thread; guest_ram_written() is for
+ * the vCPU's own alone.
+ */
 void dma_written(struct vm *vm, gpa_t gpa, uint64_t len);
 
 #endif

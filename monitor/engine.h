@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What executes guest instructions: binary translation (engine_bt.c), the interpreter (engine_interp.c), the host's KVM
- * (engine_kvm.c).
- * An engine runs one vCPU on one thread; all its methods are called on that thread unless they say otherwise.
+ * What executes guest instructions: binary translation (engine_bt.c), the interpreter
+ * (engine_interp.c), the host's KVM (engine_kvm.c). An engine runs one vCPU on one thread; all its
+ * methods are called on that thread unless they say otherwise.
  */
 #ifndef RF_MONITOR_ENGINE_H
 #define RF_MONITOR_ENGINE_H
@@ -15,16 +15,26 @@ enum tlb_flush { TLB_FLUSH_NONGLOBAL, TLB_FLUSH_ALL };
 struct engine {
 	const char *name;
 	/*
-	 * options: what follows "bt," in -accel, or NULL. On failure a negative errno, and *why (allocated, for the caller to free, or NULL) says what to do.
+	 * options: what follows "bt," in -accel, or NULL. On failure a negative errno, and *why
+	 * (allocated, for the caller to free, or NULL) says what to do.
 	 * -EINVAL means that the options are wrong, and only that.
 	 */
 	int (*create)(struct vcpu *vcpu, const char *options, const char **why);
 	void (*destroy)(struct vcpu *vcpu);
-	/* Runs guest code until cpu.events asks for STOP or RESET, or the VM is dead. Handles HLT, interrupts and faults itself. */
+	/*
+	 * Runs guest code until cpu.events asks for STOP or RESET, or the VM is dead. Handles HLT,
+	 * interrupts and faults itself.
+	 */
 	void (*run)(struct vcpu *vcpu);
-	/* The machine was reset, or booted for the first time: the registers have start values. Outside run(); may be NULL. */
+	/*
+	 * The machine was reset, or booted for the first time: the registers have start values.
+	 * Outside run(); may be NULL.
+	 */
 	void (*reset)(struct vcpu *vcpu);
-	/* The architecture flushed translations: INVLPG, and MOV CR3 / a changed paging mode (after the registers changed). */
+	/*
+	 * The architecture flushed translations: INVLPG, and MOV CR3 / a changed paging mode (after
+	 * the registers changed).
+	 */
 	void (*flush_page)(struct vcpu *vcpu, gva_t gva);
 	void (*flush)(struct vcpu *vcpu, enum tlb_flush kind);
 	/* A page fault at gva is being delivered. Light: x86/fpu_spill.h. */

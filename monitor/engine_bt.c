@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The binary-translation engine: life cycle, and the dispatcher, which alternates between finding a TU for the
- * guest's EIP and running translated code until that leaves.
+ * The binary-translation engine: life cycle, and the dispatcher, which alternates between finding a
+ * TU for the guest's EIP and running translated code until that leaves.
  */
 #include <errno.h>
 #include <jansson.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The engine that interprets every instruction. Events are looked at between instructions: one load and test each. */
+/*
+ * The engine that interprets every instruction. Events are looked at between instructions: one load
+ * and test each.
+ */
 #include <errno.h>
 #include <string.h>
 #include "engine.h"
@@ -38,7 +41,9 @@ static bool engine_interp_events(struct vcpu *vcpu)
 	return vcpu_deliver_interrupts(vcpu) == X86_OK;
 }
 
-/* -d exec: a line an instruction; -d cpu: the registers too. The disassembler lives as long as the engine does. */
+/*
+ *  -d exec: a line an instruction; -d cpu: the registers too. The disassembler lives as long as the engine does.
+ */
 static void engine_interp_log(struct vcpu *vcpu)
 {
 	struct log *log = vcpu->vm->log;

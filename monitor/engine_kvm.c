@@ -2,8 +2,9 @@
 /*
  * The KVM engine: options, life cycle, and the loop around KVM_RUN. See kvm.h for its other parts.
  *
- * Coming out without losing a wake-up: a kick first sets run->immediate_exit, then signals. The loop clears immediate_exit and then
- * looks at the events; so a kick that comes after the look makes KVM_RUN return at once, or interrupts it.
+ * Coming out without losing a wake-up: a kick first sets run->immediate_exit, then signals. The
+ * loop clears immediate_exit and then looks at the events; so a kick that comes after the look
+ * makes KVM_RUN return at once, or interrupts it.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -23,7 +24,10 @@
 #include "system.h"
 #include "vm.h"
 
-/* Where KVM may put three pages and one of its own on Intel's processors; nothing else is there (SeaBIOS's place ends at 4 GiB). */
+/*
+ * Where KVM may put three pages and one of its own on Intel's processors; nothing else is there
+ * (SeaBIOS's place ends at 4 GiB).
+ */
 #define KVM_TSS_ADDRESS      0xfeffd000u
 #define KVM_IDENTITY_ADDRESS 0xfeffc000u
 
@@ -126,7 +130,10 @@ static void kvm_destroy(struct vcpu *vcpu)
 
 static int kvm_make_vm(struct kvm_engine *kvm)
 {
-	/* The argument, a machine type, is 0; the result is a descriptor. It may be interrupted by a signal. */
+	/*
+	 * The argument, a machine type, is 0; the result is a descriptor. It may be interrupted by
+	 * a signal.
+	 */
 	do
 		kvm->vm_fd = ioctl(kvm->device_fd, KVM_CREATE_VM, 0UL);
 	while (kvm->vm_fd < 0 && errno == EINTR);
@@ -292,8 +299,8 @@ static int kvm_inject_nmi(struct kvm_engine *kvm)
 }
 
 /*
- * Hands the interrupt to KVM if it can take it, else asks to be told when it can. It is acknowledged only when KVM will deliver it: an
- * acknowledged vector cannot be given back.
+ * Hands the interrupt to KVM if it can take it, else asks to be told when it can. It is
+ * acknowledged only when KVM will deliver it: an acknowledged vector cannot be given back.
  */
 static int kvm_inject_interrupt(struct kvm_engine *kvm)
 {
@@ -305,7 +312,10 @@ static int kvm_inject_interrupt(struct kvm_engine *kvm)
 
 	run->request_interrupt_window = 1;
 	if (!run->ready_for_interrupt_injection) {
-		/* KVM will say when; HLT is over if IF lets it be, for KVM comes back before another instruction. */
+		/*
+		 * KVM will say when; HLT is over if IF lets it be, for KVM comes back before
+		 * another instruction.
+		 */
 		if (cpu->eflags & X86_IF)
 			cpu->halted = false;
 		return 0;
@@ -384,8 +394,8 @@ static bool kvm_step(struct kvm_engine *kvm)
 }
 
 /*
- * Accesses the guest has begun are finished by the next KVM_RUN only; before the state is read they must be. That may bring another
- * exit, of the same instruction.
+ * Accesses the guest has begun are finished by the next KVM_RUN only; before the state is read they
+ * must be. That may bring another exit, of the same instruction.
  */
 static bool kvm_finish_access(struct kvm_engine *kvm)
 {

@@ -24,7 +24,10 @@ struct engine_options {
 	size_t n;
 };
 
-/* text: "KEY=VALUE,..." or NULL. 0 or a negative errno; *why is then allocated, or NULL. What was set before an error stays set. */
+/*
+ * text: "KEY=VALUE,..." or NULL. 0 or a negative errno; *why is then allocated, or NULL. What was
+ * set before an error stays set.
+ */
 int engine_options_parse(const struct engine_options *table, void *options, const char *text, const char **why) RF_MUST_CHECK;
 
 /* A line for each option. */

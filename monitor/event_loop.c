@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * libuv underneath, which belongs to the loop's thread alone. Other threads only change what is under the device lock
- * (the timer heap, which sources are wanted), and then either set the timerfd, which any thread may, or wake the loop,
- * which brings its libuv handles in step (sources_sync_locked()).
+ * libuv underneath, which belongs to the loop's thread alone. Other threads only change what is
+ * under the device lock (the timer heap, which sources are wanted), and then either set the
+ * timerfd, which any thread may, or wake the loop, which brings its libuv handles in step
+ * (sources_sync_locked()).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -114,7 +115,10 @@ static void heap_remove(struct event_loop *loop, struct clock_timer *timer)
 		heap_down(loop, i, last);
 }
 
-/* Sets the timerfd for the earliest deadline. One that is set too early costs a wakeup, so only earlier ones matter here. */
+/*
+ * Sets the timerfd for the earliest deadline. One that is set too early costs a wakeup, so only
+ * earlier ones matter here.
+ */
 static void timerfd_update_locked(struct event_loop *loop)
 {
 	uint64_t deadline = loop->heap_len ? loop->heap[0]->deadline : NEVER;
@@ -239,7 +243,10 @@ static void loop_on_timer(uv_poll_t *handle, int status, int events)
 		heap_remove(loop, timer);
 		timer->fire(timer->arg);
 	}
-	/* A callback that armed a timer may have set the timerfd for what is no longer the whole story; set it for what is. */
+	/*
+	 * A callback that armed a timer may have set the timerfd for what is no longer the whole
+	 * story; set it for what is.
+	 */
 	timerfd_update_locked(loop);
 	pthread_mutex_unlock(loop->lock);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The thread on which everything happens that is not guest code: device timers and input from file descriptors.
+ * The thread on which everything happens that is not guest code: device timers and input from file
+ * descriptors.
  *
- * All functions but create, destroy, start and stop are called with the VM's device lock held, from any thread; all
- * callbacks come with it held, on the loop's thread. Timers are kept in a heap, whose earliest deadline is what one
- * timerfd is set to: nanosecond deadlines, one host timer.
+ * All functions but create, destroy, start and stop are called with the VM's device lock held, from
+ * any thread; all callbacks come with it held, on the loop's thread. Timers are kept in a heap,
+ * whose earliest deadline is what one timerfd is set to: nanosecond deadlines, one host timer.
  */
 #ifndef RF_MONITOR_EVENT_LOOP_H
 #define RF_MONITOR_EVENT_LOOP_H
@@ -27,13 +28,17 @@ void event_loop_stop(struct event_loop *loop);
 /* The loop's timers, as devices use them. */
 struct clock event_loop_clock(struct event_loop *loop);
 
-/* Stops and restarts the clock: while it stands still no timer fires. Returns the nanoseconds it stood still (thaw). */
+/*
+ * Stops and restarts the clock: while it stands still no timer fires. Returns the nanoseconds it
+ * stood still (thaw).
+ */
 void event_loop_freeze(struct event_loop *loop);
 uint64_t event_loop_thaw(struct event_loop *loop);
 
 /*
- * Watches fd for input. ready is called as long as fd is readable (or at its end) while the source is enabled; it
- * starts disabled. A regular file counts as always readable. Destroy the source before closing fd.
+ * Watches fd for input. ready is called as long as fd is readable (or at its end) while the source
+ * is enabled; it starts disabled. A regular file counts as always readable. Destroy the source
+ * before closing fd.
  */
 int event_source_create(struct event_loop *loop, int fd, void (*ready)(void *opaque), void *opaque,
 			struct event_source **out) RF_MUST_CHECK;

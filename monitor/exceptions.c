@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Delivery of exceptions, interrupts and INT n (SDM vol. 3, chapter 6; vol. 2, "INT n"): the real-mode vector table,
- * interrupt, trap and task gates of both sizes, stack switches, virtual-8086 mode, and what happens when delivery itself faults.
+ * Delivery of exceptions, interrupts and INT n (SDM vol. 3, chapter 6; vol. 2, "INT n"): the
+ * real-mode vector table, interrupt, trap and task gates of both sizes, stack switches,
+ * virtual-8086 mode, and what happens when delivery itself faults.
  *
- * Invariant: a delivery that fails changes nothing of the guest but accessed bits (a task gate excepted, whose
- * failures belong to the new task), so that the failure is reported at the same EIP as the event.
+ * Invariant: a delivery that fails changes nothing of the guest but accessed bits (a task gate
+ * excepted, whose failures belong to the new task), so that the failure is reported at the same EIP
+ * as the event.
  */
 #include <string.h>
 #include "engine.h"
@@ -119,7 +121,10 @@ static enum x86_status handler_code_segment(struct vcpu *vcpu, uint16_t selector
 	return X86_OK;
 }
 
-/* The stack of the handler: the current one, or the TSS's for a more privileged handler (its segment goes to *ss). */
+/*
+ * The stack of the handler: the current one, or the TSS's for a more privileged handler (its
+ * segment goes to *ss).
+ */
 static enum x86_status handler_stack(struct vcpu *vcpu, unsigned new_cpl, struct segment *ss, struct stack_frame *stack)
 {
 	struct cpu *cpu = &vcpu->cpu;
@@ -269,8 +274,9 @@ static bool becomes_double_fault(enum fault_class first, enum fault_class second
 }
 
 /*
- * The RF that is saved: faults set it so that an instruction breakpoint does not strike twice. Debug exceptions save it as it
- * is, but for general detect, which is a fault like others (SDM vol. 3, 17.3.1.1).
+ * The RF that is saved: faults set it so that an instruction breakpoint does not strike twice.
+ * Debug exceptions save it as it is, but for general detect, which is a fault like others (SDM vol.
+ * 3, 17.3.1.1).
  */
 static uint32_t fault_saved_eflags(const struct cpu *cpu, const struct fault *fault)
 {

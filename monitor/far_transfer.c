@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Far control transfers (SDM vol. 2: CALL, JMP, RET, SYSENTER, SYSEXIT; vol. 3, 5.8): to code segments, through call gates,
- * and back. Transfers to a TSS or task gate go on to task_switch.c, IRET is in iret.c.
+ * Far control transfers (SDM vol. 2: CALL, JMP, RET, SYSENTER, SYSEXIT; vol. 3, 5.8): to code
+ * segments, through call gates, and back. Transfers to a TSS or task gate go on to task_switch.c,
+ * IRET is in iret.c.
  *
- * Invariant: the order of checks is the manual's, and nothing of the guest changes before the last of them but accessed bits.
+ * Invariant: the order of checks is the manual's, and nothing of the guest changes before the last
+ * of them but accessed bits.
  */
 #include "far_transfer.h"
 
@@ -45,7 +47,10 @@ static enum x86_status jump_to_code(struct vcpu *vcpu, uint16_t selector, uint64
 	return X86_OK;
 }
 
-/* Pushes the return address on the current stack and enters the code segment at the current privilege level. */
+/*
+ * Pushes the return address on the current stack and enters the code segment at the current
+ * privilege level.
+ */
 static enum x86_status call_to_code(struct vcpu *vcpu, uint16_t selector, uint64_t descriptor, uint32_t eip, uint32_t next_eip,
 				    unsigned opsize)
 {
@@ -95,7 +100,10 @@ static enum x86_status call_gate_target(struct vcpu *vcpu, uint64_t gate, bool c
 	return attr & SEG_P ? X86_OK : fault_raise_error(cpu, EXC_NP, selector_error(selector));
 }
 
-/* A call gate into a more privileged code segment: the TSS's stack, with the caller's parameters copied onto it. */
+/*
+ * A call gate into a more privileged code segment: the TSS's stack, with the caller's parameters
+ * copied onto it.
+ */
 static enum x86_status call_inner(struct vcpu *vcpu, uint64_t gate, uint64_t code, uint32_t next_eip, unsigned opsize)
 {
 	struct cpu *cpu = &vcpu->cpu;
@@ -267,7 +275,9 @@ enum x86_status return_code_check(struct vcpu *vcpu, uint16_t selector, uint64_t
 	return attr & SEG_P ? X86_OK : fault_raise_error(cpu, EXC_NP, selector_error(selector));
 }
 
-/* A less privileged level must not inherit segments it could not have loaded (SDM vol. 3, 5.8.6). */
+/*
+ * A less privileged level must not inherit segments it could not have loaded (SDM vol. 3, 5.8.6).
+ */
 static void drop_privileged_segments(struct cpu *cpu)
 {
 	static const enum x86_seg data[] = { X86_ES, X86_FS, X86_GS, X86_DS };

@@ -2,8 +2,9 @@
 /*
  * Thunks for the interpreter's x87, MMX and SSE instructions (fpu_proxy.h).
  *
- * The code buffer is a memfd mapped twice, writable here and executable there. Thunks are found by the bytes of their
- * instruction; when table or buffer fill up, all are dropped and generation starts afresh.
+ * The code buffer is a memfd mapped twice, writable here and executable there. Thunks are found by
+ * the bytes of their instruction; when table or buffer fill up, all are dropped and generation
+ * starts afresh.
  */
 #include "fpu_proxy.h"
 

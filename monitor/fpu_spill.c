@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The SSE part of the guest's FPU state out of the host's registers: names them, and so is not among what light callouts consist of. */
+/*
+ * The SSE part of the guest's FPU state out of the host's registers: names them, and so is not
+ * among what light callouts consist of.
+ */
 #include "system.h"
 #include "x86/fpu_spill.h"
 

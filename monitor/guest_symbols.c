@@ -67,7 +67,9 @@ static int symbols_add(struct guest_symbols *s, gva_t start, gva_t end, bool glo
 
 /* --- text --- */
 
-/* Splits "c1000000 T startup_32" or "f8000000 t probe\t[module]". False: the line is none of these. */
+/*
+ * Splits "c1000000 T startup_32" or "f8000000 t probe\t[module]". False: the line is none of these.
+ */
 static bool symbols_split_line(char *line, gva_t *address, char *type, char **name, char **module)
 {
 	const size_t digits = strspn(line, "0123456789abcdefABCDEF");

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The interpreter's step: fetch through the decode cache, execute, and what comes around an instruction: breakpoints, single
- * stepping, RF, interrupt inhibition, delivery of faults.
+ * The interpreter's step: fetch through the decode cache, execute, and what comes around an
+ * instruction: breakpoints, single stepping, RF, interrupt inhibition, delivery of faults.
  *
- * The decode cache is keyed by guest physical address and default operand size and holds the instruction's bytes, which are
- * compared with guest memory at each use. So self-modified code, DMA and remapped pages need no notice.
+ * The decode cache is keyed by guest physical address and default operand size and holds the
+ * instruction's bytes, which are compared with guest memory at each use. So self-modified code, DMA
+ * and remapped pages need no notice.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -72,8 +73,8 @@ static void set_mask(struct icache_entry *entry, unsigned len)
 }
 
 /*
- * The general way: reads what is needed, page by page, within CS.limit, and decodes. An instruction that ends in its first page
- * goes to the cache if that page is RAM.
+ * The general way: reads what is needed, page by page, within CS.limit, and decodes. An instruction
+ * that ends in its first page goes to the cache if that page is RAM.
  */
 static enum x86_status fetch_slow(struct vcpu *vcpu, struct icache_entry **out)
 {
@@ -130,7 +131,10 @@ static inline enum x86_status fetch(struct vcpu *vcpu, struct icache_entry **out
 	if (rf_unlikely(!host))
 		return fetch_slow(vcpu, out);
 	entry = &vcpu_interp(vcpu)->cache[cache_index(gpa)];
-	/* Sixteen bytes are read whatever the length: at the very end of guest RAM the general way is taken. */
+	/*
+	 * Sixteen bytes are read whatever the length: at the very end of guest RAM the general way
+	 * is taken.
+	 */
 	if (rf_unlikely(entry->gpa != gpa || entry->code32 != !!(cs->attr & SEG_DB) || gpa + 16 > vcpu->vm->ram.size ||
 			(uint64_t)cpu->eip + entry->insn.len - 1 > cs->limit))
 		return fetch_slow(vcpu, out);
@@ -180,21 +184,28 @@ static uint32_t instruction_breakpoints(const struct cpu *cpu)
 	return dr6;
 }
 
-/* Whether the instruction sets EFLAGS.RF itself, so that its end does not clear it: IRET, and far transfers to a task. */
+/*
+ * Whether the instruction sets EFLAGS.RF itself, so that its end does not clear it: IRET, and far
+ * transfers to a task.
+ */
 static bool loads_rf(const struct insn *i)
 {
 	return i->attr & OPA_FAR;
 }
 
-/* Whether the instruction goes to a handler, whose first instruction is not to be single-stepped: not an INTO that falls through. */
+/*
+ * Whether the instruction goes to a handler, whose first instruction is not to be single-stepped:
+ * not an INTO that falls through.
+ */
 static bool enters_handler(const struct cpu *cpu, const struct insn *i)
 {
 	return i->attr & OPA_INT && (i->opcode != 0xce || cpu->eflags & X86_OF);
 }
 
 /*
- * A callout that was made for an integer instruction may find another one there: a page of code can be mapped elsewhere without a
- * flush, and then the translation still goes by the old one (x86/fpu_spill.h).
+ * A callout that was made for an integer instruction may find another one there: a page of code can
+ * be mapped elsewhere without a flush, and then the translation still goes by the old one
+ * (x86/fpu_spill.h).
  */
 static inline enum x86_status execute(struct vcpu *vcpu, const struct icache_entry *entry)
 {

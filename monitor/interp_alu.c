@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interpreter: integer arithmetic and logic. The operation itself is the host's instruction, whose flags are captured.
+ * Interpreter: integer arithmetic and logic. The operation itself is the host's instruction, whose
+ * flags are captured.
  *
- * Handlers are instantiated per operation, operand form and size from inline templates; tables at the end of each part
- * pick among them.
+ * Handlers are instantiated per operation, operand form and size from inline templates; tables at
+ * the end of each part pick among them.
  */
 #include "interp_internal.h"
 

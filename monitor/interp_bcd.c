@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interpreter: decimal adjustment (SDM vol. 2, AAA, AAD, AAM, AAS, DAA, DAS). 64-bit mode has none of these, so they are done by
- * hand. Flags the manual leaves undefined are those of the addition or subtraction inside, as processors have it (the host,
- * in 32-bit code, is the judge: tests/test_interp_host.c).
+ * Interpreter: decimal adjustment (SDM vol. 2, AAA, AAD, AAM, AAS, DAA, DAS). 64-bit mode has none
+ * of these, so they are done by hand. Flags the manual leaves undefined are those of the addition
+ * or subtraction inside, as processors have it (the host, in 32-bit code, is the judge:
+ * tests/test_interp_host.c).
  */
 #include "interp_internal.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interpreter: shifts, rotates, bit tests and scans, byte swaps, CRC32. As in interp_alu.c the host's instruction computes.
+ * Interpreter: shifts, rotates, bit tests and scans, byte swaps, CRC32. As in interp_alu.c the
+ * host's instruction computes.
  */
 #include "interp_internal.h"
 
@@ -24,9 +25,10 @@ static const shift_fn shift_table[8][3] = {
 };
 
 /*
- * ROL and ROR of a register by an immediate. What they make of OF when they rotate by more than one is undefined (SDM vol. 2), and
- * Intel's processors do not do here what they do for CL or for memory. Translated code has the immediate; so it is that form that is
- * executed here: one copy for each count, 16 bytes apart.
+ * ROL and ROR of a register by an immediate. What they make of OF when they rotate by more than one
+ * is undefined (SDM vol. 2), and Intel's processors do not do here what they do for CL or for
+ * memory. Translated code has the immediate; so it is that form that is executed here: one copy for
+ * each count, 16 bytes apart.
  */
 #define HOST_ROTATE(mnemonic, reg) \
 	asm("lea 1f(%%rip), %[to]; add %[count], %[to]; " ASM_LOAD_FLAGS "jmp *%[to]; .balign 16; 1: .set count_, 0; " \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interpreter: control transfers. cpu->eip is the next instruction on entry. Far ones put it back to their own address first
- * (interp_internal.h says why) and leave the rest to system.h.
+ * Interpreter: control transfers. cpu->eip is the next instruction on entry. Far ones put it back
+ * to their own address first (interp_internal.h says why) and leave the rest to system.h.
  */
 #include "interp_internal.h"
 
@@ -147,7 +147,9 @@ enum x86_status op_sysexit(struct vcpu *vcpu, const struct insn *i)
 	return sysexit(vcpu);
 }
 
-/* CC, CD, F1. In v86 mode INT n, whatever n is, needs IOPL 3; INT3 does not (SDM vol. 3, 20.3.3). */
+/*
+ * CC, CD, F1. In v86 mode INT n, whatever n is, needs IOPL 3; INT3 does not (SDM vol. 3, 20.3.3).
+ */
 enum x86_status op_int(struct vcpu *vcpu, const struct insn *i)
 {
 	const uint32_t eflags = vcpu->cpu.eflags;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interpreter: from opcode to handler. An entry names either a handler or a picker that looks further. Consulted when an
- * instruction is decoded, not when it is executed.
+ * Interpreter: from opcode to handler. An entry names either a handler or a picker that looks
+ * further. Consulted when an instruction is decoded, not when it is executed.
  */
 #include "cpu_lacks.h"
 #include "interp_internal.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interpreter: x87 (SDM vol. 1, chapter 8). The host's FPU computes, under the guest's own control word (fpu_proxy.h). An
- * unmasked exception leaves ES set in the status word, and only the guest's next waiting instruction takes it.
+ * Interpreter: x87 (SDM vol. 1, chapter 8). The host's FPU computes, under the guest's own control
+ * word (fpu_proxy.h). An unmasked exception leaves ES set in the status word, and only the guest's
+ * next waiting instruction takes it.
  */
 #include "fpu_proxy.h"
 #include "interp_internal.h"
@@ -33,8 +34,9 @@ void fpu_init(struct fxsave_image *fpu)
 }
 
 /*
- * With CR0.NE clear the processor asserts FERR#, which the board reports as IRQ 13, and stops before the instruction until an
- * interrupt comes (SDM vol. 1, D.2.1). That is much like HLT, but that the instruction is begun again afterwards.
+ * With CR0.NE clear the processor asserts FERR#, which the board reports as IRQ 13, and stops
+ * before the instruction until an interrupt comes (SDM vol. 1, D.2.1). That is much like HLT, but
+ * that the instruction is begun again afterwards.
  */
 static enum x86_status report_by_interrupt(struct vcpu *vcpu, const struct insn *i)
 {
@@ -75,7 +77,10 @@ void fpu_wait_end(struct cpu *cpu, uint16_t hidden)
 	fpu_update_summary(&cpu->fpu);
 }
 
-/* A write to a port is no business of the FPU's, whose state may still be in the host's registers meanwhile (x86/fpu_spill.h). */
+/*
+ * A write to a port is no business of the FPU's, whose state may still be in the host's registers
+ * meanwhile (x86/fpu_spill.h).
+ */
 void fpu_ignore_error(struct cpu *cpu)
 {
 	uint16_t fsw = cpu->fpu.fsw, fcw = cpu->fpu.fcw;
@@ -111,7 +116,10 @@ static bool is_control(const struct insn *i)
 	return (i->opcode == 0xdb && insn_reg(i) == 4) || (i->opcode == 0xdf && i->modrm == 0xe0);
 }
 
-/* The FN forms do not wait for pending exceptions: FNSTENV, FNSTCW, FNSAVE, FNSTSW, FNCLEX, FNINIT and the 8087's left-overs. */
+/*
+ * The FN forms do not wait for pending exceptions: FNSTENV, FNSTCW, FNSAVE, FNSTSW, FNCLEX, FNINIT
+ * and the 8087's left-overs.
+ */
 static bool is_waiting(const struct insn *i)
 {
 	return !is_control(i) || (i->mem && insn_reg(i) < 6);
@@ -130,7 +138,10 @@ static void record_pointers(struct cpu *cpu, const struct insn *i)
 	}
 }
 
-/* A store that raised an unmasked exception stores nothing; the bounce buffer is then as it was filled. */
+/*
+ * A store that raised an unmasked exception stores nothing; the bounce buffer is then as it was
+ * filled.
+ */
 static bool was_stored(const struct fpu_operands *operands, unsigned size, uint8_t filler)
 {
 	for (unsigned n = 0; n < size; n++)
@@ -140,8 +151,9 @@ static bool was_stored(const struct fpu_operands *operands, unsigned size, uint8
 }
 
 /*
- * A store with unmasked exceptions may turn out not to store; then its operand is not touched, and raises nothing (the manual leaves
- * that open; Intel's processors do it so). So the operand is probed when the outcome is known.
+ * A store with unmasked exceptions may turn out not to store; then its operand is not touched, and
+ * raises nothing (the manual leaves that open; Intel's processors do it so). So the operand is
+ * probed when the outcome is known.
  */
 static enum x86_status x87_store(struct vcpu *vcpu, const struct insn *i, uint32_t ea, struct fpu_operands *operands)
 {

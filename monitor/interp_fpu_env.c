@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interpreter: the x87 environment and state images in memory: FLDENV, FSTENV, FSAVE, FRSTOR (SDM vol. 1, figures 8-9 to 8-12),
- * FXSAVE, FXRSTOR, LDMXCSR and STMXCSR.
+ * Interpreter: the x87 environment and state images in memory: FLDENV, FSTENV, FSAVE, FRSTOR (SDM
+ * vol. 1, figures 8-9 to 8-12), FXSAVE, FXRSTOR, LDMXCSR and STMXCSR.
  */
 #include "interp_internal.h"
 
@@ -56,7 +56,10 @@ static unsigned environment_size(const struct insn *i)
 	return i->op_size == 4 ? 28 : 14;
 }
 
-/* In real and virtual-8086 mode pointers are linear, split over two fields, and the opcode shares the second. */
+/*
+ * In real and virtual-8086 mode pointers are linear, split over two fields, and the opcode shares
+ * the second.
+ */
 static void environment_fields(const struct cpu *cpu, uint32_t fields[7])
 {
 	const struct fxsave_image *fpu = &cpu->fpu;
@@ -84,7 +87,10 @@ static void environment_pack(const struct insn *i, const uint32_t fields[7], uin
 		memcpy(image + n * i->op_size, &fields[n], i->op_size);
 }
 
-/* A new status word. The image holds the registers in stack order: they stay where they are while TOP moves. */
+/*
+ * A new status word. The image holds the registers in stack order: they stay where they are while
+ * TOP moves.
+ */
 static void load_status(struct fxsave_image *fpu, uint16_t fsw)
 {
 	const unsigned moved = ((fsw >> 11) - (fpu->fsw >> 11)) & 7;

@@ -2,13 +2,14 @@
 /*
  * What the interpreter's files share: the decode cache, the handler type, operand access and flags.
  *
- * A handler executes one decoded instruction. When it is called, cpu->eip already names the next instruction; a near
- * transfer overwrites it. A handler changes registers only after everything that can fault has succeeded, so that on
- * X86_FAULT the step only has to put eip back. Handlers of far transfers and interrupts (OPA_FAR, OPA_INT) put it back themselves
- * before they call system.h, since a task switch that faults does so in its new context.
+ * A handler executes one decoded instruction. When it is called, cpu->eip already names the next
+ * instruction; a near transfer overwrites it. A handler changes registers only after everything
+ * that can fault has succeeded, so that on X86_FAULT the step only has to put eip back. Handlers of
+ * far transfers and interrupts (OPA_FAR, OPA_INT) put it back themselves before they call system.h,
+ * since a task switch that faults does so in its new context.
  *
- * Arithmetic is done by the host's own instructions and its flags are captured, so that flags the SDM leaves undefined come
- * out as they do in translated code.
+ * Arithmetic is done by the host's own instructions and its flags are captured, so that flags the
+ * SDM leaves undefined come out as they do in translated code.
  */
 #ifndef RF_MONITOR_INTERP_INTERNAL_H
 #define RF_MONITOR_INTERP_INTERNAL_H
@@ -26,7 +27,10 @@ typedef enum x86_status (*insn_handler)(struct vcpu *vcpu, const struct insn *i)
 
 #define INTERP_CACHE_ENTRIES 2048 /* a power of two */
 
-/* One decoded instruction that lies within a page; valid while its bytes in guest RAM equal raw under the mask of its length. */
+/*
+ * One decoded instruction that lies within a page; valid while its bytes in guest RAM equal raw
+ * under the mask of its length.
+ */
 struct icache_entry {
 	uint64_t raw[2], mask[2];
 	insn_handler handler;
@@ -60,8 +64,9 @@ struct interp {
 	struct icache_entry crossing; /* the last instruction that crossed a page or came from MMIO */
 	uint32_t dr6_pending;         /* data and I/O breakpoints hit by the current instruction */
 	/*
-	 * Guest physical page number of the block being run: stores to it take the slow way, which sets code_stored, and the block
-	 * is then left, since it may have modified itself. Slow stores set it always.
+	 * Guest physical page number of the block being run: stores to it take the slow way, which
+	 * sets code_stored, and the block is then left, since it may have modified itself. Slow
+	 * stores set it always.
 	 */
 	uint64_t code_page;
 	bool code_stored;
@@ -79,18 +84,29 @@ static inline struct interp *vcpu_interp(struct vcpu *vcpu)
 int interp_blocks_create(struct interp *interp) RF_MUST_CHECK;
 void interp_blocks_destroy(struct interp *interp);
 
-/* interp.c. The handler of what insn_decode() returned: #UD for what does not exist on this model. */
+/*
+ * interp.c. The handler of what insn_decode() returned: #UD for what does not exist on this model.
+ */
 insn_handler interp_choose_handler(struct vcpu *vcpu, const struct insn *insn, enum decode_result result);
-/* What a handler's status means for the step of instruction i that began at eip. i may be NULL if it was not even fetched. */
+/*
+ * What a handler's status means for the step of instruction i that began at eip. i may be NULL if
+ * it was not even fetched.
+ */
 enum interp_result interp_conclude(struct vcpu *vcpu, const struct insn *i, uint32_t eip, enum x86_status status);
 
-/* interp_dispatch.c: the handler for an instruction this CPU model has. Never NULL: what does not exist raises #UD. */
+/*
+ * interp_dispatch.c: the handler for an instruction this CPU model has. Never NULL: what does not
+ * exist raises #UD.
+ */
 insn_handler interp_find_handler(const struct insn *i);
 enum x86_status op_undefined(struct vcpu *vcpu, const struct insn *i);
 /* The same for an instruction that the CPU model alone lacks. */
 enum x86_status op_lacking(struct vcpu *vcpu, const struct insn *i);
 
-/* Handlers and pickers, by family. A picker chooses among specialised handlers when an instruction is decoded. */
+/*
+ * Handlers and pickers, by family. A picker chooses among specialised handlers when an instruction
+ * is decoded.
+ */
 insn_handler pick_alu(const struct insn *i);        /* interp_alu.c */
 insn_handler pick_unary(const struct insn *i);
 insn_handler pick_incdec(const struct insn *i);
@@ -130,8 +146,9 @@ DECLARE_HANDLER(op_wait);
 /* interp_fpu.c. An unmasked x87 exception is pending (SDM vol. 1, 8.6). */
 bool fpu_exception_pending(const struct fxsave_image *fpu);
 /*
- * A waiting instruction begins: reports the exception that is pending, if any. X86_OK: execute. *hidden are the exception flags that
- * IGNNE# has it ignore; they are out of the image, so that the host does not object, until fpu_wait_end() puts them back.
+ * A waiting instruction begins: reports the exception that is pending, if any. X86_OK: execute.
+ * *hidden are the exception flags that IGNNE# has it ignore; they are out of the image, so that the
+ * host does not object, until fpu_wait_end() puts them back.
  */
 enum x86_status fpu_wait_begin(struct vcpu *vcpu, const struct insn *i, uint16_t *hidden) RF_MUST_CHECK;
 void fpu_wait_end(struct cpu *cpu, uint16_t hidden);
@@ -141,14 +158,20 @@ void fpu_release_ignne(struct cpu *cpu);
 void fpu_update_summary(struct fxsave_image *fpu);
 void fpu_init(struct fxsave_image *fpu); /* what FNINIT does */
 
-/* interp_mem.c: the full segment rules (SDM vol. 3, 5.3 to 5.6), #AC and data breakpoints; the slow part of seg_linear(). */
+/*
+ * interp_mem.c: the full segment rules (SDM vol. 3, 5.3 to 5.6), #AC and data breakpoints; the slow
+ * part of seg_linear().
+ */
 enum x86_status interp_segment_check(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, uint32_t access,
 				     gva_t *gva) RF_MUST_CHECK;
 enum x86_status interp_read_slow(struct vcpu *vcpu, gva_t gva, void *buf, unsigned size) RF_MUST_CHECK;
 enum x86_status interp_write_slow(struct vcpu *vcpu, gva_t gva, const void *buf, unsigned size) RF_MUST_CHECK;
 /* Any length: checked as a whole before a byte is stored. */
 enum x86_status interp_read_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, void *buf, unsigned size) RF_MUST_CHECK;
-/* A far pointer: offset of opsize bytes and selector are two operands, as processors see it (#AC, limits). */
+/*
+ * A far pointer: offset of opsize bytes and selector are two operands, as processors see it (#AC,
+ * limits).
+ */
 enum x86_status interp_read_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t ea, unsigned opsize, uint32_t *offset,
 				    uint16_t *selector) RF_MUST_CHECK;
 /* That writing the block would succeed; interp_write_block() of the same then does. */
@@ -260,7 +283,10 @@ static inline uint32_t insn_ea(const struct cpu *cpu, const struct insn *i)
 	return i->addr_size == 4 ? ea : ea & 0xffff;
 }
 
-/* Linear address of [seg:offset, +size) after the segment checks; access: ACCESS_READ or ACCESS_WRITE. */
+/*
+ * Linear address of [seg:offset, +size) after the segment checks; access: ACCESS_READ or
+ * ACCESS_WRITE.
+ */
 static __attribute__((always_inline)) inline enum x86_status seg_linear(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
 								       unsigned size, uint32_t access, gva_t *gva)
 {

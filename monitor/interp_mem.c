@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How the interpreter reaches memory through segments: the slow halves of the inline accessors of interp_internal.h.
+ * How the interpreter reaches memory through segments: the slow halves of the inline accessors of
+ * interp_internal.h.
  *
- * The inline halves serve an expand-up writable data segment and a page the software TLB knows; everything else (code
- * segments, expand-down, null, limit violations, alignment checks, breakpoints, page crossings, MMIO, traced pages) comes here.
+ * The inline halves serve an expand-up writable data segment and a page the software TLB knows;
+ * everything else (code segments, expand-down, null, limit violations, alignment checks,
+ * breakpoints, page crossings, MMIO, traced pages) comes here.
  */
 #include "interp_internal.h"
 
@@ -12,7 +14,10 @@ static enum x86_status segment_fault(struct vcpu *vcpu, enum x86_seg seg)
 	return fault_raise_error(&vcpu->cpu, seg == X86_SS ? EXC_SS : EXC_GP, 0);
 }
 
-/* Whether type and presence allow the access. In real mode every segment may be read and written whatever attr says. */
+/*
+ * Whether type and presence allow the access. In real mode every segment may be read and written
+ * whatever attr says.
+ */
 static bool segment_allows(const struct cpu *cpu, const struct segment *s, uint32_t access)
 {
 	if (cpu_real_mode(cpu) || cpu_v86(cpu))
@@ -66,7 +71,10 @@ void interp_watch_io(struct vcpu *vcpu, uint16_t port, unsigned size)
 	}
 }
 
-/* What an operand is checked for under EFLAGS.AC, by its size (SDM vol. 3, 6.15, "Alignment Requirements by Data Type"). */
+/*
+ * What an operand is checked for under EFLAGS.AC, by its size (SDM vol. 3, 6.15, "Alignment
+ * Requirements by Data Type").
+ */
 static unsigned alignment(unsigned size)
 {
 	switch (size) {

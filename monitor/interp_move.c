@@ -226,7 +226,10 @@ enum x86_status op_clflush(struct vcpu *vcpu, const struct insn *i)
 	const uint32_t ea = insn_ea(&vcpu->cpu, i);
 	uint32_t value;
 
-	/* Subject to all the checks of a byte load, but that it may be in a segment that can only be executed (SDM vol. 2, CLFLUSH). */
+	/*
+	 * Subject to all the checks of a byte load, but that it may be in a segment that can only
+	 * be executed (SDM vol. 2, CLFLUSH).
+	 */
 	if ((s->attr & (SEG_P | SEG_S | SEG_CODE | SEG_WRITABLE)) != (SEG_P | SEG_S | SEG_CODE))
 		return seg_read(vcpu, i->seg, ea, 1, &value);
 	return ea > s->limit ? raise_gp(vcpu) : lin_read(vcpu, s->base + ea, &value, 1);

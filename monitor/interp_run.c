@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The interpreter's fast path: runs of instructions decoded once and executed without fetching in between.
+ * The interpreter's fast path: runs of instructions decoded once and executed without fetching in
+ * between.
  *
- * A block is keyed by guest physical address and default operand size and lies within a page. When it is entered, all its bytes are
- * compared with guest memory; while it runs, a store to its page ends it (struct interp.code_page). So code that modifies
- * itself is seen at the next instruction, as processors since the P6 have it, and nobody need be told of writes to code.
+ * A block is keyed by guest physical address and default operand size and lies within a page. When
+ * it is entered, all its bytes are compared with guest memory; while it runs, a store to its page
+ * ends it (struct interp.code_page). So code that modifies itself is seen at the next instruction,
+ * as processors since the P6 have it, and nobody need be told of writes to code.
  *
- * A block ends with the first instruction after which something else than the next one may have to happen: an
- * unconditional transfer, a string instruction, or one that touches system state (mode, translation, interrupt flag, ports).
- * A conditional branch inside ends the run only when it is taken.
+ * A block ends with the first instruction after which something else than the next one may have to
+ * happen: an unconditional transfer, a string instruction, or one that touches system state (mode,
+ * translation, interrupt flag, ports). A conditional branch inside ends the run only when it is
+ * taken.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +31,10 @@ void interp_blocks_destroy(struct interp *interp)
 	free(interp->blocks);
 }
 
-/* Decodes what fits. False: not even one instruction, because the first leaves the page or cannot be decoded. */
+/*
+ * Decodes what fits. False: not even one instruction, because the first leaves the page or cannot
+ * be decoded.
+ */
 static bool block_decode(struct vcpu *vcpu, struct block *b, const uint8_t *host, gpa_t gpa, bool code32)
 {
 	unsigned room = GUEST_PAGE_SIZE - (gpa & (GUEST_PAGE_SIZE - 1)), limit = room < BLOCK_BYTES ? room : BLOCK_BYTES;
@@ -67,7 +73,10 @@ static inline bool block_unchanged(const struct block *b, const uint8_t *host)
 		if (word != b->raw[n / 8])
 			return false;
 	}
-	/* The rest lies within the page, but eight bytes from there may not: compare the last eight of the block again, if it has them. */
+	/*
+	 * The rest lies within the page, but eight bytes from there may not: compare the last eight
+	 * of the block again, if it has them.
+	 */
 	if (n == b->len)
 		return true;
 	if (b->len >= 8) {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interpreter: SIMD floating-point exceptions (SDM vol. 1, 11.5). The host executes the instruction with all of them masked. Its flags
- * tell what would be raised unmasked, with two exceptions:
+ * Interpreter: SIMD floating-point exceptions (SDM vol. 1, 11.5). The host executes the instruction
+ * with all of them masked. Its flags tell what would be raised unmasked, with two exceptions:
  *
  * - an exact denormal result is no underflow while that is masked;
  * - a result that overflows or underflows is inexact if it does not fit its format. While the exception is unmasked, it is inexact only
  *   if its significand was rounded (4.9.1.4 and 4.9.1.5), whatever its exponent.
  *
- * The second is computed by element, once it is known that there is something to raise: by the host's x87, which rounds to a chosen
- * precision in a wider range of exponents.
+ * The second is computed by element, once it is known that there is something to raise: by the
+ * host's x87, which rounds to a chosen precision in a wider range of exponents.
  */
 #include "interp_internal.h"
 #include "interp_simd.h"
@@ -152,7 +152,10 @@ static bool is_rounded(const struct computation *c, uint32_t mxcsr)
 
 /* ---- trials ---- */
 
-/* Executes i on *fpu with all exceptions masked. Results are not flushed to zero while underflow is unmasked (SDM vol. 1, 10.2.3.3). */
+/*
+ * Executes i on *fpu with all exceptions masked. Results are not flushed to zero while underflow is
+ * unmasked (SDM vol. 1, 10.2.3.3).
+ */
 static uint32_t try_masked(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr, struct fxsave_image *fpu, struct fpu_operands *operands)
 {
 	const uint32_t mxcsr = vcpu->cpu.fpu.mxcsr, flush = mxcsr & MXCSR_UNDERFLOW_MASK ? 0 : MXCSR_FLUSH_TO_ZERO;
@@ -196,8 +199,8 @@ static uint32_t flags_of(struct vcpu *vcpu, const struct insn *i, const struct c
 }
 
 /*
- * Executes i on *fpu with all exceptions masked, then sets the flags it would have raised as they are, and raises the exception if one
- * of them is unmasked.
+ * Executes i on *fpu with all exceptions masked, then sets the flags it would have raised as they
+ * are, and raises the exception if one of them is unmasked.
  */
 static enum x86_status run_trial(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr, struct fxsave_image *fpu, struct fpu_operands *operands)
 {

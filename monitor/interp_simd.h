@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* For interp_sse.c: MMX and SSE instructions that may raise SIMD floating-point exceptions (interp_simd.c). */
+/*
+ * For interp_sse.c: MMX and SSE instructions that may raise SIMD floating-point exceptions
+ * (interp_simd.c).
+ */
 #ifndef RF_MONITOR_INTERP_SIMD_H
 #define RF_MONITOR_INTERP_SIMD_H
 
 #include "fpu_proxy.h"
 #include "vm.h"
 
-/* Executes i on the guest's FPU state. X86_FAULT: it raised #XM (or #UD for it), and only flags in MXCSR have changed. */
+/*
+ * Executes i on the guest's FPU state. X86_FAULT: it raised #XM (or #UD for it), and only flags in
+ * MXCSR have changed.
+ */
 enum x86_status simd_run(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr, struct fpu_operands *operands) RF_MUST_CHECK;
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interpreter: MMX and SSE. The host executes the instruction itself (fpu_proxy.h); here are the conditions under which it may
- * (SDM vol. 2, 2.4 and vol. 3, 13.1), and its operands. SIMD exceptions are in interp_simd.c.
+ * Interpreter: MMX and SSE. The host executes the instruction itself (fpu_proxy.h); here are the
+ * conditions under which it may (SDM vol. 2, 2.4 and vol. 3, 13.1), and its operands. SIMD
+ * exceptions are in interp_simd.c.
  */
 #include "interp_internal.h"
 #include "interp_simd.h"
@@ -16,8 +17,9 @@ static enum x86_status check_usable(struct vcpu *vcpu, const struct insn *i)
 }
 
 /*
- * Whether it enters MMX state, which waits for x87 exceptions. CVTPI2PD from memory does not (SDM vol. 2, CVTPI2PD), nor does
- * CVTPI2PS, which the manual has do both: it is the processors that are followed here.
+ * Whether it enters MMX state, which waits for x87 exceptions. CVTPI2PD from memory does not (SDM
+ * vol. 2, CVTPI2PD), nor does CVTPI2PS, which the manual has do both: it is the processors that are
+ * followed here.
  */
 static bool uses_mmx(const struct insn *i)
 {
@@ -110,7 +112,8 @@ static enum x86_status execute(struct vcpu *vcpu, const struct insn *i)
 }
 
 /*
- * Makes the MMX registers what an MMX instruction leaves them: all valid, top of stack zero. The image holds them in stack order.
+ * Makes the MMX registers what an MMX instruction leaves them: all valid, top of stack zero. The
+ * image holds them in stack order.
  */
 static void enter_mmx(struct fxsave_image *fpu)
 {

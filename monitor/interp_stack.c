@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interpreter: the stack. SS.B says whether ESP or SP is used; the operand size says how much moves. ESP changes only when all
- * memory accesses have succeeded.
+ * Interpreter: the stack. SS.B says whether ESP or SP is used; the operand size says how much
+ * moves. ESP changes only when all memory accesses have succeeded.
  */
 #include "interp_internal.h"
 
@@ -101,7 +101,10 @@ static enum x86_status pop_seg(struct vcpu *vcpu, const struct insn *i)
 	struct cpu *cpu = &vcpu->cpu;
 	uint32_t value, esp = cpu->regs[X86_ESP], mask = stack_mask(cpu);
 
-	/* Only the selector is read, however far ESP moves: processors do so at the end of a page too. */
+	/*
+	 * Only the selector is read, however far ESP moves: processors do so at the end of a page
+	 * too.
+	 */
 	RETURN_IF_FAULT(peek_value(vcpu, 0, 2, &value));
 	RETURN_IF_FAULT(segment_load(vcpu, segment_of(i), value));
 	/* The width of the increment is that of the stack the value came from. */
@@ -147,7 +150,10 @@ static enum x86_status op_leave(struct vcpu *vcpu, const struct insn *i)
 	return X86_OK;
 }
 
-/* C8 (SDM vol. 2, ENTER): the display of outer frames is copied, then room is made; the new top must be writable. */
+/*
+ * C8 (SDM vol. 2, ENTER): the display of outer frames is copied, then room is made; the new top
+ * must be writable.
+ */
 static enum x86_status op_enter(struct vcpu *vcpu, const struct insn *i)
 {
 	struct cpu *cpu = &vcpu->cpu;

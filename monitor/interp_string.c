@@ -2,9 +2,10 @@
 /*
  * Interpreter: string instructions, REP included (SDM vol. 2, REP).
  *
- * A REP form does a batch of iterations and then, if its count is not used up, leaves eip at itself, so that events are
- * noticed; each iteration commits ECX, ESI and EDI, so that a fault in the middle finds the progress of those before it.
- * REP MOVS and REP STOS go page by page through host pointers where the segments and the software TLB allow.
+ * A REP form does a batch of iterations and then, if its count is not used up, leaves eip at
+ * itself, so that events are noticed; each iteration commits ECX, ESI and EDI, so that a fault in
+ * the middle finds the progress of those before it. REP MOVS and REP STOS go page by page through
+ * host pointers where the segments and the software TLB allow.
  */
 #include "interp_internal.h"
 
@@ -83,7 +84,10 @@ static void compare(struct cpu *cpu, unsigned size, uint32_t a, uint32_t b)
 {
 	uint32_t ax;
 
-	/* Compared in the top bits of a register, all sizes set the same flags but AF and PF; so by size. */
+	/*
+	 * Compared in the top bits of a register, all sizes set the same flags but AF and PF; so by
+	 * size.
+	 */
 	if (size == 1)
 		asm("cmpb %b[b], %b[a]" ASM_SAVE_FLAGS : "=a" (ax) : [a] "q" (a), [b] "q" (b) : "cc");
 	else if (size == 2)
@@ -147,7 +151,10 @@ static enum x86_status outs_once(struct vcpu *vcpu, const struct string_op *op)
 
 /* --- Page-wise REP MOVS and REP STOS, upwards --- */
 
-/* Host address of [seg:offset] and, in *count, how many of that many elements lie before the segment's and the page's end. */
+/*
+ * Host address of [seg:offset] and, in *count, how many of that many elements lie before the
+ * segment's and the page's end.
+ */
 static uint8_t *run_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, const struct string_op *op,
 			    enum soft_tlb_kind kind, uint32_t *count, gpa_t *gpa)
 {
@@ -250,8 +257,8 @@ static bool compares(const struct insn *i)
 }
 
 /*
- * A fault leaves the iterations done so far done, but the arithmetic flags as the instruction found them (SDM vol. 2, REP): of
- * interest to CMPS and SCAS, the only ones to write any.
+ * A fault leaves the iterations done so far done, but the arithmetic flags as the instruction found
+ * them (SDM vol. 2, REP): of interest to CMPS and SCAS, the only ones to write any.
  */
 static enum x86_status repeat(struct vcpu *vcpu, const struct insn *i)
 {
@@ -259,14 +266,19 @@ static enum x86_status repeat(struct vcpu *vcpu, const struct insn *i)
 	string_fn once = string_function(i);
 	struct cpu *cpu = &vcpu->cpu;
 	const uint32_t flags = cpu->eflags & X86_ARITH_FLAGS;
-	/* Under TF every iteration traps (SDM vol. 3, 17.3.1.4), and breakpoints strike after each. */
+	/*
+	 * Under TF every iteration traps (SDM vol. 3, 17.3.1.4), and breakpoints strike after each.
+	 */
 	uint32_t budget = cpu->eflags & X86_TF || cpu->dr[7] & 0xff ? 1 : BATCH;
 
 	while (cpu->regs[X86_ECX] & op.mask) {
 		uint32_t count = cpu->regs[X86_ECX] & op.mask, done;
 
 		if (budget == 0) {
-			/* What comes in between, a trap or an interrupt, saves RF set (SDM vol. 3, 17.3.1.1). */
+			/*
+			 * What comes in between, a trap or an interrupt, saves RF set (SDM vol. 3,
+			 * 17.3.1.1).
+			 */
 			cpu->eflags |= X86_RF;
 			cpu->eip -= i->len;
 			return X86_OK;

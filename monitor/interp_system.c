@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Interpreter: instructions that touch system state. The rules live behind system.h; operands are fetched and stored here. */
+/*
+ * Interpreter: instructions that touch system state. The rules live behind system.h; operands are
+ * fetched and stored here.
+ */
 #include "cpu_lacks.h"
 #include "interp_internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * IRET (SDM vol. 2, "IRET/IRETD"): in real and virtual-8086 mode, to the same and to an outer level, into virtual-8086 mode,
- * and back from a nested task.
+ * IRET (SDM vol. 2, "IRET/IRETD"): in real and virtual-8086 mode, to the same and to an outer
+ * level, into virtual-8086 mode, and back from a nested task.
  */
 #include "far_transfer.h"
 

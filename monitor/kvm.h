@@ -11,9 +11,9 @@
  *   kvm_exit.c     what to do about each reason for which KVM_RUN returns
  *   kvm_irqchip.c  interrupt controllers in the host's kernel
  *
- * Who owns the state: outside of kvm_run() struct cpu is complete. Inside, KVM has it, and struct cpu holds only what
- * KVM does not know (events, halted, a20_mask, MSRs of our own) and EFLAGS.IF while halted; kvm_get_state() and
- * kvm_put_state() move all of it.
+ * Who owns the state: outside of kvm_run() struct cpu is complete. Inside, KVM has it, and struct
+ * cpu holds only what KVM does not know (events, halted, a20_mask, MSRs of our own) and EFLAGS.IF
+ * while halted; kvm_get_state() and kvm_put_state() move all of it.
  */
 #ifndef RF_MONITOR_KVM_H
 #define RF_MONITOR_KVM_H
@@ -69,7 +69,10 @@ int kvm_memory_build(struct kvm_engine *kvm) RF_MUST_CHECK;
 int kvm_cpuid_set(struct kvm_engine *kvm) RF_MUST_CHECK;
 int kvm_msr_filter_set(struct kvm_engine *kvm) RF_MUST_CHECK;
 
-/* Interrupt controllers in the kernel, if they are to be there: before the vCPU is made; after it is; when the machine is reset. */
+/*
+ * Interrupt controllers in the kernel, if they are to be there: before the vCPU is made; after it
+ * is; when the machine is reset.
+ */
 int kvm_irqchip_create(struct kvm_engine *kvm) RF_MUST_CHECK;
 int kvm_irqchip_remember(struct kvm_engine *kvm) RF_MUST_CHECK;
 int kvm_irqchip_reset(struct kvm_engine *kvm) RF_MUST_CHECK;
@@ -77,7 +80,10 @@ void kvm_irqchip_destroy(struct kvm_engine *kvm);
 /* Any thread, under the device lock. */
 void kvm_irqchip_set_gsi(struct kvm_engine *kvm, unsigned gsi, bool level);
 
-/* Deals with what KVM_RUN returned for. False: leave the engine (then the VM is dead, or about to be reset). */
+/*
+ * Deals with what KVM_RUN returned for. False: leave the engine (then the VM is dead, or about to
+ * be reset).
+ */
 bool kvm_exit_handle(struct kvm_engine *kvm) RF_MUST_CHECK;
 /* vm_kill() with the state fetched first. Returns false. */
 bool kvm_kill(struct kvm_engine *kvm, const char *fmt, ...) RF_PRINTF(2, 3);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The processor KVM shows is the one the other engines show: CPUID answers come from the model (cpuid.c), and MSRs are those
- * of msr.c. The few that KVM must know to run a guest stay with it; all other accesses come back to us.
+ * The processor KVM shows is the one the other engines show: CPUID answers come from the model
+ * (cpuid.c), and MSRs are those of msr.c. The few that KVM must know to run a guest stay with it;
+ * all other accesses come back to us.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +29,10 @@ static bool cpuid_add(struct kvm_engine *kvm, struct cpuid_list *list, uint32_t 
 {
 	struct cpuid_result r = cpuid_query(&kvm->vcpu->cpu, leaf, subleaf);
 
-	/* The one difference from the other engines: KVM has no processor with 32 bits of linear address. */
+	/*
+	 * The one difference from the other engines: KVM has no processor with 32 bits of linear
+	 * address.
+	 */
 	if (leaf == CPUID_ADDRESS_SIZES)
 		r.eax = (r.eax & ~LINEAR_BITS) | LINEAR_BITS_48;
 	if (list->head.nent == CPUID_MAX_ENTRIES)
@@ -88,8 +92,8 @@ static const struct { uint32_t index, feature; } kvm_msrs[] = {
 };
 
 /*
- * A filter that lets those through and refuses the others; what is refused is reported (KVM_MSR_EXIT_REASON_FILTER). With
- * interrupt controllers in the kernel, IA32_APIC_BASE is theirs.
+ * A filter that lets those through and refuses the others; what is refused is reported
+ * (KVM_MSR_EXIT_REASON_FILTER). With interrupt controllers in the kernel, IA32_APIC_BASE is theirs.
  */
 int kvm_msr_filter_set(struct kvm_engine *kvm)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What to do about each reason for which KVM_RUN returns. Port accesses, MMIO and MSR accesses are finished by KVM when it is
- * next entered, with what we left in struct kvm_run.
+ * What to do about each reason for which KVM_RUN returns. Port accesses, MMIO and MSR accesses are
+ * finished by KVM when it is next entered, with what we left in struct kvm_run.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -161,7 +161,10 @@ static void ram_written(void *opaque, gpa_t gpa, uint32_t len)
 	((struct kvm_engine *)opaque)->stored = true;
 }
 
-/* While on, every page of RAM counts as one that may hold a page table, so that stores of C code are noticed. */
+/*
+ * While on, every page of RAM counts as one that may hold a page table, so that stores of C code
+ * are noticed.
+ */
 static void watch_stores(struct kvm_engine *kvm, bool on)
 {
 	struct guest_ram *ram = &kvm->vcpu->vm->ram;
@@ -173,8 +176,8 @@ static void watch_stores(struct kvm_engine *kvm, bool on)
 }
 
 /*
- * What KVM had under way to the guest goes first, for the instruction that could not be emulated comes after it (or not at all). If
- * nothing was, the instruction.
+ * What KVM had under way to the guest goes first, for the instruction that could not be emulated
+ * comes after it (or not at all). If nothing was, the instruction.
  */
 static enum x86_status deliver_or_step(struct kvm_engine *kvm)
 {
@@ -197,8 +200,9 @@ static enum x86_status deliver_or_step(struct kvm_engine *kvm)
 }
 
 /*
- * Under shadow paging KVM keeps copies of guest page tables and learns of changes by write protection, which stores of ours do
- * not meet. Making the slots anew drops the copies. (Accessed and dirty bits may be missing in copies: KVM then looks again.)
+ * Under shadow paging KVM keeps copies of guest page tables and learns of changes by write
+ * protection, which stores of ours do not meet. Making the slots anew drops the copies. (Accessed
+ * and dirty bits may be missing in copies: KVM then looks again.)
  */
 static enum x86_status deliver_or_step_shadowed(struct kvm_engine *kvm)
 {

@@ -31,7 +31,10 @@ static const struct { int cap; const char *name; } needed[] = {
 	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, "KVM_CAP_EXIT_ON_EMULATION_FAILURE" },
 };
 
-/* Modules that implement KVM on x86, and the parameter that says whether they use the processor's second level of paging. */
+/*
+ * Modules that implement KVM on x86, and the parameter that says whether they use the processor's
+ * second level of paging.
+ */
 static const struct { const char *name, *paging_parameter; } modules[] = {
 	{ "kvm_intel", "ept" },
 	{ "kvm_amd", "npt" },

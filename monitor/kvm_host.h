@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The host's KVM: opening it, what it must be able to do, and what it really is. That /dev/kvm is there says nothing of
- * hardware: some kernels implement KVM's interface by paravirtualization or emulation.
+ * The host's KVM: opening it, what it must be able to do, and what it really is. That /dev/kvm is
+ * there says nothing of hardware: some kernels implement KVM's interface by paravirtualization or
+ * emulation.
  */
 #ifndef RF_MONITOR_KVM_HOST_H
 #define RF_MONITOR_KVM_HOST_H
@@ -38,12 +39,16 @@ void kvm_host_describe(const struct kvm_host *host, char *text, size_t size);
 /* What to do (static text) about a device that cannot be opened for err, a positive errno. */
 const char *kvm_host_remedy(const struct kvm_host_facts *facts, int err);
 
-/* Runs one instruction of a 32-bit guest with paging: 0, or a negative errno; -ENOTSUP: KVM did not do it (kvm_probe.c). */
+/*
+ * Runs one instruction of a 32-bit guest with paging: 0, or a negative errno; -ENOTSUP: KVM did not
+ * do it (kvm_probe.c).
+ */
 int kvm_host_probe(int device_fd) RF_MUST_CHECK;
 
 /*
- * Opens the device (KVM_DEVICE) and checks that it is a KVM with everything the engine needs; with probe also that it
- * runs 32-bit guests. 0 and *fd; or a negative errno and *why, allocated: what is wrong and what to do.
+ * Opens the device (KVM_DEVICE) and checks that it is a KVM with everything the engine needs; with
+ * probe also that it runs 32-bit guests. 0 and *fd; or a negative errno and *why, allocated: what
+ * is wrong and what to do.
  */
 int kvm_host_open(const char *device, bool probe, int *fd, char **why) RF_MUST_CHECK;
 

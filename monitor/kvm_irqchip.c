@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * -accel kvm,irqchip=kernel: 8259s, I/O APIC and local APIC are KVM's, in the host's kernel. Ours stay on the bus but no access
- * reaches them; the board's interrupt lines are led to KVM's instead (vm->gsi). The timers remain ours.
+ * reaches them; the board's interrupt lines are led to KVM's instead (vm->gsi). The timers remain
+ * ours.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +12,10 @@
 #define ISA_IRQS   16
 #define GSIS       24
 #define PIC_INPUTS 8
-/* IRQ 9, 10 and 11, PCI's and the SCI's, are level triggered: firmware's setting, as in pc_board_reset(). */
+/*
+ * IRQ 9, 10 and 11, PCI's and the SCI's, are level triggered: firmware's setting, as in
+ * pc_board_reset().
+ */
 #define SLAVE_ELCR 0x0e
 
 struct kvm_irqchip_state {
@@ -31,7 +35,10 @@ static void route(struct routing *routing, unsigned gsi, unsigned chip, unsigned
 	};
 }
 
-/* The board's wiring: ISA IRQs reach both controllers, IRQ 0 at pin 2 of the I/O APIC; IRQ 2 is the cascade. */
+/*
+ * The board's wiring: ISA IRQs reach both controllers, IRQ 0 at pin 2 of the I/O APIC; IRQ 2 is the
+ * cascade.
+ */
 static int set_routing(struct kvm_engine *kvm)
 {
 	struct routing routing = { 0 };

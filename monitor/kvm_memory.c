@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest RAM as KVM sees it: memory slots, each a run of physical pages that lies in one piece of the flat mapping and is all
- * ROM or all not. Where there is no slot (the video hole, beyond RAM), accesses come back as KVM_EXIT_MMIO.
+ * Guest RAM as KVM sees it: memory slots, each a run of physical pages that lies in one piece of
+ * the flat mapping and is all ROM or all not. Where there is no slot (the video hole, beyond RAM),
+ * accesses come back as KVM_EXIT_MMIO.
  *
- * With the A20 gate shut, KVM knows nothing of it: then each odd megabyte is a slot that shows the even one below it.
+ * With the A20 gate shut, KVM knows nothing of it: then each odd megabyte is a slot that shows the
+ * even one below it.
  */
 #include <errno.h>
 #include "kvm.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whether a KVM runs what a 32-bit system needs: protected mode with two-level paging. One without hardware behind it may know
+ * Whether a KVM runs what a 32-bit system needs: protected mode with two-level paging. One without
+ * hardware behind it may know
  * 64-bit guests alone, accept such a state, and then shut the guest down. So a machine of three pages is made and one
  * instruction of it is run:
  *

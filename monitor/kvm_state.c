@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* struct cpu <-> KVM's registers. Each part has a get and a put; kvm_get_state() and kvm_put_state() are all of them in turn. */
+/*
+ * struct cpu <-> KVM's registers. Each part has a get and a put; kvm_get_state() and
+ * kvm_put_state() are all of them in turn.
+ */
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -138,7 +141,10 @@ static int put_system(struct kvm_engine *kvm, const struct cpu *cpu)
 
 /* ---- x87 and SSE ---- */
 
-/* Through the XSAVE image (SDM vol. 1, 13.4), whose first part is FXSAVE's: KVM_SET_FPU leaves MXCSR out. */
+/*
+ * Through the XSAVE image (SDM vol. 1, 13.4), whose first part is FXSAVE's: KVM_SET_FPU leaves
+ * MXCSR out.
+ */
 #define XSAVE_HEADER_WORD (sizeof(struct fxsave_image) / sizeof(__u32)) /* XSTATE_BV */
 #define XSTATE_X87_SSE    3u
 
@@ -250,8 +256,8 @@ static int put_msrs(struct kvm_engine *kvm, const struct cpu *cpu)
 }
 
 /*
- * The offset itself, where KVM lets us at it (Linux 5.16). Writing the MSR instead is a guess: KVM takes small changes for
- * an attempt at setting several processors alike, and undoes them.
+ * The offset itself, where KVM lets us at it (Linux 5.16). Writing the MSR instead is a guess: KVM
+ * takes small changes for an attempt at setting several processors alike, and undoes them.
  */
 static struct kvm_device_attr tsc_attribute(uint64_t *offset)
 {
@@ -365,7 +371,10 @@ int kvm_put_state(struct kvm_engine *kvm)
 		if (err)
 			return err;
 	}
-	/* What KVM last said of interrupts is no longer so: it has to be asked, by requesting the window. */
+	/*
+	 * What KVM last said of interrupts is no longer so: it has to be asked, by requesting the
+	 * window.
+	 */
 	kvm->run->ready_for_interrupt_injection = 0;
 	cpu->nmi_blocked = false;
 	cpu->inhibit = 0;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What all loaders share: reading files, judging their kind, writing guest memory, the flat protected-mode start state. */
+/*
+ * What all loaders share: reading files, judging their kind, writing guest memory, the flat
+ * protected-mode start state.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Loaders: what -kernel, -initrd and -append put into guest memory, and the CPU state the guest starts in. They stand in
- * for firmware and boot loader. The kind of file decides:
+ * Loaders: what -kernel, -initrd and -append put into guest memory, and the CPU state the guest
+ * starts in. They stand in for firmware and boot loader. The kind of file decides:
  *
  *   Linux        bzImage or zImage, boot protocol 2.00 and later, entered by the 32-bit boot protocol
  *                (Documentation/x86/boot.rst of Linux, "32-bit boot protocol")   loader_linux.c
  *   multiboot    the Multiboot Specification 0.6.96                                loader_multiboot.c
  *   ELF          any other 32-bit executable: flat protected mode at its entry     loader_elf.c
  *
- * A loader only writes guest RAM (telling guest_ram_written()) and architectural registers of a CPU that was just reset,
- * so loading again after a machine reset starts the guest afresh.
+ * A loader only writes guest RAM (telling guest_ram_written()) and architectural registers of a CPU
+ * that was just reset, so loading again after a machine reset starts the guest afresh.
  */
 #ifndef RF_MONITOR_LOADER_H
 #define RF_MONITOR_LOADER_H
@@ -34,7 +34,10 @@ struct boot_request {
 	char error[640]; /* what was wrong and what to do, without a program-name prefix, when a loader fails */
 };
 
-/* Loads boot->kernel. 0, or a negative errno with boot->error set; guest RAM may then be partly written. */
+/*
+ * Loads boot->kernel. 0, or a negative errno with boot->error set; guest RAM may then be partly
+ * written.
+ */
 int loader_load(struct boot_request *boot) RF_MUST_CHECK;
 
 /* The parts, for loader.c and each other. */
@@ -45,13 +48,19 @@ int loader_multiboot(struct boot_request *boot, const struct file_image *kernel)
 bool loader_elf_probe(const struct file_image *kernel);
 int loader_elf(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
 
-/* Loads the segments of a 32-bit ELF: *entry is physical, *end the first byte behind the highest segment. */
+/*
+ * Loads the segments of a 32-bit ELF: *entry is physical, *end the first byte behind the highest
+ * segment.
+ */
 int loader_elf_segments(struct boot_request *boot, const struct file_image *kernel, uint32_t *entry, gpa_t *end) RF_MUST_CHECK;
 
 /* Fills boot->error and returns -err. */
 int loader_fail(struct boot_request *boot, int err, const char *fmt, ...) RF_PRINTF(3, 4);
 
-/* Reads a regular file whole; what names its role in messages ("kernel"). The caller frees with file_image_free(). */
+/*
+ * Reads a regular file whole; what names its role in messages ("kernel"). The caller frees with
+ * file_image_free().
+ */
 int file_image_read(struct boot_request *boot, const char *what, const char *path, struct file_image *image) RF_MUST_CHECK;
 void file_image_free(struct file_image *image);
 
@@ -59,7 +68,8 @@ void file_image_free(struct file_image *image);
 int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const void *data, size_t size) RF_MUST_CHECK;
 
 /*
- * Flat 4-GiB protected mode, paging and interrupts off, at eip, with a GDT written at gdt (32 bytes of RAM): selector 0x10 is code,
+ * Flat 4-GiB protected mode, paging and interrupts off, at eip, with a GDT written at gdt (32 bytes
+ * of RAM): selector 0x10 is code,
  * 0x18 data. General registers are zero.
  */
 int loader_enter_flat(struct boot_request *boot, gpa_t gdt, uint32_t eip) RF_MUST_CHECK;

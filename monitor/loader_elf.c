@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Loads 32-bit x86 ELF executables: segments go to their physical addresses, the entry point (a virtual address) is
- * translated through the segment that holds it. -append and -initrd mean nothing to a plain ELF and are refused.
+ * Loads 32-bit x86 ELF executables: segments go to their physical addresses, the entry point (a
+ * virtual address) is translated through the segment that holds it. -append and -initrd mean
+ * nothing to a plain ELF and are refused.
  */
 #include <errno.h>
 #include <gelf.h>

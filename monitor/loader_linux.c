@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Starts a Linux kernel by its 32-bit boot protocol (Documentation/x86/boot.rst): the real-mode part of the image is not
- * run; its setup header is copied into the "zero page" (struct boot_params), which this file fills as that code would.
+ * Starts a Linux kernel by its 32-bit boot protocol (Documentation/x86/boot.rst): the real-mode
+ * part of the image is not run; its setup header is copied into the "zero page" (struct
+ * boot_params), which this file fills as that code would.
  *
- * Layout: zero page at 0x90000, GDT, setup data and command line behind it, the protected-mode kernel at 1 MiB (a zImage at 64 KiB),
- * the initial RAM disk as high as usable memory and the kernel's own limit allow.
+ * Layout: zero page at 0x90000, GDT, setup data and command line behind it, the protected-mode
+ * kernel at 1 MiB (a zImage at 64 KiB), the initial RAM disk as high as usable memory and the
+ * kernel's own limit allow.
  */
 #include <errno.h>
 #include <string.h>
@@ -75,7 +77,10 @@ static void linux_read_limits(struct linux_image *image, const uint8_t *h)
 	uint32_t payload = image->file->size - image->setup_bytes;
 
 	image->runtime_start = image->load_address;
-	/* Before 2.10 the kernel does not say how much it needs; three times its compressed size is what they ask of it. */
+	/*
+	 * Before 2.10 the kernel does not say how much it needs; three times its compressed size is
+	 * what they ask of it.
+	 */
 	image->runtime_end = image->load_address + 3 * payload;
 	if (image->version >= 0x020a) {
 		if (h[HDR_RELOCATABLE] || get(h + HDR_PREF_ADDRESS, 4))
@@ -116,7 +121,10 @@ static int linux_read_header(struct boot_request *boot, const struct file_image 
 	return 0;
 }
 
-/* Protocol 2.12 and later give the size of the protected-mode code (syssize, in 16-byte units): a shorter file was cut. */
+/*
+ * Protocol 2.12 and later give the size of the protected-mode code (syssize, in 16-byte units): a
+ * shorter file was cut.
+ */
 static int linux_check_length(struct boot_request *boot, const struct linux_image *image)
 {
 	uint64_t want = (uint64_t)get(image->file->data + 0x1f4, 4) * 16;
@@ -185,8 +193,8 @@ static int linux_load_command_line(struct boot_request *boot, const struct linux
 }
 
 /*
- * Random bytes of the host's, without which a guest that has few sources of its own can wait a second for its first
- * random number. A host that has none yet gives none.
+ * Random bytes of the host's, without which a guest that has few sources of its own can wait a
+ * second for its first random number. A host that has none yet gives none.
  */
 static int linux_load_seed(struct boot_request *boot, const struct linux_image *image, uint8_t *zp)
 {
@@ -208,7 +216,10 @@ static void linux_fill_memory(const struct boot_request *boot, uint8_t *zp)
 	memcpy(zp + ZP_E820_TABLE, boot->map->entry, boot->map->count * sizeof(boot->map->entry[0]));
 }
 
-/* The few words of the BIOS data area that kernels look at: where the extended one is, and conventional memory. */
+/*
+ * The few words of the BIOS data area that kernels look at: where the extended one is, and
+ * conventional memory.
+ */
 static int linux_fill_bios_data(struct boot_request *boot)
 {
 	static const uint16_t ebda_segment = MEMORY_MAP_LOW_END >> 4, base_kib = MEMORY_MAP_LOW_END >> 10;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The -d log: item names and the file behind them. Lines are written whole, so that threads do not mix within one. */
+/*
+ * The -d log: item names and the file behind them. Lines are written whole, so that threads do not
+ * mix within one.
+ */
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>

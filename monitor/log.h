@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The log that -d and -D choose: a set of items, each a stream of text lines about one aspect of the guest's running.
- * Checking whether an item is on is one load and one test, so that call sites on hot paths cost nothing when it is off.
+ * The log that -d and -D choose: a set of items, each a stream of text lines about one aspect of
+ * the guest's running. Checking whether an item is on is one load and one test, so that call sites
+ * on hot paths cost nothing when it is off.
  */
 #ifndef RF_MONITOR_LOG_H
 #define RF_MONITOR_LOG_H
@@ -26,8 +27,8 @@ struct log {
 };
 
 /*
- * Parses "item,item,..." into *items. False: an unknown item, its text in bad (bad_size bytes); an empty list is
- * unknown too.
+ * Parses "item,item,..." into *items. False: an unknown item, its text in bad (bad_size bytes); an
+ * empty list is unknown too.
  */
 bool log_parse_items(const char *list, uint32_t *items, char *bad, size_t bad_size);
 void log_list_items(FILE *out);

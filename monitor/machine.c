@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Puts a machine together, boots it, resets it, takes it apart: in reverse order, also when half made. */
+/*
+ * Puts a machine together, boots it, resets it, takes it apart: in reverse order, also when half
+ * made.
+ */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -190,7 +193,10 @@ static int machine_load(struct machine *m, char *error)
 	return err ? machine_fail(error, err, "%s", boot.error) : 0;
 }
 
-/* Tables and boot image into RAM, the CPU into its start state. On the vCPU thread, or before it exists. */
+/*
+ * Tables and boot image into RAM, the CPU into its start state. On the vCPU thread, or before it
+ * exists.
+ */
 static int machine_boot(struct machine *m, char *error)
 {
 	struct vm *vm = &m->vm;
@@ -262,7 +268,10 @@ static int machine_make_cpu(struct machine *m, char *error)
 	}
 	vcpu->cpu.model = m->cpu_model;
 	err = machine_make_engine(m, m->config->engine ? engine_find(m->config->engine) : engine_default(), m->config->engine_options, error);
-	/* What is wrong with the command line comes before what the host lacks: another host would not help. */
+	/*
+	 * What is wrong with the command line comes before what the host lacks: another host would
+	 * not help.
+	 */
 	if (err && err != -EINVAL && machine_load(m, usage))
 		return machine_fail(error, -EINVAL, "%s", usage);
 	/* Wrong options are wrong; an engine that this host cannot run gives way to the next. */

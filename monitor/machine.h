@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A whole virtual machine made from a configuration: memory, board, character devices, engine, boot image, threads.
+ * A whole virtual machine made from a configuration: memory, board, character devices, engine, boot
+ * image, threads.
  *
- *	machine_create -> machine_start -> machine_wait -> machine_stop -> machine_destroy
+ * machine_create -> machine_start -> machine_wait -> machine_stop -> machine_destroy
  */
 #ifndef RF_MONITOR_MACHINE_H
 #define RF_MONITOR_MACHINE_H
@@ -40,7 +41,10 @@ int machine_start(struct machine *machine) RF_MUST_CHECK;
 /* Waits for both threads, which end once the VM has (vm_end()). */
 void machine_stop(struct machine *machine);
 
-/* The file for the statistics (stats.c); before the guest runs, so that one which cannot be written is found in time. 0 or a negative errno. */
+/*
+ * The file for the statistics (stats.c); before the guest runs, so that one which cannot be written
+ * is found in time. 0 or a negative errno.
+ */
 int machine_open_stats(struct machine *machine, const char *path) RF_MUST_CHECK;
 /* Writes them there as JSON, if it was opened: 0 or a negative errno. After machine_stop(). */
 int machine_write_stats(struct machine *machine) RF_MUST_CHECK;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ringfence: the program. Signals that end it are taken by this thread alone, through a signalfd, so that the tty comes
- * back and statistics are written; crashes restore the tty and then take their course.
+ * ringfence: the program. Signals that end it are taken by this thread alone, through a signalfd,
+ * so that the tty comes back and statistics are written; crashes restore the tty and then take
+ * their course.
  */
 #include <errno.h>
 #include <poll.h>
@@ -32,7 +33,10 @@ static void install_crash_handlers(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Blocks the signals that ask us to end, in all threads to come, and returns a descriptor they are read from. */
+/*
+ * Blocks the signals that ask us to end, in all threads to come, and returns a descriptor they are
+ * read from.
+ */
 static int open_end_signals(void)
 {
 	sigset_t set;

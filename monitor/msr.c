@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Model-specific registers (SDM vol. 4; vol. 2, RDMSR and WRMSR). A table says which exist, for which models, and how each is
- * read and written; anything else raises #GP(0), as on a processor that does not have it.
+ * Model-specific registers (SDM vol. 4; vol. 2, RDMSR and WRMSR). A table says which exist, for
+ * which models, and how each is read and written; anything else raises #GP(0), as on a processor
+ * that does not have it.
  */
 #include <x86intrin.h>
 #include "cpu_models.h"
@@ -137,7 +138,10 @@ static uint64_t pat_read(struct vcpu *vcpu)
 	return vcpu->cpu.pat;
 }
 
-/* Memory types 2, 3 and those above 7 are reserved (SDM vol. 3, table 11-10). The types themselves mean nothing here. */
+/*
+ * Memory types 2, 3 and those above 7 are reserved (SDM vol. 3, table 11-10). The types themselves
+ * mean nothing here.
+ */
 static bool pat_write(struct vcpu *vcpu, uint64_t value)
 {
 	for (unsigned i = 0; i < 8; i++) {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Between options.c (the table, the loop) and option_args.c (arguments that have a syntax of their own). */
+/*
+ * Between options.c (the table, the loop) and option_args.c (arguments that have a syntax of their
+ * own).
+ */
 #ifndef RF_MONITOR_OPTION_ARGS_H
 #define RF_MONITOR_OPTION_ARGS_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of options and the loop over the command line. How single arguments are understood is in option_args.c.
+ * The table of options and the loop over the command line. How single arguments are understood is
+ * in option_args.c.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -59,7 +60,9 @@ static enum options_result opt_enable_kvm(struct option_parser *p, const char *a
 	return opt_accel(p, "kvm");
 }
 
-/* Options whose argument is taken as it stands, and switches: where in the configuration they go. */
+/*
+ * Options whose argument is taken as it stands, and switches: where in the configuration they go.
+ */
 #define STRING_OPTION(function, field) \
 	static enum options_result function(struct option_parser *p, const char *arg) \
 	{ \
@@ -313,7 +316,10 @@ static bool option_is_stdio(const char *spec)
 	return spec && (!strcmp(spec, "stdio") || !strcmp(spec, "mon:stdio"));
 }
 
-/* There is one terminal. Backends would find out when they are opened, after the host has been asked for all else. */
+/*
+ * There is one terminal. Backends would find out when they are opened, after the host has been
+ * asked for all else.
+ */
 static enum options_result options_check_stdio(struct option_parser *p)
 {
 	const struct vm_config *c = p->config;

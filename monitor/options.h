@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The command line, in QEMU's dialect: what it says, checked, as plain data. Nothing is opened or created here.
- * An option that is not understood is an error, never passed over.
+ * The command line, in QEMU's dialect: what it says, checked, as plain data. Nothing is opened or
+ * created here. An option that is not understood is an error, never passed over.
  */
 #ifndef RF_MONITOR_OPTIONS_H
 #define RF_MONITOR_OPTIONS_H
@@ -46,8 +46,8 @@ enum options_result {
 #define OPTIONS_ERROR_SIZE 512
 
 /*
- * Parses argv[1..argc). Strings in config point into argv and live as long as it does; free the rest with
- * options_free(), whatever the result.
+ * Parses argv[1..argc). Strings in config point into argv and live as long as it does; free the
+ * rest with options_free(), whatever the result.
  */
 enum options_result options_parse(int argc, char **argv, struct vm_config *config, char error[OPTIONS_ERROR_SIZE]);
 void options_free(struct vm_config *config);

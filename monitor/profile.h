@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where the time of a guest goes under the translating engine: -accel bt,profile=FILE, symbols=FILES, perf-map=on.
+ * Where the time of a guest goes under the translating engine: -accel bt,profile=FILE,
+ * symbols=FILES, perf-map=on.
  *
  *   profile.c         options, files, names of TUs for perf
  *   profile_sample.c  what a timer's signal notes: guest stacks, and what the engine was doing
  *   profile_sites.c   instructions that leave translated code for C functions, counted each time
  *   profile_write.c   FILE and FILE.sites
  *
- * A timer of the vCPU thread's CPU time sends a signal; the handler notes where it came in tables of fixed size, takes no lock and
- * allocates nothing. Callouts are counted by functions that are put in the callouts' place, so that a run without a
- * profile does nothing for it.
+ * A timer of the vCPU thread's CPU time sends a signal; the handler notes where it came in tables
+ * of fixed size, takes no lock and allocates nothing. Callouts are counted by functions that are
+ * put in the callouts' place, so that a run without a profile does nothing for it.
  */
 #ifndef RF_MONITOR_PROFILE_H
 #define RF_MONITOR_PROFILE_H
@@ -26,7 +27,10 @@ struct profile_options {
 
 void profile_options_free(struct profile_options *options);
 
-/* Before the translator is made: reads and opens the files, and adds to callbacks. On failure *why is strdup'd, or NULL. */
+/*
+ * Before the translator is made: reads and opens the files, and adds to callbacks. On failure *why
+ * is strdup'd, or NULL.
+ */
 int profile_create(struct bt *bt, const struct profile_options *options, struct translator_callbacks *callbacks, const char **why) RF_MUST_CHECK;
 /* The translator was made with those callbacks. */
 void profile_translator_made(struct bt *bt);
@@ -70,7 +74,10 @@ void profile_fault_ends(struct profile *profile, enum profile_site_kind kind, gv
 void profile_interpret_begins(struct profile *profile, gva_t eip);
 void profile_interpret_ends(struct profile *profile);
 
-/* From the handler: count timer periods were spent where context is; in_fault: there the host met a fault. Async-signal-safe. */
+/*
+ * From the handler: count timer periods were spent where context is; in_fault: there the host met a
+ * fault. Async-signal-safe.
+ */
 void profile_sample(struct bt *bt, const ucontext_t *context, bool in_fault, unsigned count);
 
 /* --- inside --- */

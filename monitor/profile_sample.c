@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A sample: where the guest and the engine were when the timer's signal came. All of it runs in the handler, on the vCPU thread, but for the
- * timer's making.
+ * A sample: where the guest and the engine were when the timer's signal came. All of it runs in the
+ * handler, on the vCPU thread, but for the timer's making.
  *
  * Whose state is where depends on what was interrupted:
  *
@@ -10,8 +10,9 @@
  *   after its C code
  *   C code               struct cpu, which is complete then; a fault's handler says itself, since it saves late
  *
- * Callers are found by frame pointers: [EBP] is the caller's EBP, [EBP + 4] the return address. Code without frame pointers, and a function
- * that has not made its frame yet, give a chain in which callers are missing.
+ * Callers are found by frame pointers: [EBP] is the caller's EBP, [EBP + 4] the return address.
+ * Code without frame pointers, and a function that has not made its frame yet, give a chain in
+ * which callers are missing.
  */
 #include <errno.h>
 #include <signal.h>

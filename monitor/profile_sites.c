@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Instructions that leave translated code for C functions, by kind and EIP. Not sampled: each time counts.
+ * Instructions that leave translated code for C functions, by kind and EIP. Not sampled: each time
+ * counts.
  *
- * Light: it stands before light callouts, and is compiled for general registers only (x86/fpu_spill.h).
+ * Light: it stands before light callouts, and is compiled for general registers only
+ * (x86/fpu_spill.h).
  */
 #include "profile.h"
 

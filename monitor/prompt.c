@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Line editing (backspace, Ctrl-U) and the command table. Commands run under the device lock on the loop's thread; what needs the
- * vCPU's registers is queued as work for its thread, so its answer comes after the next prompt was due: the prompt is
- * then printed by the work.
+ * Line editing (backspace, Ctrl-U) and the command table. Commands run under the device lock on the
+ * loop's thread; what needs the vCPU's registers is queued as work for its thread, so its answer
+ * comes after the next prompt was due: the prompt is then printed by the work.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Segment registers: loads with their descriptor checks (SDM vol. 3, 3.4 and 5.6 to 5.8; vol. 2, MOV, LLDT, LTR), and the
- * instructions that look at descriptors (LAR, LSL, VERR, VERW; SDM vol. 3, 5.10).
+ * Segment registers: loads with their descriptor checks (SDM vol. 3, 3.4 and 5.6 to 5.8; vol. 2,
+ * MOV, LLDT, LTR), and the instructions that look at descriptors (LAR, LSL, VERR, VERW; SDM vol. 3,
+ * 5.10).
  *
  * Invariant: a register changes only after every check passed and the accessed bit is in memory.
- * Descriptor tables are read and written with supervisor rights whatever the CPL (SDM vol. 3, 4.6.1).
+ * Descriptor tables are read and written with supervisor rights whatever the CPL (SDM vol. 3,
+ * 4.6.1).
  */
 #include <string.h>
 #include "descriptors.h"
@@ -102,8 +104,9 @@ void segment_set_null(struct cpu *cpu, enum x86_seg seg, uint16_t selector)
 }
 
 /*
- * In real mode a load changes selector and base only, so that limits set up in protected mode last ("unreal" mode); a register
- * left unusable by protected mode becomes usable again. In v86 mode the whole cache is set (SDM vol. 3, 20.1.1 and 20.2).
+ * In real mode a load changes selector and base only, so that limits set up in protected mode last
+ * ("unreal" mode); a register left unusable by protected mode becomes usable again. In v86 mode the
+ * whole cache is set (SDM vol. 3, 20.1.1 and 20.2).
  */
 void segment_set_real(struct cpu *cpu, enum x86_seg seg, uint16_t selector)
 {
@@ -214,13 +217,19 @@ enum x86_status task_register_load(struct vcpu *vcpu, uint16_t selector)
 	return status;
 }
 
-/* System descriptor types that LAR and LSL accept, as a bit mask (SDM vol. 2, tables 3-53 and 3-56). */
+/*
+ * System descriptor types that LAR and LSL accept, as a bit mask (SDM vol. 2, tables 3-53 and
+ * 3-56).
+ */
 #define LAR_SYSTEM_TYPES (1u << SYS_TSS16_AVAIL | 1u << SYS_LDT | 1u << SYS_TSS16_BUSY | 1u << SYS_CALL_GATE16 | \
 			  1u << SYS_TASK_GATE | 1u << SYS_TSS32_AVAIL | 1u << SYS_TSS32_BUSY | 1u << SYS_CALL_GATE32)
 #define LSL_SYSTEM_TYPES (1u << SYS_TSS16_AVAIL | 1u << SYS_LDT | 1u << SYS_TSS16_BUSY | 1u << SYS_TSS32_AVAIL | \
 			  1u << SYS_TSS32_BUSY)
 
-/* The descriptor if it exists, has a fitting type and is visible at CPL and RPL; else *visible is false. */
+/*
+ * The descriptor if it exists, has a fitting type and is visible at CPL and RPL; else *visible is
+ * false.
+ */
 static enum x86_status descriptor_look(struct vcpu *vcpu, uint16_t selector, uint32_t system_types, uint64_t *descriptor,
 				       bool *visible)
 {

@@ -83,7 +83,10 @@ static inline enum x86_status tlb_lookup(struct vcpu *vcpu, gva_t gva, uint32_t 
 	return tlb_fill(vcpu, gva, access, out);
 }
 
-/* Drops the valid entries for which the test holds: everything, what is not global, or large pages of a region. */
+/*
+ * Drops the valid entries for which the test holds: everything, what is not global, or large pages
+ * of a region.
+ */
 enum drop { DROP_ALL, DROP_NONGLOBAL, DROP_LARGE_REGION };
 
 static void tlb_drop(struct soft_tlb *tlb, enum drop drop, gva_t gva)
@@ -115,7 +118,9 @@ void soft_tlb_flush(struct vcpu *vcpu, bool global_too)
 	struct soft_tlb *tlb = &vcpu->soft_tlb;
 
 	tlb_drop(tlb, global_too ? DROP_ALL : DROP_NONGLOBAL, 0);
-	/* After a partial flush the bits of large_regions may be too many, which only costs a scan. */
+	/*
+	 * After a partial flush the bits of large_regions may be too many, which only costs a scan.
+	 */
 	if (global_too)
 		memset(tlb->large_regions, 0, sizeof(tlb->large_regions));
 }
@@ -136,7 +141,10 @@ void soft_tlb_flush_page(struct vcpu *vcpu, gva_t gva)
 			lookup_hide(tlb, user, kind, index);
 		}
 	}
-	/* INVLPG of any address in a large page ends all pieces of its translation (SDM vol. 3, 4.10.2.3). */
+	/*
+	 * INVLPG of any address in a large page ends all pieces of its translation (SDM vol. 3,
+	 * 4.10.2.3).
+	 */
 	if (tlb->large_regions[region >> 6] >> (region & 63) & 1)
 		tlb_drop(tlb, DROP_LARGE_REGION, gva);
 }
@@ -179,7 +187,9 @@ void soft_tlb_note_segment(struct vcpu *vcpu, enum x86_seg seg, uint16_t selecto
 
 /* ---- what is behind a page that is not plain RAM ---- */
 
-/* Devices see the access in one piece if it has a size they know, else in naturally sized pieces. */
+/*
+ * Devices see the access in one piece if it has a size they know, else in naturally sized pieces.
+ */
 static unsigned mmio_piece(uint32_t len)
 {
 	return len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
@@ -230,7 +240,10 @@ static void mmio_write(struct vm *vm, gpa_t gpa, const uint8_t *buf, uint32_t le
 
 #define COPY_BY_STRING 128 /* bytes from which REP MOVSB repays its start */
 
-/* Without libc, whose memcpy uses vector registers (see x86/fpu_spill.h); the empty asm keeps the compiler from calling it. */
+/*
+ * Without libc, whose memcpy uses vector registers (see x86/fpu_spill.h); the empty asm keeps the
+ * compiler from calling it.
+ */
 static inline void copy_bytes(void *to, const void *from, size_t len)
 {
 	uint8_t *t = to;
@@ -304,8 +317,8 @@ static inline bool crosses_page(gva_t gva, uint32_t len)
 static inline uint32_t bytes_in_page(gva_t gva) { return GUEST_PAGE_SIZE - (gva & (GUEST_PAGE_SIZE - 1)); }
 
 /*
- * The entries of both pages of an access that crosses. The second fill never displaces the first: neighbouring pages have
- * different indices.
+ * The entries of both pages of an access that crosses. The second fill never displaces the first:
+ * neighbouring pages have different indices.
  */
 static enum x86_status tlb_lookup_two(struct vcpu *vcpu, gva_t gva, uint32_t access, const struct soft_tlb_entry *entry[2])
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Stack frames (stack_frame.h). A frame nearly always lies in one piece and is then written by one mem_write(), which is
- * all or nothing. A frame that wraps around a 64-KiB stack goes item by item, after every item was probed.
+ * Stack frames (stack_frame.h). A frame nearly always lies in one piece and is then written by one
+ * mem_write(), which is all or nothing. A frame that wraps around a 64-KiB stack goes item by item,
+ * after every item was probed.
  */
 #include <string.h>
 #include "stack_frame.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Multi-word frames on a stack, as far transfers and exception delivery push and pop them: every limit and page check of the
- * whole frame comes before its first byte is stored.
+ * Multi-word frames on a stack, as far transfers and exception delivery push and pop them: every
+ * limit and page check of the whole frame comes before its first byte is stored.
  */
 #ifndef RF_MONITOR_STACK_FRAME_H
 #define RF_MONITOR_STACK_FRAME_H
@@ -39,9 +39,14 @@ static inline void stack_commit_esp(struct cpu *cpu, const struct segment *ss, u
 
 /* #SS if count items of size (2 or 4) bytes do not fit below the top within the limit. */
 enum x86_status stack_check_push(struct cpu *cpu, const struct stack_frame *stack, unsigned count, unsigned size) RF_MUST_CHECK;
-/* #AC if ring 3 pushes items of size bytes on a stack that is not aligned to that, and wants to be told (EFLAGS.AC). */
+/*
+ * #AC if ring 3 pushes items of size bytes on a stack that is not aligned to that, and wants to be
+ * told (EFLAGS.AC).
+ */
 enum x86_status stack_check_alignment(struct cpu *cpu, const struct stack_frame *stack, unsigned size) RF_MUST_CHECK;
-/* Pushes items[0] first, all or nothing, and lowers stack->esp. ESP itself is left to the caller. */
+/*
+ * Pushes items[0] first, all or nothing, and lowers stack->esp. ESP itself is left to the caller.
+ */
 enum x86_status stack_push_frame(struct vcpu *vcpu, struct stack_frame *stack, const uint32_t *items, unsigned count, unsigned size) RF_MUST_CHECK;
 /* #SS if the top bytes bytes are not within the limit. */
 enum x86_status stack_check_pop(struct cpu *cpu, const struct stack_frame *stack, unsigned bytes) RF_MUST_CHECK;
@@ -60,8 +65,8 @@ static inline bool stack_contiguous(const struct stack_frame *stack, uint32_t di
 }
 
 /*
- * Reads count items of 4 bytes that lie offset bytes above the top, if all lie in one piece within the limit: else X86_OK with *whole
- * false.
+ * Reads count items of 4 bytes that lie offset bytes above the top, if all lie in one piece within
+ * the limit: else X86_OK with *whole false.
  */
 static inline __attribute__((always_inline)) enum x86_status stack_read_dwords(struct vcpu *vcpu, const struct stack_frame *stack,
 										unsigned offset, unsigned count, uint32_t *items, bool *whole)

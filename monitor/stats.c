@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The statistics of a run as one JSON object: a part that every engine has, and what the engine adds under its name.
- * Times are in seconds, sizes in bytes.
+ * The statistics of a run as one JSON object: a part that every engine has, and what the engine
+ * adds under its name. Times are in seconds, sizes in bytes.
  */
 #include <errno.h>
 #include <jansson.h>

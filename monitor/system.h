@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The system architecture (SDM vol. 3): what every engine calls when an instruction or an event reaches beyond plain
- * computing. Each part has a file of its own:
+ * The system architecture (SDM vol. 3): what every engine calls when an instruction or an event
+ * reaches beyond plain computing. Each part has a file of its own:
  *
  *   exceptions.c     delivery of exceptions, interrupts and INT n through IDT gates; double and triple fault
  *   segments.c       segment register loads and descriptor checks
@@ -10,9 +10,11 @@
  *   control_regs.c   MOV CRn/DRn, LMSW, CLTS, INVLPG, paging-mode changes
  *   msr.c, cpuid.c, cpu_models.c
  *
- * Convention: routines return an enum x86_status; on X86_FAULT the guest state is as before the instruction and
- * cpu->fault says what to deliver. (Task switches are the exception: a fault found in the new task leaves the new task current, with
- * cpu->eip at its start; so after any of these routines a caller must not touch eip on X86_FAULT.) eip passed in and out is the offset within CS. Routines that transfer control set cpu->eip.
+ * Convention: routines return an enum x86_status; on X86_FAULT the guest state is as before the
+ * instruction and cpu->fault says what to deliver. (Task switches are the exception: a fault found
+ * in the new task leaves the new task current, with cpu->eip at its start; so after any of these
+ * routines a caller must not touch eip on X86_FAULT.) eip passed in and out is the offset within
+ * CS. Routines that transfer control set cpu->eip.
  */
 #ifndef RF_MONITOR_SYSTEM_H
 #define RF_MONITOR_SYSTEM_H
@@ -26,12 +28,18 @@ enum x86_status fault_raise_error(struct cpu *cpu, enum x86_vector vector, uint3
 enum x86_status fault_raise_pf(struct cpu *cpu, gva_t gva, uint32_t error);
 
 /* exceptions.c */
-/* Delivers cpu->fault at cpu->eip (a fault: the saved EIP is cpu->eip), raising double and triple fault by the rules of SDM vol. 3, 6.15. X86_OK or X86_DEAD. */
+/*
+ * Delivers cpu->fault at cpu->eip (a fault: the saved EIP is cpu->eip), raising double and triple
+ * fault by the rules of SDM vol. 3, 6.15. X86_OK or X86_DEAD.
+ */
 enum x86_status exception_deliver(struct vcpu *vcpu) RF_MUST_CHECK;
 /* External interrupt or NMI at an instruction boundary. X86_OK or X86_DEAD. */
 enum x86_status interrupt_deliver(struct vcpu *vcpu, uint8_t vector) RF_MUST_CHECK;
-/* INT n, INT3, INTO (software: gate DPL is checked; the saved EIP is next_eip), ICEBP with check_dpl=false. In v86 mode INT n below IOPL 3 is refused
- * here, but for vectors 3 and 4: INT3 and INTO pass, so the caller checks CD 03 and CD 04. */
+/*
+ * INT n, INT3, INTO (software: gate DPL is checked; the saved EIP is next_eip), ICEBP with
+ * check_dpl=false. In v86 mode INT n below IOPL 3 is refused here, but for vectors 3 and 4: INT3
+ * and INTO pass, so the caller checks CD 03 and CD 04.
+ */
 enum x86_status software_interrupt(struct vcpu *vcpu, uint8_t vector, uint32_t next_eip, bool check_dpl) RF_MUST_CHECK;
 
 /* segments.c */
@@ -43,7 +51,10 @@ enum x86_status task_register_load(struct vcpu *vcpu, uint16_t selector) RF_MUST
 enum x86_status descriptor_lar(struct vcpu *vcpu, uint16_t selector, bool *zf, uint32_t *value) RF_MUST_CHECK;
 enum x86_status descriptor_lsl(struct vcpu *vcpu, uint16_t selector, bool *zf, uint32_t *value) RF_MUST_CHECK;
 enum x86_status descriptor_verify(struct vcpu *vcpu, uint16_t selector, bool write, bool *zf) RF_MUST_CHECK;
-/* Reads the 8-byte descriptor of selector from GDT or LDT; X86_FAULT only for page faults; *in_table false beyond the limit. */
+/*
+ * Reads the 8-byte descriptor of selector from GDT or LDT; X86_FAULT only for page faults;
+ * *in_table false beyond the limit.
+ */
 enum x86_status descriptor_read(struct vcpu *vcpu, uint16_t selector, uint64_t *descriptor, bool *in_table) RF_MUST_CHECK;
 
 /* far_transfer.c: opsize is 2 or 4 */
@@ -60,7 +71,10 @@ enum x86_status task_switch(struct vcpu *vcpu, uint16_t tss_selector, enum task_
 			    bool push_error, uint32_t error) RF_MUST_CHECK;
 /* Reads SS:ESP for privilege level cpl from the current TSS. */
 enum x86_status tss_stack(struct vcpu *vcpu, unsigned cpl, uint16_t *ss, uint32_t *esp) RF_MUST_CHECK;
-/* Whether the I/O permission rules (IOPL, bitmap) let the current code access [port, port+size): X86_OK or #GP. */
+/*
+ * Whether the I/O permission rules (IOPL, bitmap) let the current code access [port, port+size):
+ * X86_OK or #GP.
+ */
 enum x86_status io_permission(struct vcpu *vcpu, uint16_t port, unsigned size) RF_MUST_CHECK;
 
 /* control_regs.c: privilege is checked inside */
@@ -74,7 +88,10 @@ enum x86_status lmsw(struct vcpu *vcpu, uint16_t value) RF_MUST_CHECK;
 enum x86_status invlpg(struct vcpu *vcpu, gva_t gva) RF_MUST_CHECK;
 /* Without privilege checks, for loaders, task switches and reset: sets CR3 and flushes. */
 enum x86_status paging_load_cr3(struct vcpu *vcpu, uint32_t cr3) RF_MUST_CHECK;
-/* POPF/IRET's rule: which bits of EFLAGS value may change at this CPL/IOPL (SDM vol. 2, POPF); opsize 2 keeps the upper half. */
+/*
+ * POPF/IRET's rule: which bits of EFLAGS value may change at this CPL/IOPL (SDM vol. 2, POPF);
+ * opsize 2 keeps the upper half.
+ */
 uint32_t eflags_merge(const struct cpu *cpu, uint32_t value, unsigned opsize);
 
 /* msr.c */
@@ -90,7 +107,10 @@ const char *cpu_model_name(const struct cpu_model *model);
 /* Prints "name  description" lines for -cpu help. */
 void cpu_model_list(void *file);
 
-/* fpu_spill.c: from FPU_LIVE to FPU_LIVE_X87 (x86/fpu_spill.h), enough for C code that has nothing to do with the guest's x87 state. */
+/*
+ * fpu_spill.c: from FPU_LIVE to FPU_LIVE_X87 (x86/fpu_spill.h), enough for C code that has nothing
+ * to do with the guest's x87 state.
+ */
 void fpu_spill_sse(struct cpu *cpu);
 
 /* Instruction-set features of the model: enum cpu_feature bits (x86/features.h). */

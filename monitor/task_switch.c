@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Hardware tasks (SDM vol. 3, chapter 7): task switches of all four kinds with 16- and 32-bit TSSs, the stacks a TSS holds for
- * inner privilege levels, and its I/O permission bitmap.
+ * Hardware tasks (SDM vol. 3, chapter 7): task switches of all four kinds with 16- and 32-bit TSSs,
+ * the stacks a TSS holds for inner privilege levels, and its I/O permission bitmap.
  *
- * A switch has two halves. Up to the commit everything is checked and every page that will be written is probed: a fault leaves
- * the old task as it was. From the commit on the new task is the current one: what is wrong with its segments is its own fault,
- * raised with cpu->eip naming its first instruction.
+ * A switch has two halves. Up to the commit everything is checked and every page that will be
+ * written is probed: a fault leaves the old task as it was. From the commit on the new task is the
+ * current one: what is wrong with its segments is its own fault, raised with cpu->eip naming its
+ * first instruction.
  */
 #include <string.h>
 #include "x86/fpu_spill.h"
@@ -15,7 +16,9 @@
 #define DR7_LOCAL_ENABLES 0x0155u /* L0..L3 and LE: a task switch clears them (SDM vol. 3, 17.2.4) */
 #define TSS_BUSY 0x2u
 
-/* TSS images (SDM vol. 3, figures 7-2 and 7-10). General and segment registers lie in ModRM order. */
+/*
+ * TSS images (SDM vol. 3, figures 7-2 and 7-10). General and segment registers lie in ModRM order.
+ */
 struct tss32 {
 	uint16_t link, reserved_link;
 	struct { uint32_t esp; uint16_t ss, reserved; } stack[3];
@@ -105,7 +108,10 @@ static gva_t gdt_type_byte(const struct cpu *cpu, uint16_t selector)
 	return cpu->gdtr.base + (selector & SELECTOR_INDEX) + 5;
 }
 
-/* The incoming TSS's descriptor. IRET complains with #TS, the others with #GP (SDM vol. 3, table 7-1). */
+/*
+ * The incoming TSS's descriptor. IRET complains with #TS, the others with #GP (SDM vol. 3, table
+ * 7-1).
+ */
 static enum x86_status incoming_tss_check(struct vcpu *vcpu, uint16_t selector, enum task_switch_kind kind, uint64_t *descriptor)
 {
 	struct cpu *cpu = &vcpu->cpu;
@@ -160,7 +166,10 @@ static void image_from_tss(struct task_image *image, const union tss *tss, bool 
 	}
 	image->eip = tss->t16.ip;
 	image->eflags = tss->t16.flags;
-	/* A 16-bit TSS leaves the upper halves of the registers undefined; all ones show a guest that relies on them. */
+	/*
+	 * A 16-bit TSS leaves the upper halves of the registers undefined; all ones show a guest
+	 * that relies on them.
+	 */
 	for (unsigned i = 0; i < 8; i++)
 		image->regs[i] = tss->t16.regs[i] | 0xffff0000;
 	memcpy(image->seg, tss->t16.seg, sizeof(tss->t16.seg));
@@ -210,7 +219,10 @@ static enum x86_status set_busy(struct vcpu *vcpu, uint16_t selector, bool busy)
 	return mem_write(vcpu, gva, &type, 1, ACCESS_WRITE);
 }
 
-/* Registers that need no descriptors; the segment registers get their selectors and stay unusable for now. */
+/*
+ * Registers that need no descriptors; the segment registers get their selectors and stay unusable
+ * for now.
+ */
 static void load_registers(struct cpu *cpu, const struct task_image *image)
 {
 	const uint32_t mask = X86_ARITH_FLAGS | X86_TF | X86_IF | X86_DF | X86_IOPL | X86_NT | X86_RF | X86_VM | X86_AC |
@@ -347,7 +359,10 @@ static enum x86_status start_task(struct vcpu *vcpu, const struct task_image *im
 	struct cpu *cpu = &vcpu->cpu;
 	enum x86_status status;
 
-	/* The selector's RPL rules until CS is loaded: faults before that are delivered from the new task's level. */
+	/*
+	 * The selector's RPL rules until CS is loaded: faults before that are delivered from the
+	 * new task's level.
+	 */
 	cpu->cpl = cpu_is_v86(cpu) ? 3 : selector_rpl(image->seg[X86_CS]);
 	status = load_task_segments(vcpu, image);
 	if (!status && error)
@@ -375,7 +390,10 @@ enum x86_status task_switch_saving(struct vcpu *vcpu, uint16_t tss_selector, enu
 	status = incoming_tss_check(vcpu, tss_selector, kind, &descriptor);
 	if (status)
 		return status;
-	/* There is nowhere to save the old task to before the first LTR, or if the TSS is too small. */
+	/*
+	 * There is nowhere to save the old task to before the first LTR, or if the TSS is too
+	 * small.
+	 */
 	if (!(cpu->tr.attr & SEG_P) || cpu->tr.limit < tss_size(attr_is_tss32(cpu->tr.attr)) - 1)
 		return fault_raise_error(cpu, EXC_TS, selector_error(cpu->tr.selector));
 	is32 = attr_is_tss32(descriptor_attr(descriptor));

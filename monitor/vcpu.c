@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How the rest of the monitor reaches a virtual processor: events from other threads, sleeping in HLT, taking
- * interrupts, and the thread that runs it.
+ * How the rest of the monitor reaches a virtual processor: events from other threads, sleeping in
+ * HLT, taking interrupts, and the thread that runs it.
  *
  * Lock order: the device lock, then wake_mutex.
  */
@@ -103,7 +103,10 @@ void vcpu_raise_event(struct vcpu *vcpu, uint32_t events)
 
 	if ((before & events) == events || vcpu_is_self(vcpu))
 		return;
-	/* If it is not asleep now it will look at events before it goes to sleep. While we hold the lock it does not end. */
+	/*
+	 * If it is not asleep now it will look at events before it goes to sleep. While we hold the
+	 * lock it does not end.
+	 */
 	pthread_mutex_lock(&vcpu->wake_mutex);
 	if (vcpu->asleep)
 		pthread_cond_broadcast(&vcpu->wake_cond);
@@ -157,7 +160,9 @@ int vcpu_acknowledge_interrupt(struct vcpu *vcpu)
 	pthread_mutex_lock(&vm->device_lock);
 	if (vm->interrupt_ack)
 		vector = vm->interrupt_ack(vm->interrupt_ack_opaque);
-	/* Nothing to deliver though INTR was up: drop it, or HLT and the engines would spin on it. */
+	/*
+	 * Nothing to deliver though INTR was up: drop it, or HLT and the engines would spin on it.
+	 */
 	if (vector < 0)
 		vcpu_clear_event(vcpu, EVENT_INTR);
 	pthread_mutex_unlock(&vm->device_lock);
@@ -215,7 +220,10 @@ static struct vm_work *vcpu_next_work(struct vcpu *vcpu, bool may_wait)
 
 	pthread_mutex_lock(&vcpu->wake_mutex);
 	for (;;) {
-		/* Before looking at why: a reason that comes up after the look then raises it, and wakes us, again. */
+		/*
+		 * Before looking at why: a reason that comes up after the look then raises it, and
+		 * wakes us, again.
+		 */
 		vcpu_clear_event(vcpu, EVENT_STOP);
 		if (vm->work || !may_wait || !vm->paused || !vm_is_running(vm) || (atomic_load(&vcpu->cpu.events) & EVENT_RESET))
 			break;
@@ -242,7 +250,10 @@ static void vcpu_freeze_clock(struct vcpu *vcpu, bool freeze)
 	pthread_mutex_unlock(&vm->device_lock);
 }
 
-/* Runs what was queued, and waits while the VM is paused. The clock and the TSC stand still then; a pause that begins later is the next call's. */
+/*
+ * Runs what was queued, and waits while the VM is paused. The clock and the TSC stand still then; a
+ * pause that begins later is the next call's.
+ */
 static void vcpu_stop_point(struct vcpu *vcpu)
 {
 	struct vm_work *work;

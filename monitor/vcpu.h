@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One virtual processor as the monitor sees it: architectural state, the engine that runs it, and how others reach it.
+ * One virtual processor as the monitor sees it: architectural state, the engine that runs it, and
+ * how others reach it.
  */
 #ifndef RF_MONITOR_VCPU_H
 #define RF_MONITOR_VCPU_H
@@ -46,8 +47,9 @@ void vcpu_destroy(struct vcpu *vcpu);
 void vcpu_reset(struct vcpu *vcpu);
 
 /*
- * Sets event bits (EVENT_*) and makes the vCPU notice: a sleeping one is woken, one in guest code is signalled so that it
- * leaves at the next instruction boundary. Any thread. vcpu_clear_event is for the interrupt controller's falling edge.
+ * Sets event bits (EVENT_*) and makes the vCPU notice: a sleeping one is woken, one in guest code
+ * is signalled so that it leaves at the next instruction boundary. Any thread. vcpu_clear_event is
+ * for the interrupt controller's falling edge.
  */
 void vcpu_raise_event(struct vcpu *vcpu, uint32_t events);
 void vcpu_clear_event(struct vcpu *vcpu, uint32_t events);
@@ -55,16 +57,22 @@ void vcpu_clear_event(struct vcpu *vcpu, uint32_t events);
 /* Whether the caller is the vCPU's own thread. */
 bool vcpu_is_self(const struct vcpu *vcpu);
 
-/* Whether the CPU would take an interrupt right now: NMI, or INTR with EFLAGS.IF, and no inhibition. */
+/*
+ * Whether the CPU would take an interrupt right now: NMI, or INTR with EFLAGS.IF, and no
+ * inhibition.
+ */
 bool vcpu_interruptible(const struct vcpu *vcpu);
 
 /*
- * Delivers what is pending and takes priority at this instruction boundary (NMI, then INTR acknowledged from the machine's
- * interrupt controller). Returns an enum x86_status.
+ * Delivers what is pending and takes priority at this instruction boundary (NMI, then INTR
+ * acknowledged from the machine's interrupt controller). Returns an enum x86_status.
  */
 enum x86_status vcpu_deliver_interrupts(struct vcpu *vcpu) RF_MUST_CHECK;
 
-/* Acknowledges an interrupt at the machine's controller: the vector, which must now be delivered, or -1 for none. */
+/*
+ * Acknowledges an interrupt at the machine's controller: the vector, which must now be delivered,
+ * or -1 for none.
+ */
 int vcpu_acknowledge_interrupt(struct vcpu *vcpu);
 
 /* Sleeps until an event is pending that ends HLT. */

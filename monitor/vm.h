@@ -34,7 +34,10 @@ struct vm_work {
 	struct vm_work *next;
 };
 
-/* What devices on other threads have stored to RAM and the vCPU thread has not been told yet (dma.c). */
+/*
+ * What devices on other threads have stored to RAM and the vCPU thread has not been told yet
+ * (dma.c).
+ */
 #define VM_DMA_RANGES 32
 struct vm_dma {
 	pthread_mutex_t lock;
@@ -55,28 +58,42 @@ struct vm {
 	const struct host_facts *host; /* what engines take the host for; NULL: they look */
 	struct vcpu vcpu;
 	/*
-	 * Devices and interrupt controllers are touched only under this lock. Port and MMIO accesses of the vCPU take it
-	 * (vm_pio_read() and friends); timers and character input run under it on the event-loop thread.
+	 * Devices and interrupt controllers are touched only under this lock. Port and MMIO
+	 * accesses of the vCPU take it (vm_pio_read() and friends); timers and character input run
+	 * under it on the event-loop thread.
 	 */
 	pthread_mutex_t device_lock;
-	/* Interrupt acknowledge: the vector to deliver, or -1 for none (spurious raise). NULL: there is no controller. */
+	/*
+	 * Interrupt acknowledge: the vector to deliver, or -1 for none (spurious raise). NULL:
+	 * there is no controller.
+	 */
 	int (*interrupt_ack)(void *opaque);
 	void *interrupt_ack_opaque;
 	/*
-	 * Stores of four bytes beyond RAM are tried here first, on the vCPU's thread without the device lock; for general registers only.
-	 * False: on the bus. NULL: there is no such short way.
+	 * Stores of four bytes beyond RAM are tried here first, on the vCPU's thread without the
+	 * device lock; for general registers only. False: on the bus. NULL: there is no such short
+	 * way.
 	 */
 	bool (*store_unlocked)(void *opaque, gpa_t gpa, uint32_t value);
 	void *store_unlocked_opaque;
-	/* FERR#: the guest has an x87 error with CR0.NE clear. Under the device lock. NULL: no such wire. */
+	/*
+	 * FERR#: the guest has an x87 error with CR0.NE clear. Under the device lock. NULL: no such
+	 * wire.
+	 */
 	void (*ferr)(struct vm *vm);
-	/* Interrupt lines of the board go here, under the device lock, if the controllers are the engine's. NULL: they are the board's. */
+	/*
+	 * Interrupt lines of the board go here, under the device lock, if the controllers are the
+	 * engine's. NULL: they are the board's.
+	 */
 	void (*gsi)(struct vm *vm, unsigned gsi, bool level);
 	_Atomic int end;      /* enum vm_end; first one wins */
 	int exit_code;
 	char kill_reason[1024];
 	bool no_reboot, no_shutdown;
-	/* Set up by machine.c; NULL in tests that need none. reset: on the vCPU thread, 0 or a negative errno. ended: any thread. */
+	/*
+	 * Set up by machine.c; NULL in tests that need none. reset: on the vCPU thread, 0 or a
+	 * negative errno. ended: any thread.
+	 */
 	int (*reset)(struct vm *vm);
 	void (*ended)(struct vm *vm);
 	_Atomic bool paused;
@@ -94,17 +111,21 @@ uint64_t vm_mmio_read(struct vm *vm, gpa_t gpa, unsigned size);
 void vm_mmio_write(struct vm *vm, gpa_t gpa, uint64_t value, unsigned size);
 
 /*
- * Ends the VM because its guest did something beyond what is supported. Sticky: the first reason wins. Prints the
- * reason, registers and the code bytes at EIP on stderr. Returns X86_DEAD, for "return vm_kill(...)".
+ * Ends the VM because its guest did something beyond what is supported. Sticky: the first reason
+ * wins. Prints the reason, registers and the code bytes at EIP on stderr. Returns X86_DEAD, for
+ * "return vm_kill(...)".
  */
 enum x86_status vm_kill(struct vcpu *vcpu, const char *fmt, ...) RF_PRINTF(2, 3);
 
 /*
- * Ends the VM in an orderly way; any thread. VM_REBOOT and VM_TRIPLE_FAULT reset the machine instead unless no_reboot is
- * set, VM_POWEROFF stops it under no_shutdown.
+ * Ends the VM in an orderly way; any thread. VM_REBOOT and VM_TRIPLE_FAULT reset the machine
+ * instead unless no_reboot is set, VM_POWEROFF stops it under no_shutdown.
  */
 void vm_end(struct vm *vm, enum vm_end how, int exit_code);
-/* A processor shutdown (triple fault): resets the machine, or ends it under no_reboot. Returns X86_DEAD. */
+/*
+ * A processor shutdown (triple fault): resets the machine, or ends it under no_reboot. Returns
+ * X86_DEAD.
+ */
 enum x86_status vm_triple_fault(struct vcpu *vcpu);
 
 /* Stops and continues guest execution and the clock. Any thread; takes effect soon. */

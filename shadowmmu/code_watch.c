@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What translations rely on: that a linear page still maps to the frame it was fetched from (recorded in the
- * region, as for a data mapping, and reported when it changes), and that the frame's contents have not changed
- * (write protection).
+ * What translations rely on: that a linear page still maps to the frame it was fetched from
+ * (recorded in the region, as for a data mapping, and reported when it changes), and that the
+ * frame's contents have not changed (write protection).
  */
 #include "shadow_internal.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Following the guest's changes to its page tables at flush points, by comparing them with the copies of what was
- * relied on.
+ * Following the guest's changes to its page tables at flush points, by comparing them with the
+ * copies of what was relied on.
  *
- * A changed entry that is relied on loses just what it must: the mapping, the user view's mapping, or the
- * permission to write. What the guest grants anew is not acted on: the next access faults and fills. An entry whose
- * accessed bit the guest has cleared is dropped, so that the next access sets it again (SDM vol. 3, 4.8).
+ * A changed entry that is relied on loses just what it must: the mapping, the user view's mapping,
+ * or the permission to write. What the guest grants anew is not acted on: the next access faults
+ * and fills. An entry whose accessed bit the guest has cleared is dropped, so that the next access
+ * sets it again (SDM vol. 3, 4.8).
  */
 #include "shadow_internal.h"
 
@@ -45,8 +46,9 @@ static bool dir_change(const struct shadow *s, const struct domain *d, const str
 	if ((lost & (PTE_P | PTE_U | PTE_W)) || (new & ~old & PTE_NX) || ((old ^ new) & ADDRESS_BITS))
 		return true;
 	/*
-	 * Each space has a directory entry of its own for what all share, and only the one that was walked has A set for sure;
-	 * a global translation that hits the TLB would not touch the others either.
+	 * Each space has a directory entry of its own for what all share, and only the one that was
+	 * walked has A set for sure; a global translation that hits the TLB would not touch the
+	 * others either.
 	 */
 	if (d->space && (lost & PTE_A))
 		return true;

@@ -2,11 +2,12 @@
 /*
  * Filling windows: a host fault becomes a true fault of the guest's or a mapping.
  *
- * A fill maps more than the page that was asked for, since a host fault costs several host mappings: all of a large
- * guest page; else the run of neighbours in the same guest table that continue the page physically, and a few
- * others near by. A neighbour is mapped only if the guest's tables allow it now and have its accessed bit set (and
- * is writable only if they have its dirty bit set), so that nothing is ever mapped that an access of the guest
- * could not have brought into a TLB.
+ * A fill maps more than the page that was asked for, since a host fault costs several host
+ * mappings: all of a large guest page; else the run of neighbours in the same guest table that
+ * continue the page physically, and a few others near by. A neighbour is mapped only if the guest's
+ * tables allow it now and have its accessed bit set (and is writable only if they have its dirty
+ * bit set), so that nothing is ever mapped that an access of the guest could not have brought into
+ * a TLB.
  */
 #include "shadow_internal.h"
 
@@ -43,7 +44,10 @@ static uint32_t identity_entry(const struct fill *f, unsigned i)
 	return (uint32_t)gpa | LEAF_PRESENT | (guest_ram_flags(f->s->ram, gpa) & RAM_PAGE_TRACED ? 0 : LEAF_WRITE);
 }
 
-/* What the guest's tables allow for entry i of the region in this view, as a window's entry; 0: nothing. */
+/*
+ * What the guest's tables allow for entry i of the region in this view, as a window's entry; 0:
+ * nothing.
+ */
 static uint32_t wanted_entry(const struct fill *f, unsigned i)
 {
 	const struct shadow *s = f->s;
@@ -77,7 +81,10 @@ static uint32_t wanted_entry(const struct fill *f, unsigned i)
 	return (uint32_t)gpa | LEAF_PRESENT | (write ? LEAF_WRITE : 0);
 }
 
-/* What to map at entry i, with UPGRADE if only the right to write is missing; 0: nothing allowed or nothing to be gained. */
+/*
+ * What to map at entry i, with UPGRADE if only the right to write is missing; 0: nothing allowed or
+ * nothing to be gained.
+ */
 static uint32_t missing_entry(struct fill *f, unsigned i)
 {
 	uint32_t wanted = wanted_entry(f, i), have;
@@ -142,7 +149,10 @@ static int map_wanted(struct fill *f, unsigned i, unsigned lo, unsigned hi)
 	return map_run(f, first, end - first, entry - (i - first) * GUEST_PAGE_SIZE);
 }
 
-/* Maps what is missing in [lo, hi). An error here hurts nobody: the guest did not ask for these pages. */
+/*
+ * Maps what is missing in [lo, hi). An error here hurts nobody: the guest did not ask for these
+ * pages.
+ */
 static void map_others(struct fill *f, unsigned lo, unsigned hi, unsigned maps)
 {
 	unsigned i, first, limit = f->maps + maps;
@@ -162,8 +172,8 @@ static void map_others(struct fill *f, unsigned lo, unsigned hi, unsigned maps)
 }
 
 /*
- * The host's own faults, one for each page that is touched, cost more than making its entries for a whole piece; a piece no larger than
- * this, since memory that nobody wants is made as well.
+ * The host's own faults, one for each page that is touched, cost more than making its entries for a
+ * whole piece; a piece no larger than this, since memory that nobody wants is made as well.
  */
 static int map_piece(struct fill *f, unsigned i)
 {
@@ -323,7 +333,10 @@ static enum shadow_fill fill(struct shadow *s, enum shadow_view view, gva_t gva,
 	if (already_mapped(s, view, gva, access))
 		return SHADOW_FILL_OK;
 	if (!walk_guest(s->ram, &s->paging, gva, access, &f.walk)) {
-		/* A page fault invalidates what the TLB held for the address (SDM vol. 3, 4.10.4.1). */
+		/*
+		 * A page fault invalidates what the TLB held for the address (SDM vol. 3,
+		 * 4.10.4.1).
+		 */
 		domain_sync_page(s, &s->current->domain, gva);
 		if (s->kernel)
 			domain_sync_page(s, s->kernel, gva);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest physical memory: one memfd, seen by the monitor through one flat mapping and by translated code through the
- * pieces of it that the shadow tables map into windows.
+ * Guest physical memory: one memfd, seen by the monitor through one flat mapping and by translated
+ * code through the pieces of it that the shadow tables map into windows.
  *
- * Guest RAM occupies [0, size) less the legacy video hole [0xa0000, 0xc0000). size is at most 3.5 GiB, so that RAM, the
- * PCI hole and the APICs never meet.
+ * Guest RAM occupies [0, size) less the legacy video hole [0xa0000, 0xc0000). size is at most 3.5
+ * GiB, so that RAM, the PCI hole and the APICs never meet.
  *
- * Every store that C code makes to guest RAM (interpreter, callouts, devices) goes through guest_ram_written() afterwards, so that
- * translations and page-table copies of that memory are told. It is called on the vCPU thread; for others monitor/dma.c has it called there.
+ * Every store that C code makes to guest RAM (interpreter, callouts, devices) goes through
+ * guest_ram_written() afterwards, so that translations and page-table copies of that memory are
+ * told. It is called on the vCPU thread; for others monitor/dma.c has it called there.
  */
 #ifndef RF_SHADOWMMU_GUEST_RAM_H
 #define RF_SHADOWMMU_GUEST_RAM_H
@@ -18,7 +19,10 @@
 #define GUEST_VIDEO_HOLE_START 0xa0000u
 #define GUEST_VIDEO_HOLE_END   0xc0000u
 
-/* Flags of one guest physical page. A page with any RAM_PAGE_TRACED flag is mapped read-only in every window. */
+/*
+ * Flags of one guest physical page. A page with any RAM_PAGE_TRACED flag is mapped read-only in
+ * every window.
+ */
 #define RAM_PAGE_CODE   0x01u /* translations were made from it */
 #define RAM_PAGE_TABLE  0x02u /* a traced page-table page */
 #define RAM_PAGE_ROM    0x04u /* guest writes are dropped */
@@ -32,7 +36,10 @@ struct guest_ram {
 	/* Called by guest_ram_written() for traced pages, once per touched page. */
 	void (*written)(void *opaque, gpa_t gpa, uint32_t len);
 	void *written_opaque;
-	/* Called when a page without flags gets one: who has remembered that stores to it need no look at the flags forgets. NULL: nobody. */
+	/*
+	 * Called when a page without flags gets one: who has remembered that stores to it need no
+	 * look at the flags forgets. NULL: nobody.
+	 */
 	void (*flagged)(void *opaque, gpa_t gpa);
 	void *flagged_opaque;
 };

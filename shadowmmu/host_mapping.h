@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the shadow tables ask of the host: windows, and pieces of guest RAM mapped into them. Two implementations: a plain
- * process (mmap, here), and the kernel module (hostdriver/).
+ * What the shadow tables ask of the host: windows, and pieces of guest RAM mapped into them. Two
+ * implementations: a plain process (mmap, here), and the kernel module (hostdriver/).
  *
- * A window is a 4-GiB-aligned 4-GiB stretch of host address space, left a hole where nothing is mapped, between guards in
- * which nothing is ever mapped: addresses in translated code are sums of which only the parts are known to fit.
+ * A window is a 4-GiB-aligned 4-GiB stretch of host address space, left a hole where nothing is
+ * mapped, between guards in which nothing is ever mapped: addresses in translated code are sums of
+ * which only the parts are known to fit.
  */
 #ifndef RF_SHADOWMMU_HOST_MAPPING_H
 #define RF_SHADOWMMU_HOST_MAPPING_H
@@ -47,8 +48,8 @@ struct host_limits {
 void host_limits_probe(struct host_limits *limits);
 
 /*
- * The plain-process implementation, within limits (NULL: as probed). Returns 0 or a negative errno; -ENOMEM with *why (allocated
- * text) if the host cannot hold windows at all.
+ * The plain-process implementation, within limits (NULL: as probed). Returns 0 or a negative errno;
+ * -ENOMEM with *why (allocated text) if the host cannot hold windows at all.
  */
 int host_mapping_process_create(struct guest_ram *ram, const struct host_limits *limits, struct host_mapping **hm,
 				const char **why) RF_MUST_CHECK;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Windows in a plain process: pieces of the guest-RAM memfd mapped MAP_SHARED | MAP_FIXED into holes of the address space.
+ * Windows in a plain process: pieces of the guest-RAM memfd mapped MAP_SHARED | MAP_FIXED into
+ * holes of the address space.
  *
- * Each window lies in a slot of its own with its guards, which are mapped PROT_NONE; that also claims the place, so that two VMs in
- * one process never choose the same one. Nothing is ever mapped executable.
+ * Each window lies in a slot of its own with its guards, which are mapped PROT_NONE; that also
+ * claims the place, so that two VMs in one process never choose the same one. Nothing is ever
+ * mapped executable.
  */
 #include "host_mapping.h"
 
@@ -183,7 +185,10 @@ static int check_limits(const struct guest_ram *ram, const struct host_limits *l
 		*why = text;
 		return -ENOMEM;
 	}
-	/* Every window may come to map the whole of guest RAM; its slot counts whole for a moment, its guards always. */
+	/*
+	 * Every window may come to map the whole of guest RAM; its slot counts whole for a moment,
+	 * its guards always.
+	 */
 	if (limits->address_space < 4 * SLOT_STRIDE || limits->address_space / 16 < ram->size) {
 		*why = strdup("the address-space limit is too low: lift it (ulimit -v unlimited) or use -accel interp");
 		return -ENOMEM;

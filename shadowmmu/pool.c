@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory for shadow structures. Fills run in a signal handler, where malloc is best avoided: page-sized blocks, leaves and
- * regions come from free lists that grow by mapping chunks, which go back to the host only with the whole shadow.
+ * Memory for shadow structures. Fills run in a signal handler, where malloc is best avoided:
+ * page-sized blocks, leaves and regions come from free lists that grow by mapping chunks, which go
+ * back to the host only with the whole shadow.
  */
 #include "shadow_internal.h"
 

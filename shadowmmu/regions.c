@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Regions: what a domain relies on below one page-directory entry, with a copy of the guest's table as it then was.
+ * Regions: what a domain relies on below one page-directory entry, with a copy of the guest's table
+ * as it then was.
  *
- * A copy holds the entries [lo, hi) of its table, the smallest range that has all entries relied on. Entries within the
- * range that are not relied on are there only so that the range can be compared in one go.
+ * A copy holds the entries [lo, hi) of its table, the smallest range that has all entries relied
+ * on. Entries within the range that are not relied on are there only so that the range can be
+ * compared in one go.
  */
 #include "shadow_internal.h"
 

@@ -2,9 +2,10 @@
 /*
  * Which windows map a guest page frame, and where.
  *
- * A mapping is named by one word: the window's index in the upper 12 bits, the linear page number in the lower 20; no
- * mapping is called 0. All mappings of a frame form a list, linked both ways, that starts in rmap_first[]. The links stand
- * beside the entries of the windows themselves, so that
+ * A mapping is named by one word: the window's index in the upper 12 bits, the linear page number
+ * in the lower 20; no mapping is called 0. All mappings of a frame form a list, linked both ways,
+ * that starts in rmap_first[]. The links stand beside the entries of the windows themselves, so
+ * that
  *
  *   - a mapping is taken off its list without a search, however many there are: a guest may map a frame tens of thousands of
  *     times, and drop all of it with one instruction;

@@ -2,8 +2,9 @@
 /*
  * The shadow as a whole: its life, changes of the paging configuration, and flushes.
  *
- * What tables mean depends on a few mode bits (struct shadow_mode). When those change, which guests do a handful of times
- * in their lives, everything is dropped; so all spaces that exist were made under the current mode.
+ * What tables mean depends on a few mode bits (struct shadow_mode). When those change, which guests
+ * do a handful of times in their lives, everything is dropped; so all spaces that exist were made
+ * under the current mode.
  */
 #include "shadow_internal.h"
 
@@ -15,7 +16,9 @@
 
 /* 384 MiB of window entries, as much as 32 windows that are mapped all over. */
 #define LEAF_LIMIT_DEFAULT (32 * WINDOW_LEAVES)
-/* What the current space can use, when all others have been evicted, and the shared kernel window. */
+/*
+ * What the current space can use, when all others have been evicted, and the shared kernel window.
+ */
 #define LEAF_LIMIT_LEAST   (3 * WINDOW_LEAVES)
 
 int shadow_create(struct guest_ram *ram, struct host_mapping *hm, const struct shadow_options *options,
@@ -87,7 +90,9 @@ const struct shadow_stats *shadow_stats(const struct shadow *s)
 	return &s->stats;
 }
 
-/* Bits that do not matter in a mode are the same in all its values, so that modes compare by value. */
+/*
+ * Bits that do not matter in a mode are the same in all its values, so that modes compare by value.
+ */
 static struct shadow_mode mode_of(const struct paging *p)
 {
 	struct shadow_mode mode = { .paging = p->cr0 & CR0_PG, .a20_mask = p->a20_mask };
@@ -115,8 +120,8 @@ static uint32_t space_key(const struct shadow *s)
 }
 
 /*
- * A kernel may turn CR4.PGE on before it maps itself globally (Linux does): sharing that was given up is tried again once
- * the guest has made a few address spaces, and a few times only.
+ * A kernel may turn CR4.PGE on before it maps itself globally (Linux does): sharing that was given
+ * up is tried again once the guest has made a few address spaces, and a few times only.
  */
 static bool may_share(const struct shadow *s)
 {
@@ -130,7 +135,9 @@ static int enter_space(struct shadow *s)
 
 	/* The space that is left may be evicted to make room, like any other. */
 	s->current = NULL;
-	/* A guest that turns CR4.PGE off for a moment does so in order to flush: the sharing stays. */
+	/*
+	 * A guest that turns CR4.PGE off for a moment does so in order to flush: the sharing stays.
+	 */
 	if (s->mode.paging && (s->paging.cr4 & CR4_PGE) && !s->share_kernel && may_share(s) && kernel_share_begin(s))
 		s->share_refusals = SHARE_REFUSALS;
 	sp = space_find(s, space_key(s));
@@ -178,7 +185,10 @@ struct space *shadow_set_paging(struct shadow *s, const struct paging *paging, e
 		s->current->domain.gone = 0;
 		domain_compare(s, &s->current->domain);
 		s->current->space.replaced = was_replaced(&s->current->domain);
-		/* Without PGE no translation is global, whatever was taken for global before it was cleared. */
+		/*
+		 * Without PGE no translation is global, whatever was taken for global before it was
+		 * cleared.
+		 */
 		if ((flush == SHADOW_FLUSH_ALL || !(paging->cr4 & CR4_PGE)) && s->kernel)
 			domain_compare(s, s->kernel);
 	}

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Shadow page tables. The shadow of a guest address space is the set of host mappings inside its window(s).
+ * Shadow page tables. The shadow of a guest address space is the set of host mappings inside its
+ * window(s).
  *
- * Words: a *space* is one guest address space (a CR3 value under one paging configuration). It has a *user view*
- * (what ring 3 may touch) and a *kernel view* (what rings 0..2 may touch), each a window. When the guest uses
- * global pages (CR4.PGE), all spaces share ONE kernel window, which then holds only translations whose leaf is
- * global, exactly like the global entries of a hardware TLB: it survives CR3 loads. Ring-0 accesses to non-global
- * user pages then belong in the user window (SHADOW_FILL_USER_VIEW). Without PGE, or when a guest touches many non-
- * global supervisor pages, each space has a kernel window of its own.
+ * Words: a *space* is one guest address space (a CR3 value under one paging configuration). It has
+ * a *user view* (what ring 3 may touch) and a *kernel view* (what rings 0..2 may touch), each a
+ * window. When the guest uses global pages (CR4.PGE), all spaces share ONE kernel window, which
+ * then holds only translations whose leaf is global, exactly like the global entries of a hardware
+ * TLB: it survives CR3 loads. Ring-0 accesses to non-global user pages then belong in the user
+ * window (SHADOW_FILL_USER_VIEW). Without PGE, or when a guest touches many non- global supervisor
+ * pages, each space has a kernel window of its own.
  *
  * The contract is the TLB's (SDM vol. 3, 4.10): an entry may stay stale until the guest flushes it.
  */
@@ -37,13 +39,15 @@ struct shadow;
 struct shadow_callbacks {
 	void *opaque;
 	/*
-	 * An instruction fetch was translated at linear page gva (shadow_fetch) and that translation is now dropped or changed.
-	 * space NULL: a global one, seen from every space. Links and branch caches that rely on it must go.
+	 * An instruction fetch was translated at linear page gva (shadow_fetch) and that
+	 * translation is now dropped or changed. space NULL: a global one, seen from every space.
+	 * Links and branch caches that rely on it must go.
 	 */
 	void (*code_mapping_changed)(void *opaque, struct space *space, gva_t gva);
 	/*
-	 * A space is destroyed (evicted): free engine_data. Never the current space; but the space that was current when
-	 * shadow_set_paging() was called may go before that returns, always so when the paging mode changed.
+	 * A space is destroyed (evicted): free engine_data. Never the current space; but the space
+	 * that was current when shadow_set_paging() was called may go before that returns, always
+	 * so when the paging mode changed.
 	 */
 	void (*space_destroyed)(void *opaque, struct space *space);
 };
@@ -68,7 +72,10 @@ struct shadow_stats {
 int shadow_create(struct guest_ram *ram, struct host_mapping *hm, const struct shadow_options *options,
 		  const struct shadow_callbacks *callbacks, struct shadow **out) RF_MUST_CHECK;
 void shadow_destroy(struct shadow *shadow);
-/* The machine was reset: as after shadow_create(), but for the counters. There is no current space until shadow_set_paging(). */
+/*
+ * The machine was reset: as after shadow_create(), but for the counters. There is no current space
+ * until shadow_set_paging().
+ */
 void shadow_reset(struct shadow *shadow);
 const struct shadow_stats *shadow_stats(const struct shadow *shadow);
 
@@ -79,9 +86,9 @@ enum shadow_flush {
 };
 
 /*
- * Makes paging the current configuration, performing flush, and returns the current space (created if new; one
- * whose host mapping fails is NULL with *err a negative errno). Called for every MOV CR3, task switch, and change
- * of a paging mode bit.
+ * Makes paging the current configuration, performing flush, and returns the current space (created
+ * if new; one whose host mapping fails is NULL with *err a negative errno). Called for every MOV
+ * CR3, task switch, and change of a paging mode bit.
  */
 struct space *shadow_set_paging(struct shadow *shadow, const struct paging *paging, enum shadow_flush flush, int *err);
 struct space *shadow_current(const struct shadow *shadow);
@@ -89,18 +96,24 @@ struct space *shadow_current(const struct shadow *shadow);
 /* INVLPG in the current space. */
 void shadow_invlpg(struct shadow *shadow, gva_t gva);
 
-/* Whether a translation of gva is relied on by a window of the current space, or by translated code. Light: x86/fpu_spill.h. */
+/*
+ * Whether a translation of gva is relied on by a window of the current space, or by translated
+ * code. Light: x86/fpu_spill.h.
+ */
 bool shadow_relies_on(const struct shadow *shadow, gva_t gva);
 
 /*
- * INVLPG that may put the user window's host calls off, so that a run of them becomes one: true if anything waits. Whoever uses that
- * window calls shadow_settle() first; every other call here that touches windows does so itself. Nothing is put off
- * while the current space has a kernel window of its own, since ring 0 then sees user pages there.
+ * INVLPG that may put the user window's host calls off, so that a run of them becomes one: true if
+ * anything waits. Whoever uses that window calls shadow_settle() first; every other call here that
+ * touches windows does so itself. Nothing is put off while the current space has a kernel window of
+ * its own, since ring 0 then sees user pages there.
  */
 bool shadow_invlpg_deferred(struct shadow *shadow, gva_t gva);
 void shadow_settle(struct shadow *shadow);
 
-/* Takes everything out of the current space's user window: nothing is going to use it for a while. */
+/*
+ * Takes everything out of the current space's user window: nothing is going to use it for a while.
+ */
 void shadow_empty_user(struct shadow *shadow);
 
 enum shadow_fill {
@@ -120,24 +133,24 @@ struct shadow_fill_info {
 };
 
 /*
- * A host fault at linear address gva in view of the current space: find out why and mend it if it is hidden. access
- * is ACCESS_READ or ACCESS_WRITE, with ACCESS_USER if the guest runs at CPL 3 (a ring-0 access through the user
- * view has view USER and no ACCESS_USER). May be called from a synchronous signal handler that interrupted
- * translated code.
+ * A host fault at linear address gva in view of the current space: find out why and mend it if it
+ * is hidden. access is ACCESS_READ or ACCESS_WRITE, with ACCESS_USER if the guest runs at CPL 3 (a
+ * ring-0 access through the user view has view USER and no ACCESS_USER). May be called from a
+ * synchronous signal handler that interrupted translated code.
  */
 enum shadow_fill shadow_fill(struct shadow *shadow, enum shadow_view view, gva_t gva, uint32_t access, struct shadow_fill_info *info);
 
 /*
- * After a true fault at gva was delivered and the guest is about to resume the access: map it now if the walk
- * allows it, sparing the hidden fault. Never faults, never sets D bits unless access is a write that the walk
- * allows.
+ * After a true fault at gva was delivered and the guest is about to resume the access: map it now
+ * if the walk allows it, sparing the hidden fault. Never faults, never sets D bits unless access is
+ * a write that the walk allows.
  */
 void shadow_prefill(struct shadow *shadow, enum shadow_view view, gva_t gva, uint32_t access);
 
 /*
- * Translates an instruction fetch at gva (access: ACCESS_EXEC, plus ACCESS_USER at CPL 3) in the current space and
- * records that code there is relied on (see code_mapping_changed). False: true fault, info->error. *global says
- * that the translation is global (same in every space).
+ * Translates an instruction fetch at gva (access: ACCESS_EXEC, plus ACCESS_USER at CPL 3) in the
+ * current space and records that code there is relied on (see code_mapping_changed). False: true
+ * fault, info->error. *global says that the translation is global (same in every space).
  */
 bool shadow_fetch(struct shadow *shadow, gva_t gva, uint32_t access, struct shadow_fill_info *info, bool *global);
 
@@ -148,7 +161,10 @@ void shadow_unprotect_code(struct shadow *shadow, gpa_t gpa);
 /* C code stored to a page flagged RAM_PAGE_TABLE (from guest_ram's written hook). */
 void shadow_table_written(struct shadow *shadow, gpa_t gpa, uint32_t len);
 
-/* For tests: walks every structure and checks every invariant against the guest tables. Returns a static text or NULL. */
+/*
+ * For tests: walks every structure and checks every invariant against the guest tables. Returns a
+ * static text or NULL.
+ */
 const char *shadow_check(struct shadow *shadow);
 
 #endif

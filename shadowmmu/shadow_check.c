@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* For tests: checks everything in the shadow structures that should hold whenever no function of shadow.h is running. */
+/*
+ * For tests: checks everything in the shadow structures that should hold whenever no function of
+ * shadow.h is running.
+ */
 #include "shadow_internal.h"
 
 static const char *check_window(const struct shadow *s, const struct window *w)
@@ -33,8 +36,8 @@ static const char *check_window(const struct shadow *s, const struct window *w)
 }
 
 /*
- * A mapping that names its predecessor rightly is in one list, once. So if only mappings that exist are in the lists, and as many
- * as there are, all are.
+ * A mapping that names its predecessor rightly is in one list, once. So if only mappings that exist
+ * are in the lists, and as many as there are, all are.
  */
 static const char *check_rmap(const struct shadow *s)
 {

@@ -8,9 +8,10 @@
  *
  * Every space has a domain; the kernel window that all spaces share (see shadow.h) has one too.
  *
- * The invariant that everything here serves: a page mapped in a window was allowed, with these permissions, by the entries
- * of its domain's *copies*. Copies follow the guest's tables at flush points, entry by entry, dropping what is no longer
- * right; between flushes the guest's tables may differ, just as they may from a TLB.
+ * The invariant that everything here serves: a page mapped in a window was allowed, with these
+ * permissions, by the entries of its domain's *copies*. Copies follow the guest's tables at flush
+ * points, entry by entry, dropping what is no longer right; between flushes the guest's tables may
+ * differ, just as they may from a TLB.
  */
 #ifndef RF_SHADOWMMU_SHADOW_INTERNAL_H
 #define RF_SHADOWMMU_SHADOW_INTERNAL_H
@@ -54,7 +55,10 @@ struct window {
 	struct leaf *leaf[WINDOW_LEAVES];
 };
 
-/* The part of a page-table page that is relied on: entries [lo, hi) as the guest had them when last looked at. */
+/*
+ * The part of a page-table page that is relied on: entries [lo, hi) as the guest had them when last
+ * looked at.
+ */
 struct table_copy {
 	uint8_t *page;
 	uint16_t lo, hi;
@@ -218,7 +222,10 @@ bool batch_waits(const struct shadow *s);
 /* regions.c: copies of guest tables. */
 const uint8_t *guest_dir(const struct shadow *s, unsigned dir); /* current space's page directory; zeroes if it has none */
 void copy_cover(const struct shadow *s, struct table_copy *copy, const uint8_t *guest, unsigned i);
-/* The region of gva, brought into being by walk w (which succeeded) and in step with the guest. NULL: no memory. */
+/*
+ * The region of gva, brought into being by walk w (which succeeded) and in step with the guest.
+ * NULL: no memory.
+ */
 struct region *region_get(struct shadow *s, struct domain *d, gva_t gva, const struct walk *w);
 void region_drop(struct shadow *s, struct domain *d, struct region *r);
 void region_free(struct shadow *s, struct domain *d, struct region *r);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Spaces: one for each guest CR3 seen under the current paging mode, in order of last use, and the windows they own.
+ * Spaces: one for each guest CR3 seen under the current paging mode, in order of last use, and the
+ * windows they own.
  *
- * Nobody tells when a guest address space dies. The least recently used one goes when windows or host mappings run short.
+ * Nobody tells when a guest address space dies. The least recently used one goes when windows or
+ * host mappings run short.
  */
 #include "shadow_internal.h"
 
@@ -164,8 +166,8 @@ void space_relieve(struct shadow *s)
 	while (s->vmas >= s->vma_limit / 4 * 3 && space_evict_one(s, NULL))
 		;
 	/*
-	 * The largest, since emptying must make room: a small one would soon be emptied again, and could not even come to hold all pages
-	 * of one instruction.
+	 * The largest, since emptying must make room: a small one would soon be emptied again, and
+	 * could not even come to hold all pages of one instruction.
 	 */
 	while (s->vmas >= s->vma_limit && (w = largest_window(s)) && w->vmas)
 		window_empty(s, w);

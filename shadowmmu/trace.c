@@ -2,13 +2,14 @@
 /*
  * Where are writes to page tables traced, and where are tables compared?
  *
- * A table that was found unchanged many times running is put under a trace: RAM_PAGE_TABLE, which write-protects it
- * in every window. While the trace holds, whoever compared it since it began need not do so again. The first write
- * ends the trace and costs a host fault and two changes of protection, that is some hundred compares, so each
- * ending doubles the patience before the next trace.
+ * A table that was found unchanged many times running is put under a trace: RAM_PAGE_TABLE, which
+ * write-protects it in every window. While the trace holds, whoever compared it since it began need
+ * not do so again. The first write ends the trace and costs a host fault and two changes of
+ * protection, that is some hundred compares, so each ending doubles the patience before the next
+ * trace.
  *
- * table_generation[frame] counts traces begun: a region that has the frame's generation while the trace is on was
- * compared since it began, and is in step.
+ * table_generation[frame] counts traces begun: a region that has the frame's generation while the
+ * trace is on was compared since it began, and is in step.
  */
 #include "shadow_internal.h"
 

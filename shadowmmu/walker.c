@@ -2,9 +2,9 @@
 /*
  * The guest page-table walker; see walker.h.
  *
- * The processor modelled has 36 physical address bits (PSE-36 and PAE alike): address bits above that are reserved.
- * Accessed and dirty bits are set only by a walk that succeeds. SDM vol. 3, 4.8 lets a processor set A in upper
- * levels earlier; no guest may rely on either.
+ * The processor modelled has 36 physical address bits (PSE-36 and PAE alike): address bits above
+ * that are reserved. Accessed and dirty bits are set only by a walk that succeeds. SDM vol. 3, 4.8
+ * lets a processor set A in upper levels earlier; no guest may rely on either.
  */
 #include "walker.h"
 
@@ -72,7 +72,8 @@ static bool reserved_pae(const struct paging *paging, uint64_t entry)
 }
 
 /*
- * The two walks proper: fill *w and the raw entries. On failure *why holds the P and RSVD bits of the error code.
+ * The two walks proper: fill *w and the raw entries. On failure *why holds the P and RSVD bits of
+ * the error code.
  */
 static bool walk_legacy(struct guest_ram *ram, const struct paging *paging, gva_t gva, struct walk *w,
 			uint64_t raw[WALK_LEVELS], uint32_t *why)

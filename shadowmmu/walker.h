@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guest page-table walker: translates one guest linear address the way the paging unit does (SDM vol. 3, 4.3
- * "32-bit paging" with PSE and PGE, and 4.4 "PAE paging" with NX), with accessed and dirty updates.
+ * The guest page-table walker: translates one guest linear address the way the paging unit does
+ * (SDM vol. 3, 4.3 "32-bit paging" with PSE and PGE, and 4.4 "PAE paging" with NX), with accessed
+ * and dirty updates.
  */
 #ifndef RF_SHADOWMMU_WALKER_H
 #define RF_SHADOWMMU_WALKER_H
@@ -40,16 +41,20 @@ struct walk {
 };
 
 /*
- * Walks for linear address gva. True: the access is allowed, *w is filled, A (and D for a write) bits are set in guest
- * memory unless ACCESS_PROBE. False: a true page fault, w->error holds its error code.
- * Entries outside RAM read as all ones would fault as reserved: they are treated as not present.
- * A store of A/D bits calls guest_ram_written() only if translations were made from that page, which may then be dropped during the
- * walk. Nobody else need know: accessed and dirty bits that appear in a table take nothing away from anybody, and their disappearing
- * again is seen by whoever copied the table, so that a write trace need not know.
+ * Walks for linear address gva. True: the access is allowed, *w is filled, A (and D for a write)
+ * bits are set in guest memory unless ACCESS_PROBE. False: a true page fault, w->error holds its
+ * error code. Entries outside RAM read as all ones would fault as reserved: they are treated as not
+ * present. A store of A/D bits calls guest_ram_written() only if translations were made from that
+ * page, which may then be dropped during the walk. Nobody else need know: accessed and dirty bits
+ * that appear in a table take nothing away from anybody, and their disappearing again is seen by
+ * whoever copied the table, so that a write trace need not know.
  */
 bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, uint32_t access, struct walk *w);
 
-/* Loads the four PDPTEs of cr3 into out. False if a present one has reserved bits set (the CR3 load then raises #GP). */
+/*
+ * Loads the four PDPTEs of cr3 into out. False if a present one has reserved bits set (the CR3 load
+ * then raises #GP).
+ */
 bool walk_load_pdptes(const struct guest_ram *ram, uint32_t cr3, uint32_t a20_mask, uint64_t out[4]);
 
 #endif

@@ -2,13 +2,13 @@
 /*
  * Windows: the shadow entry of every linear page and the host mapping that follows it.
  *
- * Mapping is done at once, since the guest waits for it. Taking away (unmapping, write protecting) is gathered into
- * runs and carried out by batch_finish(), before guest code can run again; an unmapping run may span pages that are
- * not mapped anyway. There is one batch for each view, so that two windows of a domain can be worked on side by
- * side.
+ * Mapping is done at once, since the guest waits for it. Taking away (unmapping, write protecting)
+ * is gathered into runs and carried out by batch_finish(), before guest code can run again; an
+ * unmapping run may span pages that are not mapped anyway. There is one batch for each view, so
+ * that two windows of a domain can be worked on side by side.
  *
- * The host may refuse to take something away (splitting a mapping can exceed vm.max_map_count). The window is then
- * emptied as a whole, which never needs a split: a TLB may forget anything.
+ * The host may refuse to take something away (splitting a mapping can exceed vm.max_map_count). The
+ * window is then emptied as a whole, which never needs a split: a TLB may forget anything.
  */
 #include "shadow_internal.h"
 

@@ -3,11 +3,11 @@
  * When an address space is worth a window.
  *
  * A window costs host calls and signals for each page that comes into it and goes again: on some
- * hosts a few microseconds, on others (those that are guests themselves) fifty. A *young* space
- * has none: ring 3 runs in the soft mode (translate_soft.c), which is some times slower and costs
+ * hosts a few microseconds, on others (those that are guests themselves) fifty. A *young* space has
+ * none: ring 3 runs in the soft mode (translate_soft.c), which is some times slower and costs
  * nothing to set up or to take down. It grows up when it has run for so long that a window would
- * have been cheaper; and one that is grown up becomes young again when what its window loses takes a
- * good part of all time, as a shell's does that forks all day.
+ * have been cheaper; and one that is grown up becomes young again when what its window loses takes
+ * a good part of all time, as a shell's does that forks all day.
  *
  * Pure functions of costs and times, in cycles of the host's TSC.
  */

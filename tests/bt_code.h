@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writing guest programs for the machine of bt_fixture.h: a place in guest RAM that moves on with what is emitted there.
+ * Writing guest programs for the machine of bt_fixture.h: a place in guest RAM that moves on with
+ * what is emitted there.
  *
- *	struct code c = code_at(bf, BF_CODE);
+ * struct code c = code_at(bf, BF_CODE);
  *
- *	MOV(&c, X86_ECX, 3);
- *	const uint32_t loop = c.at;
- *	EMIT(&c, 0x40, 0x49);          // inc eax; dec ecx
- *	JNZ(&c, loop);
- *	STOP(&c);
+ * MOV(&c, X86_ECX, 3);
+ * const uint32_t loop = c.at;
+ * 	EMIT(&c, 0x40, 0x49);          // inc eax; dec ecx
+ * JNZ(&c, loop);
+ * STOP(&c);
  */
 #ifndef RF_TESTS_BT_CODE_H
 #define RF_TESTS_BT_CODE_H

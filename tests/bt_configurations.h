@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Running a guest program in every configuration that takes another way through the translator, and in the interpreter, which
- * shows that the program itself is right.
+ * Running a guest program in every configuration that takes another way through the translator, and
+ * in the interpreter, which shows that the program itself is right.
  */
 #ifndef RF_TESTS_BT_CONFIGURATIONS_H
 #define RF_TESTS_BT_CONFIGURATIONS_H

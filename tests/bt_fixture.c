@@ -66,7 +66,10 @@ static void build_tss(struct bf *bf)
 	put32(bf, BF_DF_TSS + 0x64, 0x680000);
 }
 
-/* Vectors from 0x20 are INT n to anyone; #DF has a task of its own, so that a bad stack in ring 0 can be told. */
+/*
+ * Vectors from 0x20 are INT n to anyone; #DF has a task of its own, so that a bad stack in ring 0
+ * can be told.
+ */
 static void build_idt(struct bf *bf)
 {
 	static const uint8_t stop[] = { BF_STOP, 0xeb, 0xfe };
@@ -78,7 +81,10 @@ static void build_idt(struct bf *bf)
 	put64(bf, BF_IDT + 8 * EXC_DF, gate(BF_DF_TSS_SEL, 0, SYS_TASK_GATE, 0));
 }
 
-/* Identity, ring 3 everywhere but in the system part. A and D are set: setting them is not under test here. */
+/*
+ * Identity, ring 3 everywhere but in the system part. A and D are set: setting them is not under
+ * test here.
+ */
 static void build_page_tables(struct bf *bf)
 {
 	for (uint32_t page = 0; page < BF_RAM_SIZE / GUEST_PAGE_SIZE; page++) {

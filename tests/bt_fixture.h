@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A machine without devices for the tests of whole engines: RAM, a GDT with the segments worth testing, an IDT whose every
- * handler stops the machine, and a port that stops it. What ran is left in the vCPU and in RAM for the test to look at.
+ * A machine without devices for the tests of whole engines: RAM, a GDT with the segments worth
+ * testing, an IDT whose every handler stops the machine, and a port that stops it. What ran is left
+ * in the vCPU and in RAM for the test to look at.
  *
- * The guest runs on the caller's thread. Several machines can be alive at once, so that engines can be compared.
+ * The guest runs on the caller's thread. Several machines can be alive at once, so that engines can
+ * be compared.
  */
 #ifndef RF_TESTS_BT_FIXTURE_H
 #define RF_TESTS_BT_FIXTURE_H
@@ -41,7 +43,10 @@ enum {
 	BF_GDT_LIMIT = 0x67, BF_TSS_LIMIT = 0x88,
 };
 
-/* Page-table entries: where the one of a linear address below 8 MiB is, and flags that let anyone write. */
+/*
+ * Page-table entries: where the one of a linear address below 8 MiB is, and flags that let anyone
+ * write.
+ */
 #define BF_PTE_AT(gva) (BF_PAGE_TABLES + 4 * ((gva) >> GUEST_PAGE_SHIFT))
 #define BF_PTE_USER (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
 
@@ -70,15 +75,23 @@ struct bf *bf_create_model(const char *engine, const char *options, const char *
 void bf_destroy(struct bf *bf);
 
 /*
- * The state every run starts from: ring 0 or 3, flat segments, all of RAM's system part as built, no events, eip at BF_CODE, esp in the
- * data. paging: identity with the special pages above.
+ * The state every run starts from: ring 0 or 3, flat segments, all of RAM's system part as built,
+ * no events, eip at BF_CODE, esp in the data. paging: identity with the special pages above.
  */
 void bf_reset(struct bf *bf, unsigned cpl, bool paging);
-/* RAM's system part as built; true if page tables changed by that, and bf_flush() is the caller's to do. */
+/*
+ * RAM's system part as built; true if page tables changed by that, and bf_flush() is the caller's
+ * to do.
+ */
 bool bf_restore_system(struct bf *bf);
-/* After changing control registers or (host side) page tables: flushes like a MOV CR3 with everything. */
+/*
+ * After changing control registers or (host side) page tables: flushes like a MOV CR3 with
+ * everything.
+ */
 void bf_flush(struct bf *bf);
-/* Maps the linear page at gva (below 8 MiB) to the frame at gpa for anyone to write, and flushes. */
+/*
+ * Maps the linear page at gva (below 8 MiB) to the frame at gpa for anyone to write, and flushes.
+ */
 void bf_map_page(struct bf *bf, uint32_t gva, uint32_t gpa);
 /* A segment register as if loaded with selector. */
 void bf_set_segment(struct bf *bf, enum x86_seg seg, uint16_t selector);
@@ -89,8 +102,8 @@ uint32_t bf_read32(const struct bf *bf, gpa_t gpa);
 
 enum bf_outcome { BF_STOPPED, BF_EXCEPTION, BF_TRIPLE_FAULT, BF_HUNG, BF_DEAD };
 /*
- * Runs until the stop port is written, by code or by an exception's handler. BF_EXCEPTION: *vector says which, the frame is at
- * ESP. BF_HUNG: nothing happened for some seconds.
+ * Runs until the stop port is written, by code or by an exception's handler. BF_EXCEPTION: *vector
+ * says which, the frame is at ESP. BF_HUNG: nothing happened for some seconds.
  */
 enum bf_outcome bf_run(struct bf *bf, int *vector);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A clock for tests: time stands still but for fake_clock_advance(), which fires timers in the order of their deadlines. */
+/*
+ * A clock for tests: time stands still but for fake_clock_advance(), which fires timers in the
+ * order of their deadlines.
+ */
 #ifndef RF_TESTS_FAKE_CLOCK_H
 #define RF_TESTS_FAKE_CLOCK_H
 

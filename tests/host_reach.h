@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which memory a host instruction is about to reach: its operands as Capstone reads them, with registers' values put in. */
+/*
+ * Which memory a host instruction is about to reach: its operands as Capstone reads them, with
+ * registers' values put in.
+ */
 #ifndef RF_TESTS_HOST_REACH_H
 #define RF_TESTS_HOST_REACH_H
 
@@ -25,7 +28,10 @@ struct host_reader;
 struct host_reader *host_reader_create(void);
 void host_reader_destroy(struct host_reader *r);
 
-/* The operands of the instruction at code, which runs at address; none if it is no instruction, LEA or NOP. */
+/*
+ * The operands of the instruction at code, which runs at address; none if it is no instruction, LEA
+ * or NOP.
+ */
 void host_reach(struct host_reader *r, const uint8_t *code, unsigned len, uint64_t address,
 	struct host_reach *reach);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the architecture leaves to the processor; see leeway.h. The rows are from the instructions' pages in SDM vol. 2. */
+/*
+ * What the architecture leaves to the processor; see leeway.h. The rows are from the instructions'
+ * pages in SDM vol. 2.
+ */
 #include <string.h>
 #include "leeway.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What 64-bit mode does with 32-bit instructions (SDM vol. 1, 3.3.7 and 3.6; vol. 2, 2.2.1, and the
- * page of each). The prefix 67 makes addresses of 32 bits; operands are of 32 bits by themselves, but
- * for those of the stack.
+ * page of each). The prefix 67 makes addresses of 32 bits; operands are of 32 bits by themselves,
+ * but for those of the stack.
  */
 #include <string.h>
 #include "long_mode.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Random numbers and processor state; see random_state.h. The generator is Marsaglia's xorshift64. */
+/*
+ * Random numbers and processor state; see random_state.h. The generator is Marsaglia's xorshift64.
+ */
 #include <string.h>
 #include "random_state.h"
 

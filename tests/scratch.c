@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The directory of a test; see scratch.h. Criterion runs each test in a process of its own, so there is one at a time. */
+/*
+ * The directory of a test; see scratch.h. Criterion runs each test in a process of its own, so
+ * there is one at a time.
+ */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

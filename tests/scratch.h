@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A directory for the files of one test: TestSuite(name, .init = scratch_set_up, .fini = scratch_tear_down). */
+/*
+ * A directory for the files of one test: TestSuite(name, .init = scratch_set_up, .fini =
+ * scratch_tear_down).
+ */
 #ifndef RF_TESTS_SCRATCH_H
 #define RF_TESTS_SCRATCH_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A guest without a processor: RAM with page tables that the tests write, and a shadow over the plain-process windows. Host
- * calls go through a checker that keeps its own account of what is mapped and can be told to refuse.
+ * A guest without a processor: RAM with page tables that the tests write, and a shadow over the
+ * plain-process windows. Host calls go through a checker that keeps its own account of what is
+ * mapped and can be told to refuse.
  *
  * Guest memory: every data page holds its own frame number in its first word.
  */
@@ -50,7 +51,10 @@ void load_cr3(struct guest *g, uint32_t cr3);
 bool window_readable(hva_t window, gva_t gva, uint32_t *frame);
 bool window_writable(hva_t window, gva_t gva);
 
-/* An access as an engine would make it: through the window if it can, else filling and trying again. */
+/*
+ * An access as an engine would make it: through the window if it can, else filling and trying
+ * again.
+ */
 enum shadow_fill guest_access(struct guest *g, enum shadow_view view, gva_t gva, uint32_t access, struct shadow_fill_info *info);
 
 /* Asserts that reading gva in view succeeds and finds frame. */

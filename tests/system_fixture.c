@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The machine of the system-architecture tests, and stubs for the parts of the monitor that are not under test. */
+/*
+ * The machine of the system-architecture tests, and stubs for the parts of the monitor that are not
+ * under test.
+ */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>

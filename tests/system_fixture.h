@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A machine of RAM only for the tests of the system architecture: a GDT, an IDT, TSSs and page tables at known places, and a
- * processor that stands in ring 0 or ring 3 of it.
+ * A machine of RAM only for the tests of the system architecture: a GDT, an IDT, TSSs and page
+ * tables at known places, and a processor that stands in ring 0 or ring 3 of it.
  */
 #ifndef RF_TESTS_SYSTEM_FIXTURE_H
 #define RF_TESTS_SYSTEM_FIXTURE_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What translated code leaves for a moment and comes back to: callouts of all kinds go on behind themselves, also while an interrupt
- * waits, and keep the FPU state. Every guest program runs in every configuration of bt_configurations.h.
+ * What translated code leaves for a moment and comes back to: callouts of all kinds go on behind
+ * themselves, also while an interrupt waits, and keep the FPU state. Every guest program runs in
+ * every configuration of bt_configurations.h.
  */
 #include <string.h>
 #include "bt_code.h"
@@ -9,7 +10,10 @@
 
 TestSuite(bt_callouts, .timeout = 300);
 
-/* What leaves translated code for a moment comes back behind itself, though an event waits that may not be taken. */
+/*
+ * What leaves translated code for a moment comes back behind itself, though an event waits that may
+ * not be taken.
+ */
 static void callouts_while_an_interrupt_waits(struct bf *bf)
 {
 	struct code c = code_at(bf, BF_CODE);
@@ -73,7 +77,10 @@ static void set_gate(struct bf *bf, unsigned vector, uint32_t handler)
 	bf_write(bf, BF_IDT + 8 * vector, gate, sizeof(gate));
 }
 
-/* A page fault whose handler goes on elsewhere is over: ways between rings do not wait for its place for ever. */
+/*
+ * A page fault whose handler goes on elsewhere is over: ways between rings do not wait for its
+ * place for ever.
+ */
 Test(bt_callouts, a_fault_that_is_mended_elsewhere_is_over)
 {
 	static const uint8_t interrupt[] = { 0xcd, INT_VECTOR };
@@ -102,7 +109,10 @@ Test(bt_callouts, a_fault_that_is_mended_elsewhere_is_over)
 
 #define EVENT_OF_NOBODY 0x80u /* leaves translated code, and that is all */
 
-/* Callouts of all kinds, once going on behind themselves and once leaving for an event: the FPU state stays. */
+/*
+ * Callouts of all kinds, once going on behind themselves and once leaving for an event: the FPU
+ * state stays.
+ */
 static void callouts_keep_the_fpu_state(struct bf *bf)
 {
 	for (unsigned event = 0; event < 2; event++) {
@@ -143,8 +153,8 @@ Test(bt_callouts, callouts_keep_the_fpu_state)
 }
 
 /*
- * A page with an instruction that is interpreted (DAA) is mapped to another with FLD1, without a flush: either may run, but
- * the x87 stack stays whole.
+ * A page with an instruction that is interpreted (DAA) is mapped to another with FLD1, without a
+ * flush: either may run, but the x87 stack stays whole.
  */
 static void x87_behind_an_integer_callout(struct bf *bf)
 {

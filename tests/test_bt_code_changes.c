@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Code that changes under its translation: stores to it, at every distance and through aliases, and pages of it that are mapped
- * elsewhere. Every guest program runs in every configuration of bt_configurations.h.
+ * Code that changes under its translation: stores to it, at every distance and through aliases, and
+ * pages of it that are mapped elsewhere. Every guest program runs in every configuration of
+ * bt_configurations.h.
  */
 #include <string.h>
 #include "bt_code.h"
@@ -139,7 +140,10 @@ Test(bt_code_changes, stores_through_an_alias)
 
 /* --- code that is mapped elsewhere --- */
 
-/* The guest edits the entry of the page it calls, alternating between two functions, and flushes with flush_len bytes of code. */
+/*
+ * The guest edits the entry of the page it calls, alternating between two functions, and flushes
+ * with flush_len bytes of code.
+ */
 static void remap_and_call(struct bf *bf, const uint8_t *flush, unsigned flush_len)
 {
 	struct code c = code_at(bf, BF_CODE);
@@ -180,7 +184,10 @@ Test(bt_code_changes, code_page_remapped)
 	in_all(remap_with_cr3, 0, true);
 }
 
-/* Two page directories; the page at ALIAS differs, the page behind it (reached by a jump across) is shared. */
+/*
+ * Two page directories; the page at ALIAS differs, the page behind it (reached by a jump across) is
+ * shared.
+ */
 static void two_spaces(struct bf *bf)
 {
 	const uint32_t dir = BF_FREE + 0x80000, table = BF_FREE + 0x81000;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Control in translated code: links, calls and returns, indirect branches, and a code cache that is full. Every guest program runs in
- * every configuration of bt_configurations.h.
+ * Control in translated code: links, calls and returns, indirect branches, and a code cache that is
+ * full. Every guest program runs in every configuration of bt_configurations.h.
  */
 #include <string.h>
 #include "bt_code.h"
@@ -42,7 +42,10 @@ static struct code code_at_the_end(struct bf *bf, uint32_t eip)
 	return code_at(bf, BF_FREE + 0x1000 + (eip & (GUEST_PAGE_SIZE - 1)));
 }
 
-/* An instruction with bytes on both sides of the segment's end does not run (SDM vol. 3, 5.3: #GP, or it wraps). */
+/*
+ * An instruction with bytes on both sides of the segment's end does not run (SDM vol. 3, 5.3: #GP,
+ * or it wraps).
+ */
 static void instruction_over_the_end_of_the_address_space(struct bf *bf)
 {
 	struct code c = code_at_the_end(bf, 0xfffffff9), low = code_at(bf, 0);

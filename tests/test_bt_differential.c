@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Binary translation against the interpreter: random instruction sequences executed by both from the same state; registers,
- * flags, segments, FPU, memory, and the exception that ended it (with its frame and CR2) must agree.
+ * Binary translation against the interpreter: random instruction sequences executed by both from
+ * the same state; registers, flags, segments, FPU, memory, and the exception that ended it (with
+ * its frame and CR2) must agree.
  *
- * RF_SEED and RF_CASES in the environment choose other cases. A failing case is reduced first: instructions that do not
- * matter become NOPs; what is printed is the rest.
+ * RF_SEED and RF_CASES in the environment choose other cases. A failing case is reduced first:
+ * instructions that do not matter become NOPs; what is printed is the rest.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,7 +84,10 @@ static bool is_locked(const struct insn *i)
 	return i->prefixes & PFX_LOCK || (i->mem && i->map == MAP_1BYTE && (i->opcode & 0xfe) == 0x86);
 }
 
-/* Left out: transfers (made on purpose below), what stops or reprograms the machine, and images holding host addresses. */
+/*
+ * Left out: transfers (made on purpose below), what stops or reprograms the machine, and images
+ * holding host addresses.
+ */
 static bool usable(const struct insn *i)
 {
 	if (i->attr & (OPA_BRANCH | OPA_JUMP | OPA_CALL | OPA_RET | OPA_FAR | OPA_IO) || (i->attr & OPA_PRIV && !one_in(20)))
@@ -106,13 +110,19 @@ static bool usable(const struct insn *i)
 	return !(i->map == MAP_0F && i->opcode >= 0xc8 && i->opcode <= 0xcf && i->op_size == 2);
 }
 
-/* Loads the registers of the memory operand so that it lands on target; changes an absolute displacement. */
+/*
+ * Loads the registers of the memory operand so that it lands on target; changes an absolute
+ * displacement.
+ */
 static void aim32(struct test_case *t, const struct insn *i, uint8_t *bytes)
 {
 	unsigned modrm_end = i->opcode_offset + 2 + i->has_sib;
 	uint32_t target = rnd_target(), index_value = 0;
 
-	/* A locked access over two cache lines stops every processor of the host, who may make its author wait for long. */
+	/*
+	 * A locked access over two cache lines stops every processor of the host, who may make its
+	 * author wait for long.
+	 */
 	if (is_locked(i))
 		target &= ~7u;
 
@@ -405,8 +415,8 @@ static const char *compare_fpu(const struct fxsave_image *a, const struct fxsave
 	DIFFER("fcw", a->fcw, b->fcw);
 	DIFFER("mxcsr control", a->mxcsr & ~0x3fu, b->mxcsr & ~0x3fu);
 	/*
-	 * Whether an MMX instruction that raises #XM has entered MMX state before, and which flags one of several steps sets then,
-	 * differs between processors.
+	 * Whether an MMX instruction that raises #XM has entered MMX state before, and which flags
+	 * one of several steps sets then, differs between processors.
 	 */
 	if (simd_exception)
 		return NULL;
@@ -467,7 +477,10 @@ static const char *compare_cpu(const struct cpu *a, const struct cpu *b, int vec
 static struct bf *bt, *interp;
 static unsigned outcomes[BF_DEAD + 1];
 
-/* The instruction that the exception which ended the run is about, by its frame; *regs: the registers it had. */
+/*
+ * The instruction that the exception which ended the run is about, by its frame; *regs: the
+ * registers it had.
+ */
 static bool faulting_insn(const struct bf *bf, struct insn *i, uint32_t regs[8])
 {
 	const uint32_t frame = bf->cpu->regs[X86_ESP];
@@ -483,8 +496,8 @@ static bool faulting_insn(const struct bf *bf, struct insn *i, uint32_t regs[8])
 }
 
 /*
- * Whether the interpreter's #GP or #SS is about an operand that runs over offset 0xffffffff of a 4-GiB segment: it may be raised
- * or not (SDM vol. 3, 5.3).
+ * Whether the interpreter's #GP or #SS is about an operand that runs over offset 0xffffffff of a
+ * 4-GiB segment: it may be raised or not (SDM vol. 3, 5.3).
  */
 static bool ran_over_the_end(int vector)
 {
@@ -569,7 +582,10 @@ static const char *compare_machines(enum bf_outcome a, int va, enum bf_outcome b
 	return NULL;
 }
 
-/* After a difference that is allowed: what it left in memory that is not prepared for each case must not show in a later one. */
+/*
+ * After a difference that is allowed: what it left in memory that is not prepared for each case
+ * must not show in a later one.
+ */
 static void make_memory_equal(void)
 {
 	for (uint32_t page = 0; page < BF_RAM_SIZE; page += GUEST_PAGE_SIZE)

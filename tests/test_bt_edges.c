@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Single instructions at the edge of what is mapped, on both engines: which bytes an instruction touches decides which page fault
- * there is. What is expected here was measured on processors.
+ * Single instructions at the edge of what is mapped, on both engines: which bytes an instruction
+ * touches decides which page fault there is. What is expected here was measured on processors.
  */
 #include <string.h>
 #include "bt_fixture.h"
@@ -10,7 +10,10 @@ TestSuite(bt_edges, .timeout = 120);
 
 static const char *const engines[] = { "interp", "bt" };
 
-/* Runs one instruction in ring 0 with paging and ESP at esp, twice, so that adaptation does not matter; the vector, or -1. */
+/*
+ * Runs one instruction in ring 0 with paging and ESP at esp, twice, so that adaptation does not
+ * matter; the vector, or -1.
+ */
 static int run_at(const char *engine, const void *code, unsigned len, uint32_t esp, uint32_t *cr2)
 {
 	static const uint8_t stop[] = { BF_STOP };
@@ -29,7 +32,10 @@ static int run_at(const char *engine, const void *code, unsigned len, uint32_t e
 	return vector;
 }
 
-/* The page behind absent - 1 is not there: a selector popped from the last two bytes before it needs nothing of it. */
+/*
+ * The page behind absent - 1 is not there: a selector popped from the last two bytes before it
+ * needs nothing of it.
+ */
 Test(bt_edges, pop_of_a_segment_register_reads_two_bytes)
 {
 	static const struct { uint8_t len, bytes[2]; } pops[] = {
@@ -47,7 +53,9 @@ Test(bt_edges, pop_of_a_segment_register_reads_two_bytes)
 	}
 }
 
-/* --- what the manuals leave open, and processors do otherwise: the guest sees the same everywhere --- */
+/*
+ *  --- what the manuals leave open, and processors do otherwise: the guest sees the same everywhere ---
+ */
 
 #define ABSENT  (BF_DATA + BF_ABSENT_PAGE * GUEST_PAGE_SIZE)
 #define FSW_IE  0x01u
@@ -124,8 +132,9 @@ Test(bt_edges, what_processors_do_differently_is_the_same_everywhere)
 }
 
 /*
- * EIP 0 is where an empty entry of a branch cache could be taken to lead. The jump comes there three
- * times, the second after a flush, with the look-up in place and that of a RET which was not called.
+ * EIP 0 is where an empty entry of a branch cache could be taken to lead. The jump comes there
+ * three times, the second after a flush, with the look-up in place and that of a RET which was not
+ * called.
  */
 Test(bt_edges, eip_zero)
 {

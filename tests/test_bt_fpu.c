@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Images of the FPU state that guest code stores under the translator: everything in them is what the interpreter stores, but for the
- * last-instruction pointers, which are the guest's or zero (docs/translation.md), and never an address of the host's.
+ * Images of the FPU state that guest code stores under the translator: everything in them is what
+ * the interpreter stores, but for the last-instruction pointers, which are the guest's or zero
+ * (docs/translation.md), and never an address of the host's.
  */
 #include <stdio.h>
 #include <string.h>
@@ -70,7 +71,10 @@ static uint32_t emit(struct bf *bf, uint32_t at, const struct piece *p)
 	return at + p->len;
 }
 
-/* Runs the three one after the other, a few times over; the image is in RAM then, and *last says where the last instruction was. */
+/*
+ * Runs the three one after the other, a few times over; the image is in RAM then, and *last says
+ * where the last instruction was.
+ */
 static void run(struct bf *bf, const struct computation *c, const struct piece *middle, const struct store *s, uint32_t *last)
 {
 	static const struct piece begin = { "", 8, { 0xdb, 0xe3, 0xd9, 0x2d, BYTES32(NUMBER + 32) } }; /* fninit; fldcw */
@@ -132,7 +136,10 @@ static void compare(const struct bf *bt, const struct bf *interp, const struct s
 	cr_expect(s->size == 512 || a[s->size] == 0xee, "%s: too much is stored", text);
 }
 
-/* The interpreter's pointers are what the manual says (SDM vol. 1, 8.1.8), so that they are fit to judge by. */
+/*
+ * The interpreter's pointers are what the manual says (SDM vol. 1, 8.1.8), so that they are fit to
+ * judge by.
+ */
 static void judge_interpreter(const struct bf *interp, const struct computation *c, const struct store *s, uint32_t last, const char *text)
 {
 	const uint32_t mask = s->pointer_bytes == 4 ? 0xffffffffu : 0xffff;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interrupts in translated code: between any two instructions and in the middle of strings, what holds them off, and what they save.
- * Every guest program runs in every configuration of bt_configurations.h.
+ * Interrupts in translated code: between any two instructions and in the middle of strings, what
+ * holds them off, and what they save. Every guest program runs in every configuration of
+ * bt_configurations.h.
  */
 #include <string.h>
 #include <unistd.h>
@@ -62,7 +63,10 @@ static void *irq_thread(void *opaque)
 	return NULL;
 }
 
-/* The handler: inc dword [COUNTER]; cmp with limit, at which it goes to done instead of where it came from; iret. */
+/*
+ * The handler: inc dword [COUNTER]; cmp with limit, at which it goes to done instead of where it
+ * came from; iret.
+ */
 static void build_handler(struct bf *bf, uint32_t limit, uint32_t done)
 {
 	struct code h = code_at(bf, HANDLER);
@@ -162,7 +166,10 @@ Test(bt_interrupts, interrupts_among_calls_and_strings)
 	in_all(interrupts_among_calls_and_strings, 3, true);
 }
 
-/* A string instruction of milliseconds is interrupted in its middle, not stepped through to its end. */
+/*
+ * A string instruction of milliseconds is interrupted in its middle, not stepped through to its
+ * end.
+ */
 static void interrupts_in_a_long_string(struct bf *bf)
 {
 	struct code c = code_at(bf, BF_CODE);
@@ -194,7 +201,10 @@ Test(bt_interrupts, interrupts_in_a_long_string)
 
 /* --- what holds them off, and what lets them in --- */
 
-/* Behind an STI no interrupt comes before the next instruction is done, though that misses the software TLB each time. */
+/*
+ * Behind an STI no interrupt comes before the next instruction is done, though that misses the
+ * software TLB each time.
+ */
 static void no_interrupt_behind_sti(struct bf *bf)
 {
 	struct code c = code_at(bf, BF_CODE), h = code_at(bf, HANDLER);
@@ -225,7 +235,10 @@ Test(bt_interrupts, no_interrupt_behind_sti)
 	in_all(no_interrupt_behind_sti, 0, true);
 }
 
-/* An interrupt waits while IF is clear; the handler is the stop stub, so its frame tells where it was taken. 0: it was not. */
+/*
+ * An interrupt waits while IF is clear; the handler is the stop stub, so its frame tells where it
+ * was taken. 0: it was not.
+ */
 static uint32_t pending_interrupt_taken_at(struct bf *bf)
 {
 	struct irq_source source = { .bf = bf };
@@ -268,7 +281,10 @@ Test(bt_interrupts, interrupt_shadows)
 	in_all(interrupt_shadows, 0, true);
 }
 
-/* As a local APIC whose task priority is lowered: the third store lets an interrupt in, which comes right behind it. */
+/*
+ * As a local APIC whose task priority is lowered: the third store lets an interrupt in, which comes
+ * right behind it.
+ */
 __attribute__((target("general-regs-only"))) static bool interrupt_at_third_store(void *opaque, gpa_t gpa, uint32_t value)
 {
 	struct bf *bf = opaque;
@@ -323,7 +339,10 @@ static void *irq_late(void *opaque)
 /* Where the string instruction stands. */
 enum { STRING = BF_CODE + 0x100 };
 
-/* Runs what is at BF_CODE until an interrupt comes, whose handler is the stop stub. True if it came between two rounds of the string at STRING. */
+/*
+ * Runs what is at BF_CODE until an interrupt comes, whose handler is the stop stub. True if it came
+ * between two rounds of the string at STRING.
+ */
 static bool interrupt_a_string(struct bf *bf, uint32_t rounds, unsigned pause_us)
 {
 	struct irq_source source = { .bf = bf, .pause_us = pause_us };
@@ -348,7 +367,10 @@ static bool interrupt_a_string(struct bf *bf, uint32_t rounds, unsigned pause_us
 	return between;
 }
 
-/* An interrupt between two rounds of a string instruction saves RF set (SDM vol. 3, 17.3.1.1), and only such a one. */
+/*
+ * An interrupt between two rounds of a string instruction saves RF set (SDM vol. 3, 17.3.1.1), and
+ * only such a one.
+ */
 static void interrupted_strings_save_rf(struct bf *bf)
 {
 	static const struct { uint8_t code[3]; uint32_t rounds; } strings[] = {
@@ -361,7 +383,10 @@ static void interrupted_strings_save_rf(struct bf *bf)
 		struct code c = code_at(bf, BF_CODE), string = code_at(bf, STRING);
 		unsigned between = 0;
 
-		/* The string again and again, so that the interrupt comes in one however late it is. */
+		/*
+		 * The string again and again, so that the interrupt comes in one however late it
+		 * is.
+		 */
 		EMIT(&c, 0x31, 0xc0); /* xor eax, eax */
 		MOV(&c, X86_ESI, place);
 		MOV(&c, X86_EDI, place);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where translated code's accesses go: user memory from ring 0, through changed tables, to devices and traced pages. Every guest
- * program runs in every configuration of bt_configurations.h.
+ * Where translated code's accesses go: user memory from ring 0, through changed tables, to devices
+ * and traced pages. Every guest program runs in every configuration of bt_configurations.h.
  */
 #include <string.h>
 #include "bt_code.h"
@@ -11,7 +11,9 @@ TestSuite(bt_memory, .timeout = 300);
 
 /* --- views and page tables --- */
 
-/* A kernel in the upper half: the same instructions reach its own memory and user memory by turns. */
+/*
+ * A kernel in the upper half: the same instructions reach its own memory and user memory by turns.
+ */
 static void ring0_reaches_user_memory(struct bf *bf)
 {
 	const uint32_t high = 0xc0000000, table = BF_FREE + 0x90000, kernel = high + BF_DATA + 0x1000, user = BF_FREE + 0xa0000;
@@ -192,7 +194,10 @@ Test(bt_memory, stores_to_a_device)
 	in_all(stores_to_a_device, 3, true);
 }
 
-/* One instruction stores to a device, then to memory, to a page that is not there, and to its own page. */
+/*
+ * One instruction stores to a device, then to memory, to a page that is not there, and to its own
+ * page.
+ */
 static void stores_to_all_kinds_of_places(struct bf *bf)
 {
 	struct stores stores = { 0 };

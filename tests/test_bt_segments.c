@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Segment registers in translated code: what is loaded counts at once, is what the tables say now, and faults where it has to. Every
- * guest program runs in every configuration of bt_configurations.h.
+ * Segment registers in translated code: what is loaded counts at once, is what the tables say now,
+ * and faults where it has to. Every guest program runs in every configuration of
+ * bt_configurations.h.
  */
 #include "bt_code.h"
 #include "bt_configurations.h"
@@ -119,7 +120,10 @@ static void segments_are_loaded_as_they_are_now(struct bf *bf)
 		bf->cpu->eip = BF_CODE;
 		bf->cpu->eflags = X86_F1;
 		run_to_stop(bf);
-		/* Half of the rounds see each base: FS and ES add to edx, GS to ebp, and DS 1 to ebp. */
+		/*
+		 * Half of the rounds see each base: FS and ES add to edx, GS to ebp, and DS 1 to
+		 * ebp.
+		 */
 		EXPECT_EQ(bf->cpu->regs[X86_EDX], ROUNDS / 2 * 4 * (1 + 0x10000));
 		EXPECT_EQ(bf->cpu->regs[X86_EBP], ROUNDS / 2 * 2 * (1 + 0x10000) + ROUNDS * 2);
 		EXPECT_EQ(bf->cpu->seg[X86_GS].attr, 0);
@@ -132,7 +136,10 @@ Test(bt_segments, segments_are_loaded_as_they_are_now)
 	in_all(segments_are_loaded_as_they_are_now, 0, true);
 }
 
-/* The selector is good for ring 0 alone: what that has loaded says nothing about ring 3, nor does it about a descriptor gone bad. */
+/*
+ * The selector is good for ring 0 alone: what that has loaded says nothing about ring 3, nor does
+ * it about a descriptor gone bad.
+ */
 static void segment_loads_that_fault(struct bf *bf)
 {
 	struct code c = code_at(bf, BF_CODE);

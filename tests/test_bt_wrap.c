@@ -301,7 +301,9 @@ static unsigned put_change(uint8_t *code, const struct change *c, unsigned base)
 
 static const struct configuration {
 	const char *options;
-	/* struct wrap_case's. In units of one instruction ESP is where it is, and wraps by itself. */
+	/*
+	 * struct wrap_case's. In units of one instruction ESP is where it is, and wraps by itself.
+	 */
 	bool counts;
 } configurations[] = {
 	{ NULL, true }, { "verify=on", true }, { "host=-bmi2", true }, { "tu-insns=1", false },

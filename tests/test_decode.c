@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The decoder against three judges: facts from the manual, Capstone over all opcodes, ModRM bytes and prefixes, and the host CPU
- * itself for which MMX and SSE encodings exist.
+ * The decoder against three judges: facts from the manual, Capstone over all opcodes, ModRM bytes
+ * and prefixes, and the host CPU itself for which MMX and SSE encodings exist.
  */
 #include <criterion/criterion.h>
 #include <setjmp.h>
@@ -267,7 +267,10 @@ Test(decode, of_two_repeat_prefixes_the_last_counts)
 	cr_expect_eq(insn.sse_prefix, 0xf2);
 }
 
-/* Random bytes from a page whose neighbour is not mapped: nothing beyond avail is read, and the length is within it. */
+/*
+ * Random bytes from a page whose neighbour is not mapped: nothing beyond avail is read, and the
+ * length is within it.
+ */
 Test(decode, random_bytes_stay_in_bounds)
 {
 	uint8_t *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -297,8 +300,9 @@ static bool is_prefix(uint8_t byte)
 }
 
 /*
- * Where Capstone 4.0.2 and we differ on whether an encoding exists, and are right to: it knows instructions that are not
- * offered, and has mistakes of its own. The SSE rows are the host CPU's to judge (below).
+ * Where Capstone 4.0.2 and we differ on whether an encoding exists, and are right to: it knows
+ * instructions that are not offered, and has mistakes of its own. The SSE rows are the host CPU's
+ * to judge (below).
  */
 static bool capstone_differs(enum insn_map map, uint8_t opcode, uint8_t modrm)
 {
@@ -406,7 +410,9 @@ static bool host_may_know(enum insn_map map, uint8_t opcode, unsigned column)
 	}
 }
 
-/* Executes bytes[0..len) with all address registers at buffer; returns the signal it raised, or 0. */
+/*
+ * Executes bytes[0..len) with all address registers at buffer; returns the signal it raised, or 0.
+ */
 static int execute_on_host(uint8_t *code, const uint8_t *bytes, unsigned len, void *buffer)
 {
 	/* push rbx, rbp, rdi, rsi; mov rax, rdi; mov rcx, rdi; mov rdx, rdi; mov rbx, rdi */

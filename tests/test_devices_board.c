@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The assembled board: keyboard controller, A20 and resets, PCI, interrupt wiring, tables in RAM. */
+/*
+ * The assembled board: keyboard controller, A20 and resets, PCI, interrupt wiring, tables in RAM.
+ */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -324,7 +326,10 @@ Test(board, irqs_through_the_8259s)
 	cr_expect(b.intr);
 }
 
-/* A kernel that waits for the timer before it sets it (Linux without a TSC does) must not wait for ever. */
+/*
+ * A kernel that waits for the timer before it sets it (Linux without a TSC does) must not wait for
+ * ever.
+ */
 Test(board, timer_runs_after_reset)
 {
 	uint16_t before, after;
@@ -344,7 +349,10 @@ Test(board, timer_runs_after_reset)
 	}
 }
 
-/* FERR# is IRQ 13 until port F0h is written, which asserts IGNNE#; without an error the port does nothing. */
+/*
+ * FERR# is IRQ 13 until port F0h is written, which asserts IGNNE#; without an error the port does
+ * nothing.
+ */
 Test(board, x87_errors)
 {
 	program_pics();
@@ -501,7 +509,10 @@ Test(board, damaged_saved_state_is_safe)
 	free(copy);
 }
 
-/* A guest gone mad: nothing breaks, the INTR pin tells the truth, and the host is not flooded with timers. */
+/*
+ * A guest gone mad: nothing breaks, the INTR pin tells the truth, and the host is not flooded with
+ * timers.
+ */
 Test(board, random_accesses_do_no_harm)
 {
 	static const struct { uint16_t base, size; } ports[] = {

@@ -406,8 +406,8 @@ Test(lapic, task_priority_without_the_lock_follows_the_page)
 }
 
 /*
- * The CPU lowers or raises the TPR just when another thread requests an interrupt: in the end the pin has to be as if one had come after
- * the other.
+ * The CPU lowers or raises the TPR just when another thread requests an interrupt: in the end the
+ * pin has to be as if one had come after the other.
  */
 #define RACES 30000
 
@@ -694,7 +694,10 @@ Test(lapic, ticks_due_come_as_they_are_taken)
 	cr_expect_eq(lapic_ack(&w.lapic), 0x41);
 }
 
-/* What came due before a register was written, though the clock's thread was late, meets the timer as it was then. */
+/*
+ * What came due before a register was written, though the clock's thread was late, meets the timer
+ * as it was then.
+ */
 Test(lapic, ticks_due_survive_a_new_lvt_entry)
 {
 	start_timer(0x20041, 1000000);

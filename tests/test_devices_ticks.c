@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Clock ticks of a CPU that has its interrupts off for long, or a slow handler: the 8254 and the local APIC's timer together on the
- * assembled board. Whatever comes late, a guest that counts ticks has counted all that came due once it has taken what is owed.
+ * Clock ticks of a CPU that has its interrupts off for long, or a slow handler: the 8254 and the
+ * local APIC's timer together on the assembled board. Whatever comes late, a guest that counts
+ * ticks has counted all that came due once it has taken what is owed.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -183,7 +184,10 @@ Test(ticks, none_is_lost_or_made_while_interrupts_are_off)
 	}
 }
 
-/* A handler that takes longer than a period keeps the CPU busy; what it could not serve is there when it gets faster. */
+/*
+ * A handler that takes longer than a period keeps the CPU busy; what it could not serve is there
+ * when it gets faster.
+ */
 Test(ticks, a_slow_handler_loses_none)
 {
 	for (enum way way = 0; way < NWAYS; way++) {
@@ -199,7 +203,10 @@ Test(ticks, a_slow_handler_loses_none)
 	}
 }
 
-/* What is owed has an end, for each timer: guests that have their interrupts off for good need not be told so afterwards. */
+/*
+ * What is owed has an end, for each timer: guests that have their interrupts off for good need not
+ * be told so afterwards.
+ */
 Test(ticks, more_than_the_most_are_lost)
 {
 	start(PIC);
@@ -214,7 +221,9 @@ Test(ticks, more_than_the_most_are_lost)
 	cr_expect(k.pit_ticks > OWED_MOST + 5 && k.pit_ticks <= OWED_MOST + 11, "%u", k.pit_ticks);
 }
 
-/* An input of the 8259s that is masked has latched one edge when it is unmasked, as the chip has. */
+/*
+ * An input of the 8259s that is masked has latched one edge when it is unmasked, as the chip has.
+ */
 Test(ticks, a_masked_timer_is_quiet)
 {
 	start(PIC);
@@ -233,7 +242,10 @@ Test(ticks, a_masked_timer_is_quiet)
 	cr_expect_eq(k.pit_ticks, 11, "%u", k.pit_ticks);
 }
 
-/* The 8259s have latched an edge that nobody will take: LINT0 is masked, and IRQ 0 comes through the I/O APIC. */
+/*
+ * The 8259s have latched an edge that nobody will take: LINT0 is masked, and IRQ 0 comes through
+ * the I/O APIC.
+ */
 Test(ticks, an_8259_nobody_listens_to_holds_nothing_up)
 {
 	start(IO_APIC_ABOVE);

@@ -220,7 +220,10 @@ Test(pit, mode2_new_count_waits_for_a_later_period)
 	to_tick(start, 6500);
 	fake_clock_advance(&t.time, 2);
 	cr_expect_eq(t.rises, 7);
-	/* The host is late meanwhile: what is due in the old period and in the new ones comes all the same. */
+	/*
+	 * The host is late meanwhile: what is due in the old period and in the new ones comes all
+	 * the same.
+	 */
 	fake_clock_stall(&t.time, tick_ns(1250));
 	out(0x40, 0xe8);
 	out(0x40, 0x03);

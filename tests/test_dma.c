@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Devices that store to guest RAM from another thread: into code that is being translated and executed meanwhile, and with an
- * interrupt afterwards, whose handler has to see the new code.
+ * Devices that store to guest RAM from another thread: into code that is being translated and
+ * executed meanwhile, and with an interrupt afterwards, whose handler has to see the new code.
  */
 #include <errno.h>
 #include <string.h>
@@ -103,7 +103,10 @@ static void load(struct bf *bf, bool with_interrupts)
 	bf->vm.interrupt_ack_opaque = bf;
 }
 
-/* The device: stores a new constant into the function, and either waits for it to be returned or interrupts. */
+/*
+ * The device: stores a new constant into the function, and either waits for it to be returned or
+ * interrupts.
+ */
 static void device_round(struct bf *bf, const struct guest_memory *memory, uint32_t value, bool with_interrupts)
 {
 	pthread_mutex_lock(&bf->vm.device_lock);

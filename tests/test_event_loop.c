@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Timers fire in order, not early, not after cancelling, not while frozen; descriptors report input as long as wanted. */
+/*
+ * Timers fire in order, not early, not after cancelling, not while frozen; descriptors report input
+ * as long as wanted.
+ */
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <stdio.h>

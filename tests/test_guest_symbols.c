@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Symbol files: what is taken from them, which name an address gets, and what is said of files that are none. */
+/*
+ * Symbol files: what is taken from them, which name an address gets, and what is said of files that
+ * are none.
+ */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>

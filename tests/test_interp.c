@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The interpreter in its own right: segments, faults and what they leave, modes, strings, self-modifying code, system instructions. */
+/*
+ * The interpreter in its own right: segments, faults and what they leave, modes, strings,
+ * self-modifying code, system instructions.
+ */
 #include <string.h>
 #include "interp_fixture.h"
 
@@ -597,7 +600,9 @@ Test(interp, v86_flag_instructions_obey_iopl)
 	cr_expect_eq(RUN(1, 0x9c), INTERP_OK);
 }
 
-/* What a software interrupt in v86 mode with IOPL 0 comes to: vector, and the EIP its handler sees. */
+/*
+ * What a software interrupt in v86 mode with IOPL 0 comes to: vector, and the EIP its handler sees.
+ */
 static void expect_v86_interrupt(const uint8_t *code, unsigned len, int vector, unsigned error_bytes, uint32_t eip)
 {
 	fx_enter_v86(0);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The interpreter's debug exceptions (SDM vol. 3, 17.3): single step, instruction, data and I/O breakpoints, RF, MOV SS. */
+/*
+ * The interpreter's debug exceptions (SDM vol. 3, 17.3): single step, instruction, data and I/O
+ * breakpoints, RF, MOV SS.
+ */
 #include <string.h>
 #include "interp_fixture.h"
 

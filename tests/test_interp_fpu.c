@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The interpreter's x87 and SSE beyond arithmetic (which test_interp_host.c compares): availability, exceptions, images in memory. */
+/*
+ * The interpreter's x87 and SSE beyond arithmetic (which test_interp_host.c compares):
+ * availability, exceptions, images in memory.
+ */
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
@@ -260,7 +263,10 @@ static void on_sigfpe(int number, siginfo_t *info, void *context)
 	siglongjmp(escape, 1);
 }
 
-/* Executes the instruction on *fpu as it is. True: it raised an exception, and *fpu is unchanged but for the flags. */
+/*
+ * Executes the instruction on *fpu as it is. True: it raised an exception, and *fpu is unchanged
+ * but for the flags.
+ */
 static bool host_raises(struct fpu_proxy *proxy, const struct insn *insn, struct fxsave_image *fpu)
 {
 	static const uint32_t for_c = 0x1f80;
@@ -275,7 +281,9 @@ static bool host_raises(struct fpu_proxy *proxy, const struct insn *insn, struct
 	return false;
 }
 
-/* Numbers whose sums and products are often near an end of the range of exponents, and often exact. */
+/*
+ * Numbers whose sums and products are often near an end of the range of exponents, and often exact.
+ */
 static void numbers_at_the_ends(struct random_source *r, uint8_t *xmm, bool is_double)
 {
 	const bool tiny = random_next(r) & 1;
@@ -386,7 +394,10 @@ Test(interp_fpu, simd_exceptions_like_the_host)
 	fpu_proxy_destroy(proxy);
 }
 
-/* Conversions from MMX registers wait for a pending x87 exception, and enter MMX state; from memory they do neither. */
+/*
+ * Conversions from MMX registers wait for a pending x87 exception, and enter MMX state; from memory
+ * they do neither.
+ */
 Test(interp_fpu, conversions_from_memory_leave_x87_alone)
 {
 	static const struct { uint8_t len, bytes[4]; bool from_memory; } conversions[] = {
@@ -447,7 +458,10 @@ Test(interp_fpu, a_store_that_faults_pops_nothing)
 	cr_expect_eq(CPU.fpu.ftw, 0x80);
 }
 
-/* Nothing on the stack, and that exception unmasked: nothing is stored, so the address does not matter. */
+/*
+ * Nothing on the stack, and that exception unmasked: nothing is stored, so the address does not
+ * matter.
+ */
 Test(interp_fpu, a_store_that_stores_nothing_does_not_fault)
 {
 	fx_enable_paging();

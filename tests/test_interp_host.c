@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The interpreter against the host CPU: random unprivileged instructions, one at a time, executed by both from the same
- * registers, flags, FPU state and memory. The host runs them as they are, in compatibility mode (a far jump to the 32-bit user
- * code segment that Linux provides), so that x87 results count as well, and flags the manual leaves undefined, but for those the
- * interpreter has no instruction of the host's for (leeway.h).
+ * The interpreter against the host CPU: random unprivileged instructions, one at a time, executed
+ * by both from the same registers, flags, FPU state and memory. The host runs them as they are, in
+ * compatibility mode (a far jump to the 32-bit user code segment that Linux provides), so that x87
+ * results count as well, and flags the manual leaves undefined, but for those the interpreter has
+ * no instruction of the host's for (leeway.h).
  *
- * A host that runs no 32-bit code judges in 64-bit mode what means the same there (long_mode.h): all
- * but the stack, segments, decimal adjustment and a few others.
+ * A host that runs no 32-bit code judges in 64-bit mode what means the same there (long_mode.h):
+ * all but the stack, segments, decimal adjustment and a few others.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -61,7 +62,10 @@ static void patch(uint8_t *field, const uint8_t *target)
 	memcpy(field, &address, 4);
 }
 
-/* A function that switches to 32-bit code, loads state->in, executes insn, saves state->out, and switches back. */
+/*
+ * A function that switches to 32-bit code, loads state->in, executes insn, saves state->out, and
+ * switches back.
+ */
 static void (*build(const uint8_t *insn, unsigned len))(void)
 {
 	struct code c = { (uint8_t *)(uintptr_t)HOST_CODE };
@@ -204,7 +208,10 @@ struct test_case {
 	struct insn insn;
 };
 
-/* Left out: transfers and system state; images that hold addresses; 16-bit addressing, whose 64 KiB the host does not map. */
+/*
+ * Left out: transfers and system state; images that hold addresses; 16-bit addressing, whose 64 KiB
+ * the host does not map.
+ */
 static bool usable(const struct insn *i, uint32_t wanted)
 {
 	if (i->attr & (OPA_SYSTEM | OPA_PRIV | OPA_BRANCH | OPA_JUMP | OPA_CALL | OPA_RET | OPA_INT | OPA_FAR))
@@ -219,13 +226,19 @@ static bool usable(const struct insn *i, uint32_t wanted)
 	/* FS and GS have bases of the host's own. */
 	if (i->prefixes & PFX_SEG)
 		return false;
-	/* The host may have LZCNT and TZCNT, which are not offered; AMD's PREFETCHW takes no register. */
+	/*
+	 * The host may have LZCNT and TZCNT, which are not offered; AMD's PREFETCHW takes no
+	 * register.
+	 */
 	if (i->map == MAP_0F && (((i->opcode & 0xfe) == 0xbc && i->prefixes & PFX_REP) || i->opcode == 0x0d))
 		return false;
 	return !wanted || i->attr & wanted;
 }
 
-/* Makes the memory operand point into the data pages: base, index and scale stay random, the displacement pays. */
+/*
+ * Makes the memory operand point into the data pages: base, index and scale stay random, the
+ * displacement pays.
+ */
 static void aim(struct test_case *t, uint32_t *regs)
 {
 	struct insn *i = &t->insn;
@@ -422,7 +435,10 @@ Test(interp_host, x87)
 	run_random(OPA_FPU, 30000, false);
 }
 
-/* An unmasked exception is pending afterwards and shows in the status word; stores must then have been left out. */
+/*
+ * An unmasked exception is pending afterwards and shows in the status word; stores must then have
+ * been left out.
+ */
 Test(interp_host, x87_unmasked)
 {
 	run_random(OPA_FPU, 30000, true);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A guest gone mad: random bytes as code, random registers, flags and modes. Whatever it does, the interpreter comes back, and
- * what must always hold of the processor's state does.
+ * A guest gone mad: random bytes as code, random registers, flags and modes. Whatever it does, the
+ * interpreter comes back, and what must always hold of the processor's state does.
  */
 #include <string.h>
 #include "interp_fixture.h"

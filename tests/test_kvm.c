@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The KVM engine's parts: what is said of a host; registers to KVM and back; memory slots, interrupts and kicks with small guests in
- * flat protected mode without paging, so that any KVM will do. Where there is none, those are skipped.
+ * The KVM engine's parts: what is said of a host; registers to KVM and back; memory slots,
+ * interrupts and kicks with small guests in flat protected mode without paging, so that any KVM
+ * will do. Where there is none, those are skipped.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -656,7 +657,10 @@ Test(kvm, an_nmi_does_not_hide_an_interrupt)
 	raise_and_count(code, sizeof(code), 50, EVENT_NMI | EVENT_INTR);
 }
 
-/* Stops and continues from another thread: each time the state must be complete, and nothing may be lost or hang. */
+/*
+ * Stops and continues from another thread: each time the state must be complete, and nothing may be
+ * lost or hang.
+ */
 static _Atomic uint32_t worked;
 
 static void look(struct vcpu *v, struct vm_work *work)
@@ -699,7 +703,10 @@ Test(kvm, a_finished_port_read_is_in_the_state)
 
 /* ---- what KVM does not emulate ---- */
 
-/* An operand in the video hole, of an instruction that KVM's emulator does not have: paddd xmm0, [0xa0000]; count; hlt. */
+/*
+ * An operand in the video hole, of an instruction that KVM's emulator does not have: paddd xmm0,
+ * [0xa0000]; count; hlt.
+ */
 static const uint8_t paddd_from_hole[] = { 0x66, 0x0f, 0xfe, 0x05, 0x00, 0x00, 0x0a, 0x00, COUNT, 0xf4 };
 
 static void flat_with_sse(void)
@@ -743,7 +750,10 @@ Test(kvm, or_stops_the_vm)
 
 Test(kvm, msrs_are_those_of_the_other_engines)
 {
-	/* mov ecx, 0x8b; rdmsr (microcode revision in edx); mov ebx, edx; mov ecx, 0x12345; rdmsr: #GP */
+	/*
+	 * mov ecx, 0x8b; rdmsr (microcode revision in edx); mov ebx, edx; mov ecx, 0x12345; rdmsr:
+	 * #GP
+	 */
 	static const uint8_t code[] = { 0xb9, 0x8b, 0, 0, 0, 0x0f, 0x32, 0x89, 0xd3, 0xb9, 0x45, 0x23, 0x01, 0, 0x0f, 0x32, 0xf4 };
 	static const uint8_t handler[] = { COUNT, 0xf4 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Links between translation units: direct ones between global units, and what is left of them when a page of theirs is mapped otherwise;
- * those of a space that are made at once for a page it is found to map. Nothing is executed: where an exit leads is read from its jump,
- * or from the link table.
+ * Links between translation units: direct ones between global units, and what is left of them when
+ * a page of theirs is mapped otherwise; those of a space that are made at once for a page it is
+ * found to map. Nothing is executed: where an exit leads is read from its jump, or from the link
+ * table.
  */
 #include <criterion/criterion.h>
 #include <string.h>
@@ -141,7 +142,10 @@ Test(links, a_change_of_a_global_page_cuts_the_links_to_an_instruction_across_pa
 	links_destroy();
 }
 
-/* A unit whose links are made as between global pages must not be found again when one of its pages is a space's own. */
+/*
+ * A unit whose links are made as between global pages must not be found again when one of its pages
+ * is a space's own.
+ */
 Test(links, an_instruction_across_pages_is_global_if_both_are, .timeout = 60)
 {
 	struct tu *global, *local;
@@ -180,8 +184,8 @@ Test(links, a_change_of_a_global_page_after_a_flush, .timeout = 60)
 }
 
 /*
- * A guest can have all of its global pages go at once, so each must cost what was made of it. Going through all units for each takes minutes,
- * this a tenth of a second.
+ * A guest can have all of its global pages go at once, so each must cost what was made of it. Going
+ * through all units for each takes minutes, this a tenth of a second.
  */
 Test(links, many_global_pages_change, .timeout = 60)
 {
@@ -268,7 +272,10 @@ static size_t bytes_made(const struct tc_space *space)
 	return pages * GUEST_PAGE_SIZE;
 }
 
-/* A guest that goes through all modes there are in each of its spaces is not to get memory for all of them. */
+/*
+ * A guest that goes through all modes there are in each of its spaces is not to get memory for all
+ * of them.
+ */
 Test(links, modes_share_a_bounded_amount_of_memory, .timeout = 60)
 {
 	static struct cpu cpu;

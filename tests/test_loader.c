@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Boot images made here: where the loaders put them, what the guest starts with, and that broken ones are refused. */
+/*
+ * Boot images made here: where the loaders put them, what the guest starts with, and that broken
+ * ones are refused.
+ */
 #include <criterion/criterion.h>
 #include <elf.h>
 #include <errno.h>
@@ -296,7 +299,10 @@ Test(loader, not_kernels)
 	expect_load_error(EINVAL, "regular file");
 }
 
-/* An ELF with one segment: file offset 0x1000, virtual 0xc0200000, physical 0x200000, 16 bytes and 0x2000 of bss. */
+/*
+ * An ELF with one segment: file offset 0x1000, virtual 0xc0200000, physical 0x200000, 16 bytes and
+ * 0x2000 of bss.
+ */
 static uint8_t elf[0x1010];
 
 static void make_elf(void)

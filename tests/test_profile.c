@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Profiles of guests that are known to spend their time in certain places: FILE, FILE.sites, and the map for perf. Samples are
- * counted in CPU time, so that a busy host makes them come later and not fewer. But a signal may stand for many of them: a host's tick
- * for ten, and one that another host took the processor from for as long as that was. So what samples say is asked of longer and longer
- * runs until one says it; a profile that is wrong is so in all.
+ * Profiles of guests that are known to spend their time in certain places: FILE, FILE.sites, and
+ * the map for perf. Samples are counted in CPU time, so that a busy host makes them come later and
+ * not fewer. But a signal may stand for many of them: a host's tick for ten, and one that another
+ * host took the processor from for as long as that was. So what samples say is asked of longer and
+ * longer runs until one says it; a profile that is wrong is so in all.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,7 +19,10 @@
 
 #define BYTES32(v) (uint8_t)(v), (uint8_t)((v) >> 8), (uint8_t)((v) >> 16), (uint8_t)((v) >> 24)
 
-/* The guest: MAIN calls HOT and COLD by turns, COLD does a third of what HOT does, each with a frame; and asks CPUID once a turn. */
+/*
+ * The guest: MAIN calls HOT and COLD by turns, COLD does a third of what HOT does, each with a
+ * frame; and asks CPUID once a turn.
+ */
 #define MAIN  BF_CODE
 #define HOT   (BF_CODE + 0x100)
 #define COLD  (BF_CODE + 0x200)
@@ -314,7 +318,10 @@ Test(profile, sites_of_faults)
 	cr_expect_eq(site("dispatcher-interpret", HOT + 2, symbol), 1);
 }
 
-/* A frame pointer may be anything: loops, holes, odd addresses, the ends of memory, frames that lead far away. */
+/*
+ * A frame pointer may be anything: loops, holes, odd addresses, the ends of memory, frames that
+ * lead far away.
+ */
 static void hostile_frames(struct trial *t)
 {
 	static const uint8_t spin[] = { 0xb8, BYTES32(2000000), 0x48, 0x75, 0xfd, BF_STOP }; /* mov eax, n; dec eax; jnz; stop */

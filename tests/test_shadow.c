@@ -702,7 +702,10 @@ Test(shadow, a_refusal_in_the_middle_of_a_fill_costs_only_time)
 	two_spaces(&g, &(struct shadow_options){ 0 }, 0);
 	user_pte(&g, 0, 0x300, USER_RW | PTE_A);
 	expect_reads(&g, SHADOW_USER, UVA(0), 0x300);
-	/* The fill of the second page finds that the first is another's now. Taking that away is refused, and the window is emptied. */
+	/*
+	 * The fill of the second page finds that the first is another's now. Taking that away is
+	 * refused, and the window is emptied.
+	 */
 	user_pte(&g, 0, 0x400, USER_RW | PTE_A);
 	user_pte(&g, 1, 0x301, USER_RW | PTE_A);
 	g.hm.fail_takes = 1;

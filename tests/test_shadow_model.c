@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The shadow against the walker: random page-table edits, flushes, accesses, fetches, code protection and space switches,
- * for each paging format. After a flush, whatever a window lets through must be what the walker allows just then; at any time
- * shadow_check() must hold, and a fault of the guest must be one the walker sees too.
+ * The shadow against the walker: random page-table edits, flushes, accesses, fetches, code
+ * protection and space switches, for each paging format. After a flush, whatever a window lets
+ * through must be what the walker allows just then; at any time shadow_check() must hold, and a
+ * fault of the guest must be one the walker sees too.
  */
 #include <criterion/criterion.h>
 
@@ -54,7 +55,10 @@ static uint64_t random_bits(struct model *m)
 	return bits;
 }
 
-/* Gives the directory entry or the table entry of a random page a random value. Spaces share tables. */
+/*
+ * Gives the directory entry or the table entry of a random page a random value. Spaces share
+ * tables.
+ */
 static void edit(struct model *m)
 {
 	gva_t gva = m->pages[pick(m, RF_ARRAY_SIZE(m->pages))];
@@ -74,7 +78,10 @@ static void edit(struct model *m)
 	}
 }
 
-/* The guest wrote to its tables behind no trace: the traces of C code's writes are what put_entry() leaves out. */
+/*
+ * The guest wrote to its tables behind no trace: the traces of C code's writes are what put_entry()
+ * leaves out.
+ */
 static void edit_traced(struct model *m)
 {
 	unsigned i;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The reverse map under a guest that maps a frame hundreds of times. That work does not grow with the number of aliases is
- * told by counting the mappings touched, not by time.
+ * The reverse map under a guest that maps a frame hundreds of times. That work does not grow with
+ * the number of aliases is told by counting the mappings touched, not by time.
  */
 #include <criterion/criterion.h>
 
@@ -14,7 +14,10 @@
 #define USER_RW (PTE_P | PTE_W | PTE_U)
 
 
-/* Fills both views of the current space, in which all large pages but the first one are the same memory. */
+/*
+ * Fills both views of the current space, in which all large pages but the first one are the same
+ * memory.
+ */
 static void fill_aliases(struct guest *g)
 {
 	struct shadow_fill_info info;
@@ -44,7 +47,10 @@ static void aliased_spaces(struct guest *g)
 	load_cr3(g, PD);
 }
 
-/* Since before, so many pages were unmapped; what that cost must not depend on how many aliases they have. */
+/*
+ * Since before, so many pages were unmapped; what that cost must not depend on how many aliases
+ * they have.
+ */
 static void expect_cheap_unmaps(struct guest *g, struct shadow_stats *before, uint64_t pages)
 {
 	const struct shadow_stats *now = shadow_stats(g->shadow);
@@ -107,7 +113,10 @@ Test(shadow_rmap, a_frame_with_many_aliases_is_protected_in_all_of_them, .timeou
 
 Test(shadow_rmap, spaces_are_evicted_when_their_entries_take_too_much_memory, .timeout = 60)
 {
-	/* Too little to be heeded: room for the 2048 leaves of a space and those of a shared kernel window there must be. */
+	/*
+	 * Too little to be heeded: room for the 2048 leaves of a space and those of a shared kernel
+	 * window there must be.
+	 */
 	static const struct shadow_options options = { .leaf_limit = 1 };
 	struct guest g = { 0 };
 	struct shadow_fill_info info;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Exceptions, segment loads and far transfers against what SDM volumes 2 and 3 say, error codes included. The machine is
- * system_fixture.c's; tasks, control registers and the rest are in test_system_state.c.
+ * Exceptions, segment loads and far transfers against what SDM volumes 2 and 3 say, error codes
+ * included. The machine is system_fixture.c's; tasks, control registers and the rest are in
+ * test_system_state.c.
  */
 #include <string.h>
 #include "system_fixture.h"
@@ -262,7 +263,10 @@ Test(exceptions, benign_then_contributory_is_serial)
 Test(exceptions, handlers_out_of_reach_are_shutdown)
 {
 	fx_enable_paging();
-	/* No handler's descriptor can be read: #PF in #GP is serial, #PF in #PF is a double fault, #PF in that a shutdown. */
+	/*
+	 * No handler's descriptor can be read: #PF in #GP is serial, #PF in #PF is a double fault,
+	 * #PF in that a shutdown.
+	 */
 	CPU.gdtr.base = 0x300000 - KCODE;
 	fx_write32(FX_PAGE_TABLE + 4 * 0x300, 0);
 	ASSERT_EQ(deliver(EXC_GP, 0), X86_DEAD);

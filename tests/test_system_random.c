@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Random descriptor tables, gates, TSSs, stacks and page protections against the invariants of system.h: a routine that faults
- * changed nothing the guest can see (unless a task switch was committed), and whatever happens leaves a processor state that is
- * possible. Seeds are fixed; a failure names its round.
+ * Random descriptor tables, gates, TSSs, stacks and page protections against the invariants of
+ * system.h: a routine that faults changed nothing the guest can see (unless a task switch was
+ * committed), and whatever happens leaves a processor state that is possible. Seeds are fixed; a
+ * failure names its round.
  */
 #include <string.h>
 #include "system_fixture.h"
@@ -134,7 +135,9 @@ static void check_possible(unsigned round)
 	cr_assert(cpu->eip <= cpu->seg[X86_CS].limit, "round %u: eip %#x", round, cpu->eip);
 }
 
-/* Everything but what a failed instruction may leave behind: the fault itself, and NMIs unblocked. */
+/*
+ * Everything but what a failed instruction may leave behind: the fault itself, and NMIs unblocked.
+ */
 static bool same_state(const struct cpu *a, const struct cpu *b)
 {
 	return !memcmp(a->regs, b->regs, sizeof(a->regs)) && a->eip == b->eip && a->eflags == b->eflags &&

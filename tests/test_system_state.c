@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Task switches, control and debug registers, MSRs, CPUID and CPU models, I/O permissions and the software TLB, against what SDM
- * volumes 2 to 4 say. The machine is system_fixture.c's.
+ * Task switches, control and debug registers, MSRs, CPUID and CPU models, I/O permissions and the
+ * software TLB, against what SDM volumes 2 to 4 say. The machine is system_fixture.c's.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -384,7 +384,10 @@ Test(msrs, cpuid_of_old_models)
 		ASSERT_EQ(cpuid_query(&CPU, 1, 0).eax, cases[i].version);
 		ASSERT_EQ(cpuid_query(&CPU, 1, 0).edx, cases[i].edx);
 		ASSERT_EQ(cpuid_query(&CPU, 1, 0).ecx, 0);
-		/* The answer to the question for extended leaves must not look as if there were any. */
+		/*
+		 * The answer to the question for extended leaves must not look as if there were
+		 * any.
+		 */
 		cr_assert_neq(cpuid_query(&CPU, 0x80000000, 0).eax >> 16, 0x8000);
 	}
 }

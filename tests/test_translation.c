@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What decides how an instruction is translated (mode, adaptation), what must never be copied, and what a TU says of itself. Host
- * code is looked at through Capstone; nothing is executed. test_translator_golden.c has the forms themselves.
+ * What decides how an instruction is translated (mode, adaptation), what must never be copied, and
+ * what a TU says of itself. Host code is looked at through Capstone; nothing is executed.
+ * test_translator_golden.c has the forms themselves.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -41,7 +42,10 @@ static void unprotect(void *opaque, gpa_t gpa)
 	unprotects++;
 }
 
-/* The body, less the exit that a size cap adds, as "insn; insn | insn": a bar between guest instructions. */
+/*
+ * The body, less the exit that a size cap adds, as "insn; insn | insn": a bar between guest
+ * instructions.
+ */
 static void log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host)
 {
 	const struct tu_description d = translator_tu_describe(tu);
@@ -113,7 +117,10 @@ Test(translation, other_segments_add_their_base)
 	cr_expect(strstr(got, "lea r10d, [r9 + rbx]; mov eax, dword ptr [r10 + r13]"), "%s", got);
 }
 
-/* Where the mode does not allow the copy, nothing of it is there: there is a call of the interpreter. */
+/*
+ * Where the mode does not allow the copy, nothing of it is there: there is a call of the
+ * interpreter.
+ */
 Test(translation, modes_are_heeded)
 {
 	cr_expect_null(strstr(translate_bytes("\xdd\x03", 2, FLAT & ~MODE_FPU), "fld"));
@@ -192,7 +199,10 @@ Test(translation, adaptation_changes_the_form)
 	cr_expect_null(strstr(translate_bytes("\x8b\x03", 2, FLAT), "mov eax, dword"), "%s", listing);
 }
 
-/* Adapts n instructions: number i is at i * 5, so their distances are no power of two, with the bits of i % 7 + 1. */
+/*
+ * Adapts n instructions: number i is at i * 5, so their distances are no power of two, with the
+ * bits of i % 7 + 1.
+ */
 static void adapt_many(uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The host code of guest instructions, byte for byte: the translator alone, with a page of guest code and nobody
- * behind the callbacks. A change here is to be looked at as what it is, another translation; that it means the same is shown elsewhere
- * (test_bt_differential.c).
+ * The host code of guest instructions, byte for byte: the translator alone, with a page of guest
+ * code and nobody behind the callbacks. A change here is to be looked at as what it is, another
+ * translation; that it means the same is shown elsewhere (test_bt_differential.c).
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -95,7 +95,9 @@ static bool same(const struct translator *tr, const struct golden *g, const uint
 	return tr->exec_base + (host + end - tr->write_base) + rel == stub_address(tr, g->stub);
 }
 
-/* Where the golden's host code ends: where that of the next instruction begins, or with the unit. */
+/*
+ * Where the golden's host code ends: where that of the next instruction begins, or with the unit.
+ */
 static uint32_t host_end(const struct tu *tu, const struct golden *g)
 {
 	for (unsigned i = 1; i < tu->ninsns; i++) {
@@ -191,7 +193,9 @@ Test(translator_golden, host_addresses_lead_back)
 	translator_destroy(tr);
 }
 
-/* A store to a unit's bytes drops it, one beside them does not; a page without units is left alone. */
+/*
+ * A store to a unit's bytes drops it, one beside them does not; a page without units is left alone.
+ */
 Test(translator_golden, stores_drop_what_they_hit)
 {
 	struct translator *tr = translator(HOST_BMI2);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Two machines in one process, each on a thread of its own, at the same time: signal handlers, windows, code caches and branch look-ups
- * of one must not get into the other's way. Both compute something that is easily told wrong, over memory and code that change,
- * while interrupts keep coming.
+ * Two machines in one process, each on a thread of its own, at the same time: signal handlers,
+ * windows, code caches and branch look-ups of one must not get into the other's way. Both compute
+ * something that is easily told wrong, over memory and code that change, while interrupts keep
+ * coming.
  */
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,10 @@
 
 #define BYTES32(v) (uint8_t)(v), (uint8_t)((v) >> 8), (uint8_t)((v) >> 16), (uint8_t)((v) >> 24)
 
-/* EAX: random numbers, ECX: iterations left, EDX: offset in TABLE, EBX: what FUNCTION returned, ESI: the sum of it all. */
+/*
+ * EAX: random numbers, ECX: iterations left, EDX: offset in TABLE, EBX: what FUNCTION returned,
+ * ESI: the sum of it all.
+ */
 static const uint8_t program[] = {
 	0x69, 0xc0, BYTES32(1664525),                   /* 00 imul eax, eax, 1664525 */
 	0x05, BYTES32(1013904223),                      /* 06 add eax, 1013904223 */

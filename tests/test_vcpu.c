@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The vCPU thread with an engine that only waits: events, sleeping, pausing, queued work, resets, ends. */
+/*
+ * The vCPU thread with an engine that only waits: events, sleeping, pausing, queued work, resets,
+ * ends.
+ */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <time.h>

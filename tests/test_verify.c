@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The verifier against damaged translations: what the translator makes passes; with any of the damages below it is refused, by
- * the rule that the damage breaks. test_verify_mutants.c has damage by chance.
+ * The verifier against damaged translations: what the translator makes passes; with any of the
+ * damages below it is refused, by the rule that the damage breaks. test_verify_mutants.c has damage
+ * by chance.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -98,7 +99,10 @@ static bool is_prefix_or_escape(unsigned map, uint8_t opcode)
 			opcode == 0x0f);
 }
 
-/* Puts instructions with all values of ModRM from first on into the page, as many as fit; returns the first that did not. *used: bytes. */
+/*
+ * Puts instructions with all values of ModRM from first on into the page, as many as fit; returns
+ * the first that did not. *used: bytes.
+ */
 static unsigned fill_page(const uint8_t *prefixes, unsigned map, uint8_t opcode, unsigned first, uint8_t tail, unsigned *used)
 {
 	unsigned at = 0, modrm = first;

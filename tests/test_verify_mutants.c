@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The verifier against damage by chance: bits, bytes and instructions of translations are changed at random. Whatever it
- * still accepts is run, on the host, instruction by instruction, with random registers, and watched:
+ * The verifier against damage by chance: bits, bytes and instructions of translations are changed
+ * at random. Whatever it still accepts is run, on the host, instruction by instruction, with random
+ * registers, and watched:
  *
  *   - control stays on the unit's own instructions, or comes to the start of a stub;
  *   - r12, r13 and r15 do not change, rsp only by a push or a pop, flags only by what a guest
@@ -14,8 +15,8 @@
  *   - struct cpu, but for the interrupt flag and the word that is there to be changed, the tables
  *     and the code itself are the same afterwards.
  *
- * None of that looks at what the verifier looks at. That the watch sees something is shown with damage that the verifier
- * refuses. RF_SEED and RF_CASES choose other mutants, or more.
+ * None of that looks at what the verifier looks at. That the watch sees something is shown with
+ * damage that the verifier refuses. RF_SEED and RF_CASES choose other mutants, or more.
  */
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -216,7 +217,10 @@ static void at_soft(ucontext_t *uc)
 	return_from_stub(uc);
 }
 
-/* An unlinked exit or a missed look-up: if that was a call, the callee returns, to here or to somewhere else. */
+/*
+ * An unlinked exit or a missed look-up: if that was a call, the callee returns, to here or to
+ * somewhere else.
+ */
 static void at_exit(ucontext_t *uc)
 {
 	const unsigned i = rnd() % w.tu->ninsns;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The page-table walker against SDM vol. 3, 4.3 to 4.8: formats, permissions, error codes, accessed and dirty bits. */
+/*
+ * The page-table walker against SDM vol. 3, 4.3 to 4.8: formats, permissions, error codes, accessed
+ * and dirty bits.
+ */
 #include <criterion/criterion.h>
 
 #include <errno.h>
@@ -93,7 +96,10 @@ Test(walker, two_levels_set_accessed_and_dirty)
 
 Test(walker, permissions_and_error_codes)
 {
-	/* What one page may be, who asks under what CR0.WP, and the error code or ~0 for an allowed access. */
+	/*
+	 * What one page may be, who asks under what CR0.WP, and the error code or ~0 for an allowed
+	 * access.
+	 */
 	static const struct {
 		uint32_t pde, pte, wp, access, error;
 	} cases[] = {
@@ -266,7 +272,10 @@ static void note_written(void *opaque, gpa_t gpa, uint32_t len)
 	noted->calls++;
 }
 
-/* Entries among code: whoever translated it is told of accessed and dirty bits, of those that are new. */
+/*
+ * Entries among code: whoever translated it is told of accessed and dirty bits, of those that are
+ * new.
+ */
 Test(walker, bits_stored_to_code_are_told)
 {
 	struct { gpa_t gpa; uint32_t len, calls; } noted = { 0 };

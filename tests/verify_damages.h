@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Damage to translations, each with the rule of the verifier that it breaks: test_verify.c applies it. */
+/*
+ * Damage to translations, each with the rule of the verifier that it breaks: test_verify.c applies
+ * it.
+ */
 #ifndef RF_TESTS_VERIFY_DAMAGES_H
 #define RF_TESTS_VERIFY_DAMAGES_H
 

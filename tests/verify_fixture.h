@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A translator with one page of guest code and nobody behind the callbacks, and guest code that makes every form of host code
- * there is.
+ * A translator with one page of guest code and nobody behind the callbacks, and guest code that
+ * makes every form of host code there is.
  */
 #ifndef RF_TESTS_VERIFY_FIXTURE_H
 #define RF_TESTS_VERIFY_FIXTURE_H

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which guest instructions are translated otherwise than plainly, and why (ADAPT_*), by the physical address of their first byte. It
- * outlives the TUs, and flushes of the cache: an instruction that is translated again is translated right at once.
+ * Which guest instructions are translated otherwise than plainly, and why (ADAPT_*), by the
+ * physical address of their first byte. It outlives the TUs, and flushes of the cache: an
+ * instruction that is translated again is translated right at once.
  *
- * How many there are is up to the guest. An instruction is forgotten when no reason is left, and all are at a flush that finds more
- * than ADAPT_KEEP: those that still matter fault once more. Between two flushes each costs room in the cache for a TU.
+ * How many there are is up to the guest. An instruction is forgotten when no reason is left, and
+ * all are at a flush that finds more than ADAPT_KEEP: those that still matter fault once more.
+ * Between two flushes each costs room in the cache for a TU.
  */
 #include <stdlib.h>
 #include "tu.h"

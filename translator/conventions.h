@@ -41,8 +41,9 @@ static inline unsigned host_reg_of(unsigned guest_reg)
 #define LIVE_FLAGS (X86_ARITH_FLAGS | X86_DF)
 
 /*
- * The mode key: what of the processor state a translation takes for granted. Links join translations of the same mode
- * only; an instruction that may change the mode leaves translated code.
+ * The mode key: what of the processor state a translation takes for granted. Links join
+ * translations of the same mode only; an instruction that may change the mode leaves translated
+ * code.
  */
 #define MODE_CPL      0x0003u
 #define MODE_SS_FLAT  0x0004u /* base 0, limit 4 GiB, expand-up, writable, 32-bit stack */
@@ -55,8 +56,9 @@ static inline unsigned host_reg_of(unsigned guest_reg)
 #define MODE_UNTRANSLATABLE 0x80000000u /* 16-bit or based code segment, v86, real mode, single step, breakpoints: interpret */
 
 /*
- * Branch cache: direct mapped by the low bits of EIP. negated_eip is -eip, so that a flag-free LEA compares. An entry of
- * zeros matches nothing, for EIP 0 belongs to another, but for the first entry: BRANCH_CACHE_NONE makes that one empty.
+ * Branch cache: direct mapped by the low bits of EIP. negated_eip is -eip, so that a flag-free LEA
+ * compares. An entry of zeros matches nothing, for EIP 0 belongs to another, but for the first
+ * entry: BRANCH_CACHE_NONE makes that one empty.
  */
 #define BRANCH_CACHE_BITS 13
 #define BRANCH_CACHE_ENTRIES (1u << BRANCH_CACHE_BITS)
@@ -77,8 +79,9 @@ static inline int32_t branch_cache_offset(uint32_t mode)
 }
 
 /*
- * The software TLB as translated code looks it up (ADAPT_SOFT): direct mapped by the linear page number, one table for
- * reads and one for writes. It holds only pages of plain RAM that the access is allowed to reach without anyone's notice.
+ * The software TLB as translated code looks it up (ADAPT_SOFT): direct mapped by the linear page
+ * number, one table for reads and one for writes. It holds only pages of plain RAM that the access
+ * is allowed to reach without anyone's notice.
  */
 #define SOFT_LOOKUP_BITS 8
 #define SOFT_LOOKUP_ENTRIES (1u << SOFT_LOOKUP_BITS)
@@ -90,8 +93,9 @@ struct soft_lookup {
 enum soft_access { SOFT_READ, SOFT_WRITE, SOFT_NACCESSES };
 
 /*
- * What a load of a segment register with some selector came to in ring 0, direct mapped by the selector's index: good while
- * the descriptor in memory is the same, and the GDT's place and what is mapped there (else it is made empty, struct soft_tlb).
+ * What a load of a segment register with some selector came to in ring 0, direct mapped by the
+ * selector's index: good while the descriptor in memory is the same, and the GDT's place and what
+ * is mapped there (else it is made empty, struct soft_tlb).
  */
 #define SEGMENT_MEMO_BITS 5
 #define SEGMENT_MEMOS (1u << SEGMENT_MEMO_BITS)

@@ -2,8 +2,9 @@
 /*
  * The instruction decoder (decode.h): bytes to struct insn, driven by the tables of opcode_map*.c.
  *
- * Order of judgement, as on hardware: the bytes an instruction needs are fetched first (so a missing one is reported as
- * truncation, a sixteenth as too long), and only then is it found undefined.
+ * Order of judgement, as on hardware: the bytes an instruction needs are fetched first (so a
+ * missing one is reported as truncation, a sixteenth as too long), and only then is it found
+ * undefined.
  */
 #include <string.h>
 #include "opcode_map.h"
@@ -216,7 +217,10 @@ static void apply_info(struct insn *insn, const struct opcode_info *info)
 	insn->mem_size = memory_size(insn, info->size);
 }
 
-/* What a well-formed opcode may still be undefined for: its operand form, and LOCK (SDM vol. 2, LOCK). */
+/*
+ * What a well-formed opcode may still be undefined for: its operand form, and LOCK (SDM vol. 2,
+ * LOCK).
+ */
 static bool form_allowed(const struct insn *insn)
 {
 	if (insn->attr & OPA_MEM_ONLY && !insn->mem)

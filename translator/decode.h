@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The instruction decoder: splits guest bytes into prefixes, opcode, ModRM, SIB, displacement and immediates, and looks up
- * what kind of instruction it is. Used by the translator and by the interpreter. It is table driven (opcode_map.c) and
- * takes some tens of nanoseconds an instruction; Capstone, which takes 0.3 us, disassembles for people and serves as
- * the independent second opinion in the tests and in the verifier.
+ * The instruction decoder: splits guest bytes into prefixes, opcode, ModRM, SIB, displacement and
+ * immediates, and looks up what kind of instruction it is. Used by the translator and by the
+ * interpreter. It is table driven (opcode_map.c) and takes some tens of nanoseconds an instruction;
+ * Capstone, which takes 0.3 us, disassembles for people and serves as the independent second
+ * opinion in the tests and in the verifier.
  */
 #ifndef RF_TRANSLATOR_DECODE_H
 #define RF_TRANSLATOR_DECODE_H
@@ -63,19 +64,23 @@ enum decode_result {
 };
 
 /*
- * Decodes one instruction from bytes[0..avail). code32: CS.D. Knows nothing of CPU models: which features an opcode needs
- * is insn_features(), below. LOCK validity (#UD) is judged here: a LOCK prefix on an instruction that does not take it is
- * DECODE_UNDEFINED.
+ * Decodes one instruction from bytes[0..avail). code32: CS.D. Knows nothing of CPU models: which
+ * features an opcode needs is insn_features(), below. LOCK validity (#UD) is judged here: a LOCK
+ * prefix on an instruction that does not take it is DECODE_UNDEFINED.
  */
 enum decode_result insn_decode(const uint8_t *bytes, unsigned avail, bool code32, struct insn *insn);
 
-/* The model features (enum cpu_feature bits, x86/features.h) that this instruction needs; 0: every model has it. */
+/*
+ * The model features (enum cpu_feature bits, x86/features.h) that this instruction needs; 0: every
+ * model has it.
+ */
 uint32_t insn_features(const struct insn *insn);
 
 /*
- * EFLAGS the instruction may read (arithmetic flags, DF and IF), and those it always writes when it completes, as X86_*
- * masks. "Written" is conservative: flags that the SDM leaves undefined count only where every CPU is known to change them; a shift
- * by CL, a REP CMPS and the like write none for sure.
+ * EFLAGS the instruction may read (arithmetic flags, DF and IF), and those it always writes when it
+ * completes, as X86_* masks. "Written" is conservative: flags that the SDM leaves undefined count
+ * only where every CPU is known to change them; a shift by CL, a REP CMPS and the like write none
+ * for sure.
  */
 uint32_t insn_flags_read(const struct insn *insn);
 uint32_t insn_flags_written(const struct insn *insn);

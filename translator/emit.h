@@ -2,8 +2,8 @@
 /*
  * A small x86-64 assembler: writes host instructions into the writable alias of the code cache.
  *
- * A memref names a memory operand in 64-bit mode. Those of guest memory are made by guest_address.c, and by operand_prepare()
- * for accesses past the window.
+ * A memref names a memory operand in 64-bit mode. Those of guest memory are made by
+ * guest_address.c, and by operand_prepare() for accesses past the window.
  */
 #ifndef RF_TRANSLATOR_EMIT_H
 #define RF_TRANSLATOR_EMIT_H

@@ -3,7 +3,10 @@
 #include <assert.h>
 #include "guest_address.h"
 
-/* Displacements from here to -1 are offsets; those below are addresses in the upper half, which always wrap. */
+/*
+ * Displacements from here to -1 are offsets; those below are addresses in the upper half, which
+ * always wrap.
+ */
 #define LEAST_OFFSET (-0x1000000)
 
 void guest_address_clobbered(struct build *b)
@@ -27,7 +30,10 @@ static struct memref exact_address(struct build *b, struct memref ea)
 	return (struct memref){ .base = H_R10, .index = H_WINDOW };
 }
 
-/* The index is more often what changes in a loop: with the window added to the base, the LEA is not in its way. */
+/*
+ * The index is more often what changes in a loop: with the window added to the base, the LEA is not
+ * in its way.
+ */
 static struct memref indexed_address(struct build *b, struct memref ea)
 {
 	if (b->summed != ea.base) {
@@ -71,7 +77,10 @@ void guest_address_add_window(struct build *b, unsigned reg)
 
 /* --- how long a sum is good --- */
 
-/* Instructions that write no general register but one that ModRM names, and are copied with nothing added. */
+/*
+ * Instructions that write no general register but one that ModRM names, and are copied with nothing
+ * added.
+ */
 static bool writes_what_it_names(const struct insn *i)
 {
 	const uint8_t o = i->opcode;

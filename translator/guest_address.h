@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How translated code reaches guest memory: the one place that knows the forms. The verifier has its own reading of them
- * (verify_address.c), with which this file shares nothing. Private to translator/.
+ * How translated code reaches guest memory: the one place that knows the forms. The verifier has
+ * its own reading of them (verify_address.c), with which this file shares nothing. Private to
+ * translator/.
  *
- * r13 holds the base of the current view's window. Guest registers are zero-extended, so r13 + register + displacement lies in
- * the window, or within 2 GiB of it, where nothing is ever mapped: windows lie far enough apart for a scaled index, too. An
- * access that meets such a guard has an address that wraps at 4 GiB. Its instruction is translated anew with ADAPT_EXACT: the
- * address is then cut to 32 bits before r13 is added.
+ * r13 holds the base of the current view's window. Guest registers are zero-extended, so r13 +
+ * register + displacement lies in the window, or within 2 GiB of it, where nothing is ever mapped:
+ * windows lie far enough apart for a scaled index, too. An access that meets such a guard has an
+ * address that wraps at 4 GiB. Its instruction is translated anew with ADAPT_EXACT: the address is
+ * then cut to 32 bits before r13 is added.
  *
  *   [disp], below 2 GiB     [r13 + disp]
  *   [reg + disp]            [reg + r13 + disp]
@@ -20,8 +22,8 @@
 #include "translate.h"
 
 /*
- * The host operand for a guest access at the 32-bit sum ea, whose registers' upper halves are zero. May emit, may clobber r10;
- * changes no flag. exact: the sum is known to wrap often.
+ * The host operand for a guest access at the 32-bit sum ea, whose registers' upper halves are zero.
+ * May emit, may clobber r10; changes no flag. exact: the sum is known to wrap often.
  */
 struct memref guest_address(struct build *b, struct memref ea, bool exact);
 
@@ -35,7 +37,10 @@ void guest_address_add_window(struct build *b, unsigned reg);
 void guest_address_clobbered(struct build *b);
 void guest_address_changed(struct build *b, unsigned reg);
 
-/* After the translation of insn: a sum in r10 stays good only if insn surely writes neither r10 nor the register it is of. */
+/*
+ * After the translation of insn: a sum in r10 stays good only if insn surely writes neither r10 nor
+ * the register it is of.
+ */
 void guest_address_after(struct build *b, const struct insn *insn);
 
 #endif

@@ -8,7 +8,8 @@
  *            its own target.
  *   lookup   the exit asks the branch cache each time: where neither is allowed.
  *
- * A slot or rel32 that is not linked leads to the exit's cold path, which leaves with TC_LEAVE_LINK.
+ * A slot or rel32 that is not linked leads to the exit's cold path, which leaves with
+ * TC_LEAVE_LINK.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -98,7 +99,10 @@ static void links_learn(struct translator *tr, struct tc_space *space)
 	space->slots_known = tr->nslots;
 }
 
-/* Only pages of slots in which something was linked: most code that a space runs is linked directly. */
+/*
+ * Only pages of slots in which something was linked: most code that a space runs is linked
+ * directly.
+ */
 static void links_forget(struct translator *tr, struct tc_space *space)
 {
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(space->linked); i++) {
@@ -190,7 +194,10 @@ uint32_t translator_exit_taken(const struct cpu *cpu)
 	return cpu->tcw.scratch[1];
 }
 
-/* An exit that must not be linked asks the branch cache: rewrite its cold path (mov r9d, exit; jmp link). */
+/*
+ * An exit that must not be linked asks the branch cache: rewrite its cold path (mov r9d, exit; jmp
+ * link).
+ */
 static void link_make_indirect(struct translator *tr, struct tu_exit *exit)
 {
 	struct emitter e = {
@@ -360,8 +367,9 @@ void link_forget_tu(struct translator *tr, struct tu *tu)
 }
 
 /*
- * That this space maps tu's linear page to tu's guest page has just been found out, and holds for every TU of both: what other
- * spaces have linked to them is linked here at once. Spares a new process a trip to the dispatcher for each link.
+ * That this space maps tu's linear page to tu's guest page has just been found out, and holds for
+ * every TU of both: what other spaces have linked to them is linked here at once. Spares a new
+ * process a trip to the dispatcher for each link.
  */
 void link_install_page(struct translator *tr, struct tc_space *space, const struct tu *tu)
 {

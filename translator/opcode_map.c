@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The one-byte and 0F opcode maps and the ModRM.reg groups (SDM vol. 2, appendix A.3 and A.4), with what real processors do
- * where the manual is silent: SALC (D6), INT1 (F1), the aliases 82, C0..D3 /6 and F6/F7 /1.
+ * The one-byte and 0F opcode maps and the ModRM.reg groups (SDM vol. 2, appendix A.3 and A.4), with
+ * what real processors do where the manual is silent: SALC (D6), INT1 (F1), the aliases 82, C0..D3
+ * /6 and F6/F7 /1.
  *
  * A table holds an entry per opcode; absent entries (attr 0) are undefined.
  */
@@ -286,10 +287,15 @@ bool opcode_lookup(enum insn_map map, uint8_t opcode, uint8_t modrm, uint8_t pre
 		return opcode_lookup_sse(map, opcode, modrm, prefixes, out);
 	if (entry->group == GROUP_X87)
 		return opcode_lookup_x87(opcode, modrm, out);
-	/* The 0FAE group has mandatory prefixes: with 66, F2 or F3 these are instructions that are not offered. */
+	/*
+	 * The 0FAE group has mandatory prefixes: with 66, F2 or F3 these are instructions that are
+	 * not offered.
+	 */
 	if (entry->group == GROUP_0FAE && prefixes & (PFX_OPSIZE | PFX_REP | PFX_REPNE))
 		return false;
-	/* CR1 and CR5.. and the 80386's test registers do not exist; DR4 and DR5 depend on CR4.DE. */
+	/*
+	 * CR1 and CR5.. and the 80386's test registers do not exist; DR4 and DR5 depend on CR4.DE.
+	 */
 	if (map == MAP_0F && (opcode == 0x20 || opcode == 0x22) && !((1u << ((modrm >> 3) & 7)) & 0x1d))
 		return false;
 	if (entry->group)

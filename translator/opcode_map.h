@@ -2,8 +2,9 @@
 /*
  * What the decoder knows of each opcode: the IA-32 opcode maps (SDM vol. 2, appendix A) as tables.
  *
- * An opcode's entry is struct opcode_info. Where ModRM.reg or the mandatory prefix selects the instruction, the entry
- * names a group, and the group's slot holds the real one; opcode_lookup() hides that.
+ * An opcode's entry is struct opcode_info. Where ModRM.reg or the mandatory prefix selects the
+ * instruction, the entry names a group, and the group's slot holds the real one; opcode_lookup()
+ * hides that.
  */
 #ifndef RF_TRANSLATOR_OPCODE_MAP_H
 #define RF_TRANSLATOR_OPCODE_MAP_H
@@ -39,7 +40,10 @@
 #define OPA_NOP       0x02000000u /* no effect: NOP, hints, prefetches */
 #define OPA_VALID     0x80000000u /* the entry exists */
 
-/* Packed flag sets (struct insn.flags_read, flags_written): X86_* low byte values, with OF and DF in bits EFLAGS keeps constant. */
+/*
+ * Packed flag sets (struct insn.flags_read, flags_written): X86_* low byte values, with OF and DF
+ * in bits EFLAGS keeps constant.
+ */
 #define FL_C 0x01u
 #define FL_O 0x02u
 #define FL_P 0x04u
@@ -98,8 +102,8 @@ struct opcode_info {
 const struct opcode_info *opcode_entry(enum insn_map map, uint8_t opcode);
 
 /*
- * Resolves groups: entry for this map, opcode, ModRM and prefixes (PFX_*), copied to *out. False: undefined.
- * modrm is ignored where the opcode has none.
+ * Resolves groups: entry for this map, opcode, ModRM and prefixes (PFX_*), copied to *out. False:
+ * undefined. modrm is ignored where the opcode has none.
  */
 bool opcode_lookup(enum insn_map map, uint8_t opcode, uint8_t modrm, uint8_t prefixes, struct opcode_info *out);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The MMX and SSE..SSE4.2 part of the opcode maps: each opcode has up to four instructions, chosen by the mandatory prefix (none,
+ * The MMX and SSE..SSE4.2 part of the opcode maps: each opcode has up to four instructions, chosen
+ * by the mandatory prefix (none,
  * 66, F3, F2; F3 and F2 win over 66, the last of those two over the other; SDM vol. 2, 2.1.1 and appendix A.1). The few integer
  * instructions that live in the same rows (MOVNTI, POPCNT, CRC32, MOVBE) are here too.
  */
@@ -143,7 +144,9 @@ static const struct sse_row rows_0f3a[256] = {
 	[0x60 ... 0x63] = { { 0, F(SSE4_2, 16, F_READ | F_XMM | F_IMM | F_FLAGS) } },
 };
 
-/* 0F 71..73: which ModRM.reg values are shifts; /3 and /7 of 73 (PSRLDQ, PSLLDQ) exist for XMM only. */
+/*
+ *  0F 71..73: which ModRM.reg values are shifts; /3 and /7 of 73 (PSRLDQ, PSLLDQ) exist for XMM only.
+ */
 static bool shift_group_valid(uint8_t opcode, unsigned reg, bool xmm)
 {
 	if (opcode == 0x73)
@@ -169,7 +172,10 @@ bool opcode_lookup_sse(enum insn_map map, uint8_t opcode, uint8_t modrm, uint8_t
 		.flags_written = f & F_FLAGS ? FL_ARITH : 0,
 		.sse_prefix = prefix_byte[column],
 	};
-	/* The variable blends take their mask from XMM0, not from flags; MOVBE's 66 is a plain operand-size prefix. */
+	/*
+	 * The variable blends take their mask from XMM0, not from flags; MOVBE's 66 is a plain
+	 * operand-size prefix.
+	 */
 	if (map == MAP_0F38 && opcode >= 0xf0 && column < 2)
 		out->sse_prefix = 0;
 	if (map == MAP_0F && opcode >= 0x71 && opcode <= 0x73 && !shift_group_valid(opcode, (modrm >> 3) & 7, column == 1))

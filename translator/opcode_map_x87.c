@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The x87 part of the opcode map, D8..DF (SDM vol. 2, appendix A.5), with the undocumented aliases that processors have
- * always accepted (FSTP1, FXCH4, FCOMP5, FFREEP, ...; SDM vol. 1, 8.3 does not list them).
+ * The x87 part of the opcode map, D8..DF (SDM vol. 2, appendix A.5), with the undocumented aliases
+ * that processors have always accepted (FSTP1, FXCH4, FCOMP5, FFREEP, ...; SDM vol. 1, 8.3 does not
+ * list them).
  */
 #include "opcode_map.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What every way between rings and spaces does of the translator: r12, r13 and the return stack are set for the state to come.
- * Light callouts run it: general registers only, and what goes beyond that spills the FPU first (x86/fpu_spill.h).
+ * What every way between rings and spaces does of the translator: r12, r13 and the return stack are
+ * set for the state to come. Light callouts run it: general registers only, and what goes beyond
+ * that spills the FPU first (x86/fpu_spill.h).
  */
 #include "tu.h"
 #include "x86/fpu_spill.h"

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The hand-made pieces of the code cache: entering and leaving translated code, callouts, and the branch look-up.
+ * The hand-made pieces of the code cache: entering and leaving translated code, callouts, and the
+ * branch look-up.
  *
- * Rules: no stub touches the return stack but to pop or restore what translated code put there; a stub that jumps to
- * translated code leaves all guest registers and flags as they were. While C code runs the whole guest state is in struct cpu.
+ * Rules: no stub touches the return stack but to pop or restore what translated code put there; a
+ * stub that jumps to translated code leaves all guest registers and flags as they were. While C
+ * code runs the whole guest state is in struct cpu.
  */
 #include "tu.h"
 #include "x86/fpu_spill.h"
@@ -67,7 +69,10 @@ static void stub_save_fpu(struct emitter *e)
 	emit_0fae(e, 2, CPU_OFF(tcw.scratch[3]));
 }
 
-/* The live flags from eax; changes ecx. POPF takes twenty cycles, so it is for DF alone, which is hardly ever set. */
+/*
+ * The live flags from eax; changes ecx. POPF takes twenty cycles, so it is for DF alone, which is
+ * hardly ever set.
+ */
 static void stub_load_flags(struct emitter *e)
 {
 	uint8_t *fast, *done;
@@ -91,7 +96,9 @@ static void stub_load_flags(struct emitter *e)
 	*done = e->p - (done + 1);
 }
 
-/* Splits eflags, loads flags and registers (not the FPU state); ends with rsp on the return stack. */
+/*
+ * Splits eflags, loads flags and registers (not the FPU state); ends with rsp on the return stack.
+ */
 static void stub_load_guest(struct translator *tr, struct emitter *e)
 {
 	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(eflags)));
@@ -99,7 +106,10 @@ static void stub_load_guest(struct translator *tr, struct emitter *e)
 	emit_alu_imm(e, 4, H_RCX, X86_IF);
 	emit_store32(e, H_RCX, memref_cpu(CPU_OFF(tcw.if_flag)));
 	emit_mov32(e, H_RCX, H_RAX);
-	/* RF lasts for one instruction and holds off breakpoints only, of which there are none here. */
+	/*
+	 * RF lasts for one instruction and holds off breakpoints only, of which there are none
+	 * here.
+	 */
 	emit_alu_imm(e, 4, H_RCX, ~(uint32_t)(LIVE_FLAGS | X86_IF | X86_RF));
 	emit_store32(e, H_RCX, memref_cpu(CPU_OFF(tcw.eflags_sys)));
 	stub_load_flags(e);
@@ -133,7 +143,10 @@ static void stub_emit_enter(struct translator *tr, struct emitter *e)
 	emit_mov64(e, H_CPU, H_RDI);
 	emit_store64(e, H_RSI, memref_cpu(CPU_OFF(tcw.scratch[0])));
 	emit_store64(e, H_RSP, memref_cpu(CPU_OFF(tcw.host_rsp)));
-	/* An event raised after the dispatcher's last look: the kick found C code and did nothing. scratch[2]: those that count. */
+	/*
+	 * An event raised after the dispatcher's last look: the kick found C code and did nothing.
+	 * scratch[2]: those that count.
+	 */
 	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(events)));
 	emit_op_mem1(e, OP1(0x85), H_RAX, memref_cpu(CPU_OFF(tcw.scratch[2])));
 	emit_bytes(e, "\x74", 1); /* jz on */
@@ -166,7 +179,10 @@ static void stub_emit_leave(struct translator *tr, struct emitter *e)
 	stub_epilogue(e);
 }
 
-/* Twice r9 is where the entry for r8d lies in a branch cache: its low bits, times the entries' size. */
+/*
+ * Twice r9 is where the entry for r8d lies in a branch cache: its low bits, times the entries'
+ * size.
+ */
 static void emit_branch_index(struct emitter *e)
 {
 	_Static_assert(BRANCH_CACHE_BYTES == 2 << 16, "MOVZX cuts the index");
@@ -183,8 +199,9 @@ static uint8_t *emit_if_zero(struct emitter *e)
 }
 
 /*
- * Looks r8d up in the branch cache of mode without touching a flag. Returns the rel32 of a jump taken on a miss, which finds rcx in
- * r11; on a hit the code that follows transfers to branch_lookup_hit().
+ * Looks r8d up in the branch cache of mode without touching a flag. Returns the rel32 of a jump
+ * taken on a miss, which finds rcx in r11; on a hit the code that follows transfers to
+ * branch_lookup_hit().
  */
 uint8_t *emit_branch_lookup(struct emitter *e, uint32_t mode)
 {
@@ -357,7 +374,10 @@ static void stub_restore_fpu(struct emitter *e, enum fpu_live live)
 	emit_store32_imm(e, FPU_SAVED, memref_cpu(CPU_OFF(tcw.fpu_live)));
 }
 
-/* There is an event: goes on at place if it is just an interrupt, and the guest, whose flags are saved, takes none now. */
+/*
+ * There is an event: goes on at place if it is just an interrupt, and the guest, whose flags are
+ * saved, takes none now.
+ */
 static void emit_unless_event_counts(struct emitter *e, uint8_t *place)
 {
 	uint8_t *other;
@@ -373,8 +393,9 @@ static void emit_unless_event_counts(struct emitter *e, uint8_t *place)
 }
 
 /*
- * With r9d: argument; r10d: EIP behind the instruction; cpu->eip stored. What the C function returns decides: CALLOUT_NEXT goes
- * on at next, or returns to translated code if that is 0; else CALLOUT_JUMP, or CALLOUT_LEAVE(why).
+ * With r9d: argument; r10d: EIP behind the instruction; cpu->eip stored. What the C function
+ * returns decides: CALLOUT_NEXT goes on at next, or returns to translated code if that is 0; else
+ * CALLOUT_JUMP, or CALLOUT_LEAVE(why).
  */
 static void stub_callout_body(struct translator *tr, struct emitter *e, enum callout which, hva_t next)
 {
@@ -459,8 +480,8 @@ static void emit_memo_difference(struct emitter *e, bool wide, int32_t field, in
 }
 
 /*
- * Around shifts and masks by instructions that spoil flags, on hosts without BMI2: eax holds the flags meanwhile, in LAHF's form
- * and OF in al.
+ * Around shifts and masks by instructions that spoil flags, on hosts without BMI2: eax holds the
+ * flags meanwhile, in LAHF's form and OF in al.
  */
 static void emit_keep_flags(struct emitter *e)
 {
@@ -506,7 +527,10 @@ static void emit_memo_address(struct translator *tr, struct emitter *e)
 	emit_lea64(e, H_R10, (struct memref){ .base = H_R10, .index = H_R8, .scale = 3 });
 }
 
-/* FS and GS may change; of DS and ES the mode key knows whether they are flat, so that only what changes nothing is done here. */
+/*
+ * FS and GS may change; of DS and ES the mode key knows whether they are flat, so that only what
+ * changes nothing is done here.
+ */
 static void emit_memo_use(struct emitter *e, enum x86_seg seg, hva_t miss)
 {
 	const int32_t image = CPU_SEG_OFF(seg), limit = image + (int32_t)offsetof(struct segment, limit);
@@ -529,8 +553,9 @@ static void emit_memo_use(struct emitter *e, enum x86_seg seg, hva_t miss)
 }
 
 /*
- * A segment load in ring 0, with what CALLOUT_LOAD_SEGMENT expects. A kernel loads the same few selectors at each way in and
- * out: if there is a memo of this one, and its descriptor in memory is still the same, no C code need run.
+ * A segment load in ring 0, with what CALLOUT_LOAD_SEGMENT expects. A kernel loads the same few
+ * selectors at each way in and out: if there is a memo of this one, and its descriptor in memory is
+ * still the same, no C code need run.
  */
 static void stub_emit_segment(struct translator *tr, struct emitter *e, enum x86_seg seg)
 {
@@ -602,9 +627,10 @@ static void emit_soft_index(struct translator *tr, struct emitter *e)
 }
 
 /*
- * The software TLB's look-up. Called from translated code with r8d: EIP of the instruction; r9d: the access' length less
- * one; r10d: its linear address. Returns with r9 + r10 the host address of the access; changes r8, r9, r11, and no flag.
- * The entry of the first byte's page has to match the last byte's: an access that crosses a page never hits.
+ * The software TLB's look-up. Called from translated code with r8d: EIP of the instruction; r9d:
+ * the access' length less one; r10d: its linear address. Returns with r9 + r10 the host address of
+ * the access; changes r8, r9, r11, and no flag. The entry of the first byte's page has to match the
+ * last byte's: an access that crosses a page never hits.
  */
 static void stub_emit_soft(struct translator *tr, struct emitter *e, enum soft_access access)
 {
@@ -641,8 +667,9 @@ static void stub_emit_soft(struct translator *tr, struct emitter *e, enum soft_a
 }
 
 /*
- * The window to use for an address: by its top two bits, which the address times four has in the upper half. They come down
- * through memory, since no host has a shift that leaves the flags alone and is not BMI2's.
+ * The window to use for an address: by its top two bits, which the address times four has in the
+ * upper half. They come down through memory, since no host has a shift that leaves the flags alone
+ * and is not BMI2's.
  */
 void emit_view(struct emitter *e, unsigned reg)
 {
@@ -654,7 +681,9 @@ void emit_view(struct emitter *e, unsigned reg)
 	emit_load64(e, H_R9, (struct memref){ .base = H_CPU, .index = H_R9, .scale = 3, .disp = CPU_OFF(tcw.view_by_gib) });
 }
 
-/* The same for a dual access: unless tcw.soft_views says so, r9 = the window for the address' GiB. */
+/*
+ * The same for a dual access: unless tcw.soft_views says so, r9 = the window for the address' GiB.
+ */
 static void stub_emit_dual(struct translator *tr, struct emitter *e, enum soft_access access)
 {
 	tr->stub_dual[access] = emit_here(e);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Making one translation unit: decode, dispatch each instruction to its translator, close with exits and their cold paths.
+ * Making one translation unit: decode, dispatch each instruction to its translator, close with
+ * exits and their cold paths.
  *
- * A TU runs from its entry through conditional branches and calls to the first unconditional transfer, the end of the
- * guest page, or a cap. An instruction that crosses the page end has a TU of its own.
+ * A TU runs from its entry through conditional branches and calls to the first unconditional
+ * transfer, the end of the guest page, or a cap. An instruction that crosses the page end has a TU
+ * of its own.
  */
 #include <stdlib.h>
 #include "guest_address.h"
@@ -50,7 +52,9 @@ static void translate_group_ff(struct build *b, const struct insn *i)
 	}
 }
 
-/* Guest TSC = host TSC + offset; no flag may change, so the halves are joined and parted in memory. */
+/*
+ * Guest TSC = host TSC + offset; no flag may change, so the halves are joined and parted in memory.
+ */
 static void translate_rdtsc(struct build *b, const struct insn *i)
 {
 	const int32_t sum = CPU_OFF(tcw.scratch[0]);
@@ -186,7 +190,10 @@ static void build_cold_paths(struct build *b)
 	}
 }
 
-/* Fetches the bytes of an instruction that continues on the next page. False: that page cannot be fetched. */
+/*
+ * Fetches the bytes of an instruction that continues on the next page. False: that page cannot be
+ * fetched.
+ */
 static bool build_fetch_across(struct build *b, const uint8_t *page, unsigned offset, uint8_t *buffer, unsigned *avail)
 {
 	unsigned first = GUEST_PAGE_SIZE - offset;

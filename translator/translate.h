@@ -35,11 +35,19 @@ struct build {
 /* Each translates one instruction. */
 typedef void (*translate_fn)(struct build *b, const struct insn *insn);
 
-/* translate_mem.c: turns the ModRM memory operand into a host one, emitting what its segment or view needs (clobbers r9, r10). */
+/*
+ * translate_mem.c: turns the ModRM memory operand into a host one, emitting what its segment or
+ * view needs (clobbers r9, r10).
+ */
 struct memref operand_prepare(struct build *b, const struct insn *insn);
-/* Whether the instruction is adapted to, and fit for, the software TLB; operand_prepare() then also clobbers r8 and r11. */
+/*
+ * Whether the instruction is adapted to, and fit for, the software TLB; operand_prepare() then also
+ * clobbers r8 and r11.
+ */
 bool operand_may_be_soft(const struct build *b, const struct insn *insn);
-/* Whether the operand may reach beside its address, so that no form fits that goes past the window. */
+/*
+ * Whether the operand may reach beside its address, so that no form fits that goes past the window.
+ */
 bool operand_is_bit_string(const struct insn *insn);
 bool segment_is_flat(const struct build *b, unsigned seg);
 
@@ -47,7 +55,10 @@ bool segment_is_flat(const struct build *b, unsigned seg);
 static inline bool mode_is_soft(const struct build *b) { return b->mode & MODE_SOFT; }
 /* Whether the instruction has no form for that mode, and is interpreted instead. */
 bool soft_lacks_form(const struct build *b, const struct insn *insn);
-/* Looks up the access of len bytes whose linear address is in r10d: clobbers r8, r9, r11. r14d must be up to date. */
+/*
+ * Looks up the access of len bytes whose linear address is in r10d: clobbers r8, r9, r11. r14d must
+ * be up to date.
+ */
 struct memref emit_soft_lookup(struct build *b, hva_t stub, uint32_t len);
 /* The stack slot at guest ESP + disp; what is in r8 is kept in tcw.soft_value meanwhile if keep. */
 struct memref soft_stack_slot(struct build *b, int32_t disp, enum soft_access access);
@@ -56,9 +67,14 @@ void emit_soft_kept(struct build *b, unsigned reg);
 /* r10d = the operand's linear address, whatever is there (clobbers r9). */
 void emit_linear(struct build *b, const struct insn *insn);
 
-/* translate_stack.c: whether ESP-based code can be made at all: flat 32-bit stack, 32-bit operand, not adapted. */
+/*
+ * translate_stack.c: whether ESP-based code can be made at all: flat 32-bit stack, 32-bit operand,
+ * not adapted.
+ */
 bool stack_is_plain(const struct build *b, const struct insn *insn);
-/* Brings r14d up to date. _first: as the first thing an instruction does that may fault afterwards. */
+/*
+ * Brings r14d up to date. _first: as the first thing an instruction does that may fault afterwards.
+ */
 void esp_sync(struct build *b);
 void esp_sync_first(struct build *b);
 
@@ -66,7 +82,10 @@ void esp_sync_first(struct build *b);
 void translate_copy(struct build *b, const struct insn *insn);
 /* A callout to the interpreter. */
 void translate_interpret(struct build *b, const struct insn *insn);
-/* An instruction that is interpreted because of what it met (ADAPT_INTERPRET): that, or a callout that does the same. */
+/*
+ * An instruction that is interpreted because of what it met (ADAPT_INTERPRET): that, or a callout
+ * that does the same.
+ */
 void translate_adapted(struct build *b, const struct insn *insn);
 /* Calls stub_callout[which]; the argument, if it has one, is in r9d already. */
 void emit_callout(struct build *b, enum callout which);

@@ -2,9 +2,10 @@
 /*
  * Near control transfers.
  *
- * A guest CALL pushes the guest's return address on the guest's stack and makes a host CALL; a guest RET loads that address into r8d and
- * makes a host RET. The return site checks that r8d is the address it stands for and otherwise looks the target up, so
- * a wrong prediction costs time, never correctness. Indirect jumps look up the branch cache.
+ * A guest CALL pushes the guest's return address on the guest's stack and makes a host CALL; a
+ * guest RET loads that address into r8d and makes a host RET. The return site checks that r8d is
+ * the address it stands for and otherwise looks the target up, so a wrong prediction costs time,
+ * never correctness. Indirect jumps look up the branch cache.
  */
 #include "guest_address.h"
 
@@ -141,7 +142,10 @@ void translate_jmp_indirect(struct build *b, const struct insn *i)
 		return translate_interpret(b, i);
 	emit_indirect_target(b, i);
 	esp_sync(b);
-	/* In place rather than in the stub, so that the host predicts each branch by its own history. */
+	/*
+	 * In place rather than in the stub, so that the host predicts each branch by its own
+	 * history.
+	 */
 	link_patch_rel32(b->tr, emit_branch_lookup(&b->e, b->mode), b->tr->stub_lookup_miss);
 	emit_op_mem1(&b->e, OP1(0xff), 4, branch_lookup_hit(b->mode));
 }

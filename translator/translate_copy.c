@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Most instructions mean the same in 64-bit mode: they are copied, with ESP renamed to r14d and the memory operand confined
- * to the window.
- * Those that do not, or that need the monitor, become a callout to the interpreter.
+ * Most instructions mean the same in 64-bit mode: they are copied, with ESP renamed to r14d and the
+ * memory operand confined to the window. Those that do not, or that need the monitor, become a
+ * callout to the interpreter.
  */
 #include "guest_address.h"
 

@@ -65,15 +65,17 @@ static bool moves_unaligned(const struct insn *i)
 				    ((i->opcode == 0x6f || i->opcode == 0x7f) && i->sse_prefix == 0xf3));
 }
 
-/* BT, BTS, BTR, BTC with a register: its sign and upper bits move the address, by 256 MiB at most. */
+/*
+ * BT, BTS, BTR, BTC with a register: its sign and upper bits move the address, by 256 MiB at most.
+ */
 bool operand_is_bit_string(const struct insn *i)
 {
 	return i->mem && i->map == MAP_0F && (i->opcode & 0xe7) == 0xa3;
 }
 
 /*
- * The access has to be just what OPA_MEM_* and mem_size say. With x87 and MMX a pending #MF would come before a #PF. Behind an
- * STI a miss could let an interrupt in before the instruction is done.
+ * The access has to be just what OPA_MEM_* and mem_size say. With x87 and MMX a pending #MF would
+ * come before a #PF. Behind an STI a miss could let an interrupt in before the instruction is done.
  */
 static bool has_soft_form(const struct build *b, const struct insn *i)
 {
@@ -88,7 +90,9 @@ bool operand_may_be_soft(const struct build *b, const struct insn *i)
 	return (b->adapt & ADAPT_SOFT || mode_is_soft(b)) && has_soft_form(b, i);
 }
 
-/* A dual access that may find its space to have no user window in use: by way of a stub that looks. */
+/*
+ * A dual access that may find its space to have no user window in use: by way of a stub that looks.
+ */
 static bool dual_may_be_soft(const struct build *b, const struct insn *i)
 {
 	return b->tr->opt.soft_views && has_soft_form(b, i);

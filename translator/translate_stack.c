@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * PUSH, POP and their kin on r14d. Every access that may fault comes before the first change of a guest register, so
- * that the instruction can be restarted.
+ * PUSH, POP and their kin on r14d. Every access that may fault comes before the first change of a
+ * guest register, so that the instruction can be restarted.
  *
- * r14d itself is moved lazily: within a TU the guest's ESP is r14d + esp_delta, a constant known when translating, and
- * memory operands based on ESP have it added to their displacement. r14d is brought up to date before an exit, a callout, or an
- * instruction that uses ESP as a register. Whoever leaves in between adds the delta (struct tu_insn).
+ * r14d itself is moved lazily: within a TU the guest's ESP is r14d + esp_delta, a constant known
+ * when translating, and memory operands based on ESP have it added to their displacement. r14d is
+ * brought up to date before an exit, a callout, or an instruction that uses ESP as a register.
+ * Whoever leaves in between adds the delta (struct tu_insn).
  */
 #include "guest_address.h"
 
@@ -89,8 +90,8 @@ void translate_push_imm(struct build *b, const struct insn *i)
 }
 
 /*
- * The slot's upper half is written as zero, as the interpreter does. SDM vol. 2, PUSH, allows that as well as leaving it alone, which
- * Intel's processors do: they write two bytes.
+ * The slot's upper half is written as zero, as the interpreter does. SDM vol. 2, PUSH, allows that
+ * as well as leaving it alone, which Intel's processors do: they write two bytes.
  */
 void translate_push_seg(struct build *b, const struct insn *i)
 {
@@ -164,7 +165,9 @@ void translate_pusha(struct build *b, const struct insn *i)
 	emit_esp_add(b, -32);
 }
 
-/* All are loaded before any is changed, in the order that decides which address a page fault names. */
+/*
+ * All are loaded before any is changed, in the order that decides which address a page fault names.
+ */
 void translate_popa(struct build *b, const struct insn *i)
 {
 	if (!stack_is_plain(b, i))
@@ -178,7 +181,10 @@ void translate_popa(struct build *b, const struct insn *i)
 	emit_esp_add(b, 32);
 }
 
-/* r8d &= LIVE_FLAGS, and the flags are as before: without BMI2 they are spoilt, and loaded again, which is slow. */
+/*
+ * r8d &= LIVE_FLAGS, and the flags are as before: without BMI2 they are spoilt, and loaded again,
+ * which is slow.
+ */
 static void emit_mask_host_flags(struct build *b)
 {
 	struct emitter *e = &b->e;
@@ -203,7 +209,10 @@ void translate_pushf(struct build *b, const struct insn *i)
 	emit8(e, 0x9c);                 /* pushfq */
 	emit_bytes(e, "\x41\x58", 2);   /* pop r8 */
 	emit_mask_host_flags(b);
-	/* The three parts share no bit: adding them needs no flags. eflags_sys holds RF and VM as zero here. */
+	/*
+	 * The three parts share no bit: adding them needs no flags. eflags_sys holds RF and VM as
+	 * zero here.
+	 */
 	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.eflags_sys)));
 	emit_lea32(e, H_R8, (struct memref){ .base = H_R8, .index = H_R9 });
 	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.if_flag)));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * String instructions. Their ES operand cannot be overridden, so edi and esi become host addresses for the duration: the
- * window is 4-GiB aligned, hence the low half of the host address is the guest's register at every moment, also when the
- * instruction is interrupted in the middle.
+ * String instructions. Their ES operand cannot be overridden, so edi and esi become host addresses
+ * for the duration: the window is 4-GiB aligned, hence the low half of the host address is the
+ * guest's register at every moment, also when the instruction is interrupted in the middle.
  */
 #include "guest_address.h"
 
@@ -36,7 +36,9 @@ static void emit_string(struct build *b, const struct insn *i, bool esi, bool ed
 		emit_mov32(&b->e, H_RDI, H_RDI);
 }
 
-/* A dual access: the interpreter's while tcw.soft_views says that there is no user window in use. */
+/*
+ * A dual access: the interpreter's while tcw.soft_views says that there is no user window in use.
+ */
 static void translate_string_or_interpret(struct build *b, const struct insn *i, bool esi, bool edi)
 {
 	struct emitter *e = &b->e;

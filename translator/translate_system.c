@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Instructions on system state that are frequent enough for translated code or a light callout: the interrupt flag,
- * segment loads, and the ways between rings.
+ * Instructions on system state that are frequent enough for translated code or a light callout: the
+ * interrupt flag, segment loads, and the ways between rings.
  *
  * cpu->tcw.if_flag and eflags_sys hold what of EFLAGS is not in the host's flags.
  */
@@ -46,8 +46,8 @@ void translate_sti(struct build *b, const struct insn *i)
 }
 
 /*
- * Ring 0, and nothing changes but arithmetic flags, DF and IF; otherwise, or if IF is set with an event pending, the
- * interpreter. The host's flags may be spoilt meanwhile: POPF loads them all.
+ * Ring 0, and nothing changes but arithmetic flags, DF and IF; otherwise, or if IF is set with an
+ * event pending, the interpreter. The host's flags may be spoilt meanwhile: POPF loads them all.
  */
 void translate_popf(struct build *b, const struct insn *i)
 {

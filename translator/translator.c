@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The translator's life: the code cache (shared memory mapped twice, so that nothing is writable and executable at once), the
- * return stack, entering translated code, and the flush when the cache is full.
+ * The translator's life: the code cache (shared memory mapped twice, so that nothing is writable
+ * and executable at once), the return stack, entering translated code, and the flush when the cache
+ * is full.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,8 +26,9 @@ static void *map_reserve(size_t bytes)
 }
 
 /*
- * Shared anonymous memory, so that mremap() with an old size of 0 gives a second mapping of it, and so that perf takes it for
- * memory that code is generated into, which it does not do with a memfd (perf_map.c).
+ * Shared anonymous memory, so that mremap() with an old size of 0 gives a second mapping of it, and
+ * so that perf takes it for memory that code is generated into, which it does not do with a memfd
+ * (perf_map.c).
  */
 static int cache_map(struct translator *tr)
 {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The binary translator: turns 32-bit guest code of one mode (conventions.h) into 64-bit code that keeps to its window.
+ * The binary translator: turns 32-bit guest code of one mode (conventions.h) into 64-bit code that
+ * keeps to its window.
  *
- * Terms: a TU (translation unit) is the translation of guest instructions from one entry to the next unconditional
- * transfer, page end or size cap. An exit is a place where a TU leaves for a guest address known when translating; it starts
- * unlinked and is linked to the target TU when first taken. The dispatcher is the C code that looks for the
- * next TU; a callout is a C function called from translated code.
+ * Terms: a TU (translation unit) is the translation of guest instructions from one entry to the
+ * next unconditional transfer, page end or size cap. An exit is a place where a TU leaves for a
+ * guest address known when translating; it starts unlinked and is linked to the target TU when
+ * first taken. The dispatcher is the C code that looks for the next TU; a callout is a C function
+ * called from translated code.
  *
- * The translator owns the code cache, the TUs and the links; it knows nothing of page tables. Everything runs on the
- * vCPU thread.
+ * The translator owns the code cache, the TUs and the links; it knows nothing of page tables.
+ * Everything runs on the vCPU thread.
  */
 #ifndef RF_TRANSLATOR_TRANSLATOR_H
 #define RF_TRANSLATOR_TRANSLATOR_H
@@ -30,11 +32,13 @@ enum tc_leave {
 };
 
 /*
- * C functions translated code calls, with cpu->eip at the instruction. Result: CALLOUT_NEXT goes on behind the instruction, where
- * cpu->eip must be too (not if it changed the mode, the space or a mapping); CALLOUT_JUMP goes to cpu->eip in whatever mode and space cpu->tcw then says;
- * CALLOUT_LEAVE(enum tc_leave) goes to the dispatcher.
- * The FPU state is saved for CALLOUT_INTERPRET; for CALLOUT_INTEGER and CALLOUT_LOAD_CR3 only its SSE part is, so they must not
- * touch the guest's; all others are light: compiled for general registers only. See x86/fpu_spill.h.
+ * C functions translated code calls, with cpu->eip at the instruction. Result: CALLOUT_NEXT goes on
+ * behind the instruction, where cpu->eip must be too (not if it changed the mode, the space or a
+ * mapping); CALLOUT_JUMP goes to cpu->eip in whatever mode and space cpu->tcw then says;
+ * CALLOUT_LEAVE(enum tc_leave) goes to the dispatcher. The FPU state is saved for
+ * CALLOUT_INTERPRET; for CALLOUT_INTEGER and CALLOUT_LOAD_CR3 only its SSE part is, so they must
+ * not touch the guest's; all others are light: compiled for general registers only. See
+ * x86/fpu_spill.h.
  */
 #define CALLOUT_NEXT 0
 #define CALLOUT_JUMP 1
@@ -51,13 +55,14 @@ enum callout {
 	CALLOUT_LOAD_SEGMENT, /* argument: selector | segment << 16 | CALLOUT_POP: ESP += 4 afterwards */
 	CALLOUT_INVLPG,    /* argument: linear address */
 	/*
-	 * The look-up of an access to the linear address given instead of an EIP failed; argument: its length less one, and
-	 * CALLOUT_WRITE. CALLOUT_NEXT: look again.
+	 * The look-up of an access to the linear address given instead of an EIP failed; argument:
+	 * its length less one, and CALLOUT_WRITE. CALLOUT_NEXT: look again.
 	 */
 	CALLOUT_SOFT,
 	/*
-	 * MOV of four bytes to memory that is adapted to be interpreted; argument: the value; its linear address is in tcw.scratch[1]. So
-	 * common with devices and page tables that it does not go through the interpreter.
+	 * MOV of four bytes to memory that is adapted to be interpreted; argument: the value; its
+	 * linear address is in tcw.scratch[1]. So common with devices and page tables that it does
+	 * not go through the interpreter.
 	 */
 	CALLOUT_STORE,
 	CALLOUT_COUNT
@@ -65,7 +70,9 @@ enum callout {
 #define CALLOUT_POP 0x04000000u
 #define CALLOUT_WRITE 0x100u
 
-/* What happened at a guest instruction and how to translate it therefore (adaptive retranslation). */
+/*
+ * What happened at a guest instruction and how to translate it therefore (adaptive retranslation).
+ */
 #define ADAPT_INTERPRET 0x1u /* always a callout to the interpreter (MMIO, traced pages) */
 #define ADAPT_DUAL      0x2u /* a ring-0 access that reaches user memory: choose the window by address */
 #define ADAPT_SOFT      0x4u /* page faults are frequent here: look the page up in the software TLB, past the window */
@@ -73,7 +80,10 @@ enum callout {
 
 struct translator_callbacks {
 	void *opaque;
-	/* Fetch: translates linear eip for execution; false: fault (the dispatcher will find it again). */
+	/*
+	 * Fetch: translates linear eip for execution; false: fault (the dispatcher will find it
+	 * again).
+	 */
 	bool (*fetch)(void *opaque, gva_t gva, gpa_t *gpa, bool *global);
 	/* Monitor's pointer to the start of gpa's page of guest RAM, NULL if there is none. */
 	const uint8_t *(*page)(void *opaque, gpa_t gpa);
@@ -83,7 +93,10 @@ struct translator_callbacks {
 	callout_fn callout[CALLOUT_COUNT];
 	/* -d in_asm and out_asm; may be NULL. */
 	void (*log_tu)(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host);
-	/* For maps of the code cache: a TU was made; all were dropped and their addresses will be used again. May be NULL. */
+	/*
+	 * For maps of the code cache: a TU was made; all were dropped and their addresses will be
+	 * used again. May be NULL.
+	 */
 	void (*tu_made)(void *opaque, const struct tu *tu);
 	void (*flushed)(void *opaque);
 };
@@ -101,7 +114,8 @@ struct translator_options {
 };
 
 /*
- * How far before the window, and from its start on, the sums reach that translated code addresses memory by: a displacement of
+ * How far before the window, and from its start on, the sums reach that translated code addresses
+ * memory by: a displacement of
  * 2 GiB, a base of 4 GiB, an index of 4 GiB times eight; a bit string's 256 MiB and 512 bytes of operand are in the last GiB.
  */
 #define TRANSLATOR_REACH_BELOW (3ull << 30)
@@ -125,17 +139,25 @@ const struct translator_stats *translator_stats(const struct translator *tr);
 struct tc_space;
 struct tc_space *tc_space_create(struct translator *tr);
 void tc_space_destroy(struct translator *tr, struct tc_space *space);
-/* Code relied on at this linear page is mapped otherwise now. space NULL: in every space (global). */
+/*
+ * Code relied on at this linear page is mapped otherwise now. space NULL: in every space (global).
+ */
 void translator_mapping_changed(struct translator *tr, struct tc_space *space, gva_t gva);
 
-/* Points cpu->tcw at space (r12, r13). Light callouts run it: spills the FPU before it does more than look. */
+/*
+ * Points cpu->tcw at space (r12, r13). Light callouts run it: spills the FPU before it does more
+ * than look.
+ */
 void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space, uint32_t mode);
-/* Starts with an empty return stack, ring 3's or the others'. What is on one is good only for the space and mode it was made in. */
+/*
+ * Starts with an empty return stack, ring 3's or the others'. What is on one is good only for the
+ * space and mode it was made in.
+ */
 void translator_reset_returns(struct translator *tr, struct cpu *cpu, bool user);
 
 /*
- * The TU at linear address eip (= cpu->eip: CS is flat) in mode, translating it if need be. NULL: fetch fault or not translatable:
- * interpret. May flush the whole cache.
+ * The TU at linear address eip (= cpu->eip: CS is flat) in mode, translating it if need be. NULL:
+ * fetch fault or not translatable: interpret. May flush the whole cache.
  */
 struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t eip, uint32_t mode);
 /* After TC_LEAVE_LINK: the guest address the exit leads to; then links it to tu once found. */
@@ -145,15 +167,20 @@ void translator_link(struct translator *tr, struct tc_space *space, uint32_t exi
 /* After TC_LEAVE_LOOKUP: remembers tu in the branch cache. */
 void translator_cache_branch(struct translator *tr, struct tc_space *space, struct tu *tu);
 
-/* Runs translated code from tu until it leaves. cpu->tcw must be set up: window, seg_base,
- * space, eflags split, and scratch[2]: the EVENT_* bits that keep it from entering (TC_LEAVE_RESUME). */
+/*
+ * Runs translated code from tu until it leaves. cpu->tcw must be set up: window, seg_base, space,
+ * eflags split, and scratch[2]: the EVENT_* bits that keep it from entering (TC_LEAVE_RESUME).
+ */
 enum tc_leave translator_enter(struct translator *tr, struct cpu *cpu, struct tu *tu);
 
 /* Guest RAM [gpa, gpa+len) was stored to: drops the TUs made from it. Returns how many. */
 unsigned translator_invalidate(struct translator *tr, gpa_t gpa, uint32_t len);
 /* Drops everything. */
 void translator_flush(struct translator *tr);
-/* The machine was reset: also forgets what was learnt of the guest, and gives the memory back. Not while translated code is active. */
+/*
+ * The machine was reset: also forgets what was learnt of the guest, and gives the memory back. Not
+ * while translated code is active.
+ */
 void translator_reset(struct translator *tr);
 
 /* Adaptive retranslation of the instruction at guest physical gpa; drops the TU it is in. */
@@ -174,7 +201,10 @@ struct tu_description {
 };
 struct tu_description translator_tu_describe(const struct tu *tu);
 
-/* Guest instruction i < ninsns: where its bytes start in the TU, and its host code [host_offset, host_offset + host_len). */
+/*
+ * Guest instruction i < ninsns: where its bytes start in the TU, and its host code [host_offset,
+ * host_offset + host_len).
+ */
 struct tu_insn_description {
 	unsigned guest_offset, guest_len, host_offset, host_len;
 	uint32_t adapt;      /* ADAPT_* */
@@ -207,8 +237,9 @@ bool translator_on_return_stack(const struct translator *tr, hva_t rsp);
 /* Whether host address pc lies in translated code or its stubs. */
 bool translator_contains(const struct translator *tr, hva_t pc);
 /*
- * The guest instruction that host address pc belongs to. False in stubs. *boundary: pc is its first host instruction, or
- * between iterations of a repeated string instruction, so that the guest state is precise and an interrupt may be taken.
+ * The guest instruction that host address pc belongs to. False in stubs. *boundary: pc is its first
+ * host instruction, or between iterations of a repeated string instruction, so that the guest state
+ * is precise and an interrupt may be taken.
  */
 struct tc_position {
 	struct tu *tu;
@@ -221,9 +252,15 @@ struct tc_position {
 	bool shadow;     /* it stands behind an STI: no interrupt before it is done */
 };
 bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position);
-/* Where to send an interrupted translation so that it leaves with eax as enum tc_leave: registers were saved by the handler. */
+/*
+ * Where to send an interrupted translation so that it leaves with eax as enum tc_leave: registers
+ * were saved by the handler.
+ */
 hva_t translator_leave_address(const struct translator *tr);
-/* If address is in the guard of a return stack: what rsp is to be instead, so that it is empty; else 0. */
+/*
+ * If address is in the guard of a return stack: what rsp is to be instead, so that it is empty;
+ * else 0.
+ */
 hva_t translator_return_overflow(const struct translator *tr, hva_t address);
 
 #endif

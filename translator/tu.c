@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Translation units: finding them by guest address, by guest page and by host address; dropping them.
+ * Translation units: finding them by guest address, by guest page and by host address; dropping
+ * them.
  *
- * A TU is keyed by (linear EIP, physical address, mode): processes that run the same binary share its TUs, and a page mapped elsewhere finds
- * none of its old ones. The memory of dropped TUs is used again only after a flush of the whole cache, which
- * happens in the dispatcher, where no translated code is active.
+ * A TU is keyed by (linear EIP, physical address, mode): processes that run the same binary share
+ * its TUs, and a page mapped elsewhere finds none of its old ones. The memory of dropped TUs is
+ * used again only after a flush of the whole cache, which happens in the dispatcher, where no
+ * translated code is active.
  */
 #include <stdlib.h>
 #include "tu.h"
@@ -50,7 +52,10 @@ static bool tu_crosses(const struct tu *tu)
 	return tu->gpa2 != ~0ull;
 }
 
-/* What is mapped globally has direct links. What crosses a page end needs both of its pages where they were. */
+/*
+ * What is mapped globally has direct links. What crosses a page end needs both of its pages where
+ * they were.
+ */
 bool tu_is_installed(const struct tu *tu)
 {
 	return !tu->global && !tu_crosses(tu);
@@ -101,8 +106,9 @@ struct tu *tu_insert(struct translator *tr, struct tu *tu)
 }
 
 /*
- * Whether tu is what a translation of its code now would be: as global as its pages are, and the part behind the page end, if there is
- * one, still mapped where it was translated from. global is the first page's. To ask may drop tu: a fetch stores accessed bits.
+ * Whether tu is what a translation of its code now would be: as global as its pages are, and the
+ * part behind the page end, if there is one, still mapped where it was translated from. global is
+ * the first page's. To ask may drop tu: a fetch stores accessed bits.
  */
 static bool tu_pages_match(struct translator *tr, const struct tu *tu, bool global)
 {
@@ -148,7 +154,10 @@ static void mapped_unlink(struct translator *tr, const struct tu *tu)
 	*at = tu->mapped_next;
 }
 
-/* The TU is unreachable afterwards, but its host code stays in place: a callout may still return from it to leave. */
+/*
+ * The TU is unreachable afterwards, but its host code stays in place: a callout may still return
+ * from it to leave.
+ */
 void tu_invalidate(struct translator *tr, struct tu *tu)
 {
 	struct tu **at = &tr->hash[tu_hash(tu->eip, tu->gpa, tu->mode)];
@@ -223,8 +232,9 @@ static struct tu *tu_by_host(const struct translator *tr, hva_t pc)
 }
 
 /*
- * Whether pc is a repeated string instruction: between two iterations the guest's registers say how far it is
- * (translate_string.c), so it may be left there. Stepping on to its end could take seconds.
+ * Whether pc is a repeated string instruction: between two iterations the guest's registers say how
+ * far it is (translate_string.c), so it may be left there. Stepping on to its end could take
+ * seconds.
  */
 static bool at_repeated_string(hva_t pc)
 {
@@ -236,7 +246,10 @@ static bool at_repeated_string(hva_t pc)
 
 bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position)
 {
-	/* A signal may have come while C code changes the list of TUs or frees them: only while the cache runs is that sound. */
+	/*
+	 * A signal may have come while C code changes the list of TUs or frees them: only while the
+	 * cache runs is that sound.
+	 */
 	struct tu *tu = translator_contains(tr, pc) ? tu_by_host(tr, pc) : NULL;
 	uint32_t offset, i;
 	bool repeats;

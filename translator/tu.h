@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the translator's parts share: translation units, exits, the translator itself. Private to translator/.
+ * What the translator's parts share: translation units, exits, the translator itself. Private to
+ * translator/.
  */
 #ifndef RF_TRANSLATOR_TU_H
 #define RF_TRANSLATOR_TU_H
@@ -82,7 +83,10 @@ struct branch_cache {
 #define SPACE_BRANCH_CACHES 6u /* modes that a space uses by turns: commonly one for each ring */
 struct tc_space {
 	bool stale;          /* links and branch caches are to be forgotten before they are used again; nobody keeps them right */
-	/* Linear pages whose incoming links were installed (link_install_page), direct mapped; 0: none. */
+	/*
+	 * Linear pages whose incoming links were installed (link_install_page), direct mapped; 0:
+	 * none.
+	 */
 	uint32_t installed[SPACE_PAGES];
 	uint8_t *tables;     /* lazily backed: the branch cache of each mode, then links */
 	uint64_t *links;     /* EXIT_MAX slots */
@@ -146,8 +150,9 @@ struct translator {
 	uint32_t nexits, nslots;
 	uint64_t *link_template; /* unlinked state of every slot */
 	/*
-	 * By linear page, lazily backed: the global TUs that begin there and were linked to since the page was last mapped otherwise,
-	 * so that each of many such changes costs no more than the links it undoes. Some may have become invalid since.
+	 * By linear page, lazily backed: the global TUs that begin there and were linked to since
+	 * the page was last mapped otherwise, so that each of many such changes costs no more than
+	 * the links it undoes. Some may have become invalid since.
 	 */
 	struct tu **global_links;
 	struct tc_space *spaces;
@@ -158,7 +163,10 @@ struct translator {
 
 /* stubs.c */
 void stubs_emit(struct translator *tr, struct emitter *e);
-/* r9 = the base of the window that a ring-0 access to the address in reg goes to (struct tc_words, view_by_gib). */
+/*
+ * r9 = the base of the window that a ring-0 access to the address in reg goes to (struct tc_words,
+ * view_by_gib).
+ */
 void emit_view(struct emitter *e, unsigned reg);
 uint8_t *emit_branch_lookup(struct emitter *e, uint32_t mode);
 struct memref branch_lookup_hit(uint32_t mode);
@@ -174,10 +182,16 @@ void adapt_forget_many(struct translator *tr);
 
 /* tu.c */
 struct tu *tu_insert(struct translator *tr, struct tu *tu);
-/* global is part of the key: code translated before its mapping became global would keep its slower links. */
+/*
+ * global is part of the key: code translated before its mapping became global would keep its slower
+ * links.
+ */
 struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global);
 void tu_invalidate(struct translator *tr, struct tu *tu);
-/* Whether links to it are installed together with those to all such TUs of its page (link_install_page). */
+/*
+ * Whether links to it are installed together with those to all such TUs of its page
+ * (link_install_page).
+ */
 bool tu_is_installed(const struct tu *tu);
 struct tu **tu_mapped(struct translator *tr, const struct tu *tu);
 
@@ -185,7 +199,10 @@ struct tu **tu_mapped(struct translator *tr, const struct tu *tu);
 void link_forget_tu(struct translator *tr, struct tu *tu);
 uint32_t link_new_exit(struct translator *tr, gva_t target, enum exit_form form);
 void link_patch_rel32(struct translator *tr, uint8_t *field, hva_t target);
-/* Forgets a space's links and branch caches, once for any number of changed mappings: the tables are long. */
+/*
+ * Forgets a space's links and branch caches, once for any number of changed mappings: the tables
+ * are long.
+ */
 void link_refresh_space(struct translator *tr, struct tc_space *space);
 /* A branch cache for mode, taken from another mode if need be. */
 struct branch_cache *branch_cache_take(struct tc_space *space, uint32_t mode);

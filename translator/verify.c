@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The verifier's walk over a TU: one pass from its first byte to its last, with what is known of registers (verify_forms.c).
+ * The verifier's walk over a TU: one pass from its first byte to its last, with what is known of
+ * registers (verify_forms.c).
  *
- * All branches within a TU lead forward, so that when an instruction is reached, every way to it has been seen; what is
- * known there is what is known on all of them. Entries from outside are the TU's start, the return sites behind calls, and the
- * unlinked paths of its exits; there nothing is known but that the guest's registers are in their places.
+ * All branches within a TU lead forward, so that when an instruction is reached, every way to it
+ * has been seen; what is known there is what is known on all of them. Entries from outside are the
+ * TU's start, the return sites behind calls, and the unlinked paths of its exits; there nothing is
+ * known but that the guest's registers are in their places.
  *
- * At the start of each guest instruction the state has to be the guest's, all of it, and what scratch registers hold is
- * forgotten: no sequence spans two guest instructions.
+ * At the start of each guest instruction the state has to be the guest's, all of it, and what
+ * scratch registers hold is forgotten: no sequence spans two guest instructions.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -74,7 +76,10 @@ static void clear_edges(struct verifier *v)
 		v->edge_at[v->edge[--v->nedges].offset] = 0;
 }
 
-/* The unlinked paths of exits are entered from link tables, and by exits of other units' return sites never. */
+/*
+ * The unlinked paths of exits are entered from link tables, and by exits of other units' return
+ * sites never.
+ */
 static bool add_exits(struct verifier *v)
 {
 	struct verify_state fresh;
@@ -108,7 +113,10 @@ static bool arrive(struct verifier *v, uint32_t offset)
 	return v->alive || verify_fail(v, VERIFY_FLOW, "code that nothing leads to");
 }
 
-/* No branch may lead into the middle of the instruction just decoded, and no guest instruction start there. */
+/*
+ * No branch may lead into the middle of the instruction just decoded, and no guest instruction
+ * start there.
+ */
 static bool check_middle(struct verifier *v, uint32_t next_insn)
 {
 	const struct tu *tu = v->tu;

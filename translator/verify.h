@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The verifier: proves of a finished translation unit, from its bytes alone, that it keeps to its window and to the
- * translator's conventions (conventions.h). It shares no code with the translator's decoder and emitter.
+ * The verifier: proves of a finished translation unit, from its bytes alone, that it keeps to its
+ * window and to the translator's conventions (conventions.h). It shares no code with the
+ * translator's decoder and emitter.
  *
- * What is proved, the forms that are accepted and what is not proved: docs/translation.md, "The verifier".
+ * What is proved, the forms that are accepted and what is not proved: docs/translation.md, "The
+ * verifier".
  */
 #ifndef RF_TRANSLATOR_VERIFY_H
 #define RF_TRANSLATOR_VERIFY_H
@@ -47,7 +49,10 @@ const struct verify_failure *verify_tu(struct verifier *v, const struct translat
 const struct verify_failure *verify_tables(struct verifier *v, const struct translator *tr);
 const char *verify_rule_text(enum verify_rule rule);
 
-/* Verifies tu if the translator has a verifier, counts that, and on failure reports to standard error and aborts. */
+/*
+ * Verifies tu if the translator has a verifier, counts that, and on failure reports to standard
+ * error and aborts.
+ */
 void verify_or_abort(struct translator *tr, const struct tu *tu);
 void verify_tables_or_abort(struct translator *tr);
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The verifier's rule for guest memory: which operands keep to the window in r13, or go past it where that is allowed.
+ * The verifier's rule for guest memory: which operands keep to the window in r13, or go past it
+ * where that is allowed.
  *
- * Guest registers have upper halves of zero. Whatever the displacement, the sums below therefore lie less than
- * TRANSLATOR_REACH_BELOW before the window and less than TRANSLATOR_REACH_ABOVE after its start: what is not in the window is in
- * its guards. That an address which wraps is computed as the guest's processor does is for tests to show, not for this.
+ * Guest registers have upper halves of zero. Whatever the displacement, the sums below therefore
+ * lie less than TRANSLATOR_REACH_BELOW before the window and less than TRANSLATOR_REACH_ABOVE after
+ * its start: what is not in the window is in its guards. That an address which wraps is computed as
+ * the guest's processor does is for tests to show, not for this.
  */
 #include "verify_forms.h"
 
@@ -44,7 +46,10 @@ static const char *indexed_in_window(const struct verifier *v, const struct host
 	return NULL;
 }
 
-/* [r9 + r10], r9 the base of a window or what the software TLB found, r10 the address it was found for. */
+/*
+ * [r9 + r10], r9 the base of a window or what the software TLB found, r10 the address it was found
+ * for.
+ */
 static const char *past_window(const struct verifier *v, const struct host_operand *m)
 {
 	const struct host_insn *h = &v->insn;
@@ -97,8 +102,8 @@ bool verify_guest_memory(struct verifier *v, const struct host_operand *m)
 /* --- string instructions --- */
 
 /*
- * esi and edi hold host addresses in a window; each step of a repeated one moves on by its size, and one that runs over an
- * end of the window meets the guard.
+ * esi and edi hold host addresses in a window; each step of a repeated one moves on by its size,
+ * and one that runs over an end of the window meets the guard.
  */
 bool verify_string(struct verifier *v)
 {

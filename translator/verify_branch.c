@@ -398,8 +398,8 @@ bool verify_transfer(struct verifier *v)
 /* --- unlinked paths --- */
 
 /*
- * mov r9d, exit; jmp stub_link: or, where the exit must not be linked, mov r8d, target; jmp stub_lookup. And the JMP [r12 + slot] of
- * conditional exits.
+ * mov r9d, exit; jmp stub_link: or, where the exit must not be linked, mov r8d, target; jmp
+ * stub_lookup. And the JMP [r12 + slot] of conditional exits.
  */
 static bool leave_unlinked(struct verifier *v)
 {

@@ -2,9 +2,10 @@
 /*
  * The verifier's decoder (verify_decode.h). Only this file and verify_list.c know Capstone.
  *
- * Prefixes are held to what the translator has a use for: each once, REX last, repeat prefixes only where they select an
- * instruction that has existed since SSE4.2. So no processor can take one of them for something newer than Capstone knows, and
- * no disagreement over ignored or repeated prefixes can arise.
+ * Prefixes are held to what the translator has a use for: each once, REX last, repeat prefixes only
+ * where they select an instruction that has existed since SSE4.2. So no processor can take one of
+ * them for something newer than Capstone knows, and no disagreement over ignored or repeated
+ * prefixes can arise.
  */
 #include <capstone/capstone.h>
 #include <errno.h>
@@ -341,7 +342,10 @@ static void take_listed(const struct host_listed *listed, struct host_insn *h)
 	}
 }
 
-/* Capstone knows LFENCE, MFENCE and SFENCE with one value of ModRM.rm each; processors ignore it (SDM vol. 2). */
+/*
+ * Capstone knows LFENCE, MFENCE and SFENCE with one value of ModRM.rm each; processors ignore it
+ * (SDM vol. 2).
+ */
 static bool take_fence(struct raw *r, struct host_insn *h)
 {
 	const uint8_t modrm = raw_byte(r, 0);
@@ -387,7 +391,10 @@ enum verify_decode_result verify_decode(struct verify_decoder *d, const uint8_t 
 	return VERIFY_DECODED;
 }
 
-/* Capstone leaves these out: EAX of CMPXCHG, and rcx of REPNE MOVSD, which it takes for SSE's MOVSD. */
+/*
+ * Capstone leaves these out: EAX of CMPXCHG, and rcx of REPNE MOVSD, which it takes for SSE's
+ * MOVSD.
+ */
 static uint32_t written_unsaid(const struct verify_decoder *d, const struct host_insn *h)
 {
 	uint32_t mask = 0;

@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Host instructions as the verifier sees them: Capstone's reading of the bytes in 64-bit mode, and beside it our own of
- * prefixes, ModRM and SIB. Where the two disagree the bytes are refused. Private to verify*.c.
+ * Host instructions as the verifier sees them: Capstone's reading of the bytes in 64-bit mode, and
+ * beside it our own of prefixes, ModRM and SIB. Where the two disagree the bytes are refused.
+ * Private to verify*.c.
  */
 #ifndef RF_TRANSLATOR_VERIFY_DECODE_H
 #define RF_TRANSLATOR_VERIFY_DECODE_H
 
 #include "x86/types.h"
 
-/* Instructions that monitor-owned forms are made of (verify_forms.c), and transfers. All others are HOST_OTHER. */
+/*
+ * Instructions that monitor-owned forms are made of (verify_forms.c), and transfers. All others are
+ * HOST_OTHER.
+ */
 enum host_op {
 	HOST_OTHER, HOST_MOV, HOST_MOVZX, HOST_LEA, HOST_AND, HOST_OR, HOST_CMP, HOST_PEXT, HOST_PDEP,
 	HOST_PUSH, HOST_POP, HOST_PUSHF, HOST_POPF, HOST_RDTSC, HOST_STRING,
 	HOST_JMP, HOST_CALL, HOST_RET, HOST_JCC, HOST_JRCXZ, HOST_LOOP /* and JECXZ */,
 };
 
-/* Whether a guest's instruction may be copied as this one (verify_list.c), and what of the mode it needs. */
+/*
+ * Whether a guest's instruction may be copied as this one (verify_list.c), and what of the mode it
+ * needs.
+ */
 enum host_copy { COPY_NEVER, COPY_GENERAL, COPY_X87, COPY_MMX, COPY_SSE };
 
 enum host_file { FILE_GENERAL, FILE_HIGH_BYTE /* AH to BH */, FILE_X87, FILE_MMX, FILE_XMM, FILE_OTHER };
@@ -66,7 +73,10 @@ enum verify_decode_result { VERIFY_DECODED, VERIFY_UNDECODABLE, VERIFY_MISENCODE
 enum verify_decode_result verify_decode(struct verify_decoder *d, const uint8_t *code, unsigned avail, uint64_t address,
 					struct host_insn *insn, const char **why);
 
-/* General registers that insn, the last one decoded, writes: bits by number. All of them if that is not known. */
+/*
+ * General registers that insn, the last one decoded, writes: bits by number. All of them if that is
+ * not known.
+ */
 uint32_t verify_decode_written(struct verify_decoder *d, const struct host_insn *insn);
 
 /* For reports: the text of the instruction at code, and its length; 1 if there is none. */

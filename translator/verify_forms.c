@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a TU is made of, instruction by instruction: copied guest instructions, and the table of monitor-owned forms.
+ * What a TU is made of, instruction by instruction: copied guest instructions, and the table of
+ * monitor-owned forms.
  *
- * A form is an instruction with exact operands that needs certain facts of registers and gives others (verify_forms.h). Sequences
- * are thereby held together: each step needs what the one before gave, in whatever place that was. An instruction that
- * matches no form is taken as copied, and then may name guest registers and confined memory only.
+ * A form is an instruction with exact operands that needs certain facts of registers and gives
+ * others (verify_forms.h). Sequences are thereby held together: each step needs what the one before
+ * gave, in whatever place that was. An instruction that matches no form is taken as copied, and
+ * then may name guest registers and confined memory only.
  */
 #include "verify_forms.h"
 
@@ -477,7 +479,9 @@ static bool apply_form(struct verifier *v, const struct form *f)
 	return true;
 }
 
-/* A sum with the window is in the window all the same, but is not for the next guest instruction. */
+/*
+ * A sum with the window is in the window all the same, but is not for the next guest instruction.
+ */
 void verify_forget_written(struct verifier *v)
 {
 	const uint32_t written = verify_decode_written(v->decoder, &v->insn);
@@ -496,7 +500,9 @@ void verify_forget_written(struct verifier *v)
 
 /* --- copied instructions --- */
 
-/* ADD, CMP and the like with r8b in place of AH to BH, which cannot be named beside a REX prefix. */
+/*
+ * ADD, CMP and the like with r8b in place of AH to BH, which cannot be named beside a REX prefix.
+ */
 static bool is_byte_for_high(const struct verifier *v, const struct host_operand *o)
 {
 	const struct fact *r8 = &v->state.reg[H_R8];
@@ -532,7 +538,9 @@ static bool sum_part(unsigned reg)
 	return reg == VERIFY_NO_REG || (reg < 16 && GUEST_REGISTERS & R(reg));
 }
 
-/* LEA reaches no memory: any sum of guest registers, in 64 bits, cut to what the destination holds. */
+/*
+ * LEA reaches no memory: any sum of guest registers, in 64 bits, cut to what the destination holds.
+ */
 static bool copied_sum(struct verifier *v, const struct host_operand *m)
 {
 	if (!sum_part(m->base) || !sum_part(m->index))

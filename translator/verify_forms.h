@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the verifier knows while it walks a TU, and the table of monitor-owned forms that changes it. Private to verify*.c.
+ * What the verifier knows while it walks a TU, and the table of monitor-owned forms that changes
+ * it. Private to verify*.c.
  */
 #ifndef RF_TRANSLATOR_VERIFY_FORMS_H
 #define RF_TRANSLATOR_VERIFY_FORMS_H
@@ -10,8 +11,8 @@
 #include "verify_decode.h"
 
 /*
- * What is known of a register. A guest's register is GUEST except in the middle of a sequence that borrows it; a scratch register
- * holds nothing (NONE) except within a sequence.
+ * What is known of a register. A guest's register is GUEST except in the middle of a sequence that
+ * borrows it; a scratch register holds nothing (NONE) except within a sequence.
  */
 enum fact_kind {
 	FACT_NONE,
@@ -100,19 +101,28 @@ void verify_state_meet(struct verify_state *s, const struct verify_state *other)
 void verify_forget_scratch(struct verify_state *s);
 /* Between guest instructions: all but a sum of the window and a guest register. */
 void verify_next_guest_insn(struct verify_state *s);
-/* What was found for a guest register's value need not fit the next one, which the instruction just decoded gives it. */
+/*
+ * What was found for a guest register's value need not fit the next one, which the instruction just
+ * decoded gives it.
+ */
 void verify_forget_written(struct verifier *v);
 bool fact_is_value(const struct fact *f);
 /* All is the guest's, but for ecx if it is borrowed. */
 bool verify_at_rest(const struct verify_state *s, bool ecx_borrowed);
 
-/* verify_address.c: whether it is of guest memory that m speaks, and whether it keeps to it. False: verify_fail()ed. */
+/*
+ * verify_address.c: whether it is of guest memory that m speaks, and whether it keeps to it. False:
+ * verify_fail()ed.
+ */
 bool verify_is_guest_operand(const struct host_operand *m);
 bool verify_guest_memory(struct verifier *v, const struct host_operand *m);
 /* The same for a string instruction, which has its operands in rsi and rdi. */
 bool verify_string(struct verifier *v);
 
-/* verify_forms.c: an instruction that is no transfer: a form of the table, or a copied instruction. False: verify_fail()ed. */
+/*
+ * verify_forms.c: an instruction that is no transfer: a form of the table, or a copied instruction.
+ * False: verify_fail()ed.
+ */
 bool verify_plain(struct verifier *v);
 
 #endif

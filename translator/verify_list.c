@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The verifier's allow list: the host instructions a guest's instruction may be copied as. Each of them does to general,
- * x87, MMX and XMM registers and arithmetic flags what it does in 32-bit mode, reaches no memory but through an operand in ModRM,
- * leaves the stack pointer, segments and system state alone, and shows nothing of the host. What is not here is refused:
- * instructions that exist only in newer processors too.
+ * The verifier's allow list: the host instructions a guest's instruction may be copied as. Each of
+ * them does to general, x87, MMX and XMM registers and arithmetic flags what it does in 32-bit
+ * mode, reaches no memory but through an operand in ModRM, leaves the stack pointer, segments and
+ * system state alone, and shows nothing of the host. What is not here is refused: instructions that
+ * exist only in newer processors too.
  */
 #include <capstone/capstone.h>
 #include "verify_decode.h"

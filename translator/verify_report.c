@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What surrounds the verifier's walk: the tables translated code jumps through, and the report of a failure, which is a
- * bug of ours: everything there is to know of the TU goes to standard error, and the program aborts before the TU runs.
+ * What surrounds the verifier's walk: the tables translated code jumps through, and the report of a
+ * failure, which is a bug of ours: everything there is to know of the TU goes to standard error,
+ * and the program aborts before the TU runs.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -74,7 +74,10 @@ enum x86_vector {
 #define PFE_RSVD 0x08u
 #define PFE_I  0x10u /* an instruction fetch (only with NX) */
 
-/* Page-table entries; PAE entries have the same low bits and NX at bit 63 (SDM vol. 3, 4.3 and 4.4). */
+/*
+ * Page-table entries; PAE entries have the same low bits and NX at bit 63 (SDM vol. 3, 4.3 and
+ * 4.4).
+ */
 #define PTE_P   0x001u
 #define PTE_W   0x002u
 #define PTE_U   0x004u

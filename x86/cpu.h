@@ -2,8 +2,9 @@
 /*
  * The state of one virtual processor, as the architecture defines it.
  *
- * Every layer reads it; the translator also addresses it from translated code (r15 points at struct cpu), which is
- * why the hot words stand first and why translator-private words have a place here (struct tc_words).
+ * Every layer reads it; the translator also addresses it from translated code (r15 points at struct
+ * cpu), which is why the hot words stand first and why translator-private words have a place here
+ * (struct tc_words).
  *
  * Invariants, whenever C code other than the translator's own signal handlers runs:
  *   - regs[], eip and eflags are complete and precise (eip is the offset in CS, not the linear address);
@@ -17,7 +18,10 @@
 #include "types.h"
 #include "arch.h"
 
-/* A segment register with its hidden part. attr holds descriptor bits 40..55 (see SEG_*). An unusable (null) segment has attr 0. */
+/*
+ * A segment register with its hidden part. attr holds descriptor bits 40..55 (see SEG_*). An
+ * unusable (null) segment has attr 0.
+ */
 struct segment {
 	uint16_t selector;
 	uint16_t attr;
@@ -31,8 +35,8 @@ struct table_register {
 };
 
 /*
- * An architectural fault on its way to the guest. Routines that may fault return X86_FAULT after filling
- * cpu->fault; the engine then delivers it (exception_deliver()).
+ * An architectural fault on its way to the guest. Routines that may fault return X86_FAULT after
+ * filling cpu->fault; the engine then delivers it (exception_deliver()).
  */
 struct fault {
 	uint8_t vector;
@@ -63,7 +67,10 @@ struct fxsave_image {
 	uint8_t reserved4[96];
 } __attribute__((aligned(16)));
 
-/* Bits of cpu->events: why the engine should come out of guest code. Set by any thread with vcpu_raise_event(). */
+/*
+ * Bits of cpu->events: why the engine should come out of guest code. Set by any thread with
+ * vcpu_raise_event().
+ */
 #define EVENT_INTR  0x01u /* an interrupt controller asserts INTR */
 #define EVENT_NMI   0x02u
 #define EVENT_STOP  0x04u /* the VM is to pause or quit, or work is queued for the vCPU thread */

@@ -40,7 +40,10 @@ static inline void fpu_spill_x87(struct cpu *cpu)
 	cpu->tcw.fpu_live = FPU_SAVED;
 }
 
-/* The x87 instruction and operand pointers and the opcode in a state saved from translated code are the host's: the guest must not see them. */
+/*
+ * The x87 instruction and operand pointers and the opcode in a state saved from translated code are
+ * the host's: the guest must not see them.
+ */
 static inline void fpu_forget_pointers(struct cpu *cpu)
 {
 	cpu->fpu.fip = cpu->fpu.fdp = 0;

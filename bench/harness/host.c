@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the harness has to know of the host and cannot ask in Python, as one JSON object: what CPUID says, the rate of the TSC by
- * the host's clock, what /dev/kvm is, and whether it runs 32-bit programs. Virtualization hardware is what CPUID shows, whatever /dev/kvm offers.
+ * What the harness has to know of the host and cannot ask in Python, as one JSON object: what CPUID
+ * says, the rate of the TSC by the host's clock, what /dev/kvm is, and whether it runs 32-bit
+ * programs. Virtualization hardware is what CPUID shows, whatever /dev/kvm offers.
  */
 #include <cpuid.h>
 #include <errno.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The table of benchmarks: those of Adams and Agesen's paper first, as far as a 32-bit guest has them. */
+/*
+ * The table of benchmarks: those of Adams and Agesen's paper first, as far as a 32-bit guest has
+ * them.
+ */
 #include "layout.h"
 #include "nano.h"
 
@@ -19,7 +22,10 @@ USER_LOOP(pgfault_write); USER_LOOP(touch);
 
 extern uint32_t smc_stale, wrong_page;
 
-/* Changes a batch of entries, flushes them all at once, uses them: what a context switch or munmap() amounts to. */
+/*
+ * Changes a batch of entries, flushes them all at once, uses them: what a context switch or
+ * munmap() amounts to.
+ */
 static void loop_ptemod_batch(uint32_t count)
 {
 	enum { BATCH = 64 };
@@ -51,7 +57,10 @@ static void demand_present(void)
 	loop_user_pgfault(PAGES);
 }
 
-/* The first two are what is subtracted from the others: for a reader whose clock is not the guest's. */
+/*
+ * The first two are what is subtracted from the others: for a reader whose clock is not the
+ * guest's.
+ */
 const struct benchmark benchmarks[] = {
 	{ "empty", loop_empty, NULL, NULL, 1, 0, 0, 0 },
 	{ "empty-user", loop_user_empty, NULL, NULL, 1, 0, 0, 0 },

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Measured loops in assembly. Each is a function void loop_NAME(uint32_t count) that runs what is between LOOP and END count
- * times; ESI counts. What the loop itself costs is measured with loop_empty and subtracted.
+ * Measured loops in assembly. Each is a function void loop_NAME(uint32_t count) that runs what is
+ * between LOOP and END count times; ESI counts. What the loop itself costs is measured with
+ * loop_empty and subtracted.
  */
 	.macro LOOP name
 	.balign 64

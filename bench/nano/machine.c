@@ -204,8 +204,8 @@ uint64_t timer_wait_polled(uint16_t count)
 }
 
 /*
- * Bochs reads the word "Shutdown" at port 8900h, and panics at 501h, where elsewhere isa-debug-exit turns a value v into the exit
- * status 2 v + 1.
+ * Bochs reads the word "Shutdown" at port 8900h, and panics at 501h, where elsewhere isa-debug-exit
+ * turns a value v into the exit status 2 v + 1.
  */
 void machine_end(bool ok)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The nano kernel: what single operations cost a guest. It measures the benchmarks that its command line names (all, if none),
- * writes JSON to the first serial port, an object a line, and ends the machine through isa-debug-exit with 10h, or 11h if
- * anything failed. Settings on the command line: rounds=N, ticks=N (of the TSC, in a round),
- * least=N (ticks from start to end), list.
+ * The nano kernel: what single operations cost a guest. It measures the benchmarks that its command
+ * line names (all, if none), writes JSON to the first serial port, an object a line, and ends the
+ * machine through isa-debug-exit with 10h, or 11h if anything failed. Settings on the command line:
+ * rounds=N, ticks=N (of the TSC, in a round), least=N (ticks from start to end), list.
  */
 #include "nano.h"
 
@@ -74,7 +74,10 @@ static void report_skipped(const char *name)
 	report_close();
 }
 
-/* One benchmark, or that of HLT for NULL. An exception that it did not want ends it; the report of it bears no name. */
+/*
+ * One benchmark, or that of HLT for NULL. An exception that it did not want ends it; the report of
+ * it bears no name.
+ */
 static bool run(const struct benchmark *benchmark, const struct settings *settings)
 {
 	if (benchmark && (cpu.features & benchmark->needs) != benchmark->needs) {

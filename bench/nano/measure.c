@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A benchmark is run in rounds of so many iterations that a round takes settings->ticks of the TSC. Each gives one value:
- * its ticks, less the least that the empty loop took for as many iterations, divided by the operations in it. Reported are the
- * least, the median and the greatest value. Finding the number of iterations is the warm-up.
+ * A benchmark is run in rounds of so many iterations that a round takes settings->ticks of the TSC.
+ * Each gives one value: its ticks, less the least that the empty loop took for as many iterations,
+ * divided by the operations in it. Reported are the least, the median and the greatest value.
+ * Finding the number of iterations is the warm-up.
  */
 #include "nano.h"
 
@@ -131,7 +132,10 @@ bool measure(const struct benchmark *benchmark, const struct settings *settings)
 	return true;
 }
 
-/* Ticks of the TSC in a thousand clocks of the PIT: the best of some tries, since polling may be late but not early. */
+/*
+ * Ticks of the TSC in a thousand clocks of the PIT: the best of some tries, since polling may be
+ * late but not early.
+ */
 static uint64_t ticks_per_1000_clocks(void)
 {
 	uint64_t least = ~0ull;
@@ -145,7 +149,8 @@ static uint64_t ticks_per_1000_clocks(void)
 }
 
 /*
- * How long after a timer's interrupt is due the handler of a halted processor runs. The write that starts the timer counts in.
+ * How long after a timer's interrupt is due the handler of a halted processor runs. The write that
+ * starts the timer counts in.
  */
 bool measure_wakeup(const struct settings *settings)
 {

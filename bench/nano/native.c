@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The loops of the nano kernel that need no privilege, as a 32-bit process of the host: what they cost without any monitor. Its
- * output has the nano kernel's form. "linux-" is a benchmark of the host's kernel, which does more for a system call or a fault than
- * the nano kernel does: it stands for itself, and is no native value of a benchmark of the guest.
+ * The loops of the nano kernel that need no privilege, as a 32-bit process of the host: what they
+ * cost without any monitor. Its output has the nano kernel's form. "linux-" is a benchmark of the
+ * host's kernel, which does more for a system call or a fault than the nano kernel does: it stands
+ * for itself, and is no native value of a benchmark of the guest.
  */
 #define _GNU_SOURCE /* REG_EIP */
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Two address spaces in 4-KiB pages, without PAE. Both map memory one to one (global, as kernels do), and the APICs; they
- * differ at SCRATCH_BASE.
+ * Two address spaces in 4-KiB pages, without PAE. Both map memory one to one (global, as kernels
+ * do), and the APICs; they differ at SCRATCH_BASE.
  */
 #include "layout.h"
 #include "nano.h"
@@ -26,7 +26,9 @@ uint32_t demand_entries[PAGES]; /* what the page-fault handler puts into demand_
 
 extern char user_start[], user_end[];
 
-/* Some order in which neighbours are no neighbours, as a kernel that hands out free pages has it. */
+/*
+ * Some order in which neighbours are no neighbours, as a kernel that hands out free pages has it.
+ */
 static uint32_t scattered(uint32_t page)
 {
 	return page * 389 % PAGES;
@@ -58,7 +60,9 @@ static void fill_directory(uint32_t *directory, const uint32_t *scratch)
 	directory[APIC_BASE >> 22] = (uint32_t)apic_table | PTE_P | PTE_W | PTE_A;
 }
 
-/* Frames of SCRATCH_BASE begin with their own address, so that a loop can tell which one it sees. */
+/*
+ * Frames of SCRATCH_BASE begin with their own address, so that a loop can tell which one it sees.
+ */
 static void mark_frames(uint32_t base)
 {
 	for (uint32_t page = 0; page < PAGES; page++)

@@ -48,7 +48,10 @@ static void put_number(uint64_t value)
 		put(digits[--n]);
 }
 
-/* The texts are our own or a CPU's name: nothing in them needs a backslash but what a CPU should not have in its name. */
+/*
+ * The texts are our own or a CPU's name: nothing in them needs a backslash but what a CPU should
+ * not have in its name.
+ */
 static void put_quoted(const char *text)
 {
 	put('"');
@@ -106,7 +109,9 @@ void report_hundredths(const char *key, int64_t value)
 	put('0' + rest % 10);
 }
 
-/* The line is out before anything else happens: the reader takes the time, and the machine may end. */
+/*
+ * The line is out before anything else happens: the reader takes the time, and the machine may end.
+ */
 void report_close(void)
 {
 	put_text("}\r\n");

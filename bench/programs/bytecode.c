@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A small register machine interpreted with computed gotos: one indirect jump for each of its instructions. */
+/*
+ * A small register machine interpreted with computed gotos: one indirect jump for each of its
+ * instructions.
+ */
 #include <stdio.h>
 #include "workloads.h"
 

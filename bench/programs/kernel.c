@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a kernel is asked for: system calls, switches between processes, new processes, page faults. */
+/*
+ * What a kernel is asked for: system calls, switches between processes, new processes, page faults.
+ */
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>

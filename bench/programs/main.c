@@ -59,8 +59,8 @@ static void sleep_and_wake(pid_t parent)
 }
 
 /*
- * Address spaces change while it runs, as they do on a machine that does more than one thing. A software TLB that grows
- * only then would else stay as small as it happened to be at the start.
+ * Address spaces change while it runs, as they do on a machine that does more than one thing. A
+ * software TLB that grows only then would else stay as small as it happened to be at the start.
  */
 static int run_beside(char **words)
 {

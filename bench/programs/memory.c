@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A table-driven checksum and a walk along dependent loads; and the text that the busybox workloads digest. */
+/*
+ * A table-driven checksum and a walk along dependent loads; and the text that the busybox workloads
+ * digest.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include "workloads.h"

@@ -84,7 +84,10 @@ int run_files(long amount)
 	return 0;
 }
 
-/* C for a compiler to compile, the same always: amount functions that call and loop, switch and index. */
+/*
+ * C for a compiler to compile, the same always: amount functions that call and loop, switch and
+ * index.
+ */
 int run_mksource(long amount)
 {
 	uint32_t random = 1;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Times commands, in the guest and on the host alike. A list has lines "NAME ITERATIONS COMMAND ARGUMENT..." (words
- * divided by blanks, no quoting). There is no unmeasured first run: to warm up is part of the work. Printed are
+ * Times commands, in the guest and on the host alike. A list has lines "NAME ITERATIONS COMMAND
+ * ARGUMENT..." (words divided by blanks, no quoting). There is no unmeasured first run: to warm up
+ * is part of the work. Printed are
  *
  *   BENCH-START NAME
  *   BENCH NAME NANOSECONDS ITERATIONS RESULT LEAST
  *
- * with RESULT a checksum of what the command wrote, which has to be the same everywhere, or "failed", and LEAST the
- * nanoseconds of the iteration that took least. Each line is out
- * on the wire before time goes on, so the reader of the console can take the time between them with his own clock.
+ * with RESULT a checksum of what the command wrote, which has to be the same everywhere, or
+ * "failed", and LEAST the nanoseconds of the iteration that took least. Each line is out on the
+ * wire before time goes on, so the reader of the console can take the time between them with his
+ * own clock.
  */
 #define _GNU_SOURCE /* pipe2 */
 #include <fcntl.h>
@@ -49,7 +51,10 @@ static void exec_command(char **words, int output)
 	_exit(127);
 }
 
-/* Runs the command once and goes on with the checksum of its output (FNV-1a). 0, or -1 when the command failed. */
+/*
+ * Runs the command once and goes on with the checksum of its output (FNV-1a). 0, or -1 when the
+ * command failed.
+ */
 static int run_once(char **words, uint32_t *checksum)
 {
 	static unsigned char buffer[65536];

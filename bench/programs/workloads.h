@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What bench/compare and bench/run run in the guest and, as the same binary, on the host: one static 32-bit program. Each workload
- * takes an amount of work, does it, and prints a result that depends on all of it, so that engines can be compared for
- * correctness too and the compiler can leave nothing out.
+ * What bench/compare and bench/run run in the guest and, as the same binary, on the host: one
+ * static 32-bit program. Each workload takes an amount of work, does it, and prints a result that
+ * depends on all of it, so that engines can be compared for correctness too and the compiler can
+ * leave nothing out.
  */
 #ifndef RF_BENCH_WORKLOADS_H
 #define RF_BENCH_WORKLOADS_H

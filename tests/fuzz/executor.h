@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A case, what became of it, and whoever can execute it: an engine of ringfence's in a machine of its own, the host's processor,
- * or Unicorn.
+ * A case, what became of it, and whoever can execute it: an engine of ringfence's in a machine of
+ * its own, the host's processor, or Unicorn.
  */
 #ifndef RF_TESTS_FUZZ_EXECUTOR_H
 #define RF_TESTS_FUZZ_EXECUTOR_H
@@ -82,19 +82,28 @@ struct executor {
 	bool patient; /* wait for seconds before a case counts as hung: the host may be busy */
 };
 
-/* engine: "bt" or "interp"; options: as behind -accel bt, or NULL; model: as behind -cpu, or NULL. */
+/*
+ * engine: "bt" or "interp"; options: as behind -accel bt, or NULL; model: as behind -cpu, or NULL.
+ */
 struct executor *machine_create(const char *engine, const char *options, const char *model);
-/* From now on the machine's vCPU gets interrupts at random moments, which ring 3 must not notice. 0 or a negative errno. */
+/*
+ * From now on the machine's vCPU gets interrupts at random moments, which ring 3 must not notice. 0
+ * or a negative errno.
+ */
 int machine_disturb(struct executor *x);
 
 /*
- * Executes the case step by step in the interpreter, whatever the machine's engine. see() is shown the processor before each step and what
- * lies at EIP, if result is DECODE_OK, and says whether to go on. False if it ended otherwise. Changes memory.
+ * Executes the case step by step in the interpreter, whatever the machine's engine. see() is shown
+ * the processor before each step and what lies at EIP, if result is DECODE_OK, and says whether to
+ * go on. False if it ended otherwise. Changes memory.
  */
 typedef bool (*machine_see_fn)(void *opaque, const struct cpu *cpu, const struct insn *i, enum decode_result result);
 bool machine_trace(struct executor *x, const struct fuzz_case *c, machine_see_fn see, void *opaque);
 
-/* NULL, with *why: this host cannot do it. With a 16-bit stack ESP's upper half must be the constant. */
+/*
+ * NULL, with *why: this host cannot do it. With a 16-bit stack ESP's upper half must be the
+ * constant.
+ */
 #define HOST_ESP_UPPER 0x5a7e0000u
 #define HOST_PAGE      0x5a7e9000u /* the one page that is there on the host only */
 struct executor *host_create(const char **why);

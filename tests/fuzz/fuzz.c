@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The differential fuzzer's command line: lanes, time, progress, replay. docs/testing.md says what it is for. */
+/*
+ * The differential fuzzer's command line: lanes, time, progress, replay. docs/testing.md says what
+ * it is for.
+ */
 #include <errno.h>
 #include <getopt.h>
 #include <glob.h>

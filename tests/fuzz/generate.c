@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Cases: the list of forms made from the opcode map, random instructions from it, the initial state, sequences.
+ * Cases: the list of forms made from the opcode map, random instructions from it, the initial
+ * state, sequences.
  *
- * Every form (map, opcode, mandatory prefix, ModRM.reg, memory or register; each ModRM byte of x87's register forms) has its turn; addressing
- * modes, further prefixes, immediates and the state are random.
+ * Every form (map, opcode, mandatory prefix, ModRM.reg, memory or register; each ModRM byte of
+ * x87's register forms) has its turn; addressing modes, further prefixes, immediates and the state
+ * are random.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +18,10 @@
 
 /* --- what must not be in a case --- */
 
-/* The interpreter and the translator are alone with these: what they read belongs to the machine, or changes by itself. */
+/*
+ * The interpreter and the translator are alone with these: what they read belongs to the machine,
+ * or changes by itself.
+ */
 static bool allowed_0f(const struct generator *g, const struct insn *i)
 {
 	const bool host = g->audience.host || g->audience.unicorn;
@@ -64,13 +69,17 @@ static bool for_unicorn(const struct insn *i)
 		if (unicorn_wrong[n].attr ? i->attr & unicorn_wrong[n].attr :
 		    i->map == unicorn_wrong[n].map && i->opcode >= unicorn_wrong[n].first && i->opcode <= unicorn_wrong[n].last)
 			return false;
-	/* It takes LOCK where it is #UD (SDM vol. 2, LOCK), and as it is set up, lets code segments be written. */
+	/*
+	 * It takes LOCK where it is #UD (SDM vol. 2, LOCK), and as it is set up, lets code segments
+	 * be written.
+	 */
 	return !(i->prefixes & PFX_LOCK) && i->seg != X86_CS;
 }
 
 /*
- * Where processors of different makes give results of their own: approximations (SDM vol. 2, RCPPS, RSQRTPS), transcendental x87
- * instructions (vol. 1, 8.3.10), MXCSR bits that only some have (vol. 1, 11.6.6).
+ * Where processors of different makes give results of their own: approximations (SDM vol. 2, RCPPS,
+ * RSQRTPS), transcendental x87 instructions (vol. 1, 8.3.10), MXCSR bits that only some have (vol.
+ * 1, 11.6.6).
  */
 static bool same_on_others(const struct insn *i)
 {
@@ -83,7 +92,10 @@ static bool same_on_others(const struct insn *i)
 	return !(i->map == MAP_1BYTE && i->opcode == 0xd9 && !i->mem && i->modrm >= 0xf0 && transcendental >> (i->modrm & 15) & 1);
 }
 
-/* SHLD and SHRD of 16 bits by more than 16: the result is undefined (SDM vol. 2), and AMD's is other than Intel's and Unicorn's. */
+/*
+ * SHLD and SHRD of 16 bits by more than 16: the result is undefined (SDM vol. 2), and AMD's is
+ * other than Intel's and Unicorn's.
+ */
 static bool shifts_too_far(const struct insn *i)
 {
 	return i->map == MAP_0F && (i->opcode & 0xf6) == 0xa4 && i->op_size == 2 && (!i->imm_size || (i->imm & 31) > 16);
@@ -219,7 +231,10 @@ static unsigned put_prefixes(struct generator *g, const struct form *form, uint8
 		bytes[n++] = segments[gen_next(g) % RF_ARRAY_SIZE(segments)];
 	if (gen_one_in(g, 40))
 		bytes[n++] = segments[gen_next(g) % RF_ARRAY_SIZE(segments)];
-	/* Of F2 and F3 together processors take the last; Unicorn differs, and the manual has one of a group only (vol. 2, 2.1.1). */
+	/*
+	 * Of F2 and F3 together processors take the last; Unicorn differs, and the manual has one
+	 * of a group only (vol. 2, 2.1.1).
+	 */
 	if (gen_one_in(g, 20) && !(g->audience.unicorn && form->prefix))
 		bytes[n++] = gen_one_in(g, 2) ? 0xf3 : 0xf2;
 	if (gen_one_in(g, 12))
@@ -235,7 +250,10 @@ static unsigned put_prefixes(struct generator *g, const struct form *form, uint8
 	return n;
 }
 
-/* A LOCK prefix that does not belong is #UD everywhere; other undefined encodings may mean something to the host. */
+/*
+ * A LOCK prefix that does not belong is #UD everywhere; other undefined encodings may mean
+ * something to the host.
+ */
 static bool locked_wrongly(const uint8_t *bytes, bool code32)
 {
 	uint8_t copy[16];
@@ -304,7 +322,10 @@ void gen_clear_stack(struct fuzz_case *c)
 
 static void add_form(struct generator *g, struct fuzz_case *c, const struct form *form)
 {
-	/* Flags that are undefined and not the same everywhere do not go on into the sequence: CMP AL, imm8. */
+	/*
+	 * Flags that are undefined and not the same everywhere do not go on into the sequence: CMP
+	 * AL, imm8.
+	 */
 	const uint8_t define[] = { 0x3c, 0x55 };
 	const bool code32 = !world_code16(c->seg[X86_CS]);
 	uint8_t bytes[32];
@@ -392,7 +413,10 @@ static void choose_state(struct generator *g, struct fuzz_case *c, bool kernel)
 	if (gen_one_in(g, 32))
 		stack += gen_next(g) & 3;
 	c->regs[X86_ESP] = stack - world_base(c->seg[X86_SS]);
-	/* Returning to 16-bit stacks, processors and systems leave ESP's upper half as they like: it is made what the host leaves. */
+	/*
+	 * Returning to 16-bit stacks, processors and systems leave ESP's upper half as they like:
+	 * it is made what the host leaves.
+	 */
 	if (c->seg[X86_SS] == LDT_SELECTOR(SEG_STACK16))
 		c->regs[X86_ESP] = (c->regs[X86_ESP] & 0xffff) | HOST_ESP_UPPER;
 	c->eflags = (gen_next(g) & (X86_ARITH_FLAGS | (gen_one_in(g, 4) ? X86_DF : 0) | (gen_one_in(g, 4) ? X86_ID : 0))) | X86_F1 | X86_IF;
@@ -463,7 +487,10 @@ void generate_memory(uint64_t seed, struct memory *memory)
 
 	random_seed(&random, seed);
 	random_fill(&random, memory->region[REGION_LOW], REGION_SIZE);
-	/* Jumps that are cut to 16 bits lead there: INT3 in every other line, so that random data do not run on for long. */
+	/*
+	 * Jumps that are cut to 16 bits lead there: INT3 in every other line, so that random data
+	 * do not run on for long.
+	 */
 	for (uint32_t at = 16; at < REGION_SIZE; at += 32)
 		memset(memory->region[REGION_LOW] + at, 0xcc, 16);
 	random_fill(&random, memory->region[REGION_DATA], REGION_SIZE);

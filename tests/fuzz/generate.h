@@ -36,9 +36,14 @@ void generate_single(struct generator *g, struct fuzz_case *c, bool kernel, unsi
 void generate_sequence(struct generator *g, struct fuzz_case *c, bool kernel, uint64_t seed);
 void generate_memory(uint64_t seed, struct memory *memory);
 
-/* generate_operand.c: for the instruction i, encoded at bytes: registers, or its displacement, so that it touches something. */
+/*
+ * generate_operand.c: for the instruction i, encoded at bytes: registers, or its displacement, so
+ * that it touches something.
+ */
 void generate_operand(struct generator *g, struct fuzz_case *c, struct insn *i, uint8_t *bytes);
-/* Then, in front of a single instruction: what has to be in a part of its operand is stored there. */
+/*
+ * Then, in front of a single instruction: what has to be in a part of its operand is stored there.
+ */
 void generate_field(struct generator *g, struct fuzz_case *c, const uint8_t *bytes);
 
 /* What the files of the generator share. */

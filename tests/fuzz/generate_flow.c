@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Pieces of sequences: jumps, calls and returns, loops, the stack, flags, segments and far transfers. */
+/*
+ * Pieces of sequences: jumps, calls and returns, loops, the stack, flags, segments and far
+ * transfers.
+ */
 #include <string.h>
 #include "generate.h"
 
@@ -168,7 +171,9 @@ void gen_segment(struct generator *g, struct fuzz_case *c)
 	}
 }
 
-/* Far JMP, CALL, RETF and IRET to what follows, by way of any segment of the LDT: most are refused. */
+/*
+ * Far JMP, CALL, RETF and IRET to what follows, by way of any segment of the LDT: most are refused.
+ */
 void gen_far(struct generator *g, struct fuzz_case *c)
 {
 	static const uint8_t codes[] = { SEG_FLAT_CODE, SEG_FLAT_CODE, SEG_EXECUTE_ONLY, SEG_BASED_CODE };

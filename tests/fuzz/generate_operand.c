@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Operands: registers and displacements that make a random instruction reach memory worth reaching, edges above all. */
+/*
+ * Operands: registers and displacements that make a random instruction reach memory worth reaching,
+ * edges above all.
+ */
 #include <string.h>
 #include "generate.h"
 
-/* A linear address in the data: half of them around the end of a page, with one of the special pages near one in three times. */
+/*
+ * A linear address in the data: half of them around the end of a page, with one of the special
+ * pages near one in three times.
+ */
 static uint32_t linear_target(struct generator *g)
 {
 	static const uint8_t special[] = { BF_ABSENT_PAGE, BF_READONLY_PAGE, BF_SUPERVISOR_PAGE };
@@ -21,7 +27,9 @@ static bool is_locked(const struct insn *i)
 	return i->prefixes & PFX_LOCK || (i->mem && i->map == MAP_1BYTE && (i->opcode & 0xfe) == 0x86);
 }
 
-/* An offset in this segment: mostly one that lands in the data, sometimes one at the segment's end. */
+/*
+ * An offset in this segment: mostly one that lands in the data, sometimes one at the segment's end.
+ */
 static uint32_t offset_target(struct generator *g, const struct fuzz_case *c, const struct insn *i, enum x86_seg seg)
 {
 	const uint32_t base = world_base(c->seg[seg]), last = world_last_offset(c->seg[seg]);
@@ -66,7 +74,10 @@ static void set_disp32(const struct insn *i, uint8_t *bytes, uint32_t value)
 	memcpy(bytes + i->opcode_offset + 2 + i->has_sib, &value, 4);
 }
 
-/* Which register of the operand carries the address: the base but for ESP, which must stay a stack; else the index. */
+/*
+ * Which register of the operand carries the address: the base but for ESP, which must stay a stack;
+ * else the index.
+ */
 static void aim32(struct generator *g, struct fuzz_case *c, const struct insn *i, uint8_t *bytes)
 {
 	uint32_t target = offset_target(g, c, i, i->seg), index = 0;
@@ -118,8 +129,8 @@ static void string_operands(struct generator *g, struct fuzz_case *c, const stru
 }
 
 /*
- * A locked access over two cache lines stops every processor of the host, which may make its author wait for long: the displacement becomes a
- * multiple of 8, as all else will be.
+ * A locked access over two cache lines stops every processor of the host, which may make its author
+ * wait for long: the displacement becomes a multiple of 8, as all else will be.
  */
 static void align_displacement(struct insn *i, uint8_t *bytes)
 {
@@ -136,7 +147,10 @@ static bool has_selector(const struct insn *i)
 	return i->map == MAP_0F && (i->opcode == 0x02 || i->opcode == 0x03 || (i->opcode == 0x00 && insn_reg(i) >= 4));
 }
 
-/* Where in its operand the instruction has MXCSR, whose upper bits must be zero: FXRSTOR, LDMXCSR; or a selector. -1: nowhere. */
+/*
+ * Where in its operand the instruction has MXCSR, whose upper bits must be zero: FXRSTOR, LDMXCSR;
+ * or a selector. -1: nowhere.
+ */
 static int particular_field(const struct insn *i)
 {
 	if (i->mem && i->map == MAP_0F && i->opcode == 0xae && (insn_reg(i) == 1 || insn_reg(i) == 2))

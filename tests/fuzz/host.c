@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The host's processor as executor: a case runs in compatibility mode, at the very addresses it has in the guest, with the world's LDT made
- * by modify_ldt(). It is entered by IRETQ, and always left by an exception: Linux's signal frame has the state. What ends the case
- * without one is the timer (code in a loop) or the system-call filter below.
+ * The host's processor as executor: a case runs in compatibility mode, at the very addresses it has
+ * in the guest, with the world's LDT made by modify_ldt(). It is entered by IRETQ, and always left
+ * by an exception: Linux's signal frame has the state. What ends the case without one is the timer
+ * (code in a loop) or the system-call filter below.
  *
- * Random code could make system calls. The filter turns those of the 32-bit kind, and any made from below 4 GiB, into SIGSYS.
+ * Random code could make system calls. The filter turns those of the 32-bit kind, and any made from
+ * below 4 GiB, into SIGSYS.
  *
- * The 32-bit code may leave FS in any state, so the handlers use nothing of thread-local storage before leave() has put it back; this
- * file is compiled without stack protector and sanitizers for that reason.
+ * The 32-bit code may leave FS in any state, so the handlers use nothing of thread-local storage
+ * before leave() has put it back; this file is compiled without stack protector and sanitizers for
+ * that reason.
  */
 #include <asm/ldt.h>
 #include <errno.h>
@@ -33,7 +36,8 @@
 #define MAX_SIGNALS 7
 
 /*
- * What the entry stub works on; its offsets are in the assembly below. What IRETQ pops is at a constant address below 4 GiB: going to a
+ * What the entry stub works on; its offsets are in the assembly below. What IRETQ pops is at a
+ * constant address below 4 GiB: going to a
  * 16-bit stack it leaves the upper half of ESP as it was.
  */
 struct frame {
@@ -166,7 +170,10 @@ static void host_begin(struct executor *x)
 	const struct itimerspec every = { { 0, TICK_NS }, { 0, TICK_NS } };
 	sigset_t others;
 
-	/* A kick that comes late to the machine before must not meet 32-bit code: its handler uses thread-local storage. */
+	/*
+	 * A kick that comes late to the machine before must not meet 32-bit code: its handler uses
+	 * thread-local storage.
+	 */
 	sigfillset(&others);
 	for (unsigned n = 0; n < MAX_SIGNALS; n++)
 		sigdelset(&others, signals[n]);
@@ -240,7 +247,10 @@ static const uint8_t *host_region(struct executor *x, enum region region)
 
 /* --- life --- */
 
-/* Random code reaches all of it, and would find what no guest has: a sanitizer's shadow memory, a program that is not position independent. */
+/*
+ * Random code reaches all of it, and would find what no guest has: a sanitizer's shadow memory, a
+ * program that is not position independent.
+ */
 static bool low_memory_is_free(void)
 {
 	unsigned long long start = ~0ull;

@@ -74,7 +74,9 @@ static bool ran_over_the_end(const struct fuzz_case *c, struct executor *x, cons
 
 /* --- what is left open --- */
 
-/* Linear addresses that ring 3 cannot reach are absent for the host, and ring 0's for the machine. */
+/*
+ * Linear addresses that ring 3 cannot reach are absent for the host, and ring 0's for the machine.
+ */
 static bool is_supervisor(uint32_t linear)
 {
 	return linear < BF_LOW + REGION_SIZE || linear - (BF_DATA + BF_SUPERVISOR_PAGE * GUEST_PAGE_SIZE) < GUEST_PAGE_SIZE ||
@@ -114,7 +116,10 @@ static uint32_t below_the_stack(const struct outcome *out, uint32_t size)
 	return world_base(out->seg[X86_SS]) + (world_code16(out->seg[X86_SS]) ? esp & 0xffff : esp);
 }
 
-/* Which word of an operand of many, or of a far transfer's on the stack, is touched first is not said. */
+/*
+ * Which word of an operand of many, or of a far transfer's on the stack, is touched first is not
+ * said.
+ */
 static bool any_word_will_do(const struct insn *i, const struct outcome *a, const struct outcome *b)
 {
 	const uint32_t operand = world_base(b->seg[i->seg]) + insn_offset(i, b->regs);
@@ -148,8 +153,9 @@ static bool cmps_faults(const struct insn *i, const struct outcome *a, const str
 }
 
 /*
- * CMPS whose operands both fault: nobody says which is read first (SDM vol. 2, CMPS). Intel's processors and the engines begin with ES:EDI,
- * AMD's with the other. Then the faults differ, and nothing else may.
+ * CMPS whose operands both fault: nobody says which is read first (SDM vol. 2, CMPS). Intel's
+ * processors and the engines begin with ES:EDI, AMD's with the other. Then the faults differ, and
+ * nothing else may.
  */
 static void settle_cmps(const struct fuzz_case *c, struct executor *xb, struct outcome *a, struct outcome *b)
 {
@@ -210,7 +216,10 @@ static void settle_flags(const struct fuzz_case *c, struct outcome *a, struct ou
 	b->eflags &= ~open;
 }
 
-/* One of them faulted on the operand of an x87 store that the other left alone, since an exception that it raises is unmasked. */
+/*
+ * One of them faulted on the operand of an x87 store that the other left alone, since an exception
+ * that it raises is unmasked.
+ */
 static bool store_left_alone(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
@@ -229,7 +238,10 @@ static bool stores_all_bytes(const struct insn *i, const struct fxsave_image *fp
 	return all;
 }
 
-/* Of bytes that are not to be stored, whether they may be is checked or not; so is alignment (SDM vol. 2, MASKMOVQ). */
+/*
+ * Of bytes that are not to be stored, whether they may be is checked or not; so is alignment (SDM
+ * vol. 2, MASKMOVQ).
+ */
 static bool masked_store_faulted(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
@@ -239,9 +251,10 @@ static bool masked_store_faulted(const struct fuzz_case *c, struct executor *x, 
 }
 
 /*
- * Model specific are alignment checks of 16-byte operands that need not be aligned (SDM vol. 2, MOVUPS), and whether an access is rather #AC
- * or #PF (vol. 3, 6.9). Of operands of several parts one may be misaligned and another beyond the limit, or the whole on no 16-byte boundary
- * (vol. 2, FXSAVE, FXRSTOR).
+ * Model specific are alignment checks of 16-byte operands that need not be aligned (SDM vol. 2,
+ * MOVUPS), and whether an access is rather #AC or #PF (vol. 3, 6.9). Of operands of several parts
+ * one may be misaligned and another beyond the limit, or the whole on no 16-byte boundary (vol. 2,
+ * FXSAVE, FXRSTOR).
  */
 static bool alignment_fault(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
@@ -256,7 +269,10 @@ static bool alignment_fault(const struct fuzz_case *c, struct executor *x, const
 		(((i.mem && i.mem_size >= 10) || i.attr & OPA_FAR) && (excepted(other, EXC_GP) || excepted(other, EXC_SS))));
 }
 
-/* FXSAVE's and FXRSTOR's images may be beyond the stack's limit and on no 16-byte boundary: #SS or #GP (SDM vol. 3, 6.9). */
+/*
+ * FXSAVE's and FXRSTOR's images may be beyond the stack's limit and on no 16-byte boundary: #SS or
+ * #GP (SDM vol. 3, 6.9).
+ */
 static bool image_wrong_twice(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
@@ -283,8 +299,8 @@ static bool empty_io(const struct fuzz_case *c, struct executor *x, const struct
 }
 
 /*
- * A near CALL beyond the limit of the code segment: processors push the return address first (and may fault there), where the manual checks
- * the target first (SDM vol. 2, CALL).
+ * A near CALL beyond the limit of the code segment: processors push the return address first (and
+ * may fault there), where the manual checks the target first (SDM vol. 2, CALL).
  */
 static bool call_beyond_the_limit(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
@@ -295,8 +311,8 @@ static bool call_beyond_the_limit(const struct fuzz_case *c, struct executor *x,
 }
 
 /*
- * An operand of several parts that runs over offset ffffh under 16-bit addressing: processors let each part wrap around, or take the whole for
- * beyond the limit.
+ * An operand of several parts that runs over offset ffffh under 16-bit addressing: processors let
+ * each part wrap around, or take the whole for beyond the limit.
  */
 static bool wrapped_in_parts(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
 {
@@ -379,7 +395,10 @@ static void compare(struct judgement *j, const char *na, const struct outcome *a
 	compare_fpu(j, na, &a->fpu, nb, &b->fpu);
 }
 
-/* A single instruction that the processor's model lacks is #UD, whatever the engines agree on; ring 0 may have no stack for it. */
+/*
+ * A single instruction that the processor's model lacks is #UD, whatever the engines agree on; ring
+ * 0 may have no stack for it.
+ */
 static void compare_with_model(struct judgement *j, const struct fuzz_case *c, const struct executor *x, const struct outcome *out)
 {
 	const char *const na = x->name, *const nb = x->model;
@@ -437,8 +456,9 @@ static void copy_across(struct executor *xa, struct executor *xb, uint32_t linea
 }
 
 /*
- * Stores of x87 that fault at the end of a page or segment may have stored their part before it; a CALL that faults, its return address, below
- * the stack that it leaves as it was; and ring 0 has the flags on its own stack.
+ * Stores of x87 that fault at the end of a page or segment may have stored their part before it; a
+ * CALL that faults, its return address, below the stack that it leaves as it was; and ring 0 has
+ * the flags on its own stack.
  */
 static void level_leeway(const struct fuzz_case *c, struct executor *xa, struct executor *xb, const struct outcome *out)
 {
@@ -454,7 +474,10 @@ static void level_leeway(const struct fuzz_case *c, struct executor *xa, struct 
 		copy_across(xa, xb, out->regs[X86_ESP] - 4, 4);
 }
 
-/* Bytes above a selector that was pushed: some processors store the two bytes of it only (SDM vol. 2, PUSH), the engines zeros above. */
+/*
+ * Bytes above a selector that was pushed: some processors store the two bytes of it only (SDM vol.
+ * 2, PUSH), the engines zeros above.
+ */
 static bool above_a_selector(const uint8_t *engine, const uint8_t *host, uint32_t at)
 {
 	for (unsigned above = 2; above <= 3 && above <= at; above++) {

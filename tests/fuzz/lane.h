@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A lane: an engine, the oracle it is compared with, and a generator of cases for the two. Cases come in batches that share their memory,
- * which goes on from one to the next; a batch in which anything differs is done again, one case at a time, and what differs is reduced
- * and recorded.
+ * A lane: an engine, the oracle it is compared with, and a generator of cases for the two. Cases
+ * come in batches that share their memory, which goes on from one to the next; a batch in which
+ * anything differs is done again, one case at a time, and what differs is reduced and recorded.
  */
 #ifndef RF_TESTS_FUZZ_LANE_H
 #define RF_TESTS_FUZZ_LANE_H
@@ -39,7 +39,10 @@ void lane_run(struct lane *lane);
 /* Runs one case from this memory on both. What is different, or "" if nothing is. */
 struct judgement lane_try(struct lane *lane, const struct fuzz_case *c, const struct memory *memory, struct outcome *oracle);
 
-/* stray.c: whether the case, run from lane->before, executes what must not be judged: on the host, what it does otherwise. */
+/*
+ * stray.c: whether the case, run from lane->before, executes what must not be judged: on the host,
+ * what it does otherwise.
+ */
 bool stray(struct lane *lane, const struct fuzz_case *c);
 
 /* minimise.c: makes case and memory simpler as long as they still differ. */

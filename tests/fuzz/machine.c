@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An engine as executor: the machine of bt_fixture.h with the fuzzer's LDT and page tables. Ring 3 ends each case with an exception,
- * whose frame tells the state; so does the stop, since no port is open to it.
+ * An engine as executor: the machine of bt_fixture.h with the fuzzer's LDT and page tables. Ring 3
+ * ends each case with an exception, whose frame tells the state; so does the stop, since no port is
+ * open to it.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -339,7 +340,10 @@ static void *disturb(void *opaque)
 	return NULL;
 }
 
-/* The handler returns at once. Ring 3 sees nothing of that; in ring 0 the frame would go to the stack that is compared. */
+/*
+ * The handler returns at once. Ring 3 sees nothing of that; in ring 0 the frame would go to the
+ * stack that is compared.
+ */
 int machine_disturb(struct executor *x)
 {
 	static const uint8_t iret[] = { 0xcf };

@@ -6,8 +6,8 @@
 #include "recording.h"
 
 /*
- * Has x answer about as many cases as wanted, generated from seed, and writes them to the file path.
- * False: it could not; text says why.
+ * Has x answer about as many cases as wanted, generated from seed, and writes them to the file
+ * path. False: it could not; text says why.
  */
 bool record_answers(struct executor *x, enum recording_judge judge, uint64_t seed,
 		    unsigned long long cases, const char *path, char *text, size_t size);
@@ -24,9 +24,9 @@ bool replay_recording(struct executor *engine, const char *path, struct replay_c
 		      char *text, size_t size);
 
 /*
- * The same with all engines and all files *.answers of a directory, or one file. In a directory only
- * processors may have answered. The last line is "recordings: N passed, N failed". Returns the exit
- * status: 0, 1, or SKIPPED if the directory has none.
+ * The same with all engines and all files *.answers of a directory, or one file. In a directory
+ * only processors may have answered. The last line is "recordings: N passed, N failed". Returns the
+ * exit status: 0, 1, or SKIPPED if the directory has none.
  */
 #define SKIPPED 77
 int replay_recordings(const char *path, struct executor *const *engines, const char *const *names,

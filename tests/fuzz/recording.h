@@ -3,8 +3,8 @@
  * A recording: cases of the fuzzer's, and what a processor answered, in a file. Hosts that cannot
  * execute 32-bit code have a judge in it.
  *
- * The file has the cases themselves and not the generator's seeds, so that a change of the generator
- * changes nothing here. All numbers are little-endian.
+ * The file has the cases themselves and not the generator's seeds, so that a change of the
+ * generator changes nothing here. All numbers are little-endian.
  *
  *   8 bytes   "RFANSWER"
  *   u32       version, RECORDING_VERSION
@@ -15,9 +15,9 @@
  *   u32, u32  bytes of the body, and of the body as compressed
  *   body      by zlib: batch after batch, cases and answers as recording_case.c has them
  *
- * Each batch begins with its own memory, which recording_fill() makes of the batch's number. That is
- * part of the format: it must not be changed without a new version; nor may the world (world.h) in
- * which the cases ran.
+ * Each batch begins with its own memory, which recording_fill() makes of the batch's number. That
+ * is part of the format: it must not be changed without a new version; nor may the world (world.h)
+ * in which the cases ran.
  */
 #ifndef RF_TESTS_FUZZ_RECORDING_H
 #define RF_TESTS_FUZZ_RECORDING_H
@@ -94,8 +94,8 @@ bool recording_note(struct recording_batch *batch, unsigned n, const struct memo
 		    const struct memory *after);
 
 /*
- * recording_oracle.c: an executor that knows the answers of batch, which must outlive it; processor:
- * they are a processor's.
+ * recording_oracle.c: an executor that knows the answers of batch, which must outlive it;
+ * processor: they are a processor's.
  */
 struct executor *recording_oracle(const struct recording_batch *batch, bool processor);
 

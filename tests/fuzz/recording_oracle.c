@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A recording's answers as an executor: it has the memory, and knows what each case changes in it. */
+/*
+ * A recording's answers as an executor: it has the memory, and knows what each case changes in it.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include "recording.h"

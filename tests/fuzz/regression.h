@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A case as a text file: state, memory, code, and what has to come out. A line is a word and hexadecimal numbers; # begins a comment.
+ * A case as a text file: state, memory, code, and what has to come out. A line is a word and
+ * hexadecimal numbers; # begins a comment.
  *
  *   oracle host                      who says so
  *   model NAME                       of the processor; without: the one that has everything

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a case executed: data that it jumped to may be code that the generator would not have made, since its outcome is another each time, or
- * the host's processor or its system does otherwise with it. The interpreter goes through a case that differs and looks at each instruction.
+ * What a case executed: data that it jumped to may be code that the generator would not have made,
+ * since its outcome is another each time, or the host's processor or its system does otherwise with
+ * it. The interpreter goes through a case that differs and looks at each instruction.
  */
 #include <string.h>
 #include "lane.h"
@@ -22,7 +23,10 @@ static bool in_own_code(const struct watch *w, const struct cpu *cpu)
 	return cpu->seg[X86_CS].selector == w->c->seg[X86_CS] && cpu->eip - w->c->eip < w->c->len;
 }
 
-/* ENTER on a 16-bit stack whose SP wraps around: what EBP gets in its upper half (SDM vol. 2, ENTER, has ESP's; some compute it anew). */
+/*
+ * ENTER on a 16-bit stack whose SP wraps around: what EBP gets in its upper half (SDM vol. 2,
+ * ENTER, has ESP's; some compute it anew).
+ */
 static bool enters_at_the_bottom(const struct cpu *cpu, const struct insn *i)
 {
 	return i->map == MAP_1BYTE && i->opcode == 0xc8 && !(cpu->seg[X86_SS].attr & SEG_DB) && (cpu->regs[X86_ESP] & 0xffff) < i->op_size;
@@ -89,7 +93,10 @@ static bool see(void *opaque, const struct cpu *cpu, const struct insn *i, enum 
 	w->strayed = !gen_allowed(w->generator, i) || (leeway_shows_pointers(i) && !single) ||
 		     (leeway_pushes_selector(i) && !own) || enters_at_the_bottom(cpu, i) || returns_from_a_task(cpu, i) ||
 		     sees_the_processors_number(w->x, cpu, i) || (w->undefined_flags && !defines_the_flags(i));
-	/* Those of a single instruction are the judge's. Of another processor's all that are undefined may differ. */
+	/*
+	 * Those of a single instruction are the judge's. Of another processor's all that are
+	 * undefined may differ.
+	 */
 	w->undefined_flags = !single && (w->generator->audience.others ? leeway_flags(i, cpu->regs) : leeway_flags_by_hand(i));
 	return !w->strayed;
 }

@@ -155,7 +155,9 @@ Test(recording, comes_back_as_it_was_written)
 	free(got.changes);
 }
 
-/* What the first bytes of each kind of memory must always be: recordings that are kept rely on it. */
+/*
+ * What the first bytes of each kind of memory must always be: recordings that are kept rely on it.
+ */
 Test(recording, the_memory_never_changes)
 {
 	static struct memory memory;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unicorn (QEMU's processor emulation as a library) as executor: flat segments, and only cases that run to their end, since the state it
- * shows at a fault is not precise. It is a second opinion that needs nothing of the host; where the host judges, the host is right.
+ * Unicorn (QEMU's processor emulation as a library) as executor: flat segments, and only cases that
+ * run to their end, since the state it shows at a fault is not precise. It is a second opinion that
+ * needs nothing of the host; where the host judges, the host is right.
  */
 #include <stdlib.h>
 #include <string.h>

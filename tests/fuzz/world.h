@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The world that every case of the fuzzer runs in, the same for all that execute it: three regions of 64 KiB at the linear addresses that
- * bt_fixture.h gives them, some pages of which are special, and an LDT of segments. Nothing else is accessible to ring 3, but for the
- * segments that Linux has in its GDT.
+ * The world that every case of the fuzzer runs in, the same for all that execute it: three regions
+ * of 64 KiB at the linear addresses that bt_fixture.h gives them, some pages of which are special,
+ * and an LDT of segments. Nothing else is accessible to ring 3, but for the segments that Linux has
+ * in its GDT.
  *
  *   low    ring 0 only: what 16-bit addresses reach through flat segments
  *   code   where instructions are put; readable and writable
@@ -22,7 +23,10 @@ struct memory {
 };
 
 uint32_t region_base(enum region region);
-/* Where linear address at lies in memory, if it and size bytes behind it are inside one region; else NULL. */
+/*
+ * Where linear address at lies in memory, if it and size bytes behind it are inside one region;
+ * else NULL.
+ */
 const uint8_t *memory_at(const struct memory *memory, uint32_t at, uint32_t size);
 
 /* Indices of the LDT. All segments are of DPL 3. */
@@ -55,8 +59,9 @@ struct world_descriptor {
 extern const struct world_descriptor world_ldt[WORLD_SEGMENTS];
 
 /*
- * The GDT: what ring 3 finds in Linux's, so that any selector means the same on the host and in the machine, and behind its end segments for
- * rings 1 and 2, and the machine's tasks. Rings 1 to 3 cannot tell what is below their DPL.
+ * The GDT: what ring 3 finds in Linux's, so that any selector means the same on the host and in the
+ * machine, and behind its end segments for rings 1 and 2, and the machine's tasks. Rings 1 to 3
+ * cannot tell what is below their DPL.
  */
 enum {
 	GDT_LINUX = 3, GDT_LINUX_END = 16, /* indices that are as under Linux */

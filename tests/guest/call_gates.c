@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Call gates, far RET to outer rings and what it does to segment registers, SYSENTER and SYSEXIT. */
+/*
+ * Call gates, far RET to outer rings and what it does to segment registers, SYSENTER and SYSEXIT.
+ */
 #include "guest.h"
 #include "groups.h"
 
@@ -64,7 +66,8 @@ static void parameters(unsigned ring, unsigned inner)
 }
 
 /*
- * The same by a 16-bit gate. Both code segments start at their snippets, since offsets have 16 bits.
+ * The same by a 16-bit gate. Both code segments start at their snippets, since offsets have 16
+ * bits.
  */
 static void parameters16(unsigned ring, unsigned inner)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Debug exceptions: single steps, breakpoints on code, data and ports, general detect, ICEBP, RF (SDM vol. 3, chapter 17).
+ * Debug exceptions: single steps, breakpoints on code, data and ports, general detect, ICEBP, RF
+ * (SDM vol. 3, chapter 17).
  */
 #include "guest.h"
 #include "groups.h"
@@ -89,7 +90,10 @@ static void single_steps(unsigned ring)
 	/* What PUSHF stores has TF (in ring 0 the trap's frame lies below it). */
 	stepped(db_pushf, ring, 0, 0);
 	check(*(uint32_t *)(STACK_TOP(ring) - 4) & FLAG_TF, FLAG_TF, "pushf.stored.ring%u", ring);
-	/* INT n clears TF before there could be a step, and IRET of its handler brings it back; a fault goes to its handler alone. */
+	/*
+	 * INT n clears TF before there could be a step, and IRET of its handler brings it back; a
+	 * fault goes to its handler alone.
+	 */
 	idt[0x90] = gate(KCODE, STUB(0x90), GATE_INT32 | DPL(3), 0);
 	trap = stepped(db_int, ring, 0, 0);
 	check_trap(trap, 0x90, NO_ERROR, db_int_next, "int.ring%u", ring);
@@ -213,8 +217,8 @@ extern char db_load_next[], db_store_next[], db_store8_next[], db_store_at_next[
 	db_mov_ss_store_1[], db_mov_ss_store_2[], db_both_next[];
 
 /*
- * POP SS holds off a step and its own data breakpoint (which is not lost), and what comes for them lies behind the next instruction;
- * if that is an INT, before the first of its handler.
+ * POP SS holds off a step and its own data breakpoint (which is not lost), and what comes for them
+ * lies behind the next instruction; if that is an INT, before the first of its handler.
  */
 static void behind_pop_ss(unsigned ring)
 {
@@ -271,7 +275,10 @@ static void data_breakpoints(unsigned ring)
 		else
 			check_db(trap, 2, ways[i].next, ways[i].name, ring);
 	}
-	/* Overlaps: the bytes of the access with those of the breakpoint, whose address is cut to its length. */
+	/*
+	 * Overlaps: the bytes of the access with those of the breakpoint, whose address is cut to
+	 * its length.
+	 */
 	for (int offset = -4; offset <= 4; offset++) {
 		regs = start_at(db_store_at, ring);
 		regs.ebx = ADDR(user_data) + 64 + offset;
@@ -354,7 +361,9 @@ static void other_kinds(void)
 	check(run(&regs)->vector, DB, "detect.still");
 }
 
-/* What reads back: fixed bits. DR6 keeps what was there: bits are never cleared by the processor. */
+/*
+ * What reads back: fixed bits. DR6 keeps what was there: bits are never cleared by the processor.
+ */
 static void registers(void)
 {
 	struct regs regs = start_at(db_step, 0);

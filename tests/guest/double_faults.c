@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Exceptions while an exception is delivered (SDM vol. 3, table 6-5): two contributory ones, or a page fault and one of
- * either kind, make a double fault; all else is delivered one after the other. Then what a double fault cannot be delivered for.
+ * Exceptions while an exception is delivered (SDM vol. 3, table 6-5): two contributory ones, or a
+ * page fault and one of either kind, make a double fault; all else is delivered one after the
+ * other. Then what a double fault cannot be delivered for.
  *
- * The first exception's gate leads to ring 1, whose stack in the TSS is spoilt where that is the second fault; every other
- * handler runs in ring 0 and is well.
+ * The first exception's gate leads to ring 1, whose stack in the TSS is spoilt where that is the
+ * second fault; every other handler runs in ring 0 and is well.
  */
 #include "guest.h"
 #include "groups.h"
@@ -43,7 +44,9 @@ static const struct { const char *name; uint32_t vector; enum kind kind; } secon
 
 #define UNMAPPED 0x40000000u
 
-/* Spoils the delivery of a vector; returns the error code of the fault that follows, without EXT. */
+/*
+ * Spoils the delivery of a vector; returns the error code of the fault that follows, without EXT.
+ */
 static uint32_t spoil_delivery(uint32_t vector, enum spoil spoil)
 {
 	uint64_t *g = &idt[vector];
@@ -87,7 +90,10 @@ static void one_pair(const struct first *first, enum spoil spoil)
 	bool is_double = seconds[spoil].kind != BENIGN && (first->kind == PAGE || (first->kind == CONTRIBUTORY && seconds[spoil].kind == CONTRIBUTORY));
 	const struct trap *trap;
 
-	/* A vector that is spoilt for itself would fail without end; QEMU pushes below the limit, over whatever is there. */
+	/*
+	 * A vector that is spoilt for itself would fail without end; QEMU pushes below the limit,
+	 * over whatever is there.
+	 */
 	if ((!is_double && second == first->vector) || (sparing_qemu && spoil == STACK_LIMIT))
 		return;
 	machine_reset();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every exception from every ring: where it says it happened, its error code, and that nothing else changed (SDM vol. 3,
+ * Every exception from every ring: where it says it happened, its error code, and that nothing else
+ * changed (SDM vol. 3,
  * 6.15). Segment and gate faults are in other files, page faults too; here is what single instructions raise.
  */
 #include "guest.h"
@@ -137,7 +138,10 @@ static const struct raising raising[] = {
 	{ "ud.cr5", exc_cr5, exc_cr5, UD, NO_ERROR, RING0 },
 };
 
-/* A fault at the first instruction leaves every register as it was; RF is set in the image of a fault's EFLAGS only. */
+/*
+ * A fault at the first instruction leaves every register as it was; RF is set in the image of a
+ * fault's EFLAGS only.
+ */
 static void check_untouched(const struct raising *r, const struct trap *trap, const struct regs *regs, unsigned ring)
 {
 	const uint32_t *got = &trap->regs.eax, *want = &regs->eax;
@@ -252,7 +256,10 @@ static void alignment(void)
 		}
 }
 
-/* CR0.AM and EFLAGS.AC hold for the user's accesses, not for what the processor does itself, and AC survives delivery. */
+/*
+ * CR0.AM and EFLAGS.AC hold for the user's accesses, not for what the processor does itself, and AC
+ * survives delivery.
+ */
 static void alignment_delivery(void)
 {
 	struct regs regs = start_at(exc_int3, 3);
@@ -284,7 +291,10 @@ void group_exceptions(void)
 	}
 }
 
-/* In ring 0 as well: a null selector is none for LTR, there is no paging without protection, and so on. */
+/*
+ * In ring 0 as well: a null selector is none for LTR, there is no paging without protection, and so
+ * on.
+ */
 void group_refused(void)
 {
 	struct regs regs = start_at(exc_ltr, 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The system side of x87, MMX and SSE: #NM and #UD by CR0.TS, EM, MP and CR4.OSFXSR; #MF at the next waiting instruction, or IRQ
+ * The system side of x87, MMX and SSE: #NM and #UD by CR0.TS, EM, MP and CR4.OSFXSR; #MF at the
+ * next waiting instruction, or IRQ
  * 13 with CR0.NE clear; #XM or #UD (SDM vol. 3, 2.5, 6.15, 12.1, 13.1; vol. 1, 8.7).
  */
 #include "guest.h"
@@ -50,7 +51,10 @@ static uint32_t want_vector(enum needs needs, uint32_t cr0, uint32_t cr4)
 	}
 }
 
-/* Every combination, over and over with the same code, so that what was found out for one does not serve another. */
+/*
+ * Every combination, over and over with the same code, so that what was found out for one does not
+ * serve another.
+ */
 static void availability(unsigned ring)
 {
 	uint32_t cr0 = read_cr0() & ~(CR0_MP | CR0_EM | CR0_TS), cr4 = read_cr4() & ~CR4_OSFXSR;

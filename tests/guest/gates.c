@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ways between rings: interrupt and trap gates of both sizes, call gates with parameters, far RET and IRET to outer rings,
- * conforming code, SYSENTER and SYSEXIT (SDM vol. 3, 5.8 and 6.12; vol. 2, CALL, RET, IRET).
+ * Ways between rings: interrupt and trap gates of both sizes, call gates with parameters, far RET
+ * and IRET to outer rings, conforming code, SYSENTER and SYSEXIT (SDM vol. 3, 5.8 and 6.12; vol. 2,
+ * CALL, RET, IRET).
  */
 #include "guest.h"
 #include "groups.h"
@@ -85,7 +86,10 @@ static void handler_rings(unsigned ring, unsigned inner)
 	check(trap->regs.eflags, regs.eflags, "handler%u.back.eflags.ring%u", inner, ring);
 }
 
-/* Conforming code runs at the level it is entered from, if that is not more privileged than its DPL. */
+/*
+ * Conforming code runs at the level it is entered from, if that is not more privileged than its
+ * DPL.
+ */
 static void conforming_handler(unsigned ring)
 {
 	struct regs regs = start_at(gt_int, ring);
@@ -170,7 +174,10 @@ static void bad_stacks(void)
 	check_trap(run(&regs), SS, EXTRA, gt_int, "stack.too.small");
 	main_tss.stack[1].esp = STACK_TOP(1) - 1024;
 	main_tss.stack[1].ss = DATA(1);
-	/* A TSS that ends before the stack it should hold. The handlers of ring 0 still find theirs. */
+	/*
+	 * A TSS that ends before the stack it should hold. The handlers of ring 0 still find
+	 * theirs.
+	 */
 	gdt_set(MAIN_TSS, segment(ADDR(&main_tss), 0x67, ATTR_TSS32));
 	load_tr(MAIN_TSS);
 	idt[0x90] = gate(CODE(2), ADDR(gt_handler_back), GATE_INT32 | DPL(3), 0);

@@ -2,9 +2,10 @@
 /*
  * The test guest: what groups of checks build on.
  *
- * A check runs a snippet of assembly in some ring, with registers of its choice, until the processor delivers something: an
- * exception, an interrupt, or the INT DONE at the snippet's end. run() returns with what was delivered and the
- * registers at that point, and the check compares them with what the manual says.
+ * A check runs a snippet of assembly in some ring, with registers of its choice, until the
+ * processor delivers something: an exception, an interrupt, or the INT DONE at the snippet's end.
+ * run() returns with what was delivered and the registers at that point, and the check compares
+ * them with what the manual says.
  *
  *     SNIPPET(sgdt_there, "sgdt (%eax)");
  *
@@ -81,7 +82,10 @@ extern uint8_t ring_stacks[4][STACK_SIZE];
 #define STACK_TOP(ring) (ADDR(ring_stacks[ring]) + STACK_SIZE - 256)
 extern uint32_t user_data[1024]; /* scratch memory of snippets: a page */
 
-/* Registers to start at `where` in a ring: flat segments, a stack, general registers with odd values, interrupts off. */
+/*
+ * Registers to start at `where` in a ring: flat segments, a stack, general registers with odd
+ * values, interrupts off.
+ */
 struct regs start_at(const void *where, unsigned ring);
 const struct trap *run(const struct regs *regs);
 /* As run(), for INT n of a vector that has an error code as an exception: the frame has none. */
@@ -171,13 +175,22 @@ enum paging { PAGING_OFF, PAGING_32, PAGING_PAE };
 #define PTE_ALL (PTE_P | PTE_W | PTE_U)
 
 extern enum paging paging;  /* what is in force */
-/* Builds tables that map the guest's memory one to one, and switches paging to this kind; global: with CR4.PGE and a global kernel. */
+/*
+ * Builds tables that map the guest's memory one to one, and switches paging to this kind; global:
+ * with CR4.PGE and a global kernel.
+ */
 void paging_start(enum paging kind, bool global);
-/* A physical page (zeroed) for a test to use, at its own linear address; taken back at the next paging_start(). */
+/*
+ * A physical page (zeroed) for a test to use, at its own linear address; taken back at the next
+ * paging_start().
+ */
 uint32_t page_alloc(void);
 /* Tables as paging_start() builds them; returns what goes into CR3. */
 uint32_t tables_build(void);
-/* Where the entry for a linear address is in the tables of cr3; a page table is made if there is none. */
+/*
+ * Where the entry for a linear address is in the tables of cr3; a page table is made if there is
+ * none.
+ */
 void *entry_at(uint32_t cr3, uint32_t linear);
 void *directory_entry_at(uint32_t cr3, uint32_t linear);
 uint64_t entry_read(const void *entry);
@@ -190,7 +203,10 @@ void flush_global(void);
 
 /* ---- checks ---- */
 
-/* All print "ok GROUP.MODE.NAME" or "FAILED GROUP.MODE.NAME: got X want Y". NAME is a format: %s, %u, %x. */
+/*
+ * All print "ok GROUP.MODE.NAME" or "FAILED GROUP.MODE.NAME: got X want Y". NAME is a format: %s,
+ * %u, %x.
+ */
 #define CHECK_FORMAT(at) __attribute__((format(printf, at, at + 1)))
 void check(uint32_t got, uint32_t want, const char *name, ...) CHECK_FORMAT(3);
 #define NO_ERROR 0xffffffffu
@@ -210,7 +226,10 @@ struct group {
 	const char *name;
 	void (*run)(void);
 	uint32_t modes;
-	/* Ends in a triple fault: a run of its own. QEMU 7.2 does not survive it. May take a host seconds: a run of its own, but on QEMU. */
+	/*
+	 * Ends in a triple fault: a run of its own. QEMU 7.2 does not survive it. May take a host
+	 * seconds: a run of its own, but on QEMU.
+	 */
 	enum { SHUTS_DOWN = 1, KILLS_QEMU = 2, LOCKS_BUS = 4 } needs_care;
 };
 extern bool sparing_qemu, sparing_unicorn; /* single checks that it does not survive are left out */

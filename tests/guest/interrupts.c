@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * External interrupts: between which instructions they come, what holds them off (SDM vol. 3, 6.8), that they disturb
- * nothing, and NMIs. The 8254 interrupts through the first 8259; the local APIC sends to itself.
+ * External interrupts: between which instructions they come, what holds them off (SDM vol. 3, 6.8),
+ * that they disturb nothing, and NMIs. The 8254 interrupts through the first 8259; the local APIC
+ * sends to itself.
  */
 #include "guest.h"
 #include "apic.h"
@@ -92,7 +93,10 @@ static void pending_through(const void *code, const void *at, uint32_t ecx, uint
 	pit_stop();
 }
 
-/* In the shadow of STI. Of instructions in a row that hold interrupts off only the first need do so (SDM vol. 2, POP). */
+/*
+ * In the shadow of STI. Of instructions in a row that hold interrupts off only the first need do so
+ * (SDM vol. 2, POP).
+ */
 static void loads_of_ss(const void *code, const void *behind, const void *next, const char *name, unsigned ring)
 {
 	struct regs regs = start_at(code, ring);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * IOPL and the I/O permission bitmap with its edges, CLI and STI by IOPL, in protected and in virtual-8086 mode (SDM vol. 1,
- * chapter 19).
+ * IOPL and the I/O permission bitmap with its edges, CLI and STI by IOPL, in protected and in
+ * virtual-8086 mode (SDM vol. 1, chapter 19).
  */
 #include "guest.h"
 #include "groups.h"
@@ -95,7 +95,10 @@ static void by_bitmap(unsigned ring)
 	}
 }
 
-/* The limit of the TSS: two bytes are read for each access, so the last byte of a map is beyond the last port's. */
+/*
+ * The limit of the TSS: two bytes are read for each access, so the last byte of a map is beyond the
+ * last port's.
+ */
 static void edges(unsigned ring)
 {
 	const uint32_t start = offsetof(struct tss, io_bits);

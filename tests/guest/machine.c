@@ -124,7 +124,10 @@ static uint32_t stack_linear(uint16_t ss, uint32_t esp)
 	return selector_base(ss) + (selector_big(ss) ? esp : esp & 0xffff);
 }
 
-/* The IRET frame lies on the target's own stack if the ring stays, since its ESP is not in the frame then. */
+/*
+ * The IRET frame lies on the target's own stack if the ring stays, since its ESP is not in the
+ * frame then.
+ */
 static void entry_frame(const struct regs *regs)
 {
 	static uint32_t frame[9];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Runs the groups that the command line names, all if it names none, each in every paging mode it is made for, or in the one that is
- * named behind it: "smc.off". Words that may stand before them: "quiet"; "spare-qemu"; "spare-unicorn"; "list-shutdowns", "list-groups".
+ * Runs the groups that the command line names, all if it names none, each in every paging mode it
+ * is made for, or in the one that is named behind it: "smc.off". Words that may stand before them:
+ * "quiet"; "spare-qemu"; "spare-unicorn"; "list-shutdowns", "list-groups".
  */
 #include "report.h"
 
@@ -55,7 +56,10 @@ static bool is_asked_for(const struct group *group, const char *mode, const char
 
 static bool run_group(const struct group *group, const char *words)
 {
-	/* MODE_*: by number of bit. 32-bit paging with a global kernel, PAE paging without and with one are what kernels use. */
+	/*
+	 * MODE_*: by number of bit. 32-bit paging with a global kernel, PAE paging without and with
+	 * one are what kernels use.
+	 */
 	static const struct { const char *name; enum paging paging; bool global; } modes[] = {
 		{ "off", PAGING_OFF, false }, { "32", PAGING_32, true }, { "pae", PAGING_PAE, false }, { "pae-pge", PAGING_PAE, true },
 	};

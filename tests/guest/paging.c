@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Page tables as the processor reads them (SDM vol. 3, chapter 4): permissions over two levels, error codes, CR2,
- * accessed and dirty bits, large pages, reserved bits.
+ * Page tables as the processor reads them (SDM vol. 3, chapter 4): permissions over two levels,
+ * error codes, CR2, accessed and dirty bits, large pages, reserved bits.
  */
 #include "guest.h"
 #include "groups.h"
@@ -122,7 +122,10 @@ static void access_page(const void *code, unsigned ring, uint32_t linear)
 	check_done(run(&regs), "access.%x", linear);
 }
 
-/* Around a page that is touched, none that is not changes; each bit is set when the access calls for it and not before. */
+/*
+ * Around a page that is touched, none that is not changes; each bit is set when the access calls
+ * for it and not before.
+ */
 static void accessed_dirty(unsigned ring)
 {
 	const unsigned middle = 8;
@@ -156,7 +159,9 @@ static void accessed_dirty(unsigned ring)
 	check(ad_bits(touched), PTE_A | PTE_D, "ad.flushed.write.ring%u", ring);
 }
 
-/* A write to a page whose entry has its A bit clear and comes in by different kinds of instruction. */
+/*
+ * A write to a page whose entry has its A bit clear and comes in by different kinds of instruction.
+ */
 SNIPPET(pg_push, "xchgl %ebx, %esp; pushl %eax; xchgl %ebx, %esp");
 SNIPPET(pg_call, "movl %esp, %ebp; movl %ebx, %esp; call 1f; 1: movl %ebp, %esp");
 SNIPPET(pg_stos, "leal -4(%ebx), %edi; movl $1, %ecx; rep stosl");
@@ -293,7 +298,10 @@ static void reserved_bits(void)
 	}
 }
 
-/* PAE: the four top entries are registers, loaded by MOV CR3, which refuses reserved bits and changes nothing then. */
+/*
+ * PAE: the four top entries are registers, loaded by MOV CR3, which refuses reserved bits and
+ * changes nothing then.
+ */
 SNIPPET(pg_load_cr3, "movl %ecx, %cr3");
 
 /* MOV CR4 loads them too, if it changes PGE, PSE or PAE (SDM vol. 3, 4.4.1). */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Page tables that change: what must be seen after INVLPG and loads of CR3 and CR4 (SDM vol. 3, 4.10; what may be stale before
- * is not looked at), tables that are shared, map themselves, or hold the page that is executing.
+ * Page tables that change: what must be seen after INVLPG and loads of CR3 and CR4 (SDM vol. 3,
+ * 4.10; what may be stale before is not looked at), tables that are shared, map themselves, or hold
+ * the page that is executing.
  */
 #include "guest.h"
 #include "groups.h"
@@ -215,7 +216,9 @@ static void aliases(unsigned ring)
 
 /* ---- tables that map themselves, tables that may not be written ---- */
 
-/* 32-bit paging: the directory is its own last table, so that entries are written where the processor reads them. */
+/*
+ *  32-bit paging: the directory is its own last table, so that entries are written where the processor reads them.
+ */
 static void self_map(void)
 {
 	uint32_t *directory = (uint32_t *)read_cr3(), a = frame_with(0x88888888), b = frame_with(0x99999999);
@@ -294,7 +297,10 @@ static void code_unmaps_itself(void)
 	regs.ecx = 0;
 	map(TEST_PAGE, a | PTE_ALL);
 	trap = run(&regs);
-	/* At the latest behind the INVLPG; before it a processor may use the entry that it has, or need not. */
+	/*
+	 * At the latest behind the INVLPG; before it a processor may use the entry that it has, or
+	 * need not.
+	 */
 	check_trap(trap, PF, 0, (void *)(trap->regs.eip == TEST_PAGE + 2 ? TEST_PAGE + 2 : TEST_PAGE + 5), "executing.unmapped");
 	check(trap->cr2, trap->regs.eip, "executing.unmapped.cr2");
 }
@@ -340,9 +346,11 @@ static void switched_off(void)
 }
 
 /*
- * CR4.PAE changes while paging is on: one CR3, read in both formats. Its page is a directory whose entries from the second GiB on are in
- * use, and starts with four PDPTEs of which the second is, as entries 2 and 3 of the directory. The first GiB, where all else of the
- * guest is, is not mapped meanwhile; and no entry that the processor marks as accessed is a PDPTE, in which that bit is reserved.
+ * CR4.PAE changes while paging is on: one CR3, read in both formats. Its page is a directory whose
+ * entries from the second GiB on are in use, and starts with four PDPTEs of which the second is, as
+ * entries 2 and 3 of the directory. The first GiB, where all else of the guest is, is not mapped
+ * meanwhile; and no entry that the processor marks as accessed is a PDPTE, in which that bit is
+ * reserved.
  */
 SNIPPET(pc_toggle_pae, "movl %edi, %cr3; movl (%ebx), %eax; movl %edx, %cr4; movl (%ebx), %ebp; movl %ecx, %cr4; movl (%ebx), %edx; movl %esi, %cr3\n"
 		       "pc_toggle_pae_end:");
@@ -381,8 +389,8 @@ static void pae_toggled(void)
 }
 
 /*
- * The directory of 32-bit paging that is in use makes no PDPTEs: accessed and writable are reserved bits there. Refused, and
- * everything stays.
+ * The directory of 32-bit paging that is in use makes no PDPTEs: accessed and writable are reserved
+ * bits there. Refused, and everything stays.
  */
 SNIPPET(pc_load_cr4, "movl %ecx, %cr4");
 

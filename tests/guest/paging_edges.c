@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Accesses that lie in two pages of which one faults: nothing of the instruction happens, and CR2 names the first byte that
- * could not be had. Instructions that lie in two pages. The end of the address space.
+ * Accesses that lie in two pages of which one faults: nothing of the instruction happens, and CR2
+ * names the first byte that could not be had. Instructions that lie in two pages. The end of the
+ * address space.
  */
 #include "guest.h"
 #include "groups.h"
@@ -97,7 +98,10 @@ static void one_crossing(const struct crossing *c, unsigned ring, unsigned split
 	trap = run(&regs);
 	check_trap(trap, PF, error, c->at, "%s.split%u.%s.%s.ring%u", c->name, split, first_bad ? "first" : "second",
 		   read_only ? "readonly" : "absent", ring);
-	/* Of PUSHA and POPA each item is an access of its own, in an order that is not the memory's. */
+	/*
+	 * Of PUSHA and POPA each item is an access of its own, in an order that is not the
+	 * memory's.
+	 */
 	if (c->size == 32)
 		cr2 = (first_bad ? TEST_PAGE : seam) | (trap->cr2 & 0xfff);
 	check(trap->cr2, cr2, "%s.split%u.%s.%s.cr2.ring%u", c->name, split, first_bad ? "first" : "second", read_only ? "readonly" : "absent",
@@ -127,7 +131,10 @@ static void crossings_fault(unsigned ring)
 	}
 }
 
-/* A group of its own, with few accesses and one mode: some hosts make a process wait seconds for each. Only the second page is bad. */
+/*
+ * A group of its own, with few accesses and one mode: some hosts make a process wait seconds for
+ * each. Only the second page is bad.
+ */
 void group_bus_locks(void)
 {
 	const unsigned ring = 3;
@@ -256,7 +263,10 @@ static void fetches(unsigned ring)
 		map(seam, 0);
 		regs.ebx = seam - split;
 		trap = run(&regs);
-		/* Split in the MOV: it never ran. Split behind it: the INT's address is the page, or lies before it. */
+		/*
+		 * Split in the MOV: it never ran. Split behind it: the INT's address is the page,
+		 * or lies before it.
+		 */
 		check_trap(trap, PF, user, (void *)(split < 5 ? seam - split : split == 5 ? seam : seam - 1), "fetch.absent%u.ring%u", split, ring);
 		check(trap->cr2, seam, "fetch.absent%u.cr2.ring%u", split, ring);
 		check(trap->regs.eax, split < 5 ? regs.eax : 0x12345678, "fetch.absent%u.eax.ring%u", split, ring);

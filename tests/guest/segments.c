@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Segments that are not flat: bases, limits of both granularities at their edges, expand-down, types, stacks of 16 bits,
- * code of 16 bits (SDM vol. 3, 3.4 and 5.3 to 5.5). What loading them needs is in sensitive.c.
+ * Segments that are not flat: bases, limits of both granularities at their edges, expand-down,
+ * types, stacks of 16 bits, code of 16 bits (SDM vol. 3, 3.4 and 5.3 to 5.5). What loading them
+ * needs is in sensitive.c.
  */
 #include "guest.h"
 #include "groups.h"
@@ -246,7 +247,10 @@ static void stack16(unsigned ring)
 	check(run(&regs)->regs.eax, 0x88, "stack16.push.seg.ring%u", ring);
 }
 
-/* A 32-bit push at SP 2 has its halves at the two ends of the segment; so it does at SP 0 lie at the top. */
+/*
+ * A 32-bit push at SP 2 has its halves at the two ends of the segment; so it does at SP 0 lie at
+ * the top.
+ */
 SNIPPET(seg_wrap_to, "pushl %ecx; movl %esp, %eax; movl %ebp, %esp; movw %bx, %ss");
 
 static void stack16_wrap(unsigned ring)
@@ -265,7 +269,10 @@ static void stack16_wrap(unsigned ring)
 		regs.esp = 0xabcd0000 | sp;
 		trap = run(&regs);
 		check_done(trap, "stack16.wrap%u.ring%u", sp, ring);
-		/* IRET to an outer ring loads SP alone for such a stack, so the upper half is whatever the kernel had. */
+		/*
+		 * IRET to an outer ring loads SP alone for such a stack, so the upper half is
+		 * whatever the kernel had.
+		 */
 		check(ring ? trap->regs.eax & 0xffff : trap->regs.eax, (ring ? 0 : 0xabcd0000) | ((sp - 4) & 0xffff), "stack16.wrap%u.esp.ring%u", sp, ring);
 		check(*(uint32_t *)(base + ((sp - 4) & 0xffff)), regs.ecx, "stack16.wrap%u.pushed.ring%u", sp, ring);
 	}

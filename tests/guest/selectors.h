@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is where in the guest's GDT. Flat code and data of every ring, the TSS, and entries for tests to use as they like. */
+/*
+ * What is where in the guest's GDT. Flat code and data of every ring, the TSS, and entries for
+ * tests to use as they like.
+ */
 #ifndef GUEST_SELECTORS_H
 #define GUEST_SELECTORS_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The instructions that read or change system state without being privileged (Robin and Irvine, USENIX Security 2000), from
- * every ring: each gives the guest's own tables, flags and selectors (SDM vol. 2).
+ * The instructions that read or change system state without being privileged (Robin and Irvine,
+ * USENIX Security 2000), from every ring: each gives the guest's own tables, flags and selectors
+ * (SDM vol. 2).
  */
 #include "guest.h"
 #include "groups.h"
@@ -40,7 +41,10 @@ static void table_registers(unsigned ring)
 	}
 }
 
-/* A 16-bit register operand keeps the upper half; a 32-bit one gets all of CR0, or zeros above a selector. */
+/*
+ * A 16-bit register operand keeps the upper half; a 32-bit one gets all of CR0, or zeros above a
+ * selector.
+ */
 static void word_registers(unsigned ring)
 {
 	static const struct { const char *name; const void *reg32, *reg16, *memory; } words[] = {
@@ -193,7 +197,9 @@ static void pushed_flags(unsigned ring)
 	}
 }
 
-/* What POPF changes: IF only up to IOPL, IOPL only in ring 0, VM and RF never (SDM vol. 2, POPF). */
+/*
+ * What POPF changes: IF only up to IOPL, IOPL only in ring 0, VM and RF never (SDM vol. 2, POPF).
+ */
 static void popped_flags(unsigned ring)
 {
 	static const uint32_t values[] = {
@@ -330,7 +336,10 @@ static void load_one(const struct load *load, uint32_t attr, unsigned dpl, unsig
 		check((&trap->regs.eax)[load->field] & 0xffff, DATA(ring), "%s.kept.attr%x.dpl%u.rpl%u.ring%u", load->name, attr, dpl, rpl, ring);
 	} else {
 		check_done(trap, "%s.attr%x.dpl%u.rpl%u.ring%u", load->name, attr, dpl, rpl, ring);
-		/* A handler in ring 0 finds SS in the frame when it came from elsewhere; else SS is what it runs on. */
+		/*
+		 * A handler in ring 0 finds SS in the frame when it came from elsewhere; else SS is
+		 * what it runs on.
+		 */
 		check((&trap->regs.eax)[load->field] & 0xffff, selector, "%s.loaded.attr%x.dpl%u.rpl%u.ring%u", load->name, attr, dpl, rpl, ring);
 	}
 	check(gdt[selector / 8] >> 40 & 1, (attr & 1) || want == DONE, "%s.accessed.attr%x.dpl%u.rpl%u.ring%u", load->name, attr, dpl, rpl,

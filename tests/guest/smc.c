@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Code that changes while it runs, at all distances. On processors since the P6 a store to code is seen by the next
- * instruction, whatever linear address it went through (SDM vol. 3, 11.6; the older need a jump in between, so each
- * snippet that has one works there too).
+ * Code that changes while it runs, at all distances. On processors since the P6 a store to code is
+ * seen by the next instruction, whatever linear address it went through (SDM vol. 3, 11.6; the
+ * older need a jump in between, so each snippet that has one works there too).
  */
 #include "guest.h"
 #include "groups.h"
@@ -156,7 +156,10 @@ static void remapped(unsigned ring)
 	check(run_code(TEST_PAGE, ring), 0xaa, "remap.a.changed.ring%u", ring);
 }
 
-/* A loop that jumps between two pages, one of which is exchanged under it: links from page to page must not outlive the mapping. */
+/*
+ * A loop that jumps between two pages, one of which is exchanged under it: links from page to page
+ * must not outlive the mapping.
+ */
 SNIPPET(smc_far_loop, "xorl %eax, %eax\n smc_far_loop_again: jmp *%ebx\n smc_far_loop_back: decl %ecx; jnz smc_far_loop_again");
 extern char smc_far_loop_back[];
 

@@ -1,23 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A storm of remapped code: walks through pages of code that are mapped elsewhere and written to on the way, in two address spaces.
+ * A storm of remapped code: walks through pages of code that are mapped elsewhere and written to on
+ * the way, in two address spaces.
  *
- * Each page can be any of its frames, which have the same places but other code in them: numbers and branches of their own. A place is
+ * Each page can be any of its frames, which have the same places but other code in them: numbers
+ * and branches of their own. A place is
  *
  *     [pusha; call change_now; popa;] imul edx, edx, 31; add edx, NUMBER; dec ecx; jz storm_out; BRANCH
  *
- * so that what is in EDX in the end says which places a walk came to, and in which frames. The last place of a page leads into an ADD of
- * which the bytes behind the opcode and the first of its number are the first three of whatever frame the next page is.
+ * so that what is in EDX in the end says which places a walk came to, and in which frames. The last
+ * place of a page leads into an ADD of which the bytes behind the opcode and the first of its
+ * number are the first three of whatever frame the next page is.
  *
- * A model makes the same changes to a copy of the state and takes the same walk there. Behind each change comes the flush that it needs
- * (SDM vol. 3, 4.10.4), so there is one right way. Code is written through its frame's own address, never where it executes at the time.
+ * A model makes the same changes to a copy of the state and takes the same walk there. Behind each
+ * change comes the flush that it needs (SDM vol. 3, 4.10.4), so there is one right way. Code is
+ * written through its frame's own address, never where it executes at the time.
  */
 #include "guest.h"
 #include "groups.h"
 #include "page_tests.h"
 
 enum { PAGES = 9, FRAMES = 4, STEPS = 300 };
-/* Of the places of a page INTO leads to ACROSS, the ADD; the last page has neither. HEAD is where its second part lies. */
+/*
+ * Of the places of a page INTO leads to ACROSS, the ADD; the last page has neither. HEAD is where
+ * its second part lies.
+ */
 enum { INTO = 10, ACROSS, PLACES, HEAD = PLACES, NUMBERS };
 enum branch_kind { BY_JMP, BY_CALL, BY_JMP_EAX, BY_JNZ, BY_PUSH_RET, BRANCH_KINDS };
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Pages that hold page tables and code at once. The processor's own stores of accessed and dirty bits change code there like any
- * other store, and are seen at the latest behind the next serializing instruction (SDM vol. 3, 4.8 and 8.1.3).
+ * Pages that hold page tables and code at once. The processor's own stores of accessed and dirty
+ * bits change code there like any other store, and are seen at the latest behind the next
+ * serializing instruction (SDM vol. 3, 4.8 and 8.1.3).
  *
- * The code is MOV DWORD [ESI + disp32], 0, of which disp32 is the entry of a page: where it stores says with which bits of the
- * entry it was executed. The entries around it are not present.
+ * The code is MOV DWORD [ESI + disp32], 0, of which disp32 is the entry of a page: where it stores
+ * says with which bits of the entry it was executed. The entries around it are not present.
  */
 #include "guest.h"
 #include "groups.h"
@@ -21,8 +22,8 @@ static uint32_t frame, code; /* the page of the entry, and where the code that h
 static void *entry;
 
 /*
- * The code lies around the entry: what may come before, the MOV, and the end. It runs at an alias in TEST_PAGE, which is a user
- * page, while the table is changed at its own address.
+ * The code lies around the entry: what may come before, the MOV, and the end. It runs at an alias
+ * in TEST_PAGE, which is a user page, while the table is changed at its own address.
  */
 static void write_table_code(void)
 {
@@ -41,7 +42,9 @@ static void write_table_code(void)
 	code = TEST_PAGE + ((ADDR(entry) - sizeof(before)) & 0xfff);
 }
 
-/* Which bits the entry had for the code that starts offset bytes into it; ECX is the page itself. */
+/*
+ * Which bits the entry had for the code that starts offset bytes into it; ECX is the page itself.
+ */
 static uint32_t bits_seen(unsigned offset, unsigned ring)
 {
 	struct regs regs = start_at(tc_jump, ring);
@@ -104,7 +107,10 @@ static void own_mapping(unsigned ring)
 	write_table_code();
 	invlpg(TARGET);
 	for (unsigned i = 0; i < 3; i++) {
-		/* Fetched through TEST_PAGE: nothing is set here. Through TARGET itself: the fetch sets A. */
+		/*
+		 * Fetched through TEST_PAGE: nothing is set here. Through TARGET itself: the fetch
+		 * sets A.
+		 */
 		code = (i ? TARGET : TEST_PAGE) + (code & 0xfff);
 		check(bits_seen(6, ring), i ? PTE_A : 0, "own.mapping%u.ring%u", i, ring);
 	}
@@ -114,9 +120,11 @@ static void own_mapping(unsigned ring)
 }
 
 /*
- * An instruction in two pages, of which the first is a table and ends with the second's entry: fetching the second sets a bit in the
- * first. ADD [disp32], AL is 00 05 disp32, and with bit 5 of the second byte set it is ADD [disp32], AH: 00 ends the entry before
- * (that of the table itself, which lies below 16 MiB), 05 is P and U of the second page's, disp32 is its frame and one byte there.
+ * An instruction in two pages, of which the first is a table and ends with the second's entry:
+ * fetching the second sets a bit in the first. ADD [disp32], AL is 00 05 disp32, and with bit 5 of
+ * the second byte set it is ADD [disp32], AH: 00 ends the entry before (that of the table itself,
+ * which lies below 16 MiB), 05 is P and U of the second page's, disp32 is its frame and one byte
+ * there.
  */
 static void fetched_across(unsigned ring)
 {

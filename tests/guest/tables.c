@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Page tables of the guest itself, in both formats. Memory is mapped one to one; the user's pages (guest.ld) are user
- * pages, all else belongs to the supervisor. If CR4.PGE is to be set the supervisor's pages are global.
+ * Page tables of the guest itself, in both formats. Memory is mapped one to one; the user's pages
+ * (guest.ld) are user pages, all else belongs to the supervisor. If CR4.PGE is to be set the
+ * supervisor's pages are global.
  */
 #include "guest.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * NMIs and task switches: an NMI through a task gate, and how long NMIs are held off: until the next IRET, whatever tasks are
- * switched to in between (SDM vol. 3, 6.7.1 and 7.3).
+ * NMIs and task switches: an NMI through a task gate, and how long NMIs are held off: until the
+ * next IRET, whatever tasks are switched to in between (SDM vol. 3, 6.7.1 and 7.3).
  */
 #include "guest.h"
 #include "apic.h"
@@ -11,7 +11,10 @@
 
 static struct tss other __attribute__((aligned(4096)));
 static uint8_t other_stack[1024];
-/* How many NMIs came, how many had when a second had been asked for and when the other task ran, and the first two came where. */
+/*
+ * How many NMIs came, how many had when a second had been asked for and when the other task ran,
+ * and the first two came where.
+ */
 volatile uint32_t tn_count, tn_in_handler, tn_in_task, tn_came_at[4];
 const struct { uint32_t offset; uint16_t selector; } __attribute__((packed)) tn_far = { 0, OTHER };
 
@@ -19,11 +22,17 @@ const struct { uint32_t offset; uint16_t selector; } __attribute__((packed)) tn_
 
 extern char tn_task[], tn_gate[], tn_task_jumped_to[], tn_after_iret[];
 __asm__(".text\n"
-	/* As a task: notes where the task it comes from was, asks for another NMI, returns. The next time it goes on behind IRET. */
+	/*
+	 * As a task: notes where the task it comes from was, asks for another NMI, returns. The
+	 * next time it goes on behind IRET.
+	 */
 	"tn_task: movl tn_count, %eax; movl main_tss + 32, %edx; movl %edx, tn_came_at(, %eax, 4); incl tn_count; cmpl $2, tn_count; jae 1f\n"
 	ASK_FOR_NMI "movl tn_count, %eax; movl %eax, tn_in_handler\n"
 	"1: iretl; jmp tn_task\n"
-	/* Through a gate: the first time asks for another, and goes to the other task by JMP, which is no return. */
+	/*
+	 * Through a gate: the first time asks for another, and goes to the other task by JMP, which
+	 * is no return.
+	 */
 	"tn_gate: movl tn_count, %eax; movl (%esp), %edx; movl %edx, tn_came_at(, %eax, 4); incl tn_count; cmpl $2, tn_count; jae 1f\n"
 	ASK_FOR_NMI "movl tn_count, %eax; movl %eax, tn_in_handler; ljmp *tn_far\n"
 	"1: iretl\n"

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Task switches by CALL, JMP, task gates, interrupts and IRET, with TSSs of both sizes: what is saved and loaded, busy and nested
- * flags, CR0.TS, LDT and CR3, the debug trap, and what goes wrong (SDM vol. 3, chapter 7).
+ * Task switches by CALL, JMP, task gates, interrupts and IRET, with TSSs of both sizes: what is
+ * saved and loaded, busy and nested flags, CR0.TS, LDT and CR3, the debug trap, and what goes wrong
+ * (SDM vol. 3, chapter 7).
  *
- * The other task runs a snippet that ends with INT DONE, so that its registers are seen; then the main task is put back.
+ * The other task runs a snippet that ends with INT DONE, so that its registers are seen; then the
+ * main task is put back.
  */
 #include "guest.h"
 #include "groups.h"
@@ -305,7 +307,10 @@ static void bad_links(void)
 	check_loaded(run(&regs), other.eflags, "iret.ring3", 3);
 }
 
-/* Runs with the handlers of the segment faults in a task of its own, whose stack then holds the error code. */
+/*
+ * Runs with the handlers of the segment faults in a task of its own, whose stack then holds the
+ * error code.
+ */
 static struct tss handler_tss __attribute__((aligned(4096)));
 SNIPPET(ts_handler, "popl %ecx");
 
@@ -326,7 +331,10 @@ static uint32_t run_to_handler_task(const struct regs *regs, uint32_t vector, ui
 	return trap->vector == DONE && trap->regs.cs == KCODE && handler_tss.link == OTHER ? vector : 0xbad00000 | trap->vector;
 }
 
-/* What is found wrong with the new task's segments is its own fault: EIP is its first instruction, TR is its. */
+/*
+ * What is found wrong with the new task's segments is its own fault: EIP is its first instruction,
+ * TR is its.
+ */
 static void bad_new_task(void)
 {
 	static const struct { const char *name; uint32_t field, selector, attr, vector; } ways[] = {
@@ -347,7 +355,10 @@ static void bad_new_task(void)
 		gdt_set(BAD, segment(0, 0xfffff, ways[i].attr | ATTR_FLAT));
 		*(uint32_t *)((char *)&other + ways[i].field) = ways[i].selector;
 		regs = start_task(ts_jump, 0, OTHER);
-		/* CS is not there yet, or SS: a handler that needs neither is one in a task of its own. */
+		/*
+		 * CS is not there yet, or SS: a handler that needs neither is one in a task of its
+		 * own.
+		 */
 		check(run_to_handler_task(&regs, ways[i].vector, &error), ways[i].vector, "new.%s", ways[i].name);
 		check(error, ways[i].selector & 0xfffc, "new.%s.error", ways[i].name);
 		check(other.eip, ADDR(ts_there), "new.%s.eip", ways[i].name);

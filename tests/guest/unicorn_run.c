@@ -4,13 +4,15 @@
  *
  *   unicorn_run GUEST COMMAND-LINE
  *
- * Unicorn has no machine: there are RAM, the debug console and isa-debug-exit here, no interrupt controllers, timers or APIC. Nor does
- * it deliver exceptions. It tells the vector, and what the guest's IDT says is done here, for interrupt and trap gates of 32 bits: so
- * what happens in a delivery says nothing about Unicorn, all else does.
+ * Unicorn has no machine: there are RAM, the debug console and isa-debug-exit here, no interrupt
+ * controllers, timers or APIC. Nor does it deliver exceptions. It tells the vector, and what the
+ * guest's IDT says is done here, for interrupt and trap gates of 32 bits: so what happens in a
+ * delivery says nothing about Unicorn, all else does.
  *
- * Its interface shows neither error codes nor the hidden parts of segment registers, and cannot change CPL. So the processor's state is
- * read and written as a saved context has it, struct state_at being where things are. Those places are the library's own affair:
- * find_state() looks for values that it has put there, and another version that has them elsewhere is refused.
+ * Its interface shows neither error codes nor the hidden parts of segment registers, and cannot
+ * change CPL. So the processor's state is read and written as a saved context has it, struct
+ * state_at being where things are. Those places are the library's own affair: find_state() looks
+ * for values that it has put there, and another version that has them elsewhere is refused.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,7 +124,9 @@ static bool find_state(struct run *r)
 	uc_reg_write(r->uc, UC_X86_REG_GDTR, &none);
 	set_reg(r, UC_X86_REG_EAX, 0);
 	set_reg(r, UC_X86_REG_DR0, 0);
-	/* 16 registers, EIP, EFLAGS and four words of condition codes; hflags and hflags2; six segments, LDTR, TR, GDTR. */
+	/*
+	 *  16 registers, EIP, EFLAGS and four words of condition codes; hflags and hflags2; six segments, LDTR, TR, GDTR.
+	 */
 	r->at.eip = regs + 16 * 8;
 	r->at.hflags = r->at.eip + 48;
 	r->at.segment = r->at.hflags + 8;
@@ -130,7 +134,10 @@ static bool find_state(struct run *r)
 	r->at.error = dr - 16;
 	r->at.is_int = dr - 12;
 	r->at.next_eip = dr - 8;
-	/* Behind them and four pointers: the exception under way, for double faults. There is none yet. */
+	/*
+	 * Behind them and four pointers: the exception under way, for double faults. There is none
+	 * yet.
+	 */
 	r->at.in_flight = dr + 8 * 8 + 4 * 8;
 	return found && saved_word(r, r->at.in_flight) == ~0u && gdt_base == r->at.segment + (SEGMENTS + 2) * sizeof(struct hidden) + offsetof(struct hidden, base);
 }
@@ -236,7 +243,10 @@ struct delivery {
 	struct hidden code, stack;
 };
 
-/* The vector's gate. INT through a gate that is not for its ring becomes #GP. What could not be done, or NULL. */
+/*
+ * The vector's gate. INT through a gate that is not for its ring becomes #GP. What could not be
+ * done, or NULL.
+ */
 static const char *find_gate(struct run *r, struct delivery *d, uint32_t gate[2])
 {
 	struct uc_x86_mmr idt = table(r, UC_X86_REG_IDTR);
@@ -388,7 +398,10 @@ static void run_guest(struct run *r)
 
 /* ---- setting up ---- */
 
-/* The state that the Multiboot Specification asks for: 32-bit flat segments, which Unicorn starts with but for their limits. */
+/*
+ * The state that the Multiboot Specification asks for: 32-bit flat segments, which Unicorn starts
+ * with but for their limits.
+ */
 static void start_state(struct run *r, const struct cpu *cpu)
 {
 	uc_context_save(r->uc, r->context);
@@ -402,8 +415,9 @@ static void start_state(struct run *r, const struct cpu *cpu)
 }
 
 /*
- * Memory for every physical address. Behind RAM it is there because Unicorn 2.0 looks a linear address up among the physical ones
- * before it translates it, and takes those where nothing is for an error.
+ * Memory for every physical address. Behind RAM it is there because Unicorn 2.0 looks a linear
+ * address up among the physical ones before it translates it, and takes those where nothing is for
+ * an error.
  */
 static bool map_memory(struct run *r)
 {

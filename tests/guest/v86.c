@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Virtual-8086 mode, IRET of every other kind, and code segments of 16 bits (SDM vol. 3, chapter 20; vol. 2, IRET).
+ * Virtual-8086 mode, IRET of every other kind, and code segments of 16 bits (SDM vol. 3, chapter
+ * 20; vol. 2, IRET).
  */
 #include "guest.h"
 #include "groups.h"
@@ -17,7 +18,10 @@ static void v86_memory(void)
 	map(V86_STACK, V86_STACK | PTE_ALL);
 }
 
-/* Copies code (of `size` bytes, 16-bit) to offset 0x100 of the segment and gives registers that start there. */
+/*
+ * Copies code (of `size` bytes, 16-bit) to offset 0x100 of the segment and gives registers that
+ * start there.
+ */
 static struct regs v86_start(const char *code, unsigned size, unsigned iopl)
 {
 	__builtin_memcpy((void *)(V86_CODE + 0x100), code, size);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Random guests that do what no sane guest does, as whole machines, and what must hold whatever they do.
+ * Random guests that do what no sane guest does, as whole machines, and what must hold whatever
+ * they do.
  *
- *	hostile_code.c    streams of instructions: noise, and system instructions with operands that mean something
- *	hostile_world.c   descriptor tables, page tables, tasks, devices and the state the processor starts in
- *	hostile_watch.c   what is looked at when a guest has ended
- *	hostile_options.c the command line
- *	hostile_fuzz.c    the program: seeds, machines, deadlines, workers
+ * 	hostile_code.c    streams of instructions: noise, and system instructions with operands that mean something
+ * 	hostile_world.c   descriptor tables, page tables, tasks, devices and the state the processor starts in
+ * 	hostile_watch.c   what is looked at when a guest has ended
+ * hostile_options.c the command line
+ * 	hostile_fuzz.c    the program: seeds, machines, deadlines, workers
  *
- * Everything a guest is made of comes from its seed. When its timers fire does not, so a seed repeats the guest and not always what
- * happened to it.
+ * Everything a guest is made of comes from its seed. When its timers fire does not, so a seed
+ * repeats the guest and not always what happened to it.
  */
 #ifndef RF_TESTS_HOSTILE_H
 #define RF_TESTS_HOSTILE_H
@@ -17,7 +18,10 @@
 #include "monitor/machine.h"
 #include "tests/random_state.h"
 
-/* Where things are in guest RAM. Linear addresses are the same where the page tables have not been spoilt. */
+/*
+ * Where things are in guest RAM. Linear addresses are the same where the page tables have not been
+ * spoilt.
+ */
 enum {
 	HX_GDT = 0x10000, HX_GDT_ENTRIES = 64,
 	HX_IDT = 0x11000,
@@ -36,7 +40,10 @@ enum {
 	HX_RAM_LEAST = 4 << 20,
 };
 
-/* Selectors, by what they are until a guest changes them. Those from HX_SEL_ODD on are random descriptors. */
+/*
+ * Selectors, by what they are until a guest changes them. Those from HX_SEL_ODD on are random
+ * descriptors.
+ */
 enum {
 	HX_SEL_CODE = 0x08, HX_SEL_DATA = 0x10, HX_SEL_USER_CODE = 0x1b, HX_SEL_USER_DATA = 0x23, HX_SEL_CODE16 = 0x28,
 	HX_SEL_DATA16 = 0x30, HX_SEL_TSS = 0x38, HX_SEL_TSS2 = 0x40, HX_SEL_TSS3 = 0x48, HX_SEL_LDT = 0x58, HX_SEL_GATE = 0x60,
@@ -60,7 +67,10 @@ bool hostile_options_parse(struct hostile_settings *set, int argc, char **argv);
 
 /* --- hostile_code.c --- */
 
-/* Fills [to, to + size), which will run at linear address at, with instructions. noise: of 16, how many are random bytes. */
+/*
+ * Fills [to, to + size), which will run at linear address at, with instructions. noise: of 16, how
+ * many are random bytes.
+ */
 void hostile_code(struct random_source *r, uint8_t *to, uint32_t size, uint32_t at, unsigned noise);
 /* An address a guest might find interesting. */
 uint32_t hostile_address(struct random_source *r);
@@ -71,7 +81,10 @@ uint32_t hostile_pte(struct random_source *r);
 
 /* --- hostile_world.c --- */
 
-/* Makes the machine's RAM, devices and processor one hostile guest. The machine has not been started. */
+/*
+ * Makes the machine's RAM, devices and processor one hostile guest. The machine has not been
+ * started.
+ */
 void hostile_world(struct random_source *r, struct machine *machine);
 
 /* --- hostile_watch.c --- */
@@ -81,16 +94,22 @@ void hostile_world(struct random_source *r, struct machine *machine);
 
 struct hostile_watch;
 
-/* What belongs to the process: traps where no guest may reach. Returns NULL if there is no memory. */
+/*
+ * What belongs to the process: traps where no guest may reach. Returns NULL if there is no memory.
+ */
 struct hostile_watch *hostile_watch_create(struct random_source *r);
 void hostile_watch_destroy(struct hostile_watch *watch);
-/* Whether something would be noticed at address: the place may have been taken before there were traps. */
+/*
+ * Whether something would be noticed at address: the place may have been taken before there were
+ * traps.
+ */
 bool hostile_watch_traps(const struct hostile_watch *watch, uint64_t address);
 /* Before a guest starts: remembers its RAM. */
 void hostile_watch_start(struct hostile_watch *watch, struct machine *machine);
 /*
- * After it has stopped: looks for what must not be. Returns NULL or what was found, valid until the next call. *maybe: it
- * may be a coincidence of values, and is worth the name if it comes again elsewhere in the address space.
+ * After it has stopped: looks for what must not be. Returns NULL or what was found, valid until the
+ * next call. *maybe: it may be a coincidence of values, and is worth the name if it comes again
+ * elsewhere in the address space.
  */
 const char *hostile_watch_check(struct hostile_watch *watch, struct machine *machine, bool *maybe);
 /* Moves the places where windows of further machines will lie. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Instruction streams of hostile guests. A form is a line of tokens: bytes in lower-case hex, and operands by kind
- * (put_operand()), so that system instructions get operands that do something.
+ * Instruction streams of hostile guests. A form is a line of tokens: bytes in lower-case hex, and
+ * operands by kind (put_operand()), so that system instructions get operands that do something.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Runs hostile guests, thousands of short-lived machines, each with a deadline. See hostile.h and --help.
+ * Runs hostile guests, thousands of short-lived machines, each with a deadline. See hostile.h and
+ * --help.
  *
- * A worker process runs the machines, so that one that crashes or hangs the monitor is a finding and not the end. What the worker does
- * is in memory shared with its parent, which notices when nothing moves.
+ * A worker process runs the machines, so that one that crashes or hangs the monitor is a finding
+ * and not the end. What the worker does is in memory shared with its parent, which notices when
+ * nothing moves.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,8 +26,8 @@
 #define SETTLED_AFTER 100  /* cases after which nothing may grow any more */
 #define RSS_MARGIN_KIB (96 << 10)
 /*
- * A guest that may have seen a host address is run this often: with some that fill RAM with counters, one run in three has
- * a value by chance that lies in a window.
+ * A guest that may have seen a host address is run this often: with some that fill RAM with
+ * counters, one run in three has a value by chance that lies in a window.
  */
 #define REPEATS 8
 #define CONFIRMATIONS 4 /* and again, in other processes */
@@ -480,7 +482,9 @@ static double now_seconds(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-/* Waits for the worker as long as it gets on. Returns its wait status; -1: it hung and was killed. */
+/*
+ * Waits for the worker as long as it gets on. Returns its wait status; -1: it hung and was killed.
+ */
 static int await(pid_t pid, struct progress *p, unsigned patience)
 {
 	uint64_t started = p->started;
@@ -541,8 +545,9 @@ static void summary(const struct progress *p)
 }
 
 /*
- * What looks like an address of the host can be a number of the guest's own, the same each time, that happens to lie where the host
- * has put a mapping. In another process mappings lie elsewhere: there it would have to look like one again.
+ * What looks like an address of the host can be a number of the guest's own, the same each time,
+ * that happens to lie where the host has put a mapping. In another process mappings lie elsewhere:
+ * there it would have to look like one again.
  */
 static bool confirmed(const struct hostile_settings *set, uint64_t seed)
 {

@@ -105,7 +105,10 @@ bool hostile_options_parse(struct hostile_settings *set, int argc, char **argv)
 	};
 	int c, which;
 
-	/* Patience: where processors tell of bus locks, a guest that makes some may stand still for tens of seconds. */
+	/*
+	 * Patience: where processors tell of bus locks, a guest that makes some may stand still for
+	 * tens of seconds.
+	 */
 	*set = (struct hostile_settings){ .seed = (uint64_t)time(NULL) * 1000, .patience = 600, .bt = true, .interp = true };
 	while ((c = getopt_long(argc, argv, "", options, &which)) != -1) {
 		if (c == '?') {

@@ -222,7 +222,9 @@ const char *__asan_default_options(void)
 }
 #endif
 
-/* The address sanitizer's heap, mapped as a whole: 4 TiB, in which all too many made-up values lie. */
+/*
+ * The address sanitizer's heap, mapped as a whole: 4 TiB, in which all too many made-up values lie.
+ */
 static bool is_sanitizer_heap(uint64_t start)
 {
 #ifdef __SANITIZE_ADDRESS__
@@ -286,8 +288,8 @@ static bool in_windows(uint64_t value)
 }
 
 /*
- * Whether the guest has as good a number where no window is as where one is: then it counts, or is noise, and has not learned
- * it from the host.
+ * Whether the guest has as good a number where no window is as where one is: then it counts, or is
+ * noise, and has not learned it from the host.
  */
 static bool makes_such_numbers(const struct hostile_watch *w, const uint8_t *now, const uint8_t *before, uint64_t from, uint64_t to)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What surrounds the code of a hostile guest. Everything is sound at first and then spoilt here and there, so that most
- * guests get somewhere before it ends badly.
+ * What surrounds the code of a hostile guest. Everything is sound at first and then spoilt here and
+ * there, so that most guests get somewhere before it ends badly.
  */
 #include <string.h>
 #include "devices/bus.h"
