@@ -198,6 +198,18 @@ static uint8_t *emit_if_zero(struct emitter *e)
 	return e->p - 4;
 }
 
+/* r10d: the entry's negated EIP. Returns the rel32 of the jump that is taken if that is not r8d's. */
+static uint8_t *emit_branch_compare(struct emitter *e)
+{
+	uint8_t *miss;
+
+	emit_mov64(e, H_R11, H_RCX);
+	emit_lea32(e, H_RCX, (struct memref){ .base = H_R8, .index = H_R10 });
+	miss = emit_if_zero(e);
+	emit_mov64(e, H_RCX, H_R11);
+	return miss;
+}
+
 /*
  * Looks r8d up in the branch cache of mode without touching a flag. Returns the rel32 of a jump
  * taken on a miss, which finds rcx in r11; on a hit the code that follows transfers to
@@ -205,15 +217,9 @@ static uint8_t *emit_if_zero(struct emitter *e)
  */
 uint8_t *emit_branch_lookup(struct emitter *e, uint32_t mode)
 {
-	uint8_t *miss;
-
 	emit_branch_index(e);
 	emit_load32(e, H_R10, (struct memref){ .base = H_LINKS, .index = H_R9, .scale = 1, .disp = branch_cache_offset(mode) });
-	emit_mov64(e, H_R11, H_RCX);
-	emit_lea32(e, H_RCX, (struct memref){ .base = H_R8, .index = H_R10 });
-	miss = emit_if_zero(e);
-	emit_mov64(e, H_RCX, H_R11);
-	return miss;
+	return emit_branch_compare(e);
 }
 
 struct memref branch_lookup_hit(uint32_t mode)
@@ -225,17 +231,11 @@ struct memref branch_lookup_hit(uint32_t mode)
 /* The same for a mode known only when it runs: r9 = the entry. */
 static uint8_t *emit_branch_lookup_any(struct emitter *e)
 {
-	uint8_t *miss;
-
 	emit_branch_index(e);
 	emit_load64(e, H_R10, memref_cpu(CPU_OFF(tcw.branch_cache)));
 	emit_lea64(e, H_R9, (struct memref){ .base = H_R10, .index = H_R9, .scale = 1 });
 	emit_load32(e, H_R10, memref_plain(H_R9, 0));
-	emit_mov64(e, H_R11, H_RCX);
-	emit_lea32(e, H_RCX, (struct memref){ .base = H_R8, .index = H_R10 });
-	miss = emit_if_zero(e);
-	emit_mov64(e, H_RCX, H_R11);
-	return miss;
+	return emit_branch_compare(e);
 }
 
 /* r8d: guest target. */

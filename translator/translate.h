@@ -60,8 +60,9 @@ bool soft_lacks_form(const struct build *b, const struct insn *insn);
  * be up to date.
  */
 struct memref emit_soft_lookup(struct build *b, hva_t stub, uint32_t len);
-/* The stack slot at guest ESP + disp; what is in r8 is kept in tcw.soft_value meanwhile if keep. */
+/* The stack slot at r14d + disp, in that mode: clobbers as emit_soft_lookup(). */
 struct memref soft_stack_slot(struct build *b, int32_t disp, enum soft_access access);
+/* A register waits in tcw.soft_value while something is looked up; and comes back. */
 void emit_soft_keep(struct build *b, unsigned reg);
 void emit_soft_kept(struct build *b, unsigned reg);
 /* r10d = the operand's linear address, whatever is there (clobbers r9). */
@@ -77,6 +78,11 @@ bool stack_is_plain(const struct build *b, const struct insn *insn);
  */
 void esp_sync(struct build *b);
 void esp_sync_first(struct build *b);
+/*
+ * The slot at guest ESP + disp, whatever the mode. In the soft mode r14d is up to date afterwards, and
+ * r8 to r11 are clobbered.
+ */
+struct memref stack_slot(struct build *b, int32_t disp, enum soft_access access);
 
 /* translate_copy.c: the instruction itself, operands re-encoded. */
 void translate_copy(struct build *b, const struct insn *insn);

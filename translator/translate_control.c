@@ -82,15 +82,7 @@ static void emit_return_site(struct build *b)
 
 static void emit_push_return(struct build *b)
 {
-	struct memref slot;
-
-	if (mode_is_soft(b)) {
-		esp_sync_first(b);
-		slot = soft_stack_slot(b, -4, SOFT_WRITE);
-	} else {
-		slot = guest_address_at(b, H_GUEST_ESP, b->esp_delta - 4);
-	}
-	emit_store32_imm(&b->e, b->next_eip, slot);
+	emit_store32_imm(&b->e, b->next_eip, stack_slot(b, -4, SOFT_WRITE));
 	b->esp_delta -= 4;
 	esp_sync(b);
 }
@@ -114,9 +106,7 @@ void translate_ret(struct build *b, const struct insn *i)
 	b->ended = true;
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	if (mode_is_soft(b))
-		esp_sync_first(b);
-	emit_load32(&b->e, H_R8, mode_is_soft(b) ? soft_stack_slot(b, 0, SOFT_READ) : guest_address_at(b, H_GUEST_ESP, b->esp_delta));
+	emit_load32(&b->e, H_R8, stack_slot(b, 0, SOFT_READ));
 	b->esp_delta += 4 + (i->imm_size ? i->imm & 0xffff : 0);
 	esp_sync(b);
 	emit8(&b->e, 0xc3);

@@ -40,6 +40,14 @@ static struct memref stack_at(struct build *b, int32_t disp)
 	return guest_address_at(b, H_GUEST_ESP, b->esp_delta + disp);
 }
 
+struct memref stack_slot(struct build *b, int32_t disp, enum soft_access access)
+{
+	if (!mode_is_soft(b))
+		return stack_at(b, disp);
+	esp_sync_first(b);
+	return soft_stack_slot(b, disp, access);
+}
+
 static void emit_esp_add(struct build *b, int32_t n)
 {
 	b->esp_delta += n;
@@ -54,8 +62,7 @@ static void emit_push_soft(struct build *b, unsigned reg)
 
 	if (reg == H_R8)
 		emit_soft_keep(b, reg);
-	esp_sync_first(b);
-	slot = soft_stack_slot(b, -4, SOFT_WRITE);
+	slot = stack_slot(b, -4, SOFT_WRITE);
 	if (reg == H_R8)
 		emit_soft_kept(b, reg);
 	emit_store32(&b->e, reg, slot);
@@ -83,9 +90,7 @@ void translate_push_imm(struct build *b, const struct insn *i)
 {
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	if (mode_is_soft(b))
-		esp_sync_first(b);
-	emit_store32_imm(&b->e, i->imm, mode_is_soft(b) ? soft_stack_slot(b, -4, SOFT_WRITE) : stack_at(b, -4));
+	emit_store32_imm(&b->e, i->imm, stack_slot(b, -4, SOFT_WRITE));
 	emit_esp_add(b, -4);
 }
 
@@ -124,9 +129,7 @@ void translate_pop_reg(struct build *b, const struct insn *i)
 
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	if (mode_is_soft(b))
-		esp_sync_first(b);
-	emit_load32(&b->e, host_reg_of(reg), mode_is_soft(b) ? soft_stack_slot(b, 0, SOFT_READ) : stack_at(b, 0));
+	emit_load32(&b->e, host_reg_of(reg), stack_slot(b, 0, SOFT_READ));
 	if (reg != X86_ESP)
 		emit_esp_add(b, 4);
 	else

@@ -47,7 +47,7 @@ static void translate_string_or_interpret(struct build *b, const struct insn *i,
 	esp_sync_first(b);
 	emit_mov32(e, H_R9, H_RCX);
 	emit_load32(e, H_RCX, memref_cpu(CPU_OFF(tcw.soft_views)));
-	emit_bytes(e, "\xe3", 2 - 1); /* jrcxz windows */
+	emit8(e, 0xe3); /* jrcxz windows */
 	windows = e->p;
 	emit8(e, 0);
 	emit_mov32(e, H_RCX, H_R9);
