@@ -39,18 +39,18 @@
 #define LEA_JRCXZ "mov %ecx, %r9d\n lea -1001(%r8), %ecx\n jrcxz 3f\n ud2\n nop\n nop\n nop\n 3: mov %r9d, %ecx\n"
 #define CMP       "cmp $1001, %r8d\n je 3f\n ud2\n nop\n nop\n nop\n 3:\n"
 
-__asm__(".text\n"
-	FIB("fib_gs", BY_GS, LEA_JRCXZ)
-	FIB("fib_base", BY_BASE, LEA_JRCXZ)
-	FIB("fib_cmp", BY_GS, CMP)
-	FIB("fib_unchecked", BY_GS, "")
-	".p2align 4\nfib_native:\n"
-	"push %rdi\n push %rsi\n push %rbx\n mov 32(%rsp), %edi\n mov %edi, %eax\n cmp $1, %edi\n jbe 2f\n"
-	"mov %edi, %ebx\n xor %esi, %esi\n"
-	"1: sub $24, %rsp\n lea -1(%rbx), %eax\n sub $2, %ebx\n push %rax\n call fib_native\n"
-	"add $32, %rsp\n add %eax, %esi\n cmp $1, %ebx\n ja 1b\n"
-	"and $1, %edi\n lea (%rsi,%rdi), %eax\n"
-	"2: pop %rbx\n pop %rsi\n pop %rdi\n ret\n");
+__asm__(".text\n" FIB("fib_gs", BY_GS, LEA_JRCXZ) FIB("fib_base", BY_BASE, LEA_JRCXZ)
+		FIB("fib_cmp", BY_GS, CMP)
+			FIB("fib_unchecked", BY_GS,
+			    "") ".p2align 4\nfib_native:\n"
+				"push %rdi\n push %rsi\n push %rbx\n mov 32(%rsp), %edi\n mov "
+				"%edi, %eax\n cmp $1, %edi\n jbe 2f\n"
+				"mov %edi, %ebx\n xor %esi, %esi\n"
+				"1: sub $24, %rsp\n lea -1(%rbx), %eax\n sub $2, %ebx\n push "
+				"%rax\n call fib_native\n"
+				"add $32, %rsp\n add %eax, %esi\n cmp $1, %ebx\n ja 1b\n"
+				"and $1, %edi\n lea (%rsi,%rdi), %eax\n"
+				"2: pop %rbx\n pop %rsi\n pop %rdi\n ret\n");
 
 void fib_native(void);
 void fib_gs(void);
@@ -82,7 +82,8 @@ static double run(void (*code)(void), uint32_t *result)
 
 	*(uint32_t *)(base + esp + 4) = NUMBER;
 	/* Off the red zone; the native one takes its argument from the host's stack. */
-	__asm__ volatile("sub $256, %%rsp\n push %%rbx\n push %%rbp\n push %[n]\n call *%[code]\n add $8, %%rsp\n pop %%rbp\n pop %%rbx\n add $256, %%rsp"
+	__asm__ volatile("sub $256, %%rsp\n push %%rbx\n push %%rbp\n push %[n]\n call *%[code]\n "
+			 "add $8, %%rsp\n pop %%rbp\n pop %%rbx\n add $256, %%rsp"
 			 : "=&a"(*result), "+r"(esp)
 			 : [code] "r"(code), [n] "i"(NUMBER), "r"(base)
 			 : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory", "cc");
@@ -91,7 +92,8 @@ static double run(void (*code)(void), uint32_t *result)
 
 static int ascending(const void *a, const void *b)
 {
-	return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+	return (*(const double *)a > *(const double *)b) -
+	       (*(const double *)a < *(const double *)b);
 }
 
 int main(void)
@@ -99,7 +101,8 @@ int main(void)
 	static double took[VARIANTS][ROUNDS];
 	uint32_t result, right = 0;
 
-	if (mmap((void *)(WINDOW + STACK), STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED ||
+	if (mmap((void *)(WINDOW + STACK), STACK_SIZE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED ||
 	    syscall(SYS_arch_prctl, ARCH_SET_GS, WINDOW)) {
 		perror("call_cost: cannot set up a window");
 		return 1;
@@ -109,7 +112,8 @@ int main(void)
 			took[n][round] = run(variants[n].code, &result);
 			right = right ? right : result;
 			if (result != right) {
-				fprintf(stderr, "call_cost: %s: fib(%d) is %u, not %u\n", variants[n].what, NUMBER, result, right);
+				fprintf(stderr, "call_cost: %s: fib(%d) is %u, not %u\n",
+					variants[n].what, NUMBER, result, right);
 				return 1;
 			}
 		}
@@ -117,7 +121,8 @@ int main(void)
 	printf("fib(%d) = %u, median of %d rounds\n", NUMBER, right, ROUNDS);
 	for (unsigned n = 0; n < VARIANTS; n++) {
 		qsort(took[n], ROUNDS, sizeof(took[n][0]), ascending);
-		printf("%-36s %6.1f ms  %.2f\n", variants[n].what, took[n][ROUNDS / 2] * 1e3, took[n][ROUNDS / 2] / took[0][ROUNDS / 2]);
+		printf("%-36s %6.1f ms  %.2f\n", variants[n].what, took[n][ROUNDS / 2] * 1e3,
+			took[n][ROUNDS / 2] / took[0][ROUNDS / 2]);
 	}
 	return 0;
 }

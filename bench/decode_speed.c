@@ -3,7 +3,8 @@
  * How long the project's decoder takes an instruction, and how long Capstone takes for the same
  * ones.
  *
- *   decode_speed FILE     FILE: a 32-bit x86 ELF file, whose executable segments are swept from start to end
+ *   decode_speed FILE     FILE: a 32-bit x86 ELF file, whose executable segments are swept from
+ *                         start to end
  *
  * Only instructions on whose length both agree are timed, so that both do the same work. Best of
  * ROUNDS passes over all of them.
@@ -58,8 +59,10 @@ static bool code_load(const char *path, struct code *code)
 	for (size_t i = 0; i < headers; i++) {
 		GElf_Phdr header;
 
-		if (!gelf_getphdr(elf, i, &header) || header.p_type != PT_LOAD || !(header.p_flags & PF_X) ||
-		    header.p_offset + header.p_filesz > (uint64_t)st.st_size || header.p_filesz <= code->size)
+		if (!gelf_getphdr(elf, i, &header) || header.p_type != PT_LOAD ||
+		    !(header.p_flags & PF_X) ||
+		    header.p_offset + header.p_filesz > (uint64_t)st.st_size ||
+		    header.p_filesz <= code->size)
 			continue;
 		code->bytes = file + header.p_offset;
 		code->size = header.p_filesz;
@@ -80,7 +83,8 @@ static bool code_find_instructions(struct code *code, csh capstone, cs_insn *tex
 		uint64_t address = 0;
 		struct insn insn;
 
-		if (insn_decode(p, left < INSN_MAX_LEN ? left : INSN_MAX_LEN, true, &insn) != DECODE_OK) {
+		if (insn_decode(p, left < INSN_MAX_LEN ? left : INSN_MAX_LEN, true, &insn) !=
+		    DECODE_OK) {
 			at++;
 			continue;
 		}
@@ -100,7 +104,8 @@ static double time_own(const struct code *code)
 		size_t left = code->size - code->start[i];
 		struct insn insn;
 
-		insn_decode(code->bytes + code->start[i], left < INSN_MAX_LEN ? left : INSN_MAX_LEN, true, &insn);
+		insn_decode(code->bytes + code->start[i], left < INSN_MAX_LEN ? left : INSN_MAX_LEN,
+			    true, &insn);
 		lengths += insn.len;
 	}
 	__asm__ volatile("" : : "r"(lengths));
@@ -129,7 +134,8 @@ int main(int argc, char **argv)
 	csh capstone;
 
 	if (argc != 2 || argv[1][0] == '-' || !code_load(argv[1], &code)) {
-		fprintf(stderr, "usage: decode_speed FILE (an ELF executable of 32-bit x86 code)\n");
+		fprintf(stderr,
+			"usage: decode_speed FILE (an ELF executable of 32-bit x86 code)\n");
 		return 1;
 	}
 	if (cs_open(CS_ARCH_X86, CS_MODE_32, &capstone) != CS_ERR_OK)
@@ -149,8 +155,9 @@ int main(int argc, char **argv)
 		t = time_capstone(&code, capstone, text);
 		plain = t < plain ? t : plain;
 	}
-	printf("%zu instructions; ns each: insn_decode %.1f, Capstone without detail %.1f, with detail %.1f\n", code.count, own, plain,
-	       detail);
+	printf("%zu instructions; ns each: insn_decode %.1f, Capstone without detail %.1f, with "
+	       "detail %.1f\n",
+	       code.count, own, plain, detail);
 	free(code.start);
 	cs_free(text, 1);
 	cs_close(&capstone);

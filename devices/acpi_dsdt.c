@@ -58,7 +58,8 @@ static void interrupt_routing(struct aml *a)
 			aml_integer(a, pin);
 			aml_integer(a, 0);
 			/* The PIIX4's own event, INTA of slot 1, is wired to the SCI. */
-			aml_integer(a, device == 1 && pin == 0 ? 9 : pirq_gsi[(device + pin + 3) % 4]);
+			aml_integer(a,
+				    device == 1 && pin == 0 ? 9 : pirq_gsi[(device + pin + 3) % 4]);
 			aml_end(a);
 		}
 	}
@@ -106,7 +107,9 @@ static void isa_bridge(struct aml *a, unsigned serial_ports)
 		isa_device(a, &fixed[i], 0);
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(serial_base); i++) {
 		char name[] = { 'C', 'O', 'M', (char)('1' + i), 0 };
-		struct isa_device com = { name, "PNP0501", { serial_base[i], 0 }, 8, serial_irq[i] };
+		struct isa_device com = {
+			name, "PNP0501", { serial_base[i], 0 }, 8, serial_irq[i]
+		};
 
 		if (serial_ports >> i & 1)
 			isa_device(a, &com, i + 1);

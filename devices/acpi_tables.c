@@ -46,7 +46,8 @@ struct acpi_fadt {
 	uint16_t sci_interrupt;
 	uint32_t smi_command;
 	uint8_t acpi_enable, acpi_disable, s4bios_request, reserved2;
-	uint32_t pm1a_event, pm1b_event, pm1a_control, pm1b_control, pm2_control, pm_timer, gpe0, gpe1;
+	uint32_t pm1a_event, pm1b_event, pm1a_control, pm1b_control, pm2_control, pm_timer, gpe0,
+		gpe1;
 	uint8_t pm1_event_length, pm1_control_length, pm2_control_length, pm_timer_length;
 	uint8_t gpe0_length, gpe1_length, gpe1_base, reserved3;
 	uint16_t c2_latency, c3_latency, flush_size, flush_stride;
@@ -169,11 +170,14 @@ static uint32_t build_madt(struct builder *b)
 	madt->lapic_address = LAPIC_DEFAULT_BASE;
 	madt->flags = 1; /* there are 8259s too */
 	madt->lapic = (struct madt_lapic){ .type = 0, .length = sizeof(madt->lapic), .flags = 1 };
-	madt->ioapic = (struct madt_ioapic){ .type = 1, .length = sizeof(madt->ioapic), .address = IO_APIC_BASE };
+	madt->ioapic = (struct madt_ioapic){ .type = 1,
+					     .length = sizeof(madt->ioapic),
+					     .address = IO_APIC_BASE };
 	madt->override[0] = (struct madt_override){ 2, sizeof(madt->override[0]), 0, 0, 2, 0 };
 	for (unsigned i = 1; i < NOVERRIDES; i++)
 		madt->override[i] = (struct madt_override){
-			2, sizeof(madt->override[i]), 0, level_irqs[i - 1], level_irqs[i - 1], LEVEL_ACTIVE_HIGH,
+			2, sizeof(madt->override[i]), 0, level_irqs[i - 1], level_irqs[i - 1],
+			LEVEL_ACTIVE_HIGH,
 		};
 	madt->nmi = (struct madt_nmi){ 4, sizeof(madt->nmi), 0xff, 0, 1 };
 	finish(&madt->header, "APIC", 1, sizeof(*madt));

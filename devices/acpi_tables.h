@@ -18,7 +18,8 @@ struct acpi_config {
 };
 
 /* Builds the tables and writes them into RAM. 0, -EFAULT where RAM is too small, -ENOMEM. */
-int acpi_tables_write(const struct acpi_config *config, const struct guest_memory *memory) RF_MUST_CHECK;
+int acpi_tables_write(const struct acpi_config *config,
+		      const struct guest_memory *memory) RF_MUST_CHECK;
 /* mp_table.c */
 int mp_table_write(const struct guest_memory *memory) RF_MUST_CHECK;
 

@@ -6,9 +6,9 @@
 #include <string.h>
 
 enum {
-	AML_ZERO = 0x00, AML_ONE = 0x01, AML_NAME = 0x08, AML_BYTE_PREFIX = 0x0a, AML_WORD_PREFIX = 0x0b,
-	AML_DWORD_PREFIX = 0x0c, AML_SCOPE = 0x10, AML_BUFFER = 0x11, AML_PACKAGE = 0x12, AML_EXT = 0x5b,
-	AML_EXT_DEVICE = 0x82,
+	AML_ZERO = 0x00, AML_ONE = 0x01, AML_NAME = 0x08, AML_BYTE_PREFIX = 0x0a,
+	AML_WORD_PREFIX = 0x0b, AML_DWORD_PREFIX = 0x0c, AML_SCOPE = 0x10, AML_BUFFER = 0x11,
+	AML_PACKAGE = 0x12, AML_EXT = 0x5b, AML_EXT_DEVICE = 0x82,
 };
 
 void aml_byte(struct aml *a, uint8_t byte)
@@ -139,8 +139,10 @@ static uint32_t hex_digit(char c)
  */
 void aml_eisa_id(struct aml *a, const char *id)
 {
-	uint32_t letters = (uint32_t)(id[0] - '@') << 10 | (uint32_t)(id[1] - '@') << 5 | (uint32_t)(id[2] - '@');
-	uint32_t digits = hex_digit(id[3]) << 12 | hex_digit(id[4]) << 8 | hex_digit(id[5]) << 4 | hex_digit(id[6]);
+	uint32_t letters = (uint32_t)(id[0] - '@') << 10 | (uint32_t)(id[1] - '@') << 5 |
+			   (uint32_t)(id[2] - '@');
+	uint32_t digits = hex_digit(id[3]) << 12 | hex_digit(id[4]) << 8 | hex_digit(id[5]) << 4 |
+			  hex_digit(id[6]);
 
 	aml_byte(a, AML_DWORD_PREFIX);
 	little_endian(a, __builtin_bswap32(letters << 16 | digits), 4);
@@ -165,7 +167,9 @@ void aml_resource_irq(struct aml *r, unsigned irq)
 void aml_resource_window(struct aml *r, enum aml_window type, uint32_t first, uint32_t last)
 {
 	unsigned width = type == AML_WINDOW_MEMORY ? 4 : 2;
-	uint8_t specific = type == AML_WINDOW_MEMORY ? 0x01 /* read-write */ : type == AML_WINDOW_IO ? 0x03 : 0x00;
+	uint8_t specific = type == AML_WINDOW_MEMORY ? 0x01 /* read-write */ :
+			   type == AML_WINDOW_IO     ? 0x03 :
+						       0x00;
 
 	aml_byte(r, width == 4 ? 0x87 : 0x88); /* (d)word address space descriptor */
 	little_endian(r, 3 + 5 * width, 2);

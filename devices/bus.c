@@ -71,10 +71,12 @@ static const char *space_name(enum bus_space space)
 	return space == BUS_PIO ? "ports" : "memory";
 }
 
-static int range_error(struct bus *bus, const char *name, const struct bus_range *r, const struct bus_mapping *other)
+static int range_error(struct bus *bus, const char *name, const struct bus_range *r,
+		       const struct bus_mapping *other)
 {
-	int n = snprintf(bus->error, sizeof(bus->error), "%s (%s 0x%llx-0x%llx)", name, space_name(r->space),
-			 (unsigned long long)r->base, (unsigned long long)(r->base + r->size - 1));
+	int n = snprintf(bus->error, sizeof(bus->error), "%s (%s 0x%llx-0x%llx)", name,
+			 space_name(r->space), (unsigned long long)r->base,
+			 (unsigned long long)(r->base + r->size - 1));
 
 	if (n < 0 || n >= (int)sizeof(bus->error))
 		return other ? -EEXIST : -EINVAL;
@@ -82,8 +84,8 @@ static int range_error(struct bus *bus, const char *name, const struct bus_range
 		snprintf(bus->error + n, sizeof(bus->error) - n, ": malformed range");
 		return -EINVAL;
 	}
-	snprintf(bus->error + n, sizeof(bus->error) - n, " overlaps %s (0x%llx-0x%llx)", other->name,
-		 (unsigned long long)other->range.base,
+	snprintf(bus->error + n, sizeof(bus->error) - n, " overlaps %s (0x%llx-0x%llx)",
+		 other->name, (unsigned long long)other->range.base,
 		 (unsigned long long)(other->range.base + other->range.size - 1));
 	return -EEXIST;
 }
@@ -97,7 +99,8 @@ static bool range_valid(const struct bus_range *r)
 {
 	if (!r->size || !r->ops.read || !r->ops.write)
 		return false;
-	if (!is_size(r->ops.min_size) || !is_size(r->ops.max_size) || r->ops.min_size > r->ops.max_size)
+	if (!is_size(r->ops.min_size) || !is_size(r->ops.max_size) ||
+	    r->ops.min_size > r->ops.max_size)
 		return false;
 	if (r->space == BUS_PIO)
 		return r->base < NPORTS && r->size <= NPORTS - r->base;
@@ -106,7 +109,8 @@ static bool range_valid(const struct bus_range *r)
 
 static bool ranges_meet(const struct bus_range *a, const struct bus_range *b)
 {
-	return a->space == b->space && a->base <= b->base + b->size - 1 && b->base <= a->base + a->size - 1;
+	return a->space == b->space && a->base <= b->base + b->size - 1 &&
+	       b->base <= a->base + a->size - 1;
 }
 
 static const struct bus_mapping *find_overlap(const struct bus *bus, const struct bus_range *r)
@@ -128,7 +132,8 @@ static int enter_ports(struct bus *bus, struct bus_mapping *m)
 		if (!bus->slots[slot])
 			break;
 	if (slot == bus->nslots) {
-		struct bus_mapping **grown = realloc(bus->slots, (bus->nslots + 1) * sizeof(*grown));
+		struct bus_mapping **grown =
+			realloc(bus->slots, (bus->nslots + 1) * sizeof(*grown));
 
 		if (!grown)
 			return -ENOMEM;
@@ -157,8 +162,8 @@ static int enter_mmio(struct bus *bus, struct bus_mapping *m)
 	return 0;
 }
 
-static int map_range(struct bus *bus, const char *name, const struct bus_range *range, uint64_t base, void *device,
-		     bool attached, struct bus_mapping **out)
+static int map_range(struct bus *bus, const char *name, const struct bus_range *range,
+		     uint64_t base, void *device, bool attached, struct bus_mapping **out)
 {
 	const struct bus_mapping *other;
 	struct bus_mapping *m;
@@ -174,7 +179,9 @@ static int map_range(struct bus *bus, const char *name, const struct bus_range *
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
-	*m = (struct bus_mapping){ .name = name, .range = r, .device = device, .attached = attached };
+	*m = (struct bus_mapping){
+		.name = name, .range = r, .device = device, .attached = attached
+	};
 	err = r.space == BUS_PIO ? enter_ports(bus, m) : enter_mmio(bus, m);
 	if (err) {
 		free(m);
@@ -185,7 +192,8 @@ static int map_range(struct bus *bus, const char *name, const struct bus_range *
 	return 0;
 }
 
-int bus_map(struct bus *bus, const char *name, const struct bus_range *range, void *device, struct bus_mapping **out)
+int bus_map(struct bus *bus, const char *name, const struct bus_range *range, void *device,
+	    struct bus_mapping **out)
 {
 	return map_range(bus, name, range, 0, device, false, out);
 }
@@ -200,7 +208,8 @@ void bus_unmap(struct bus *bus, struct bus_mapping *m)
 
 		while (bus->mmio[i] != m)
 			i++;
-		memmove(&bus->mmio[i], &bus->mmio[i + 1], (bus->nmmio - i - 1) * sizeof(bus->mmio[0]));
+		memmove(&bus->mmio[i], &bus->mmio[i + 1],
+			(bus->nmmio - i - 1) * sizeof(bus->mmio[0]));
 		bus->nmmio--;
 	}
 	free(m);
@@ -241,7 +250,8 @@ void bus_detach(struct bus *bus, void *device)
 	for (unsigned i = 0; i < bus->ndevices; i++) {
 		if (bus->devices[i].device != device)
 			continue;
-		memmove(&bus->devices[i], &bus->devices[i + 1], (bus->ndevices - i - 1) * sizeof(bus->devices[0]));
+		memmove(&bus->devices[i], &bus->devices[i + 1],
+			(bus->ndevices - i - 1) * sizeof(bus->devices[0]));
 		bus->ndevices--;
 		return;
 	}
@@ -286,7 +296,8 @@ bool bus_mmio_claimed(const struct bus *bus, gpa_t gpa)
 	return lookup_mmio(bus, gpa) != NULL;
 }
 
-static const struct bus_mapping *lookup(const struct bus *bus, enum bus_space space, uint64_t address)
+static const struct bus_mapping *lookup(const struct bus *bus, enum bus_space space,
+					uint64_t address)
 {
 	return space == BUS_PIO ? lookup_port(bus, (uint16_t)address) : lookup_mmio(bus, address);
 }
@@ -317,7 +328,8 @@ static uint64_t piece_read(const struct bus_mapping *m, uint64_t offset, unsigne
 	if (rf_likely(size >= min))
 		return m->range.ops.read(m->device, offset, size) & size_mask(size);
 	shift = 8 * (unsigned)(offset & (min - 1));
-	return (m->range.ops.read(m->device, offset & ~(uint64_t)(min - 1), min) >> shift) & size_mask(size);
+	return (m->range.ops.read(m->device, offset & ~(uint64_t)(min - 1), min) >> shift) &
+	       size_mask(size);
 }
 
 static void piece_write(const struct bus_mapping *m, uint64_t offset, uint64_t value, unsigned size)
@@ -328,7 +340,8 @@ static void piece_write(const struct bus_mapping *m, uint64_t offset, uint64_t v
 	if (rf_likely(size >= min))
 		m->range.ops.write(m->device, offset, value, size);
 	else
-		m->range.ops.write(m->device, offset & ~(uint64_t)(min - 1), value << (8 * (offset & (min - 1))), min);
+		m->range.ops.write(m->device, offset & ~(uint64_t)(min - 1),
+				   value << (8 * (offset & (min - 1))), min);
 }
 
 static uint64_t bus_read(struct bus *bus, enum bus_space space, uint64_t address, unsigned size)
@@ -342,7 +355,9 @@ static uint64_t bus_read(struct bus *bus, enum bus_space space, uint64_t address
 		unsigned n = 1;
 
 		if (m) {
-			uint64_t offset = (space == BUS_PIO ? (uint16_t)(address + done) : address + done) - m->range.base;
+			uint64_t offset =
+				(space == BUS_PIO ? (uint16_t)(address + done) : address + done) -
+				m->range.base;
 
 			n = piece_size(&m->range, offset, size - done);
 			piece = piece_read(m, offset, n);
@@ -353,14 +368,17 @@ static uint64_t bus_read(struct bus *bus, enum bus_space space, uint64_t address
 	return value;
 }
 
-static void bus_write(struct bus *bus, enum bus_space space, uint64_t address, uint64_t value, unsigned size)
+static void bus_write(struct bus *bus, enum bus_space space, uint64_t address, uint64_t value,
+		      unsigned size)
 {
 	for (unsigned done = 0; done < size;) {
 		const struct bus_mapping *m = lookup(bus, space, address + done);
 		unsigned n = 1;
 
 		if (m) {
-			uint64_t offset = (space == BUS_PIO ? (uint16_t)(address + done) : address + done) - m->range.base;
+			uint64_t offset =
+				(space == BUS_PIO ? (uint16_t)(address + done) : address + done) -
+				m->range.base;
 
 			n = piece_size(&m->range, offset, size - done);
 			piece_write(m, offset, value >> (8 * done), n);
@@ -399,7 +417,8 @@ struct record_header {
 
 static struct record_header record_header(const struct device_desc *desc)
 {
-	struct record_header h = { .version = desc->state_version, .size = (uint32_t)desc->state_size };
+	struct record_header h = { .version = desc->state_version,
+				   .size = (uint32_t)desc->state_size };
 
 	strncpy(h.name, desc->name, sizeof(h.name) - 1);
 	return h;
@@ -421,7 +440,8 @@ int bus_save(struct bus *bus, void **data, size_t *size)
 		struct record_header h = record_header(desc);
 
 		memcpy(p, &h, sizeof(h));
-		memcpy(p + sizeof(h), (char *)bus->devices[i].device + desc->state_offset, desc->state_size);
+		memcpy(p + sizeof(h), (char *)bus->devices[i].device + desc->state_offset,
+		       desc->state_size);
 		p += sizeof(h) + desc->state_size;
 	}
 	return 0;
@@ -433,15 +453,17 @@ static int load_one(struct bus *bus, const struct attached_device *d, const char
 	int err = 0;
 
 	if (left < sizeof(want) + want.size || memcmp(p, &want, sizeof(want))) {
-		snprintf(bus->error, sizeof(bus->error), "saved state does not match: expected %s version %u",
-			 want.name, want.version);
+		snprintf(bus->error, sizeof(bus->error),
+			 "saved state does not match: expected %s version %u", want.name,
+			 want.version);
 		return -EINVAL;
 	}
 	memcpy((char *)d->device + d->desc->state_offset, p + sizeof(want), want.size);
 	if (d->desc->restored)
 		err = d->desc->restored(d->device);
 	if (err)
-		snprintf(bus->error, sizeof(bus->error), "saved state of %s is not valid", want.name);
+		snprintf(bus->error, sizeof(bus->error), "saved state of %s is not valid",
+			 want.name);
 	return err;
 }
 
@@ -460,6 +482,7 @@ int bus_load(struct bus *bus, const void *data, size_t size)
 	}
 	if (!size)
 		return 0;
-	snprintf(bus->error, sizeof(bus->error), "saved state does not match: %zu bytes too many", size);
+	snprintf(bus->error, sizeof(bus->error), "saved state does not match: %zu bytes too many",
+		 size);
 	return -EINVAL;
 }

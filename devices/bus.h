@@ -67,7 +67,8 @@ void bus_destroy(struct bus *bus);
  * saving. 0, -EEXIST on an overlap, -EINVAL for a malformed range, -ENOMEM; on failure nothing is
  * attached.
  */
-int bus_attach(struct bus *bus, const struct device_desc *desc, void *device, uint64_t base) RF_MUST_CHECK;
+int bus_attach(struct bus *bus, const struct device_desc *desc, void *device,
+	       uint64_t base) RF_MUST_CHECK;
 /* Takes back bus_attach(). */
 void bus_detach(struct bus *bus, void *device);
 

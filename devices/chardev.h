@@ -51,7 +51,8 @@ struct chardev {
 	void *device_opaque;
 };
 
-static inline void chardev_attach(struct chardev *chardev, const struct chardev_device *device, void *opaque)
+static inline void chardev_attach(struct chardev *chardev, const struct chardev_device *device,
+				  void *opaque)
 {
 	chardev->device = device;
 	chardev->device_opaque = opaque;

@@ -19,7 +19,8 @@ struct clock_timer; /* the implementation's */
 struct clock_ops {
 	uint64_t (*now_ns)(void *opaque);
 	/* A timer, not armed. 0 or -ENOMEM. */
-	int (*timer_create)(void *opaque, void (*fire)(void *arg), void *arg, struct clock_timer **out);
+	int (*timer_create)(void *opaque, void (*fire)(void *arg), void *arg,
+			    struct clock_timer **out);
 	/*
 	 * Fires once at or after deadline_ns; a deadline that has passed fires as soon as possible.
 	 * Re-arming moves it.
@@ -45,7 +46,8 @@ static inline int clock_timer_create(const struct clock *clock, void (*fire)(voi
 	return clock->ops->timer_create(clock->opaque, fire, arg, out);
 }
 
-static inline void clock_timer_arm(const struct clock *clock, struct clock_timer *timer, uint64_t deadline_ns)
+static inline void clock_timer_arm(const struct clock *clock, struct clock_timer *timer,
+				   uint64_t deadline_ns)
 {
 	clock->ops->timer_arm(clock->opaque, timer, deadline_ns);
 }

@@ -17,7 +17,9 @@ static void debugcon_write(void *opaque, uint64_t offset, uint64_t value, unsign
 
 int debugcon_map(struct debugcon *console, struct bus *bus, uint16_t iobase)
 {
-	const struct bus_range range = { BUS_PIO, iobase, 1, { debugcon_read, debugcon_write, 1, 1 } };
+	const struct bus_range range = {
+		BUS_PIO, iobase, 1, { debugcon_read, debugcon_write, 1, 1 }
+	};
 
 	return bus_map(bus, "debugcon", &range, console, &console->mapping);
 }

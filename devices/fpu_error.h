@@ -13,7 +13,8 @@
 struct fpu_error {
 	struct irq_line irq;
 	void *opaque;
-	void (*ignne)(void *opaque); /* IGNNE# is asserted; the CPU knows itself when FERR#, and so IGNNE#, goes away */
+	/* IGNNE# is asserted; the CPU knows itself when FERR#, and so IGNNE#, goes away */
+	void (*ignne)(void *opaque);
 	struct fpu_error_state {
 		bool latched;
 	} s;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * 8254. A channel is a start time and a count; everything else follows from the ticks elapsed. One tick of
+ * 8254. A channel is a start time and a count; everything else follows from the ticks elapsed. One
+ *       tick of
  * latency after writing a count, which the chip has, is not modelled.
  *
  * Channel 0's interrupt is an event per rising edge of OUT: the line is pulsed low and high at the
@@ -61,7 +62,8 @@ static uint64_t elapsed_ticks(const struct i8254_channel *c, uint64_t now)
 /* A new count of mode 2 or 3 takes over when the period it was written in is over. */
 static void channel_sync(struct i8254_channel *c, uint64_t now)
 {
-	if (c->next_count && is_periodic(c) && is_counting(c) && elapsed_ticks(c, now) >= c->count) {
+	if (c->next_count && is_periodic(c) && is_counting(c) &&
+	    elapsed_ticks(c, now) >= c->count) {
 		c->start_ns += ticks_to_ns(c->count);
 		c->count = c->next_count;
 		c->next_count = 0;
@@ -161,7 +163,8 @@ static void schedule(struct i8254 *pit, uint64_t now)
 	pit->s.deadline_ns = deadline = c->start_ns + ticks_to_ns(rise);
 	if (pit->s.owed_ticks && deadline > now + period / 2)
 		deadline = now + period / 2;
-	if (is_periodic(c) && deadline < now + MIN_PERIOD_NS && (pit->s.owed_ticks || period < MIN_PERIOD_NS))
+	if (is_periodic(c) && deadline < now + MIN_PERIOD_NS &&
+	    (pit->s.owed_ticks || period < MIN_PERIOD_NS))
 		deadline = now + MIN_PERIOD_NS;
 	clock_timer_arm(&pit->clock, pit->timer, deadline);
 }
@@ -176,12 +179,15 @@ static uint64_t edges_due(struct i8254 *pit, uint64_t now)
 	if (!is_periodic(c))
 		return 1;
 	channel_sync(c, now); /* the period that ended may have been the last of the old count */
-	return 1 + elapsed_ticks(c, now) / c->count - elapsed_ticks(c, pit->s.deadline_ns) / c->count;
+	return 1 + elapsed_ticks(c, now) / c->count -
+	       elapsed_ticks(c, pit->s.deadline_ns) / c->count;
 }
 
 static enum i8254_irq irq_state(struct i8254 *pit)
 {
-	enum i8254_irq state = is_periodic(&pit->s.channel[0]) && pit->irq_state ? pit->irq_state(pit->irq_state_opaque) : I8254_IRQ_TAKEN;
+	enum i8254_irq state = is_periodic(&pit->s.channel[0]) && pit->irq_state ?
+				       pit->irq_state(pit->irq_state_opaque) :
+				       I8254_IRQ_TAKEN;
 
 	if (state != I8254_IRQ_MASKED)
 		pit->s.masked_ns = 0;
@@ -359,7 +365,8 @@ static void latch_status(struct i8254_channel *c, uint64_t now)
 	if (c->status_latched)
 		return;
 	channel_sync(c, now);
-	c->status_latch = (uint8_t)(channel_out(c, now) << 7 | null_count << 6 | c->access << 4 | c->mode << 1 | c->bcd);
+	c->status_latch = (uint8_t)(channel_out(c, now) << 7 | null_count << 6 | c->access << 4 |
+				    c->mode << 1 | c->bcd);
 	c->status_latched = true;
 }
 
@@ -385,7 +392,8 @@ static void control_write(struct i8254 *pit, uint8_t value)
 	uint64_t now = clock_now(&pit->clock);
 	unsigned n = value >> 6;
 
-	if (n == 3) { /* read-back: bits 5 and 4 low latch count and status, bits 3..1 choose channels */
+	/* read-back: bits 5 and 4 low latch count and status, bits 3..1 choose channels */
+	if (n == 3) {
 		for (n = 0; n < 3; n++) {
 			if (!(value & (2u << n)))
 				continue;
@@ -487,7 +495,8 @@ static int i8254_restored(void *opaque)
 	for (unsigned i = 0; i < 3; i++) {
 		struct i8254_channel *c = &pit->s.channel[i];
 
-		if (c->mode > 5 || c->access > 3 || c->count > 0x10000 || c->next_count > 0x10000 || c->start_ns > now)
+		if (c->mode > 5 || c->access > 3 || c->count > 0x10000 || c->next_count > 0x10000 ||
+		    c->start_ns > now)
 			return -EINVAL;
 		if (c->running && !c->count)
 			return -EINVAL;

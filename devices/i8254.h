@@ -47,9 +47,11 @@ struct i8254 {
 	void *irq_state_opaque;
 	struct i8254_state {
 		struct i8254_channel channel[3];
-		uint32_t owed_ticks;  /* periodic: edges of channel 0 that were due, but not given yet */
+		/* periodic: edges of channel 0 that were due, but not given yet */
+		uint32_t owed_ticks;
 		uint64_t deadline_ns; /* next rising edge of channel 0; 0: none */
-		uint64_t masked_ns;   /* since when edges have met a masked request; 0: they have not */
+		/* since when edges have met a masked request; 0: they have not */
+		uint64_t masked_ns;
 	} s;
 };
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * 8259A pair. Invariants: int_out of each chip is the level last computed by pic_update(); the master's input 2
- * follows the slave's int_out; an edge once latched in IRR stays until it is acknowledged or the
- * chip is initialized (the real chip would drop it with the line and acknowledge input 7 instead;
- * the PIT's pulses are shorter than a busy monitor's reaction, so keeping it is the kinder choice).
+ * 8259A pair. Invariants: int_out of each chip is the level last computed by pic_update(); the
+ * master's input 2 follows the slave's int_out; an edge once latched in IRR stays until it is
+ * acknowledged or the chip is initialized (the real chip would drop it with the line and
+ * acknowledge input 7 instead; the PIT's pulses are shorter than a busy monitor's reaction, so
+ * keeping it is the kinder choice).
  */
 #include "i8259.h"
 
@@ -264,8 +265,15 @@ static uint64_t pic_read(struct i8259 *pic, bool is_slave, uint64_t offset)
 	return c->read_isr ? c->isr : c->irr;
 }
 
-static uint64_t master_read(void *p, uint64_t offset, unsigned size) { return pic_read(p, false, offset); }
-static uint64_t slave_read(void *p, uint64_t offset, unsigned size) { return pic_read(p, true, offset); }
+static uint64_t master_read(void *p, uint64_t offset, unsigned size)
+{
+	return pic_read(p, false, offset);
+}
+
+static uint64_t slave_read(void *p, uint64_t offset, unsigned size)
+{
+	return pic_read(p, true, offset);
+}
 
 static void master_write(void *p, uint64_t offset, uint64_t value, unsigned size)
 {
@@ -305,7 +313,8 @@ void i8259_reset(void *opaque)
 	memset(&pic->s, 0, sizeof(pic->s));
 	for (unsigned i = 0; i < 2; i++) {
 		pic->s.chip[i].lowest = 7;
-		pic->s.chip[i].imr = 0xff; /* unspecified on the chip; quiet until somebody initializes it */
+		/* unspecified on the chip; quiet until somebody initializes it */
+		pic->s.chip[i].imr = 0xff;
 	}
 	/* Where the BIOS leaves them, for kernels booted without one. */
 	master(pic)->icw2 = 0x08;

@@ -31,7 +31,8 @@ static void send(struct io_apic *apic, unsigned pin)
 
 	if (level)
 		*entry |= ENTRY_REMOTE_IRR;
-	if (!lapic_message(apic->lapic, (uint8_t)(*entry >> 56), *entry & ENTRY_LOGICAL, mode, (uint8_t)*entry, level))
+	if (!lapic_message(apic->lapic, (uint8_t)(*entry >> 56), *entry & ENTRY_LOGICAL, mode,
+			   (uint8_t)*entry, level))
 		*entry &= ~ENTRY_REMOTE_IRR; /* nobody took it, so nobody will end it */
 }
 
@@ -39,7 +40,8 @@ static void service_level(struct io_apic *apic, unsigned pin)
 {
 	uint64_t entry = apic->s.entry[pin];
 
-	if ((apic->s.lines >> pin & 1) && (entry & ENTRY_LEVEL) && !(entry & (ENTRY_MASKED | ENTRY_REMOTE_IRR)))
+	if ((apic->s.lines >> pin & 1) && (entry & ENTRY_LEVEL) &&
+	    !(entry & (ENTRY_MASKED | ENTRY_REMOTE_IRR)))
 		send(apic, pin);
 }
 

@@ -25,7 +25,11 @@ void io_apic_init(struct io_apic *apic, struct lapic *lapic);
 /* Pin n. As irq_line.set. */
 void io_apic_set_pin(void *apic, unsigned n, bool level);
 /* Whether an edge at pin n is lost. */
-static inline bool io_apic_is_masked(const struct io_apic *apic, unsigned n) { return apic->s.entry[n] >> 16 & 1; }
+static inline bool io_apic_is_masked(const struct io_apic *apic, unsigned n)
+{
+	return apic->s.entry[n] >> 16 & 1;
+}
+
 /* Whether the interrupt of pin n is enabled, requested at the local APIC, and not yet taken. */
 bool io_apic_is_requested(const struct io_apic *apic, unsigned n);
 /* A local APIC broadcast the end of vector. */

@@ -14,7 +14,8 @@ static void exit_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 	device->exit(device->opaque, (uint32_t)value);
 }
 
-int isa_debug_exit_map(struct isa_debug_exit *device, struct bus *bus, uint16_t iobase, uint16_t iosize)
+int isa_debug_exit_map(struct isa_debug_exit *device, struct bus *bus, uint16_t iobase,
+		       uint16_t iosize)
 {
 	const struct bus_range range = { BUS_PIO, iobase, iosize, { exit_read, exit_write, 1, 4 } };
 

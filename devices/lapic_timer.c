@@ -105,7 +105,8 @@ void lapic_timer_fired(void *opaque)
 
 void lapic_timer_interrupt_taken(struct lapic *apic)
 {
-	if (!apic->s.deadline_ns || !is_periodic(apic) || (apic->s.lvt[LVT_TIMER] & LVT_MASKED) || period_ns(apic) < MIN_PERIOD_NS)
+	if (!apic->s.deadline_ns || !is_periodic(apic) || (apic->s.lvt[LVT_TIMER] & LVT_MASKED) ||
+	    period_ns(apic) < MIN_PERIOD_NS)
 		return;
 	if (apic->s.owed_ticks || clock_now(&apic->config.clock) >= apic->s.deadline_ns)
 		lapic_timer_fired(apic);

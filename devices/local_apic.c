@@ -128,7 +128,8 @@ static bool accept_fixed(struct lapic *apic, uint8_t vector, bool level_triggere
 	return true;
 }
 
-static bool accept(struct lapic *apic, enum apic_delivery mode, uint8_t vector, bool level_triggered)
+static bool accept(struct lapic *apic, enum apic_delivery mode, uint8_t vector,
+		   bool level_triggered)
 {
 	switch (mode) {
 	case APIC_FIXED:
@@ -166,8 +167,8 @@ static bool is_addressed(const struct lapic *apic, uint8_t destination, bool log
 	return destination >> 4 == ldr >> 4 && (destination & ldr & 0xf); /* cluster */
 }
 
-bool lapic_message(struct lapic *apic, uint8_t destination, bool logical, enum apic_delivery mode, uint8_t vector,
-		   bool level_triggered)
+bool lapic_message(struct lapic *apic, uint8_t destination, bool logical, enum apic_delivery mode,
+		   uint8_t vector, bool level_triggered)
 {
 	if (!globally_enabled(apic) || !is_addressed(apic, destination, logical))
 		return false;
@@ -221,7 +222,8 @@ int lapic_ack(struct lapic *apic)
 		bit_clear(apic->s.irr, (unsigned)vector);
 		bit_set(apic->s.isr, (unsigned)vector);
 	} else if (extint(apic)) {
-		vector = apic->config.pic_ack(apic->config.opaque); /* lowers LINT0 through lapic_set_lint() */
+		/* lowers LINT0 through lapic_set_lint() */
+		vector = apic->config.pic_ack(apic->config.opaque);
 	}
 	if (vector >= 0)
 		lapic_timer_interrupt_taken(apic);
@@ -238,7 +240,8 @@ static void end_of_interrupt(struct lapic *apic)
 	bit_clear(apic->s.isr, (unsigned)vector);
 	if (bit_test(apic->s.tmr, (unsigned)vector)) {
 		for (enum lapic_lvt i = LVT_LINT0; i <= LVT_LINT1; i++) {
-			if ((int)(apic->s.lvt[i] & LVT_VECTOR) != vector || !(apic->s.lvt[i] & LVT_REMOTE_IRR))
+			if ((int)(apic->s.lvt[i] & LVT_VECTOR) != vector ||
+			    !(apic->s.lvt[i] & LVT_REMOTE_IRR))
 				continue;
 			apic->s.lvt[i] &= ~LVT_REMOTE_IRR;
 			lint_event(apic, i, apic->s.lint_level[i - LVT_LINT0], false);
@@ -256,7 +259,8 @@ static void write_icr(struct lapic *apic, uint32_t value)
 	uint8_t vector = (uint8_t)value;
 	bool to_self;
 
-	apic->s.icr_low = value & 0x000ccfff; /* delivery status reads idle: sending takes no time */
+	/* delivery status reads idle: sending takes no time */
+	apic->s.icr_low = value & 0x000ccfff;
 	switch (value >> 18 & 3) {
 	case 0:
 		to_self = is_addressed(apic, (uint8_t)(apic->s.icr_high >> 24), value & 0x800);
@@ -280,7 +284,8 @@ static void write_lvt(struct lapic *apic, enum lapic_lvt which, uint32_t value)
 {
 	value = (value & lvt_writable[which]) | (apic->s.lvt[which] & LVT_REMOTE_IRR);
 	if (!(apic->s.svr & SVR_ENABLE))
-		value |= LVT_MASKED; /* cannot be unmasked while software-disabled (SDM vol. 3, 10.4.7.2) */
+		/* cannot be unmasked while software-disabled (SDM vol. 3, 10.4.7.2) */
+		value |= LVT_MASKED;
 	if (which == LVT_TIMER)
 		lapic_timer_set_lvt(apic, value);
 	else
@@ -326,7 +331,8 @@ static uint64_t lapic_read(void *opaque, uint64_t offset, unsigned size)
 	case 0x02: return apic->s.id;
 	case 0x03: return VERSION;
 	case 0x08: return lapic_tpr_get(apic);
-	case 0x09: return lapic_tpr_get(apic); /* arbitration priority: there is nobody to arbitrate with */
+	/* arbitration priority: there is nobody to arbitrate with */
+	case 0x09: return lapic_tpr_get(apic);
 	case 0x0a: return processor_priority(apic);
 	case 0x0b: return 0; /* EOI */
 	case 0x0d: return apic->s.ldr;
@@ -416,7 +422,8 @@ static void reset_registers(struct lapic *apic)
 
 bool lapic_base_set(struct lapic *apic, uint64_t value)
 {
-	uint64_t allowed = (apic->config.address_mask & ~0xfffull) | LAPIC_BASE_ENABLE | LAPIC_BASE_BSP;
+	uint64_t allowed = (apic->config.address_mask & ~0xfffull) | LAPIC_BASE_ENABLE |
+			   LAPIC_BASE_BSP;
 	bool was_enabled = globally_enabled(apic);
 	uint64_t old = apic->s.base_msr;
 

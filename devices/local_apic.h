@@ -19,27 +19,37 @@
 
 /* Delivery modes of the ICR, the LVT and I/O APIC entries (SDM vol. 3, 10.6.1). */
 enum apic_delivery {
-	APIC_FIXED = 0, APIC_LOWEST = 1, APIC_SMI = 2, APIC_NMI = 4, APIC_INIT = 5, APIC_STARTUP = 6, APIC_EXTINT = 7,
+	APIC_FIXED = 0, APIC_LOWEST = 1, APIC_SMI = 2, APIC_NMI = 4, APIC_INIT = 5,
+	APIC_STARTUP = 6, APIC_EXTINT = 7,
 };
 
-enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, LAPIC_NLVT };
+enum lapic_lvt {
+	LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, LAPIC_NLVT
+};
 
 struct lapic_config {
 	struct clock clock;
-	struct bus *bus;                          /* for its page, which moves with IA32_APIC_BASE */
+	/* for its page, which moves with IA32_APIC_BASE */
+	struct bus *bus;
 	void *opaque;                             /* first argument of the callbacks */
 	void (*intr)(void *opaque, bool level);   /* called when it changes */
 	void (*nmi)(void *opaque);                /* may be NULL */
 	int (*pic_ack)(void *opaque);             /* INTA cycle to the 8259s: a vector */
 	void (*eoi)(void *opaque, uint8_t vector); /* EOI broadcast of a level-triggered vector */
-	uint64_t address_mask;                    /* physical addresses the CPU has, e.g. 0xfffffffff */
+	/* physical addresses the CPU has, e.g. 0xfffffffff */
+	uint64_t address_mask;
 };
 
 struct lapic {
 	struct lapic_config config;
 	struct clock_timer *timer;
-	struct bus_mapping *mapping; /* NULL while disabled, or where its page would hide another device */
-	bool requested;              /* IRR is not empty; atomic, since lapic_store_unlocked() looks at it without the device lock */
+	/* NULL while disabled, or where its page would hide another device */
+	struct bus_mapping *mapping;
+	/*
+	 * IRR is not empty; atomic, since lapic_store_unlocked() looks at it without the device
+	 * lock
+	 */
+	bool requested;
 	struct lapic_state {
 		uint64_t base_msr;
 		uint32_t isr[8], irr[8], tmr[8];
@@ -69,8 +79,8 @@ void lapic_set_lint(void *apic, unsigned n, bool level);
  * An interrupt message on the bus. destination and logical as in an I/O APIC entry. False: nobody
  * took it.
  */
-bool lapic_message(struct lapic *apic, uint8_t destination, bool logical, enum apic_delivery mode, uint8_t vector,
-		   bool level_triggered);
+bool lapic_message(struct lapic *apic, uint8_t destination, bool logical, enum apic_delivery mode,
+		   uint8_t vector, bool level_triggered);
 
 /* Whether the 8259s' INT does anything, as far as LINT0 is concerned. */
 bool lapic_heeds_pic(const struct lapic *apic);
@@ -84,7 +94,11 @@ static inline bool lapic_intr(const struct lapic *apic) { return apic->s.intr_le
 
 bool lapic_base_set(struct lapic *apic, uint64_t value) RF_MUST_CHECK; /* false: #GP */
 static inline uint64_t lapic_base_get(const struct lapic *apic) { return apic->s.base_msr; }
-static inline uint8_t lapic_tpr_get(const struct lapic *apic) { return __atomic_load_n(&apic->s.tpr, __ATOMIC_SEQ_CST); }
+static inline uint8_t lapic_tpr_get(const struct lapic *apic)
+{
+	return __atomic_load_n(&apic->s.tpr, __ATOMIC_SEQ_CST);
+}
+
 void lapic_tpr_set(struct lapic *apic, uint8_t tpr);
 
 /*
@@ -105,7 +119,8 @@ void lapic_timer_set_initial(struct lapic *apic, uint32_t count);
 uint32_t lapic_timer_current(struct lapic *apic);
 void lapic_timer_set_divide(struct lapic *apic, uint32_t value);
 void lapic_timer_set_lvt(struct lapic *apic, uint32_t value);
-void lapic_timer_restored(struct lapic *apic); /* what came due while the machine stood still is lost */
+/* what came due while the machine stood still is lost */
+void lapic_timer_restored(struct lapic *apic);
 /* local_apic.c, for lapic_timer.c: the event of an LVT entry. */
 void lapic_local_event(struct lapic *apic, enum lapic_lvt which);
 

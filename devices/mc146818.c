@@ -13,10 +13,10 @@
 #include <time.h>
 
 enum {
-	RTC_SECONDS = 0x00, RTC_SECONDS_ALARM, RTC_MINUTES, RTC_MINUTES_ALARM, RTC_HOURS, RTC_HOURS_ALARM,
-	RTC_WEEKDAY, RTC_DAY, RTC_MONTH, RTC_YEAR, RTC_A, RTC_B, RTC_C, RTC_D,
-	CMOS_EQUIPMENT = 0x14, CMOS_BASE_LOW = 0x15, CMOS_EXT_LOW = 0x17, CMOS_EXT2_LOW = 0x30, CMOS_CENTURY = 0x32,
-	CMOS_ABOVE16M = 0x34, CMOS_CENTURY_PS2 = 0x37,
+	RTC_SECONDS = 0x00, RTC_SECONDS_ALARM, RTC_MINUTES, RTC_MINUTES_ALARM, RTC_HOURS,
+	RTC_HOURS_ALARM, RTC_WEEKDAY, RTC_DAY, RTC_MONTH, RTC_YEAR, RTC_A, RTC_B, RTC_C, RTC_D,
+	CMOS_EQUIPMENT = 0x14, CMOS_BASE_LOW = 0x15, CMOS_EXT_LOW = 0x17, CMOS_EXT2_LOW = 0x30,
+	CMOS_CENTURY = 0x32, CMOS_ABOVE16M = 0x34, CMOS_CENTURY_PS2 = 0x37,
 };
 
 #define A_UIP     0x80
@@ -66,7 +66,8 @@ static int64_t rtc_second(const struct mc146818 *rtc)
 
 static uint8_t encode(const struct mc146818 *rtc, unsigned value)
 {
-	return (uint8_t)(rtc->s.cmos[RTC_B] & B_BINARY ? value : (value / 10 % 10) << 4 | value % 10);
+	return (uint8_t)(rtc->s.cmos[RTC_B] & B_BINARY ? value :
+							 (value / 10 % 10) << 4 | value % 10);
 }
 
 static unsigned decode(const struct mc146818 *rtc, uint8_t value)
@@ -116,7 +117,8 @@ static int64_t time_from_registers(const struct mc146818 *rtc)
 		.tm_hour = (int)decode_hour(rtc, r[RTC_HOURS]),
 		.tm_mday = (int)decode(rtc, r[RTC_DAY]),
 		.tm_mon = (int)decode(rtc, r[RTC_MONTH]) - 1,
-		.tm_year = (int)(decode(rtc, r[RTC_YEAR]) + decode(rtc, r[CMOS_CENTURY]) * 100) - 1900,
+		.tm_year = (int)(decode(rtc, r[RTC_YEAR]) + decode(rtc,
+			r[CMOS_CENTURY]) * 100) - 1900,
 	};
 
 	return (int64_t)timegm(&tm);
@@ -135,7 +137,8 @@ static void set_time(struct mc146818 *rtc, int64_t fraction_ns)
 
 	if (seconds < -LAST_SECOND || seconds > LAST_SECOND)
 		seconds = LAST_SECOND;
-	rtc->s.offset_ns = seconds * (int64_t)NS_PER_SECOND + fraction_ns - (int64_t)clock_now(&rtc->clock);
+	rtc->s.offset_ns =
+		seconds * (int64_t)NS_PER_SECOND + fraction_ns - (int64_t)clock_now(&rtc->clock);
 	rtc->s.seen_second = seconds;
 }
 
@@ -167,9 +170,11 @@ static bool alarm_matches(const struct mc146818 *rtc, unsigned second_of_day)
 
 	if (r[RTC_SECONDS_ALARM] < 0xc0 && decode(rtc, r[RTC_SECONDS_ALARM]) != second_of_day % 60)
 		return false;
-	if (r[RTC_MINUTES_ALARM] < 0xc0 && decode(rtc, r[RTC_MINUTES_ALARM]) != second_of_day / 60 % 60)
+	if (r[RTC_MINUTES_ALARM] < 0xc0 &&
+	    decode(rtc, r[RTC_MINUTES_ALARM]) != second_of_day / 60 % 60)
 		return false;
-	return r[RTC_HOURS_ALARM] >= 0xc0 || decode_hour(rtc, r[RTC_HOURS_ALARM]) == second_of_day / 3600;
+	return r[RTC_HOURS_ALARM] >= 0xc0 ||
+	       decode_hour(rtc, r[RTC_HOURS_ALARM]) == second_of_day / 3600;
 }
 
 /* Whether an update in (from, to] hit the alarm; it comes once a day at least, or never. */
@@ -251,7 +256,8 @@ static void timer_fired(void *opaque)
 static bool is_time_register(unsigned index)
 {
 	return index == RTC_SECONDS || index == RTC_MINUTES || index == RTC_HOURS ||
-	       (index >= RTC_WEEKDAY && index <= RTC_YEAR) || index == CMOS_CENTURY || index == CMOS_CENTURY_PS2;
+	       (index >= RTC_WEEKDAY && index <= RTC_YEAR) || index == CMOS_CENTURY ||
+	       index == CMOS_CENTURY_PS2;
 }
 
 static bool update_in_progress(const struct mc146818 *rtc)
@@ -343,7 +349,8 @@ static void write_register(struct mc146818 *rtc, unsigned index, uint8_t value)
 	} else if (index == RTC_A || index == RTC_B) {
 		write_control(rtc, index, value);
 	} else if (index != RTC_C && index != RTC_D) {
-		rtc_sync(rtc); /* an alarm register changes what passed seconds would have matched */
+		/* an alarm register changes what passed seconds would have matched */
+		rtc_sync(rtc);
 		rtc->s.cmos[index] = value;
 		rtc_update_irq(rtc);
 	}
@@ -410,7 +417,8 @@ static int rtc_restored(void *opaque)
 {
 	struct mc146818 *rtc = opaque;
 
-	const int64_t most = LAST_SECOND * (int64_t)NS_PER_SECOND / 9 * 8; /* leaves the clock room to run */
+	/* leaves the clock room to run */
+	const int64_t most = LAST_SECOND * (int64_t)NS_PER_SECOND / 9 * 8;
 
 	if (rtc->s.offset_ns > most || rtc->s.offset_ns < -most)
 		return -EINVAL;
@@ -422,7 +430,8 @@ static int rtc_restored(void *opaque)
 	return 0;
 }
 
-int mc146818_init(struct mc146818 *rtc, const struct clock *clock, struct irq_line irq, uint64_t ram_size, int64_t base)
+int mc146818_init(struct mc146818 *rtc, const struct clock *clock, struct irq_line irq,
+		  uint64_t ram_size, int64_t base)
 {
 	memset(rtc, 0, sizeof(*rtc));
 	rtc->clock = *clock;

@@ -28,8 +28,8 @@ struct mc146818 {
 extern const struct device_desc mc146818_desc;
 
 /* base: the date at clock 0, seconds since 1970. 0 or -ENOMEM. */
-int mc146818_init(struct mc146818 *rtc, const struct clock *clock, struct irq_line irq, uint64_t ram_size,
-		  int64_t base) RF_MUST_CHECK;
+int mc146818_init(struct mc146818 *rtc, const struct clock *clock, struct irq_line irq,
+		  uint64_t ram_size, int64_t base) RF_MUST_CHECK;
 void mc146818_destroy(struct mc146818 *rtc);
 
 #endif

@@ -65,12 +65,14 @@ static void fill_interrupts(struct mp_table *t)
 
 	for (uint8_t irq = 0; irq < 16; irq++) {
 		/*
-		 *  5, 9, 10 and 11 carry PCI interrupts and the SCI: level, active high. Others conform to the bus.
+		 *  5, 9, 10 and 11 carry PCI interrupts and the SCI: level, active high. Others
+		 *  conform to the bus.
 		 */
 		uint16_t flags = irq == 5 || (irq >= 9 && irq <= 11) ? 0x000d : 0;
 
 		if (irq != 2)
-			t->irq[n++] = (struct mp_interrupt){ 3, INT, flags, ISA_BUS, irq, IO_APIC_ID, irq ? irq : 2 };
+			t->irq[n++] = (struct mp_interrupt){ 3,   INT,        flags,        ISA_BUS,
+							     irq, IO_APIC_ID, irq ? irq : 2 };
 	}
 	t->lint[0] = (struct mp_interrupt){ 4, EXTINT, 0, ISA_BUS, 0, ALL_LAPICS, 0 };
 	t->lint[1] = (struct mp_interrupt){ 4, NMI, 0, ISA_BUS, 0, ALL_LAPICS, 1 };
@@ -84,10 +86,12 @@ int mp_table_write(const struct guest_memory *memory)
 	};
 	struct mp_table t = {
 		.header = {
-			.signature = "PCMP", .length = sizeof(t), .revision = 4, .oem_id = "RINGFENC",
-			.product_id = "PC          ", .entries = 3 + NISA + 2, .lapic_address = LAPIC_DEFAULT_BASE,
+			.signature = "PCMP", .length = sizeof(t), .revision = 4,
+			.oem_id = "RINGFENC", .product_id = "PC          ", .entries = 3 + NISA + 2,
+			.lapic_address = LAPIC_DEFAULT_BASE,
 		},
-		.processor = { .type = 0, .lapic_version = 0x14, .flags = 3, .signature = 0x600, .features = 0x201 },
+		.processor = { .type = 0, .lapic_version = 0x14, .flags = 3, .signature = 0x600,
+			.features = 0x201 },
 		.isa = { 1, ISA_BUS, "ISA   " },
 		.ioapic = { 2, IO_APIC_ID, 0x11, 1, IO_APIC_BASE },
 	};
@@ -99,5 +103,6 @@ int mp_table_write(const struct guest_memory *memory)
 	if (err)
 		return err;
 	floating.checksum = acpi_checksum(&floating, sizeof(floating));
-	return memory->write(memory->opaque, MP_FLOATING_POINTER_ADDRESS, &floating, sizeof(floating));
+	return memory->write(memory->opaque, MP_FLOATING_POINTER_ADDRESS, &floating,
+			     sizeof(floating));
 }

@@ -61,7 +61,8 @@ static const struct {
 	uint8_t irq;
 	enum line_source source;
 } serial_wiring[PC_SERIAL_PORTS] = {
-	{ 0x3f8, 4, SOURCE_ISA }, { 0x2f8, 3, SOURCE_ISA }, { 0x3e8, 4, SOURCE_ISA_SHARED }, { 0x2e8, 3, SOURCE_ISA_SHARED },
+	{ 0x3f8, 4, SOURCE_ISA }, { 0x2f8, 3, SOURCE_ISA }, { 0x3e8, 4, SOURCE_ISA_SHARED },
+	{ 0x2e8, 3, SOURCE_ISA_SHARED },
 };
 
 /* Wires. */
@@ -175,7 +176,8 @@ static enum i8254_irq timer_irq_state(void *opaque)
 
 	if ((latched && !(master->imr & 1)) || io_apic_is_requested(&board->io_apic, 2))
 		return I8254_IRQ_REQUESTED;
-	return latched && io_apic_is_masked(&board->io_apic, 2) ? I8254_IRQ_MASKED : I8254_IRQ_TAKEN;
+	return latched && io_apic_is_masked(&board->io_apic, 2) ? I8254_IRQ_MASKED :
+								  I8254_IRQ_TAKEN;
 }
 
 /* Assembly. */
@@ -211,7 +213,8 @@ static int init_timers(struct pc_board *board)
 	board->pit.irq_state = timer_irq_state;
 	board->pit.irq_state_opaque = board;
 	port61_init(&board->port61, &board->pit);
-	return mc146818_init(&board->rtc, &c->clock, gsi_line(board, 8, SOURCE_ISA), c->ram_size, c->rtc_base);
+	return mc146818_init(&board->rtc, &c->clock, gsi_line(board, 8, SOURCE_ISA), c->ram_size,
+			     c->rtc_base);
 }
 
 static void init_ports(struct pc_board *board)
@@ -227,9 +230,12 @@ static void init_ports(struct pc_board *board)
 
 	i8042_init(&board->kbc, &kbc);
 	board->port92 = (struct port92){
-		.opaque = board, .a20 = set_a20, .a20_level = a20_level, .reset_request = reset_request,
+		.opaque = board, .a20 = set_a20, .a20_level = a20_level,
+		.reset_request = reset_request,
 	};
-	board->fpu_error = (struct fpu_error){ .irq = gsi_line(board, 13, SOURCE_ISA), .opaque = board, .ignne = ignne };
+	board->fpu_error = (struct fpu_error){ .irq = gsi_line(board, 13, SOURCE_ISA),
+					       .opaque = board,
+					       .ignne = ignne };
 }
 
 static int init_pci(struct pc_board *board)
@@ -241,7 +247,8 @@ static int init_pci(struct pc_board *board)
 		isa[n] = gsi_line(board, n, SOURCE_PIRQ);
 	pci_host_init(&board->pci, board->config.bus);
 	piix3_init(&board->piix3, isa, board, reset_request);
-	err = piix4_pm_init(&board->pm, &board->config.clock, gsi_line(board, PM_SCI_IRQ, SOURCE_PM), board, poweroff);
+	err = piix4_pm_init(&board->pm, &board->config.clock,
+			    gsi_line(board, PM_SCI_IRQ, SOURCE_PM), board, poweroff);
 	if (err)
 		return err;
 	pci_host_add(&board->pci, &board->piix3.function);
@@ -255,14 +262,17 @@ static int init_pci(struct pc_board *board)
 static int init_serial(struct pc_board *board)
 {
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {
-		struct irq_line irq = gsi_line(board, serial_wiring[i].irq, serial_wiring[i].source);
+		struct irq_line irq =
+			gsi_line(board, serial_wiring[i].irq, serial_wiring[i].source);
 		int err;
 
 		if (!board->config.serial[i])
 			continue;
-		err = uart16550_init(&board->uart[i], &board->config.clock, irq, board->config.serial[i]);
+		err = uart16550_init(&board->uart[i], &board->config.clock, irq,
+				     board->config.serial[i]);
 		if (!err)
-			err = bus_attach(board->config.bus, &uart16550_desc, &board->uart[i], serial_wiring[i].base);
+			err = bus_attach(board->config.bus, &uart16550_desc, &board->uart[i],
+					 serial_wiring[i].base);
 		if (err)
 			return err;
 	}
@@ -310,12 +320,14 @@ static int init_debug(struct pc_board *board)
 
 	if (c->debugcon) {
 		board->debugcon.chardev = c->debugcon;
-		err = debugcon_map(&board->debugcon, c->bus, c->debugcon_iobase ? c->debugcon_iobase : 0xe9);
+		err = debugcon_map(&board->debugcon, c->bus,
+				   c->debugcon_iobase ? c->debugcon_iobase : 0xe9);
 	}
 	if (!err && c->debug_exit_iosize) {
 		board->debug_exit.opaque = board;
 		board->debug_exit.exit = debug_exit;
-		err = isa_debug_exit_map(&board->debug_exit, c->bus, c->debug_exit_iobase, c->debug_exit_iosize);
+		err = isa_debug_exit_map(&board->debug_exit, c->bus, c->debug_exit_iobase,
+					 c->debug_exit_iosize);
 	}
 	return err;
 }
@@ -366,8 +378,9 @@ void pc_board_destroy(struct pc_board *board)
 		return;
 	bus = board->config.bus;
 	void *attached[] = {
-		&board->lapic, &board->io_apic, &board->pic, &board->pit, &board->port61, &board->rtc, &board->kbc,
-		&board->port92, &board->fpu_error, &board->pci, &board->pci.bridge, &board->piix3, &board->pm,
+		&board->lapic, &board->io_apic, &board->pic, &board->pit, &board->port61,
+		&board->rtc, &board->kbc, &board->port92, &board->fpu_error, &board->pci,
+		&board->pci.bridge, &board->piix3, &board->pm,
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(attached); i++)
@@ -393,7 +406,8 @@ static void act_as_firmware(struct pc_board *board)
 	static const struct { uint16_t port; uint8_t value; } writes[] = {
 		{ 0x4d1, 0x0e }, /* ELCR: PCI interrupts and the SCI are level triggered */
 		{ 0x21, 0xff }, { 0xa1, 0xff }, /* nothing comes through the 8259s */
-		{ 0x43, 0x34 }, { 0x40, 0 }, { 0x40, 0 }, /* timer 0 ticks at 18.2 Hz: some kernels read it before they set it */
+		/* timer 0 ticks at 18.2 Hz: some kernels read it before they set it */
+		{ 0x43, 0x34 }, { 0x40, 0 }, { 0x40, 0 },
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(writes); i++)

@@ -26,25 +26,31 @@ struct pc_board_config {
 	uint64_t ram_size;          /* bytes, at most 3.5 GiB */
 
 	void *opaque; /* first argument of all callbacks */
-	void (*intr)(void *opaque, bool level);          /* the CPU's INTR pin; called when it changes */
+	/* the CPU's INTR pin; called when it changes */
+	void (*intr)(void *opaque, bool level);
 	/*
 	 * A line of global system interrupt gsi changes. True: another controller takes it, ours
 	 * must not. May be NULL.
 	 */
 	bool (*gsi)(void *opaque, unsigned gsi, bool level);
 	void (*nmi)(void *opaque);                       /* an NMI edge; may be NULL */
-	void (*reset_request)(void *opaque);             /* keyboard controller, port 92h, port cf9h: reset the machine soon */
+	/* keyboard controller, port 92h, port cf9h: reset the machine soon */
+	void (*reset_request)(void *opaque);
 	void (*poweroff)(void *opaque);                  /* ACPI S5 */
-	void (*ignne)(void *opaque);                     /* port F0h, an x87 error being reported: the CPU's IGNNE# pin; may be NULL */
-	void (*a20)(void *opaque, bool enabled);         /* called when it changes, and at reset (enabled) */
+	/* port F0h, an x87 error being reported: the CPU's IGNNE# pin; may be NULL */
+	void (*ignne)(void *opaque);
+	/* called when it changes, and at reset (enabled) */
+	void (*a20)(void *opaque, bool enabled);
 	void (*debug_exit)(void *opaque, uint32_t code); /* a value was written to isa-debug-exit */
 
 	struct chardev *serial[PC_SERIAL_PORTS]; /* COM1..COM4; NULL: no such port */
 	struct chardev *debugcon;                /* NULL: none */
 	uint16_t debugcon_iobase;                /* 0: 0xe9 */
 	uint16_t debug_exit_iobase;
-	uint16_t debug_exit_iosize;              /* 0: no isa-debug-exit; QEMU's default is 2 at 0x501 */
-	int64_t rtc_base;                        /* the RTC's date when the clock reads 0: seconds since 1970, as if UTC */
+	/* 0: no isa-debug-exit; QEMU's default is 2 at 0x501 */
+	uint16_t debug_exit_iosize;
+	/* the RTC's date when the clock reads 0: seconds since 1970, as if UTC */
+	int64_t rtc_base;
 };
 
 struct pc_board;

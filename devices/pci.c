@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-void pci_function_init(struct pci_function *f, const char *name, uint8_t devfn, const struct pci_identity *identity,
-		       void *device)
+void pci_function_init(struct pci_function *f, const char *name, uint8_t devfn,
+		       const struct pci_identity *identity, void *device)
 {
 	memset(f, 0, sizeof(*f));
 	f->name = name;
@@ -25,7 +25,8 @@ void pci_function_init(struct pci_function *f, const char *name, uint8_t devfn, 
 	memcpy(f->config, f->initial, sizeof(f->config));
 }
 
-void pci_function_bar(struct pci_function *f, unsigned n, enum bus_space space, uint32_t size, const struct bus_ops *ops)
+void pci_function_bar(struct pci_function *f, unsigned n, enum bus_space space, uint32_t size,
+		      const struct bus_ops *ops)
 {
 	unsigned at = PCI_BAR0 + 4 * n;
 
@@ -54,7 +55,8 @@ void pci_function_update_bars(struct pci_function *f)
 		uint16_t enable = bar->space == BUS_PIO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
 
 		/* All ones and zero are what sizing leaves behind, never a place to answer at. */
-		if (!bar->size || !f->bus || !(command & enable) || !base || base == ~(bar->size - 1))
+		if (!bar->size || !f->bus || !(command & enable) || !base ||
+		    base == ~(bar->size - 1))
 			continue;
 		/*
 		 * Where it would hide another device that one goes on answering: software put it
@@ -91,7 +93,8 @@ void pci_config_write(struct pci_function *f, unsigned offset, uint32_t value, u
 		unsigned at = (offset + i) % PCI_CONFIG_SIZE;
 		uint8_t byte = (uint8_t)(value >> (8 * i)), mask = f->writable[at];
 
-		f->config[at] = (f->config[at] & ~mask & ~(byte & f->clear_by_one[at])) | (byte & mask);
+		f->config[at] = (f->config[at] & ~mask & ~(byte & f->clear_by_one[at])) |
+				(byte & mask);
 	}
 	if (touches(offset, size, PCI_COMMAND, PCI_COMMAND + 1) ||
 	    touches(offset, size, PCI_BAR0, PCI_BAR0 + 4 * PCI_NBARS - 1))

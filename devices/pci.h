@@ -14,10 +14,10 @@
 #define PCI_DEVFN(device, function) ((uint8_t)((device) << 3 | (function)))
 
 enum {
-	PCI_VENDOR_ID = 0x00, PCI_DEVICE_ID = 0x02, PCI_COMMAND = 0x04, PCI_STATUS = 0x06, PCI_REVISION = 0x08,
-	PCI_PROGRAMMING_INTERFACE = 0x09, PCI_CLASS = 0x0a, PCI_LATENCY = 0x0d, PCI_HEADER_TYPE = 0x0e,
-	PCI_BAR0 = 0x10, PCI_SUBSYSTEM_VENDOR_ID = 0x2c, PCI_SUBSYSTEM_ID = 0x2e, PCI_INTERRUPT_LINE = 0x3c,
-	PCI_INTERRUPT_PIN = 0x3d,
+	PCI_VENDOR_ID = 0x00, PCI_DEVICE_ID = 0x02, PCI_COMMAND = 0x04, PCI_STATUS = 0x06,
+	PCI_REVISION = 0x08, PCI_PROGRAMMING_INTERFACE = 0x09, PCI_CLASS = 0x0a, PCI_LATENCY = 0x0d,
+	PCI_HEADER_TYPE = 0x0e, PCI_BAR0 = 0x10, PCI_SUBSYSTEM_VENDOR_ID = 0x2c,
+	PCI_SUBSYSTEM_ID = 0x2e, PCI_INTERRUPT_LINE = 0x3c, PCI_INTERRUPT_PIN = 0x3d,
 };
 
 #define PCI_COMMAND_IO     0x0001
@@ -60,10 +60,11 @@ struct pci_identity {
  * A function without BARs: identity in place, command register writable for I/O, memory and bus
  * master.
  */
-void pci_function_init(struct pci_function *f, const char *name, uint8_t devfn, const struct pci_identity *identity,
-		       void *device);
+void pci_function_init(struct pci_function *f, const char *name, uint8_t devfn,
+		       const struct pci_identity *identity, void *device);
 /* Declares BAR n (before pci_host_add()). */
-void pci_function_bar(struct pci_function *f, unsigned n, enum bus_space space, uint32_t size, const struct bus_ops *ops);
+void pci_function_bar(struct pci_function *f, unsigned n, enum bus_space space, uint32_t size,
+		      const struct bus_ops *ops);
 void pci_function_reset(struct pci_function *f);
 /* Maps and unmaps BARs according to config[] (after it was restored). */
 void pci_function_update_bars(struct pci_function *f);
@@ -85,7 +86,8 @@ static inline void pci_set32(uint8_t *space, unsigned offset, uint32_t value)
 
 static inline uint32_t pci_get32(const uint8_t *space, unsigned offset)
 {
-	return space[offset] | space[offset + 1] << 8 | space[offset + 2] << 16 | (uint32_t)space[offset + 3] << 24;
+	return space[offset] | space[offset + 1] << 8 | space[offset + 2] << 16 |
+	       (uint32_t)space[offset + 3] << 24;
 }
 
 #endif

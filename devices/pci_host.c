@@ -13,7 +13,8 @@
 #define SMRAM     0x72
 
 /* The function and offset a data port access names, or NULL: nobody is there. */
-static struct pci_function *addressed(const struct pci_host *host, uint64_t port_offset, unsigned *offset)
+static struct pci_function *addressed(const struct pci_host *host, uint64_t port_offset,
+				      unsigned *offset)
 {
 	uint32_t address = host->s.address;
 
@@ -31,7 +32,9 @@ static uint64_t address_read(void *opaque, uint64_t offset, unsigned size)
 	if (size == 4)
 		return host->s.address;
 	for (unsigned i = 0; i < size; i++) {
-		uint8_t byte = host->narrow_read ? host->narrow_read(host->narrow_opaque, (unsigned)offset + i) : 0xff;
+		uint8_t byte = host->narrow_read ? host->narrow_read(host->narrow_opaque,
+								     (unsigned)offset + i) :
+						   0xff;
 
 		value |= (uint64_t)byte << (8 * i);
 	}
@@ -47,7 +50,8 @@ static void address_write(void *opaque, uint64_t offset, uint64_t value, unsigne
 		return;
 	}
 	for (unsigned i = 0; i < size && host->narrow_write; i++)
-		host->narrow_write(host->narrow_opaque, (unsigned)offset + i, (uint8_t)(value >> (8 * i)));
+		host->narrow_write(host->narrow_opaque, (unsigned)offset + i,
+				   (uint8_t)(value >> (8 * i)));
 }
 
 static uint64_t data_read(void *opaque, uint64_t port_offset, unsigned size)
@@ -88,7 +92,8 @@ void pci_host_init(struct pci_host *host, struct bus *bus)
 	host->bus = bus;
 	pci_function_init(f, "i440FX", PCI_DEVFN(0, 0), &identity, host);
 	pci_set16(f->initial, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-	pci_set16(f->writable, PCI_COMMAND, 0); /* hardwired but for SERR# and parity, which have no effect here */
+	/* hardwired but for SERR# and parity, which have no effect here */
+	pci_set16(f->writable, PCI_COMMAND, 0);
 	pci_set16(f->initial, PCI_STATUS, 0x0280);
 	memset(&f->writable[PAM_FIRST], 0x33, PAM_LAST - PAM_FIRST + 1);
 	f->writable[PAM_FIRST] = 0x30; /* F0000h-FFFFFh only in the upper half */

@@ -109,7 +109,8 @@ static int piix3_restored(void *opaque)
 	return 0;
 }
 
-void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16], void *opaque, void (*reset_request)(void *))
+void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16], void *opaque,
+		void (*reset_request)(void *))
 {
 	static const struct pci_identity identity = { 0x8086, 0x7000, 0, 0, 0x0601 };
 	static const uint8_t routes[PIIX3_NPIRQ] = { 10, 10, 11, 11 }; /* as SeaBIOS sets them */
@@ -122,7 +123,8 @@ void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16], void *opa
 	pci_function_init(f, "PIIX3", PCI_DEVFN(1, 0), &identity, piix);
 	f->config_written = config_written;
 	f->initial[PCI_HEADER_TYPE] = PCI_HEADER_MULTIFUNCTION;
-	pci_set16(f->initial, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	pci_set16(f->initial, PCI_COMMAND,
+		  PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	pci_set16(f->writable, PCI_COMMAND, 0);
 	pci_set16(f->initial, PCI_STATUS, 0x0200);
 	memcpy(&f->initial[PIRQ_ROUTE], routes, sizeof(routes));

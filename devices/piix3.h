@@ -28,7 +28,8 @@ struct piix3 {
 
 extern const struct device_desc piix3_desc;
 
-void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16], void *opaque, void (*reset_request)(void *));
+void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16], void *opaque,
+		void (*reset_request)(void *));
 /* INTA..INTD (pin 0..3) of the function at devfn. */
 void piix3_set_intx(struct piix3 *piix, uint8_t devfn, unsigned pin, bool level);
 /*

@@ -53,7 +53,8 @@ static void pm_update(struct piix4_pm *pm)
 	irq_set(&pm->sci, level);
 	if ((pm->s.enable & ~pm->s.status) & EVENT_TIMER)
 		clock_timer_arm(&pm->clock, pm->timer,
-				muldiv64_up((pm->s.seen_half + 1) * HALF_ROUND, NS_PER_SECOND, PM_TIMER_HZ));
+				muldiv64_up((pm->s.seen_half + 1) * HALF_ROUND, NS_PER_SECOND,
+					    PM_TIMER_HZ));
 	else
 		clock_timer_cancel(&pm->clock, pm->timer);
 }
@@ -73,7 +74,8 @@ void piix4_pm_power_button(struct piix4_pm *pm)
 static void write_control(struct piix4_pm *pm, uint16_t value)
 {
 	/* SCI_EN is the SMI handler's to change (through port b2h). */
-	pm->s.control = (value & ~(CONTROL_SLEEP_ENABLE | CONTROL_SCI_ENABLE)) | (pm->s.control & CONTROL_SCI_ENABLE);
+	pm->s.control = (value & ~(CONTROL_SLEEP_ENABLE | CONTROL_SCI_ENABLE)) |
+			(pm->s.control & CONTROL_SCI_ENABLE);
 	if (!(value & CONTROL_SLEEP_ENABLE))
 		return;
 	if ((value & CONTROL_SLEEP_TYPE) == SLEEP_TYPE_S5)
@@ -154,7 +156,8 @@ static uint64_t gpe_read(void *opaque, uint64_t offset, unsigned size)
 {
 	struct piix4_pm *pm = opaque;
 
-	return offset < PM_GPE0_SIZE / 2 ? pm->s.gpe_status[offset] : pm->s.gpe_enable[offset - PM_GPE0_SIZE / 2];
+	return offset < PM_GPE0_SIZE / 2 ? pm->s.gpe_status[offset] :
+					   pm->s.gpe_enable[offset - PM_GPE0_SIZE / 2];
 }
 
 static void gpe_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
@@ -197,7 +200,8 @@ static void remap(struct piix4_pm *pm)
 {
 	const uint8_t *config = pm->function.config;
 	struct bus_range range = {
-		BUS_PIO, pci_get32(config, PMBASE) & 0xffc0, PM_SIZE, { block_read, block_write, 1, 4 },
+		BUS_PIO, pci_get32(config, PMBASE) & 0xffc0, PM_SIZE,
+		{ block_read, block_write, 1, 4 },
 	};
 
 	if (pm->mapping)
@@ -206,7 +210,8 @@ static void remap(struct piix4_pm *pm)
 	if (!pm->function.bus || !(config[PMREGMISC] & 1))
 		return;
 	if (bus_map(pm->function.bus, "piix4-pm", &range, pm, &pm->mapping))
-		pm->mapping = NULL; /* software put it on top of another device, which goes on answering */
+		/* software put it on top of another device, which goes on answering */
+		pm->mapping = NULL;
 }
 
 static void config_written(void *opaque, unsigned offset, unsigned size)

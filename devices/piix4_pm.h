@@ -29,7 +29,8 @@ struct piix4_pm {
 	void *opaque;
 	void (*poweroff)(void *opaque);
 	struct piix4_pm_state {
-		uint64_t seen_half; /* halves of the PM timer's 24-bit round already accounted for */
+		/* halves of the PM timer's 24-bit round already accounted for */
+		uint64_t seen_half;
 		uint16_t status, enable, control;
 		uint8_t gpe_status[PM_GPE0_SIZE / 2], gpe_enable[PM_GPE0_SIZE / 2];
 		uint8_t apm_command, apm_status;

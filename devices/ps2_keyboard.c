@@ -9,9 +9,10 @@
 #include <string.h>
 
 enum {
-	KBD_SET_LEDS = 0xed, KBD_ECHO = 0xee, KBD_SCAN_SET = 0xf0, KBD_IDENTIFY = 0xf2, KBD_RATE = 0xf3,
-	KBD_ENABLE = 0xf4, KBD_DISABLE = 0xf5, KBD_DEFAULTS = 0xf6, KBD_ALL_KEYS_FIRST = 0xf7,
-	KBD_KEY_TYPE_FIRST = 0xfb, KBD_KEY_TYPE_LAST = 0xfd, KBD_RESEND = 0xfe, KBD_RESET = 0xff,
+	KBD_SET_LEDS = 0xed, KBD_ECHO = 0xee, KBD_SCAN_SET = 0xf0, KBD_IDENTIFY = 0xf2,
+	KBD_RATE = 0xf3, KBD_ENABLE = 0xf4, KBD_DISABLE = 0xf5, KBD_DEFAULTS = 0xf6,
+	KBD_ALL_KEYS_FIRST = 0xf7, KBD_KEY_TYPE_FIRST = 0xfb, KBD_KEY_TYPE_LAST = 0xfd,
+	KBD_RESEND = 0xfe, KBD_RESET = 0xff,
 };
 
 static void set_defaults(struct ps2_state *s)

@@ -8,10 +8,10 @@
 #include <string.h>
 
 enum {
-	MOUSE_SCALE_1 = 0xe6, MOUSE_SCALE_2 = 0xe7, MOUSE_RESOLUTION = 0xe8, MOUSE_STATUS = 0xe9, MOUSE_STREAM = 0xea,
-	MOUSE_READ = 0xeb, MOUSE_WRAP_OFF = 0xec, MOUSE_WRAP = 0xee, MOUSE_REMOTE = 0xf0, MOUSE_IDENTIFY = 0xf2,
-	MOUSE_RATE = 0xf3, MOUSE_ENABLE = 0xf4, MOUSE_DISABLE = 0xf5, MOUSE_DEFAULTS = 0xf6, MOUSE_RESEND = 0xfe,
-	MOUSE_RESET = 0xff,
+	MOUSE_SCALE_1 = 0xe6, MOUSE_SCALE_2 = 0xe7, MOUSE_RESOLUTION = 0xe8, MOUSE_STATUS = 0xe9,
+	MOUSE_STREAM = 0xea, MOUSE_READ = 0xeb, MOUSE_WRAP_OFF = 0xec, MOUSE_WRAP = 0xee,
+	MOUSE_REMOTE = 0xf0, MOUSE_IDENTIFY = 0xf2, MOUSE_RATE = 0xf3, MOUSE_ENABLE = 0xf4,
+	MOUSE_DISABLE = 0xf5, MOUSE_DEFAULTS = 0xf6, MOUSE_RESEND = 0xfe, MOUSE_RESET = 0xff,
 };
 
 /* Bits of the status byte. */
@@ -59,7 +59,8 @@ static void command(struct ps2_device *mouse, uint8_t byte)
 	static const uint8_t still[] = { PS2_ACK, 0x08, 0, 0 };
 	static const uint8_t passed[] = { PS2_ACK, PS2_SELF_TEST_PASSED, 0x00 };
 	struct ps2_state *s = mouse->s;
-	uint8_t status[] = { PS2_ACK, s->mode | (s->enabled ? MODE_ENABLED : 0), s->delay_or_resolution, s->rate };
+	uint8_t status[] = { PS2_ACK, s->mode | (s->enabled ? MODE_ENABLED : 0),
+			     s->delay_or_resolution, s->rate };
 
 	switch (byte) {
 	case MOUSE_STATUS:

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * 16550A. Invariants: without FIFOs count is 0 or 1 and head 0; thre_pending is set whenever the transmitter runs empty (which, sending
- * taking no time, is after every write) or IER.ETBEI rises, and cleared by reading IIR while it is
- * the identified source, or by writing THR; the interrupt line is what uart_update() last computed.
+ * 16550A. Invariants: without FIFOs count is 0 or 1 and head 0; thre_pending is set whenever the
+ * transmitter runs empty (which, sending taking no time, is after every write) or IER.ETBEI rises,
+ * and cleared by reading IIR while it is the identified source, or by writing THR; the interrupt
+ * line is what uart_update() last computed.
  */
 #include "uart16550.h"
 
@@ -119,8 +120,11 @@ static void uart_update(struct uart16550 *u)
  */
 static uint64_t timeout_ns(const struct uart16550 *u)
 {
-	uint64_t bits = 1 + 5 + (u->s.lcr & 3) + 1 + (u->s.lcr & 4 ? 1 : 0) + (u->s.lcr & 8 ? 1 : 0);
-	uint64_t ns = 4 * bits * muldiv64(16ull * (u->s.divisor ? u->s.divisor : 1), NS_PER_SECOND, UART_CLOCK_HZ);
+	uint64_t bits =
+		1 + 5 + (u->s.lcr & 3) + 1 + (u->s.lcr & 4 ? 1 : 0) + (u->s.lcr & 8 ? 1 : 0);
+	uint64_t ns =
+		4 * bits *
+		muldiv64(16ull * (u->s.divisor ? u->s.divisor : 1), NS_PER_SECOND, UART_CLOCK_HZ);
 
 	return ns > 50000000 ? 50000000 : ns;
 }
@@ -275,8 +279,8 @@ static uint8_t modem_inputs(const struct uart16550 *u)
 
 	if (!(mcr & MCR_LOOP))
 		return MSR_DCD | MSR_DSR | MSR_CTS; /* a peer is always there */
-	return (mcr & MCR_RTS ? MSR_CTS : 0) | (mcr & MCR_DTR ? MSR_DSR : 0) | (mcr & MCR_OUT1 ? MSR_RI : 0) |
-	       (mcr & MCR_OUT2 ? MSR_DCD : 0);
+	return (mcr & MCR_RTS ? MSR_CTS : 0) | (mcr & MCR_DTR ? MSR_DSR : 0) |
+	       (mcr & MCR_OUT1 ? MSR_RI : 0) | (mcr & MCR_OUT2 ? MSR_DCD : 0);
 }
 
 static void write_mcr(struct uart16550 *u, uint8_t value)
@@ -450,7 +454,8 @@ static int uart_restored(void *opaque)
 	return 0;
 }
 
-int uart16550_init(struct uart16550 *u, const struct clock *clock, struct irq_line irq, struct chardev *chardev)
+int uart16550_init(struct uart16550 *u, const struct clock *clock, struct irq_line irq,
+		   struct chardev *chardev)
 {
 	int err;
 

@@ -4,7 +4,8 @@
  * vCPU.
  *
  *   engine_bt.c     life cycle, options, the dispatcher loop, flush hooks
- *   bt_state.c      the mode key; what translated code finds in struct cpu (window, segment bases, views)
+ *   bt_state.c      the mode key; what translated code finds in struct cpu (window, segment bases,
+ *                   views)
  *   bt_soft.c       which instructions use the software TLB
  *   bt_fault_order.c  true page faults that the interpreter has to raise
  *   bt_signals.c    host faults and kicks that hit translated code
@@ -77,8 +78,10 @@ struct bt {
 	uint32_t returns_mode;
 	bool returns_stale;
 
-	bool unsettled;          /* the user window is behind the guest's tables: bt_settle() before it is used */
-	bool changed;            /* a flush, a changed mapping or a dropped TU since the callout began */
+	/* the user window is behind the guest's tables: bt_settle() before it is used */
+	bool unsettled;
+	/* a flush, a changed mapping or a dropped TU since the callout began */
+	bool changed;
 	uint8_t user_gibs;       /* bit g: ring 0 reaches linear GiB g through the user window */
 
 	/*
@@ -89,7 +92,8 @@ struct bt {
 	uint32_t prefill_eip, prefill_access, prefill_cpl;
 	gva_t prefill_gva;
 
-	hva_t stepped_from;      /* the host instruction that is being stepped over, to come to a boundary */
+	/* the host instruction that is being stepped over, to come to a boundary */
+	hva_t stepped_from;
 	uint64_t traced_writes;  /* C code's stores to traced pages */
 
 	/*
@@ -102,7 +106,8 @@ struct bt {
 
 	/* Address spaces without a window (bt_young.c). */
 	struct young_policy young;
-	struct young *young_running; /* the current space's, while ring 3 of it runs in the soft mode; else NULL */
+	/* the current space's, while ring 3 of it runs in the soft mode; else NULL */
+	struct young *young_running;
 	uint64_t young_since;        /* TSC */
 	uint64_t young_charged;      /* what host calls had cost when it was last looked at */
 

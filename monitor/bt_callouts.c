@@ -18,9 +18,11 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 	switch (interp_step(vcpu)) {
 	case INTERP_OK:
 		bt_refresh_segments(cpu);
-		if (adapt && bt_unadapt_idle(bt, eip, bt->traced_writes + vcpu->mmio_accesses != odd))
+		if (adapt &&
+		    bt_unadapt_idle(bt, eip, bt->traced_writes + vcpu->mmio_accesses != odd))
 			return CALLOUT_LEAVE(TC_LEAVE_RESUME);
-		if (cpu->eip == next_eip && !bt->changed && !cpu->inhibit && bt_mode(cpu) == cpu->tcw.mode) {
+		if (cpu->eip == next_eip && !bt->changed && !cpu->inhibit &&
+		    bt_mode(cpu) == cpu->tcw.mode) {
 			return CALLOUT_NEXT;
 		}
 		return CALLOUT_LEAVE(TC_LEAVE_RESUME);

@@ -25,7 +25,8 @@ int bt_light_transfer(struct vcpu *vcpu, enum x86_status status)
 		status = exception_deliver(vcpu);
 	if (status != X86_OK)
 		return CALLOUT_LEAVE(TC_LEAVE_DEAD);
-	if (bt->prefill || vcpu->cpu.inhibit || bt->returns_stale || log_on(vcpu->vm->log, LOG_EXEC))
+	if (bt->prefill || vcpu->cpu.inhibit || bt->returns_stale ||
+	    log_on(vcpu->vm->log, LOG_EXEC))
 		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 	/* The return address of this callout goes before the return stack is judged. */
 	vcpu->cpu.tcw.tc_rsp += 8;
@@ -83,7 +84,8 @@ int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva)
 {
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
 	struct bt *bt = bt_of(vcpu);
-	const uint32_t access = (argument & CALLOUT_WRITE ? ACCESS_WRITE : ACCESS_READ) | (cpu->cpl == 3 ? ACCESS_USER : 0);
+	const uint32_t access = (argument & CALLOUT_WRITE ? ACCESS_WRITE : ACCESS_READ) |
+				(cpu->cpl == 3 ? ACCESS_USER : 0);
 	bool exposed;
 
 	bt->stats.soft_misses++;
@@ -116,7 +118,8 @@ bool bt_unadapt_idle(struct bt *bt, gva_t eip, bool needed)
 		return false;
 	idle->count = 0;
 	fpu_spill(&bt->vcpu->cpu);
-	if (!shadow_fetch(bt->shadow, eip, ACCESS_EXEC | (bt->vcpu->cpu.cpl == 3 ? ACCESS_USER : 0), &info, &global))
+	if (!shadow_fetch(bt->shadow, eip, ACCESS_EXEC | (bt->vcpu->cpu.cpl == 3 ? ACCESS_USER : 0),
+			  &info, &global))
 		return false;
 	translator_unadapt(bt->translator, info.gpa, ADAPT_INTERPRET);
 	bt->returns_stale = true;
@@ -133,7 +136,8 @@ int bt_light_store(struct cpu *cpu, uint32_t value, uint32_t next_eip)
 
 	bt->stats.callouts_store++;
 	bt->changed = false;
-	status = mem_write(vcpu, cpu->tcw.scratch[1], &value, sizeof(value), ACCESS_WRITE | (cpu->cpl == 3 ? ACCESS_USER : 0));
+	status = mem_write(vcpu, cpu->tcw.scratch[1], &value, sizeof(value),
+			   ACCESS_WRITE | (cpu->cpl == 3 ? ACCESS_USER : 0));
 	if (status != X86_OK)
 		return bt_light_transfer(vcpu, status);
 	cpu->eip = next_eip;

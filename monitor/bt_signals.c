@@ -62,7 +62,8 @@ static greg_t *reg(ucontext_t *uc, int r)
 
 static void signal_save_guest(struct bt *bt, ucontext_t *uc, const struct tc_position *at)
 {
-	static const int from[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_R14, REG_RBP, REG_RSI, REG_RDI };
+	static const int from[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX,
+				     REG_R14, REG_RBP, REG_RSI, REG_RDI };
 	struct cpu *cpu = &bt->vcpu->cpu;
 
 	for (int i = 0; i < 8; i++)
@@ -75,7 +76,8 @@ static void signal_save_guest(struct bt *bt, ucontext_t *uc, const struct tc_pos
 }
 
 /* Leaves translated code when the handler returns. */
-static void signal_leave(struct bt *bt, ucontext_t *uc, const struct tc_position *at, enum tc_leave why)
+static void signal_leave(struct bt *bt, ucontext_t *uc, const struct tc_position *at,
+			 enum tc_leave why)
 {
 	signal_save_guest(bt, uc, at);
 	/* An instruction behind an STI is begun again, still before any interrupt. */
@@ -141,11 +143,13 @@ static enum tc_leave signal_user_view(struct bt *bt, const struct tc_position *a
 	return signal_adapt(bt, at, ADAPT_DUAL);
 }
 
-static void signal_true_fault(struct bt *bt, const struct tc_position *at, gva_t gva, uint32_t access, uint32_t error)
+static void signal_true_fault(struct bt *bt, const struct tc_position *at, gva_t gva,
+			      uint32_t access, uint32_t error)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
 
-	cpu->fault = (struct fault){ .vector = EXC_PF, .has_error = true, .error = error, .cr2 = gva };
+	cpu->fault =
+		(struct fault){ .vector = EXC_PF, .has_error = true, .error = error, .cr2 = gva };
 	bt->prefill = true;
 	bt->prefill_eip = at->eip;
 	bt->prefill_cpl = cpu->cpl;
@@ -173,7 +177,8 @@ static enum tc_leave signal_guard(struct bt *bt, const struct tc_position *at)
 /*
  * A page fault of the host at a guest access. Returns false when the access can simply be repeated.
  */
-static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_position *at, bool write, enum tc_leave *why)
+static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_position *at,
+			      bool write, enum tc_leave *why)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
 	uint32_t access = (write ? ACCESS_WRITE : ACCESS_READ) | (cpu->cpl == 3 ? ACCESS_USER : 0);
@@ -204,12 +209,14 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 			return true;
 		}
 		/* Filling may have evicted or remapped what translated code relies on. */
-		if (!bt->returns_stale && bt->space->window[cpu->cpl == 3 ? SHADOW_USER : SHADOW_KERNEL] == window)
+		if (!bt->returns_stale &&
+		    bt->space->window[cpu->cpl == 3 ? SHADOW_USER : SHADOW_KERNEL] == window)
 			return false;
 		*why = TC_LEAVE_RESUME;
 		return true;
 	case SHADOW_FILL_FAULT:
-		if (bt_fault_is_open(bt, at->gpa, (const struct fxsave_image *)uc->uc_mcontext.fpregs))
+		if (bt_fault_is_open(bt, at->gpa,
+				     (const struct fxsave_image *)uc->uc_mcontext.fpregs))
 			return true;
 		signal_true_fault(bt, at, gva, access, info.error);
 		if (view == SHADOW_USER)
@@ -229,8 +236,11 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 		return true;
 	case SHADOW_FILL_HOST_ERROR:
 		signal_save_guest(bt, uc, at); /* what the report shows */
-		vm_kill(bt->vcpu, "the host cannot map guest memory at linear address 0x%08x: %s (free memory of the host, or raise vm.max_map_count)",
-			(uint32_t)gva, strerror(info.host_errno < 0 ? -info.host_errno : info.host_errno));
+		vm_kill(bt->vcpu,
+			"the host cannot map guest memory at linear address 0x%08x: %s (free "
+			"memory of the host, or raise vm.max_map_count)",
+			(uint32_t)gva,
+			strerror(info.host_errno < 0 ? -info.host_errno : info.host_errno));
 		*why = TC_LEAVE_DEAD;
 		return true;
 	}
@@ -260,8 +270,11 @@ static void signal_chain(int sig, const siginfo_t *info, ucontext_t *uc)
 	char text[128];
 
 	if (!sent) {
-		int len = snprintf(text, sizeof(text), "ringfence: internal error: signal %d at %#llx for address %#llx\n", sig,
-				   (unsigned long long)*reg(uc, REG_RIP), (unsigned long long)*reg(uc, REG_CR2));
+		int len = snprintf(
+			text, sizeof(text),
+			"ringfence: internal error: signal %d at %#llx for address %#llx\n", sig,
+			(unsigned long long)*reg(uc, REG_RIP),
+			(unsigned long long)*reg(uc, REG_CR2));
 		ssize_t n = write(STDERR_FILENO, text, len);
 
 		(void)n;
@@ -287,7 +300,8 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 		signal_chain(sig, info, uc);
 		return;
 	}
-	if (trap == TRAP_PAGE_FAULT && (empty = translator_return_overflow(bt->translator, *reg(uc, REG_CR2)))) {
+	if (trap == TRAP_PAGE_FAULT &&
+	    (empty = translator_return_overflow(bt->translator, *reg(uc, REG_CR2)))) {
 		*reg(uc, REG_RSP) = empty;
 		bt->stats.return_overflows++;
 		return;
@@ -380,10 +394,12 @@ static void signal_profile(int sig, siginfo_t *info, void *context)
 	const bool in_fault = (hva_t)*reg(uc, REG_RIP) == (hva_t)signal_fault;
 
 	if (thread_bt && thread_bt->profile && info->si_code == SI_TIMER)
-		profile_sample(thread_bt, in_fault ? (ucontext_t *)*reg(uc, REG_RDX) : uc, in_fault, 1 + info->si_overrun);
+		profile_sample(thread_bt, in_fault ? (ucontext_t *)*reg(uc, REG_RDX) : uc, in_fault,
+			       1 + info->si_overrun);
 }
 
-static void signal_take(int sig, void (*handler)(int, siginfo_t *, void *), const struct sigaction *like)
+static void signal_take(int sig, void (*handler)(int, siginfo_t *, void *),
+			const struct sigaction *like)
 {
 	struct sigaction sa = *like, *previous = sig <= SIGSYS ? &previous_action[sig] : NULL;
 
@@ -417,7 +433,8 @@ int bt_signals_install(void)
 
 int bt_signals_install_profile(void)
 {
-	struct sigaction sa = { .sa_sigaction = signal_profile, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
+	struct sigaction sa = { .sa_sigaction = signal_profile,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
 
 	sigfillset(&sa.sa_mask);
 	return sigaction(bt_profile_signal(), &sa, NULL) ? -errno : 0;

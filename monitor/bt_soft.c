@@ -13,7 +13,8 @@
  */
 #include "bt.h"
 
-#define WEIGHT_TRUE   4u /* a page fault of the guest's own comes twice: it is delivered, and what it asked for is mapped */
+/* a page fault of the guest's own comes twice: it is delivered, and what it asked for is mapped */
+#define WEIGHT_TRUE   4u
 #define WEIGHT_HIDDEN 1u
 #define WEIGHT_BEFORE_SOFT (3 * WEIGHT_TRUE)
 #define PATIENCE_MAX  8u

@@ -10,8 +10,9 @@
 
 static inline bool code_segment_is_flat(const struct segment *s)
 {
-	return (s->attr & (SEG_P | SEG_S | SEG_CODE | SEG_DB)) == (SEG_P | SEG_S | SEG_CODE | SEG_DB) && !s->base &&
-	       s->limit == 0xffffffff;
+	return (s->attr & (SEG_P | SEG_S | SEG_CODE | SEG_DB)) ==
+		       (SEG_P | SEG_S | SEG_CODE | SEG_DB) &&
+	       !s->base && s->limit == 0xffffffff;
 }
 
 static inline bool bt_translatable(const struct cpu *cpu)
@@ -64,7 +65,8 @@ struct tc_space *bt_tc_space(struct bt *bt)
 
 uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag)
 {
-	return EVENT_STOP | EVENT_RESET | (cpu->nmi_blocked ? 0 : EVENT_NMI) | (interrupt_flag ? EVENT_INTR : 0);
+	return EVENT_STOP | EVENT_RESET | (cpu->nmi_blocked ? 0 : EVENT_NMI) |
+	       (interrupt_flag ? EVENT_INTR : 0);
 }
 
 /*
@@ -80,7 +82,9 @@ static void bt_check_returns(struct bt *bt, uint32_t mode)
 	if (!bt->returns_stale && bt->returns_space == bt->space && bt->returns_mode == mode)
 		return;
 	if (was_user && !user && !bt->returns_stale)
-		*saved = (struct bt_returns){ .space = bt->returns_space, .mode = bt->returns_mode, .rsp = cpu->tcw.tc_rsp };
+		*saved = (struct bt_returns){ .space = bt->returns_space,
+					      .mode = bt->returns_mode,
+					      .rsp = cpu->tcw.tc_rsp };
 	if (bt->returns_stale)
 		saved->space = NULL;
 	if (user && !was_user && saved->space == bt->space && saved->mode == mode)
@@ -144,7 +148,8 @@ static uint32_t young_mode(struct bt *bt, bool user)
 	if (rf_likely(!bt->young_running && !(user && y->is)))
 		return 0;
 	now = __builtin_ia32_rdtsc();
-	if (bt->young_running && young_ran(&bt->young, bt->young_running, now - bt->young_since, now))
+	if (bt->young_running &&
+	    young_ran(&bt->young, bt->young_running, now - bt->young_since, now))
 		bt->stats.young_grown++;
 	bt->young_running = user && y->is ? y : NULL;
 	bt->young_since = now;

@@ -20,7 +20,8 @@ static uint64_t host_calls_cost(const struct bt *bt)
 	const struct shadow_stats *stats = shadow_stats(bt->shadow);
 	const struct young_policy *p = &bt->young;
 
-	return stats->host_unmaps * (p->unmap + p->signal + p->map) + stats->host_protects * (p->protect + p->signal);
+	return stats->host_unmaps * (p->unmap + p->signal + p->map) +
+	       stats->host_protects * (p->protect + p->signal);
 }
 
 static uint64_t host_calls_cost_since(struct bt *bt)

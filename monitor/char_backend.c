@@ -56,7 +56,8 @@ static const struct char_kind *char_kind_find(const char *spec)
 	size_t len = strcspn(spec, ":");
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(kinds); i++) {
-		if (strlen(kinds[i].name) == len && !memcmp(kinds[i].name, spec, len) && kinds[i].takes_arg == (spec[len] == ':'))
+		if (strlen(kinds[i].name) == len && !memcmp(kinds[i].name, spec, len) &&
+		    kinds[i].takes_arg == (spec[len] == ':'))
 			return &kinds[i];
 	}
 	return NULL;
@@ -68,11 +69,14 @@ int char_backend_check(const char *spec, char *error, size_t size)
 
 	if (char_kind_find(spec))
 		return 0;
-	return char_fail(&how, EINVAL, "'%s' is not a character device; known: stdio, mon:stdio, file:PATH, pty, "
-			 "unix:PATH,server,nowait, null, none", spec);
+	return char_fail(&how, EINVAL,
+			 "'%s' is not a character device; known: stdio, mon:stdio, file:PATH, pty, "
+			 "unix:PATH,server,nowait, null, none",
+			 spec);
 }
 
-int char_backend_open(struct vm *vm, const char *spec, bool signals, struct char_backend **out, char *error, size_t size)
+int char_backend_open(struct vm *vm, const char *spec, bool signals, struct char_backend **out,
+		      char *error, size_t size)
 {
 	struct char_open how = { .vm = vm, .signals = signals, .error = error, .error_size = size };
 	const char *colon = strchr(spec, ':');

@@ -3,10 +3,11 @@
  * Character backends: where the bytes of a serial port, the debug console or the monitor prompt go
  * on the host.
  *
- *   stdio               the terminal (in raw mode) or whatever standard input and output are   char_stdio.c
- *   file:PATH           output only                                                            char_stream.c
- *   pty                 a new pseudo terminal, whose name is printed                            char_pty.c
- *   unix:PATH,server,nowait   a listening local socket, one peer at a time                      char_unix.c
+ *   stdio               the terminal (in raw mode) or whatever standard input and output are
+ *                       char_stdio.c
+ *   file:PATH           output only char_stream.c
+ *   pty                 a new pseudo terminal, whose name is printed char_pty.c
+ *   unix:PATH,server,nowait   a listening local socket, one peer at a time char_unix.c
  *   null                nothing
  *
  * "mon:" in front shares the backend between the device and the monitor prompt (char_mux.c).
@@ -33,8 +34,8 @@ int char_backend_check(const char *spec, char *error, size_t size) RF_MUST_CHECK
  * Opens spec (not "none", without "mon:"). 0, or a negative errno with error (size bytes) telling
  * what to do. signals: stdio leaves Ctrl-C and the like to the terminal.
  */
-int char_backend_open(struct vm *vm, const char *spec, bool signals, struct char_backend **out, char *error,
-		      size_t size) RF_MUST_CHECK;
+int char_backend_open(struct vm *vm, const char *spec, bool signals, struct char_backend **out,
+		      char *error, size_t size) RF_MUST_CHECK;
 /* backend may be NULL. The device must not use it any more. */
 void char_backend_close(struct char_backend *backend);
 

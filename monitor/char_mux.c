@@ -11,7 +11,8 @@
 #include "event_loop.h"
 
 #define ESCAPE 0x01 /* Ctrl-A */
-#define MUX_BUFFER 256 /* what may be typed ahead of a guest that hangs before Ctrl-A x is not seen any more */
+/* what may be typed ahead of a guest that hangs before Ctrl-A x is not seen any more */
+#define MUX_BUFFER 256
 
 struct mux_port {
 	struct chardev chardev;
@@ -162,8 +163,11 @@ static void mux_flush_later(void *arg)
 
 int char_mux_create(struct vm *vm, struct chardev *backend, struct char_mux **out)
 {
-	static const struct chardev_ops port_ops = { .write = mux_write, .accept_input = mux_accept_input };
-	static const struct chardev_device device = { .can_receive = mux_can_receive, .receive = mux_receive, .event = mux_event };
+	static const struct chardev_ops port_ops = { .write = mux_write,
+						     .accept_input = mux_accept_input };
+	static const struct chardev_device device = { .can_receive = mux_can_receive,
+						      .receive = mux_receive,
+						      .event = mux_event };
 	struct char_mux *mux = calloc(1, sizeof(*mux));
 	struct clock clock = event_loop_clock(vm->loop);
 

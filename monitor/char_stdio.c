@@ -24,7 +24,9 @@ int char_stdio_open(const struct char_open *how, struct char_backend **out)
 		return char_fail(how, ENOMEM, "no memory");
 	if (terminal_take(how->signals)) {
 		free(s);
-		return char_fail(how, EBUSY, "stdio is used twice; use mon:stdio to share it with the monitor, or another device");
+		return char_fail(how, EBUSY,
+				 "stdio is used twice; use mon:stdio to share it with the monitor, "
+				 "or another device");
 	}
 	char_stream_init(s, how->vm, STDIN_FILENO, STDOUT_FILENO, CHAR_WAIT);
 	s->backend.close = stdio_close;

@@ -50,7 +50,8 @@ static void stream_write(struct chardev *chardev, const uint8_t *bytes, size_t c
 		s->stalled = false;
 		n = write(s->out_fd, bytes, piece);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return; /* the reader is gone (EPIPE, EIO) or the disk is full: nobody to tell */
+			/* the reader is gone (EPIPE, EIO) or the disk is full: nobody to tell */
+			return;
 		if (n > 0) {
 			bytes += n;
 			count -= n;
@@ -88,9 +89,11 @@ static void stream_input(void *opaque)
 	}
 }
 
-static const struct chardev_ops stream_ops = { .write = stream_write, .accept_input = stream_accept_input };
+static const struct chardev_ops stream_ops = { .write = stream_write,
+					       .accept_input = stream_accept_input };
 
-void char_stream_init(struct char_stream *stream, struct vm *vm, int in_fd, int out_fd, enum char_patience patience)
+void char_stream_init(struct char_stream *stream, struct vm *vm, int in_fd, int out_fd,
+		      enum char_patience patience)
 {
 	stream->backend.chardev.ops = &stream_ops;
 	stream->vm = vm;
@@ -101,7 +104,8 @@ void char_stream_init(struct char_stream *stream, struct vm *vm, int in_fd, int 
 
 int char_stream_start_input(struct char_stream *stream)
 {
-	int err = event_source_create(stream->vm->loop, stream->in_fd, stream_input, stream, &stream->input);
+	int err = event_source_create(stream->vm->loop, stream->in_fd, stream_input, stream,
+				      &stream->input);
 
 	if (!err)
 		event_source_enable(stream->input, true);

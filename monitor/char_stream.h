@@ -10,8 +10,10 @@
 #include "event_loop.h"
 
 enum char_patience {
-	CHAR_WAIT, /* a reader that is slow slows the guest down, like a slow line: standard output, files */
-	CHAR_DROP, /* a reader may be absent: after a short wait bytes are dropped until it reads again */
+	/* a reader that is slow slows the guest down, like a slow line: standard output, files */
+	CHAR_WAIT,
+	/* a reader may be absent: after a short wait bytes are dropped until it reads again */
+	CHAR_DROP,
 };
 
 struct char_stream {
@@ -32,7 +34,8 @@ struct char_stream {
  * Fills in stream->backend.chardev; the caller sets backend.close. in_fd and out_fd may be -1 and
  * the same.
  */
-void char_stream_init(struct char_stream *stream, struct vm *vm, int in_fd, int out_fd, enum char_patience patience);
+void char_stream_init(struct char_stream *stream, struct vm *vm, int in_fd, int out_fd,
+		      enum char_patience patience);
 /* Starts reading in_fd. 0 or a negative errno. */
 int char_stream_start_input(struct char_stream *stream) RF_MUST_CHECK;
 /* Stops reading; the descriptors stay open. */

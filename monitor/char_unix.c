@@ -71,20 +71,28 @@ static int unix_parse(const struct char_open *how, struct char_unix *u)
 	size_t len = strcspn(rest, ",");
 
 	if (!len || len >= sizeof(u->path))
-		return char_fail(how, EINVAL, "unix: needs a path of 1 to %zu characters", sizeof(u->path) - 1);
+		return char_fail(how, EINVAL, "unix: needs a path of 1 to %zu characters",
+				 sizeof(u->path) - 1);
 	memcpy(u->path, rest, len);
 	while (rest[len]) {
 		rest += len + 1;
 		len = strcspn(rest, ",");
-		if ((len == 6 && !memcmp(rest, "server", len)) || (len == 9 && !memcmp(rest, "server=on", len)))
+		if ((len == 6 && !memcmp(rest, "server", len)) || (len == 9 && !memcmp(rest,
+			"server=on", len)))
 			server = true;
-		else if ((len == 6 && !memcmp(rest, "nowait", len)) || (len == 8 && !memcmp(rest, "wait=off", len)))
+		else if ((len == 6 && !memcmp(rest, "nowait", len)) || (len == 8 && !memcmp(rest,
+			"wait=off", len)))
 			nowait = true;
 		else
-			return char_fail(how, EINVAL, "'%.*s' is not an option of unix:; use unix:PATH,server,nowait", (int)len, rest);
+			return char_fail(how, EINVAL,
+				"'%.*s' is not an option of unix:; use unix:PATH,server,nowait",
+				(int)len, rest);
 	}
 	if (!server || !nowait)
-		return char_fail(how, EINVAL, "unix: only listens, without waiting for a peer; use unix:%s,server,nowait", u->path);
+		return char_fail(
+			how, EINVAL,
+			"unix: only listens, without waiting for a peer; use unix:%s,server,nowait",
+			u->path);
 	return 0;
 }
 
@@ -131,7 +139,8 @@ int char_unix_open(const struct char_open *how, struct char_backend **out)
 	if (!err)
 		err = unix_listen(how, u);
 	if (!err) {
-		err = event_source_create(how->vm->loop, u->listen_fd, unix_accept, u, &u->listener);
+		err = event_source_create(how->vm->loop, u->listen_fd, unix_accept, u,
+					  &u->listener);
 		if (err)
 			char_fail(how, -err, "cannot watch a socket: %s", strerror(-err));
 	}

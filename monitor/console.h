@@ -31,7 +31,8 @@ struct console {
  * vm->loop exists and does not run yet. 0, or a negative errno with error set; console_close()
  * undoes either.
  */
-int console_open(struct console *console, struct vm *vm, const struct vm_config *config, char *error, size_t size) RF_MUST_CHECK;
+int console_open(struct console *console, struct vm *vm, const struct vm_config *config,
+		 char *error, size_t size) RF_MUST_CHECK;
 /*
  * Takes input from the prompts and devices: before the board is destroyed. The loop must not run.
  */

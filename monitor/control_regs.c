@@ -95,9 +95,10 @@ enum x86_status paging_load_cr3(struct vcpu *vcpu, uint32_t cr3)
 /* ---- CR4 ---- */
 
 static const struct { uint32_t feature, bits; } cr4_features[] = {
-	{ FEATURE_VME, CR4_VME | CR4_PVI }, { FEATURE_TSC, CR4_TSD }, { FEATURE_DE, CR4_DE }, { FEATURE_PSE, CR4_PSE },
-	{ FEATURE_PAE, CR4_PAE }, { FEATURE_MCE, CR4_MCE }, { FEATURE_PGE, CR4_PGE }, { FEATURE_RDPMC, CR4_PCE },
-	{ FEATURE_FXSR, CR4_OSFXSR }, { FEATURE_SSE, CR4_OSXMMEXCPT },
+	{ FEATURE_VME, CR4_VME | CR4_PVI }, { FEATURE_TSC, CR4_TSD }, { FEATURE_DE, CR4_DE },
+	{ FEATURE_PSE, CR4_PSE }, { FEATURE_PAE, CR4_PAE }, { FEATURE_MCE, CR4_MCE },
+	{ FEATURE_PGE, CR4_PGE }, { FEATURE_RDPMC, CR4_PCE }, { FEATURE_FXSR, CR4_OSFXSR },
+	{ FEATURE_SSE, CR4_OSXMMEXCPT },
 };
 
 /* The bits of CR4 that the CPU model has; any other raises #GP(0). */

@@ -21,9 +21,11 @@ static uint64_t delivered(const struct vcpu *vcpu)
 }
 
 /* What there is to do about it: "choose -cpu pentium2 or later", "leave out -cmov". */
-static void describe_remedy(const struct cpu_model *model, uint32_t features, char *text, size_t size)
+static void describe_remedy(const struct cpu_model *model, uint32_t features, char *text,
+			    size_t size)
 {
-	const struct cpu_model *enough = cpu_model_offering(features), *base = cpu_model_find(cpu_model_name(model));
+	const struct cpu_model *enough = cpu_model_offering(features),
+			       *base = cpu_model_find(cpu_model_name(model));
 	const bool base_has_it = !(features & ~base->features);
 	char taken[80];
 
@@ -35,7 +37,8 @@ static void describe_remedy(const struct cpu_model *model, uint32_t features, ch
 	else if (base_has_it && *taken)
 		snprintf(text, size, "leave out %s", taken);
 	else
-		snprintf(text, size, "%s%s%schoose -cpu %s%s", *taken ? "leave out " : "", taken, *taken ? " and " : "", enough->name,
+		snprintf(text, size, "%s%s%schoose -cpu %s%s", *taken ? "leave out " : "", taken,
+			 *taken ? " and " : "", enough->name,
 			 enough == cpu_model_default() ? "" : " or later");
 }
 
@@ -51,7 +54,8 @@ static void describe(const struct vcpu *vcpu, char *text, size_t size)
 
 	cpu_features_describe(lack->features, features, sizeof(features));
 	describe_remedy(model, lack->features, remedy, sizeof(remedy));
-	snprintf(text, size, "the code at %04x:%08" PRIx32 " needs %s, which -cpu %.80s lacks: %s", lack->cs, lack->eip, features, name, remedy);
+	snprintf(text, size, "the code at %04x:%08" PRIx32 " needs %s, which -cpu %.80s lacks: %s",
+		 lack->cs, lack->eip, features, name, remedy);
 }
 
 void cpu_lacks_note(struct vcpu *vcpu, uint32_t eip, uint32_t features)
@@ -64,7 +68,9 @@ void cpu_lacks_note(struct vcpu *vcpu, uint32_t eip, uint32_t features)
 		return;
 	/* Its handler may come to grief for the same reason: the first of a chain is told. */
 	if (!lack->features || delivered(vcpu) != lack->delivered + 1)
-		*lack = (struct cpu_lack){ .cs = cpu->seg[X86_CS].selector, .eip = eip, .told = lack->told };
+		*lack = (struct cpu_lack){ .cs = cpu->seg[X86_CS].selector,
+					   .eip = eip,
+					   .told = lack->told };
 	lack->features |= features;
 	lack->delivered = delivered(vcpu);
 	if (lack->told)
@@ -93,7 +99,8 @@ enum x86_status cpu_lacks_shutdown(struct vcpu *vcpu)
 /* Its handler gave up. */
 enum x86_status cpu_lacks_halt(struct vcpu *vcpu)
 {
-	if (!vcpu->lack.features || vcpu->cpu.eflags & X86_IF || delivered(vcpu) != vcpu->lack.delivered + 1)
+	if (!vcpu->lack.features || vcpu->cpu.eflags & X86_IF ||
+	    delivered(vcpu) != vcpu->lack.delivered + 1)
 		return X86_OK;
 	return kill(vcpu, "it halted with interrupts disabled");
 }

@@ -27,50 +27,59 @@
 /* Ascending, but for the first. */
 static const struct cpu_model models[] = {
 	{
-		.name = "max", .description = "Everything that can be virtualized (default)", .features = FEATURES_MAX,
-		.family = 6, .model = 0x1c, .stepping = 10, .max_leaf = 7, .max_extended = 0x80000008,
-		.cache_descriptors = { 0x00000001, 0, 0, 0x002c307d }, .brand = "Ringfence virtual CPU", .microcode = 0x219,
+		.name = "max", .description = "Everything that can be virtualized (default)",
+		.features = FEATURES_MAX, .family = 6, .model = 0x1c, .stepping = 10, .max_leaf = 7,
+		.max_extended = 0x80000008, .cache_descriptors = { 0x00000001, 0, 0, 0x002c307d },
+		.brand = "Ringfence virtual CPU", .microcode = 0x219,
 	}, {
-		.name = "486", .description = "Intel 486 with FPU and CPUID", .features = FEATURES_486,
-		.family = 4, .model = 8, .stepping = 0, .max_leaf = 1,
+		.name = "486", .description = "Intel 486 with FPU and CPUID",
+		.features = FEATURES_486, .family = 4, .model = 8, .stepping = 0, .max_leaf = 1,
 	}, {
 		.name = "pentium", .description = "Intel Pentium", .features = FEATURES_PENTIUM,
 		.family = 5, .model = 2, .stepping = 12, .max_leaf = 1,
 	}, {
-		.name = "pentium2", .description = "Intel Pentium II", .features = FEATURES_PENTIUM2,
-		.family = 6, .model = 5, .stepping = 2, .max_leaf = 2, .microcode = 0x10,
+		.name = "pentium2", .description = "Intel Pentium II",
+		.features = FEATURES_PENTIUM2, .family = 6, .model = 5, .stepping = 2,
+		.max_leaf = 2, .microcode = 0x10,
 		.cache_descriptors = { 0x03020101, 0, 0, 0x0c040843 },
 	}, {
-		.name = "pentium3", .description = "Intel Pentium III", .features = FEATURES_PENTIUM3,
-		.family = 6, .model = 8, .stepping = 3, .max_leaf = 2, .microcode = 0x10,
+		.name = "pentium3", .description = "Intel Pentium III",
+		.features = FEATURES_PENTIUM3, .family = 6, .model = 8, .stepping = 3,
+		.max_leaf = 2, .microcode = 0x10,
 		.cache_descriptors = { 0x03020101, 0, 0, 0x0c040882 },
 	},
 };
 
 /* Names as -cpu takes them: the manual's, in QEMU's spelling. A feature may have two names. */
 static const struct { const char *name; uint32_t feature; } feature_names[] = {
-	{ "fpu", FEATURE_FPU }, { "de", FEATURE_DE }, { "pse", FEATURE_PSE }, { "tsc", FEATURE_TSC }, { "msr", FEATURE_MSR },
-	{ "pae", FEATURE_PAE }, { "cx8", FEATURE_CX8 }, { "apic", FEATURE_APIC }, { "sep", FEATURE_SEP }, { "pge", FEATURE_PGE },
-	{ "cmov", FEATURE_CMOV }, { "pat", FEATURE_PAT }, { "pse36", FEATURE_PSE36 }, { "clflush", FEATURE_CLFLUSH },
-	{ "mmx", FEATURE_MMX }, { "fxsr", FEATURE_FXSR }, { "sse", FEATURE_SSE }, { "sse2", FEATURE_SSE2 },
-	{ "sse3", FEATURE_SSE3 }, { "pni", FEATURE_SSE3 }, { "ssse3", FEATURE_SSSE3 }, { "sse4.1", FEATURE_SSE4_1 },
-	{ "sse4_1", FEATURE_SSE4_1 }, { "sse4.2", FEATURE_SSE4_2 }, { "sse4_2", FEATURE_SSE4_2 }, { "popcnt", FEATURE_POPCNT },
-	{ "movbe", FEATURE_MOVBE }, { "tsc_adjust", FEATURE_TSC_ADJUST }, { "tsc-adjust", FEATURE_TSC_ADJUST }, { "nx", FEATURE_NX },
+	{ "fpu", FEATURE_FPU }, { "de", FEATURE_DE }, { "pse", FEATURE_PSE },
+	{ "tsc", FEATURE_TSC }, { "msr", FEATURE_MSR }, { "pae", FEATURE_PAE },
+	{ "cx8", FEATURE_CX8 }, { "apic", FEATURE_APIC }, { "sep", FEATURE_SEP },
+	{ "pge", FEATURE_PGE }, { "cmov", FEATURE_CMOV }, { "pat", FEATURE_PAT },
+	{ "pse36", FEATURE_PSE36 }, { "clflush", FEATURE_CLFLUSH }, { "mmx", FEATURE_MMX },
+	{ "fxsr", FEATURE_FXSR }, { "sse", FEATURE_SSE }, { "sse2", FEATURE_SSE2 },
+	{ "sse3", FEATURE_SSE3 }, { "pni", FEATURE_SSE3 }, { "ssse3", FEATURE_SSSE3 },
+	{ "sse4.1", FEATURE_SSE4_1 }, { "sse4_1", FEATURE_SSE4_1 }, { "sse4.2", FEATURE_SSE4_2 },
+	{ "sse4_2", FEATURE_SSE4_2 }, { "popcnt", FEATURE_POPCNT }, { "movbe", FEATURE_MOVBE },
+	{ "tsc_adjust", FEATURE_TSC_ADJUST }, { "tsc-adjust", FEATURE_TSC_ADJUST },
+	{ "nx", FEATURE_NX },
 };
 
 static const struct { const char *name; uint32_t feature; } other_features[] = {
-	{ "multi-byte NOPs", FEATURE_NOPL }, { "rdpmc", FEATURE_RDPMC }, { "vme", FEATURE_VME }, { "mce", FEATURE_MCE }, { "cpuid", FEATURE_CPUID },
-	{ "486 instructions", FEATURE_486 },
+	{ "multi-byte NOPs", FEATURE_NOPL }, { "rdpmc", FEATURE_RDPMC }, { "vme", FEATURE_VME },
+	{ "mce", FEATURE_MCE }, { "cpuid", FEATURE_CPUID }, { "486 instructions", FEATURE_486 },
 };
 
 /*
  * A feature cannot be had without those it builds on; taking one away takes its dependants with it.
  */
 static const struct { uint32_t feature, needs; } dependencies[] = {
-	{ FEATURE_FXSR, FEATURE_FPU }, { FEATURE_MMX, FEATURE_FPU }, { FEATURE_SSE, FEATURE_FXSR }, { FEATURE_SSE2, FEATURE_SSE | FEATURE_MMX },
-	{ FEATURE_SSE3, FEATURE_SSE2 }, { FEATURE_SSSE3, FEATURE_SSE3 }, { FEATURE_SSE4_1, FEATURE_SSSE3 },
-	{ FEATURE_SSE4_2, FEATURE_SSE4_1 }, { FEATURE_NX, FEATURE_PAE | FEATURE_MSR }, { FEATURE_SEP, FEATURE_MSR },
-	{ FEATURE_APIC, FEATURE_MSR }, { FEATURE_PAT, FEATURE_MSR }, { FEATURE_PSE36, FEATURE_PSE }, { FEATURE_TSC_ADJUST, FEATURE_TSC | FEATURE_MSR },
+	{ FEATURE_FXSR, FEATURE_FPU }, { FEATURE_MMX, FEATURE_FPU }, { FEATURE_SSE, FEATURE_FXSR },
+	{ FEATURE_SSE2, FEATURE_SSE | FEATURE_MMX }, { FEATURE_SSE3, FEATURE_SSE2 },
+	{ FEATURE_SSSE3, FEATURE_SSE3 }, { FEATURE_SSE4_1, FEATURE_SSSE3 },
+	{ FEATURE_SSE4_2, FEATURE_SSE4_1 }, { FEATURE_NX, FEATURE_PAE | FEATURE_MSR },
+	{ FEATURE_SEP, FEATURE_MSR }, { FEATURE_APIC, FEATURE_MSR }, { FEATURE_PAT, FEATURE_MSR },
+	{ FEATURE_PSE36, FEATURE_PSE }, { FEATURE_TSC_ADJUST, FEATURE_TSC | FEATURE_MSR },
 };
 
 const struct cpu_model *cpu_model_default(void)
@@ -190,7 +199,8 @@ static uint32_t add_prerequisites(uint32_t features)
 static uint32_t feature_find(const char *name, size_t len)
 {
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(feature_names); i++) {
-		if (strlen(feature_names[i].name) == len && !strncasecmp(feature_names[i].name, name, len))
+		if (strlen(feature_names[i].name) == len &&
+		    !strncasecmp(feature_names[i].name, name, len))
 			return feature_names[i].feature;
 	}
 	return 0;
@@ -231,15 +241,19 @@ static bool apply_feature(struct cpu_model *model, const char *word, size_t len,
 	int written = 0;
 
 	if (!w.feature)
-		written = asprintf(error, "unknown CPU feature '%.*s' (-cpu help lists them; give +feature, -feature or feature=on|off)",
+		written = asprintf(error,
+				   "unknown CPU feature '%.*s' (-cpu help lists them; give "
+				   "+feature, -feature or feature=on|off)",
 				   (int)len, word);
 	else if (!w.understood)
-		written = asprintf(error, "'%.*s': give +%.*s, -%.*s or %.*s=on|off", (int)len, word, w.name_len, w.name, w.name_len, w.name,
-				   w.name_len, w.name);
+		written = asprintf(error, "'%.*s': give +%.*s, -%.*s or %.*s=on|off", (int)len,
+				   word, w.name_len, w.name, w.name_len, w.name, w.name_len,
+				   w.name);
 	else if (!w.on)
 		model->features = drop_dependants(model->features & ~w.feature);
 	else if (add_prerequisites(w.feature) & cpu_host_missing_features())
-		written = asprintf(error, "this host cannot execute CPU feature '%.*s'", w.name_len, w.name);
+		written = asprintf(error, "this host cannot execute CPU feature '%.*s'", w.name_len,
+				   w.name);
 	else
 		model->features = add_prerequisites(model->features | w.feature);
 	if (written < 0)
@@ -247,7 +261,8 @@ static bool apply_feature(struct cpu_model *model, const char *word, size_t len,
 	return !written;
 }
 
-void cpu_model_describe_taken(const struct cpu_model *model, uint32_t features, char *text, size_t size)
+void cpu_model_describe_taken(const struct cpu_model *model, uint32_t features, char *text,
+			      size_t size)
 {
 	const uint32_t needed = add_prerequisites(features);
 	const char *spec = model && model->spec ? model->spec : "";

@@ -11,7 +11,8 @@
 
 struct cpu_model {
 	const char *name;
-	const char *spec;       /* what it was made from by cpu_model_parse(); NULL: it is as the table has it */
+	/* what it was made from by cpu_model_parse(); NULL: it is as the table has it */
+	const char *spec;
 	const char *description;
 	uint32_t features;      /* enum cpu_feature bits */
 	uint8_t family, model, stepping;
@@ -25,8 +26,8 @@ struct cpu_model {
 /*
  * Parses "MODEL[,+feature|,-feature|,feature=on|off]...". *model is allocated, to be freed with
  * free(). On failure false, and
- * *error is a message for the user, to be freed. Features that the host cannot execute are taken away from every
- * model; asking for one by name is an error.
+ * *error is a message for the user, to be freed. Features that the host cannot execute are taken
+ * away from every model; asking for one by name is an error.
  */
 bool cpu_model_parse(const char *spec, struct cpu_model **model, char **error) RF_MUST_CHECK;
 
@@ -46,7 +47,8 @@ void cpu_features_describe(uint32_t features, char *text, size_t size);
  * The words of model's specification that took some of features away, as they stand there ("-sse,
  * cmov=off").
  */
-void cpu_model_describe_taken(const struct cpu_model *model, uint32_t features, char *text, size_t size);
+void cpu_model_describe_taken(const struct cpu_model *model, uint32_t features, char *text,
+			      size_t size);
 
 /* Features (enum cpu_feature bits) whose instructions the host lacks. */
 uint32_t cpu_host_missing_features(void);

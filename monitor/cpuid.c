@@ -13,15 +13,19 @@
 enum cpuid_word { WORD_1_EDX, WORD_1_ECX, WORD_7_EBX, WORD_EXT_EDX };
 
 static const struct { uint32_t feature; uint8_t word, bit; } feature_bits[] = {
-	{ FEATURE_FPU, WORD_1_EDX, 0 }, { FEATURE_VME, WORD_1_EDX, 1 }, { FEATURE_DE, WORD_1_EDX, 2 },
-	{ FEATURE_PSE, WORD_1_EDX, 3 }, { FEATURE_TSC, WORD_1_EDX, 4 }, { FEATURE_MSR, WORD_1_EDX, 5 },
-	{ FEATURE_PAE, WORD_1_EDX, 6 }, { FEATURE_MCE, WORD_1_EDX, 7 }, { FEATURE_CX8, WORD_1_EDX, 8 },
-	{ FEATURE_APIC, WORD_1_EDX, 9 }, { FEATURE_SEP, WORD_1_EDX, 11 }, { FEATURE_PGE, WORD_1_EDX, 13 },
-	{ FEATURE_CMOV, WORD_1_EDX, 15 }, { FEATURE_PAT, WORD_1_EDX, 16 }, { FEATURE_PSE36, WORD_1_EDX, 17 },
-	{ FEATURE_CLFLUSH, WORD_1_EDX, 19 }, { FEATURE_MMX, WORD_1_EDX, 23 }, { FEATURE_FXSR, WORD_1_EDX, 24 },
+	{ FEATURE_FPU, WORD_1_EDX, 0 }, { FEATURE_VME, WORD_1_EDX, 1 },
+	{ FEATURE_DE, WORD_1_EDX, 2 }, { FEATURE_PSE, WORD_1_EDX, 3 },
+	{ FEATURE_TSC, WORD_1_EDX, 4 }, { FEATURE_MSR, WORD_1_EDX, 5 },
+	{ FEATURE_PAE, WORD_1_EDX, 6 }, { FEATURE_MCE, WORD_1_EDX, 7 },
+	{ FEATURE_CX8, WORD_1_EDX, 8 }, { FEATURE_APIC, WORD_1_EDX, 9 },
+	{ FEATURE_SEP, WORD_1_EDX, 11 }, { FEATURE_PGE, WORD_1_EDX, 13 },
+	{ FEATURE_CMOV, WORD_1_EDX, 15 }, { FEATURE_PAT, WORD_1_EDX, 16 },
+	{ FEATURE_PSE36, WORD_1_EDX, 17 }, { FEATURE_CLFLUSH, WORD_1_EDX, 19 },
+	{ FEATURE_MMX, WORD_1_EDX, 23 }, { FEATURE_FXSR, WORD_1_EDX, 24 },
 	{ FEATURE_SSE, WORD_1_EDX, 25 }, { FEATURE_SSE2, WORD_1_EDX, 26 },
-	{ FEATURE_SSE3, WORD_1_ECX, 0 }, { FEATURE_SSSE3, WORD_1_ECX, 9 }, { FEATURE_SSE4_1, WORD_1_ECX, 19 },
-	{ FEATURE_SSE4_2, WORD_1_ECX, 20 }, { FEATURE_MOVBE, WORD_1_ECX, 22 }, { FEATURE_POPCNT, WORD_1_ECX, 23 },
+	{ FEATURE_SSE3, WORD_1_ECX, 0 }, { FEATURE_SSSE3, WORD_1_ECX, 9 },
+	{ FEATURE_SSE4_1, WORD_1_ECX, 19 }, { FEATURE_SSE4_2, WORD_1_ECX, 20 },
+	{ FEATURE_MOVBE, WORD_1_ECX, 22 }, { FEATURE_POPCNT, WORD_1_ECX, 23 },
 	{ FEATURE_TSC_ADJUST, WORD_7_EBX, 1 }, { FEATURE_NX, WORD_EXT_EDX, 20 },
 };
 
@@ -57,7 +61,8 @@ static struct cpuid_result leaf_version(const struct cpu *cpu, const struct cpu_
 	 * Family 6 models above 15 put the upper half of the model number into the extended field.
 	 */
 	return (struct cpuid_result){
-		.eax = (model->model >> 4) << 16 | model->family << 8 | (model->model & 15) << 4 | model->stepping,
+		.eax = (model->model >> 4) << 16 | model->family << 8 | (model->model & 15) << 4 |
+		       model->stepping,
 		.ebx = clflush ? (CACHE_LINE / 8) << 8 : 0,
 		.ecx = feature_word(cpu, WORD_1_ECX),
 		.edx = feature_word(cpu, WORD_1_EDX),
@@ -79,7 +84,8 @@ static struct cpuid_result leaf_cache(uint32_t index)
 	if (index >= RF_ARRAY_SIZE(caches))
 		return (struct cpuid_result){ 0 };
 	return (struct cpuid_result){
-		.eax = caches[index].type | caches[index].level << 5 | 1u << 8, /* self-initializing */
+		/* self-initializing */
+		.eax = caches[index].type | caches[index].level << 5 | 1u << 8,
 		.ebx = (caches[index].ways - 1u) << 22 | (CACHE_LINE - 1),
 		.ecx = caches[index].sets - 1,
 	};
@@ -96,7 +102,8 @@ static struct cpuid_result leaf_brand(const struct cpu_model *model, unsigned pa
 	return r;
 }
 
-static struct cpuid_result basic_leaf(const struct cpu *cpu, const struct cpu_model *model, uint32_t leaf, uint32_t subleaf)
+static struct cpuid_result basic_leaf(const struct cpu *cpu, const struct cpu_model *model,
+				      uint32_t leaf, uint32_t subleaf)
 {
 	switch (leaf) {
 	case 0:
@@ -104,8 +111,10 @@ static struct cpuid_result basic_leaf(const struct cpu *cpu, const struct cpu_mo
 	case 1:
 		return leaf_version(cpu, model);
 	case 2:
-		return (struct cpuid_result){ model->cache_descriptors[0], model->cache_descriptors[1],
-					      model->cache_descriptors[2], model->cache_descriptors[3] };
+		return (struct cpuid_result){ model->cache_descriptors[0],
+			model->cache_descriptors[1],
+					      model->cache_descriptors[2],
+					      model->cache_descriptors[3] };
 	case 4:
 		return leaf_cache(subleaf);
 	case 6: /* the APIC timer runs in every sleep state (ARAT) */
@@ -117,7 +126,8 @@ static struct cpuid_result basic_leaf(const struct cpu *cpu, const struct cpu_mo
 	}
 }
 
-static struct cpuid_result extended_leaf(const struct cpu *cpu, const struct cpu_model *model, uint32_t leaf)
+static struct cpuid_result extended_leaf(const struct cpu *cpu, const struct cpu_model *model,
+					 uint32_t leaf)
 {
 	switch (leaf) {
 	case 0x80000000:
@@ -131,7 +141,8 @@ static struct cpuid_result extended_leaf(const struct cpu *cpu, const struct cpu
 	case 0x80000006: /* 2 MiB of second-level cache, 8 ways */
 		return (struct cpuid_result){ .ecx = 2048u << 16 | 6u << 12 | CACHE_LINE };
 	case 0x80000007: /* the TSC runs at a constant rate in all states */
-		return (struct cpuid_result){ .edx = cpu_features(cpu) & FEATURE_TSC ? 1u << 8 : 0 };
+		return (struct cpuid_result){ .edx = cpu_features(cpu) & FEATURE_TSC ? 1u << 8 :
+										       0 };
 	case 0x80000008:
 		return (struct cpuid_result){ .eax = 32u << 8 | 36 };
 	default:

@@ -28,7 +28,10 @@ static inline uint32_t selector_error(uint16_t selector) { return selector & ~SE
  * masked out of it.
  */
 static inline uint16_t descriptor_attr(uint64_t d) { return (d >> 40) & 0xf0ff; }
-static inline uint32_t descriptor_base(uint64_t d) { return ((d >> 16) & 0xffffff) | ((d >> 32) & 0xff000000); }
+static inline uint32_t descriptor_base(uint64_t d)
+{
+	return ((d >> 16) & 0xffffff) | ((d >> 32) & 0xff000000);
+}
 
 static inline uint32_t descriptor_limit(uint64_t d)
 {
@@ -47,23 +50,47 @@ static inline uint32_t gate_offset(uint64_t gate, bool gate32)
 
 /* Attribute words. */
 static inline unsigned attr_dpl(uint16_t attr) { return (attr & SEG_DPL) >> SEG_DPL_SHIFT; }
-static inline bool attr_is_code(uint16_t attr) { return (attr & (SEG_S | SEG_CODE)) == (SEG_S | SEG_CODE); }
+static inline bool attr_is_code(uint16_t attr)
+{
+	return (attr & (SEG_S | SEG_CODE)) == (SEG_S | SEG_CODE);
+}
+
 static inline bool attr_is_data(uint16_t attr) { return (attr & (SEG_S | SEG_CODE)) == SEG_S; }
 /* SEG_EXPAND_DOWN is "conforming" in a code segment, SEG_WRITABLE is "readable". */
-static inline bool attr_is_conforming(uint16_t attr) { return attr_is_code(attr) && (attr & SEG_EXPAND_DOWN); }
-static inline bool attr_is_writable_data(uint16_t attr) { return attr_is_data(attr) && (attr & SEG_WRITABLE); }
-static inline bool attr_is_readable(uint16_t attr) { return attr_is_data(attr) || (attr_is_code(attr) && (attr & SEG_WRITABLE)); }
-static inline bool attr_is_system(uint16_t attr, unsigned type) { return (attr & (SEG_S | SEG_TYPE)) == type; }
+static inline bool attr_is_conforming(uint16_t attr)
+{
+	return attr_is_code(attr) && (attr & SEG_EXPAND_DOWN);
+}
+
+static inline bool attr_is_writable_data(uint16_t attr)
+{
+	return attr_is_data(attr) && (attr & SEG_WRITABLE);
+}
+
+static inline bool attr_is_readable(uint16_t attr)
+{
+	return attr_is_data(attr) || (attr_is_code(attr) && (attr & SEG_WRITABLE));
+}
+
+static inline bool attr_is_system(uint16_t attr, unsigned type)
+{
+	return (attr & (SEG_S | SEG_TYPE)) == type;
+}
 
 static inline bool cpu_is_v86(const struct cpu *cpu) { return cpu->eflags & X86_VM; }
 static inline bool cpu_is_protected(const struct cpu *cpu) { return cpu->cr0 & CR0_PE; }
 /* Protected mode proper: selectors name descriptors. */
-static inline bool cpu_uses_descriptors(const struct cpu *cpu) { return cpu_is_protected(cpu) && !cpu_is_v86(cpu); }
+static inline bool cpu_uses_descriptors(const struct cpu *cpu)
+{
+	return cpu_is_protected(cpu) && !cpu_is_v86(cpu);
+}
+
 static inline unsigned cpu_iopl(const struct cpu *cpu) { return (cpu->eflags & X86_IOPL) >> 12; }
 
 static inline struct segment segment_from_descriptor(uint16_t selector, uint64_t d)
 {
-	return (struct segment){ selector, descriptor_attr(d), descriptor_base(d), descriptor_limit(d) };
+	return (struct segment){ selector, descriptor_attr(d), descriptor_base(d),
+				 descriptor_limit(d) };
 }
 
 /*
@@ -89,9 +116,11 @@ static inline void cs_commit(struct cpu *cpu, uint16_t selector, uint64_t d, uns
  * the page, a load. So many are in each way between rings that calls and copies of any length would
  * be most of its cost.
  */
-static inline __attribute__((always_inline)) enum x86_status mem_load(struct vcpu *vcpu, gva_t gva, void *to, uint32_t len, uint32_t access)
+static inline __attribute__((always_inline)) enum x86_status
+mem_load(struct vcpu *vcpu, gva_t gva, void *to, uint32_t len, uint32_t access)
 {
-	const uint8_t *from = soft_tlb_hit(&vcpu->soft_tlb, SOFT_TLB_READ, access & ACCESS_USER, gva, len);
+	const uint8_t *from =
+		soft_tlb_hit(&vcpu->soft_tlb, SOFT_TLB_READ, access & ACCESS_USER, gva, len);
 
 	if (rf_unlikely(!from))
 		return mem_read(vcpu, gva, to, len, ACCESS_READ | access);
@@ -103,7 +132,8 @@ static inline __attribute__((always_inline)) enum x86_status mem_load(struct vcp
  * The monitor's address of [gva, gva+len), if the software TLB has the page for stores and nobody
  * has to be told of one; else NULL.
  */
-static inline uint8_t *mem_store_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access)
+static inline uint8_t *mem_store_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len,
+					 uint32_t access)
 {
 	uint8_t *to = soft_tlb_hit(&vcpu->soft_tlb, SOFT_TLB_WRITE, access & ACCESS_USER, gva, len);
 
@@ -118,7 +148,8 @@ bool segment_contains_slow(const struct segment *segment, uint32_t offset, uint3
 static inline bool segment_contains(const struct segment *s, uint32_t offset, uint32_t len)
 {
 	/* What most segments are: present data of 4 GiB, not expand-down. */
-	if (rf_likely(s->limit == 0xffffffff && (s->attr & (SEG_P | SEG_S | SEG_CODE | SEG_EXPAND_DOWN)) == (SEG_P | SEG_S)))
+	if (rf_likely(s->limit == 0xffffffff &&
+		      (s->attr & (SEG_P | SEG_S | SEG_CODE | SEG_EXPAND_DOWN)) == (SEG_P | SEG_S)))
 		return true;
 	return segment_contains_slow(s, offset, len);
 }
@@ -127,24 +158,26 @@ static inline bool segment_contains(const struct segment *s, uint32_t offset, ui
  * The descriptor of a selector that must be in its table: raises vector(selector) if it is not, or
  * selector is null (then the error code is 0).
  */
-enum x86_status descriptor_fetch(struct vcpu *vcpu, uint16_t selector, enum x86_vector vector, uint64_t *descriptor) RF_MUST_CHECK;
+enum x86_status descriptor_fetch(struct vcpu *vcpu, uint16_t selector, enum x86_vector vector,
+				 uint64_t *descriptor) RF_MUST_CHECK;
 
 /* Sets the accessed bit in memory and in *descriptor, if it is clear. */
-enum x86_status descriptor_set_accessed(struct vcpu *vcpu, uint16_t selector, uint64_t *descriptor) RF_MUST_CHECK;
+enum x86_status descriptor_set_accessed(struct vcpu *vcpu, uint16_t selector,
+					uint64_t *descriptor) RF_MUST_CHECK;
 
 /*
  * Checks selector as a stack segment for privilege level cpl and marks it accessed. Failures raise
  * vector(selector), or #SS(selector) for one that is not present (SDM vol. 3, 5.7).
  */
-enum x86_status stack_segment_check(struct vcpu *vcpu, uint16_t selector, unsigned cpl, enum x86_vector vector,
-				    uint64_t *descriptor) RF_MUST_CHECK;
+enum x86_status stack_segment_check(struct vcpu *vcpu, uint16_t selector, unsigned cpl,
+				    enum x86_vector vector, uint64_t *descriptor) RF_MUST_CHECK;
 
 /*
  * Checks selector, not null, for DS, ES, FS or GS at cpl and marks it accessed: vector(selector),
  * or #NP(selector).
  */
-enum x86_status data_segment_check(struct vcpu *vcpu, uint16_t selector, unsigned cpl, enum x86_vector vector,
-				   uint64_t *descriptor) RF_MUST_CHECK;
+enum x86_status data_segment_check(struct vcpu *vcpu, uint16_t selector, unsigned cpl,
+				   enum x86_vector vector, uint64_t *descriptor) RF_MUST_CHECK;
 
 /* Makes a data segment register unusable, as loading a null selector does. */
 void segment_set_null(struct cpu *cpu, enum x86_seg seg, uint16_t selector);
@@ -159,7 +192,8 @@ void segments_set_v86(struct cpu *cpu, const uint16_t selectors[X86_NSEG]);
  * task_switch() with the EFLAGS image that goes into the outgoing TSS (exception delivery sets RF
  * in it).
  */
-enum x86_status task_switch_saving(struct vcpu *vcpu, uint16_t tss_selector, enum task_switch_kind kind, uint32_t next_eip,
+enum x86_status task_switch_saving(struct vcpu *vcpu, uint16_t tss_selector,
+				   enum task_switch_kind kind, uint32_t next_eip,
 				   uint32_t saved_eflags, const uint32_t *error) RF_MUST_CHECK;
 
 #endif

@@ -27,7 +27,8 @@ static bool bt_fetch(void *opaque, gva_t gva, gpa_t *gpa, bool *global)
 	struct bt *bt = opaque;
 	struct shadow_fill_info info;
 
-	if (!shadow_fetch(bt->shadow, gva, ACCESS_EXEC | (bt->vcpu->cpu.cpl == 3 ? ACCESS_USER : 0), &info, global))
+	if (!shadow_fetch(bt->shadow, gva, ACCESS_EXEC | (bt->vcpu->cpu.cpl == 3 ? ACCESS_USER : 0),
+			  &info, global))
 		return false;
 	*gpa = info.gpa;
 	return true;
@@ -117,20 +118,26 @@ static void bt_destroy(struct vcpu *vcpu)
 	vcpu->engine_data = NULL;
 }
 
-static int bt_build(struct bt *bt, const struct bt_options *options, const struct host_facts *host, const char **why)
+static int bt_build(struct bt *bt, const struct bt_options *options, const struct host_facts *host,
+		    const char **why)
 {
 	struct vcpu *vcpu = bt->vcpu;
 	const struct shadow_callbacks shadow_cb = {
-		.opaque = bt, .code_mapping_changed = bt_code_mapping_changed, .space_destroyed = bt_space_destroyed,
+		.opaque = bt, .code_mapping_changed = bt_code_mapping_changed,
+		.space_destroyed = bt_space_destroyed,
 	};
 	struct translator_callbacks cb = {
-		.opaque = bt, .fetch = bt_fetch, .page = bt_page, .protect = bt_protect, .unprotect = bt_unprotect,
+		.opaque = bt, .fetch = bt_fetch, .page = bt_page, .protect = bt_protect,
+		.unprotect = bt_unprotect,
 		.callout = {
-			[CALLOUT_INTERPRET] = bt_callout_interpret, [CALLOUT_INTEGER] = bt_callout_interpret,
-			[CALLOUT_LOAD_CR3] = bt_callout_load_cr3, [CALLOUT_INT] = bt_light_int, [CALLOUT_IRET] = bt_light_iret,
-			[CALLOUT_SYSENTER] = bt_light_sysenter, [CALLOUT_SYSEXIT] = bt_light_sysexit,
-			[CALLOUT_LOAD_SEGMENT] = bt_light_load_segment, [CALLOUT_SOFT] = bt_light_soft,
-			[CALLOUT_INVLPG] = bt_light_invlpg, [CALLOUT_STORE] = bt_light_store,
+			[CALLOUT_INTERPRET] = bt_callout_interpret,
+			[CALLOUT_INTEGER] = bt_callout_interpret,
+			[CALLOUT_LOAD_CR3] = bt_callout_load_cr3, [CALLOUT_INT] = bt_light_int,
+			[CALLOUT_IRET] = bt_light_iret, [CALLOUT_SYSENTER] = bt_light_sysenter,
+			[CALLOUT_SYSEXIT] = bt_light_sysexit,
+			[CALLOUT_LOAD_SEGMENT] = bt_light_load_segment,
+			[CALLOUT_SOFT] = bt_light_soft, [CALLOUT_INVLPG] = bt_light_invlpg,
+			[CALLOUT_STORE] = bt_light_store,
 		},
 	};
 	int err = interp_create(vcpu);
@@ -147,7 +154,8 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const struc
 	if (!err)
 		err = host_mapping_process_create(&vcpu->vm->ram, &host->limits, &bt->hm, why);
 	if (!err)
-		err = shadow_create(&vcpu->vm->ram, bt->hm, &options->shadow, &shadow_cb, &bt->shadow);
+		err = shadow_create(&vcpu->vm->ram, bt->hm, &options->shadow, &shadow_cb,
+				    &bt->shadow);
 	if (!err)
 		err = translator_create(&cb, &options->translator, &bt->translator);
 	if (!err)
@@ -155,8 +163,10 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const struc
 	return err;
 }
 
-_Static_assert(TRANSLATOR_REACH_BELOW <= HOST_WINDOW_GUARD_BELOW, "guest accesses keep to the window or its guards");
-_Static_assert(TRANSLATOR_REACH_ABOVE <= HOST_WINDOW_SIZE + HOST_WINDOW_GUARD_ABOVE, "guest accesses keep to the window or its guards");
+_Static_assert(TRANSLATOR_REACH_BELOW <= HOST_WINDOW_GUARD_BELOW,
+	       "guest accesses keep to the window or its guards");
+_Static_assert(TRANSLATOR_REACH_ABOVE <= HOST_WINDOW_SIZE + HOST_WINDOW_GUARD_ABOVE,
+	       "guest accesses keep to the window or its guards");
 
 static int bt_create_with(struct vcpu *vcpu, struct bt_options *options, const char **why)
 {
@@ -199,7 +209,8 @@ static int bt_create_with(struct vcpu *vcpu, struct bt_options *options, const c
 
 static int bt_create(struct vcpu *vcpu, const char *text, const char **why)
 {
-	struct bt_options options = { .translator = { .features = cpu_features(&vcpu->cpu), .verify = RF_VERIFY } };
+	struct bt_options options = { .translator = { .features = cpu_features(&vcpu->cpu),
+						      .verify = RF_VERIFY } };
 	int err = bt_options_parse(&options, text, why);
 
 	if (!err)
@@ -219,12 +230,14 @@ static void bt_set_paging(struct bt *bt, enum shadow_flush kind)
 	if (bt->space)
 		bt_young_chosen(bt);
 	else
-		vm_kill(bt->vcpu, "the host cannot hold another guest address space: %s", strerror(-err));
+		vm_kill(bt->vcpu, "the host cannot hold another guest address space: %s",
+			strerror(-err));
 }
 
 static void bt_flush(struct vcpu *vcpu, enum tlb_flush kind)
 {
-	bt_set_paging(bt_of(vcpu), kind == TLB_FLUSH_ALL ? SHADOW_FLUSH_ALL : SHADOW_FLUSH_NONGLOBAL);
+	bt_set_paging(bt_of(vcpu),
+		      kind == TLB_FLUSH_ALL ? SHADOW_FLUSH_ALL : SHADOW_FLUSH_NONGLOBAL);
 }
 
 static void bt_flush_page(struct vcpu *vcpu, gva_t gva)
@@ -284,7 +297,8 @@ static void bt_prefill(struct bt *bt)
 	if (cpu->eip != bt->prefill_eip || cpu->cpl != bt->prefill_cpl)
 		return;
 	bt->prefill = false;
-	shadow_prefill(bt->shadow, cpu->cpl == 3 ? SHADOW_USER : SHADOW_KERNEL, bt->prefill_gva, bt->prefill_access);
+	shadow_prefill(bt->shadow, cpu->cpl == 3 ? SHADOW_USER : SHADOW_KERNEL, bt->prefill_gva,
+		       bt->prefill_access);
 }
 
 #define NO_LINK 0xffffffffu
@@ -357,7 +371,8 @@ static void bt_loop(struct bt *bt)
 	while (vm_is_running(vcpu->vm)) {
 		struct tu *tu;
 
-		if (rf_unlikely(atomic_load_explicit(&cpu->events, memory_order_relaxed)) && !bt_take_events(vcpu))
+		if (rf_unlikely(atomic_load_explicit(&cpu->events, memory_order_relaxed)) &&
+		    !bt_take_events(vcpu))
 			return;
 		if (rf_unlikely(cpu->halted)) {
 			vcpu_wait_for_interrupt(vcpu);
@@ -373,7 +388,8 @@ static void bt_loop(struct bt *bt)
 			continue;
 		}
 		if (rf_unlikely(log_on(vcpu->vm->log, LOG_EXEC)))
-			log_write(vcpu->vm->log, "exec %08x esp %08x eax %08x fl %x\n", cpu->eip, cpu->regs[X86_ESP], cpu->regs[0], cpu->eflags);
+			log_write(vcpu->vm->log, "exec %08x esp %08x eax %08x fl %x\n", cpu->eip,
+				  cpu->regs[X86_ESP], cpu->regs[0], cpu->eflags);
 		if (!bt_enter(bt, tu, &link))
 			return;
 	}

@@ -36,13 +36,15 @@ static void engine_interp_destroy(struct vcpu *vcpu)
 /* False: leave the engine. */
 static bool engine_interp_events(struct vcpu *vcpu)
 {
-	if (atomic_load_explicit(&vcpu->cpu.events, memory_order_relaxed) & (EVENT_STOP | EVENT_RESET))
+	if (atomic_load_explicit(&vcpu->cpu.events, memory_order_relaxed) &
+	    (EVENT_STOP | EVENT_RESET))
 		return false;
 	return vcpu_deliver_interrupts(vcpu) == X86_OK;
 }
 
 /*
- *  -d exec: a line an instruction; -d cpu: the registers too. The disassembler lives as long as the engine does.
+ *  -d exec: a line an instruction; -d cpu: the registers too. The disassembler lives as long as the
+ *  engine does.
  */
 static void engine_interp_log(struct vcpu *vcpu)
 {
@@ -56,7 +58,8 @@ static void engine_interp_log(struct vcpu *vcpu)
 	if (!disasm && !disasm_create(&disasm))
 		vcpu->engine_data = disasm;
 	if (disasm)
-		disasm_format(disasm, cs->attr & SEG_DB ? DISASM_32 : DISASM_16, bytes, len, vcpu->cpu.eip, text, sizeof(text));
+		disasm_format(disasm, cs->attr & SEG_DB ? DISASM_32 : DISASM_16, bytes, len,
+			      vcpu->cpu.eip, text, sizeof(text));
 	log_write(log, "%04x:%08x  %s\n", cs->selector, vcpu->cpu.eip, text);
 	if (log_on(log, LOG_CPU))
 		vcpu_print_state(vcpu, log->out);
@@ -68,7 +71,8 @@ static void engine_interp_run(struct vcpu *vcpu)
 	const bool logging = log_on(vcpu->vm->log, LOG_EXEC | LOG_CPU | LOG_IN_ASM);
 
 	while (vm_is_running(vcpu->vm)) {
-		if (rf_unlikely(atomic_load_explicit(&cpu->events, memory_order_relaxed)) && !engine_interp_events(vcpu))
+		if (rf_unlikely(atomic_load_explicit(&cpu->events, memory_order_relaxed)) &&
+		    !engine_interp_events(vcpu))
 			return;
 		if (rf_unlikely(cpu->halted)) {
 			vcpu_wait_for_interrupt(vcpu);

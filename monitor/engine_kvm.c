@@ -66,13 +66,19 @@ static bool set_device(void *options, const char *path)
 }
 
 static const struct engine_option kvm_option[] = {
-	{ .name = "irqchip", .choices = { "monitor", "kernel" }, .set = set_irqchip, .help = "whose the interrupt controllers are" },
-	{ .name = "assist", .choices = { "on", "off" }, .set = set_assist, .help = "interpret what KVM cannot emulate, or stop" },
-	{ .name = "check", .choices = { "on", "off" }, .set = set_check, .help = "find out first whether KVM runs 32-bit guests" },
-	{ .name = "device", .set_text = set_device, .argument = "PATH", .help = "another device than /dev/kvm" },
+	{ .name = "irqchip", .choices = { "monitor", "kernel" }, .set = set_irqchip,
+		.help = "whose the interrupt controllers are" },
+	{ .name = "assist", .choices = { "on", "off" }, .set = set_assist,
+		.help = "interpret what KVM cannot emulate, or stop" },
+	{ .name = "check", .choices = { "on", "off" }, .set = set_check,
+		.help = "find out first whether KVM runs 32-bit guests" },
+	{ .name = "device", .set_text = set_device, .argument = "PATH",
+		.help = "another device than /dev/kvm" },
 };
 
-static const struct engine_options kvm_table = { .engine = "kvm", .option = kvm_option, .n = RF_ARRAY_SIZE(kvm_option) };
+static const struct engine_options kvm_table = { .engine = "kvm",
+						 .option = kvm_option,
+						 .n = RF_ARRAY_SIZE(kvm_option) };
 
 static void kvm_list_options(FILE *out)
 {
@@ -145,13 +151,15 @@ static int kvm_set_addresses(struct kvm_engine *kvm)
 	uint64_t identity = KVM_IDENTITY_ADDRESS;
 	int err = kvm_ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity);
 
-	return err ? err : kvm_ioctl(kvm->vm_fd, KVM_SET_TSS_ADDR, (void *)(uintptr_t)KVM_TSS_ADDRESS);
+	return err ? err :
+		     kvm_ioctl(kvm->vm_fd, KVM_SET_TSS_ADDR, (void *)(uintptr_t)KVM_TSS_ADDRESS);
 }
 
 /* Else KVM raises #UD in guest code of ring 3 that it cannot emulate. */
 static int kvm_enable_emulation_exits(struct kvm_engine *kvm)
 {
-	struct kvm_enable_cap emulation = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args[0] = 1 };
+	struct kvm_enable_cap emulation = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE,
+					    .args[0] = 1 };
 
 	return kvm_ioctl(kvm->vm_fd, KVM_ENABLE_CAP, &emulation);
 }
@@ -165,7 +173,9 @@ static int kvm_make_vcpu(struct kvm_engine *kvm)
 static int kvm_map_run(struct kvm_engine *kvm)
 {
 	int size = ioctl(kvm->device_fd, KVM_GET_VCPU_MMAP_SIZE, 0UL);
-	void *run = size < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, kvm->vcpu_fd, 0);
+	void *run = size < 0 ?
+			    MAP_FAILED :
+			    mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, kvm->vcpu_fd, 0);
 
 	if (run == MAP_FAILED)
 		return -errno;
@@ -215,7 +225,8 @@ static int kvm_build(struct kvm_engine *kvm, const char **why)
 		char *message;
 
 		err = build_steps[i].build(kvm);
-		if (err && asprintf(&message, "the host's KVM refuses %s: %s; use -accel bt", build_steps[i].what, strerror(-err)) > 0)
+		if (err && asprintf(&message, "the host's KVM refuses %s: %s; use -accel bt",
+				    build_steps[i].what, strerror(-err)) > 0)
 			*why = message;
 	}
 	if (err)
@@ -231,7 +242,8 @@ static int kvm_create_with(struct vcpu *vcpu, const struct kvm_options *options,
 	struct kvm_host_facts facts;
 	struct kvm_engine *kvm;
 	char *message = NULL;
-	int fd, err = kvm_host_open(options->device ? options->device : KVM_DEVICE, !options->no_check, &fd, &message);
+	int fd, err = kvm_host_open(options->device ? options->device : KVM_DEVICE,
+				    !options->no_check, &fd, &message);
 
 	*why = message;
 	if (err)
@@ -441,7 +453,8 @@ static void kvm_write_stats(struct vcpu *vcpu, void *object)
 	json_object_set_new(host, "shadow_paging", json_boolean(kvm->host.shadow_paging));
 	json_object_set_new(host, "module", json_string(kvm->host.module));
 	json_object_set_new(root, "host", host);
-	json_object_set_new(root, "irqchip", json_string(kvm->irqchip_in_kernel ? "kernel" : "monitor"));
+	json_object_set_new(root, "irqchip",
+			    json_string(kvm->irqchip_in_kernel ? "kernel" : "monitor"));
 #define KVM_EXIT_STAT(name, reason, text) json_object_set_new(exits, #name, json_integer(stats->name));
 #define KVM_STAT(name, text) json_object_set_new(root, #name, json_integer(stats->name));
 #include "kvm_stats.def"

@@ -22,9 +22,11 @@ static void option_describe_values(const struct engine_option *option, char *tex
 	if (option->set_text)
 		snprintf(text, size, "%s", option->values ? option->values : "the name of a file");
 	else if (!*c)
-		snprintf(text, size, "%s%u to %u", option->or_zero ? "0, or " : "", option->least, option->most);
+		snprintf(text, size, "%s%u to %u", option->or_zero ? "0, or " : "", option->least,
+			 option->most);
 	else
-		snprintf(text, size, "%s%s%s or %s", c[0], c[2] ? ", " : "", c[2] ? c[1] : "", c[2] ? c[2] : c[1]);
+		snprintf(text, size, "%s%s%s or %s", c[0], c[2] ? ", " : "", c[2] ? c[1] : "",
+			 c[2] ? c[2] : c[1]);
 }
 
 static bool option_number(const struct engine_option *option, const char *text, uint32_t *number)
@@ -38,7 +40,8 @@ static bool option_number(const struct engine_option *option, const char *text, 
 	errno = 0;
 	n = strtoull(text, &end, 10);
 	*number = n;
-	return !*end && !errno && ((n >= option->least && n <= option->most) || (option->or_zero && !n));
+	return !*end && !errno &&
+	       ((n >= option->least && n <= option->most) || (option->or_zero && !n));
 }
 
 static bool option_value(const struct engine_option *option, const char *text, uint32_t *value)
@@ -81,14 +84,17 @@ static bool option_parse(const struct engine_options *table, void *options, char
 		option_describe_values(option, values, sizeof(values));
 		written = asprintf(why, "%s%s: %s", item, equals ? "" : "=", values);
 	} else {
-		written = asprintf(why, "'%s' is not an option of -accel %s; -accel %s,help lists them", item, table->engine, table->engine);
+		written = asprintf(why,
+				   "'%s' is not an option of -accel %s; -accel %s,help lists them",
+				   item, table->engine, table->engine);
 	}
 	if (written < 0)
 		*why = NULL;
 	return false;
 }
 
-int engine_options_parse(const struct engine_options *table, void *options, const char *text, const char **why)
+int engine_options_parse(const struct engine_options *table, void *options, const char *text,
+			 const char **why)
 {
 	char *copy, *save, *item, *message = NULL;
 	int err = 0;
@@ -107,15 +113,20 @@ int engine_options_parse(const struct engine_options *table, void *options, cons
 
 void engine_options_list(const struct engine_options *table, FILE *out)
 {
-	for (const struct engine_option *option = table->option; option < table->option + table->n; option++) {
-		const char *argument = option->choices[0] ? "" : option->set_text ? option->argument : "N";
+	for (const struct engine_option *option = table->option; option < table->option + table->n;
+	     option++) {
+		const char *argument = option->choices[0] ? "" :
+				       option->set_text   ? option->argument :
+							    "N";
 		char values[80], left[120];
 
 		option_describe_values(option, values, sizeof(values));
 		snprintf(left, sizeof(left), "%s=%s", option->name, argument);
 		for (const char *const *c = option->choices; *c; c++)
-			snprintf(left + strlen(left), sizeof(left) - strlen(left), "%s%s", c == option->choices ? "" : "|", *c);
-		fprintf(out, "%-31s %s%s%s%s\n", left, option->help, option->most ? " (" : "", option->most ? values : "", option->most ? ")" : "");
+			snprintf(left + strlen(left), sizeof(left) - strlen(left), "%s%s",
+				 c == option->choices ? "" : "|", *c);
+		fprintf(out, "%-31s %s%s%s%s\n", left, option->help, option->most ? " (" : "",
+			option->most ? values : "", option->most ? ")" : "");
 	}
 }
 

@@ -8,13 +8,16 @@
 
 struct engine_option {
 	const char *name;
-	const char *choices[4];                           /* set() gets the index of the one given */
+	/* set() gets the index of the one given */
+	const char *choices[4];
 	void (*set)(void *options, uint32_t value);       /* for choices and numbers */
-	bool (*set_text)(void *options, const char *text); /* instead: any other text but none; false: no memory, or not one of values */
+	/* instead: any other text but none; false: no memory, or not one of values */
+	bool (*set_text)(void *options, const char *text);
 	uint32_t least, most;                             /* numbers */
 	bool or_zero;                                     /* 0 too */
 	const char *argument;                             /* what the list calls its text: "FILE" */
-	const char *values;                               /* what is said of wrong text; NULL: "the name of a file" */
+	/* what is said of wrong text; NULL: "the name of a file" */
+	const char *values;
 	const char *help;
 };
 
@@ -28,7 +31,8 @@ struct engine_options {
  * text: "KEY=VALUE,..." or NULL. 0 or a negative errno; *why is then allocated, or NULL. What was
  * set before an error stays set.
  */
-int engine_options_parse(const struct engine_options *table, void *options, const char *text, const char **why) RF_MUST_CHECK;
+int engine_options_parse(const struct engine_options *table, void *options, const char *text,
+			 const char **why) RF_MUST_CHECK;
 
 /* A line for each option. */
 void engine_options_list(const struct engine_options *table, FILE *out);

@@ -9,7 +9,8 @@ static const struct {
 } engines[] = {
 	{ &engine_bt, "binary translation: fast, in an ordinary process" },
 	{ &engine_kvm, "the host's KVM" },
-	{ &engine_interp, "interpreter: slow, needs nothing of the host, the reference for what instructions do" },
+	{ &engine_interp,
+	  "interpreter: slow, needs nothing of the host, the reference for what instructions do" },
 };
 
 const struct engine *engine_default(void)
@@ -35,7 +36,8 @@ void engine_list(FILE *out)
 
 		if (engine->describe)
 			engine->describe(here, sizeof(here));
-		fprintf(out, "%-8s %s%s%s%s\n", engine->name, engines[i].text, i ? "" : " (default)", here[0] ? ": " : "", here);
+		fprintf(out, "%-8s %s%s%s%s\n", engine->name, engines[i].text,
+			i ? "" : " (default)", here[0] ? ": " : "", here);
 	}
 }
 

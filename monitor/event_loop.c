@@ -30,7 +30,11 @@ struct event_source {
 	struct event_source *next;
 	void (*ready)(void *opaque);
 	void *opaque;
-	int epoll_fd; /* holds the watched descriptor: libuv would make that one non-blocking, and it may be a shared terminal */
+	/*
+	 * holds the watched descriptor: libuv would make that one non-blocking, and it may be a
+	 * shared terminal
+	 */
+	int epoll_fd;
 	bool wanted;  /* under the device lock */
 	bool dead;    /* likewise: close the handle and free */
 	bool running; /* the loop's thread: the handle is started */
@@ -91,7 +95,8 @@ static void heap_down(struct event_loop *loop, int i, struct clock_timer *timer)
 	for (;;) {
 		int child = 2 * i + 1;
 
-		if (child + 1 < loop->heap_len && loop->heap[child + 1]->deadline < loop->heap[child]->deadline)
+		if (child + 1 < loop->heap_len &&
+		    loop->heap[child + 1]->deadline < loop->heap[child]->deadline)
 			child++;
 		if (child >= loop->heap_len || loop->heap[child]->deadline >= timer->deadline)
 			break;
@@ -143,7 +148,8 @@ static uint64_t loop_now_ns(void *opaque)
 	return loop->frozen ? loop->frozen_at : monotonic_ns() - loop->offset;
 }
 
-static int loop_timer_create(void *opaque, void (*fire)(void *arg), void *arg, struct clock_timer **out)
+static int loop_timer_create(void *opaque, void (*fire)(void *arg), void *arg,
+			     struct clock_timer **out)
 {
 	struct event_loop *loop = opaque;
 	struct clock_timer *timer;
@@ -360,7 +366,8 @@ static int source_watch(struct event_source *source, int fd)
 	return err;
 }
 
-int event_source_create(struct event_loop *loop, int fd, void (*ready)(void *opaque), void *opaque, struct event_source **out)
+int event_source_create(struct event_loop *loop, int fd, void (*ready)(void *opaque), void *opaque,
+			struct event_source **out)
 {
 	struct event_source *source = calloc(1, sizeof(*source));
 	int err;

@@ -21,7 +21,8 @@
 /* One event on its way through the IDT. */
 struct event {
 	uint8_t vector;
-	bool software;  /* INT n, INT3, INTO: the gate's DPL counts, and failures do not have the EXT bit */
+	/* INT n, INT3, INTO: the gate's DPL counts, and failures do not have the EXT bit */
+	bool software;
 	bool has_error;
 	uint32_t error;
 	uint32_t eip;    /* saved EIP */
@@ -30,9 +31,12 @@ struct event {
 
 /* ---- raising ---- */
 
-static enum x86_status fault_set(struct cpu *cpu, enum x86_vector vector, bool has_error, uint32_t error, gva_t cr2)
+static enum x86_status fault_set(struct cpu *cpu, enum x86_vector vector, bool has_error,
+				 uint32_t error, gva_t cr2)
 {
-	cpu->fault = (struct fault){ .vector = vector, .has_error = has_error, .error = error, .cr2 = cr2 };
+	cpu->fault = (struct fault){
+		.vector = vector, .has_error = has_error, .error = error, .cr2 = cr2
+	};
 	return X86_FAULT;
 }
 
@@ -63,7 +67,8 @@ static enum x86_status deliver_real(struct vcpu *vcpu, const struct event *event
 
 	if (event->vector * 4u + 3 > cpu->idtr.limit)
 		return fault_raise_error(cpu, EXC_GP, event->vector * 8u + ERROR_IDT);
-	status = mem_read(vcpu, cpu->idtr.base + event->vector * 4u, target, sizeof(target), ACCESS_READ);
+	status = mem_read(vcpu, cpu->idtr.base + event->vector * 4u, target, sizeof(target),
+			  ACCESS_READ);
 	if (!status)
 		status = stack_push_frame(vcpu, &stack, frame, RF_ARRAY_SIZE(frame), 2);
 	if (status)
@@ -80,8 +85,8 @@ static enum x86_status deliver_real(struct vcpu *vcpu, const struct event *event
 static enum x86_status gate_fetch(struct vcpu *vcpu, const struct event *event, uint64_t *gate)
 {
 	struct cpu *cpu = &vcpu->cpu;
-	const uint32_t types = 1u << SYS_TASK_GATE | 1u << SYS_INT_GATE16 | 1u << SYS_TRAP_GATE16 | 1u << SYS_INT_GATE32 |
-			       1u << SYS_TRAP_GATE32;
+	const uint32_t types = 1u << SYS_TASK_GATE | 1u << SYS_INT_GATE16 | 1u << SYS_TRAP_GATE16 |
+			       1u << SYS_INT_GATE32 | 1u << SYS_TRAP_GATE32;
 	uint32_t error = event->vector * 8u + ERROR_IDT;
 	enum x86_status status;
 	uint16_t attr;
@@ -102,7 +107,8 @@ static enum x86_status gate_fetch(struct vcpu *vcpu, const struct event *event, 
 }
 
 /* The handler's code segment and the privilege level it will run at. */
-static enum x86_status handler_code_segment(struct vcpu *vcpu, uint16_t selector, uint64_t *descriptor, unsigned *new_cpl)
+static enum x86_status handler_code_segment(struct vcpu *vcpu, uint16_t selector,
+					    uint64_t *descriptor, unsigned *new_cpl)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	enum x86_status status = descriptor_fetch(vcpu, selector, EXC_GP, descriptor);
@@ -125,7 +131,8 @@ static enum x86_status handler_code_segment(struct vcpu *vcpu, uint16_t selector
  * The stack of the handler: the current one, or the TSS's for a more privileged handler (its
  * segment goes to *ss).
  */
-static enum x86_status handler_stack(struct vcpu *vcpu, unsigned new_cpl, struct segment *ss, struct stack_frame *stack)
+static enum x86_status handler_stack(struct vcpu *vcpu, unsigned new_cpl, struct segment *ss,
+				     struct stack_frame *stack)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	uint64_t descriptor;
@@ -150,7 +157,8 @@ static enum x86_status handler_stack(struct vcpu *vcpu, unsigned new_cpl, struct
 }
 
 /* Collects the frame in push order; returns the number of items. */
-static unsigned handler_frame(const struct cpu *cpu, const struct event *event, bool inner, uint32_t frame[10])
+static unsigned handler_frame(const struct cpu *cpu, const struct event *event, bool inner,
+			      uint32_t frame[10])
 {
 	unsigned n = 0;
 
@@ -172,7 +180,8 @@ static unsigned handler_frame(const struct cpu *cpu, const struct event *event, 
 	return n;
 }
 
-static void handler_enter(struct cpu *cpu, uint64_t gate, uint64_t cs, unsigned new_cpl, const struct segment *ss, uint32_t esp)
+static void handler_enter(struct cpu *cpu, uint64_t gate, uint64_t cs, unsigned new_cpl,
+			  const struct segment *ss, uint32_t esp)
 {
 	uint16_t type = descriptor_attr(gate) & SEG_TYPE;
 
@@ -191,7 +200,8 @@ static void handler_enter(struct cpu *cpu, uint64_t gate, uint64_t cs, unsigned 
 		cpu->eflags &= ~X86_IF;
 }
 
-static enum x86_status deliver_through_gate(struct vcpu *vcpu, const struct event *event, uint64_t gate)
+static enum x86_status deliver_through_gate(struct vcpu *vcpu, const struct event *event,
+					    uint64_t gate)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	bool gate32 = (descriptor_attr(gate) & SEG_TYPE) >= SYS_INT_GATE32;
@@ -228,8 +238,8 @@ static enum x86_status deliver_protected(struct vcpu *vcpu, const struct event *
 	if (status)
 		return status;
 	if (attr_is_system(descriptor_attr(gate), SYS_TASK_GATE))
-		return task_switch_saving(vcpu, gate_selector(gate), TASK_SWITCH_GATE, event->eip, event->eflags,
-					  event->has_error ? &event->error : NULL);
+		return task_switch_saving(vcpu, gate_selector(gate), TASK_SWITCH_GATE, event->eip,
+					  event->eflags, event->has_error ? &event->error : NULL);
 	return deliver_through_gate(vcpu, event, gate);
 }
 
@@ -237,9 +247,11 @@ static enum x86_status event_deliver(struct vcpu *vcpu, const struct event *even
 {
 	struct cpu *cpu = &vcpu->cpu;
 	const uint32_t selector_faults = 1u << EXC_TS | 1u << EXC_NP | 1u << EXC_SS | 1u << EXC_GP;
-	enum x86_status status = cpu_is_protected(cpu) ? deliver_protected(vcpu, event) : deliver_real(vcpu, event);
+	enum x86_status status = cpu_is_protected(cpu) ? deliver_protected(vcpu, event) :
+							 deliver_real(vcpu, event);
 
-	if (status == X86_FAULT && !event->software && cpu->fault.vector < 32 && (selector_faults >> cpu->fault.vector & 1))
+	if (status == X86_FAULT && !event->software && cpu->fault.vector < 32 &&
+	    (selector_faults >> cpu->fault.vector & 1))
 		cpu->fault.error |= ERROR_EXT;
 	if (status == X86_OK) {
 		cpu->inhibit = 0;
@@ -270,7 +282,8 @@ static bool becomes_double_fault(enum fault_class first, enum fault_class second
 {
 	if (second == CLASS_BENIGN)
 		return false;
-	return first == CLASS_PAGE_FAULT || (first == CLASS_CONTRIBUTORY && second == CLASS_CONTRIBUTORY);
+	return first == CLASS_PAGE_FAULT ||
+	       (first == CLASS_CONTRIBUTORY && second == CLASS_CONTRIBUTORY);
 }
 
 /*
@@ -318,8 +331,10 @@ enum x86_status exception_deliver(struct vcpu *vcpu)
 		enum fault_class first = fault_class(fault.vector);
 		enum x86_status status;
 
-		log_item(vcpu->vm->log, LOG_INT, "exception %02x error %04x at %04x:%08x cr2 %08x\n", fault.vector, fault.error,
-			 cpu->seg[X86_CS].selector, cpu->eip, fault.vector == EXC_PF ? fault.cr2 : cpu->cr2);
+		log_item(vcpu->vm->log, LOG_INT,
+			 "exception %02x error %04x at %04x:%08x cr2 %08x\n", fault.vector,
+			 fault.error, cpu->seg[X86_CS].selector, cpu->eip,
+			 fault.vector == EXC_PF ? fault.cr2 : cpu->cr2);
 		fault_record(vcpu, &fault);
 		status = event_deliver(vcpu, &event);
 		if (status == X86_OK)
@@ -348,15 +363,18 @@ enum x86_status interrupt_deliver(struct vcpu *vcpu, uint8_t vector)
 	return status == X86_FAULT ? exception_deliver(vcpu) : status;
 }
 
-enum x86_status software_interrupt(struct vcpu *vcpu, uint8_t vector, uint32_t next_eip, bool check_dpl)
+enum x86_status software_interrupt(struct vcpu *vcpu, uint8_t vector, uint32_t next_eip,
+				   bool check_dpl)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	struct event event = {
-		.vector = vector, .software = check_dpl, .eip = next_eip, .eflags = cpu->eflags & ~X86_RF,
+		.vector = vector, .software = check_dpl, .eip = next_eip,
+		.eflags = cpu->eflags & ~X86_RF,
 	};
 
 	/* INT3 and INTO go through whatever the IOPL is (SDM vol. 3, 20.3.3). */
-	if (cpu_is_protected(cpu) && cpu_is_v86(cpu) && check_dpl && vector != EXC_BP && vector != EXC_OF && cpu_iopl(cpu) < 3)
+	if (cpu_is_protected(cpu) && cpu_is_v86(cpu) && check_dpl && vector != EXC_BP &&
+	    vector != EXC_OF && cpu_iopl(cpu) < 3)
 		return fault_raise_error(cpu, EXC_GP, 0);
 	return event_deliver(vcpu, &event);
 }

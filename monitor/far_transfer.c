@@ -25,15 +25,17 @@ static uint32_t offset_truncate(uint32_t offset, unsigned opsize)
 static enum x86_status direct_target_check(struct cpu *cpu, uint16_t selector, uint64_t descriptor)
 {
 	uint16_t attr = descriptor_attr(descriptor);
-	bool allowed = attr_is_conforming(attr) ? attr_dpl(attr) <= cpu->cpl :
-						  selector_rpl(selector) <= cpu->cpl && attr_dpl(attr) == cpu->cpl;
+	bool allowed = attr_is_conforming(attr) ?
+			       attr_dpl(attr) <= cpu->cpl :
+			       selector_rpl(selector) <= cpu->cpl && attr_dpl(attr) == cpu->cpl;
 
 	if (!allowed)
 		return fault_raise_error(cpu, EXC_GP, selector_error(selector));
 	return attr & SEG_P ? X86_OK : fault_raise_error(cpu, EXC_NP, selector_error(selector));
 }
 
-static enum x86_status jump_to_code(struct vcpu *vcpu, uint16_t selector, uint64_t descriptor, uint32_t eip)
+static enum x86_status jump_to_code(struct vcpu *vcpu, uint16_t selector, uint64_t descriptor,
+				    uint32_t eip)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	enum x86_status status = eip_check(cpu, descriptor_limit(descriptor), eip);
@@ -51,8 +53,8 @@ static enum x86_status jump_to_code(struct vcpu *vcpu, uint16_t selector, uint64
  * Pushes the return address on the current stack and enters the code segment at the current
  * privilege level.
  */
-static enum x86_status call_to_code(struct vcpu *vcpu, uint16_t selector, uint64_t descriptor, uint32_t eip, uint32_t next_eip,
-				    unsigned opsize)
+static enum x86_status call_to_code(struct vcpu *vcpu, uint16_t selector, uint64_t descriptor,
+				    uint32_t eip, uint32_t next_eip, unsigned opsize)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	struct stack_frame stack = stack_current(cpu);
@@ -104,7 +106,8 @@ static enum x86_status call_gate_target(struct vcpu *vcpu, uint64_t gate, bool c
  * A call gate into a more privileged code segment: the TSS's stack, with the caller's parameters
  * copied onto it.
  */
-static enum x86_status call_inner(struct vcpu *vcpu, uint64_t gate, uint64_t code, uint32_t next_eip, unsigned opsize)
+static enum x86_status call_inner(struct vcpu *vcpu, uint64_t gate, uint64_t code,
+				  uint32_t next_eip, unsigned opsize)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	unsigned params = gate >> 32 & 0x1f, n = 0, new_cpl = attr_dpl(descriptor_attr(code));
@@ -120,7 +123,9 @@ static enum x86_status call_inner(struct vcpu *vcpu, uint64_t gate, uint64_t cod
 	if (status)
 		return status;
 	ss = segment_from_descriptor(ss_selector, ss_descriptor);
-	stack = (struct stack_frame){ .ss = &ss, .esp = esp, .ss_error = selector_error(ss_selector) };
+	stack = (struct stack_frame){ .ss = &ss,
+				      .esp = esp,
+				      .ss_error = selector_error(ss_selector) };
 	status = stack_check_push(cpu, &stack, params + 4, opsize);
 	if (!status)
 		status = eip_check(cpu, descriptor_limit(code), gate_offset(gate, opsize == 4));
@@ -144,7 +149,8 @@ static enum x86_status call_inner(struct vcpu *vcpu, uint64_t gate, uint64_t cod
 	return X86_OK;
 }
 
-static enum x86_status through_call_gate(struct vcpu *vcpu, uint64_t gate, bool call, uint32_t next_eip)
+static enum x86_status through_call_gate(struct vcpu *vcpu, uint64_t gate, bool call,
+					 uint32_t next_eip)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	bool gate32 = (descriptor_attr(gate) & SEG_TYPE) == SYS_CALL_GATE32;
@@ -156,14 +162,17 @@ static enum x86_status through_call_gate(struct vcpu *vcpu, uint64_t gate, bool 
 		return status;
 	if (!call)
 		return jump_to_code(vcpu, gate_selector(gate), code, gate_offset(gate, gate32));
-	if (!attr_is_conforming(descriptor_attr(code)) && attr_dpl(descriptor_attr(code)) < cpu->cpl)
+	if (!attr_is_conforming(descriptor_attr(code)) &&
+	    attr_dpl(descriptor_attr(code)) < cpu->cpl)
 		return call_inner(vcpu, gate, code, next_eip, opsize);
-	return call_to_code(vcpu, gate_selector(gate), code, gate_offset(gate, gate32), next_eip, opsize);
+	return call_to_code(vcpu, gate_selector(gate), code, gate_offset(gate, gate32), next_eip,
+			    opsize);
 }
 
 /* ---- far JMP and CALL ---- */
 
-static enum x86_status to_system_descriptor(struct vcpu *vcpu, uint16_t selector, uint64_t descriptor, bool call, uint32_t next_eip)
+static enum x86_status to_system_descriptor(struct vcpu *vcpu, uint16_t selector,
+					    uint64_t descriptor, bool call, uint32_t next_eip)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	uint16_t attr = descriptor_attr(descriptor);
@@ -177,7 +186,9 @@ static enum x86_status to_system_descriptor(struct vcpu *vcpu, uint16_t selector
 		return status ? status : through_call_gate(vcpu, descriptor, call, next_eip);
 	case SYS_TASK_GATE:
 		status = gate_access_check(cpu, selector, attr);
-		return status ? status : task_switch(vcpu, gate_selector(descriptor), kind, next_eip, false, 0);
+		return status ? status :
+				task_switch(vcpu, gate_selector(descriptor), kind, next_eip, false,
+					    0);
 	case SYS_TSS16_AVAIL:
 	case SYS_TSS32_AVAIL:
 		if (attr_dpl(attr) < cpu->cpl || attr_dpl(attr) < selector_rpl(selector))
@@ -198,7 +209,8 @@ static enum x86_status far_jump_real(struct cpu *cpu, uint16_t selector, uint32_
 	return X86_OK;
 }
 
-enum x86_status far_jump(struct vcpu *vcpu, uint16_t selector, uint32_t offset, uint32_t next_eip, unsigned opsize)
+enum x86_status far_jump(struct vcpu *vcpu, uint16_t selector, uint32_t offset, uint32_t next_eip,
+			 unsigned opsize)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	uint64_t descriptor;
@@ -218,7 +230,8 @@ enum x86_status far_jump(struct vcpu *vcpu, uint16_t selector, uint32_t offset, 
 	return status ? status : jump_to_code(vcpu, selector, descriptor, offset);
 }
 
-static enum x86_status far_call_real(struct vcpu *vcpu, uint16_t selector, uint32_t eip, uint32_t next_eip, unsigned opsize)
+static enum x86_status far_call_real(struct vcpu *vcpu, uint16_t selector, uint32_t eip,
+				     uint32_t next_eip, unsigned opsize)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	struct stack_frame stack = stack_current(cpu);
@@ -237,7 +250,8 @@ static enum x86_status far_call_real(struct vcpu *vcpu, uint16_t selector, uint3
 	return X86_OK;
 }
 
-enum x86_status far_call(struct vcpu *vcpu, uint16_t selector, uint32_t offset, uint32_t next_eip, unsigned opsize)
+enum x86_status far_call(struct vcpu *vcpu, uint16_t selector, uint32_t offset, uint32_t next_eip,
+			 unsigned opsize)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	uint64_t descriptor;
@@ -290,7 +304,8 @@ static void drop_privileged_segments(struct cpu *cpu)
 	}
 }
 
-enum x86_status return_same_level(struct vcpu *vcpu, const struct return_target *to, uint64_t code, uint32_t esp)
+enum x86_status return_same_level(struct vcpu *vcpu, const struct return_target *to, uint64_t code,
+				  uint32_t esp)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	enum x86_status status = eip_check(cpu, descriptor_limit(code), to->eip);
@@ -373,7 +388,8 @@ static struct segment flat_segment(uint16_t selector, bool code, unsigned dpl)
 {
 	return (struct segment){
 		.selector = selector,
-		.attr = SEG_G | SEG_DB | SEG_P | dpl << SEG_DPL_SHIFT | SEG_S | (code ? SEG_CODE : 0) | SEG_WRITABLE | SEG_ACCESSED,
+		.attr = SEG_G | SEG_DB | SEG_P | dpl << SEG_DPL_SHIFT | SEG_S |
+			(code ? SEG_CODE : 0) | SEG_WRITABLE | SEG_ACCESSED,
 		.limit = 0xffffffff,
 	};
 }

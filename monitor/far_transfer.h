@@ -17,9 +17,12 @@ struct return_target {
  * Checks a popped CS selector: #GP or #NP (SDM vol. 2, RET and IRET). Its RPL is the level to
  * return to, not below CPL.
  */
-enum x86_status return_code_check(struct vcpu *vcpu, uint16_t selector, uint64_t *descriptor) RF_MUST_CHECK;
+enum x86_status return_code_check(struct vcpu *vcpu, uint16_t selector,
+				  uint64_t *descriptor) RF_MUST_CHECK;
 /* The last checks, then the transfer. esp: the stack pointer behind what was popped. */
-enum x86_status return_same_level(struct vcpu *vcpu, const struct return_target *to, uint64_t code, uint32_t esp) RF_MUST_CHECK;
-enum x86_status return_outer_level(struct vcpu *vcpu, const struct return_target *to, uint64_t code) RF_MUST_CHECK;
+enum x86_status return_same_level(struct vcpu *vcpu, const struct return_target *to, uint64_t code,
+				  uint32_t esp) RF_MUST_CHECK;
+enum x86_status return_outer_level(struct vcpu *vcpu, const struct return_target *to,
+				   uint64_t code) RF_MUST_CHECK;
 
 #endif

@@ -172,8 +172,8 @@ static thunk_fn find(struct fpu_proxy *proxy, const struct encoding *e)
 	return proxy->table[slot].fn;
 }
 
-void fpu_proxy_run(struct fpu_proxy *proxy, const struct insn *insn, enum fpu_gpr gpr, struct fxsave_image *fpu,
-		   struct fpu_operands *operands)
+void fpu_proxy_run(struct fpu_proxy *proxy, const struct insn *insn, enum fpu_gpr gpr,
+		   struct fxsave_image *fpu, struct fpu_operands *operands)
 {
 	struct encoding e = encode(insn, gpr);
 	/* The host's pointers would name the thunk; some processors do not store them at all. */

@@ -36,7 +36,7 @@ void fpu_proxy_destroy(struct fpu_proxy *proxy);
  * unmasked SIMD exception: nothing here may fault. The last-instruction pointers (FIP, FDP, FOP) in
  * *fpu come back unchanged.
  */
-void fpu_proxy_run(struct fpu_proxy *proxy, const struct insn *insn, enum fpu_gpr gpr, struct fxsave_image *fpu,
-		   struct fpu_operands *operands);
+void fpu_proxy_run(struct fpu_proxy *proxy, const struct insn *insn, enum fpu_gpr gpr,
+		   struct fxsave_image *fpu, struct fpu_operands *operands);
 
 #endif

@@ -12,9 +12,12 @@ void fpu_spill_sse(struct cpu *cpu)
 
 	if (rf_likely(cpu->tcw.fpu_live != FPU_LIVE))
 		return;
-	__asm__ volatile("movups %%xmm0, %0\n\tmovups %%xmm1, 16+%0\n\tmovups %%xmm2, 32+%0\n\tmovups %%xmm3, 48+%0\n\t"
-			 "movups %%xmm4, 64+%0\n\tmovups %%xmm5, 80+%0\n\tmovups %%xmm6, 96+%0\n\tmovups %%xmm7, 112+%0\n\t"
+	__asm__ volatile("movups %%xmm0, %0\n\tmovups %%xmm1, 16+%0\n\tmovups %%xmm2, "
+			 "32+%0\n\tmovups %%xmm3, 48+%0\n\t"
+			 "movups %%xmm4, 64+%0\n\tmovups %%xmm5, 80+%0\n\tmovups %%xmm6, "
+			 "96+%0\n\tmovups %%xmm7, 112+%0\n\t"
 			 "stmxcsr %1\n\tldmxcsr %2"
-			 : "=o"(*(uint8_t (*)[8][16])cpu->fpu.xmm), "=m"(cpu->fpu.mxcsr) : "m"(mxcsr_for_c));
+			 : "=o"(*(uint8_t(*)[8][16])cpu->fpu.xmm), "=m"(cpu->fpu.mxcsr)
+			 : "m"(mxcsr_for_c));
 	cpu->tcw.fpu_live = FPU_LIVE_X87;
 }

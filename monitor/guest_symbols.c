@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UNSIZED_MOST 0x100000u /* what the last function before a gap may span, if nothing says how long it is */
+/* what the last function before a gap may span, if nothing says how long it is */
+#define UNSIZED_MOST 0x100000u
 #define LINE_SHOWN   40
 
 struct guest_symbol {
@@ -60,7 +61,9 @@ static int symbols_add(struct guest_symbols *s, gva_t start, gva_t end, bool glo
 		if (*c == ';' || (unsigned char)*c <= ' ')
 			*c = '_';
 	}
-	s->all[s->count] = (struct guest_symbol){ .start = start, .end = end, .global = global, .order = s->count, .name = name };
+	s->all[s->count] = (struct guest_symbol){
+		.start = start, .end = end, .global = global, .order = s->count, .name = name
+	};
 	s->count++;
 	return 0;
 }
@@ -91,7 +94,8 @@ static bool symbols_split_line(char *line, gva_t *address, char *type, char **na
 	return *name && (!*module || (**module == '[' && !strtok_r(NULL, " \t\r\n", &save)));
 }
 
-static int symbols_add_line(struct guest_symbols *s, char *line, const char *path, unsigned number, bool *anywhere, const char **why)
+static int symbols_add_line(struct guest_symbols *s, char *line, const char *path, unsigned number,
+			    bool *anywhere, const char **why)
 {
 	char *name, *module, *full = NULL, type, shown[LINE_SHOWN + 1];
 	gva_t address;
@@ -100,8 +104,11 @@ static int symbols_add_line(struct guest_symbols *s, char *line, const char *pat
 	for (char *c = shown; *c; c++)
 		*c = *c < ' ' || *c > '~' ? '?' : *c;
 	if (!symbols_split_line(line, &address, &type, &name, &module))
-		return symbols_fail(why, -EINVAL, "symbols '%s', line %u: '%s' is not an address, a type and a name; give a System.map, "
-				    "a copy of the guest's /proc/kallsyms or an ELF file", path, number, shown);
+		return symbols_fail(why, -EINVAL,
+				    "symbols '%s', line %u: '%s' is not an address, a type and a "
+				    "name; give a System.map, "
+				    "a copy of the guest's /proc/kallsyms or an ELF file",
+				    path, number, shown);
 	*anywhere = *anywhere || address;
 	if (!strchr("tTwW", type))
 		return 0;
@@ -110,7 +117,8 @@ static int symbols_add_line(struct guest_symbols *s, char *line, const char *pat
 	return symbols_add(s, address, 0, type == 'T' || type == 'W', full);
 }
 
-static int symbols_read_text(struct guest_symbols *s, FILE *file, const char *path, const char **why)
+static int symbols_read_text(struct guest_symbols *s, FILE *file, const char *path,
+			     const char **why)
 {
 	unsigned number = 0;
 	bool anywhere = false;
@@ -122,10 +130,14 @@ static int symbols_read_text(struct guest_symbols *s, FILE *file, const char *pa
 		err = symbols_add_line(s, line, path, ++number, &anywhere, why);
 	free(line);
 	if (!err && ferror(file))
-		return symbols_fail(why, -EIO, "cannot read the symbols '%s': %s", path, strerror(errno));
+		return symbols_fail(why, -EIO, "cannot read the symbols '%s': %s", path,
+				    strerror(errno));
 	if (!err && number && !anywhere)
-		return symbols_fail(why, -EINVAL, "symbols '%s': every address is 0; have root read /proc/kallsyms, with "
-				    "kernel.kptr_restrict=0", path);
+		return symbols_fail(
+			why, -EINVAL,
+			"symbols '%s': every address is 0; have root read /proc/kallsyms, with "
+			"kernel.kptr_restrict=0",
+			path);
 	return err;
 }
 
@@ -138,11 +150,13 @@ static bool symbols_elf_wants(Elf *elf, const GElf_Sym *sym)
 
 	if (GELF_ST_TYPE(sym->st_info) != STT_FUNC && GELF_ST_TYPE(sym->st_info) != STT_NOTYPE)
 		return false;
-	section = sym->st_shndx && sym->st_shndx < SHN_LORESERVE ? elf_getscn(elf, sym->st_shndx) : NULL;
+	section = sym->st_shndx && sym->st_shndx < SHN_LORESERVE ? elf_getscn(elf, sym->st_shndx) :
+								   NULL;
 	return section && gelf_getshdr(section, &header) && header.sh_flags & SHF_EXECINSTR;
 }
 
-static int symbols_read_table(struct guest_symbols *s, Elf *elf, Elf_Scn *section, const GElf_Shdr *header)
+static int symbols_read_table(struct guest_symbols *s, Elf *elf, Elf_Scn *section,
+			      const GElf_Shdr *header)
 {
 	Elf_Data *data = elf_getdata(section, NULL);
 	const size_t count = data && header->sh_entsize ? header->sh_size / header->sh_entsize : 0;
@@ -156,7 +170,8 @@ static int symbols_read_table(struct guest_symbols *s, Elf *elf, Elf_Scn *sectio
 			continue;
 		name = elf_strptr(elf, header->sh_link, sym.st_name);
 		if (name && *name)
-			err = symbols_add(s, sym.st_value, sym.st_size ? sym.st_value + sym.st_size : 0,
+			err = symbols_add(s, sym.st_value,
+					  sym.st_size ? sym.st_value + sym.st_size : 0,
 					  GELF_ST_BIND(sym.st_info) != STB_LOCAL, strdup(name));
 	}
 	return err;
@@ -169,9 +184,12 @@ static int symbols_read_elf(struct guest_symbols *s, Elf *elf, const char *path,
 	int err = 0;
 
 	if (!gelf_getehdr(elf, &header))
-		return symbols_fail(why, -EINVAL, "symbols '%s': no usable ELF header (%s)", path, elf_errmsg(-1));
+		return symbols_fail(why, -EINVAL, "symbols '%s': no usable ELF header (%s)", path,
+				    elf_errmsg(-1));
 	if (gelf_getclass(elf) != ELFCLASS32 || header.e_machine != EM_386)
-		return symbols_fail(why, -EINVAL, "symbols '%s': not an ELF file for 32-bit x86, so not this guest's", path);
+		return symbols_fail(
+			why, -EINVAL,
+			"symbols '%s': not an ELF file for 32-bit x86, so not this guest's", path);
 	while (!err && (section = elf_nextscn(elf, section))) {
 		GElf_Shdr of;
 
@@ -183,7 +201,8 @@ static int symbols_read_elf(struct guest_symbols *s, Elf *elf, const char *path,
 
 /* --- files --- */
 
-static int symbols_read_open(struct guest_symbols *s, FILE *file, const char *path, const char **why)
+static int symbols_read_open(struct guest_symbols *s, FILE *file, const char *path,
+			     const char **why)
 {
 	char magic[SELFMAG];
 	Elf *elf;
@@ -191,14 +210,16 @@ static int symbols_read_open(struct guest_symbols *s, FILE *file, const char *pa
 
 	if (fread(magic, 1, SELFMAG, file) != SELFMAG || memcmp(magic, ELFMAG, SELFMAG)) {
 		if (ferror(file))
-			return symbols_fail(why, -EIO, "cannot read the symbols '%s': %s", path, strerror(errno));
+			return symbols_fail(why, -EIO, "cannot read the symbols '%s': %s", path,
+					    strerror(errno));
 		rewind(file);
 		return symbols_read_text(s, file, path, why);
 	}
 	elf_version(EV_CURRENT);
 	elf = elf_begin(fileno(file), ELF_C_READ, NULL);
 	if (!elf)
-		return symbols_fail(why, -EINVAL, "symbols '%s': not a sound ELF file (%s)", path, elf_errmsg(-1));
+		return symbols_fail(why, -EINVAL, "symbols '%s': not a sound ELF file (%s)", path,
+				    elf_errmsg(-1));
 	err = symbols_read_elf(s, elf, path, why);
 	elf_end(elf);
 	return err;
@@ -211,11 +232,14 @@ static int symbols_read(struct guest_symbols *s, const char *path, const char **
 	int err;
 
 	if (!file)
-		return symbols_fail(why, -errno, "cannot read the symbols '%s': %s", path, strerror(errno));
+		return symbols_fail(why, -errno, "cannot read the symbols '%s': %s", path,
+				    strerror(errno));
 	err = symbols_read_open(s, file, path, why);
 	fclose(file);
 	if (!err && s->count == before)
-		return symbols_fail(why, -EINVAL, "symbols '%s': there is no function in it (was it stripped?)", path);
+		return symbols_fail(why, -EINVAL,
+				    "symbols '%s': there is no function in it (was it stripped?)",
+				    path);
 	return err;
 }
 
@@ -254,7 +278,8 @@ static void symbols_settle(struct guest_symbols *s)
 	s->count = kept;
 	for (size_t i = 0; i < kept; i++) {
 		struct guest_symbol *symbol = &s->all[i];
-		const uint64_t most = (uint64_t)symbol->start + UNSIZED_MOST, next = i + 1 < kept ? symbol[1].start : most;
+		const uint64_t most = (uint64_t)symbol->start + UNSIZED_MOST,
+			       next = i + 1 < kept ? symbol[1].start : most;
 
 		if (!symbol->end)
 			symbol->end = next < most ? next : most > UINT32_MAX ? UINT32_MAX : most;
@@ -268,7 +293,8 @@ int guest_symbols_load(const char *paths, struct guest_symbols **out, const char
 	int err = s && copy ? 0 : -ENOMEM;
 
 	*why = NULL;
-	for (char *path = err ? NULL : strtok_r(copy, ":", &save); path && !err; path = strtok_r(NULL, ":", &save))
+	for (char *path = err ? NULL : strtok_r(copy, ":", &save); path && !err;
+	     path = strtok_r(NULL, ":", &save))
 		err = symbols_read(s, path, why);
 	free(copy);
 	if (!err && !s->count)

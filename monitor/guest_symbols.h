@@ -19,7 +19,8 @@ struct guest_symbols;
  * paths: one or more files with colons between them. 0, or a negative errno and *why: a strdup'd
  * line that names the file, and the line in it if it is text; NULL if there was no memory.
  */
-int guest_symbols_load(const char *paths, struct guest_symbols **out, const char **why) RF_MUST_CHECK;
+int guest_symbols_load(const char *paths, struct guest_symbols **out,
+		       const char **why) RF_MUST_CHECK;
 void guest_symbols_destroy(struct guest_symbols *symbols);
 
 size_t guest_symbols_count(const struct guest_symbols *symbols);

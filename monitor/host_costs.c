@@ -36,7 +36,8 @@ static bool probe_page(struct host_costs *costs, int fd, uint8_t *at)
 {
 	uint64_t begun = now_ns();
 
-	if (mmap(at, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) == MAP_FAILED)
+	if (mmap(at, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) ==
+	    MAP_FAILED)
 		return false;
 	*(volatile uint8_t *)at = 1;
 	keep_least(&costs->map, begun);
@@ -54,7 +55,8 @@ static bool probe_page(struct host_costs *costs, int fd, uint8_t *at)
 static void probe_pages(struct host_costs *costs)
 {
 	const int fd = memfd_create("probe", MFD_CLOEXEC);
-	uint8_t *hole = mmap(NULL, ROUNDS * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *hole = mmap(NULL, ROUNDS * PAGE, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (fd >= 0 && hole != MAP_FAILED && !ftruncate(fd, PAGE)) {
 		for (unsigned i = 0; i < ROUNDS && probe_page(costs, fd, hole + i * PAGE); i++)

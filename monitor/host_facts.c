@@ -49,14 +49,18 @@ void host_describe_for_bt(const struct host_facts *facts, char *text, size_t siz
 	if (lacks)
 		snprintf(text, size, "not usable here: %s", lacks);
 	else
-		snprintf(text, size, "usable here, %s%s%s", facts->features & HOST_BMI2 ? "with BMI2" : "without BMI2 (some of a kernel's code is slower)",
+		snprintf(text, size, "usable here, %s%s%s",
+			 facts->features & HOST_BMI2 ?
+				 "with BMI2" :
+				 "without BMI2 (some of a kernel's code is slower)",
 			 missing ? "; guests lack what this host's processor lacks: " : "", guests);
 }
 
 const char *host_lacks_for_bt(const struct host_facts *facts)
 {
 	if (!(facts->features & HOST_LAHF))
-		return "this host's processor has no LAHF and SAHF in 64-bit mode (lahf_lm in /proc/cpuinfo; all but the first of "
+		return "this host's processor has no LAHF and SAHF in 64-bit mode (lahf_lm in "
+		       "/proc/cpuinfo; all but the first of "
 		       "2003 to 2005 have it): use -accel interp";
 	return NULL;
 }

@@ -57,7 +57,8 @@ static unsigned cache_index(gpa_t gpa)
 	return (gpa ^ gpa >> 14) & (INTERP_CACHE_ENTRIES - 1);
 }
 
-insn_handler interp_choose_handler(struct vcpu *vcpu, const struct insn *insn, enum decode_result result)
+insn_handler interp_choose_handler(struct vcpu *vcpu, const struct insn *insn,
+				   enum decode_result result)
 {
 	insn_handler handler = result == DECODE_OK ? interp_find_handler(insn) : op_undefined;
 
@@ -85,7 +86,8 @@ static enum x86_status fetch_slow(struct vcpu *vcpu, struct icache_entry **out)
 	uint32_t access = ACCESS_EXEC | cpu_access(cpu);
 	gva_t gva = cs->base + cpu->eip;
 	uint64_t room = cpu->eip > cs->limit ? 0 : (uint64_t)cs->limit - cpu->eip + 1;
-	unsigned avail = room < INSN_MAX_LEN ? room : INSN_MAX_LEN, in_page = GUEST_PAGE_SIZE - (gva & ~GUEST_PAGE_MASK);
+	unsigned avail = room < INSN_MAX_LEN ? room : INSN_MAX_LEN,
+		 in_page = GUEST_PAGE_SIZE - (gva & ~GUEST_PAGE_MASK);
 	unsigned first = avail < in_page ? avail : in_page;
 	struct icache_entry *entry = &interp->crossing;
 	uint8_t bytes[16] = { 0 };
@@ -135,11 +137,13 @@ static inline enum x86_status fetch(struct vcpu *vcpu, struct icache_entry **out
 	 * Sixteen bytes are read whatever the length: at the very end of guest RAM the general way
 	 * is taken.
 	 */
-	if (rf_unlikely(entry->gpa != gpa || entry->code32 != !!(cs->attr & SEG_DB) || gpa + 16 > vcpu->vm->ram.size ||
+	if (rf_unlikely(entry->gpa != gpa || entry->code32 != !!(cs->attr & SEG_DB) ||
+			gpa + 16 > vcpu->vm->ram.size ||
 			(uint64_t)cpu->eip + entry->insn.len - 1 > cs->limit))
 		return fetch_slow(vcpu, out);
 	memcpy(bytes, host, sizeof(bytes));
-	if (rf_unlikely(((bytes[0] ^ entry->raw[0]) & entry->mask[0]) | ((bytes[1] ^ entry->raw[1]) & entry->mask[1])))
+	if (rf_unlikely(((bytes[0] ^ entry->raw[0]) & entry->mask[0]) |
+			((bytes[1] ^ entry->raw[1]) & entry->mask[1])))
 		return fetch_slow(vcpu, out);
 	*out = entry;
 	return X86_OK;
@@ -159,7 +163,8 @@ static enum interp_result debug_exception(struct vcpu *vcpu, uint32_t dr6)
 	return deliver(vcpu);
 }
 
-enum interp_result interp_conclude(struct vcpu *vcpu, const struct insn *i, uint32_t eip, enum x86_status status)
+enum interp_result interp_conclude(struct vcpu *vcpu, const struct insn *i, uint32_t eip,
+				   enum x86_status status)
 {
 	if (status == X86_OK)
 		return INTERP_OK;
@@ -179,7 +184,8 @@ static uint32_t instruction_breakpoints(const struct cpu *cpu)
 	uint32_t dr6 = 0;
 
 	for (unsigned n = 0; n < 4; n++)
-		if (cpu->dr[7] >> (2 * n) & 3 && !(cpu->dr[7] >> (16 + 4 * n) & 3) && cpu->dr[n] == gva)
+		if (cpu->dr[7] >> (2 * n) & 3 && !(cpu->dr[7] >> (16 + 4 * n) & 3) &&
+		    cpu->dr[n] == gva)
 			dr6 |= 1u << n;
 	return dr6;
 }
@@ -211,7 +217,8 @@ static inline enum x86_status execute(struct vcpu *vcpu, const struct icache_ent
 {
 	const uint32_t fpu = OPA_FPU | OPA_MMX | OPA_SSE;
 
-	if (rf_unlikely(vcpu->cpu.tcw.fpu_live) && (entry->insn.attr & fpu || (entry->insn.map == MAP_0F && entry->insn.opcode == 0xae)))
+	if (rf_unlikely(vcpu->cpu.tcw.fpu_live) &&
+	    (entry->insn.attr & fpu || (entry->insn.map == MAP_0F && entry->insn.opcode == 0xae)))
 		fpu_spill_x87(&vcpu->cpu);
 	return entry->handler(vcpu, &entry->insn);
 }

@@ -9,9 +9,18 @@
 #include "vcpu.h"
 
 enum interp_result {
-	INTERP_OK,        /* one instruction done (or a batch of iterations of a rep instruction: eip then still names it) */
-	INTERP_EXCEPTION, /* it faulted or trapped; the exception has been delivered: eip is at the handler */
-	INTERP_HALT,      /* cpu.halted is set: HLT, eip is behind it; or an x87 error reported by interrupt, eip is at the instruction */
+	/*
+	 * one instruction done (or a batch of iterations of a rep instruction: eip then still names
+	 * it)
+	 */
+	INTERP_OK,
+	/* it faulted or trapped; the exception has been delivered: eip is at the handler */
+	INTERP_EXCEPTION,
+	/*
+	 * cpu.halted is set: HLT, eip is behind it; or an x87 error reported by interrupt, eip is
+	 * at the instruction
+	 */
+	INTERP_HALT,
 	INTERP_DEAD,      /* the VM ended */
 };
 

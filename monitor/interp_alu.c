@@ -50,7 +50,8 @@ INLINE bool alu_discards(enum alu_op op)
 }
 
 /* r/m op= b */
-INLINE enum x86_status alu_to_rm(struct vcpu *vcpu, const struct insn *i, enum alu_op op, unsigned size, uint32_t b)
+INLINE enum x86_status alu_to_rm(struct vcpu *vcpu, const struct insn *i, enum alu_op op,
+				 unsigned size, uint32_t b)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	uint32_t a = 0, result;
@@ -72,12 +73,14 @@ INLINE enum x86_status alu_to_rm(struct vcpu *vcpu, const struct insn *i, enum a
 	return rmw_end(vcpu, &rmw, size, &result);
 }
 
-INLINE enum x86_status alu_rm_r(struct vcpu *vcpu, const struct insn *i, enum alu_op op, unsigned size)
+INLINE enum x86_status alu_rm_r(struct vcpu *vcpu, const struct insn *i, enum alu_op op,
+				unsigned size)
 {
 	return alu_to_rm(vcpu, i, op, size, reg_get(&vcpu->cpu, insn_reg(i), size));
 }
 
-INLINE enum x86_status alu_r_rm(struct vcpu *vcpu, const struct insn *i, enum alu_op op, unsigned size)
+INLINE enum x86_status alu_r_rm(struct vcpu *vcpu, const struct insn *i, enum alu_op op,
+				unsigned size)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	uint32_t b, result;
@@ -89,7 +92,8 @@ INLINE enum x86_status alu_r_rm(struct vcpu *vcpu, const struct insn *i, enum al
 	return X86_OK;
 }
 
-INLINE enum x86_status alu_acc_imm(struct vcpu *vcpu, const struct insn *i, enum alu_op op, unsigned size)
+INLINE enum x86_status alu_acc_imm(struct vcpu *vcpu, const struct insn *i, enum alu_op op,
+				   unsigned size)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	uint32_t result = alu(cpu, op, size, reg_get(cpu, X86_EAX, size), i->imm);
@@ -99,7 +103,8 @@ INLINE enum x86_status alu_acc_imm(struct vcpu *vcpu, const struct insn *i, enum
 	return X86_OK;
 }
 
-INLINE enum x86_status alu_rm_imm(struct vcpu *vcpu, const struct insn *i, enum alu_op op, unsigned size)
+INLINE enum x86_status alu_rm_imm(struct vcpu *vcpu, const struct insn *i, enum alu_op op,
+				  unsigned size)
 {
 	return alu_to_rm(vcpu, i, op, size, i->imm);
 }
@@ -120,7 +125,8 @@ enum alu_form { FORM_RM_R, FORM_R_RM, FORM_ACC_IMM, FORM_RM_IMM };
 static const insn_handler alu_handlers[9][4][3] = {
 	ALL_NAMES(ALU_ADD), ALL_NAMES(ALU_OR), ALL_NAMES(ALU_ADC), ALL_NAMES(ALU_SBB),
 	ALL_NAMES(ALU_AND), ALL_NAMES(ALU_SUB), ALL_NAMES(ALU_XOR), ALL_NAMES(ALU_CMP),
-	[ALU_TEST] = { NAMES(alu_rm_r, ALU_TEST), { NULL }, NAMES(alu_acc_imm, ALU_TEST), NAMES(alu_rm_imm, ALU_TEST) },
+	[ALU_TEST] = { NAMES(alu_rm_r, ALU_TEST), { NULL }, NAMES(alu_acc_imm, ALU_TEST),
+		NAMES(alu_rm_imm, ALU_TEST) },
 };
 
 /* 00..3D, 80..83, 84, 85, A8, A9 */
@@ -155,7 +161,8 @@ INLINE enum x86_status incdec_rm(struct vcpu *vcpu, const struct insn *i, bool d
 	struct rmw rmw;
 
 	if (!i->mem) {
-		reg_set(cpu, insn_rm(i), step_by_one(cpu, down, size, reg_get(cpu, insn_rm(i), size)), size);
+		reg_set(cpu, insn_rm(i),
+			step_by_one(cpu, down, size, reg_get(cpu, insn_rm(i), size)), size);
 		return X86_OK;
 	}
 	RETURN_IF_FAULT(rmw_begin(vcpu, i->seg, insn_ea(cpu, i), size, &rmw, &value));
@@ -167,7 +174,8 @@ INLINE enum x86_status incdec_reg(struct vcpu *vcpu, const struct insn *i, bool 
 {
 	struct cpu *cpu = &vcpu->cpu;
 
-	reg_set(cpu, i->opcode & 7, step_by_one(cpu, down, size, reg_get(cpu, i->opcode & 7, size)), size);
+	reg_set(cpu, i->opcode & 7, step_by_one(cpu, down, size, reg_get(cpu, i->opcode & 7, size)),
+		size);
 	return X86_OK;
 }
 
@@ -179,7 +187,8 @@ INCDEC(rm, 1) INCDEC(rm, 2) INCDEC(rm, 4) INCDEC(reg, 2) INCDEC(reg, 4)
 /* 40..4F, FE /0 /1, FF /0 /1 */
 insn_handler pick_incdec(const struct insn *i)
 {
-	static const insn_handler rm[2][3] = { { inc_rm_1, inc_rm_2, inc_rm_4 }, { dec_rm_1, dec_rm_2, dec_rm_4 } };
+	static const insn_handler rm[2][3] = { { inc_rm_1, inc_rm_2, inc_rm_4 },
+					       { dec_rm_1, dec_rm_2, dec_rm_4 } };
 
 	if (i->opcode < 0x48)
 		return i->op_size == 4 ? inc_reg_4 : inc_reg_2;
@@ -259,9 +268,15 @@ static enum x86_status op_mul(struct vcpu *vcpu, const struct insn *i)
 static bool divide_fits(const struct cpu *cpu, uint32_t divisor, unsigned size, bool is_signed)
 {
 	uint32_t eax = cpu->regs[X86_EAX], edx = cpu->regs[X86_EDX];
-	uint64_t dividend = size == 1 ? (uint16_t)eax : size == 2 ? (uint32_t)(edx << 16 | (uint16_t)eax) : (uint64_t)edx << 32 | eax;
-	int64_t sdividend = size == 1 ? (int16_t)dividend : size == 2 ? (int32_t)dividend : (int64_t)dividend;
-	int64_t sdivisor = size == 1 ? (int8_t)divisor : size == 2 ? (int16_t)divisor : (int32_t)divisor;
+	uint64_t dividend = size == 1 ? (uint16_t)eax :
+			    size == 2 ? (uint32_t)(edx << 16 | (uint16_t)eax) :
+					(uint64_t)edx << 32 | eax;
+	int64_t sdividend = size == 1 ? (int16_t)dividend :
+			    size == 2 ? (int32_t)dividend :
+					(int64_t)dividend;
+	int64_t sdivisor = size == 1 ? (int8_t)divisor :
+			   size == 2 ? (int16_t)divisor :
+				       (int32_t)divisor;
 	int64_t limit = 1ll << (8 * size - 1), quotient;
 
 	if (divisor == 0)
@@ -311,7 +326,8 @@ static enum x86_status op_div(struct vcpu *vcpu, const struct insn *i)
 
 insn_handler pick_unary(const struct insn *i)
 {
-	static const insn_handler handlers[8] = { NULL, NULL, op_not, op_neg, op_mul, op_mul, op_div, op_div };
+	static const insn_handler handlers[8] = { NULL,   NULL,   op_not, op_neg,
+						  op_mul, op_mul, op_div, op_div };
 
 	if (insn_reg(i) < 2)
 		return alu_handlers[ALU_TEST][FORM_RM_IMM][size_index(i)];
@@ -323,9 +339,15 @@ static uint32_t host_imul(struct cpu *cpu, unsigned size, uint32_t a, uint32_t b
 	uint32_t ax = flags_to_ax(cpu);
 
 	if (size == 2)
-		asm(ASM_LOAD_FLAGS "imulw %w[src], %w[dst]" ASM_SAVE_FLAGS : [dst] "+r" (a), "+&a" (ax) : [src] "r" (b) : "cc");
+		asm(ASM_LOAD_FLAGS "imulw %w[src], %w[dst]" ASM_SAVE_FLAGS
+		    : [dst] "+r"(a), "+&a"(ax)
+		    : [src] "r"(b)
+		    : "cc");
 	else
-		asm(ASM_LOAD_FLAGS "imull %[src], %[dst]" ASM_SAVE_FLAGS : [dst] "+r" (a), "+&a" (ax) : [src] "r" (b) : "cc");
+		asm(ASM_LOAD_FLAGS "imull %[src], %[dst]" ASM_SAVE_FLAGS
+		    : [dst] "+r"(a), "+&a"(ax)
+		    : [src] "r"(b)
+		    : "cc");
 	flags_from_ax(cpu, ax);
 	return a;
 }
@@ -336,7 +358,8 @@ enum x86_status op_imul3(struct vcpu *vcpu, const struct insn *i)
 	uint32_t source;
 
 	RETURN_IF_FAULT(rm_read(vcpu, i, i->op_size, &source));
-	reg_set(&vcpu->cpu, insn_reg(i), host_imul(&vcpu->cpu, i->op_size, source, i->imm), i->op_size);
+	reg_set(&vcpu->cpu, insn_reg(i), host_imul(&vcpu->cpu, i->op_size, source, i->imm),
+		i->op_size);
 	return X86_OK;
 }
 
@@ -347,7 +370,9 @@ enum x86_status op_imul2(struct vcpu *vcpu, const struct insn *i)
 	uint32_t source;
 
 	RETURN_IF_FAULT(rm_read(vcpu, i, i->op_size, &source));
-	reg_set(cpu, insn_reg(i), host_imul(cpu, i->op_size, reg_get(cpu, insn_reg(i), i->op_size), source), i->op_size);
+	reg_set(cpu, insn_reg(i),
+		host_imul(cpu, i->op_size, reg_get(cpu, insn_reg(i), i->op_size), source),
+		i->op_size);
 	return X86_OK;
 }
 
@@ -396,7 +421,9 @@ enum x86_status op_xadd(struct vcpu *vcpu, const struct insn *i)
 		RETURN_IF_FAULT(rmw_begin(vcpu, i->seg, insn_ea(cpu, i), size, &rmw, &old));
 	else
 		old = reg_get(cpu, insn_rm(i), size);
-	sum = size == 1 ? alu(cpu, ALU_ADD, 1, old, add) : size == 2 ? alu(cpu, ALU_ADD, 2, old, add) : alu(cpu, ALU_ADD, 4, old, add);
+	sum = size == 1 ? alu(cpu, ALU_ADD, 1, old, add) :
+	      size == 2 ? alu(cpu, ALU_ADD, 2, old, add) :
+			  alu(cpu, ALU_ADD, 4, old, add);
 	if (i->mem)
 		RETURN_IF_FAULT(rmw_end(vcpu, &rmw, size, &sum));
 	reg_set(cpu, insn_reg(i), old, size);

@@ -21,7 +21,8 @@ SHIFT_SIZES(shl, "shl") SHIFT_SIZES(shr, "shr") SHIFT_SIZES(sar, "sar")
 typedef uint32_t (*shift_fn)(uint32_t value, uint32_t count, uint32_t *flags);
 #define SHIFT_ROW(name) { name##_1, name##_2, name##_4 }
 static const shift_fn shift_table[8][3] = {
-	SHIFT_ROW(rol), SHIFT_ROW(ror), SHIFT_ROW(rcl), SHIFT_ROW(rcr), SHIFT_ROW(shl), SHIFT_ROW(shr), SHIFT_ROW(shl), SHIFT_ROW(sar),
+	SHIFT_ROW(rol), SHIFT_ROW(ror), SHIFT_ROW(rcl), SHIFT_ROW(rcr), SHIFT_ROW(shl),
+	SHIFT_ROW(shr), SHIFT_ROW(shl), SHIFT_ROW(sar),
 };
 
 /*
@@ -85,7 +86,9 @@ static enum x86_status shift_imm(struct vcpu *vcpu, const struct insn *i)
 {
 	const bool rotate = !i->mem && insn_reg(i) < 2;
 
-	return shift(vcpu, i, rotate ? rotate_imm_table[insn_reg(i)][size_index(i)] : shift_function(i), i->imm);
+	return shift(vcpu, i,
+		     rotate ? rotate_imm_table[insn_reg(i)][size_index(i)] : shift_function(i),
+		     i->imm);
 }
 
 /* C0, C1, D0..D3 */
@@ -164,7 +167,8 @@ enum x86_status op_bt(struct vcpu *vcpu, const struct insn *i)
 	ea = insn_ea(cpu, i);
 	/* A register bit offset is signed and reaches beyond the operand. */
 	if (!immediate)
-		ea += size == 4 ? (uint32_t)((int32_t)bit >> 5) * 4 : (uint32_t)((int16_t)bit >> 4) * 2;
+		ea += size == 4 ? (uint32_t)((int32_t)bit >> 5) * 4 :
+				  (uint32_t)((int16_t)bit >> 4) * 2;
 	if (i->addr_size == 2)
 		ea &= 0xffff;
 	bit &= 8 * size - 1;
@@ -256,7 +260,8 @@ enum x86_status op_movbe(struct vcpu *vcpu, const struct insn *i)
 	uint32_t value;
 
 	if (i->opcode == 0xf1)
-		return rm_write(vcpu, i, i->op_size, swap_bytes(reg_get(cpu, insn_reg(i), i->op_size), i->op_size));
+		return rm_write(vcpu, i, i->op_size,
+				swap_bytes(reg_get(cpu, insn_reg(i), i->op_size), i->op_size));
 	RETURN_IF_FAULT(rm_read(vcpu, i, i->op_size, &value));
 	reg_set(cpu, insn_reg(i), swap_bytes(value, i->op_size), i->op_size);
 	return X86_OK;

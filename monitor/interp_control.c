@@ -17,12 +17,15 @@ INLINE enum x86_status jcc(struct vcpu *vcpu, const struct insn *i, unsigned cc)
 }
 
 #define JCC(cc) static enum x86_status jcc_##cc(struct vcpu *vcpu, const struct insn *i) { return jcc(vcpu, i, 0x##cc); }
-JCC(0) JCC(1) JCC(2) JCC(3) JCC(4) JCC(5) JCC(6) JCC(7) JCC(8) JCC(9) JCC(a) JCC(b) JCC(c) JCC(d) JCC(e) JCC(f)
+JCC(0)
+JCC(1) JCC(2) JCC(3) JCC(4) JCC(5) JCC(6) JCC(7) JCC(8) JCC(9) JCC(a) JCC(b) JCC(c) JCC(d) JCC(e)
+	JCC(f)
 
-insn_handler pick_jcc(const struct insn *i)
+		insn_handler pick_jcc(const struct insn *i)
 {
 	static const insn_handler handlers[16] = {
-		jcc_0, jcc_1, jcc_2, jcc_3, jcc_4, jcc_5, jcc_6, jcc_7, jcc_8, jcc_9, jcc_a, jcc_b, jcc_c, jcc_d, jcc_e, jcc_f,
+		jcc_0, jcc_1, jcc_2, jcc_3, jcc_4, jcc_5, jcc_6, jcc_7, jcc_8, jcc_9, jcc_a, jcc_b,
+		jcc_c, jcc_d, jcc_e, jcc_f,
 	};
 
 	return handlers[i->opcode & 15];
@@ -99,7 +102,8 @@ enum x86_status op_far_direct(struct vcpu *vcpu, const struct insn *i)
 {
 	uint32_t next = rewind_eip(vcpu, i);
 
-	return i->opcode == 0x9a ? far_call(vcpu, i->imm2, i->imm, next, i->op_size) : far_jump(vcpu, i->imm2, i->imm, next, i->op_size);
+	return i->opcode == 0x9a ? far_call(vcpu, i->imm2, i->imm, next, i->op_size) :
+				   far_jump(vcpu, i->imm2, i->imm, next, i->op_size);
 }
 
 /* FF /3, /5 */
@@ -108,7 +112,8 @@ static enum x86_status far_indirect(struct vcpu *vcpu, const struct insn *i)
 	uint32_t next = rewind_eip(vcpu, i), offset;
 	uint16_t selector;
 
-	RETURN_IF_FAULT(interp_read_pointer(vcpu, i->seg, insn_ea(&vcpu->cpu, i), i->op_size, &offset, &selector));
+	RETURN_IF_FAULT(interp_read_pointer(vcpu, i->seg, insn_ea(&vcpu->cpu, i), i->op_size,
+					    &offset, &selector));
 	return (insn_reg(i) == 3 ? far_call : far_jump)(vcpu, selector, offset, next, i->op_size);
 }
 
@@ -117,7 +122,9 @@ static enum x86_status check_alignment_of_stack(struct vcpu *vcpu, unsigned opsi
 {
 	uint32_t unused;
 
-	return vcpu->cpu.eflags & X86_AC && !(vcpu->cpu.eflags & (X86_VM | X86_NT)) ? peek_value(vcpu, 0, opsize, &unused) : X86_OK;
+	return vcpu->cpu.eflags & X86_AC && !(vcpu->cpu.eflags & (X86_VM | X86_NT)) ?
+		       peek_value(vcpu, 0, opsize, &unused) :
+		       X86_OK;
 }
 
 enum x86_status op_retf(struct vcpu *vcpu, const struct insn *i)
@@ -191,7 +198,8 @@ enum x86_status op_bound(struct vcpu *vcpu, const struct insn *i)
 	if (sign_extend(index, size) < sign_extend(low, size))
 		return fault_raise(cpu, EXC_BR);
 	RETURN_IF_FAULT(seg_read(vcpu, i->seg, (ea + size) & mask, size, &high));
-	return sign_extend(index, size) > sign_extend(high, size) ? fault_raise(cpu, EXC_BR) : X86_OK;
+	return sign_extend(index, size) > sign_extend(high, size) ? fault_raise(cpu, EXC_BR) :
+								    X86_OK;
 }
 
 /* --- FF group --- */

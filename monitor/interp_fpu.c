@@ -43,7 +43,8 @@ static enum x86_status report_by_interrupt(struct vcpu *vcpu, const struct insn 
 	struct vm *vm = vcpu->vm;
 
 	if (!vm->ferr)
-		return vm_kill(vcpu, "an x87 error with CR0.NE clear, and nothing is wired to FERR#");
+		return vm_kill(vcpu,
+			       "an x87 error with CR0.NE clear, and nothing is wired to FERR#");
 	pthread_mutex_lock(&vm->device_lock);
 	vm->ferr(vm);
 	pthread_mutex_unlock(&vm->device_lock);
@@ -155,7 +156,8 @@ static bool was_stored(const struct fpu_operands *operands, unsigned size, uint8
  * raises nothing (the manual leaves that open; Intel's processors do it so). So the operand is
  * probed when the outcome is known.
  */
-static enum x86_status x87_store(struct vcpu *vcpu, const struct insn *i, uint32_t ea, struct fpu_operands *operands)
+static enum x86_status x87_store(struct vcpu *vcpu, const struct insn *i, uint32_t ea,
+				 struct fpu_operands *operands)
 {
 	const uint8_t filler = 0xa5;
 	struct cpu *cpu = &vcpu->cpu;
@@ -182,7 +184,8 @@ static enum x86_status x87_execute(struct vcpu *vcpu, const struct insn *i)
 		RETURN_IF_FAULT(x87_store(vcpu, i, ea, &operands));
 	} else {
 		if (i->mem)
-			RETURN_IF_FAULT(interp_read_block(vcpu, i->seg, ea, operands.mem, i->mem_size));
+			RETURN_IF_FAULT(
+				interp_read_block(vcpu, i->seg, ea, operands.mem, i->mem_size));
 		fpu_proxy_run(vcpu_interp(vcpu)->proxy, i, FPU_GPR_NONE, &cpu->fpu, &operands);
 	}
 	if (!is_control(i))

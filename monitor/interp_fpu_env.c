@@ -31,7 +31,8 @@ static uint16_t full_tags(const struct fxsave_image *fpu)
 	uint16_t tags = 0;
 
 	for (unsigned n = 0; n < 8; n++)
-		tags |= (fpu->ftw >> n & 1 ? register_tag(fpu->st[(n - top) & 7]) : TAG_EMPTY) << 2 * n;
+		tags |= (fpu->ftw >> n & 1 ? register_tag(fpu->st[(n - top) & 7]) : TAG_EMPTY)
+			<< 2 * n;
 	return tags;
 }
 
@@ -63,7 +64,8 @@ static unsigned environment_size(const struct insn *i)
 static void environment_fields(const struct cpu *cpu, uint32_t fields[7])
 {
 	const struct fxsave_image *fpu = &cpu->fpu;
-	uint32_t fip = ((uint32_t)fpu->fcs << 4) + fpu->fip, fdp = ((uint32_t)fpu->fds << 4) + fpu->fdp;
+	uint32_t fip = ((uint32_t)fpu->fcs << 4) + fpu->fip,
+		 fdp = ((uint32_t)fpu->fds << 4) + fpu->fdp;
 
 	fields[0] = 0xffff0000u | fpu->fcw;
 	fields[1] = 0xffff0000u | fpu->fsw;
@@ -132,7 +134,8 @@ static enum x86_status op_fldenv(struct vcpu *vcpu, const struct insn *i)
 {
 	uint8_t image[28];
 
-	RETURN_IF_FAULT(interp_read_block(vcpu, i->seg, insn_ea(&vcpu->cpu, i), image, environment_size(i)));
+	RETURN_IF_FAULT(interp_read_block(vcpu, i->seg, insn_ea(&vcpu->cpu, i), image,
+					  environment_size(i)));
 	environment_load(&vcpu->cpu, i, image);
 	return X86_OK;
 }
@@ -146,7 +149,8 @@ static enum x86_status op_fstenv(struct vcpu *vcpu, const struct insn *i)
 
 	environment_fields(cpu, fields);
 	environment_pack(i, fields, image);
-	RETURN_IF_FAULT(interp_write_block(vcpu, i->seg, insn_ea(cpu, i), image, environment_size(i)));
+	RETURN_IF_FAULT(
+		interp_write_block(vcpu, i->seg, insn_ea(cpu, i), image, environment_size(i)));
 	cpu->fpu.fcw |= 0x3f;
 	fpu_update_summary(&cpu->fpu);
 	return X86_OK;
@@ -270,7 +274,8 @@ static enum x86_status op_stmxcsr(struct vcpu *vcpu, const struct insn *i)
 insn_handler pick_group_0fae(const struct insn *i)
 {
 	static const insn_handler memory[8] = {
-		op_fxsave, op_fxrstor, op_ldmxcsr, op_stmxcsr, op_undefined, op_undefined, op_undefined, op_clflush,
+		op_fxsave, op_fxrstor, op_ldmxcsr, op_stmxcsr, op_undefined, op_undefined,
+		op_undefined, op_clflush,
 	};
 
 	return i->mem ? memory[insn_reg(i)] : op_nop;

@@ -61,7 +61,8 @@ struct block {
 struct fpu_proxy;
 
 struct interp {
-	struct icache_entry crossing; /* the last instruction that crossed a page or came from MMIO */
+	/* the last instruction that crossed a page or came from MMIO */
+	struct icache_entry crossing;
 	uint32_t dr6_pending;         /* data and I/O breakpoints hit by the current instruction */
 	/*
 	 * Guest physical page number of the block being run: stores to it take the slow way, which
@@ -87,12 +88,14 @@ void interp_blocks_destroy(struct interp *interp);
 /*
  * interp.c. The handler of what insn_decode() returned: #UD for what does not exist on this model.
  */
-insn_handler interp_choose_handler(struct vcpu *vcpu, const struct insn *insn, enum decode_result result);
+insn_handler interp_choose_handler(struct vcpu *vcpu, const struct insn *insn,
+				   enum decode_result result);
 /*
  * What a handler's status means for the step of instruction i that began at eip. i may be NULL if
  * it was not even fetched.
  */
-enum interp_result interp_conclude(struct vcpu *vcpu, const struct insn *i, uint32_t eip, enum x86_status status);
+enum interp_result interp_conclude(struct vcpu *vcpu, const struct insn *i, uint32_t eip,
+				   enum x86_status status);
 
 /*
  * interp_dispatch.c: the handler for an instruction this CPU model has. Never NULL: what does not
@@ -120,26 +123,70 @@ insn_handler pick_group_0f00(const struct insn *i);
 insn_handler pick_group_0f01(const struct insn *i);
 insn_handler pick_group_0fae(const struct insn *i);
 insn_handler pick_fpu(const struct insn *i);        /* interp_fpu.c */
-insn_handler pick_fpu_env(const struct insn *i);    /* interp_fpu_env.c: FLDENV, FSTENV, FSAVE, FRSTOR; else NULL */
+/* interp_fpu_env.c: FLDENV, FSTENV, FSAVE, FRSTOR; else NULL */
+insn_handler pick_fpu_env(const struct insn *i);
 insn_handler pick_sse(const struct insn *i);
 
 #define DECLARE_HANDLER(name) enum x86_status name(struct vcpu *vcpu, const struct insn *i)
-DECLARE_HANDLER(op_imul3); DECLARE_HANDLER(op_imul2); DECLARE_HANDLER(op_cmpxchg); DECLARE_HANDLER(op_xadd);
-DECLARE_HANDLER(op_cmpxchg8b); DECLARE_HANDLER(op_daa); DECLARE_HANDLER(op_das); DECLARE_HANDLER(op_aaa); DECLARE_HANDLER(op_aas);
+DECLARE_HANDLER(op_imul3);
+DECLARE_HANDLER(op_imul2);
+DECLARE_HANDLER(op_cmpxchg);
+DECLARE_HANDLER(op_xadd);
+DECLARE_HANDLER(op_cmpxchg8b);
+DECLARE_HANDLER(op_daa);
+DECLARE_HANDLER(op_das);
+DECLARE_HANDLER(op_aaa);
+DECLARE_HANDLER(op_aas);
 DECLARE_HANDLER(op_aam); DECLARE_HANDLER(op_aad);
-DECLARE_HANDLER(op_bt); DECLARE_HANDLER(op_shld_shrd); DECLARE_HANDLER(op_bsf); DECLARE_HANDLER(op_bsr);
-DECLARE_HANDLER(op_bswap); DECLARE_HANDLER(op_popcnt); DECLARE_HANDLER(op_crc32); DECLARE_HANDLER(op_movbe);
-DECLARE_HANDLER(op_xchg_rm); DECLARE_HANDLER(op_xchg_acc); DECLARE_HANDLER(op_lea); DECLARE_HANDLER(op_movx);
-DECLARE_HANDLER(op_cmov); DECLARE_HANDLER(op_setcc); DECLARE_HANDLER(op_cbw); DECLARE_HANDLER(op_cwd); DECLARE_HANDLER(op_xlat);
-DECLARE_HANDLER(op_salc); DECLARE_HANDLER(op_lahf); DECLARE_HANDLER(op_sahf); DECLARE_HANDLER(op_flag);
+DECLARE_HANDLER(op_bt);
+DECLARE_HANDLER(op_shld_shrd);
+DECLARE_HANDLER(op_bsf);
+DECLARE_HANDLER(op_bsr);
+DECLARE_HANDLER(op_bswap);
+DECLARE_HANDLER(op_popcnt);
+DECLARE_HANDLER(op_crc32);
+DECLARE_HANDLER(op_movbe);
+DECLARE_HANDLER(op_xchg_rm);
+DECLARE_HANDLER(op_xchg_acc);
+DECLARE_HANDLER(op_lea);
+DECLARE_HANDLER(op_movx);
+DECLARE_HANDLER(op_cmov);
+DECLARE_HANDLER(op_setcc);
+DECLARE_HANDLER(op_cbw);
+DECLARE_HANDLER(op_cwd);
+DECLARE_HANDLER(op_xlat);
+DECLARE_HANDLER(op_salc);
+DECLARE_HANDLER(op_lahf);
+DECLARE_HANDLER(op_sahf);
+DECLARE_HANDLER(op_flag);
 DECLARE_HANDLER(op_movnti); DECLARE_HANDLER(op_nop); DECLARE_HANDLER(op_clflush);
-DECLARE_HANDLER(op_jmp_rel); DECLARE_HANDLER(op_call_rel); DECLARE_HANDLER(op_ret); DECLARE_HANDLER(op_loop);
-DECLARE_HANDLER(op_far_direct); DECLARE_HANDLER(op_retf); DECLARE_HANDLER(op_iret); DECLARE_HANDLER(op_int); DECLARE_HANDLER(op_into);
+DECLARE_HANDLER(op_jmp_rel);
+DECLARE_HANDLER(op_call_rel);
+DECLARE_HANDLER(op_ret);
+DECLARE_HANDLER(op_loop);
+DECLARE_HANDLER(op_far_direct);
+DECLARE_HANDLER(op_retf);
+DECLARE_HANDLER(op_iret);
+DECLARE_HANDLER(op_int);
+DECLARE_HANDLER(op_into);
 DECLARE_HANDLER(op_bound); DECLARE_HANDLER(op_sysenter); DECLARE_HANDLER(op_sysexit);
-DECLARE_HANDLER(op_mov_from_seg); DECLARE_HANDLER(op_mov_to_seg); DECLARE_HANDLER(op_load_far); DECLARE_HANDLER(op_arpl);
-DECLARE_HANDLER(op_lar_lsl); DECLARE_HANDLER(op_clts); DECLARE_HANDLER(op_cache_flush); DECLARE_HANDLER(op_mov_cr);
-DECLARE_HANDLER(op_mov_dr); DECLARE_HANDLER(op_msr); DECLARE_HANDLER(op_rdtsc); DECLARE_HANDLER(op_rdpmc); DECLARE_HANDLER(op_cpuid);
-DECLARE_HANDLER(op_hlt); DECLARE_HANDLER(op_cli_sti); DECLARE_HANDLER(op_in); DECLARE_HANDLER(op_out);
+DECLARE_HANDLER(op_mov_from_seg);
+DECLARE_HANDLER(op_mov_to_seg);
+DECLARE_HANDLER(op_load_far);
+DECLARE_HANDLER(op_arpl);
+DECLARE_HANDLER(op_lar_lsl);
+DECLARE_HANDLER(op_clts);
+DECLARE_HANDLER(op_cache_flush);
+DECLARE_HANDLER(op_mov_cr);
+DECLARE_HANDLER(op_mov_dr);
+DECLARE_HANDLER(op_msr);
+DECLARE_HANDLER(op_rdtsc);
+DECLARE_HANDLER(op_rdpmc);
+DECLARE_HANDLER(op_cpuid);
+DECLARE_HANDLER(op_hlt);
+DECLARE_HANDLER(op_cli_sti);
+DECLARE_HANDLER(op_in);
+DECLARE_HANDLER(op_out);
 DECLARE_HANDLER(op_wait);
 #undef DECLARE_HANDLER
 
@@ -150,7 +197,8 @@ bool fpu_exception_pending(const struct fxsave_image *fpu);
  * *hidden are the exception flags that IGNNE# has it ignore; they are out of the image, so that the
  * host does not object, until fpu_wait_end() puts them back.
  */
-enum x86_status fpu_wait_begin(struct vcpu *vcpu, const struct insn *i, uint16_t *hidden) RF_MUST_CHECK;
+enum x86_status fpu_wait_begin(struct vcpu *vcpu, const struct insn *i,
+			       uint16_t *hidden) RF_MUST_CHECK;
 void fpu_wait_end(struct cpu *cpu, uint16_t hidden);
 /* The error may be gone: then IGNNE# goes too. */
 void fpu_release_ignne(struct cpu *cpu);
@@ -162,21 +210,27 @@ void fpu_init(struct fxsave_image *fpu); /* what FNINIT does */
  * interp_mem.c: the full segment rules (SDM vol. 3, 5.3 to 5.6), #AC and data breakpoints; the slow
  * part of seg_linear().
  */
-enum x86_status interp_segment_check(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, uint32_t access,
-				     gva_t *gva) RF_MUST_CHECK;
-enum x86_status interp_read_slow(struct vcpu *vcpu, gva_t gva, void *buf, unsigned size) RF_MUST_CHECK;
-enum x86_status interp_write_slow(struct vcpu *vcpu, gva_t gva, const void *buf, unsigned size) RF_MUST_CHECK;
+enum x86_status interp_segment_check(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
+				     unsigned size, uint32_t access, gva_t *gva) RF_MUST_CHECK;
+enum x86_status interp_read_slow(struct vcpu *vcpu, gva_t gva, void *buf,
+				 unsigned size) RF_MUST_CHECK;
+enum x86_status interp_write_slow(struct vcpu *vcpu, gva_t gva, const void *buf,
+				  unsigned size) RF_MUST_CHECK;
 /* Any length: checked as a whole before a byte is stored. */
-enum x86_status interp_read_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, void *buf, unsigned size) RF_MUST_CHECK;
+enum x86_status interp_read_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, void *buf,
+				  unsigned size) RF_MUST_CHECK;
 /*
  * A far pointer: offset of opsize bytes and selector are two operands, as processors see it (#AC,
  * limits).
  */
-enum x86_status interp_read_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t ea, unsigned opsize, uint32_t *offset,
+enum x86_status interp_read_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t ea,
+				    unsigned opsize, uint32_t *offset,
 				    uint16_t *selector) RF_MUST_CHECK;
 /* That writing the block would succeed; interp_write_block() of the same then does. */
-enum x86_status interp_probe_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size) RF_MUST_CHECK;
-enum x86_status interp_write_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, const void *buf, unsigned size) RF_MUST_CHECK;
+enum x86_status interp_probe_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
+				   unsigned size) RF_MUST_CHECK;
+enum x86_status interp_write_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
+				   const void *buf, unsigned size) RF_MUST_CHECK;
 /* Notes I/O breakpoints (SDM vol. 3, 17.2.4). */
 void interp_watch_io(struct vcpu *vcpu, uint16_t port, unsigned size);
 
@@ -244,12 +298,14 @@ static inline uint16_t *reg16(struct cpu *cpu, unsigned n)
 	return (uint16_t *)&cpu->regs[n];
 }
 
-static __attribute__((always_inline)) inline uint32_t reg_get(struct cpu *cpu, unsigned n, unsigned size)
+static __attribute__((always_inline)) inline uint32_t reg_get(struct cpu *cpu, unsigned n,
+							      unsigned size)
 {
 	return size == 1 ? *reg8(cpu, n) : size == 2 ? *reg16(cpu, n) : cpu->regs[n];
 }
 
-static __attribute__((always_inline)) inline void reg_set(struct cpu *cpu, unsigned n, uint32_t value, unsigned size)
+static __attribute__((always_inline)) inline void reg_set(struct cpu *cpu, unsigned n,
+							  uint32_t value, unsigned size)
 {
 	if (size == 4)
 		cpu->regs[n] = value;
@@ -287,35 +343,40 @@ static inline uint32_t insn_ea(const struct cpu *cpu, const struct insn *i)
  * Linear address of [seg:offset, +size) after the segment checks; access: ACCESS_READ or
  * ACCESS_WRITE.
  */
-static __attribute__((always_inline)) inline enum x86_status seg_linear(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
-								       unsigned size, uint32_t access, gva_t *gva)
+static __attribute__((always_inline)) inline enum x86_status
+seg_linear(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, uint32_t access,
+	   gva_t *gva)
 {
 	const uint16_t kind = SEG_P | SEG_S | SEG_CODE | SEG_EXPAND_DOWN | SEG_WRITABLE;
 	const struct cpu *cpu = &vcpu->cpu;
 	const struct segment *s = &cpu->seg[seg];
 
 	*gva = s->base + offset;
-	if (rf_likely((s->attr & kind) == (SEG_P | SEG_S | SEG_WRITABLE) && (uint64_t)offset + size - 1 <= s->limit &&
+	if (rf_likely((s->attr & kind) == (SEG_P | SEG_S | SEG_WRITABLE) &&
+		      (uint64_t)offset + size - 1 <= s->limit &&
 		      !((cpu->eflags & X86_AC) | (cpu->dr[7] & 0xff))))
 		return X86_OK;
 	return interp_segment_check(vcpu, seg, offset, size, access, gva);
 }
 
 /* Host address of [gva, +size) if the software TLB has it as RAM within one page, else NULL. */
-static __attribute__((always_inline)) inline uint8_t *tlb_host(struct vcpu *vcpu, gva_t gva, unsigned size, enum soft_tlb_kind kind,
-							      gpa_t *gpa)
+static __attribute__((always_inline)) inline uint8_t *
+tlb_host(struct vcpu *vcpu, gva_t gva, unsigned size, enum soft_tlb_kind kind, gpa_t *gpa)
 {
 	const struct soft_tlb_entry *e =
-		&vcpu->soft_tlb.entry[vcpu->cpu.cpl == 3][kind][gva >> GUEST_PAGE_SHIFT & (SOFT_TLB_ENTRIES - 1)];
+		&vcpu->soft_tlb.entry[vcpu->cpu.cpl == 3][kind]
+				     [gva >> GUEST_PAGE_SHIFT & (SOFT_TLB_ENTRIES - 1)];
 	unsigned in_page = gva & ~GUEST_PAGE_MASK;
 
-	if (rf_unlikely(e->page != ((gva & GUEST_PAGE_MASK) | 1) || !e->host || in_page > GUEST_PAGE_SIZE - size))
+	if (rf_unlikely(e->page != ((gva & GUEST_PAGE_MASK) | 1) || !e->host ||
+			in_page > GUEST_PAGE_SIZE - size))
 		return NULL;
 	*gpa = e->gpa + in_page;
 	return e->host + in_page;
 }
 
-static __attribute__((always_inline)) inline enum x86_status lin_read(struct vcpu *vcpu, gva_t gva, void *buf, unsigned size)
+static __attribute__((always_inline)) inline enum x86_status lin_read(struct vcpu *vcpu, gva_t gva,
+								      void *buf, unsigned size)
 {
 	gpa_t gpa;
 	const uint8_t *host = tlb_host(vcpu, gva, size, SOFT_TLB_READ, &gpa);
@@ -326,19 +387,21 @@ static __attribute__((always_inline)) inline enum x86_status lin_read(struct vcp
 	return X86_OK;
 }
 
-static __attribute__((always_inline)) inline enum x86_status lin_write(struct vcpu *vcpu, gva_t gva, const void *buf, unsigned size)
+static __attribute__((always_inline)) inline enum x86_status
+lin_write(struct vcpu *vcpu, gva_t gva, const void *buf, unsigned size)
 {
 	gpa_t gpa;
 	uint8_t *host = tlb_host(vcpu, gva, size, SOFT_TLB_WRITE, &gpa);
 
-	if (rf_unlikely(!host || guest_ram_flags(&vcpu->vm->ram, gpa) || gpa >> GUEST_PAGE_SHIFT == vcpu_interp(vcpu)->code_page))
+	if (rf_unlikely(!host || guest_ram_flags(&vcpu->vm->ram, gpa) ||
+			gpa >> GUEST_PAGE_SHIFT == vcpu_interp(vcpu)->code_page))
 		return interp_write_slow(vcpu, gva, buf, size);
 	memcpy(host, buf, size);
 	return X86_OK;
 }
 
-static __attribute__((always_inline)) inline enum x86_status seg_read(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
-								     unsigned size, uint32_t *value)
+static __attribute__((always_inline)) inline enum x86_status
+seg_read(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, uint32_t *value)
 {
 	enum x86_status status;
 	gva_t gva;
@@ -350,8 +413,8 @@ static __attribute__((always_inline)) inline enum x86_status seg_read(struct vcp
 	return lin_read(vcpu, gva, value, size);
 }
 
-static __attribute__((always_inline)) inline enum x86_status seg_write(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
-								      unsigned size, uint32_t value)
+static __attribute__((always_inline)) inline enum x86_status
+seg_write(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, uint32_t value)
 {
 	enum x86_status status;
 	gva_t gva;
@@ -363,8 +426,8 @@ static __attribute__((always_inline)) inline enum x86_status seg_write(struct vc
 }
 
 /* The r/m operand. */
-static __attribute__((always_inline)) inline enum x86_status rm_read(struct vcpu *vcpu, const struct insn *i, unsigned size,
-								    uint32_t *value)
+static __attribute__((always_inline)) inline enum x86_status
+rm_read(struct vcpu *vcpu, const struct insn *i, unsigned size, uint32_t *value)
 {
 	if (!i->mem) {
 		*value = reg_get(&vcpu->cpu, insn_rm(i), size);
@@ -373,8 +436,8 @@ static __attribute__((always_inline)) inline enum x86_status rm_read(struct vcpu
 	return seg_read(vcpu, i->seg, insn_ea(&vcpu->cpu, i), size, value);
 }
 
-static __attribute__((always_inline)) inline enum x86_status rm_write(struct vcpu *vcpu, const struct insn *i, unsigned size,
-								     uint32_t value)
+static __attribute__((always_inline)) inline enum x86_status
+rm_write(struct vcpu *vcpu, const struct insn *i, unsigned size, uint32_t value)
 {
 	if (!i->mem) {
 		reg_set(&vcpu->cpu, insn_rm(i), value, size);
@@ -389,10 +452,12 @@ struct rmw {
 	uint8_t *host; /* NULL: through mem_write() */
 };
 
-enum x86_status interp_rmw_slow(struct vcpu *vcpu, gva_t gva, unsigned size, void *old) RF_MUST_CHECK;
+enum x86_status interp_rmw_slow(struct vcpu *vcpu, gva_t gva, unsigned size,
+				void *old) RF_MUST_CHECK;
 
-static __attribute__((always_inline)) inline enum x86_status rmw_begin(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
-								      unsigned size, struct rmw *rmw, void *old)
+static __attribute__((always_inline)) inline enum x86_status
+rmw_begin(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, struct rmw *rmw,
+	  void *old)
 {
 	enum x86_status status = seg_linear(vcpu, seg, offset, size, ACCESS_WRITE, &rmw->gva);
 	gpa_t gpa;
@@ -400,7 +465,8 @@ static __attribute__((always_inline)) inline enum x86_status rmw_begin(struct vc
 	if (rf_unlikely(status))
 		return status;
 	rmw->host = tlb_host(vcpu, rmw->gva, size, SOFT_TLB_WRITE, &gpa);
-	if (rf_unlikely(!rmw->host || guest_ram_flags(&vcpu->vm->ram, gpa) || gpa >> GUEST_PAGE_SHIFT == vcpu_interp(vcpu)->code_page)) {
+	if (rf_unlikely(!rmw->host || guest_ram_flags(&vcpu->vm->ram, gpa) ||
+			gpa >> GUEST_PAGE_SHIFT == vcpu_interp(vcpu)->code_page)) {
 		rmw->host = NULL;
 		return interp_rmw_slow(vcpu, rmw->gva, size, old);
 	}
@@ -408,8 +474,8 @@ static __attribute__((always_inline)) inline enum x86_status rmw_begin(struct vc
 	return X86_OK;
 }
 
-static __attribute__((always_inline)) inline enum x86_status rmw_end(struct vcpu *vcpu, const struct rmw *rmw, unsigned size,
-								    const void *value)
+static __attribute__((always_inline)) inline enum x86_status
+rmw_end(struct vcpu *vcpu, const struct rmw *rmw, unsigned size, const void *value)
 {
 	if (rf_unlikely(!rmw->host))
 		return interp_write_slow(vcpu, rmw->gva, value, size);
@@ -431,7 +497,8 @@ static inline void stack_set(struct cpu *cpu, uint32_t value)
 	cpu->regs[X86_ESP] = (cpu->regs[X86_ESP] & ~mask) | (value & mask);
 }
 
-static __attribute__((always_inline)) inline enum x86_status push_value(struct vcpu *vcpu, uint32_t value, unsigned size)
+static __attribute__((always_inline)) inline enum x86_status
+push_value(struct vcpu *vcpu, uint32_t value, unsigned size)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	uint32_t esp = (cpu->regs[X86_ESP] - size) & stack_mask(cpu);
@@ -443,8 +510,8 @@ static __attribute__((always_inline)) inline enum x86_status push_value(struct v
 }
 
 /* Reads what POP would, depth bytes above the top; moves nothing. */
-static __attribute__((always_inline)) inline enum x86_status peek_value(struct vcpu *vcpu, uint32_t depth, unsigned size,
-								       uint32_t *value)
+static __attribute__((always_inline)) inline enum x86_status
+peek_value(struct vcpu *vcpu, uint32_t depth, unsigned size, uint32_t *value)
 {
 	struct cpu *cpu = &vcpu->cpu;
 
@@ -452,7 +519,8 @@ static __attribute__((always_inline)) inline enum x86_status peek_value(struct v
 }
 
 /* Near transfer to offset target: checks the limit. */
-static __attribute__((always_inline)) inline enum x86_status jump_near(struct vcpu *vcpu, uint32_t target, unsigned op_size)
+static __attribute__((always_inline)) inline enum x86_status
+jump_near(struct vcpu *vcpu, uint32_t target, unsigned op_size)
 {
 	struct cpu *cpu = &vcpu->cpu;
 

@@ -45,10 +45,12 @@ static void watch_data(struct vcpu *vcpu, gva_t gva, unsigned size, uint32_t acc
 	struct cpu *cpu = &vcpu->cpu;
 
 	for (unsigned n = 0; n < 4; n++) {
-		unsigned kind = cpu->dr[7] >> (16 + 4 * n) & 3, len = lengths[cpu->dr[7] >> (18 + 4 * n) & 3];
+		unsigned kind = cpu->dr[7] >> (16 + 4 * n) & 3,
+			 len = lengths[cpu->dr[7] >> (18 + 4 * n) & 3];
 		gva_t start = cpu->dr[n] & ~(len - 1u);
 
-		if (!(cpu->dr[7] >> (2 * n) & 3) || (kind != 3 && !(kind == 1 && access & ACCESS_WRITE)))
+		if (!(cpu->dr[7] >> (2 * n) & 3) ||
+		    (kind != 3 && !(kind == 1 && access & ACCESS_WRITE)))
 			continue;
 		if (gva < (uint64_t)start + len && start < (uint64_t)gva + size)
 			vcpu_interp(vcpu)->dr6_pending |= 1u << n;
@@ -66,7 +68,8 @@ void interp_watch_io(struct vcpu *vcpu, uint16_t port, unsigned size)
 		unsigned len = lengths[cpu->dr[7] >> (18 + 4 * n) & 3];
 		uint32_t start = cpu->dr[n] & ~(len - 1u);
 
-		if (cpu->dr[7] >> (2 * n) & 3 && (cpu->dr[7] >> (16 + 4 * n) & 3) == 2 && port < start + len && start < port + size)
+		if (cpu->dr[7] >> (2 * n) & 3 && (cpu->dr[7] >> (16 + 4 * n) & 3) == 2 &&
+		    port < start + len && start < port + size)
 			vcpu_interp(vcpu)->dr6_pending |= 1u << n;
 	}
 }
@@ -81,12 +84,14 @@ static unsigned alignment(unsigned size)
 	case 1: case 2: case 4: case 8: return size;
 	case 10:                        return 8;
 	case 14: case 94:               return 2; /* x87 environments and states in 16-bit format */
-	case 16:                        return 1; /* model specific; what must be aligned is #GP else (SDM vol. 2, MOVUPS) */
+	/* model specific; what must be aligned is #GP else (SDM vol. 2, MOVUPS) */
+	case 16:                        return 1;
 	default:                        return 4;
 	}
 }
 
-enum x86_status interp_read_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t ea, unsigned opsize, uint32_t *offset, uint16_t *selector)
+enum x86_status interp_read_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t ea,
+				    unsigned opsize, uint32_t *offset, uint16_t *selector)
 {
 	uint32_t words[2];
 
@@ -97,8 +102,8 @@ enum x86_status interp_read_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_
 	return X86_OK;
 }
 
-enum x86_status interp_segment_check(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, uint32_t access,
-				     gva_t *gva)
+enum x86_status interp_segment_check(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
+				     unsigned size, uint32_t access, gva_t *gva)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	const struct segment *s = &cpu->seg[seg];
@@ -135,28 +140,33 @@ enum x86_status interp_rmw_slow(struct vcpu *vcpu, gva_t gva, unsigned size, voi
 
 #define CHUNK 64u /* what mem_read() and mem_write() take */
 
-enum x86_status interp_read_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, void *buf, unsigned size)
+enum x86_status interp_read_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, void *buf,
+				  unsigned size)
 {
 	gva_t gva;
 
 	RETURN_IF_FAULT(seg_linear(vcpu, seg, offset, size, ACCESS_READ, &gva));
 	for (unsigned done = 0; done < size; done += CHUNK)
-		RETURN_IF_FAULT(interp_read_slow(vcpu, gva + done, (uint8_t *)buf + done, size - done < CHUNK ? size - done : CHUNK));
+		RETURN_IF_FAULT(interp_read_slow(vcpu, gva + done, (uint8_t *)buf + done,
+						 size - done < CHUNK ? size - done : CHUNK));
 	return X86_OK;
 }
 
-enum x86_status interp_probe_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size)
+enum x86_status interp_probe_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
+				   unsigned size)
 {
 	uint32_t access = ACCESS_WRITE | cpu_access(&vcpu->cpu);
 	gva_t gva;
 
 	RETURN_IF_FAULT(seg_linear(vcpu, seg, offset, size, ACCESS_WRITE, &gva));
 	for (unsigned done = 0; done < size; done += CHUNK)
-		RETURN_IF_FAULT(mem_probe_write(vcpu, gva + done, size - done < CHUNK ? size - done : CHUNK, access));
+		RETURN_IF_FAULT(mem_probe_write(vcpu, gva + done,
+						size - done < CHUNK ? size - done : CHUNK, access));
 	return X86_OK;
 }
 
-enum x86_status interp_write_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, const void *buf, unsigned size)
+enum x86_status interp_write_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
+				   const void *buf, unsigned size)
 {
 	gva_t gva = vcpu->cpu.seg[seg].base + offset;
 

@@ -49,12 +49,15 @@ INLINE enum x86_status mov_rm_imm(struct vcpu *vcpu, const struct insn *i, unsig
 	static enum x86_status form##_##size(struct vcpu *vcpu, const struct insn *i) { return form(vcpu, i, size); }
 #define MOV_SIZES(form) MOV_HANDLER(form, 1) MOV_HANDLER(form, 2) MOV_HANDLER(form, 4) \
 	static const insn_handler form##_handlers[3] = { form##_1, form##_2, form##_4 };
-MOV_SIZES(mov_store) MOV_SIZES(mov_load) MOV_SIZES(mov_load_acc) MOV_SIZES(mov_store_acc) MOV_SIZES(mov_reg_imm) MOV_SIZES(mov_rm_imm)
+MOV_SIZES(mov_store)
+MOV_SIZES(mov_load) MOV_SIZES(mov_load_acc) MOV_SIZES(mov_store_acc) MOV_SIZES(mov_reg_imm)
+	MOV_SIZES(mov_rm_imm)
 
-/* The commonest by far: 32-bit registers and memory. */
-static enum x86_status mov_r32_r32(struct vcpu *vcpu, const struct insn *i)
+	/* The commonest by far: 32-bit registers and memory. */
+	static enum x86_status mov_r32_r32(struct vcpu *vcpu, const struct insn *i)
 {
-	unsigned to = i->opcode == 0x8b ? insn_reg(i) : insn_rm(i), from = i->opcode == 0x8b ? insn_rm(i) : insn_reg(i);
+	unsigned to = i->opcode == 0x8b ? insn_reg(i) : insn_rm(i),
+		 from = i->opcode == 0x8b ? insn_rm(i) : insn_reg(i);
 
 	vcpu->cpu.regs[to] = vcpu->cpu.regs[from];
 	return X86_OK;
@@ -152,7 +155,8 @@ enum x86_status op_cbw(struct vcpu *vcpu, const struct insn *i)
 {
 	uint32_t eax = vcpu->cpu.regs[X86_EAX];
 
-	reg_set(&vcpu->cpu, X86_EAX, i->op_size == 4 ? (uint32_t)(int16_t)eax : (uint32_t)(int8_t)eax, i->op_size);
+	reg_set(&vcpu->cpu, X86_EAX,
+		i->op_size == 4 ? (uint32_t)(int16_t)eax : (uint32_t)(int8_t)eax, i->op_size);
 	return X86_OK;
 }
 
@@ -171,7 +175,8 @@ enum x86_status op_xlat(struct vcpu *vcpu, const struct insn *i)
 	struct cpu *cpu = &vcpu->cpu;
 	uint32_t offset = cpu->regs[X86_EBX] + *reg8(cpu, 0), value;
 
-	RETURN_IF_FAULT(seg_read(vcpu, i->seg, i->addr_size == 4 ? offset : offset & 0xffff, 1, &value));
+	RETURN_IF_FAULT(
+		seg_read(vcpu, i->seg, i->addr_size == 4 ? offset : offset & 0xffff, 1, &value));
 	*reg8(cpu, 0) = value;
 	return X86_OK;
 }

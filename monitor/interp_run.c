@@ -35,9 +35,11 @@ void interp_blocks_destroy(struct interp *interp)
  * Decodes what fits. False: not even one instruction, because the first leaves the page or cannot
  * be decoded.
  */
-static bool block_decode(struct vcpu *vcpu, struct block *b, const uint8_t *host, gpa_t gpa, bool code32)
+static bool block_decode(struct vcpu *vcpu, struct block *b, const uint8_t *host, gpa_t gpa,
+			 bool code32)
 {
-	unsigned room = GUEST_PAGE_SIZE - (gpa & (GUEST_PAGE_SIZE - 1)), limit = room < BLOCK_BYTES ? room : BLOCK_BYTES;
+	unsigned room = GUEST_PAGE_SIZE - (gpa & (GUEST_PAGE_SIZE - 1)),
+		 limit = room < BLOCK_BYTES ? room : BLOCK_BYTES;
 
 	b->gpa = INTERP_NO_GPA;
 	b->code32 = code32;
@@ -46,7 +48,8 @@ static bool block_decode(struct vcpu *vcpu, struct block *b, const uint8_t *host
 	memcpy(b->raw, host, limit);
 	while (b->count < BLOCK_INSNS) {
 		struct interp_op *op = &b->op[b->count];
-		enum decode_result result = insn_decode((uint8_t *)b->raw + b->len, limit - b->len, code32, &op->insn);
+		enum decode_result result =
+			insn_decode((uint8_t *)b->raw + b->len, limit - b->len, code32, &op->insn);
 
 		if (result == DECODE_TRUNCATED || result == DECODE_TOO_LONG)
 			break;
@@ -102,7 +105,8 @@ static inline struct block *block_find(struct vcpu *vcpu)
 	if (rf_unlikely(!host))
 		return NULL;
 	b = &vcpu_interp(vcpu)->blocks[(gpa ^ gpa >> 13) & (INTERP_BLOCKS - 1)];
-	if (rf_unlikely(b->gpa != gpa || b->code32 != code32 || !b->count || !block_unchanged(b, host)) &&
+	if (rf_unlikely(b->gpa != gpa || b->code32 != code32 || !b->count ||
+			!block_unchanged(b, host)) &&
 	    !block_decode(vcpu, b, host, gpa, code32))
 		return NULL;
 	if (rf_unlikely((uint64_t)cpu->eip + b->len - 1 > cs->limit))

@@ -4,8 +4,9 @@
  * with all of them masked. Its flags tell what would be raised unmasked, with two exceptions:
  *
  * - an exact denormal result is no underflow while that is masked;
- * - a result that overflows or underflows is inexact if it does not fit its format. While the exception is unmasked, it is inexact only
- *   if its significand was rounded (4.9.1.4 and 4.9.1.5), whatever its exponent.
+ * - a result that overflows or underflows is inexact if it does not fit its format. While the
+ *   exception is unmasked, it is inexact only if its significand was rounded (4.9.1.4 and 4.9.1.5),
+ *   whatever its exponent.
  *
  * The second is computed by element, once it is known that there is something to raise: by the
  * host's x87, which rounds to a chosen precision in a wider range of exponents.
@@ -33,7 +34,10 @@
 #define FCW_ROUNDING_SHIFT 10
 #define FSW_PRECISION 0x20u
 
-enum { ADD = 0x58, MUL = 0x59, CVT = 0x5a, SUB = 0x5c, DIV = 0x5e, HADD = 0x7c, HSUB = 0x7d, ADDSUB = 0xd0, DPPS = 0x40, DPPD = 0x41 };
+enum {
+	ADD = 0x58, MUL = 0x59, CVT = 0x5a, SUB = 0x5c, DIV = 0x5e, HADD = 0x7c, HSUB = 0x7d, ADDSUB
+	= 0xd0, DPPS = 0x40, DPPD = 0x41
+};
 
 static bool is_double(const struct insn *i)
 {
@@ -58,9 +62,11 @@ static uint64_t element(const uint8_t *xmm, unsigned n, unsigned size)
 }
 
 /* The computations of an instruction whose results may be out of range; how many. */
-static unsigned computations(const struct insn *i, const uint8_t *to, const uint8_t *from, struct computation c[4])
+static unsigned computations(const struct insn *i, const uint8_t *to, const uint8_t *from,
+			     struct computation c[4])
 {
-	const bool horizontal = i->opcode == HADD || i->opcode == HSUB, scalar = i->sse_prefix == 0xf3 || i->sse_prefix == 0xf2;
+	const bool horizontal = i->opcode == HADD || i->opcode == HSUB,
+		   scalar = i->sse_prefix == 0xf3 || i->sse_prefix == 0xf2;
 	bool wide = is_double(i);
 	unsigned size, count;
 
@@ -86,8 +92,12 @@ static unsigned computations(const struct insn *i, const uint8_t *to, const uint
 		const unsigned first = 2 * n % count;
 
 		c[n].is_double = wide;
-		c[n].opcode = i->opcode == HADD ? ADD : i->opcode == HSUB ? SUB : i->opcode == ADDSUB ? (n & 1 ? ADD : SUB) : i->opcode;
-		c[n].a = horizontal ? element(pair, first, size) : element(i->opcode == CVT ? from : to, n, size);
+		c[n].opcode = i->opcode == HADD   ? ADD :
+			      i->opcode == HSUB   ? SUB :
+			      i->opcode == ADDSUB ? (n & 1 ? ADD : SUB) :
+						    i->opcode;
+		c[n].a = horizontal ? element(pair, first, size) :
+				      element(i->opcode == CVT ? from : to, n, size);
 		c[n].b = horizontal ? element(pair, first + 1, size) : element(from, n, size);
 	}
 	return count;
@@ -135,8 +145,10 @@ static long double operand(uint64_t value, bool wide, uint32_t mxcsr)
 static bool is_rounded(const struct computation *c, uint32_t mxcsr)
 {
 	const bool to_double = c->is_double && c->opcode != CVT;
-	const uint16_t fcw = FCW_MASKS | (to_double ? FCW_DOUBLE : 0) | MXCSR_ROUNDING(mxcsr) << FCW_ROUNDING_SHIFT;
-	long double a = operand(c->a, c->is_double, mxcsr), b = c->opcode == CVT ? 0 : operand(c->b, c->is_double, mxcsr);
+	const uint16_t fcw = FCW_MASKS | (to_double ? FCW_DOUBLE : 0) |
+			     MXCSR_ROUNDING(mxcsr) << FCW_ROUNDING_SHIFT;
+	long double a = operand(c->a, c->is_double, mxcsr),
+		    b = c->opcode == CVT ? 0 : operand(c->b, c->is_double, mxcsr);
 	uint16_t fsw, host;
 
 	if (c->opcode == SUB)
@@ -156,9 +168,11 @@ static bool is_rounded(const struct computation *c, uint32_t mxcsr)
  * Executes i on *fpu with all exceptions masked. Results are not flushed to zero while underflow is
  * unmasked (SDM vol. 1, 10.2.3.3).
  */
-static uint32_t try_masked(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr, struct fxsave_image *fpu, struct fpu_operands *operands)
+static uint32_t try_masked(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr,
+			   struct fxsave_image *fpu, struct fpu_operands *operands)
 {
-	const uint32_t mxcsr = vcpu->cpu.fpu.mxcsr, flush = mxcsr & MXCSR_UNDERFLOW_MASK ? 0 : MXCSR_FLUSH_TO_ZERO;
+	const uint32_t mxcsr = vcpu->cpu.fpu.mxcsr,
+		       flush = mxcsr & MXCSR_UNDERFLOW_MASK ? 0 : MXCSR_FLUSH_TO_ZERO;
 	uint32_t raised;
 
 	fpu->mxcsr = (mxcsr | MXCSR_MASKS) & ~(MXCSR_FLAGS | flush);
@@ -202,11 +216,13 @@ static uint32_t flags_of(struct vcpu *vcpu, const struct insn *i, const struct c
  * Executes i on *fpu with all exceptions masked, then sets the flags it would have raised as they
  * are, and raises the exception if one of them is unmasked.
  */
-static enum x86_status run_trial(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr, struct fxsave_image *fpu, struct fpu_operands *operands)
+static enum x86_status run_trial(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr,
+				 struct fxsave_image *fpu, struct fpu_operands *operands)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	struct computation c[4];
-	const unsigned count = computations(i, fpu->xmm[insn_reg(i)], i->mem ? operands->mem : fpu->xmm[insn_rm(i)], c);
+	const unsigned count = computations(i, fpu->xmm[insn_reg(i)],
+					    i->mem ? operands->mem : fpu->xmm[insn_rm(i)], c);
 	uint32_t raised = try_masked(vcpu, i, gpr, fpu, operands);
 	const uint32_t unmasked = unmasked_among(raised, cpu->fpu.mxcsr);
 
@@ -231,7 +247,8 @@ static bool is_dot_product(const struct insn *i)
 }
 
 /* DPPS and DPPD raise exceptions by steps: that of the products, then those of the sums. */
-static enum x86_status dot_product_steps(struct vcpu *vcpu, const struct insn *i, struct fpu_operands operands)
+static enum x86_status dot_product_steps(struct vcpu *vcpu, const struct insn *i,
+					 struct fpu_operands operands)
 {
 	const unsigned size = i->opcode == DPPS ? 4 : 8, count = 16 / size;
 	struct fxsave_image fpu = vcpu->cpu.fpu;
@@ -259,7 +276,8 @@ static enum x86_status dot_product_steps(struct vcpu *vcpu, const struct insn *i
 }
 
 /* With some exceptions unmasked the instruction is first tried on a copy. */
-static enum x86_status run_unmasked(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr, struct fpu_operands *operands)
+static enum x86_status run_unmasked(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr,
+				    struct fpu_operands *operands)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	struct fxsave_image trial = cpu->fpu;
@@ -274,7 +292,8 @@ static enum x86_status run_unmasked(struct vcpu *vcpu, const struct insn *i, enu
 	return X86_OK;
 }
 
-enum x86_status simd_run(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr, struct fpu_operands *operands)
+enum x86_status simd_run(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr,
+			 struct fpu_operands *operands)
 {
 	if (i->attr & OPA_SSE && (vcpu->cpu.fpu.mxcsr & MXCSR_MASKS) != MXCSR_MASKS)
 		return run_unmasked(vcpu, i, gpr, operands);

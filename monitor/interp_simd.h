@@ -13,6 +13,7 @@
  * Executes i on the guest's FPU state. X86_FAULT: it raised #XM (or #UD for it), and only flags in
  * MXCSR have changed.
  */
-enum x86_status simd_run(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr, struct fpu_operands *operands) RF_MUST_CHECK;
+enum x86_status simd_run(struct vcpu *vcpu, const struct insn *i, enum fpu_gpr gpr,
+			 struct fpu_operands *operands) RF_MUST_CHECK;
 
 #endif

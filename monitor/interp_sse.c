@@ -53,7 +53,10 @@ static bool has_scalar_prefix(const struct insn *i)
 static enum fpu_gpr gpr_operand(const struct insn *i)
 {
 	if (i->map == MAP_0F3A)
-		return (i->opcode >= 0x14 && i->opcode <= 0x17) || i->opcode == 0x20 || i->opcode == 0x22 ? FPU_GPR_RM : FPU_GPR_NONE;
+		return (i->opcode >= 0x14 && i->opcode <= 0x17) || i->opcode == 0x20 ||
+				       i->opcode == 0x22 ?
+			       FPU_GPR_RM :
+			       FPU_GPR_NONE;
 	if (i->map != MAP_0F)
 		return FPU_GPR_NONE;
 	switch (i->opcode) {
@@ -80,7 +83,8 @@ static unsigned gpr_number(const struct insn *i, enum fpu_gpr gpr)
 
 /* --- Execution --- */
 
-static void store_results(struct cpu *cpu, const struct insn *i, enum fpu_gpr gpr, const struct fpu_operands *operands)
+static void store_results(struct cpu *cpu, const struct insn *i, enum fpu_gpr gpr,
+			  const struct fpu_operands *operands)
 {
 	/* PCMPxSTRM leave ECX alone, and so does the thunk. */
 	if (gpr != FPU_GPR_NONE || is_string_compare(i))
@@ -95,7 +99,8 @@ static enum x86_status execute(struct vcpu *vcpu, const struct insn *i)
 	struct cpu *cpu = &vcpu->cpu;
 	enum fpu_gpr gpr = gpr_operand(i);
 	struct fpu_operands operands = {
-		.eax = cpu->regs[X86_EAX], .ecx = cpu->regs[gpr_number(i, gpr)], .edx = cpu->regs[X86_EDX], .flags = flags_to_ax(cpu),
+		.eax = cpu->regs[X86_EAX], .ecx = cpu->regs[gpr_number(i, gpr)],
+		.edx = cpu->regs[X86_EDX], .flags = flags_to_ax(cpu),
 	};
 	uint32_t ea = i->mem ? insn_ea(cpu, i) : 0;
 	bool store = i->mem && i->attr & OPA_MEM_WRITE;

@@ -23,10 +23,25 @@ INLINE enum x86_status pop_reg(struct vcpu *vcpu, const struct insn *i, unsigned
 	return X86_OK;
 }
 
-static enum x86_status push_reg_2(struct vcpu *vcpu, const struct insn *i) { return push_reg(vcpu, i, 2); }
-static enum x86_status push_reg_4(struct vcpu *vcpu, const struct insn *i) { return push_reg(vcpu, i, 4); }
-static enum x86_status pop_reg_2(struct vcpu *vcpu, const struct insn *i) { return pop_reg(vcpu, i, 2); }
-static enum x86_status pop_reg_4(struct vcpu *vcpu, const struct insn *i) { return pop_reg(vcpu, i, 4); }
+static enum x86_status push_reg_2(struct vcpu *vcpu, const struct insn *i)
+{
+	return push_reg(vcpu, i, 2);
+}
+
+static enum x86_status push_reg_4(struct vcpu *vcpu, const struct insn *i)
+{
+	return push_reg(vcpu, i, 4);
+}
+
+static enum x86_status pop_reg_2(struct vcpu *vcpu, const struct insn *i)
+{
+	return pop_reg(vcpu, i, 2);
+}
+
+static enum x86_status pop_reg_4(struct vcpu *vcpu, const struct insn *i)
+{
+	return pop_reg(vcpu, i, 4);
+}
 
 /* 68, 6A */
 static enum x86_status push_imm(struct vcpu *vcpu, const struct insn *i)
@@ -65,7 +80,8 @@ static enum x86_status op_pusha(struct vcpu *vcpu, const struct insn *i)
 	uint32_t top = cpu->regs[X86_ESP], mask = stack_mask(cpu);
 
 	for (unsigned n = 0; n < 8; n++)
-		RETURN_IF_FAULT(seg_write(vcpu, X86_SS, (top - (n + 1) * i->op_size) & mask, i->op_size, cpu->regs[n]));
+		RETURN_IF_FAULT(seg_write(vcpu, X86_SS, (top - (n + 1) * i->op_size) & mask,
+					  i->op_size, cpu->regs[n]));
 	stack_set(cpu, top - 8 * i->op_size);
 	return X86_OK;
 }
@@ -158,7 +174,8 @@ static enum x86_status op_enter(struct vcpu *vcpu, const struct insn *i)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	unsigned size = i->op_size, level = i->imm2 & 31;
-	uint32_t mask = stack_mask(cpu), esp = cpu->regs[X86_ESP], ebp = cpu->regs[X86_EBP], frame, value = 0;
+	uint32_t mask = stack_mask(cpu), esp = cpu->regs[X86_ESP], ebp = cpu->regs[X86_EBP], frame,
+		 value = 0;
 	struct rmw probe;
 
 	esp -= size;

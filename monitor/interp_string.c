@@ -23,7 +23,8 @@ static struct string_op string_begin(struct vcpu *vcpu, const struct insn *i)
 	unsigned size = insn_size(i);
 
 	return (struct string_op){
-		.insn = i, .size = size, .step = vcpu->cpu.eflags & X86_DF ? -(int32_t)size : (int32_t)size,
+		.insn = i, .size = size,
+		.step = vcpu->cpu.eflags & X86_DF ? -(int32_t)size : (int32_t)size,
 		.mask = i->addr_size == 4 ? 0xffffffffu : 0xffffu,
 	};
 }
@@ -38,12 +39,14 @@ static enum x86_status read_source(struct vcpu *vcpu, const struct string_op *op
 	return seg_read(vcpu, op->insn->seg, vcpu->cpu.regs[X86_ESI] & op->mask, op->size, value);
 }
 
-static enum x86_status read_destination(struct vcpu *vcpu, const struct string_op *op, uint32_t *value)
+static enum x86_status read_destination(struct vcpu *vcpu, const struct string_op *op,
+					uint32_t *value)
 {
 	return seg_read(vcpu, X86_ES, vcpu->cpu.regs[X86_EDI] & op->mask, op->size, value);
 }
 
-static enum x86_status write_destination(struct vcpu *vcpu, const struct string_op *op, uint32_t value)
+static enum x86_status write_destination(struct vcpu *vcpu, const struct string_op *op,
+					 uint32_t value)
 {
 	return seg_write(vcpu, X86_ES, vcpu->cpu.regs[X86_EDI] & op->mask, op->size, value);
 }
@@ -89,9 +92,9 @@ static void compare(struct cpu *cpu, unsigned size, uint32_t a, uint32_t b)
 	 * size.
 	 */
 	if (size == 1)
-		asm("cmpb %b[b], %b[a]" ASM_SAVE_FLAGS : "=a" (ax) : [a] "q" (a), [b] "q" (b) : "cc");
+		asm("cmpb %b[b], %b[a]" ASM_SAVE_FLAGS : "=a"(ax) : [a] "q"(a), [b] "q"(b) : "cc");
 	else if (size == 2)
-		asm("cmpw %w[b], %w[a]" ASM_SAVE_FLAGS : "=a" (ax) : [a] "r" (a), [b] "r" (b) : "cc");
+		asm("cmpw %w[b], %w[a]" ASM_SAVE_FLAGS : "=a"(ax) : [a] "r"(a), [b] "r"(b) : "cc");
 	else
 		asm("cmpl %[b], %[a]" ASM_SAVE_FLAGS : "=a" (ax) : [a] "r" (a), [b] "r" (b) : "cc");
 	flags_from_ax(cpu, ax);
@@ -128,7 +131,8 @@ static enum x86_status ins_once(struct vcpu *vcpu, const struct string_op *op)
 	struct rmw rmw;
 
 	RETURN_IF_FAULT(io_permission(vcpu, port, op->size));
-	RETURN_IF_FAULT(rmw_begin(vcpu, X86_ES, vcpu->cpu.regs[X86_EDI] & op->mask, op->size, &rmw, &value));
+	RETURN_IF_FAULT(rmw_begin(vcpu, X86_ES, vcpu->cpu.regs[X86_EDI] & op->mask, op->size, &rmw,
+				  &value));
 	interp_watch_io(vcpu, port, op->size);
 	value = vm_pio_read(vcpu->vm, port, op->size);
 	RETURN_IF_FAULT(rmw_end(vcpu, &rmw, op->size, &value));
@@ -155,8 +159,9 @@ static enum x86_status outs_once(struct vcpu *vcpu, const struct string_op *op)
  * Host address of [seg:offset] and, in *count, how many of that many elements lie before the
  * segment's and the page's end.
  */
-static uint8_t *run_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, const struct string_op *op,
-			    enum soft_tlb_kind kind, uint32_t *count, gpa_t *gpa)
+static uint8_t *run_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
+			    const struct string_op *op, enum soft_tlb_kind kind, uint32_t *count,
+			    gpa_t *gpa)
 {
 	const uint16_t shape = SEG_P | SEG_S | SEG_CODE | SEG_EXPAND_DOWN | SEG_WRITABLE;
 	const struct cpu *cpu = &vcpu->cpu;
@@ -165,7 +170,8 @@ static uint8_t *run_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset
 	uint32_t in_page;
 	uint8_t *host;
 
-	if ((s->attr & shape) != (SEG_P | SEG_S | SEG_WRITABLE) || (cpu->eflags & X86_AC) | (cpu->dr[7] & 0xff) || offset > room)
+	if ((s->attr & shape) != (SEG_P | SEG_S | SEG_WRITABLE) ||
+	    (cpu->eflags & X86_AC) | (cpu->dr[7] & 0xff) || offset > room)
 		return NULL;
 	room = room - offset + 1;
 	host = tlb_host(vcpu, s->base + offset, op->size, kind, gpa);
@@ -203,8 +209,11 @@ static uint32_t run_movs(struct vcpu *vcpu, const struct string_op *op, uint32_t
 {
 	struct cpu *cpu = &vcpu->cpu;
 	gpa_t gpa, ignored;
-	const uint8_t *from = run_pointer(vcpu, op->insn->seg, cpu->regs[X86_ESI] & op->mask, op, SOFT_TLB_READ, &count, &ignored);
-	uint8_t *to = from ? run_pointer(vcpu, X86_ES, cpu->regs[X86_EDI] & op->mask, op, SOFT_TLB_WRITE, &count, &gpa) : NULL;
+	const uint8_t *from = run_pointer(vcpu, op->insn->seg, cpu->regs[X86_ESI] & op->mask, op,
+					  SOFT_TLB_READ, &count, &ignored);
+	uint8_t *to = from ? run_pointer(vcpu, X86_ES, cpu->regs[X86_EDI] & op->mask, op,
+					 SOFT_TLB_WRITE, &count, &gpa) :
+			     NULL;
 
 	if (!to || guest_ram_flags(&vcpu->vm->ram, gpa) & RAM_PAGE_ROM)
 		return 0;
@@ -219,7 +228,8 @@ static uint32_t run_stos(struct vcpu *vcpu, const struct string_op *op, uint32_t
 {
 	struct cpu *cpu = &vcpu->cpu;
 	gpa_t gpa;
-	uint8_t *to = run_pointer(vcpu, X86_ES, cpu->regs[X86_EDI] & op->mask, op, SOFT_TLB_WRITE, &count, &gpa);
+	uint8_t *to = run_pointer(vcpu, X86_ES, cpu->regs[X86_EDI] & op->mask, op, SOFT_TLB_WRITE,
+				  &count, &gpa);
 
 	if (!to || guest_ram_flags(&vcpu->vm->ram, gpa) & RAM_PAGE_ROM)
 		return 0;
@@ -232,7 +242,8 @@ static uint32_t run_stos(struct vcpu *vcpu, const struct string_op *op, uint32_t
 /* --- Repetition --- */
 
 /* Indexed by the opcode's bits 3..1 for A4..AF. */
-static const string_fn string_table[8] = { NULL, NULL, movs_once, cmps_once, NULL, stos_once, lods_once, scas_once };
+static const string_fn string_table[8] = { NULL, NULL,      movs_once, cmps_once,
+					   NULL, stos_once, lods_once, scas_once };
 
 static string_fn string_function(const struct insn *i)
 {

@@ -40,11 +40,13 @@ enum x86_status op_mov_to_seg(struct vcpu *vcpu, const struct insn *i)
 /* C4, C5, 0F B2, B4, B5 */
 enum x86_status op_load_far(struct vcpu *vcpu, const struct insn *i)
 {
-	enum x86_seg seg = i->map == MAP_1BYTE ? (i->opcode == 0xc4 ? X86_ES : X86_DS) : i->opcode & 7;
+	enum x86_seg seg = i->map == MAP_1BYTE ? (i->opcode == 0xc4 ? X86_ES : X86_DS) :
+						 i->opcode & 7;
 	uint32_t offset;
 	uint16_t selector;
 
-	RETURN_IF_FAULT(interp_read_pointer(vcpu, i->seg, insn_ea(&vcpu->cpu, i), i->op_size, &offset, &selector));
+	RETURN_IF_FAULT(interp_read_pointer(vcpu, i->seg, insn_ea(&vcpu->cpu, i), i->op_size,
+					    &offset, &selector));
 	RETURN_IF_FAULT(segment_load(vcpu, seg, selector));
 	reg_set(&vcpu->cpu, insn_reg(i), offset, i->op_size);
 	return X86_OK;
@@ -80,7 +82,8 @@ enum x86_status op_lar_lsl(struct vcpu *vcpu, const struct insn *i)
 
 	REQUIRE_PROTECTED(vcpu);
 	RETURN_IF_FAULT(rm_read(vcpu, i, 2, &selector));
-	RETURN_IF_FAULT((i->opcode == 2 ? descriptor_lar : descriptor_lsl)(vcpu, selector, &zf, &value));
+	RETURN_IF_FAULT(
+		(i->opcode == 2 ? descriptor_lar : descriptor_lsl)(vcpu, selector, &zf, &value));
 	if (zf)
 		reg_set(&vcpu->cpu, insn_reg(i), value, i->op_size);
 	set_zf(&vcpu->cpu, zf);
@@ -92,7 +95,8 @@ enum x86_status op_lar_lsl(struct vcpu *vcpu, const struct insn *i)
 static enum x86_status op_sldt_str(struct vcpu *vcpu, const struct insn *i)
 {
 	REQUIRE_PROTECTED(vcpu);
-	return store_word(vcpu, i, insn_reg(i) == 0 ? vcpu->cpu.ldtr.selector : vcpu->cpu.tr.selector);
+	return store_word(vcpu, i,
+			  insn_reg(i) == 0 ? vcpu->cpu.ldtr.selector : vcpu->cpu.tr.selector);
 }
 
 static enum x86_status op_lldt_ltr(struct vcpu *vcpu, const struct insn *i)
@@ -143,7 +147,8 @@ static enum x86_status op_load_table(struct vcpu *vcpu, const struct insn *i)
 	uint32_t base;
 
 	REQUIRE_CPL0(vcpu);
-	RETURN_IF_FAULT(interp_read_block(vcpu, i->seg, insn_ea(&vcpu->cpu, i), image, sizeof(image)));
+	RETURN_IF_FAULT(
+		interp_read_block(vcpu, i->seg, insn_ea(&vcpu->cpu, i), image, sizeof(image)));
 	memcpy(&base, image + 2, 4);
 	memcpy(&table->limit, image, 2);
 	table->base = i->op_size == 4 ? base : base & 0xffffff;
@@ -175,7 +180,8 @@ static enum x86_status op_invlpg(struct vcpu *vcpu, const struct insn *i)
 insn_handler pick_group_0f01(const struct insn *i)
 {
 	static const insn_handler handlers[8] = {
-		op_store_table, op_store_table, op_load_table, op_load_table, op_smsw, op_undefined, op_lmsw, op_invlpg,
+		op_store_table, op_store_table, op_load_table, op_load_table, op_smsw, op_undefined,
+		op_lmsw, op_invlpg,
 	};
 
 	return handlers[insn_reg(i)];
@@ -238,7 +244,8 @@ enum x86_status op_msr(struct vcpu *vcpu, const struct insn *i)
 
 	REQUIRE_CPL0(vcpu);
 	if (i->opcode == 0x30)
-		return msr_write(vcpu, cpu->regs[X86_ECX], (uint64_t)cpu->regs[X86_EDX] << 32 | cpu->regs[X86_EAX]);
+		return msr_write(vcpu, cpu->regs[X86_ECX],
+				 (uint64_t)cpu->regs[X86_EDX] << 32 | cpu->regs[X86_EAX]);
 	RETURN_IF_FAULT(msr_read(vcpu, cpu->regs[X86_ECX], &value));
 	cpu->regs[X86_EAX] = value;
 	cpu->regs[X86_EDX] = value >> 32;

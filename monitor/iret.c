@@ -8,7 +8,8 @@
 #define IRET_FLAGS (X86_ARITH_FLAGS | X86_TF | X86_DF | X86_NT)
 #define EFLAGS_IMPLEMENTED (IRET_FLAGS | X86_IF | X86_IOPL | X86_RF | X86_VM | X86_AC | X86_VIF | X86_VIP | X86_ID)
 
-static uint32_t flags_replace(const struct cpu *cpu, uint32_t popped, uint32_t mask, unsigned opsize)
+static uint32_t flags_replace(const struct cpu *cpu, uint32_t popped, uint32_t mask,
+			      unsigned opsize)
 {
 	if (opsize == 2)
 		mask &= 0xffff;
@@ -28,8 +29,8 @@ static uint32_t iret_eflags(const struct cpu *cpu, uint32_t popped, unsigned ops
 }
 
 /* EIP, CS and EFLAGS from the top of the stack. */
-static enum x86_status iret_pop(struct vcpu *vcpu, const struct stack_frame *stack, unsigned opsize, struct return_target *to,
-				uint32_t *eflags)
+static enum x86_status iret_pop(struct vcpu *vcpu, const struct stack_frame *stack, unsigned opsize,
+				struct return_target *to, uint32_t *eflags)
 {
 	uint32_t cs = 0, items[3];
 	bool whole = false;
@@ -55,7 +56,8 @@ static enum x86_status iret_pop(struct vcpu *vcpu, const struct stack_frame *sta
 }
 
 /* ESP and SS of an outer level, which lie above those three. */
-static enum x86_status iret_pop_stack(struct vcpu *vcpu, const struct stack_frame *stack, unsigned opsize, struct return_target *to)
+static enum x86_status iret_pop_stack(struct vcpu *vcpu, const struct stack_frame *stack,
+				      unsigned opsize, struct return_target *to)
 {
 	uint32_t items[2] = { 0 };
 	bool whole = false;
@@ -101,8 +103,8 @@ static enum x86_status iret_real(struct vcpu *vcpu, unsigned opsize)
 }
 
 /* The popped EFLAGS has VM set at CPL 0: ESP, SS, ES, DS, FS and GS follow. */
-static enum x86_status iret_to_v86(struct vcpu *vcpu, const struct stack_frame *stack, const struct return_target *to,
-				   uint32_t eflags)
+static enum x86_status iret_to_v86(struct vcpu *vcpu, const struct stack_frame *stack,
+				   const struct return_target *to, uint32_t eflags)
 {
 	static const enum x86_seg order[] = { X86_SS, X86_ES, X86_DS, X86_FS, X86_GS };
 	struct cpu *cpu = &vcpu->cpu;
@@ -132,7 +134,8 @@ static enum x86_status iret_to_v86(struct vcpu *vcpu, const struct stack_frame *
 static enum x86_status iret_task(struct vcpu *vcpu, uint32_t next_eip)
 {
 	uint16_t link;
-	enum x86_status status = mem_read(vcpu, vcpu->cpu.tr.base, &link, sizeof(link), ACCESS_READ);
+	enum x86_status status =
+		mem_read(vcpu, vcpu->cpu.tr.base, &link, sizeof(link), ACCESS_READ);
 
 	return status ? status : task_switch(vcpu, link, TASK_SWITCH_IRET, next_eip, false, 0);
 }

@@ -43,8 +43,10 @@ struct kvm_engine {
 	uint32_t slots;                /* memory slots in use: 0 to slots - 1 */
 	uint32_t slots_a20_mask;       /* they show memory under this */
 	_Atomic bool slots_stale;      /* page flags have changed */
-	bool stored;                   /* the interpreter stored to guest RAM; only kept up under shadow paging */
-	struct kvm_irqchip_state *irqchip; /* reset states of the kernel's chips; NULL: they are ours */
+	/* the interpreter stored to guest RAM; only kept up under shadow paging */
+	bool stored;
+	/* reset states of the kernel's chips; NULL: they are ours */
+	struct kvm_irqchip_state *irqchip;
 	struct kvm_stats stats;
 };
 

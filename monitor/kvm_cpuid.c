@@ -25,7 +25,8 @@ struct cpuid_list {
 	struct kvm_cpuid_entry2 entry[CPUID_MAX_ENTRIES];
 };
 
-static bool cpuid_add(struct kvm_engine *kvm, struct cpuid_list *list, uint32_t leaf, uint32_t subleaf, bool indexed)
+static bool cpuid_add(struct kvm_engine *kvm, struct cpuid_list *list, uint32_t leaf,
+		      uint32_t subleaf, bool indexed)
 {
 	struct cpuid_result r = cpuid_query(&kvm->vcpu->cpu, leaf, subleaf);
 
@@ -38,8 +39,9 @@ static bool cpuid_add(struct kvm_engine *kvm, struct cpuid_list *list, uint32_t 
 	if (list->head.nent == CPUID_MAX_ENTRIES)
 		return false;
 	list->entry[list->head.nent++] = (struct kvm_cpuid_entry2){
-		.function = leaf, .index = subleaf, .flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
-		.eax = r.eax, .ebx = r.ebx, .ecx = r.ecx, .edx = r.edx,
+		.function = leaf, .index = subleaf,
+		.flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0, .eax = r.eax, .ebx = r.ebx,
+		.ecx = r.ecx, .edx = r.edx,
 	};
 	return true;
 }
@@ -99,13 +101,15 @@ int kvm_msr_filter_set(struct kvm_engine *kvm)
 {
 	struct kvm_enable_cap exits = {
 		.cap = KVM_CAP_X86_USER_SPACE_MSR,
-		.args[0] = KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_FILTER,
+		.args[0] = KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN |
+			   KVM_MSR_EXIT_REASON_FILTER,
 	};
 	const uint32_t features = cpu_features(&kvm->vcpu->cpu);
 	uint8_t allowed[LOW_MSRS / 8] = { 0 };
 	struct kvm_msr_filter filter = {
 		.flags = KVM_MSR_FILTER_DEFAULT_DENY,
-		.ranges[0] = { .flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, .nmsrs = LOW_MSRS, .base = 0, .bitmap = allowed },
+		.ranges[0] = { .flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
+			.nmsrs = LOW_MSRS, .base = 0, .bitmap = allowed },
 	};
 	int err;
 

@@ -22,7 +22,8 @@ bool kvm_kill(struct kvm_engine *kvm, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(reason, sizeof(reason), fmt, args);
 	va_end(args);
-	vm_kill(kvm->vcpu, "%s%s", reason, err ? " (and its registers cannot be read: those below are old)" : "");
+	vm_kill(kvm->vcpu, "%s%s", reason,
+		err ? " (and its registers cannot be read: those below are old)" : "");
 	return false;
 }
 
@@ -66,7 +67,8 @@ static bool exit_mmio(struct kvm_engine *kvm)
 	/* A write to ROM: dropped. */
 	if (run->mmio.is_write && guest_ram_backs(&vm->ram, gpa))
 		return true;
-	for (uint32_t left = run->mmio.len, piece; left; left -= piece, gpa += piece, data += piece) {
+	for (uint32_t left = run->mmio.len, piece; left;
+	     left -= piece, gpa += piece, data += piece) {
 		uint64_t value = 0;
 
 		piece = mmio_piece(left);
@@ -118,7 +120,8 @@ static bool exit_wrmsr(struct kvm_engine *kvm)
 		err = kvm_put_msr(kvm, MSR_EFER, cpu->efer);
 	else if (index == MSR_APIC_BASE)
 		err = kvm_put_msr(kvm, MSR_APIC_BASE, cpu->apic_base);
-	return !err || kvm_kill(kvm, "KVM refused %#llx for MSR %#x: %s", (unsigned long long)kvm->run->msr.data, index, strerror(-err));
+	return !err || kvm_kill(kvm, "KVM refused %#llx for MSR %#x: %s",
+				(unsigned long long)kvm->run->msr.data, index, strerror(-err));
 }
 
 /* ---- HLT and the end ---- */
@@ -142,7 +145,8 @@ static bool exit_shutdown(struct kvm_engine *kvm)
 	int err = kvm_get_state(kvm);
 
 	if (err)
-		return kvm_kill(kvm, "KVM does not tell the registers after a triple fault: %s", strerror(-err));
+		return kvm_kill(kvm, "KVM does not tell the registers after a triple fault: %s",
+				strerror(-err));
 	vm_triple_fault(kvm->vcpu);
 	return false;
 }
@@ -170,7 +174,8 @@ static void watch_stores(struct kvm_engine *kvm, bool on)
 	struct guest_ram *ram = &kvm->vcpu->vm->ram;
 
 	for (uint64_t page = 0; page < ram->size >> GUEST_PAGE_SHIFT; page++)
-		ram->page_flags[page] = on ? ram->page_flags[page] | RAM_PAGE_TABLE : ram->page_flags[page] & ~RAM_PAGE_TABLE;
+		ram->page_flags[page] = on ? ram->page_flags[page] | RAM_PAGE_TABLE :
+					     ram->page_flags[page] & ~RAM_PAGE_TABLE;
 	ram->written_opaque = kvm;
 	ram->written = on ? ram_written : NULL;
 }
@@ -186,7 +191,8 @@ static enum x86_status deliver_or_step(struct kvm_engine *kvm)
 
 	if (e->exception.injected) {
 		cpu->fault = (struct fault){
-			.vector = e->exception.nr, .has_error = e->exception.has_error_code, .error = e->exception.error_code, .cr2 = cpu->cr2,
+			.vector = e->exception.nr, .has_error = e->exception.has_error_code,
+			.error = e->exception.error_code, .cr2 = cpu->cr2,
 		};
 		e->exception.injected = 0;
 		return exception_deliver(kvm->vcpu);
@@ -214,7 +220,8 @@ static enum x86_status deliver_or_step_shadowed(struct kvm_engine *kvm)
 	status = deliver_or_step(kvm);
 	watch_stores(kvm, false);
 	err = status == X86_OK && kvm->stored ? kvm_memory_build(kvm) : 0;
-	return err ? vm_kill(kvm->vcpu, "KVM refuses the memory layout: %s", strerror(-err)) : status;
+	return err ? vm_kill(kvm->vcpu, "KVM refuses the memory layout: %s", strerror(-err)) :
+		     status;
 }
 
 static bool interpret(struct kvm_engine *kvm)
@@ -223,12 +230,14 @@ static bool interpret(struct kvm_engine *kvm)
 	int err = kvm_get_state(kvm);
 
 	if (err)
-		return kvm_kill(kvm, "cannot read the processor's state from KVM: %s", strerror(-err));
+		return kvm_kill(kvm, "cannot read the processor's state from KVM: %s",
+				strerror(-err));
 	status = kvm->host.shadow_paging ? deliver_or_step_shadowed(kvm) : deliver_or_step(kvm);
 	if (status == X86_DEAD)
 		return false;
 	err = kvm_put_state(kvm);
-	return !err || kvm_kill(kvm, "cannot give the processor's state back to KVM: %s", strerror(-err));
+	return !err ||
+	       kvm_kill(kvm, "cannot give the processor's state back to KVM: %s", strerror(-err));
 }
 
 static const char *internal_error_name(uint32_t suberror)
@@ -253,7 +262,8 @@ static bool exit_internal_error(struct kvm_engine *kvm)
 
 	if (suberror == KVM_INTERNAL_ERROR_EMULATION && kvm->assist)
 		return interpret(kvm);
-	return kvm_kill(kvm, "KVM reports an internal error (%u: %s)", suberror, internal_error_name(suberror));
+	return kvm_kill(kvm, "KVM reports an internal error (%u: %s)", suberror,
+			internal_error_name(suberror));
 }
 
 /* ---- the table ---- */
@@ -282,8 +292,10 @@ bool kvm_exit_handle(struct kvm_engine *kvm)
 
 	if (reason >= RF_ARRAY_SIZE(exits) || !exits[reason].handle) {
 		kvm->stats.exits_other++;
-		return kvm_kill(kvm, "KVM returned for reason %u, which is not supported (hardware reason %#llx)", reason,
-				(unsigned long long)kvm->run->hw.hardware_exit_reason);
+		return kvm_kill(kvm,
+				"KVM returned for reason %u, which is not supported (hardware "
+				"reason %#llx)",
+				reason, (unsigned long long)kvm->run->hw.hardware_exit_reason);
 	}
 	++*(uint64_t *)((char *)&kvm->stats + exits[reason].counter);
 	return exits[reason].handle(kvm);

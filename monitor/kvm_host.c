@@ -65,7 +65,9 @@ static void look_for_module(struct kvm_host_facts *facts)
 		if (access(path, F_OK))
 			continue;
 		snprintf(facts->module, sizeof(facts->module), "%s", modules[i].name);
-		facts->nested_paging = modules[i].paging_parameter && parameter_is_on(modules[i].name, modules[i].paging_parameter);
+		facts->nested_paging =
+			modules[i].paging_parameter &&
+			parameter_is_on(modules[i].name, modules[i].paging_parameter);
 		return;
 	}
 }
@@ -101,7 +103,9 @@ struct kvm_host kvm_host_judge(const struct kvm_host_facts *facts)
 
 const char *kvm_hardware_name(enum kvm_hardware hardware)
 {
-	static const char *const names[] = { [KVM_HARDWARE_NONE] = "none", [KVM_HARDWARE_VTX] = "vmx", [KVM_HARDWARE_SVM] = "svm" };
+	static const char *const names[] = {
+		[KVM_HARDWARE_NONE] = "none", [KVM_HARDWARE_VTX] = "vmx", [KVM_HARDWARE_SVM] = "svm"
+	};
 
 	return names[hardware];
 }
@@ -114,8 +118,10 @@ void kvm_host_describe(const struct kvm_host *host, char *text, size_t size)
 		[KVM_HARDWARE_SVM] = "SVM",
 	};
 
-	snprintf(text, size, "hardware virtualization: %s%s, %s paging, module %s", texts[host->hardware],
-		 host->nested ? ", itself virtual (this host is a guest)" : "", host->shadow_paging ? "shadow" : "nested",
+	snprintf(text, size, "hardware virtualization: %s%s, %s paging, module %s",
+		 texts[host->hardware],
+		 host->nested ? ", itself virtual (this host is a guest)" : "",
+		 host->shadow_paging ? "shadow" : "nested",
 		 host->module[0] ? host->module : "unknown");
 }
 
@@ -128,10 +134,13 @@ const char *kvm_host_remedy(const struct kvm_host_facts *facts, int err)
 	case ENOENT:
 	case ENODEV:
 		if (facts->vmx || facts->svm)
-			return "load kvm_intel or kvm_amd (and in a container pass the device in), or use -accel bt";
+			return "load kvm_intel or kvm_amd (and in a container pass the device in), "
+			       "or use -accel bt";
 		if (facts->hypervisor)
-			return "this host is a virtual machine that is shown neither VT-x nor SVM; use -accel bt";
-		return "the processor shows neither VT-x nor SVM (the firmware may have them off); use -accel bt";
+			return "this host is a virtual machine that is shown neither VT-x nor SVM; "
+			       "use -accel bt";
+		return "the processor shows neither VT-x nor SVM (the firmware may have them off); "
+		       "use -accel bt";
 	case EACCES:
 		return "add the user to the group that owns it (usually kvm), or use -accel bt";
 	case EPERM:
@@ -159,19 +168,25 @@ static int check_kvm(const char *device, int fd, char **why)
 
 	*why = NULL;
 	if (version < 0) {
-		if (asprintf(why, "%s is not a KVM device (%s); use -accel bt", device, strerror(errno)) < 0)
+		if (asprintf(why, "%s is not a KVM device (%s); use -accel bt", device,
+			     strerror(errno)) < 0)
 			*why = NULL;
 		return -ENOTSUP;
 	}
 	if (version != KVM_API_VERSION) {
-		if (asprintf(why, "%s has version %d of KVM's interface, %d is needed; use -accel bt", device, version, KVM_API_VERSION) < 0)
+		if (asprintf(why,
+			     "%s has version %d of KVM's interface, %d is needed; use -accel bt",
+			     device, version, KVM_API_VERSION) < 0)
 			*why = NULL;
 		return -ENOTSUP;
 	}
 	for (size_t i = 0; i < RF_ARRAY_SIZE(needed); i++) {
 		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0)
 			continue;
-		if (asprintf(why, "the host's KVM lacks %s; use a newer kernel (Linux 5.14 has it), or -accel bt", needed[i].name) < 0)
+		if (asprintf(why,
+			     "the host's KVM lacks %s; use a newer kernel (Linux 5.14 has it), or "
+			     "-accel bt",
+			     needed[i].name) < 0)
 			*why = NULL;
 		return -ENOTSUP;
 	}
@@ -187,8 +202,9 @@ static int check_guest(const char *device, int fd, char **why)
 		return 0;
 	kvm_host_look(&facts);
 	*why = NULL;
-	if (asprintf(why, "%s cannot run 32-bit guests with paging (%s; module %s); use -accel bt", device,
-		     err == -ENOTSUP ? "it shuts them down" : strerror(-err), facts.module[0] ? facts.module : "unknown") < 0)
+	if (asprintf(why, "%s cannot run 32-bit guests with paging (%s; module %s); use -accel bt",
+		     device, err == -ENOTSUP ? "it shuts them down" : strerror(-err),
+		     facts.module[0] ? facts.module : "unknown") < 0)
 		*why = NULL;
 	return -ENOTSUP;
 }

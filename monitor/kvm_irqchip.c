@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * -accel kvm,irqchip=kernel: 8259s, I/O APIC and local APIC are KVM's, in the host's kernel. Ours stay on the bus but no access
- * reaches them; the board's interrupt lines are led to KVM's instead (vm->gsi). The timers remain
- * ours.
+ * -accel kvm,irqchip=kernel: 8259s, I/O APIC and local APIC are KVM's, in the host's kernel. Ours
+ * stay on the bus but no access reaches them; the board's interrupt lines are led to KVM's instead
+ * (vm->gsi). The timers remain ours.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -31,7 +31,8 @@ struct routing {
 static void route(struct routing *routing, unsigned gsi, unsigned chip, unsigned pin)
 {
 	routing->entry[routing->head.nr++] = (struct kvm_irq_routing_entry){
-		.gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP, .u.irqchip = { .irqchip = chip, .pin = pin },
+		.gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP,
+		.u.irqchip = { .irqchip = chip, .pin = pin },
 	};
 }
 
@@ -47,7 +48,9 @@ static int set_routing(struct kvm_engine *kvm)
 		if (gsi == 2)
 			continue;
 		if (gsi < ISA_IRQS)
-			route(&routing, gsi, gsi < PIC_INPUTS ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, gsi % PIC_INPUTS);
+			route(&routing, gsi,
+			      gsi < PIC_INPUTS ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
+			      gsi % PIC_INPUTS);
 		route(&routing, gsi, KVM_IRQCHIP_IOAPIC, gsi ? gsi : 2);
 	}
 	return kvm_ioctl(kvm->vm_fd, KVM_SET_GSI_ROUTING, &routing);

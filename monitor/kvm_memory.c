@@ -13,10 +13,12 @@
 
 #define MEGABYTE 0x100000u
 
-static int slot_set(struct kvm_engine *kvm, uint32_t slot, gpa_t gpa, uint64_t size, const uint8_t *host, bool rom)
+static int slot_set(struct kvm_engine *kvm, uint32_t slot, gpa_t gpa, uint64_t size,
+		    const uint8_t *host, bool rom)
 {
 	struct kvm_userspace_memory_region region = {
-		.slot = slot, .flags = rom ? KVM_MEM_READONLY : 0, .guest_phys_addr = gpa, .memory_size = size, .userspace_addr = (hva_t)host,
+		.slot = slot, .flags = rom ? KVM_MEM_READONLY : 0, .guest_phys_addr = gpa,
+		.memory_size = size, .userspace_addr = (hva_t)host,
 	};
 
 	return kvm_ioctl(kvm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
@@ -43,7 +45,8 @@ struct backing {
 static struct backing backing_of(const struct guest_ram *ram, gpa_t gpa, uint32_t a20_mask)
 {
 	gpa &= a20_mask;
-	return (struct backing){ guest_ram_ptr(ram, gpa), guest_ram_flags(ram, gpa) & RAM_PAGE_ROM };
+	return (struct backing){ guest_ram_ptr(ram, gpa),
+				 guest_ram_flags(ram, gpa) & RAM_PAGE_ROM };
 }
 
 /* The end of the run of pages from start on that continue its backing. */
@@ -55,7 +58,8 @@ static gpa_t run_end(const struct guest_ram *ram, gpa_t start, gpa_t end, uint32
 	for (; gpa < end; gpa += GUEST_PAGE_SIZE) {
 		struct backing next = backing_of(ram, gpa, a20_mask);
 
-		if (first.host ? next.host != first.host + (gpa - start) || next.rom != first.rom : next.host != NULL)
+		if (first.host ? next.host != first.host + (gpa - start) || next.rom != first.rom :
+				 next.host != NULL)
 			break;
 	}
 	return gpa;
@@ -66,7 +70,8 @@ int kvm_memory_build(struct kvm_engine *kvm)
 	const struct guest_ram *ram = &kvm->vcpu->vm->ram;
 	const uint32_t mask = kvm->vcpu->cpu.a20_mask;
 	/* With A20 off the megabyte above RAM shows what is below it. */
-	const gpa_t end = mask == 0xffffffff ? ram->size : (ram->size | (MEGABYTE - 1)) + 1 + MEGABYTE;
+	const gpa_t end = mask == 0xffffffff ? ram->size :
+					       (ram->size | (MEGABYTE - 1)) + 1 + MEGABYTE;
 	int err;
 
 	kvm->slots_stale = false;

@@ -2,8 +2,8 @@
 /*
  * Whether a KVM runs what a 32-bit system needs: protected mode with two-level paging. One without
  * hardware behind it may know
- * 64-bit guests alone, accept such a state, and then shut the guest down. So a machine of three pages is made and one
- * instruction of it is run:
+ * 64-bit guests alone, accept such a state, and then shut the guest down. So a machine of three
+ * pages is made and one instruction of it is run:
  *
  *   0x0000  page directory: linear 0 to 4 MiB is physical 0 to 4 MiB
  *   0x1000  out 0x80, al; hlt
@@ -30,7 +30,8 @@ static int probe_fill(int vm, uint8_t *memory)
 {
 	static const uint8_t code[] = { 0xe6, PROBE_PORT, 0xf4 };
 	static const uint32_t entry = PTE_P | PTE_W | PTE_PS;
-	struct kvm_userspace_memory_region region = { .memory_size = PROBE_SIZE, .userspace_addr = (uintptr_t)memory };
+	struct kvm_userspace_memory_region region = { .memory_size = PROBE_SIZE,
+						      .userspace_addr = (uintptr_t)memory };
 
 	memcpy(memory, &entry, sizeof(entry));
 	memcpy(memory + PROBE_CODE, code, sizeof(code));
@@ -39,7 +40,13 @@ static int probe_fill(int vm, uint8_t *memory)
 
 static int probe_set_registers(int vcpu)
 {
-	const struct kvm_segment data = { .limit = 0xffffffff, .selector = 16, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1 };
+	const struct kvm_segment data = { .limit = 0xffffffff,
+					  .selector = 16,
+					  .type = 3,
+					  .present = 1,
+					  .s = 1,
+					  .db = 1,
+					  .g = 1 };
 	struct kvm_regs regs = { .rip = PROBE_CODE, .rflags = X86_F1, .rsp = PROBE_SIZE };
 	struct kvm_sregs sregs;
 	int err = result_of(ioctl(vcpu, KVM_GET_SREGS, &sregs));

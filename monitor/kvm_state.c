@@ -53,9 +53,11 @@ static int put_general(struct kvm_engine *kvm, const struct cpu *cpu)
 static struct kvm_segment segment_to_kvm(const struct segment *s)
 {
 	return (struct kvm_segment){
-		.base = s->base, .limit = s->limit, .selector = s->selector, .type = s->attr & SEG_TYPE, .s = !!(s->attr & SEG_S),
-		.dpl = (s->attr & SEG_DPL) >> SEG_DPL_SHIFT, .present = !!(s->attr & SEG_P), .avl = !!(s->attr & SEG_AVL),
-		.db = !!(s->attr & SEG_DB), .g = !!(s->attr & SEG_G), .unusable = !(s->attr & SEG_P),
+		.base = s->base, .limit = s->limit, .selector = s->selector,
+		.type = s->attr & SEG_TYPE, .s = !!(s->attr & SEG_S),
+		.dpl = (s->attr & SEG_DPL) >> SEG_DPL_SHIFT, .present = !!(s->attr & SEG_P),
+		.avl = !!(s->attr & SEG_AVL), .db = !!(s->attr & SEG_DB), .g = !!(s->attr & SEG_G),
+		.unusable = !(s->attr & SEG_P),
 	};
 }
 
@@ -65,8 +67,8 @@ static struct segment segment_from_kvm(const struct kvm_segment *k)
 
 	if (k->unusable || !k->present)
 		return s;
-	s.attr = k->type | k->dpl << SEG_DPL_SHIFT | SEG_P | (k->s ? SEG_S : 0) | (k->avl ? SEG_AVL : 0) | (k->db ? SEG_DB : 0) |
-		 (k->g ? SEG_G : 0);
+	s.attr = k->type | k->dpl << SEG_DPL_SHIFT | SEG_P | (k->s ? SEG_S : 0) |
+		 (k->avl ? SEG_AVL : 0) | (k->db ? SEG_DB : 0) | (k->g ? SEG_G : 0);
 	return s;
 }
 
@@ -125,8 +127,10 @@ static int put_system(struct kvm_engine *kvm, const struct cpu *cpu)
 {
 	struct kvm_sregs2 sregs = {
 		.ldt = segment_to_kvm(&cpu->ldtr), .tr = segment_to_kvm(&cpu->tr),
-		.gdt = { .base = cpu->gdtr.base, .limit = cpu->gdtr.limit }, .idt = { .base = cpu->idtr.base, .limit = cpu->idtr.limit },
-		.cr0 = cpu->cr0, .cr2 = cpu->cr2, .cr3 = cpu->cr3, .cr4 = cpu->cr4, .efer = cpu->efer, .apic_base = cpu->apic_base,
+		.gdt = { .base = cpu->gdtr.base, .limit = cpu->gdtr.limit },
+		.idt = { .base = cpu->idtr.base, .limit = cpu->idtr.limit }, .cr0 = cpu->cr0,
+		.cr2 = cpu->cr2, .cr3 = cpu->cr3, .cr4 = cpu->cr4, .efer = cpu->efer,
+		.apic_base = cpu->apic_base,
 	};
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(segments); i++)
@@ -208,8 +212,10 @@ struct msr_list {
 static const struct msr_list no_msrs = {
 	.head.nmsrs = NSLOTS,
 	.entry = {
-		[SLOT_SYSENTER_CS].index = MSR_SYSENTER_CS, [SLOT_SYSENTER_ESP].index = MSR_SYSENTER_ESP,
-		[SLOT_SYSENTER_EIP].index = MSR_SYSENTER_EIP, [SLOT_PAT].index = MSR_PAT, [SLOT_TSC_ADJUST].index = MSR_TSC_ADJUST,
+		[SLOT_SYSENTER_CS].index = MSR_SYSENTER_CS,
+		[SLOT_SYSENTER_ESP].index = MSR_SYSENTER_ESP,
+		[SLOT_SYSENTER_EIP].index = MSR_SYSENTER_EIP, [SLOT_PAT].index = MSR_PAT,
+		[SLOT_TSC_ADJUST].index = MSR_TSC_ADJUST,
 	},
 };
 
@@ -261,12 +267,17 @@ static int put_msrs(struct kvm_engine *kvm, const struct cpu *cpu)
  */
 static struct kvm_device_attr tsc_attribute(uint64_t *offset)
 {
-	return (struct kvm_device_attr){ .group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (hva_t)offset };
+	return (struct kvm_device_attr){ .group = KVM_VCPU_TSC_CTRL,
+					 .attr = KVM_VCPU_TSC_OFFSET,
+					 .addr = (hva_t)offset };
 }
 
 static int get_tsc(struct kvm_engine *kvm, struct cpu *cpu)
 {
-	struct { struct kvm_msrs head; struct kvm_msr_entry entry; } list = { .head.nmsrs = 1, .entry.index = MSR_TSC };
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} list = { .head.nmsrs = 1, .entry.index = MSR_TSC };
 	struct kvm_device_attr attribute = tsc_attribute(&cpu->tsc_offset);
 	int err = kvm_ioctl(kvm->vcpu_fd, KVM_GET_DEVICE_ATTR, &attribute);
 
@@ -327,7 +338,8 @@ static int get_halted(struct kvm_engine *kvm, struct cpu *cpu)
 
 static int put_halted(struct kvm_engine *kvm, struct cpu *cpu)
 {
-	struct kvm_mp_state state = { .mp_state = cpu->halted ? KVM_MP_STATE_HALTED : KVM_MP_STATE_RUNNABLE };
+	struct kvm_mp_state state = { .mp_state = cpu->halted ? KVM_MP_STATE_HALTED :
+								KVM_MP_STATE_RUNNABLE };
 	int err = kvm->irqchip_in_kernel ? kvm_ioctl(kvm->vcpu_fd, KVM_SET_MP_STATE, &state) : 0;
 
 	if (!err && kvm->irqchip_in_kernel)
@@ -340,7 +352,8 @@ static int put_halted(struct kvm_engine *kvm, struct cpu *cpu)
 int kvm_get_state(struct kvm_engine *kvm)
 {
 	static int (*const parts[])(struct kvm_engine *, struct cpu *) = {
-		get_general, get_system, get_fpu, get_debug, get_msrs, get_tsc, get_events, get_halted,
+		get_general, get_system, get_fpu, get_debug, get_msrs, get_tsc, get_events,
+		get_halted,
 	};
 
 	if (!kvm->in_kvm)

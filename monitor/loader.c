@@ -24,7 +24,8 @@ int loader_fail(struct boot_request *boot, int err, const char *fmt, ...)
 	return -err;
 }
 
-static int file_image_fill(struct boot_request *boot, const char *what, int fd, struct file_image *image)
+static int file_image_fill(struct boot_request *boot, const char *what, int fd,
+			   struct file_image *image)
 {
 	size_t done = 0;
 
@@ -35,39 +36,50 @@ static int file_image_fill(struct boot_request *boot, const char *what, int fd, 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return loader_fail(boot, errno, "cannot read %s '%s': %s", what, image->path, strerror(errno));
+			return loader_fail(boot, errno, "cannot read %s '%s': %s", what,
+					   image->path, strerror(errno));
 		if (n == 0)
-			return loader_fail(boot, EIO, "%s '%s' shrank to %zu bytes while it was read; try again", what,
-					   image->path, done);
+			return loader_fail(
+				boot, EIO,
+				"%s '%s' shrank to %zu bytes while it was read; try again", what,
+				image->path, done);
 		done += n;
 	}
 	return 0;
 }
 
-static int file_image_open(struct boot_request *boot, const char *what, const char *path, int *fd, size_t *size)
+static int file_image_open(struct boot_request *boot, const char *what, const char *path, int *fd,
+			   size_t *size)
 {
 	struct stat st;
 
 	/* O_NONBLOCK: a FIFO must give an error below rather than wait for a writer. */
 	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (*fd < 0)
-		return loader_fail(boot, errno, "cannot open %s '%s': %s", what, path, strerror(errno));
+		return loader_fail(boot, errno, "cannot open %s '%s': %s", what, path,
+				   strerror(errno));
 	if (fstat(*fd, &st) < 0)
-		return loader_fail(boot, errno, "cannot examine %s '%s': %s", what, path, strerror(errno));
+		return loader_fail(boot, errno, "cannot examine %s '%s': %s", what, path,
+				   strerror(errno));
 	if (S_ISDIR(st.st_mode))
-		return loader_fail(boot, EISDIR, "%s '%s' is a directory; name the file in it", what, path);
+		return loader_fail(boot, EISDIR, "%s '%s' is a directory; name the file in it",
+				   what, path);
 	if (!S_ISREG(st.st_mode))
-		return loader_fail(boot, EINVAL, "%s '%s' is not a regular file; copy it to one first", what, path);
+		return loader_fail(boot, EINVAL,
+				   "%s '%s' is not a regular file; copy it to one first", what,
+				   path);
 	if (st.st_size == 0)
 		return loader_fail(boot, EINVAL, "%s '%s' is empty", what, path);
 	if ((uint64_t)st.st_size > GUEST_RAM_MAX)
-		return loader_fail(boot, EFBIG, "%s '%s' has %lld bytes, more than any guest's memory", what, path,
-				   (long long)st.st_size);
+		return loader_fail(boot, EFBIG,
+				   "%s '%s' has %lld bytes, more than any guest's memory", what,
+				   path, (long long)st.st_size);
 	*size = st.st_size;
 	return 0;
 }
 
-int file_image_read(struct boot_request *boot, const char *what, const char *path, struct file_image *image)
+int file_image_read(struct boot_request *boot, const char *what, const char *path,
+		    struct file_image *image)
 {
 	int fd = -1;
 	int ret;
@@ -76,8 +88,10 @@ int file_image_read(struct boot_request *boot, const char *what, const char *pat
 	ret = file_image_open(boot, what, path, &fd, &image->size);
 	if (!ret) {
 		image->data = malloc(image->size);
-		ret = image->data ? file_image_fill(boot, what, fd, image)
-				  : loader_fail(boot, ENOMEM, "no memory to read %s '%s' (%zu bytes)", what, path, image->size);
+		ret = image->data ?
+			      file_image_fill(boot, what, fd, image) :
+			      loader_fail(boot, ENOMEM, "no memory to read %s '%s' (%zu bytes)",
+					  what, path, image->size);
 	}
 	if (fd >= 0)
 		close(fd);
@@ -99,15 +113,20 @@ static bool loader_range_is_ram(const struct guest_ram *ram, gpa_t gpa, uint64_t
 	       (gpa + size <= GUEST_VIDEO_HOLE_START || gpa >= GUEST_VIDEO_HOLE_END);
 }
 
-int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const void *data, size_t size)
+int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const void *data,
+		size_t size)
 {
 	struct guest_ram *ram = boot->ram;
 
 	if (!size)
 		return 0;
 	if (!loader_range_is_ram(ram, gpa, size))
-		return loader_fail(boot, ENOSPC, "%s needs memory at 0x%llx..0x%llx, which guest RAM (%llu MiB) does not cover; "
-				   "give more with -m", what, (unsigned long long)gpa, (unsigned long long)(gpa + size - 1),
+		return loader_fail(boot, ENOSPC,
+				   "%s needs memory at 0x%llx..0x%llx, which guest RAM (%llu MiB) "
+				   "does not cover; "
+				   "give more with -m",
+				   what, (unsigned long long)gpa,
+				   (unsigned long long)(gpa + size - 1),
 				   (unsigned long long)(ram->size >> 20));
 	memory_make(ram->flat + gpa, size);
 	if (data)
@@ -123,7 +142,8 @@ static void loader_flat_segment(struct segment *seg, uint16_t selector, bool cod
 	*seg = (struct segment){
 		.selector = selector,
 		.limit = 0xffffffff,
-		.attr = SEG_P | SEG_S | SEG_WRITABLE | SEG_ACCESSED | SEG_DB | SEG_G | (code ? SEG_CODE : 0) | 0x0f00,
+		.attr = SEG_P | SEG_S | SEG_WRITABLE | SEG_ACCESSED | SEG_DB | SEG_G |
+			(code ? SEG_CODE : 0) | 0x0f00,
 	};
 }
 
@@ -131,7 +151,8 @@ int loader_enter_flat(struct boot_request *boot, gpa_t gdt, uint32_t eip)
 {
 	static const uint64_t flat_gdt[4] = { 0, 0, 0x00cf9b000000ffffull, 0x00cf93000000ffffull };
 	struct cpu *cpu = boot->cpu;
-	int ret = loader_copy(boot, "the start-up descriptor table", gdt, flat_gdt, sizeof(flat_gdt));
+	int ret =
+		loader_copy(boot, "the start-up descriptor table", gdt, flat_gdt, sizeof(flat_gdt));
 
 	if (ret)
 		return ret;
@@ -161,7 +182,8 @@ static const char *loader_guess(const struct file_image *f)
 		{ "\x7f" "ELF\x01", 5, "an ELF file, but not a 32-bit x86 executable" },
 		{ "\x1f\x8b", 2, "compressed with gzip; unpack it (gunzip) or give the bzImage" },
 		{ "\xfd" "7zXZ", 5, "compressed with xz; unpack it (unxz) or give the bzImage" },
-		{ "\x28\xb5\x2f\xfd", 4, "compressed with zstd; unpack it (unzstd) or give the bzImage" },
+		{ "\x28\xb5\x2f\xfd", 4,
+			"compressed with zstd; unpack it (unzstd) or give the bzImage" },
 		{ "070701", 6, "a cpio archive: give it with -initrd" },
 		{ "QFI\xfb", 4, "a qcow2 disk image, not a kernel" },
 		{ "!<arch>\n", 8, "an ar archive (a Debian package?), not a kernel" },

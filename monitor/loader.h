@@ -3,9 +3,10 @@
  * Loaders: what -kernel, -initrd and -append put into guest memory, and the CPU state the guest
  * starts in. They stand in for firmware and boot loader. The kind of file decides:
  *
- *   Linux        bzImage or zImage, boot protocol 2.00 and later, entered by the 32-bit boot protocol
+ *   Linux        bzImage or zImage, boot protocol 2.00 and later, entered by the 32-bit boot
+ *                protocol
  *                (Documentation/x86/boot.rst of Linux, "32-bit boot protocol")   loader_linux.c
- *   multiboot    the Multiboot Specification 0.6.96                                loader_multiboot.c
+ *   multiboot    the Multiboot Specification 0.6.96 loader_multiboot.c
  *   ELF          any other 32-bit executable: flat protected mode at its entry     loader_elf.c
  *
  * A loader only writes guest RAM (telling guest_ram_written()) and architectural registers of a CPU
@@ -31,7 +32,8 @@ struct boot_request {
 	struct cpu *cpu;
 	const struct memory_map *map;
 	const char *kernel, *initrd, *append;
-	char error[640]; /* what was wrong and what to do, without a program-name prefix, when a loader fails */
+	/* what was wrong and what to do, without a program-name prefix, when a loader fails */
+	char error[640];
 };
 
 /*
@@ -52,7 +54,8 @@ int loader_elf(struct boot_request *boot, const struct file_image *kernel) RF_MU
  * Loads the segments of a 32-bit ELF: *entry is physical, *end the first byte behind the highest
  * segment.
  */
-int loader_elf_segments(struct boot_request *boot, const struct file_image *kernel, uint32_t *entry, gpa_t *end) RF_MUST_CHECK;
+int loader_elf_segments(struct boot_request *boot, const struct file_image *kernel, uint32_t *entry,
+			gpa_t *end) RF_MUST_CHECK;
 
 /* Fills boot->error and returns -err. */
 int loader_fail(struct boot_request *boot, int err, const char *fmt, ...) RF_PRINTF(3, 4);
@@ -61,11 +64,13 @@ int loader_fail(struct boot_request *boot, int err, const char *fmt, ...) RF_PRI
  * Reads a regular file whole; what names its role in messages ("kernel"). The caller frees with
  * file_image_free().
  */
-int file_image_read(struct boot_request *boot, const char *what, const char *path, struct file_image *image) RF_MUST_CHECK;
+int file_image_read(struct boot_request *boot, const char *what, const char *path,
+		    struct file_image *image) RF_MUST_CHECK;
 void file_image_free(struct file_image *image);
 
 /* Copies into guest RAM; a range that is not all RAM is an error naming what. data NULL: zeroes. */
-int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const void *data, size_t size) RF_MUST_CHECK;
+int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const void *data,
+		size_t size) RF_MUST_CHECK;
 
 /*
  * Flat 4-GiB protected mode, paging and interrupts off, at eip, with a GDT written at gdt (32 bytes

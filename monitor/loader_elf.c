@@ -21,28 +21,40 @@ bool loader_elf_probe(const struct file_image *kernel)
 	       (header.e_type == ET_EXEC || header.e_type == ET_DYN);
 }
 
-static int elf_load_segment(struct boot_request *boot, const struct file_image *kernel, const GElf_Phdr *ph)
+static int elf_load_segment(struct boot_request *boot, const struct file_image *kernel,
+			    const GElf_Phdr *ph)
 {
 	int ret;
 
 	if (ph->p_offset > kernel->size || ph->p_filesz > kernel->size - ph->p_offset)
-		return loader_fail(boot, ENOEXEC, "kernel '%s' is cut short: a segment ends at byte %llu of %zu; copy it again",
-				   kernel->path, (unsigned long long)(ph->p_offset + ph->p_filesz), kernel->size);
+		return loader_fail(boot, ENOEXEC,
+				   "kernel '%s' is cut short: a segment ends at byte %llu of %zu; "
+				   "copy it again",
+				   kernel->path, (unsigned long long)(ph->p_offset + ph->p_filesz),
+				   kernel->size);
 	if (ph->p_memsz < ph->p_filesz)
-		return loader_fail(boot, ENOEXEC, "kernel '%s' is damaged: a segment is larger in the file (%llu) than in memory (%llu)",
-				   kernel->path, (unsigned long long)ph->p_filesz, (unsigned long long)ph->p_memsz);
-	ret = loader_copy(boot, "the kernel", ph->p_paddr, kernel->data + ph->p_offset, ph->p_filesz);
-	return ret ? ret : loader_copy(boot, "the kernel", ph->p_paddr + ph->p_filesz, NULL, ph->p_memsz - ph->p_filesz);
+		return loader_fail(boot, ENOEXEC,
+				   "kernel '%s' is damaged: a segment is larger in the file (%llu) "
+				   "than in memory (%llu)",
+				   kernel->path, (unsigned long long)ph->p_filesz,
+				   (unsigned long long)ph->p_memsz);
+	ret = loader_copy(boot, "the kernel", ph->p_paddr, kernel->data + ph->p_offset,
+			  ph->p_filesz);
+	return ret ? ret :
+		     loader_copy(boot, "the kernel", ph->p_paddr + ph->p_filesz, NULL,
+				 ph->p_memsz - ph->p_filesz);
 }
 
-static int elf_load_segments(struct boot_request *boot, const struct file_image *kernel, Elf *elf, uint32_t *entry, gpa_t *end)
+static int elf_load_segments(struct boot_request *boot, const struct file_image *kernel, Elf *elf,
+			     uint32_t *entry, gpa_t *end)
 {
 	GElf_Ehdr header;
 	size_t count = 0;
 	bool any = false;
 
 	if (!gelf_getehdr(elf, &header) || elf_getphdrnum(elf, &count))
-		return loader_fail(boot, ENOEXEC, "kernel '%s' has no usable ELF header (%s)", kernel->path, elf_errmsg(-1));
+		return loader_fail(boot, ENOEXEC, "kernel '%s' has no usable ELF header (%s)",
+				   kernel->path, elf_errmsg(-1));
 	*entry = header.e_entry;
 	*end = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -50,7 +62,9 @@ static int elf_load_segments(struct boot_request *boot, const struct file_image 
 		int ret;
 
 		if (!gelf_getphdr(elf, i, &ph))
-			return loader_fail(boot, ENOEXEC, "kernel '%s' has no usable ELF program headers (%s)", kernel->path, elf_errmsg(-1));
+			return loader_fail(boot, ENOEXEC,
+					   "kernel '%s' has no usable ELF program headers (%s)",
+					   kernel->path, elf_errmsg(-1));
 		if (ph.p_type != PT_LOAD || !ph.p_memsz)
 			continue;
 		ret = elf_load_segment(boot, kernel, &ph);
@@ -62,10 +76,13 @@ static int elf_load_segments(struct boot_request *boot, const struct file_image 
 		if (ph.p_paddr + ph.p_memsz > *end)
 			*end = ph.p_paddr + ph.p_memsz;
 	}
-	return any ? 0 : loader_fail(boot, ENOEXEC, "kernel '%s' has no loadable ELF segment", kernel->path);
+	return any ? 0 :
+		     loader_fail(boot, ENOEXEC, "kernel '%s' has no loadable ELF segment",
+				 kernel->path);
 }
 
-int loader_elf_segments(struct boot_request *boot, const struct file_image *kernel, uint32_t *entry, gpa_t *end)
+int loader_elf_segments(struct boot_request *boot, const struct file_image *kernel, uint32_t *entry,
+			gpa_t *end)
 {
 	Elf *elf;
 	int ret;
@@ -73,7 +90,8 @@ int loader_elf_segments(struct boot_request *boot, const struct file_image *kern
 	elf_version(EV_CURRENT);
 	elf = elf_memory((char *)kernel->data, kernel->size);
 	if (!elf)
-		return loader_fail(boot, ENOEXEC, "kernel '%s' is not a sound ELF file (%s)", kernel->path, elf_errmsg(-1));
+		return loader_fail(boot, ENOEXEC, "kernel '%s' is not a sound ELF file (%s)",
+				   kernel->path, elf_errmsg(-1));
 	ret = elf_load_segments(boot, kernel, elf, entry, end);
 	elf_end(elf);
 	return ret;
@@ -86,8 +104,11 @@ int loader_elf(struct boot_request *boot, const struct file_image *kernel)
 	int ret;
 
 	if (boot->initrd || (boot->append && *boot->append))
-		return loader_fail(boot, EINVAL, "kernel '%s' is a plain ELF file, which takes no %s; leave it out or give a Linux or "
-				   "multiboot kernel", kernel->path, boot->initrd ? "-initrd" : "-append");
+		return loader_fail(boot, EINVAL,
+				   "kernel '%s' is a plain ELF file, which takes no %s; leave it "
+				   "out or give a Linux or "
+				   "multiboot kernel",
+				   kernel->path, boot->initrd ? "-initrd" : "-append");
 	ret = loader_elf_segments(boot, kernel, &entry, &end);
 	return ret ? ret : loader_enter_flat(boot, LOADER_GDT, entry);
 }

@@ -15,17 +15,19 @@
 
 /* Offsets of the setup header in the image and in the zero page ("The Real-Mode Kernel Header"). */
 enum setup_header {
-	HDR_SETUP_SECTS = 0x1f1, HDR_VID_MODE = 0x1fa, HDR_BOOT_FLAG = 0x1fe, HDR_JUMP_LENGTH = 0x201,
-	HDR_MAGIC = 0x202, HDR_VERSION = 0x206, HDR_TYPE_OF_LOADER = 0x210, HDR_LOADFLAGS = 0x211,
-	HDR_CODE32_START = 0x214, HDR_RAMDISK_IMAGE = 0x218, HDR_RAMDISK_SIZE = 0x21c, HDR_CMD_LINE_PTR = 0x228,
-	HDR_INITRD_ADDR_MAX = 0x22c, HDR_RELOCATABLE = 0x234, HDR_XLOADFLAGS = 0x236, HDR_CMDLINE_SIZE = 0x238,
+	HDR_SETUP_SECTS = 0x1f1, HDR_VID_MODE = 0x1fa, HDR_BOOT_FLAG = 0x1fe,
+	HDR_JUMP_LENGTH = 0x201, HDR_MAGIC = 0x202, HDR_VERSION = 0x206, HDR_TYPE_OF_LOADER = 0x210,
+	HDR_LOADFLAGS = 0x211, HDR_CODE32_START = 0x214, HDR_RAMDISK_IMAGE = 0x218,
+	HDR_RAMDISK_SIZE = 0x21c, HDR_CMD_LINE_PTR = 0x228, HDR_INITRD_ADDR_MAX = 0x22c,
+	HDR_RELOCATABLE = 0x234, HDR_XLOADFLAGS = 0x236, HDR_CMDLINE_SIZE = 0x238,
 	HDR_SETUP_DATA = 0x250, HDR_PREF_ADDRESS = 0x258, HDR_INIT_SIZE = 0x260,
 };
 
 /* Offsets in the zero page ("zero-page.rst"). */
 enum zero_page {
 	ZP_EXT_MEM_K = 0x002, ZP_OLD_CL_MAGIC = 0x020, ZP_OLD_CL_OFFSET = 0x022,
-	ZP_ALT_MEM_K = 0x1e0, ZP_E820_ENTRIES = 0x1e8, ZP_SETUP_HEADER = 0x1f1, ZP_E820_TABLE = 0x2d0, ZP_SIZE = 4096,
+	ZP_ALT_MEM_K = 0x1e0, ZP_E820_ENTRIES = 0x1e8, ZP_SETUP_HEADER = 0x1f1,
+	ZP_E820_TABLE = 0x2d0, ZP_SIZE = 4096,
 };
 
 #define LOADFLAG_LOADED_HIGH 0x01
@@ -48,7 +50,8 @@ struct linux_image {
 	size_t setup_bytes;     /* real-mode part, with the boot sector */
 	size_t header_end;      /* of the setup header, as a zero-page offset */
 	uint32_t load_address;
-	uint32_t runtime_start, runtime_end; /* memory the kernel uses until it knows the memory map */
+	/* memory the kernel uses until it knows the memory map */
+	uint32_t runtime_start, runtime_end;
 	uint32_t initrd_max;    /* highest address of an initial RAM disk's last byte */
 	uint32_t cmdline_max;   /* bytes, less the terminator */
 };
@@ -93,26 +96,36 @@ static void linux_read_limits(struct linux_image *image, const uint8_t *h)
 		image->cmdline_max = LOADER_COMMAND_LINE_END - LOADER_COMMAND_LINE - 1;
 }
 
-static int linux_read_header(struct boot_request *boot, const struct file_image *file, struct linux_image *image)
+static int linux_read_header(struct boot_request *boot, const struct file_image *file,
+			     struct linux_image *image)
 {
 	const uint8_t *h = file->data;
 	unsigned setup_sects;
 
 	*image = (struct linux_image){ .file = file };
 	if (file->size < HDR_INIT_SIZE + 4)
-		return loader_fail(boot, ENOEXEC, "kernel '%s' is cut short: %zu bytes end within its header", file->path, file->size);
+		return loader_fail(boot, ENOEXEC,
+				   "kernel '%s' is cut short: %zu bytes end within its header",
+				   file->path, file->size);
 	image->version = get(h + HDR_VERSION, 2);
 	if (image->version < 0x0200)
-		return loader_fail(boot, ENOEXEC, "kernel '%s' speaks boot protocol %u.%02u; 2.00 or later is needed", file->path,
-				   image->version >> 8, image->version & 0xff);
+		return loader_fail(
+			boot, ENOEXEC,
+			"kernel '%s' speaks boot protocol %u.%02u; 2.00 or later is needed",
+			file->path, image->version >> 8, image->version & 0xff);
 	if (image->version >= 0x020c && (get(h + HDR_XLOADFLAGS, 2) & XLOADFLAG_KERNEL_64))
-		return loader_fail(boot, ENOEXEC, "kernel '%s' is a 64-bit Linux kernel; ringfence runs 32-bit x86 guests "
-				   "(Debian: linux-image-686)", file->path);
+		return loader_fail(
+			boot, ENOEXEC,
+			"kernel '%s' is a 64-bit Linux kernel; ringfence runs 32-bit x86 guests "
+			"(Debian: linux-image-686)",
+			file->path);
 	setup_sects = h[HDR_SETUP_SECTS] ? h[HDR_SETUP_SECTS] : 4;
 	image->setup_bytes = (setup_sects + 1) * 512;
 	if (image->setup_bytes >= file->size)
-		return loader_fail(boot, ENOEXEC, "kernel '%s' is cut short: %zu bytes, its real-mode part alone has %zu", file->path,
-				   file->size, image->setup_bytes);
+		return loader_fail(
+			boot, ENOEXEC,
+			"kernel '%s' is cut short: %zu bytes, its real-mode part alone has %zu",
+			file->path, file->size, image->setup_bytes);
 	image->load_address = h[HDR_LOADFLAGS] & LOADFLAG_LOADED_HIGH ? 0x100000 : 0x10000;
 	image->header_end = HDR_MAGIC + h[HDR_JUMP_LENGTH];
 	if (image->header_end > SETUP_HEADER_END_MAX)
@@ -131,8 +144,11 @@ static int linux_check_length(struct boot_request *boot, const struct linux_imag
 	uint64_t have = image->file->size - image->setup_bytes;
 
 	if (image->version >= 0x0204 && have + 15 < want)
-		return loader_fail(boot, ENOEXEC, "kernel '%s' is cut short: %llu of %llu bytes of its code are there; copy it again",
-				   image->file->path, (unsigned long long)have, (unsigned long long)want);
+		return loader_fail(boot, ENOEXEC,
+				   "kernel '%s' is cut short: %llu of %llu bytes of its code are "
+				   "there; copy it again",
+				   image->file->path, (unsigned long long)have,
+				   (unsigned long long)want);
 	return 0;
 }
 
@@ -143,13 +159,17 @@ static int linux_check_room(struct boot_request *boot, const struct linux_image 
 	uint64_t need = payload_end > image->runtime_end ? payload_end : image->runtime_end;
 
 	if (image->load_address >= MEMORY_MAP_HIGH && need > top)
-		return loader_fail(boot, ENOSPC, "kernel '%s' needs %llu MiB of guest RAM to start, the guest has %llu MiB; "
-				   "give more with -m", image->file->path, (unsigned long long)((need + 0x1fffff) >> 20),
-				   (unsigned long long)(boot->ram->size >> 20));
+		return loader_fail(
+			boot, ENOSPC,
+			"kernel '%s' needs %llu MiB of guest RAM to start, the guest has %llu MiB; "
+			"give more with -m",
+			image->file->path, (unsigned long long)((need + 0x1fffff) >> 20),
+			(unsigned long long)(boot->ram->size >> 20));
 	return 0;
 }
 
-static int linux_load_initrd(struct boot_request *boot, const struct linux_image *image, uint8_t *zp)
+static int linux_load_initrd(struct boot_request *boot, const struct linux_image *image,
+			     uint8_t *zp)
 {
 	struct file_image initrd;
 	uint64_t top = memory_map_high_end(boot->map);
@@ -161,8 +181,11 @@ static int linux_load_initrd(struct boot_request *boot, const struct linux_image
 	if (top > (uint64_t)image->initrd_max + 1)
 		top = (uint64_t)image->initrd_max + 1;
 	if (initrd.size > top || ((top - initrd.size) & GUEST_PAGE_MASK) < image->runtime_end) {
-		ret = loader_fail(boot, ENOSPC, "initrd '%s' (%zu KiB) does not fit between the kernel and the end of guest RAM "
-				  "(%llu MiB); give more with -m", initrd.path, initrd.size >> 10,
+		ret = loader_fail(boot, ENOSPC,
+				  "initrd '%s' (%zu KiB) does not fit between the kernel and the "
+				  "end of guest RAM "
+				  "(%llu MiB); give more with -m",
+				  initrd.path, initrd.size >> 10,
 				  (unsigned long long)(boot->ram->size >> 20));
 		goto out;
 	}
@@ -175,14 +198,16 @@ out:
 	return ret;
 }
 
-static int linux_load_command_line(struct boot_request *boot, const struct linux_image *image, uint8_t *zp)
+static int linux_load_command_line(struct boot_request *boot, const struct linux_image *image,
+				   uint8_t *zp)
 {
 	const char *text = boot->append ? boot->append : "";
 	size_t len = strlen(text);
 
 	if (len > image->cmdline_max)
-		return loader_fail(boot, E2BIG, "-append has %zu characters; kernel '%s' takes at most %u", len, image->file->path,
-				   image->cmdline_max);
+		return loader_fail(boot, E2BIG,
+				   "-append has %zu characters; kernel '%s' takes at most %u", len,
+				   image->file->path, image->cmdline_max);
 	if (image->version >= 0x0202) {
 		put(zp + HDR_CMD_LINE_PTR, LOADER_COMMAND_LINE, 4);
 	} else {
@@ -200,7 +225,8 @@ static int linux_load_seed(struct boot_request *boot, const struct linux_image *
 {
 	struct setup_data seed = { .type = SETUP_RNG_SEED, .len = sizeof(seed.data) };
 
-	if (image->version < 0x0209 || getrandom(seed.data, sizeof(seed.data), GRND_NONBLOCK) != sizeof(seed.data))
+	if (image->version < 0x0209 ||
+	    getrandom(seed.data, sizeof(seed.data), GRND_NONBLOCK) != sizeof(seed.data))
 		return 0;
 	put(zp + HDR_SETUP_DATA, LOADER_SETUP_DATA, 8);
 	return loader_copy(boot, "the random seed", LOADER_SETUP_DATA, &seed, sizeof(seed));
@@ -213,7 +239,8 @@ static void linux_fill_memory(const struct boot_request *boot, uint8_t *zp)
 	put(zp + ZP_EXT_MEM_K, high_kib > 0xfc00 ? 0xfc00 : high_kib, 2);
 	put(zp + ZP_ALT_MEM_K, high_kib, 4);
 	zp[ZP_E820_ENTRIES] = boot->map->count;
-	memcpy(zp + ZP_E820_TABLE, boot->map->entry, boot->map->count * sizeof(boot->map->entry[0]));
+	memcpy(zp + ZP_E820_TABLE, boot->map->entry,
+	       boot->map->count * sizeof(boot->map->entry[0]));
 }
 
 /*
@@ -222,7 +249,8 @@ static void linux_fill_memory(const struct boot_request *boot, uint8_t *zp)
  */
 static int linux_fill_bios_data(struct boot_request *boot)
 {
-	static const uint16_t ebda_segment = MEMORY_MAP_LOW_END >> 4, base_kib = MEMORY_MAP_LOW_END >> 10;
+	static const uint16_t ebda_segment = MEMORY_MAP_LOW_END >> 4,
+			      base_kib = MEMORY_MAP_LOW_END >> 10;
 	int ret = loader_copy(boot, "the BIOS data area", 0x40e, &ebda_segment, 2);
 
 	return ret ? ret : loader_copy(boot, "the BIOS data area", 0x413, &base_kib, 2);
@@ -233,7 +261,8 @@ static int linux_fill_zero_page(struct boot_request *boot, const struct linux_im
 	uint8_t zp[ZP_SIZE] = { 0 };
 	int ret;
 
-	memcpy(zp + ZP_SETUP_HEADER, image->file->data + ZP_SETUP_HEADER, image->header_end - ZP_SETUP_HEADER);
+	memcpy(zp + ZP_SETUP_HEADER, image->file->data + ZP_SETUP_HEADER,
+	       image->header_end - ZP_SETUP_HEADER);
 	zp[HDR_TYPE_OF_LOADER] = 0xff;
 	put(zp + HDR_VID_MODE, 0xffff, 2);
 	put(zp + HDR_CODE32_START, image->load_address, 4);
@@ -260,7 +289,8 @@ int loader_linux(struct boot_request *boot, const struct file_image *kernel)
 	if (!ret)
 		ret = linux_fill_zero_page(boot, &image);
 	if (!ret)
-		ret = loader_copy(boot, "the kernel", image.load_address, kernel->data + image.setup_bytes,
+		ret = loader_copy(boot, "the kernel", image.load_address,
+				  kernel->data + image.setup_bytes,
 				  kernel->size - image.setup_bytes);
 	if (!ret)
 		ret = loader_enter_flat(boot, LOADER_GDT, image.load_address);

@@ -15,7 +15,8 @@
 #define MB_SEARCH       8192u
 #define MB_WANT_VIDEO   0x00000004u
 #define MB_ADDRESSES    0x00010000u /* the header says where to load ("a.out kludge") */
-#define MB_KNOWN_MUST   0x00000007u /* required features that are provided (video: by offering none, which is allowed) */
+/* required features that are provided (video: by offering none, which is allowed) */
+#define MB_KNOWN_MUST   0x00000007u
 #define MB_MAX_MODULES  64
 
 struct mb_header {
@@ -25,10 +26,14 @@ struct mb_header {
 
 struct mb_info {
 	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4];
-	uint32_t mmap_length, mmap_addr, drives_length, drives_addr, config_table, boot_loader_name, apm_table;
+	uint32_t mmap_length, mmap_addr, drives_length, drives_addr, config_table, boot_loader_name,
+		apm_table;
 };
 
-enum { MBI_MEMORY = 1 << 0, MBI_CMDLINE = 1 << 2, MBI_MODS = 1 << 3, MBI_MMAP = 1 << 6, MBI_LOADER_NAME = 1 << 9 };
+enum {
+	MBI_MEMORY = 1 << 0, MBI_CMDLINE = 1 << 2, MBI_MODS = 1 << 3, MBI_MMAP = 1 << 6,
+	MBI_LOADER_NAME = 1 << 9
+};
 
 struct mb_module { uint32_t start, end, string, reserved; };
 
@@ -58,23 +63,32 @@ bool loader_multiboot_probe(const struct file_image *kernel)
 	return mb_find_header(kernel) != NULL;
 }
 
-static int mb_load_addresses(struct boot_request *boot, const struct file_image *kernel, const uint8_t *at, gpa_t *end)
+static int mb_load_addresses(struct boot_request *boot, const struct file_image *kernel,
+			     const uint8_t *at, gpa_t *end)
 {
 	struct mb_header h;
 	uint64_t offset, size;
 	int ret;
 
 	if (at + sizeof(h) > kernel->data + kernel->size)
-		return loader_fail(boot, ENOEXEC, "kernel '%s' is cut short within its multiboot header", kernel->path);
+		return loader_fail(boot, ENOEXEC,
+				   "kernel '%s' is cut short within its multiboot header",
+				   kernel->path);
 	memcpy(&h, at, sizeof(h));
 	offset = (uint64_t)(at - kernel->data) - (h.header_addr - h.load_addr);
 	if (h.header_addr < h.load_addr || offset > kernel->size)
-		return loader_fail(boot, ENOEXEC, "kernel '%s': its multiboot header loads from before the file (load_addr 0x%x, "
-				   "header_addr 0x%x)", kernel->path, h.load_addr, h.header_addr);
+		return loader_fail(boot, ENOEXEC,
+				   "kernel '%s': its multiboot header loads from before the file "
+				   "(load_addr 0x%x, "
+				   "header_addr 0x%x)",
+				   kernel->path, h.load_addr, h.header_addr);
 	size = h.load_end_addr ? (uint64_t)h.load_end_addr - h.load_addr : kernel->size - offset;
 	if ((h.load_end_addr && h.load_end_addr < h.load_addr) || size > kernel->size - offset)
-		return loader_fail(boot, ENOEXEC, "kernel '%s' is cut short: its multiboot header asks for %llu bytes, %llu are there",
-				   kernel->path, (unsigned long long)size, (unsigned long long)(kernel->size - offset));
+		return loader_fail(boot, ENOEXEC,
+				   "kernel '%s' is cut short: its multiboot header asks for %llu "
+				   "bytes, %llu are there",
+				   kernel->path, (unsigned long long)size,
+				   (unsigned long long)(kernel->size - offset));
 	ret = loader_copy(boot, "the kernel", h.load_addr, kernel->data + offset, size);
 	*end = h.load_addr + size;
 	if (!ret && h.bss_end_addr > *end) {
@@ -84,26 +98,30 @@ static int mb_load_addresses(struct boot_request *boot, const struct file_image 
 	return ret;
 }
 
-static int mb_place(struct boot_request *boot, struct mb_layout *lay, const char *what, const void *data, size_t size,
-		    uint32_t align, uint32_t *at)
+static int mb_place(struct boot_request *boot, struct mb_layout *lay, const char *what,
+		    const void *data, size_t size, uint32_t align, uint32_t *at)
 {
 	lay->next = (lay->next + align - 1) & ~(gpa_t)(align - 1);
 	*at = lay->next;
 	lay->next += size;
 	if (lay->next > memory_map_high_end(boot->map))
-		return loader_fail(boot, ENOSPC, "%s (%zu KiB) does not fit into guest RAM (%llu MiB); give more with -m", what,
-				   size >> 10, (unsigned long long)(boot->ram->size >> 20));
+		return loader_fail(
+			boot, ENOSPC,
+			"%s (%zu KiB) does not fit into guest RAM (%llu MiB); give more with -m",
+			what, size >> 10, (unsigned long long)(boot->ram->size >> 20));
 	return loader_copy(boot, what, *at, data, size);
 }
 
 /* One module: text is "file args"; the module's string is the whole of it, as QEMU passes it. */
-static int mb_load_module(struct boot_request *boot, struct mb_layout *lay, char *text, struct mb_module *module)
+static int mb_load_module(struct boot_request *boot, struct mb_layout *lay, char *text,
+			  struct mb_module *module)
 {
 	struct file_image image;
 	char *space = strchr(text, ' ');
 	int ret;
 
-	ret = mb_place(boot, lay, "a module's command line", text, strlen(text) + 1, 4, &module->string);
+	ret = mb_place(boot, lay, "a module's command line", text, strlen(text) + 1, 4,
+		       &module->string);
 	if (ret)
 		return ret;
 	if (space)
@@ -111,7 +129,8 @@ static int mb_load_module(struct boot_request *boot, struct mb_layout *lay, char
 	ret = file_image_read(boot, "module", text, &image);
 	if (ret)
 		return ret;
-	ret = mb_place(boot, lay, "a module", image.data, image.size, GUEST_PAGE_SIZE, &module->start);
+	ret = mb_place(boot, lay, "a module", image.data, image.size, GUEST_PAGE_SIZE,
+		       &module->start);
 	module->end = module->start + image.size;
 	file_image_free(&image);
 	return ret;
@@ -130,14 +149,16 @@ static int mb_load_modules(struct boot_request *boot, struct mb_layout *lay, str
 		return loader_fail(boot, ENOMEM, "no memory for the list of modules");
 	while (!ret && (text = strsep(&rest, ","))) {
 		if (info->mods_count == MB_MAX_MODULES)
-			ret = loader_fail(boot, E2BIG, "-initrd lists more than %d modules", MB_MAX_MODULES);
+			ret = loader_fail(boot, E2BIG, "-initrd lists more than %d modules",
+					  MB_MAX_MODULES);
 		else
 			ret = mb_load_module(boot, lay, text, &modules[info->mods_count++]);
 	}
 	free(list);
 	info->flags |= MBI_MODS;
-	return ret ? ret : mb_place(boot, lay, "the list of modules", modules, info->mods_count * sizeof(modules[0]), 4,
-				    &info->mods_addr);
+	return ret ? ret :
+		     mb_place(boot, lay, "the list of modules", modules,
+			      info->mods_count * sizeof(modules[0]), 4, &info->mods_addr);
 }
 
 static int mb_place_mmap(struct boot_request *boot, struct mb_layout *lay, struct mb_info *info)
@@ -146,7 +167,8 @@ static int mb_place_mmap(struct boot_request *boot, struct mb_layout *lay, struc
 	const struct memory_map *map = boot->map;
 
 	for (unsigned i = 0; i < map->count; i++)
-		mmap[i] = (struct mb_mmap_entry){ sizeof(mmap[i]) - 4, map->entry[i].base, map->entry[i].size, map->entry[i].type };
+		mmap[i] = (struct mb_mmap_entry){ sizeof(mmap[i]) - 4, map->entry[i].base,
+						  map->entry[i].size, map->entry[i].type };
 	info->flags |= MBI_MMAP | MBI_MEMORY;
 	info->mmap_length = map->count * sizeof(mmap[0]);
 	info->mem_lower = MEMORY_MAP_LOW_END >> 10;
@@ -160,18 +182,23 @@ static int mb_place_strings(struct boot_request *boot, struct mb_layout *lay, st
 	char *cmdline;
 	int ret;
 
-	if (asprintf(&cmdline, "%s%s%s", boot->kernel, boot->append && *boot->append ? " " : "", boot->append ? boot->append : "") < 0)
+	if (asprintf(&cmdline, "%s%s%s", boot->kernel, boot->append && *boot->append ? " " : "",
+		     boot->append ? boot->append : "") < 0)
 		return loader_fail(boot, ENOMEM, "no memory for the command line");
-	ret = mb_place(boot, lay, "the command line", cmdline, strlen(cmdline) + 1, 4, &info->cmdline);
+	ret = mb_place(boot, lay, "the command line", cmdline, strlen(cmdline) + 1, 4,
+		       &info->cmdline);
 	free(cmdline);
 	info->flags |= MBI_CMDLINE | MBI_LOADER_NAME;
-	return ret ? ret : mb_place(boot, lay, "the loader's name", loader_name, sizeof(loader_name), 4, &info->boot_loader_name);
+	return ret ? ret :
+		     mb_place(boot, lay, "the loader's name", loader_name, sizeof(loader_name), 4,
+			      &info->boot_loader_name);
 }
 
 static int mb_build_info(struct boot_request *boot, gpa_t kernel_end, uint32_t *info_at)
 {
 	struct mb_info info = { 0 };
-	struct mb_layout lay = { .next = kernel_end < MEMORY_MAP_HIGH ? MEMORY_MAP_HIGH : kernel_end };
+	struct mb_layout lay = { .next = kernel_end < MEMORY_MAP_HIGH ? MEMORY_MAP_HIGH :
+									kernel_end };
 	int ret;
 
 	lay.next = (lay.next + GUEST_PAGE_SIZE - 1) & ~(gpa_t)(GUEST_PAGE_SIZE - 1);
@@ -180,7 +207,9 @@ static int mb_build_info(struct boot_request *boot, gpa_t kernel_end, uint32_t *
 		ret = mb_place_mmap(boot, &lay, &info);
 	if (!ret)
 		ret = mb_load_modules(boot, &lay, &info);
-	return ret ? ret : mb_place(boot, &lay, "the multiboot information", &info, sizeof(info), 16, info_at);
+	return ret ? ret :
+		     mb_place(boot, &lay, "the multiboot information", &info, sizeof(info), 16,
+			      info_at);
 }
 
 int loader_multiboot(struct boot_request *boot, const struct file_image *kernel)
@@ -192,8 +221,10 @@ int loader_multiboot(struct boot_request *boot, const struct file_image *kernel)
 
 	memcpy(&flags, at + 4, 4);
 	if (flags & 0xffff & ~MB_KNOWN_MUST)
-		return loader_fail(boot, ENOEXEC, "kernel '%s' requires multiboot features 0x%x that are not provided", kernel->path,
-				   flags & 0xffff & ~MB_KNOWN_MUST);
+		return loader_fail(
+			boot, ENOEXEC,
+			"kernel '%s' requires multiboot features 0x%x that are not provided",
+			kernel->path, flags & 0xffff & ~MB_KNOWN_MUST);
 	if (flags & MB_ADDRESSES) {
 		ret = mb_load_addresses(boot, kernel, at, &end);
 		if (!ret)
@@ -201,7 +232,10 @@ int loader_multiboot(struct boot_request *boot, const struct file_image *kernel)
 	} else if (loader_elf_probe(kernel)) {
 		ret = loader_elf_segments(boot, kernel, &entry, &end);
 	} else {
-		ret = loader_fail(boot, ENOEXEC, "multiboot kernel '%s' is neither a 32-bit ELF nor says where to load", kernel->path);
+		ret = loader_fail(
+			boot, ENOEXEC,
+			"multiboot kernel '%s' is neither a 32-bit ELF nor says where to load",
+			kernel->path);
 	}
 	if (!ret)
 		ret = mb_build_info(boot, end, &info);

@@ -166,7 +166,9 @@ static int machine_make_board(struct machine *m, char *error)
 		board.serial[i] = m->console.serial[i];
 	err = pc_board_create(&board, &vm->board);
 	if (err == -EEXIST)
-		return machine_fail(error, err, "devices collide: %s; give one of them another iobase", bus_error(vm->bus));
+		return machine_fail(error, err,
+				    "devices collide: %s; give one of them another iobase",
+				    bus_error(vm->bus));
 	if (err)
 		return machine_fail(error, err, "cannot make the board: %s", strerror(-err));
 	vm->interrupt_ack = board_interrupt_ack;
@@ -210,8 +212,10 @@ static int machine_boot(struct machine *m, char *error)
 	err = pc_board_write_tables(vm->board);
 	pthread_mutex_unlock(&vm->device_lock);
 	if (err)
-		return machine_fail(error, err, "-m %lluM is too little for the machine's ACPI tables; give at least 2M",
-				    (unsigned long long)(vm->ram.size >> 20));
+		return machine_fail(
+			error, err,
+			"-m %lluM is too little for the machine's ACPI tables; give at least 2M",
+			(unsigned long long)(vm->ram.size >> 20));
 	if (vm->vcpu.engine && vm->vcpu.engine->flush)
 		vm->vcpu.engine->flush(&vm->vcpu, TLB_FLUSH_ALL);
 	if (vm->vcpu.engine && vm->vcpu.engine->reset)
@@ -238,7 +242,8 @@ static void machine_ended(struct vm *vm)
 		return; /* it is readable already */
 }
 
-static int machine_make_engine(struct machine *m, const struct engine *engine, const char *options, char *error)
+static int machine_make_engine(struct machine *m, const struct engine *engine, const char *options,
+			       char *error)
 {
 	struct vcpu *vcpu = &m->vm.vcpu;
 	const char *why = NULL;
@@ -262,12 +267,15 @@ static int machine_make_cpu(struct machine *m, char *error)
 	int err;
 
 	if (!cpu_model_parse(spec, &m->cpu_model, &wrong)) {
-		err = machine_fail(error, -EINVAL, "-cpu %s: %s", spec, wrong ? wrong : "no memory");
+		err = machine_fail(error, -EINVAL, "-cpu %s: %s", spec,
+				   wrong ? wrong : "no memory");
 		free(wrong);
 		return err;
 	}
 	vcpu->cpu.model = m->cpu_model;
-	err = machine_make_engine(m, m->config->engine ? engine_find(m->config->engine) : engine_default(), m->config->engine_options, error);
+	err = machine_make_engine(
+		m, m->config->engine ? engine_find(m->config->engine) : engine_default(),
+		m->config->engine_options, error);
 	/*
 	 * What is wrong with the command line comes before what the host lacks: another host would
 	 * not help.
@@ -275,7 +283,9 @@ static int machine_make_cpu(struct machine *m, char *error)
 	if (err && err != -EINVAL && machine_load(m, usage))
 		return machine_fail(error, -EINVAL, "%s", usage);
 	/* Wrong options are wrong; an engine that this host cannot run gives way to the next. */
-	for (unsigned i = 0; err && err != -EINVAL && i < VM_ENGINE_FALLBACKS && m->config->engine_fallback[i]; i++) {
+	for (unsigned i = 0;
+	     err && err != -EINVAL && i < VM_ENGINE_FALLBACKS && m->config->engine_fallback[i];
+	     i++) {
 		const struct engine *next = engine_find(m->config->engine_fallback[i]);
 
 		fprintf(stderr, "ringfence: %s; going on with -accel %s\n", error, next->name);
@@ -293,14 +303,16 @@ static int machine_make(struct machine *m, char *error)
 	int err = log_open(&m->log, config->log_items, config->log_path);
 
 	if (err)
-		return machine_fail(error, err, "cannot write the log '%s': %s", config->log_path, strerror(-err));
+		return machine_fail(error, err, "cannot write the log '%s': %s", config->log_path,
+				    strerror(-err));
 	vm->log = &m->log;
 	m->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (m->ended_fd < 0)
 		return machine_fail(error, -errno, "cannot make an eventfd: %s", strerror(errno));
 	err = guest_ram_init(&vm->ram, config->ram_size);
 	if (err)
-		return machine_fail(error, err, "cannot get %llu MiB of guest RAM: %s; give less with -m",
+		return machine_fail(error, err,
+				    "cannot get %llu MiB of guest RAM: %s; give less with -m",
 				    (unsigned long long)(config->ram_size >> 20), strerror(-err));
 	err = vcpu_init(&vm->vcpu, vm);
 	if (!err)
@@ -321,10 +333,13 @@ static int machine_make(struct machine *m, char *error)
 	if (err || !config->stats_path)
 		return err;
 	err = machine_open_stats(m, config->stats_path);
-	return err ? machine_fail(error, err, "-accel: cannot write the statistics '%s': %s", config->stats_path, strerror(-err)) : 0;
+	return err ? machine_fail(error, err, "-accel: cannot write the statistics '%s': %s",
+				  config->stats_path, strerror(-err)) :
+		     0;
 }
 
-int machine_create(const struct vm_config *config, struct machine **out, char error[MACHINE_ERROR_SIZE])
+int machine_create(const struct vm_config *config, struct machine **out,
+		   char error[MACHINE_ERROR_SIZE])
 {
 	struct machine *m = calloc(1, sizeof(*m));
 	int err;

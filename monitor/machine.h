@@ -26,13 +26,15 @@ struct machine {
 	FILE *stats;    /* NULL: not wanted, or written */
 	pthread_t vcpu_thread;
 	int ended_fd;   /* eventfd: readable when the VM has ended */
-	uint64_t started_ns, vcpu_cpu_ns; /* host time at the start; processor time the vCPU thread took */
+	/* host time at the start; processor time the vCPU thread took */
+	uint64_t started_ns, vcpu_cpu_ns;
 	unsigned resets;
 	char error[MACHINE_ERROR_SIZE]; /* what went wrong in the run, after VM_HOST_ERROR */
 };
 
 /* config must outlive the machine. 0, or a negative errno with error saying what to do. */
-int machine_create(const struct vm_config *config, struct machine **out, char error[MACHINE_ERROR_SIZE]) RF_MUST_CHECK;
+int machine_create(const struct vm_config *config, struct machine **out,
+		   char error[MACHINE_ERROR_SIZE]) RF_MUST_CHECK;
 /* machine may be NULL. */
 void machine_destroy(struct machine *machine);
 

@@ -20,7 +20,8 @@ enum exit_status { STATUS_OK = 0, STATUS_ERROR = 1 };
 static void crash_handler(int signal_number)
 {
 	terminal_restore();
-	raise(signal_number); /* blocked until we return, and then the default action: SA_RESETHAND */
+	/* blocked until we return, and then the default action: SA_RESETHAND */
+	raise(signal_number);
 }
 
 static void install_crash_handlers(void)
@@ -51,7 +52,8 @@ static int open_end_signals(void)
 
 static void wait_for_end(struct machine *machine, int signal_fd)
 {
-	struct pollfd p[2] = { { .fd = machine->ended_fd, .events = POLLIN }, { .fd = signal_fd, .events = POLLIN } };
+	struct pollfd p[2] = { { .fd = machine->ended_fd, .events = POLLIN },
+			       { .fd = signal_fd, .events = POLLIN } };
 
 	while (vm_is_running(&machine->vm)) {
 		struct signalfd_siginfo info;
@@ -81,7 +83,8 @@ static int run(struct machine *machine, const struct vm_config *config, int sign
 		fprintf(stderr, "ringfence: %s\n", machine->error);
 	err = machine_write_stats(machine);
 	if (err) {
-		fprintf(stderr, "ringfence: cannot write statistics to '%s': %s\n", config->stats_path, strerror(-err));
+		fprintf(stderr, "ringfence: cannot write statistics to '%s': %s\n",
+			config->stats_path, strerror(-err));
 		status = status ? status : STATUS_ERROR;
 	}
 	return status;

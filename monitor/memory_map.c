@@ -8,10 +8,12 @@ static void memory_map_add(struct memory_map *map, uint64_t base, uint64_t end, 
 	if (end <= base)
 		return;
 	assert(map->count < MEMORY_MAP_MAX);
-	map->entry[map->count++] = (struct e820_entry){ .base = base, .size = end - base, .type = type };
+	map->entry[map->count++] =
+		(struct e820_entry){ .base = base, .size = end - base, .type = type };
 }
 
-void memory_map_build(struct memory_map *map, uint64_t ram_size, gpa_t acpi_base, uint64_t acpi_size)
+void memory_map_build(struct memory_map *map, uint64_t ram_size, gpa_t acpi_base,
+		      uint64_t acpi_size)
 {
 	uint64_t high_end;
 
@@ -20,7 +22,8 @@ void memory_map_build(struct memory_map *map, uint64_t ram_size, gpa_t acpi_base
 	high_end = acpi_size ? acpi_base : ram_size;
 
 	map->count = 0;
-	memory_map_add(map, 0, ram_size < MEMORY_MAP_LOW_END ? ram_size : MEMORY_MAP_LOW_END, E820_RAM);
+	memory_map_add(map, 0, ram_size < MEMORY_MAP_LOW_END ? ram_size : MEMORY_MAP_LOW_END,
+		       E820_RAM);
 	memory_map_add(map, MEMORY_MAP_LOW_END, 0xa0000, E820_RESERVED);
 	memory_map_add(map, 0xf0000, MEMORY_MAP_HIGH, E820_RESERVED);
 	memory_map_add(map, MEMORY_MAP_HIGH, high_end, E820_RAM);

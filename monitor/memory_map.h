@@ -22,14 +22,16 @@ struct memory_map {
 	unsigned count;
 };
 
-#define MEMORY_MAP_LOW_END  0x9fc00u  /* conventional memory ends where the extended BIOS data area starts */
+/* conventional memory ends where the extended BIOS data area starts */
+#define MEMORY_MAP_LOW_END  0x9fc00u
 #define MEMORY_MAP_HIGH     0x100000u /* extended memory starts */
 
 /*
  * The pc's map for ram_size bytes of which [acpi_base, acpi_base + acpi_size) at the top holds ACPI
  * tables (size 0: none).
  */
-void memory_map_build(struct memory_map *map, uint64_t ram_size, gpa_t acpi_base, uint64_t acpi_size);
+void memory_map_build(struct memory_map *map, uint64_t ram_size, gpa_t acpi_base,
+		      uint64_t acpi_size);
 
 /* End of the usable memory that starts at 1 MiB; 1 MiB if there is none. */
 gpa_t memory_map_high_end(const struct memory_map *map);

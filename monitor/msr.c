@@ -19,7 +19,8 @@
 #define APIC_BASE_BSP        (1ull << 8)
 #define APIC_BASE_ENABLE     (1ull << 11)
 #define APIC_BASE_ADDRESS    0xffffff000ull
-#define MISC_ENABLE_WRITABLE (1ull << 0 | 1ull << 18 | 1ull << 22) /* fast strings, MONITOR, limit CPUID: remembered only */
+/* fast strings, MONITOR, limit CPUID: remembered only */
+#define MISC_ENABLE_WRITABLE (1ull << 0 | 1ull << 18 | 1ull << 22)
 
 struct msr {
 	uint32_t index;
@@ -89,7 +90,8 @@ static bool apic_base_write(struct vcpu *vcpu, uint64_t value)
 		pthread_mutex_unlock(&vm->device_lock);
 	}
 	if (accepted)
-		vcpu->cpu.apic_base = (value & ~APIC_BASE_BSP) | (vcpu->cpu.apic_base & APIC_BASE_BSP);
+		vcpu->cpu.apic_base = (value & ~APIC_BASE_BSP) |
+				      (vcpu->cpu.apic_base & APIC_BASE_BSP);
 	return accepted;
 }
 
@@ -129,7 +131,8 @@ static uint64_t misc_enable_read(struct vcpu *vcpu)
 
 static bool misc_enable_write(struct vcpu *vcpu, uint64_t value)
 {
-	vcpu->cpu.misc_enable = (vcpu->cpu.misc_enable & ~MISC_ENABLE_WRITABLE) | (value & MISC_ENABLE_WRITABLE);
+	vcpu->cpu.misc_enable = (vcpu->cpu.misc_enable & ~MISC_ENABLE_WRITABLE) |
+				(value & MISC_ENABLE_WRITABLE);
 	return true;
 }
 
@@ -208,7 +211,8 @@ enum x86_status msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
 	if (cpu->cpl)
 		return fault_raise_error(cpu, EXC_GP, 0);
 	if (!msr || !msr->read) {
-		log_item(vcpu->vm->log, LOG_GUEST_ERRORS, "rdmsr of unknown MSR %#x at %#x\n", index, cpu->eip);
+		log_item(vcpu->vm->log, LOG_GUEST_ERRORS, "rdmsr of unknown MSR %#x at %#x\n",
+			 index, cpu->eip);
 		return fault_raise_error(cpu, EXC_GP, 0);
 	}
 	*value = msr->read(vcpu);
@@ -223,8 +227,9 @@ enum x86_status msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
 	if (cpu->cpl)
 		return fault_raise_error(cpu, EXC_GP, 0);
 	if (!msr || !msr->write || !msr->write(vcpu, value)) {
-		log_item(vcpu->vm->log, LOG_GUEST_ERRORS, "wrmsr of %#llx to MSR %#x refused at %#x\n", (unsigned long long)value, index,
-			 cpu->eip);
+		log_item(vcpu->vm->log, LOG_GUEST_ERRORS,
+			 "wrmsr of %#llx to MSR %#x refused at %#x\n", (unsigned long long)value,
+			 index, cpu->eip);
 		return fault_raise_error(cpu, EXC_GP, 0);
 	}
 	return X86_OK;

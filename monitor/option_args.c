@@ -37,7 +37,8 @@ static bool option_key_is(const struct option_item *item, const char *key)
 
 static bool option_value_is(const struct option_item *item, const char *value)
 {
-	return item->value && (int)strlen(value) == item->value_len && !memcmp(value, item->value, item->value_len);
+	return item->value && (int)strlen(value) == item->value_len &&
+	       !memcmp(value, item->value, item->value_len);
 }
 
 static bool option_number(const char *text, int len, uint64_t max, uint64_t *number)
@@ -76,11 +77,15 @@ enum options_result opt_memory(struct option_parser *p, const char *arg)
 	uint64_t bytes;
 
 	if (strchr(text, ','))
-		return option_fail(p, "-m %s: only a size is understood (memory cannot be plugged in later), for example -m 256M", arg);
+		return option_fail(p,
+				   "-m %s: only a size is understood (memory cannot be plugged in "
+				   "later), for example -m 256M",
+				   arg);
 	if (!option_size(text, &bytes))
 		return option_fail(p, "-m %s: not a size; give for example -m 256M or -m 1G", arg);
 	if (bytes > GUEST_RAM_MAX)
-		return option_fail(p, "-m %s: too much; a 32-bit guest can have at most %lluM", arg, GUEST_RAM_MAX >> 20);
+		return option_fail(p, "-m %s: too much; a 32-bit guest can have at most %lluM", arg,
+				   GUEST_RAM_MAX >> 20);
 	bytes = (bytes + GUEST_PAGE_SIZE - 1) & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
 	if (bytes < (1u << 20))
 		return option_fail(p, "-m %s: too little; a guest needs at least 1M", arg);
@@ -93,7 +98,8 @@ static bool option_append(char **list, const struct option_item *item)
 {
 	char *longer;
 
-	if (asprintf(&longer, "%s%s%.*s", *list ? *list : "", *list ? "," : "", item->len, item->text) < 0)
+	if (asprintf(&longer, "%s%s%.*s", *list ? *list : "", *list ? "," : "", item->len,
+		     item->text) < 0)
 		return false;
 	free(*list);
 	*list = longer;
@@ -107,8 +113,11 @@ static enum options_result option_engine(struct option_parser *p, const char *na
 	unsigned count = 0;
 
 	if (p->accel_chosen)
-		return option_fail(p, "the engine is given twice ('%s' and '%.*s'); choose one with a single -accel, or give a list: "
-				   "-accel kvm:bt", p->config->engine, len, names);
+		return option_fail(p,
+				   "the engine is given twice ('%s' and '%.*s'); choose one with a "
+				   "single -accel, or give a list: "
+				   "-accel kvm:bt",
+				   p->config->engine, len, names);
 	for (const char *name = names, *colon; name <= end; name = colon + 1, count++) {
 		const struct engine *engine;
 		char text[64];
@@ -119,12 +128,17 @@ static enum options_result option_engine(struct option_parser *p, const char *na
 		snprintf(text, sizeof(text), "%.*s", (int)(colon - name), name);
 		engine = engine_find(text);
 		if (!strcmp(text, "tcg"))
-			return option_fail(p, "-%s: there is no engine 'tcg', which is QEMU's; use -accel bt", p->option);
+			return option_fail(
+				p, "-%s: there is no engine 'tcg', which is QEMU's; use -accel bt",
+				p->option);
 		if (!engine)
-			return option_fail(p, "-%s: there is no engine '%s'; -accel help lists them", p->option, text);
+			return option_fail(p,
+					   "-%s: there is no engine '%s'; -accel help lists them",
+					   p->option, text);
 		if (count > VM_ENGINE_FALLBACKS)
 			return option_fail(p, "-%s %.*s: too many engines", p->option, len, names);
-		*(count ? &p->config->engine_fallback[count - 1] : &p->config->engine) = engine->name;
+		*(count ? &p->config->engine_fallback[count - 1] : &p->config->engine) =
+			engine->name;
 	}
 	p->accel_chosen = true;
 	return OPTIONS_RUN;
@@ -151,7 +165,8 @@ enum options_result opt_accel(struct option_parser *p, const char *arg)
 		}
 		if (option_key_is(&item, "stats")) {
 			if (!item.value_len)
-				return option_fail(p, "-accel: stats= needs a file name: stats=FILE");
+				return option_fail(p,
+						   "-accel: stats= needs a file name: stats=FILE");
 			free(p->config->stats_path);
 			p->config->stats_path = strndup(item.value, item.value_len);
 		} else if (!option_append(&p->config->engine_options, &item)) {
@@ -175,17 +190,25 @@ enum options_result opt_machine(struct option_parser *p, const char *arg)
 
 		if (first && !item.value) {
 			if (!option_key_is(&item, "pc"))
-				return option_fail(p, "-%s %.*s: there is no such machine; the one there is: pc", p->option, item.len, item.text);
+				return option_fail(
+					p,
+					"-%s %.*s: there is no such machine; the one there is: pc",
+					p->option, item.len, item.text);
 		} else if (option_key_is(&item, "type")) {
 			if (!option_value_is(&item, "pc"))
-				return option_fail(p, "-%s %.*s: there is no such machine; the one there is: pc", p->option, item.len, item.text);
+				return option_fail(
+					p,
+					"-%s %.*s: there is no such machine; the one there is: pc",
+					p->option, item.len, item.text);
 		} else if (option_key_is(&item, "accel") && item.value) {
 			result = option_engine(p, item.value, item.value_len);
 			if (result != OPTIONS_RUN)
 				return result;
 		} else {
-			return option_fail(p, "-%s: '%.*s' is not a property of the machine here; known: accel=ENGINE", p->option, item.len,
-					   item.text);
+			return option_fail(p,
+					   "-%s: '%.*s' is not a property of the machine here; "
+					   "known: accel=ENGINE",
+					   p->option, item.len, item.text);
 		}
 	}
 	return OPTIONS_RUN;
@@ -199,10 +222,16 @@ enum options_result opt_smp(struct option_parser *p, const char *arg)
 	while (option_next_item(&list, &item)) {
 		uint64_t n;
 
-		if (!option_number(item.value ? item.value : item.text, item.value ? item.value_len : item.len, UINT32_MAX, &n))
-			return option_fail(p, "-smp %s: not a number of processors; the guest has one: -smp 1", arg);
+		if (!option_number(item.value ? item.value : item.text,
+				   item.value ? item.value_len : item.len, UINT32_MAX, &n))
+			return option_fail(
+				p, "-smp %s: not a number of processors; the guest has one: -smp 1",
+				arg);
 		if (n != 1)
-			return option_fail(p, "-smp %s: the guest has one processor; use -smp 1 or leave it out", arg);
+			return option_fail(
+				p,
+				"-smp %s: the guest has one processor; use -smp 1 or leave it out",
+				arg);
 	}
 	return OPTIONS_RUN;
 }
@@ -219,7 +248,10 @@ enum options_result opt_device(struct option_parser *p, const char *arg)
 	}
 	option_next_item(&list, &item);
 	if (item.value || !option_key_is(&item, "isa-debug-exit"))
-		return option_fail(p, "-device %.*s: there is no such device in this build; -device help lists them", item.len, item.text);
+		return option_fail(p,
+				   "-device %.*s: there is no such device in this build; -device "
+				   "help lists them",
+				   item.len, item.text);
 	c->debug_exit = true;
 	c->debug_exit_iobase = 0x501;
 	c->debug_exit_iosize = 2;
@@ -228,11 +260,15 @@ enum options_result opt_device(struct option_parser *p, const char *arg)
 		uint64_t n;
 
 		if (!base && !option_key_is(&item, "iosize"))
-			return option_fail(p, "-device isa-debug-exit: '%.*s' is not one of its properties; known: iobase=N, iosize=N",
+			return option_fail(p,
+					   "-device isa-debug-exit: '%.*s' is not one of its "
+					   "properties; known: iobase=N, iosize=N",
 					   item.len, item.text);
 		if (!option_number(item.value, item.value_len, base ? 0xffff : 8, &n) || !n)
-			return option_fail(p, "-device isa-debug-exit: '%.*s' is not usable; %s", item.len, item.text,
-					   base ? "iobase is a port (1..0xffff)" : "iosize is 1 to 8");
+			return option_fail(p, "-device isa-debug-exit: '%.*s' is not usable; %s",
+					   item.len, item.text,
+					   base ? "iobase is a port (1..0xffff)" :
+						  "iosize is 1 to 8");
 		if (base)
 			c->debug_exit_iobase = n;
 		else
@@ -249,7 +285,8 @@ enum options_result opt_global(struct option_parser *p, const char *arg)
 
 	option_next_item(&list, &item);
 	if (list || !option_key_is(&item, "isa-debugcon.iobase"))
-		return option_fail(p, "-global %s: not a property here; known: isa-debugcon.iobase=N", arg);
+		return option_fail(
+			p, "-global %s: not a property here; known: isa-debugcon.iobase=N", arg);
 	if (!option_number(item.value, item.value_len, 0xffff, &n) || !n)
 		return option_fail(p, "-global %s: iobase is a port (1..0xffff)", arg);
 	p->config->debugcon_iobase = n;
@@ -263,10 +300,14 @@ enum options_result opt_rtc(struct option_parser *p, const char *arg)
 	struct option_item item;
 
 	while (option_next_item(&list, &item)) {
-		if (option_key_is(&item, "base") && (option_value_is(&item, "utc") || option_value_is(&item, "localtime")))
+		if (option_key_is(&item, "base") &&
+		    (option_value_is(&item, "utc") || option_value_is(&item, "localtime")))
 			p->config->rtc_localtime = option_value_is(&item, "localtime");
 		else if (!(option_key_is(&item, "clock") && option_value_is(&item, "host")))
-			return option_fail(p, "-rtc %s: '%.*s' is not available; use base=utc or base=localtime", arg, item.len, item.text);
+			return option_fail(
+				p,
+				"-rtc %s: '%.*s' is not available; use base=utc or base=localtime",
+				arg, item.len, item.text);
 	}
 	return OPTIONS_RUN;
 }

@@ -13,7 +13,8 @@ struct option_parser {
 	char *error;
 	const char *option; /* the one being parsed, without dashes */
 	unsigned serial_count;
-	bool nographic, nodefaults, display_chosen, monitor_chosen, accel_chosen, debugcon_iobase_set;
+	bool nographic, nodefaults, display_chosen, monitor_chosen, accel_chosen,
+		debugcon_iobase_set;
 };
 
 /* Sets the error text; returns OPTIONS_ERROR. */

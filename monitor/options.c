@@ -51,7 +51,9 @@ static enum options_result opt_version(struct option_parser *p, const char *arg)
 
 static enum options_result opt_unavailable(struct option_parser *p, const char *arg)
 {
-	return option_fail(p, "option '-%s' of QEMU is not available in this build; leave it out (ringfence -help lists what is)",
+	return option_fail(p,
+			   "option '-%s' of QEMU is not available in this build; leave it out "
+			   "(ringfence -help lists what is)",
 			   p->option);
 }
 
@@ -104,15 +106,19 @@ static enum options_result opt_nodefaults(struct option_parser *p, const char *a
 static enum options_result opt_none_only(struct option_parser *p, const char *arg)
 {
 	if (strcmp(arg, "none"))
-		return option_fail(p, "-%s %s: only 'none' is available in this build", p->option, arg);
+		return option_fail(p, "-%s %s: only 'none' is available in this build", p->option,
+				   arg);
 	return OPTIONS_RUN;
 }
 
 static enum options_result opt_display(struct option_parser *p, const char *arg)
 {
 	if (strcmp(arg, "none"))
-		return option_fail(p, "-display %s: this build has no display; use -nographic (serial console on the terminal) "
-				   "or -display none", arg);
+		return option_fail(p,
+				   "-display %s: this build has no display; use -nographic (serial "
+				   "console on the terminal) "
+				   "or -display none",
+				   arg);
 	p->display_chosen = true;
 	return OPTIONS_RUN;
 }
@@ -137,7 +143,8 @@ static enum options_result opt_debugcon(struct option_parser *p, const char *arg
 static enum options_result opt_serial(struct option_parser *p, const char *arg)
 {
 	if (p->serial_count == VM_SERIAL_PORTS)
-		return option_fail(p, "-serial %s: a pc has %d serial ports; this is one more", arg, VM_SERIAL_PORTS);
+		return option_fail(p, "-serial %s: a pc has %d serial ports; this is one more", arg,
+				   VM_SERIAL_PORTS);
 	if (!strncmp(arg, "mon:", 4))
 		p->monitor_chosen = true;
 	p->config->serial[p->serial_count++] = strcmp(arg, "none") ? arg : NULL;
@@ -169,7 +176,8 @@ static enum options_result opt_log_items(struct option_parser *p, const char *ar
 		return OPTIONS_DONE;
 	}
 	if (!log_parse_items(arg, &items, bad, sizeof(bad)))
-		return option_fail(p, "-d %s: '%s' is not a log item; -d help lists them", arg, bad);
+		return option_fail(p, "-d %s: '%s' is not a log item; -d help lists them", arg,
+				   bad);
 	p->config->log_items |= items;
 	return OPTIONS_RUN;
 }
@@ -185,32 +193,42 @@ static enum options_result opt_cpu(struct option_parser *p, const char *arg)
 }
 
 static const struct option_desc options[] = {
-	{ "accel", WITH_ARG, opt_accel, "ENGINE[:ENGINE]...[,stats=FILE][,...]", "how guest code is executed (-accel help lists engines,\n"
+	{ "accel", WITH_ARG, opt_accel, "ENGINE[:ENGINE]...[,stats=FILE][,...]",
+		"how guest code is executed (-accel help lists engines,\n"
 	  "-accel ENGINE,help its options)" },
 	{ "enable-kvm", FLAG, opt_enable_kvm, NULL, "-accel kvm" },
 	{ "machine", WITH_ARG, opt_machine, "pc[,accel=ENGINE]", "the machine (-machine help)" },
 	{ "M", WITH_ARG, opt_machine, "pc[,accel=ENGINE]", "-machine" },
-	{ "cpu", WITH_ARG, opt_cpu, "MODEL[,+FEATURE|-FEATURE]...", "the processor (-cpu help lists models and features)" },
-	{ "m", WITH_ARG, opt_memory, "[size=]N[K|M|G]", "guest RAM, MiB without a suffix (default 128M, at most 3584M)" },
+	{ "cpu", WITH_ARG, opt_cpu, "MODEL[,+FEATURE|-FEATURE]...",
+		"the processor (-cpu help lists models and features)" },
+	{ "m", WITH_ARG, opt_memory, "[size=]N[K|M|G]",
+		"guest RAM, MiB without a suffix (default 128M, at most 3584M)" },
 	{ "smp", WITH_ARG, opt_smp, "1", "processors: one" },
-	{ "kernel", WITH_ARG, opt_kernel, "FILE", "Linux bzImage, multiboot kernel or 32-bit ELF to start" },
-	{ "initrd", WITH_ARG, opt_initrd, "FILE", "its initial RAM disk (multiboot: \"FILE ARGS,FILE ARGS\")" },
+	{ "kernel", WITH_ARG, opt_kernel, "FILE",
+		"Linux bzImage, multiboot kernel or 32-bit ELF to start" },
+	{ "initrd", WITH_ARG, opt_initrd, "FILE",
+		"its initial RAM disk (multiboot: \"FILE ARGS,FILE ARGS\")" },
 	{ "append", WITH_ARG, opt_append, "TEXT", "its command line" },
-	{ "nographic", FLAG, opt_nographic, NULL, "serial port and monitor on the terminal (Ctrl-A h for help)" },
+	{ "nographic", FLAG, opt_nographic, NULL,
+		"serial port and monitor on the terminal (Ctrl-A h for help)" },
 	{ "display", WITH_ARG, opt_display, "none", "no display" },
 	{ "vga", WITH_ARG, opt_none_only, "none", "no display adapter" },
-	{ "serial", WITH_ARG, opt_serial, "DEV", "the next serial port: stdio, mon:stdio, file:PATH, pty,\n"
+	{ "serial", WITH_ARG, opt_serial, "DEV",
+		"the next serial port: stdio, mon:stdio, file:PATH, pty,\n"
 	  "unix:PATH,server,nowait, null, none" },
 	{ "monitor", WITH_ARG, opt_monitor, "DEV", "the monitor prompt's device, as -serial" },
 	{ "debugcon", WITH_ARG, opt_debugcon, "DEV", "debug console at port 0xe9, as -serial" },
-	{ "device", WITH_ARG, opt_device, "isa-debug-exit[,iobase=N][,iosize=N]", "a port that ends ringfence with status (value << 1) | 1" },
+	{ "device", WITH_ARG, opt_device, "isa-debug-exit[,iobase=N][,iosize=N]",
+		"a port that ends ringfence with status (value << 1) | 1" },
 	{ "global", WITH_ARG, opt_global, "isa-debugcon.iobase=N", "another port for -debugcon" },
 	{ "rtc", WITH_ARG, opt_rtc, "base=utc|localtime", "the clock chip's time" },
 	{ "no-reboot", FLAG, opt_no_reboot, NULL, "exit instead of rebooting" },
-	{ "no-shutdown", FLAG, opt_no_shutdown, NULL, "stop instead of exiting when the guest powers off" },
+	{ "no-shutdown", FLAG, opt_no_shutdown, NULL,
+		"stop instead of exiting when the guest powers off" },
 	{ "S", FLAG, opt_paused, NULL, "do not start the processor (monitor: cont)" },
 	{ "name", WITH_ARG, opt_name, "NAME", "a name for the virtual machine, used in messages" },
-	{ "d", WITH_ARG, opt_log_items, "ITEM[,ITEM]...", "log items to standard error (-d help lists them)" },
+	{ "d", WITH_ARG, opt_log_items, "ITEM[,ITEM]...",
+		"log items to standard error (-d help lists them)" },
 	{ "D", WITH_ARG, opt_log_file, "FILE", "log there instead" },
 	{ "nodefaults", FLAG, opt_nodefaults, NULL, "no serial port or monitor unless asked for" },
 	{ "no-user-config", FLAG, opt_nothing, NULL, "accepted; there is no configuration file" },
@@ -221,16 +239,22 @@ static const struct option_desc options[] = {
 	{ "help", FLAG, opt_help, NULL, "print this" },
 	{ "h", FLAG, opt_help, NULL, NULL },
 	/* QEMU's, so that the message can say "not available" rather than "unknown". */
-	{ "drive", FLAG, opt_unavailable, NULL, NULL }, { "hda", FLAG, opt_unavailable, NULL, NULL },
-	{ "hdb", FLAG, opt_unavailable, NULL, NULL }, { "cdrom", FLAG, opt_unavailable, NULL, NULL },
+	{ "drive", FLAG, opt_unavailable, NULL, NULL },
+	{ "hda", FLAG, opt_unavailable, NULL, NULL }, { "hdb", FLAG, opt_unavailable, NULL, NULL },
+	{ "cdrom", FLAG, opt_unavailable, NULL, NULL },
 	{ "fda", FLAG, opt_unavailable, NULL, NULL }, { "boot", FLAG, opt_unavailable, NULL, NULL },
-	{ "bios", FLAG, opt_unavailable, NULL, NULL }, { "netdev", FLAG, opt_unavailable, NULL, NULL },
-	{ "chardev", FLAG, opt_unavailable, NULL, NULL }, { "blockdev", FLAG, opt_unavailable, NULL, NULL },
-	{ "vnc", FLAG, opt_unavailable, NULL, NULL }, { "curses", FLAG, opt_unavailable, NULL, NULL },
-	{ "s", FLAG, opt_unavailable, NULL, NULL }, { "gdb", FLAG, opt_unavailable, NULL, NULL },
-	{ "daemonize", FLAG, opt_unavailable, NULL, NULL }, { "qmp", FLAG, opt_unavailable, NULL, NULL },
-	{ "usb", FLAG, opt_unavailable, NULL, NULL }, { "loadvm", FLAG, opt_unavailable, NULL, NULL },
-	{ "snapshot", FLAG, opt_unavailable, NULL, NULL }, { "virtfs", FLAG, opt_unavailable, NULL, NULL },
+	{ "bios", FLAG, opt_unavailable, NULL, NULL },
+	{ "netdev", FLAG, opt_unavailable, NULL, NULL },
+	{ "chardev", FLAG, opt_unavailable, NULL, NULL },
+	{ "blockdev", FLAG, opt_unavailable, NULL, NULL },
+	{ "vnc", FLAG, opt_unavailable, NULL, NULL },
+	{ "curses", FLAG, opt_unavailable, NULL, NULL }, { "s", FLAG, opt_unavailable, NULL, NULL },
+	{ "gdb", FLAG, opt_unavailable, NULL, NULL },
+	{ "daemonize", FLAG, opt_unavailable, NULL, NULL },
+	{ "qmp", FLAG, opt_unavailable, NULL, NULL }, { "usb", FLAG, opt_unavailable, NULL, NULL },
+	{ "loadvm", FLAG, opt_unavailable, NULL, NULL },
+	{ "snapshot", FLAG, opt_unavailable, NULL, NULL },
+	{ "virtfs", FLAG, opt_unavailable, NULL, NULL },
 	{ "object", FLAG, opt_unavailable, NULL, NULL },
 };
 
@@ -270,14 +294,18 @@ static enum options_result options_parse_all(struct option_parser *p, int argc, 
 		enum options_result result;
 
 		if (word[0] != '-' || !word[1])
-			return option_fail(p, "'%s' is not an option; a kernel is given with -kernel FILE", word);
+			return option_fail(
+				p, "'%s' is not an option; a kernel is given with -kernel FILE",
+				word);
 		p->option = word + (word[1] == '-' && word[2] ? 2 : 1);
 		o = option_find(p->option);
 		if (!o)
-			return option_fail(p, "unknown option '%s'; ringfence -help lists the options", word);
+			return option_fail(
+				p, "unknown option '%s'; ringfence -help lists the options", word);
 		if (o->kind == WITH_ARG) {
 			if (++i == argc)
-				return option_fail(p, "option '-%s' needs an argument: -%s %s", p->option, p->option, o->arg ? o->arg : "ARG");
+				return option_fail(p, "option '-%s' needs an argument: -%s %s",
+						   p->option, p->option, o->arg ? o->arg : "ARG");
 			arg = argv[i];
 		}
 		result = o->parse(p, arg);
@@ -293,7 +321,8 @@ static enum options_result options_default_devices(struct option_parser *p)
 	struct vm_config *c = p->config;
 
 	if (!p->display_chosen && !p->serial_count)
-		return option_fail(p, "this build has no display; add -nographic (serial console on the terminal) or -display none");
+		return option_fail(p, "this build has no display; add -nographic (serial console "
+				      "on the terminal) or -display none");
 	c->terminal_signals = !p->nographic;
 	if (p->nodefaults)
 		return OPTIONS_RUN;
@@ -328,7 +357,8 @@ static enum options_result options_check_stdio(struct option_parser *p)
 	for (unsigned i = 0; i < VM_SERIAL_PORTS; i++)
 		uses += option_is_stdio(c->serial[i]);
 	if (uses > 1)
-		return option_fail(p, "stdio is used twice; use mon:stdio to share it with the monitor, or another device");
+		return option_fail(p, "stdio is used twice; use mon:stdio to share it with the "
+				      "monitor, or another device");
 	return OPTIONS_RUN;
 }
 
@@ -338,14 +368,17 @@ static enum options_result options_check(struct option_parser *p)
 	enum options_result result;
 
 	if (!c->kernel)
-		return option_fail(p, "no kernel: give one with -kernel FILE (booting from disks is not available in this build)");
+		return option_fail(p, "no kernel: give one with -kernel FILE (booting from disks "
+				      "is not available in this build)");
 	if (p->debugcon_iobase_set && !c->debugcon)
-		return option_fail(p, "-global isa-debugcon.iobase has no effect without -debugcon DEV");
+		return option_fail(
+			p, "-global isa-debugcon.iobase has no effect without -debugcon DEV");
 	result = options_default_devices(p);
 	return result == OPTIONS_RUN ? options_check_stdio(p) : result;
 }
 
-enum options_result options_parse(int argc, char **argv, struct vm_config *config, char error[OPTIONS_ERROR_SIZE])
+enum options_result options_parse(int argc, char **argv, struct vm_config *config,
+				  char error[OPTIONS_ERROR_SIZE])
 {
 	struct option_parser p = { .config = config, .error = error };
 	enum options_result result;

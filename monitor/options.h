@@ -18,7 +18,8 @@ struct vm_config {
 	uint64_t ram_size;        /* bytes, whole pages */
 	const char *cpu;          /* MODEL[,+feature|-feature]..., NULL: the default */
 	const char *engine;       /* "bt", "kvm", "interp"; NULL: the default */
-	const char *engine_fallback[VM_ENGINE_FALLBACKS]; /* tried in order, without options, if the host cannot run it; NULL: no more */
+	/* tried in order, without options, if the host cannot run it; NULL: no more */
+	const char *engine_fallback[VM_ENGINE_FALLBACKS];
 	char *engine_options;     /* what the engine gets; NULL: none */
 	char *stats_path;         /* stats=FILE of -accel; NULL: none */
 	const char *kernel, *initrd, *append;
@@ -27,7 +28,8 @@ struct vm_config {
 	const char *monitor;
 	const char *debugcon;
 	uint16_t debugcon_iobase; /* 0: the default */
-	bool terminal_signals;    /* Ctrl-C at a stdio backend ends ringfence rather than reach the guest */
+	/* Ctrl-C at a stdio backend ends ringfence rather than reach the guest */
+	bool terminal_signals;
 	bool debug_exit;          /* -device isa-debug-exit */
 	uint16_t debug_exit_iobase, debug_exit_iosize;
 	bool rtc_localtime;
@@ -49,7 +51,8 @@ enum options_result {
  * Parses argv[1..argc). Strings in config point into argv and live as long as it does; free the
  * rest with options_free(), whatever the result.
  */
-enum options_result options_parse(int argc, char **argv, struct vm_config *config, char error[OPTIONS_ERROR_SIZE]);
+enum options_result options_parse(int argc, char **argv, struct vm_config *config,
+				  char error[OPTIONS_ERROR_SIZE]);
 void options_free(struct vm_config *config);
 
 /* -help's text. */

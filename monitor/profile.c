@@ -53,7 +53,8 @@ void profile_translator_made(struct bt *bt)
 	profile_flushed(bt);
 }
 
-static int profile_create_map(struct bt *bt, struct translator_callbacks *callbacks, const char **why)
+static int profile_create_map(struct bt *bt, struct translator_callbacks *callbacks,
+			      const char **why)
 {
 	const int err = perf_map_create(&bt->perf_map);
 	char path[32], *text;
@@ -73,7 +74,8 @@ static int profile_create_map(struct bt *bt, struct translator_callbacks *callba
 
 static void *profile_table(size_t bytes)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -124,7 +126,8 @@ static int profile_fill(struct profile *profile, const char *path, const char **
 	return err ? err : profile_open(&profile->sites_file, profile->sites_path, why);
 }
 
-static int profile_create_profile(struct bt *bt, const char *path, struct translator_callbacks *callbacks, const char **why)
+static int profile_create_profile(struct bt *bt, const char *path,
+				  struct translator_callbacks *callbacks, const char **why)
 {
 	struct profile *profile = calloc(1, sizeof(*profile));
 	int err = profile ? profile_fill(profile, path, why) : -ENOMEM;
@@ -139,7 +142,8 @@ static int profile_create_profile(struct bt *bt, const char *path, struct transl
 	return bt_signals_install_profile();
 }
 
-int profile_create(struct bt *bt, const struct profile_options *o, struct translator_callbacks *callbacks, const char **why)
+int profile_create(struct bt *bt, const struct profile_options *o,
+		   struct translator_callbacks *callbacks, const char **why)
 {
 	int err = o->symbols ? guest_symbols_load(o->symbols, &bt->symbols, why) : 0;
 

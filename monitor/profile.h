@@ -31,7 +31,8 @@ void profile_options_free(struct profile_options *options);
  * Before the translator is made: reads and opens the files, and adds to callbacks. On failure *why
  * is strdup'd, or NULL.
  */
-int profile_create(struct bt *bt, const struct profile_options *options, struct translator_callbacks *callbacks, const char **why) RF_MUST_CHECK;
+int profile_create(struct bt *bt, const struct profile_options *options,
+		   struct translator_callbacks *callbacks, const char **why) RF_MUST_CHECK;
 /* The translator was made with those callbacks. */
 void profile_translator_made(struct bt *bt);
 /* Writes what was found; before the translator goes. */
@@ -44,7 +45,8 @@ int profile_enter_thread(struct bt *bt) RF_MUST_CHECK;
 
 enum profile_site_kind {
 	PROFILE_SITE_CALLOUT, /* and enum callout */
-	PROFILE_SITE_ADAPTED = PROFILE_SITE_CALLOUT + CALLOUT_COUNT, /* interpreted, since it met a device or a traced page */
+	/* interpreted, since it met a device or a traced page */
+	PROFILE_SITE_ADAPTED = PROFILE_SITE_CALLOUT + CALLOUT_COUNT,
 	PROFILE_SITE_INTERPRETED, /* by the dispatcher */
 	PROFILE_SITE_FILLED,
 	PROFILE_SITE_TRUE_FAULT,

@@ -6,9 +6,11 @@
  * Whose state is where depends on what was interrupted:
  *
  *   translated code      EIP by the TU's table, EBP in rbp
- *   a stub, before or    as above, of the call's return address; or the guest target or exit that the stub was given
+ *   a stub, before or    as above, of the call's return address; or the guest target or exit that
+ *                        the stub was given
  *   after its C code
- *   C code               struct cpu, which is complete then; a fault's handler says itself, since it saves late
+ *   C code               struct cpu, which is complete then; a fault's handler says itself, since
+ *                        it saves late
  *
  * Callers are found by frame pointers: [EBP] is the caller's EBP, [EBP + 4] the return address.
  * Code without frame pointers, and a function that has not made its frame yet, give a chain in
@@ -39,14 +41,19 @@ static bool place_in_tu(struct bt *bt, hva_t pc, uint32_t ebp, struct place *pla
 
 	if (!translator_locate(bt->translator, pc, &at))
 		return false;
-	*place = (struct place){ .eip = at.eip, .entry = translator_tu_describe(at.tu).eip, .ebp = ebp, .doing = PROFILE_TRANSLATED };
+	*place = (struct place){ .eip = at.eip,
+				 .entry = translator_tu_describe(at.tu).eip,
+				 .ebp = ebp,
+				 .doing = PROFILE_TRANSLATED };
 	return true;
 }
 
-static void place_in_stub(struct bt *bt, const greg_t *regs, const struct tc_stub *stub, struct place *place)
+static void place_in_stub(struct bt *bt, const greg_t *regs, const struct tc_stub *stub,
+			  struct place *place)
 {
 	const struct cpu *cpu = &bt->vcpu->cpu;
-	const bool outside = !translator_on_return_stack(bt->translator, regs[REG_RSP]); /* guest registers are in struct cpu */
+	/* guest registers are in struct cpu */
+	const bool outside = !translator_on_return_stack(bt->translator, regs[REG_RSP]);
 	const hva_t top = outside ? cpu->tcw.tc_rsp : (hva_t)regs[REG_RSP];
 	const uint32_t ebp = outside ? cpu->regs[X86_EBP] : (uint32_t)regs[REG_RBP];
 	uint64_t back;
@@ -58,7 +65,9 @@ static void place_in_stub(struct bt *bt, const greg_t *regs, const struct tc_stu
 	} else if (stub->kind == TC_STUB_LOOKUP && !outside) {
 		place->eip = regs[REG_R8];
 	} else if (stub->kind == TC_STUB_LINK) {
-		place->eip = translator_exit_target(bt->translator, outside ? translator_exit_taken(cpu) : (uint32_t)regs[REG_R9]);
+		place->eip = translator_exit_target(bt->translator,
+						    outside ? translator_exit_taken(cpu) :
+							      (uint32_t)regs[REG_R9]);
 	}
 	place->doing = PROFILE_STUB;
 	place->detail = stub->name;
@@ -72,7 +81,9 @@ static void place_in_c(struct bt *bt, hva_t rsp, struct place *place)
 	/* On the way into and out of a fault's handler it says nothing. */
 	const bool fault = profile->doing == PROFILE_FAULT || bt_on_signal_stack(bt, rsp);
 
-	*place = (struct place){ .eip = cpu->eip, .ebp = cpu->regs[X86_EBP], .doing = profile->doing };
+	*place = (struct place){ .eip = cpu->eip,
+				 .ebp = cpu->regs[X86_EBP],
+				 .doing = profile->doing };
 	if (fault) {
 		place->doing = PROFILE_FAULT;
 		place->eip = profile->fault_eip;
@@ -104,7 +115,8 @@ static void place_find(struct bt *bt, const ucontext_t *context, bool in_fault, 
 
 static bool has_frames(const struct cpu *cpu)
 {
-	return cpu->cr0 & CR0_PE && !(cpu->eflags & X86_VM) && cpu->seg[X86_CS].attr & SEG_DB && cpu->seg[X86_SS].attr & SEG_DB;
+	return cpu->cr0 & CR0_PE && !(cpu->eflags & X86_VM) && cpu->seg[X86_CS].attr & SEG_DB &&
+	       cpu->seg[X86_SS].attr & SEG_DB;
 }
 
 static gva_t known_as(const struct bt *bt, gva_t address, gva_t otherwise)
@@ -120,7 +132,8 @@ static void walk_frames(struct bt *bt, uint32_t ebp, struct profile_stack *stack
 	const uint32_t base = cpu->seg[X86_SS].base, code = cpu->seg[X86_CS].base;
 	uint32_t frame[2];
 
-	while (stack->depth < PROFILE_DEPTH && !(ebp & 3) && mem_peek(bt->vcpu, base + ebp, frame, sizeof(frame)) == sizeof(frame)) {
+	while (stack->depth < PROFILE_DEPTH && !(ebp & 3) &&
+	       mem_peek(bt->vcpu, base + ebp, frame, sizeof(frame)) == sizeof(frame)) {
 		if (!frame[1])
 			break;
 		/* The call, not what follows: that may belong to the next function. */
@@ -135,13 +148,14 @@ static void walk_frames(struct bt *bt, uint32_t ebp, struct profile_stack *stack
 
 static bool stacks_equal(const struct profile_stack *a, const struct profile_stack *b)
 {
-	return a->detail == b->detail && a->doing == b->doing && a->ring == b->ring && a->depth == b->depth &&
-	       !memcmp(a->eip, b->eip, a->depth * sizeof(a->eip[0]));
+	return a->detail == b->detail && a->doing == b->doing && a->ring == b->ring &&
+	       a->depth == b->depth && !memcmp(a->eip, b->eip, a->depth * sizeof(a->eip[0]));
 }
 
 static uint32_t stack_hash(const struct profile_stack *stack)
 {
-	uint32_t h = stack->doing << 16 ^ stack->ring << 8 ^ stack->depth ^ (uint32_t)(uintptr_t)stack->detail;
+	uint32_t h = stack->doing << 16 ^ stack->ring << 8 ^ stack->depth ^
+		     (uint32_t)(uintptr_t)stack->detail;
 
 	for (unsigned i = 0; i < stack->depth; i++)
 		h = (h ^ stack->eip[i]) * 0x9e3779b1u ^ h >> 15;
@@ -218,8 +232,10 @@ void profile_interpret_ends(struct profile *profile)
 int profile_enter_thread(struct bt *bt)
 {
 	struct profile *profile = bt->profile;
-	const struct itimerspec period = { .it_interval.tv_nsec = 1000000000 / PROFILE_HZ, .it_value.tv_nsec = 1000000000 / PROFILE_HZ };
-	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = bt_profile_signal() };
+	const struct itimerspec period = { .it_interval.tv_nsec = 1000000000 / PROFILE_HZ,
+					   .it_value.tv_nsec = 1000000000 / PROFILE_HZ };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID,
+				  .sigev_signo = bt_profile_signal() };
 
 	if (profile->timer_thread == gettid())
 		return 0;

@@ -43,7 +43,10 @@ static inline int profiled(struct cpu *cpu, uint32_t argument, uint32_t third, e
 	const bool interprets = which == CALLOUT_INTERPRET || which == CALLOUT_INTEGER;
 	int result;
 
-	profile_count_site(profile, interprets && argument ? PROFILE_SITE_ADAPTED : PROFILE_SITE_CALLOUT + which, cpu->eip);
+	profile_count_site(profile,
+			   interprets && argument ? PROFILE_SITE_ADAPTED :
+						    PROFILE_SITE_CALLOUT + which,
+			   cpu->eip);
 	profile->callout_now = which;
 	profile->doing = PROFILE_CALLOUT;
 	result = profile->callout[which](cpu, argument, third);
@@ -71,10 +74,13 @@ PROFILED(CALLOUT_STORE)
 void profile_take_callouts(struct profile *profile, struct translator_callbacks *callbacks)
 {
 	static const callout_fn ours[CALLOUT_COUNT] = {
-		[CALLOUT_INTERPRET] = profiled_CALLOUT_INTERPRET, [CALLOUT_INTEGER] = profiled_CALLOUT_INTEGER,
-		[CALLOUT_LOAD_CR3] = profiled_CALLOUT_LOAD_CR3, [CALLOUT_INT] = profiled_CALLOUT_INT,
-		[CALLOUT_IRET] = profiled_CALLOUT_IRET, [CALLOUT_SYSENTER] = profiled_CALLOUT_SYSENTER,
-		[CALLOUT_SYSEXIT] = profiled_CALLOUT_SYSEXIT, [CALLOUT_LOAD_SEGMENT] = profiled_CALLOUT_LOAD_SEGMENT,
+		[CALLOUT_INTERPRET] = profiled_CALLOUT_INTERPRET,
+		[CALLOUT_INTEGER] = profiled_CALLOUT_INTEGER,
+		[CALLOUT_LOAD_CR3] = profiled_CALLOUT_LOAD_CR3,
+		[CALLOUT_INT] = profiled_CALLOUT_INT, [CALLOUT_IRET] = profiled_CALLOUT_IRET,
+		[CALLOUT_SYSENTER] = profiled_CALLOUT_SYSENTER,
+		[CALLOUT_SYSEXIT] = profiled_CALLOUT_SYSEXIT,
+		[CALLOUT_LOAD_SEGMENT] = profiled_CALLOUT_LOAD_SEGMENT,
 		[CALLOUT_INVLPG] = profiled_CALLOUT_INVLPG, [CALLOUT_SOFT] = profiled_CALLOUT_SOFT,
 		[CALLOUT_STORE] = profiled_CALLOUT_STORE,
 	};

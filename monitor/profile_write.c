@@ -29,12 +29,14 @@ static int more_first(uint64_t a, uint64_t b)
 
 static int stacks_compare(const void *a, const void *b)
 {
-	return more_first((*(const struct profile_stack *const *)a)->count, (*(const struct profile_stack *const *)b)->count);
+	return more_first((*(const struct profile_stack *const *)a)->count,
+			  (*(const struct profile_stack *const *)b)->count);
 }
 
 static int sites_compare(const void *a, const void *b)
 {
-	return more_first(((const struct profile_site *)a)->count, ((const struct profile_site *)b)->count);
+	return more_first(((const struct profile_site *)a)->count,
+			  ((const struct profile_site *)b)->count);
 }
 
 /* --- stacks --- */
@@ -53,15 +55,17 @@ static void write_frame(const struct bt *bt, FILE *out, gva_t eip)
 static void write_stack(const struct bt *bt, FILE *out, const struct profile_stack *stack)
 {
 	static const char *const doing[PROFILE_DOINGS] = {
-		[PROFILE_DISPATCHER] = "dispatcher", [PROFILE_CALLOUT] = "callout", [PROFILE_FAULT] = "host fault",
-		[PROFILE_INTERPRET] = "interpret", [PROFILE_STUB] = "stub", [PROFILE_TRANSLATE] = "translate",
+		[PROFILE_DISPATCHER] = "dispatcher", [PROFILE_CALLOUT] = "callout",
+		[PROFILE_FAULT] = "host fault", [PROFILE_INTERPRET] = "interpret",
+		[PROFILE_STUB] = "stub", [PROFILE_TRANSLATE] = "translate",
 	};
 
 	fprintf(out, "ring%u", stack->ring);
 	for (unsigned i = stack->depth; i-- > 0;)
 		write_frame(bt, out, stack->eip[i]);
 	if (doing[stack->doing])
-		fprintf(out, ";[%s%s%s]", doing[stack->doing], stack->detail ? " " : "", stack->detail ? stack->detail : "");
+		fprintf(out, ";[%s%s%s]", doing[stack->doing], stack->detail ? " " : "",
+			stack->detail ? stack->detail : "");
 	fprintf(out, " %llu\n", (unsigned long long)(stack->count * 1000 / PROFILE_HZ));
 }
 
@@ -80,7 +84,8 @@ static void write_stacks(const struct bt *bt)
 	for (uint32_t i = 0; i < n; i++)
 		write_stack(bt, profile->file, sorted[i]);
 	if (profile->lost_samples)
-		fprintf(profile->file, "[no room] %llu\n", (unsigned long long)(profile->lost_samples * 1000 / PROFILE_HZ));
+		fprintf(profile->file, "[no room] %llu\n",
+			(unsigned long long)(profile->lost_samples * 1000 / PROFILE_HZ));
 	free(sorted);
 }
 
@@ -113,7 +118,8 @@ static void write_sites(const struct bt *bt)
 	for (uint32_t i = 0; i < PROFILE_SITES && profile->sites[i].count; i++)
 		write_site(bt, profile->sites_file, &profile->sites[i]);
 	if (profile->lost_sites)
-		fprintf(profile->sites_file, "no-room\t-\t-\t%llu\n", (unsigned long long)profile->lost_sites);
+		fprintf(profile->sites_file, "no-room\t-\t-\t%llu\n",
+			(unsigned long long)profile->lost_sites);
 }
 
 static void finish(FILE *file, const char *path)
@@ -121,7 +127,8 @@ static void finish(FILE *file, const char *path)
 	const bool failed = ferror(file);
 
 	if (fflush(file) || failed)
-		fprintf(stderr, "ringfence: cannot write the profile '%s': %s\n", path, strerror(errno ? errno : EIO));
+		fprintf(stderr, "ringfence: cannot write the profile '%s': %s\n", path,
+			strerror(errno ? errno : EIO));
 }
 
 void profile_write(struct bt *bt)

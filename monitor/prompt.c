@@ -145,7 +145,8 @@ static void command_help(struct prompt *p)
 {
 	for (size_t i = 0; i < RF_ARRAY_SIZE(prompt_commands); i++) {
 		if (prompt_commands[i].help)
-			prompt_print(p, "%-17s %s\n", prompt_commands[i].name, prompt_commands[i].help);
+			prompt_print(p, "%-17s %s\n", prompt_commands[i].name,
+				     prompt_commands[i].help);
 	}
 }
 

@@ -12,7 +12,8 @@ struct prompt;
  * Attaches to chardev, which must outlive it. 0 or -ENOMEM. greet: print the prompt at once, not
  * when opened.
  */
-int prompt_create(struct vm *vm, struct chardev *chardev, bool greet, struct prompt **out) RF_MUST_CHECK;
+int prompt_create(struct vm *vm, struct chardev *chardev, bool greet,
+		  struct prompt **out) RF_MUST_CHECK;
 void prompt_destroy(struct prompt *prompt);
 
 #endif

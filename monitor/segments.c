@@ -27,21 +27,26 @@ bool segment_contains_slow(const struct segment *s, uint32_t offset, uint32_t le
 
 static gva_t descriptor_address(const struct cpu *cpu, uint16_t selector)
 {
-	return (selector & SELECTOR_TI ? cpu->ldtr.base : cpu->gdtr.base) + (selector & SELECTOR_INDEX);
+	return (selector & SELECTOR_TI ? cpu->ldtr.base : cpu->gdtr.base) +
+	       (selector & SELECTOR_INDEX);
 }
 
-enum x86_status descriptor_read(struct vcpu *vcpu, uint16_t selector, uint64_t *descriptor, bool *in_table)
+enum x86_status descriptor_read(struct vcpu *vcpu, uint16_t selector, uint64_t *descriptor,
+				bool *in_table)
 {
 	const struct cpu *cpu = &vcpu->cpu;
 	uint32_t limit = selector & SELECTOR_TI ? cpu->ldtr.limit : cpu->gdtr.limit;
 
-	*in_table = (selector & SELECTOR_INDEX) + 7u <= limit && (!(selector & SELECTOR_TI) || (cpu->ldtr.attr & SEG_P));
+	*in_table = (selector & SELECTOR_INDEX) + 7u <= limit &&
+		    (!(selector & SELECTOR_TI) || (cpu->ldtr.attr & SEG_P));
 	if (!*in_table)
 		return X86_OK;
-	return mem_load(vcpu, descriptor_address(cpu, selector), descriptor, sizeof(*descriptor), 0);
+	return mem_load(vcpu, descriptor_address(cpu, selector), descriptor, sizeof(*descriptor),
+			0);
 }
 
-enum x86_status descriptor_fetch(struct vcpu *vcpu, uint16_t selector, enum x86_vector vector, uint64_t *descriptor)
+enum x86_status descriptor_fetch(struct vcpu *vcpu, uint16_t selector, enum x86_vector vector,
+				 uint64_t *descriptor)
 {
 	bool in_table;
 	enum x86_status status;
@@ -62,11 +67,12 @@ enum x86_status descriptor_set_accessed(struct vcpu *vcpu, uint16_t selector, ui
 		return X86_OK;
 	*descriptor |= (uint64_t)SEG_ACCESSED << 40;
 	type = *descriptor >> 40;
-	return mem_write(vcpu, descriptor_address(&vcpu->cpu, selector) + 5, &type, 1, ACCESS_WRITE);
+	return mem_write(vcpu, descriptor_address(&vcpu->cpu, selector) + 5, &type, 1,
+			 ACCESS_WRITE);
 }
 
-enum x86_status stack_segment_check(struct vcpu *vcpu, uint16_t selector, unsigned cpl, enum x86_vector vector,
-				    uint64_t *descriptor)
+enum x86_status stack_segment_check(struct vcpu *vcpu, uint16_t selector, unsigned cpl,
+				    enum x86_vector vector, uint64_t *descriptor)
 {
 	enum x86_status status = descriptor_fetch(vcpu, selector, vector, descriptor);
 	uint16_t attr;
@@ -81,8 +87,8 @@ enum x86_status stack_segment_check(struct vcpu *vcpu, uint16_t selector, unsign
 	return descriptor_set_accessed(vcpu, selector, descriptor);
 }
 
-enum x86_status data_segment_check(struct vcpu *vcpu, uint16_t selector, unsigned cpl, enum x86_vector vector,
-				   uint64_t *descriptor)
+enum x86_status data_segment_check(struct vcpu *vcpu, uint16_t selector, unsigned cpl,
+				   enum x86_vector vector, uint64_t *descriptor)
 {
 	enum x86_status status = descriptor_fetch(vcpu, selector, vector, descriptor);
 	uint16_t attr;
@@ -91,7 +97,8 @@ enum x86_status data_segment_check(struct vcpu *vcpu, uint16_t selector, unsigne
 		return status;
 	attr = descriptor_attr(*descriptor);
 	if (!attr_is_readable(attr) ||
-	    (!attr_is_conforming(attr) && (selector_rpl(selector) > attr_dpl(attr) || cpl > attr_dpl(attr))))
+	    (!attr_is_conforming(attr) &&
+	     (selector_rpl(selector) > attr_dpl(attr) || cpl > attr_dpl(attr))))
 		return fault_raise_error(&vcpu->cpu, vector, selector_error(selector));
 	if (!(attr & SEG_P))
 		return fault_raise_error(&vcpu->cpu, EXC_NP, selector_error(selector));
@@ -121,7 +128,8 @@ void segment_set_real(struct cpu *cpu, enum x86_seg seg, uint16_t selector)
 	}
 	if (!(s->attr & SEG_P))
 		s->limit = 0xffff;
-	s->attr = (s->attr & (SEG_DB | SEG_G | SEG_AVL)) | SEG_P | SEG_S | SEG_WRITABLE | SEG_ACCESSED;
+	s->attr = (s->attr & (SEG_DB | SEG_G | SEG_AVL)) | SEG_P | SEG_S | SEG_WRITABLE |
+		  SEG_ACCESSED;
 }
 
 void segments_set_v86(struct cpu *cpu, const uint16_t selectors[X86_NSEG])
@@ -230,8 +238,8 @@ enum x86_status task_register_load(struct vcpu *vcpu, uint16_t selector)
  * The descriptor if it exists, has a fitting type and is visible at CPL and RPL; else *visible is
  * false.
  */
-static enum x86_status descriptor_look(struct vcpu *vcpu, uint16_t selector, uint32_t system_types, uint64_t *descriptor,
-				       bool *visible)
+static enum x86_status descriptor_look(struct vcpu *vcpu, uint16_t selector, uint32_t system_types,
+				       uint64_t *descriptor, bool *visible)
 {
 	enum x86_status status;
 	uint16_t attr;
@@ -245,7 +253,8 @@ static enum x86_status descriptor_look(struct vcpu *vcpu, uint16_t selector, uin
 	attr = descriptor_attr(*descriptor);
 	if (!(attr & SEG_S) && !(system_types >> (attr & SEG_TYPE) & 1))
 		*visible = false;
-	if (!attr_is_conforming(attr) && (vcpu->cpu.cpl > attr_dpl(attr) || selector_rpl(selector) > attr_dpl(attr)))
+	if (!attr_is_conforming(attr) &&
+	    (vcpu->cpu.cpl > attr_dpl(attr) || selector_rpl(selector) > attr_dpl(attr)))
 		*visible = false;
 	return X86_OK;
 }
@@ -256,7 +265,8 @@ enum x86_status descriptor_lar(struct vcpu *vcpu, uint16_t selector, bool *zf, u
 	enum x86_status status = descriptor_look(vcpu, selector, LAR_SYSTEM_TYPES, &descriptor, zf);
 
 	if (!status && *zf)
-		*value = (descriptor >> 32) & 0x00ffff00; /* bits 16 to 19 are undefined: as processors have them */
+		/* bits 16 to 19 are undefined: as processors have them */
+		*value = (descriptor >> 32) & 0x00ffff00;
 	return status;
 }
 
@@ -276,6 +286,7 @@ enum x86_status descriptor_verify(struct vcpu *vcpu, uint16_t selector, bool wri
 	enum x86_status status = descriptor_look(vcpu, selector, 0, &descriptor, zf);
 
 	if (!status && *zf)
-		*zf = write ? attr_is_writable_data(descriptor_attr(descriptor)) : attr_is_readable(descriptor_attr(descriptor));
+		*zf = write ? attr_is_writable_data(descriptor_attr(descriptor)) :
+			      attr_is_readable(descriptor_attr(descriptor));
 	return status;
 }

@@ -3,10 +3,14 @@
  * The software TLB (soft_tlb.h).
  *
  * Invariants:
- *   - an entry of kind WRITE was filled by a walk for a write, so its leaf is dirty; any entry's path is accessed;
- *   - permissions are settled when an entry is made (CR0.WP and CR4 changes flush all), so a hit needs no check;
- *   - whether a page is traced or ROM is looked up at each write: those states change without a guest flush;
- *   - a bit of used[] is set for every valid entry, so that a flush costs what was filled and not the size of the TLB;
+ *   - an entry of kind WRITE was filled by a walk for a write, so its leaf is dirty; any entry's
+ *     path is accessed;
+ *   - permissions are settled when an entry is made (CR0.WP and CR4 changes flush all), so a hit
+ *     needs no check;
+ *   - whether a page is traced or ROM is looked up at each write: those states change without a
+ *     guest flush;
+ *   - a bit of used[] is set for every valid entry, so that a flush costs what was filled and not
+ *     the size of the TLB;
  *   - what lookup[] holds is a valid entry, to RAM, and for stores to a page without flags.
  */
 #include <string.h>
@@ -22,14 +26,17 @@ struct paging vcpu_paging(const struct vcpu *vcpu)
 	const struct cpu *cpu = &vcpu->cpu;
 
 	return (struct paging){
-		.cr0 = cpu->cr0, .cr3 = cpu->cr3, .cr4 = cpu->cr4, .nxe = cpu->efer & EFER_NXE, .a20_mask = cpu->a20_mask,
+		.cr0 = cpu->cr0, .cr3 = cpu->cr3, .cr4 = cpu->cr4, .nxe = cpu->efer & EFER_NXE,
+		.a20_mask = cpu->a20_mask,
 		.pdpte = { cpu->pdpte[0], cpu->pdpte[1], cpu->pdpte[2], cpu->pdpte[3] },
 	};
 }
 
 static enum soft_tlb_kind access_kind(uint32_t access)
 {
-	return access & ACCESS_WRITE ? SOFT_TLB_WRITE : access & ACCESS_EXEC ? SOFT_TLB_EXEC : SOFT_TLB_READ;
+	return access & ACCESS_WRITE ? SOFT_TLB_WRITE :
+	       access & ACCESS_EXEC  ? SOFT_TLB_EXEC :
+				       SOFT_TLB_READ;
 }
 
 static void segments_forget(struct soft_tlb *tlb)
@@ -43,16 +50,19 @@ static void segments_forget(struct soft_tlb *tlb)
 static void lookup_hide(struct soft_tlb *tlb, unsigned user, unsigned kind, unsigned index)
 {
 	if (kind != SOFT_TLB_EXEC)
-		tlb->lookup[user][kind == SOFT_TLB_WRITE ? SOFT_WRITE : SOFT_READ][index].inverted_page = 0;
+		tlb->lookup[user][kind == SOFT_TLB_WRITE ? SOFT_WRITE : SOFT_READ][index]
+			.inverted_page = 0;
 	if (kind == SOFT_TLB_READ && !user)
 		segments_forget(tlb);
 }
 
-static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, uint32_t access, const struct soft_tlb_entry **out)
+static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, uint32_t access,
+				const struct soft_tlb_entry **out)
 {
 	struct soft_tlb *tlb = &vcpu->soft_tlb;
 	struct paging paging = vcpu_paging(vcpu);
-	unsigned index = gva >> GUEST_PAGE_SHIFT & ENTRY_MASK, user = !!(access & ACCESS_USER), kind = access_kind(access);
+	unsigned index = gva >> GUEST_PAGE_SHIFT & ENTRY_MASK, user = !!(access & ACCESS_USER),
+		 kind = access_kind(access);
 	struct soft_tlb_entry *entry = &tlb->entry[user][kind][index];
 	struct walk walk;
 
@@ -66,15 +76,17 @@ static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, uint32_t access, c
 	entry->host = guest_ram_ptr(&vcpu->vm->ram, entry->gpa);
 	tlb->used[user][kind][index / 64] |= 1ull << (index % 64);
 	if (entry->large)
-		tlb->large_regions[gva >> LARGE_REGION_SHIFT >> 6] |= 1ull << (gva >> LARGE_REGION_SHIFT & 63);
+		tlb->large_regions[gva >> LARGE_REGION_SHIFT >> 6] |=
+			1ull << (gva >> LARGE_REGION_SHIFT & 63);
 	*out = entry;
 	return X86_OK;
 }
 
-static inline enum x86_status tlb_lookup(struct vcpu *vcpu, gva_t gva, uint32_t access, const struct soft_tlb_entry **out)
+static inline enum x86_status tlb_lookup(struct vcpu *vcpu, gva_t gva, uint32_t access,
+					 const struct soft_tlb_entry **out)
 {
-	const struct soft_tlb_entry *entry =
-		&vcpu->soft_tlb.entry[!!(access & ACCESS_USER)][access_kind(access)][gva >> GUEST_PAGE_SHIFT & ENTRY_MASK];
+	const struct soft_tlb_entry *entry = &vcpu->soft_tlb.entry[!!(
+		access & ACCESS_USER)][access_kind(access)][gva >> GUEST_PAGE_SHIFT & ENTRY_MASK];
 
 	if (rf_likely(entry->page == ((gva & GUEST_PAGE_MASK) | 1))) {
 		*out = entry;
@@ -96,7 +108,8 @@ static void tlb_drop(struct soft_tlb *tlb, enum drop drop, gva_t gva)
 	for (unsigned i = 0; i < 2 * SOFT_TLB_NKINDS * words; i++) {
 		uint64_t *used = &tlb->used[0][0][0] + i, left = *used;
 		struct soft_tlb_entry *entries = &tlb->entry[0][0][0] + i * 64;
-		const unsigned user = i / (SOFT_TLB_NKINDS * words), kind = i / words % SOFT_TLB_NKINDS;
+		const unsigned user = i / (SOFT_TLB_NKINDS * words),
+			       kind = i / words % SOFT_TLB_NKINDS;
 
 		for (; left; left &= left - 1) {
 			unsigned bit = __builtin_ctzll(left);
@@ -104,7 +117,8 @@ static void tlb_drop(struct soft_tlb *tlb, enum drop drop, gva_t gva)
 
 			if (drop == DROP_NONGLOBAL && entry->global)
 				continue;
-			if (drop == DROP_LARGE_REGION && (!entry->large || (entry->page ^ gva) >> LARGE_REGION_SHIFT))
+			if (drop == DROP_LARGE_REGION &&
+			    (!entry->large || (entry->page ^ gva) >> LARGE_REGION_SHIFT))
 				continue;
 			entry->page = 0;
 			*used &= ~(1ull << bit);
@@ -174,10 +188,13 @@ void soft_tlb_note_segment(struct vcpu *vcpu, enum x86_seg seg, uint16_t selecto
 	const bool whole = segment_is_whole(s);
 
 	if (!selector_is_null(selector))
-		at = soft_tlb_hit(tlb, SOFT_TLB_READ, false, cpu->gdtr.base + (selector & SELECTOR_INDEX), sizeof(uint64_t));
+		at = soft_tlb_hit(tlb, SOFT_TLB_READ, false,
+				  cpu->gdtr.base + (selector & SELECTOR_INDEX), sizeof(uint64_t));
 	if (!at || (selector & SELECTOR_TI))
 		return;
-	*memo = (struct segment_memo){ .next_selector = selector + 1u, .limit = s->limit, .descriptor_at = at };
+	*memo = (struct segment_memo){ .next_selector = selector + 1u,
+				       .limit = s->limit,
+				       .descriptor_at = at };
 	memcpy(&memo->image, s, sizeof(memo->image));
 	memcpy(&memo->descriptor, at, sizeof(memo->descriptor));
 	memo->seg_base[0] = whole ? &cpu->seg[X86_FS].base : NULL;
@@ -270,9 +287,12 @@ static inline void copy_small(void *to, const void *from, uint32_t len)
 	case 1: memcpy(to, from, 1); break;
 	case 2: memcpy(to, from, 2); break;
 	case 4: memcpy(to, from, 4); break;
-	case 6: memcpy(to, from, 4); memcpy((uint8_t *)to + 4, (const uint8_t *)from + 4, 2); break; /* a stack in a TSS */
+	/* a stack in a TSS */
+	case 6: memcpy(to, from, 4); memcpy((uint8_t *)to + 4, (const uint8_t *)from + 4, 2); break;
 	case 8: memcpy(to, from, 8); break;
-	case 12: memcpy(to, from, 8); memcpy((uint8_t *)to + 8, (const uint8_t *)from + 8, 4); break; /* what IRET pops */
+	/* what IRET pops */
+	case 12: memcpy(to, from, 8); memcpy((uint8_t *)to + 8, (const uint8_t *)from + 8,
+		4); break;
 	case 20: case 24: /* frames of interrupts */
 		memcpy(to, from, 16);
 		memcpy((uint8_t *)to + len - 8, (const uint8_t *)from + len - 8, 8);
@@ -281,7 +301,8 @@ static inline void copy_small(void *to, const void *from, uint32_t len)
 	}
 }
 
-static inline void entry_read(struct vcpu *vcpu, const struct soft_tlb_entry *entry, gva_t gva, void *buf, uint32_t len)
+static inline void entry_read(struct vcpu *vcpu, const struct soft_tlb_entry *entry, gva_t gva,
+			      void *buf, uint32_t len)
 {
 	uint32_t offset = gva & (GUEST_PAGE_SIZE - 1);
 
@@ -291,7 +312,8 @@ static inline void entry_read(struct vcpu *vcpu, const struct soft_tlb_entry *en
 		mmio_read(vcpu->vm, entry->gpa + offset, buf, len);
 }
 
-static inline void entry_write(struct vcpu *vcpu, const struct soft_tlb_entry *entry, gva_t gva, const void *buf, uint32_t len)
+static inline void entry_write(struct vcpu *vcpu, const struct soft_tlb_entry *entry, gva_t gva,
+			       const void *buf, uint32_t len)
 {
 	struct guest_ram *ram = &vcpu->vm->ram;
 	uint32_t offset = gva & (GUEST_PAGE_SIZE - 1);
@@ -314,20 +336,25 @@ static inline bool crosses_page(gva_t gva, uint32_t len)
 	return (gva & (GUEST_PAGE_SIZE - 1)) + len > GUEST_PAGE_SIZE;
 }
 
-static inline uint32_t bytes_in_page(gva_t gva) { return GUEST_PAGE_SIZE - (gva & (GUEST_PAGE_SIZE - 1)); }
+static inline uint32_t bytes_in_page(gva_t gva)
+{
+	return GUEST_PAGE_SIZE - (gva & (GUEST_PAGE_SIZE - 1));
+}
 
 /*
  * The entries of both pages of an access that crosses. The second fill never displaces the first:
  * neighbouring pages have different indices.
  */
-static enum x86_status tlb_lookup_two(struct vcpu *vcpu, gva_t gva, uint32_t access, const struct soft_tlb_entry *entry[2])
+static enum x86_status tlb_lookup_two(struct vcpu *vcpu, gva_t gva, uint32_t access,
+				      const struct soft_tlb_entry *entry[2])
 {
 	enum x86_status status = tlb_lookup(vcpu, gva, access, &entry[0]);
 
 	return status ? status : tlb_lookup(vcpu, gva + bytes_in_page(gva), access, &entry[1]);
 }
 
-static enum x86_status read_crossing(struct vcpu *vcpu, gva_t gva, uint8_t *buf, uint32_t len, uint32_t access)
+static enum x86_status read_crossing(struct vcpu *vcpu, gva_t gva, uint8_t *buf, uint32_t len,
+				     uint32_t access)
 {
 	const struct soft_tlb_entry *entry[2];
 	uint32_t first = bytes_in_page(gva);
@@ -340,7 +367,8 @@ static enum x86_status read_crossing(struct vcpu *vcpu, gva_t gva, uint8_t *buf,
 	return X86_OK;
 }
 
-static enum x86_status write_crossing(struct vcpu *vcpu, gva_t gva, const uint8_t *buf, uint32_t len, uint32_t access)
+static enum x86_status write_crossing(struct vcpu *vcpu, gva_t gva, const uint8_t *buf,
+				      uint32_t len, uint32_t access)
 {
 	const struct soft_tlb_entry *entry[2];
 	struct soft_tlb_entry second;
@@ -369,7 +397,8 @@ enum x86_status mem_read(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len, 
 	return status;
 }
 
-enum x86_status mem_write(struct vcpu *vcpu, gva_t gva, const void *buf, uint32_t len, uint32_t access)
+enum x86_status mem_write(struct vcpu *vcpu, gva_t gva, const void *buf, uint32_t len,
+			  uint32_t access)
 {
 	const struct soft_tlb_entry *entry;
 	enum x86_status status;
@@ -388,10 +417,12 @@ enum x86_status mem_probe_write(struct vcpu *vcpu, gva_t gva, uint32_t len, uint
 	const struct soft_tlb_entry *entry[2];
 
 	access |= ACCESS_WRITE;
-	return crosses_page(gva, len) ? tlb_lookup_two(vcpu, gva, access, entry) : tlb_lookup(vcpu, gva, access, &entry[0]);
+	return crosses_page(gva, len) ? tlb_lookup_two(vcpu, gva, access, entry) :
+					tlb_lookup(vcpu, gva, access, &entry[0]);
 }
 
-enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access, bool *exposed)
+enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access,
+				bool *exposed)
 {
 	const enum soft_access kind = access & ACCESS_WRITE ? SOFT_WRITE : SOFT_READ;
 	const struct soft_tlb_entry *entry;
@@ -402,9 +433,11 @@ enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, uint
 	if (crosses_page(gva, len))
 		return X86_OK;
 	status = tlb_lookup(vcpu, gva, access, &entry);
-	if (status || !entry->host || (kind == SOFT_WRITE && guest_ram_flags(&vcpu->vm->ram, entry->gpa)))
+	if (status || !entry->host ||
+	    (kind == SOFT_WRITE && guest_ram_flags(&vcpu->vm->ram, entry->gpa)))
 		return status;
-	lookup = &vcpu->soft_tlb.lookup[!!(access & ACCESS_USER)][kind][gva >> GUEST_PAGE_SHIFT & ENTRY_MASK];
+	lookup = &vcpu->soft_tlb.lookup[!!(access & ACCESS_USER)][kind]
+				       [gva >> GUEST_PAGE_SHIFT & ENTRY_MASK];
 	lookup->addend = (hva_t)entry->host - (gva & GUEST_PAGE_MASK);
 	lookup->inverted_page = ~(gva >> GUEST_PAGE_SHIFT);
 	*exposed = true;
@@ -446,7 +479,8 @@ uint32_t mem_peek(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len)
 
 		if (piece > len - done)
 			piece = len - done;
-		if (!walk_guest(&vcpu->vm->ram, &paging, gva + done, ACCESS_READ | ACCESS_PROBE, &walk))
+		if (!walk_guest(&vcpu->vm->ram, &paging, gva + done, ACCESS_READ | ACCESS_PROBE,
+				&walk))
 			break;
 		host = guest_ram_ptr(&vcpu->vm->ram, walk.gpa);
 		if (!host)
@@ -457,7 +491,8 @@ uint32_t mem_peek(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len)
 	return done;
 }
 
-enum x86_status mem_rmw_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access, void **host)
+enum x86_status mem_rmw_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access,
+				void **host)
 {
 	const struct soft_tlb_entry *entry;
 	enum x86_status status;

@@ -30,8 +30,10 @@ struct soft_tlb_entry {
  */
 struct soft_tlb {
 	struct soft_tlb_entry entry[2][SOFT_TLB_NKINDS][SOFT_TLB_ENTRIES];
-	uint64_t used[2][SOFT_TLB_NKINDS][SOFT_TLB_ENTRIES / 64]; /* a bit for every entry that may be valid */
-	uint64_t large_regions[1024 / 64]; /* a bit for every 4-MiB region that may have large entries */
+	/* a bit for every entry that may be valid */
+	uint64_t used[2][SOFT_TLB_NKINDS][SOFT_TLB_ENTRIES / 64];
+	/* a bit for every 4-MiB region that may have large entries */
+	uint64_t large_regions[1024 / 64];
 	/*
 	 * What translated code looks up: a part of the valid entries of the same index, see
 	 * soft_tlb_expose().
@@ -52,11 +54,14 @@ struct soft_tlb {
  * and friends find out). A store through it must look at guest_ram_flags() first: any flag means
  * mem_write() instead.
  */
-static inline uint8_t *soft_tlb_hit(const struct soft_tlb *tlb, enum soft_tlb_kind kind, bool user, gva_t gva, uint32_t len)
+static inline uint8_t *soft_tlb_hit(const struct soft_tlb *tlb, enum soft_tlb_kind kind, bool user,
+				    gva_t gva, uint32_t len)
 {
-	const struct soft_tlb_entry *entry = &tlb->entry[user][kind][gva >> GUEST_PAGE_SHIFT & (SOFT_TLB_ENTRIES - 1)];
+	const struct soft_tlb_entry *entry =
+		&tlb->entry[user][kind][gva >> GUEST_PAGE_SHIFT & (SOFT_TLB_ENTRIES - 1)];
 
-	if (rf_unlikely(entry->page != ((gva & GUEST_PAGE_MASK) | 1) || !entry->host || (gva & ~GUEST_PAGE_MASK) + len > GUEST_PAGE_SIZE))
+	if (rf_unlikely(entry->page != ((gva & GUEST_PAGE_MASK) | 1) || !entry->host ||
+			(gva & ~GUEST_PAGE_MASK) + len > GUEST_PAGE_SIZE))
 		return NULL;
 	return entry->host + (gva & ~GUEST_PAGE_MASK);
 }
@@ -78,22 +83,27 @@ void soft_tlb_check_gdt(struct vcpu *vcpu);
  * never carry it). X86_FAULT with a #PF in cpu->fault if any byte is not accessible; a write then
  * has stored nothing.
  */
-enum x86_status mem_read(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len, uint32_t access) RF_MUST_CHECK;
-enum x86_status mem_write(struct vcpu *vcpu, gva_t gva, const void *buf, uint32_t len, uint32_t access) RF_MUST_CHECK;
+enum x86_status mem_read(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len,
+			 uint32_t access) RF_MUST_CHECK;
+enum x86_status mem_write(struct vcpu *vcpu, gva_t gva, const void *buf, uint32_t len,
+			  uint32_t access) RF_MUST_CHECK;
 /*
  * Checks that a write of len bytes would succeed, setting A/D as the write would (for
  * read-modify-write and multi-push).
  */
-enum x86_status mem_probe_write(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access) RF_MUST_CHECK;
+enum x86_status mem_probe_write(struct vcpu *vcpu, gva_t gva, uint32_t len,
+				uint32_t access) RF_MUST_CHECK;
 /*
  * Makes an access of len bytes succeed in translated code's own look-up. X86_FAULT as above;
  * *exposed false: it cannot be, for the access crosses a page, or does not go to plain RAM.
  */
-enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access, bool *exposed) RF_MUST_CHECK;
+enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access,
+				bool *exposed) RF_MUST_CHECK;
 /* The frame of gpa is traced from now on: translated code must not store to it unseen. */
 void soft_tlb_hide_frame(struct vcpu *vcpu, gpa_t gpa);
 /* Translates to guest physical. */
-enum x86_status mem_translate(struct vcpu *vcpu, gva_t gva, uint32_t access, gpa_t *gpa) RF_MUST_CHECK;
+enum x86_status mem_translate(struct vcpu *vcpu, gva_t gva, uint32_t access,
+			      gpa_t *gpa) RF_MUST_CHECK;
 /* Debugger-style read: no faults, no A bits. Returns bytes read. */
 uint32_t mem_peek(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len);
 
@@ -102,7 +112,8 @@ uint32_t mem_peek(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len);
  * checks of a write; NULL in
  * *host if it crosses a page or is MMIO (then read, modify, write). Follow with mem_written().
  */
-enum x86_status mem_rmw_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access, void **host) RF_MUST_CHECK;
+enum x86_status mem_rmw_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access,
+				void **host) RF_MUST_CHECK;
 void mem_written(struct vcpu *vcpu, gva_t gva, const void *host, uint32_t len);
 
 /* The paging state of this vCPU as the walker wants it. */

@@ -7,8 +7,8 @@
 #include <string.h>
 #include "stack_frame.h"
 
-static enum x86_status stack_check_items(struct cpu *cpu, const struct stack_frame *stack, uint32_t distance, unsigned bytes,
-					 unsigned size)
+static enum x86_status stack_check_items(struct cpu *cpu, const struct stack_frame *stack,
+					 uint32_t distance, unsigned bytes, unsigned size)
 {
 	if (stack_contiguous(stack, distance, bytes)) {
 		if (segment_contains(stack->ss, stack_offset(stack, distance), bytes))
@@ -22,16 +22,21 @@ static enum x86_status stack_check_items(struct cpu *cpu, const struct stack_fra
 	return X86_OK;
 }
 
-enum x86_status stack_check_push(struct cpu *cpu, const struct stack_frame *stack, unsigned count, unsigned size)
+enum x86_status stack_check_push(struct cpu *cpu, const struct stack_frame *stack, unsigned count,
+				 unsigned size)
 {
 	return stack_check_items(cpu, stack, -(count * size), count * size, size);
 }
 
-enum x86_status stack_check_alignment(struct cpu *cpu, const struct stack_frame *stack, unsigned size)
+enum x86_status stack_check_alignment(struct cpu *cpu, const struct stack_frame *stack,
+				      unsigned size)
 {
-	const bool wanted = cpu->eflags & X86_AC && cpu->cr0 & CR0_AM && stack->access & ACCESS_USER;
+	const bool wanted = cpu->eflags & X86_AC && cpu->cr0 & CR0_AM &&
+			    stack->access & ACCESS_USER;
 
-	return wanted && (stack->ss->base + stack_offset(stack, 0)) & (size - 1) ? fault_raise_error(cpu, EXC_AC, 0) : X86_OK;
+	return wanted && (stack->ss->base + stack_offset(stack, 0)) & (size - 1) ?
+		       fault_raise_error(cpu, EXC_AC, 0) :
+		       X86_OK;
 }
 
 enum x86_status stack_check_pop(struct cpu *cpu, const struct stack_frame *stack, unsigned bytes)
@@ -39,8 +44,8 @@ enum x86_status stack_check_pop(struct cpu *cpu, const struct stack_frame *stack
 	return stack_check_items(cpu, stack, 0, bytes, 2);
 }
 
-static enum x86_status stack_push_wrapping(struct vcpu *vcpu, const struct stack_frame *stack, const uint32_t *items, unsigned count,
-					   unsigned size)
+static enum x86_status stack_push_wrapping(struct vcpu *vcpu, const struct stack_frame *stack,
+					   const uint32_t *items, unsigned count, unsigned size)
 {
 	enum x86_status status;
 
@@ -62,7 +67,8 @@ static enum x86_status stack_push_wrapping(struct vcpu *vcpu, const struct stack
 }
 
 /* The short way: to plain memory that the software TLB has. */
-static bool push_dwords(struct vcpu *vcpu, struct stack_frame *stack, const uint32_t *items, unsigned count)
+static bool push_dwords(struct vcpu *vcpu, struct stack_frame *stack, const uint32_t *items,
+			unsigned count)
 {
 	const unsigned bytes = 4 * count;
 	const uint32_t offset = stack_offset(stack, -bytes);
@@ -79,7 +85,8 @@ static bool push_dwords(struct vcpu *vcpu, struct stack_frame *stack, const uint
 	return true;
 }
 
-enum x86_status stack_push_frame(struct vcpu *vcpu, struct stack_frame *stack, const uint32_t *items, unsigned count, unsigned size)
+enum x86_status stack_push_frame(struct vcpu *vcpu, struct stack_frame *stack,
+				 const uint32_t *items, unsigned count, unsigned size)
 {
 	uint8_t image[STACK_FRAME_MAX_BYTES];
 	unsigned bytes = count * size;
@@ -98,16 +105,19 @@ enum x86_status stack_push_frame(struct vcpu *vcpu, struct stack_frame *stack, c
 			else
 				memcpy(at, &items[i], 4);
 		}
-		status = mem_write(vcpu, stack->ss->base + stack_offset(stack, -bytes), image, bytes, ACCESS_WRITE | stack->access);
+		status = mem_write(vcpu, stack->ss->base + stack_offset(stack, -bytes), image,
+				   bytes, ACCESS_WRITE | stack->access);
 	} else {
 		status = stack_push_wrapping(vcpu, stack, items, count, size);
 	}
 	if (!status)
-		stack->esp = (stack->esp & ~stack_size_mask(stack->ss)) | stack_offset(stack, -bytes);
+		stack->esp = (stack->esp & ~stack_size_mask(stack->ss)) |
+			     stack_offset(stack, -bytes);
 	return status;
 }
 
-enum x86_status stack_read(struct vcpu *vcpu, const struct stack_frame *stack, unsigned offset, unsigned size, uint32_t *value)
+enum x86_status stack_read(struct vcpu *vcpu, const struct stack_frame *stack, unsigned offset,
+			   unsigned size, uint32_t *value)
 {
 	uint32_t at = stack_offset(stack, offset);
 

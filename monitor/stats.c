@@ -14,8 +14,9 @@
 static const char *stats_end_name(enum vm_end end)
 {
 	static const char *const names[] = {
-		[VM_RUNNING] = "running", [VM_POWEROFF] = "poweroff", [VM_REBOOT] = "reboot", [VM_DEBUG_EXIT] = "debug-exit",
-		[VM_QUIT] = "quit", [VM_KILLED] = "killed", [VM_TRIPLE_FAULT] = "triple-fault", [VM_HOST_ERROR] = "host-error",
+		[VM_RUNNING] = "running", [VM_POWEROFF] = "poweroff", [VM_REBOOT] = "reboot",
+		[VM_DEBUG_EXIT] = "debug-exit", [VM_QUIT] = "quit", [VM_KILLED] = "killed",
+		[VM_TRIPLE_FAULT] = "triple-fault", [VM_HOST_ERROR] = "host-error",
 	};
 
 	return names[end];
@@ -34,11 +35,14 @@ static void stats_add_process(json_t *root, const struct machine *m)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	getrusage(RUSAGE_SELF, &usage);
-	json_object_set_new(host, "wall_seconds", json_real((now.tv_sec * NS_PER_SECOND + now.tv_nsec - m->started_ns) / 1e9));
+	json_object_set_new(
+		host, "wall_seconds",
+		json_real((now.tv_sec * NS_PER_SECOND + now.tv_nsec - m->started_ns) / 1e9));
 	json_object_set_new(host, "vcpu_seconds", json_real(m->vcpu_cpu_ns / 1e9));
 	json_object_set_new(host, "user_seconds", json_real(stats_seconds(usage.ru_utime)));
 	json_object_set_new(host, "system_seconds", json_real(stats_seconds(usage.ru_stime)));
-	json_object_set_new(host, "max_resident_bytes", json_integer((json_int_t)usage.ru_maxrss * 1024));
+	json_object_set_new(host, "max_resident_bytes",
+			    json_integer((json_int_t)usage.ru_maxrss * 1024));
 	json_object_set_new(root, "host", host);
 }
 

@@ -3,7 +3,8 @@
  * The system architecture (SDM vol. 3): what every engine calls when an instruction or an event
  * reaches beyond plain computing. Each part has a file of its own:
  *
- *   exceptions.c     delivery of exceptions, interrupts and INT n through IDT gates; double and triple fault
+ *   exceptions.c     delivery of exceptions, interrupts and INT n through IDT gates; double and
+ *                    triple fault
  *   segments.c       segment register loads and descriptor checks
  *   far_transfer.c   far CALL, JMP, RET, IRET, call gates, SYSENTER/SYSEXIT
  *   task_switch.c    TSS
@@ -23,7 +24,8 @@
 #include "x86/features.h"
 
 /* Fill cpu->fault and return X86_FAULT. */
-enum x86_status fault_raise(struct cpu *cpu, enum x86_vector vector);                      /* no error code */
+/* no error code */
+enum x86_status fault_raise(struct cpu *cpu, enum x86_vector vector);
 enum x86_status fault_raise_error(struct cpu *cpu, enum x86_vector vector, uint32_t error);
 enum x86_status fault_raise_pf(struct cpu *cpu, gva_t gva, uint32_t error);
 
@@ -40,37 +42,48 @@ enum x86_status interrupt_deliver(struct vcpu *vcpu, uint8_t vector) RF_MUST_CHE
  * check_dpl=false. In v86 mode INT n below IOPL 3 is refused here, but for vectors 3 and 4: INT3
  * and INTO pass, so the caller checks CD 03 and CD 04.
  */
-enum x86_status software_interrupt(struct vcpu *vcpu, uint8_t vector, uint32_t next_eip, bool check_dpl) RF_MUST_CHECK;
+enum x86_status software_interrupt(struct vcpu *vcpu, uint8_t vector, uint32_t next_eip,
+				   bool check_dpl) RF_MUST_CHECK;
 
 /* segments.c */
-enum x86_status segment_load(struct vcpu *vcpu, enum x86_seg seg, uint16_t selector) RF_MUST_CHECK; /* not CS; real and v86 mode too */
+/* not CS; real and v86 mode too */
+enum x86_status segment_load(struct vcpu *vcpu, enum x86_seg seg, uint16_t selector) RF_MUST_CHECK;
 void segment_set_real(struct cpu *cpu, enum x86_seg seg, uint16_t selector);
 enum x86_status ldt_load(struct vcpu *vcpu, uint16_t selector) RF_MUST_CHECK;
 enum x86_status task_register_load(struct vcpu *vcpu, uint16_t selector) RF_MUST_CHECK;
 /* LAR/LSL/VERR/VERW: result in *zf and, if *zf, in *value. Only memory faults are raised. */
-enum x86_status descriptor_lar(struct vcpu *vcpu, uint16_t selector, bool *zf, uint32_t *value) RF_MUST_CHECK;
-enum x86_status descriptor_lsl(struct vcpu *vcpu, uint16_t selector, bool *zf, uint32_t *value) RF_MUST_CHECK;
-enum x86_status descriptor_verify(struct vcpu *vcpu, uint16_t selector, bool write, bool *zf) RF_MUST_CHECK;
+enum x86_status descriptor_lar(struct vcpu *vcpu, uint16_t selector, bool *zf,
+			       uint32_t *value) RF_MUST_CHECK;
+enum x86_status descriptor_lsl(struct vcpu *vcpu, uint16_t selector, bool *zf,
+			       uint32_t *value) RF_MUST_CHECK;
+enum x86_status descriptor_verify(struct vcpu *vcpu, uint16_t selector, bool write,
+				  bool *zf) RF_MUST_CHECK;
 /*
  * Reads the 8-byte descriptor of selector from GDT or LDT; X86_FAULT only for page faults;
  * *in_table false beyond the limit.
  */
-enum x86_status descriptor_read(struct vcpu *vcpu, uint16_t selector, uint64_t *descriptor, bool *in_table) RF_MUST_CHECK;
+enum x86_status descriptor_read(struct vcpu *vcpu, uint16_t selector, uint64_t *descriptor,
+				bool *in_table) RF_MUST_CHECK;
 
 /* far_transfer.c: opsize is 2 or 4 */
-enum x86_status far_jump(struct vcpu *vcpu, uint16_t selector, uint32_t offset, uint32_t next_eip, unsigned opsize) RF_MUST_CHECK;
-enum x86_status far_call(struct vcpu *vcpu, uint16_t selector, uint32_t offset, uint32_t next_eip, unsigned opsize) RF_MUST_CHECK;
-enum x86_status far_return(struct vcpu *vcpu, uint16_t release_bytes, unsigned opsize) RF_MUST_CHECK;
-enum x86_status iret(struct vcpu *vcpu, uint32_t next_eip, unsigned opsize) RF_MUST_CHECK; /* next_eip: for the task-return form */
+enum x86_status far_jump(struct vcpu *vcpu, uint16_t selector, uint32_t offset, uint32_t next_eip,
+			 unsigned opsize) RF_MUST_CHECK;
+enum x86_status far_call(struct vcpu *vcpu, uint16_t selector, uint32_t offset, uint32_t next_eip,
+			 unsigned opsize) RF_MUST_CHECK;
+enum x86_status far_return(struct vcpu *vcpu, uint16_t release_bytes,
+			   unsigned opsize) RF_MUST_CHECK;
+/* next_eip: for the task-return form */
+enum x86_status iret(struct vcpu *vcpu, uint32_t next_eip, unsigned opsize) RF_MUST_CHECK;
 enum x86_status sysenter(struct vcpu *vcpu) RF_MUST_CHECK;
 enum x86_status sysexit(struct vcpu *vcpu) RF_MUST_CHECK;
 
 /* task_switch.c */
 enum task_switch_kind { TASK_SWITCH_JMP, TASK_SWITCH_CALL, TASK_SWITCH_IRET, TASK_SWITCH_GATE };
-enum x86_status task_switch(struct vcpu *vcpu, uint16_t tss_selector, enum task_switch_kind kind, uint32_t next_eip,
-			    bool push_error, uint32_t error) RF_MUST_CHECK;
+enum x86_status task_switch(struct vcpu *vcpu, uint16_t tss_selector, enum task_switch_kind kind,
+			    uint32_t next_eip, bool push_error, uint32_t error) RF_MUST_CHECK;
 /* Reads SS:ESP for privilege level cpl from the current TSS. */
-enum x86_status tss_stack(struct vcpu *vcpu, unsigned cpl, uint16_t *ss, uint32_t *esp) RF_MUST_CHECK;
+enum x86_status tss_stack(struct vcpu *vcpu, unsigned cpl, uint16_t *ss,
+			  uint32_t *esp) RF_MUST_CHECK;
 /*
  * Whether the I/O permission rules (IOPL, bitmap) let the current code access [port, port+size):
  * X86_OK or #GP.
@@ -80,7 +93,8 @@ enum x86_status io_permission(struct vcpu *vcpu, uint16_t port, unsigned size) R
 /* control_regs.c: privilege is checked inside */
 enum x86_status control_reg_read(struct vcpu *vcpu, unsigned crn, uint32_t *value) RF_MUST_CHECK;
 enum x86_status control_reg_write(struct vcpu *vcpu, unsigned crn, uint32_t value) RF_MUST_CHECK;
-uint32_t cr4_lacking_features(const struct cpu *cpu, uint32_t value); /* what the model would need for value in CR4 not to #GP */
+/* what the model would need for value in CR4 not to #GP */
+uint32_t cr4_lacking_features(const struct cpu *cpu, uint32_t value);
 enum x86_status debug_reg_read(struct vcpu *vcpu, unsigned drn, uint32_t *value) RF_MUST_CHECK;
 enum x86_status debug_reg_write(struct vcpu *vcpu, unsigned drn, uint32_t value) RF_MUST_CHECK;
 enum x86_status clts(struct vcpu *vcpu) RF_MUST_CHECK;
@@ -102,7 +116,8 @@ uint64_t guest_tsc(const struct cpu *cpu);
 /* cpuid.c / cpu_models.c */
 struct cpuid_result { uint32_t eax, ebx, ecx, edx; };
 struct cpuid_result cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf);
-const struct cpu_model *cpu_model_find(const char *name); /* NULL: unknown; for "model,+feature" see cpu_models.h */
+/* NULL: unknown; for "model,+feature" see cpu_models.h */
+const struct cpu_model *cpu_model_find(const char *name);
 const char *cpu_model_name(const struct cpu_model *model);
 /* Prints "name  description" lines for -cpu help. */
 void cpu_model_list(void *file);

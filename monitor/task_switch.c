@@ -13,7 +13,8 @@
 #include "stack_frame.h"
 
 #define DR6_BT 0x8000u
-#define DR7_LOCAL_ENABLES 0x0155u /* L0..L3 and LE: a task switch clears them (SDM vol. 3, 17.2.4) */
+/* L0..L3 and LE: a task switch clears them (SDM vol. 3, 17.2.4) */
+#define DR7_LOCAL_ENABLES 0x0155u
 #define TSS_BUSY 0x2u
 
 /*
@@ -33,8 +34,12 @@ struct tss16 {
 	uint16_t ip, flags, regs[8], seg[4], ldt;
 };
 
-_Static_assert(sizeof(struct tss32) == 104 && offsetof(struct tss32, eip) == 0x20 && offsetof(struct tss32, io_map) == 0x66, "TSS");
-_Static_assert(sizeof(struct tss16) == 44 && offsetof(struct tss16, ip) == 0x0e && offsetof(struct tss16, ldt) == 0x2a, "TSS");
+_Static_assert(sizeof(struct tss32) == 104 && offsetof(struct tss32, eip) == 0x20 &&
+		       offsetof(struct tss32, io_map) == 0x66,
+	       "TSS");
+_Static_assert(sizeof(struct tss16) == 44 && offsetof(struct tss16, ip) == 0x0e &&
+		       offsetof(struct tss16, ldt) == 0x2a,
+	       "TSS");
 
 union tss {
 	struct tss32 t32;
@@ -57,14 +62,16 @@ enum x86_status tss_stack(struct vcpu *vcpu, unsigned cpl, uint16_t *ss, uint32_
 {
 	struct cpu *cpu = &vcpu->cpu;
 	bool is32 = attr_is_tss32(cpu->tr.attr);
-	uint32_t offset = is32 ? offsetof(struct tss32, stack) + 8 * cpl : offsetof(struct tss16, stack) + 4 * cpl;
+	uint32_t offset = is32 ? offsetof(struct tss32, stack) + 8 * cpl :
+				 offsetof(struct tss16, stack) + 4 * cpl;
 	uint8_t entry[6];
 	unsigned size = is32 ? 6 : 4;
 	enum x86_status status;
 
 	if (!(cpu->tr.attr & SEG_P) || offset + size - 1 > cpu->tr.limit)
 		return fault_raise_error(cpu, EXC_TS, selector_error(cpu->tr.selector));
-	status = is32 ? mem_load(vcpu, cpu->tr.base + offset, entry, 6, 0) : mem_load(vcpu, cpu->tr.base + offset, entry, 4, 0);
+	status = is32 ? mem_load(vcpu, cpu->tr.base + offset, entry, 6, 0) :
+			mem_load(vcpu, cpu->tr.base + offset, entry, 4, 0);
 	if (status)
 		return status;
 	if (is32)
@@ -84,9 +91,11 @@ enum x86_status io_permission(struct vcpu *vcpu, uint16_t port, unsigned size)
 
 	if (!cpu_is_protected(cpu) || (!cpu_is_v86(cpu) && cpu->cpl <= cpu_iopl(cpu)))
 		return X86_OK;
-	if (!(cpu->tr.attr & SEG_P) || !attr_is_tss32(cpu->tr.attr) || cpu->tr.limit < sizeof(struct tss32) - 1)
+	if (!(cpu->tr.attr & SEG_P) || !attr_is_tss32(cpu->tr.attr) ||
+	    cpu->tr.limit < sizeof(struct tss32) - 1)
 		return fault_raise_error(cpu, EXC_GP, 0);
-	status = mem_read(vcpu, cpu->tr.base + offsetof(struct tss32, io_map), &map, sizeof(map), ACCESS_READ);
+	status = mem_read(vcpu, cpu->tr.base + offsetof(struct tss32, io_map), &map, sizeof(map),
+			  ACCESS_READ);
 	if (status)
 		return status;
 	/* Two bytes are always read, so that an access may straddle them (SDM vol. 1, 18.5.2). */
@@ -112,7 +121,8 @@ static gva_t gdt_type_byte(const struct cpu *cpu, uint16_t selector)
  * The incoming TSS's descriptor. IRET complains with #TS, the others with #GP (SDM vol. 3, table
  * 7-1).
  */
-static enum x86_status incoming_tss_check(struct vcpu *vcpu, uint16_t selector, enum task_switch_kind kind, uint64_t *descriptor)
+static enum x86_status incoming_tss_check(struct vcpu *vcpu, uint16_t selector,
+					  enum task_switch_kind kind, uint64_t *descriptor)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	enum x86_vector vector = kind == TASK_SWITCH_IRET ? EXC_TS : EXC_GP;
@@ -126,7 +136,8 @@ static enum x86_status incoming_tss_check(struct vcpu *vcpu, uint16_t selector, 
 	if (status)
 		return status;
 	attr = descriptor_attr(*descriptor);
-	if (!attr_is_system(attr, SYS_TSS16_AVAIL | busy) && !attr_is_system(attr, SYS_TSS32_AVAIL | busy))
+	if (!attr_is_system(attr, SYS_TSS16_AVAIL | busy) &&
+	    !attr_is_system(attr, SYS_TSS32_AVAIL | busy))
 		return fault_raise_error(cpu, vector, selector_error(selector));
 	if (!(attr & SEG_P))
 		return fault_raise_error(cpu, EXC_NP, selector_error(selector));
@@ -136,13 +147,16 @@ static enum x86_status incoming_tss_check(struct vcpu *vcpu, uint16_t selector, 
 }
 
 /* Everything that the commit will write must be writable now. */
-static enum x86_status probe_switch(struct vcpu *vcpu, uint16_t selector, enum task_switch_kind kind, gva_t new_base)
+static enum x86_status probe_switch(struct vcpu *vcpu, uint16_t selector,
+				    enum task_switch_kind kind, gva_t new_base)
 {
 	struct cpu *cpu = &vcpu->cpu;
-	enum x86_status status = mem_probe_write(vcpu, cpu->tr.base, tss_size(attr_is_tss32(cpu->tr.attr)), ACCESS_WRITE);
+	enum x86_status status = mem_probe_write(
+		vcpu, cpu->tr.base, tss_size(attr_is_tss32(cpu->tr.attr)), ACCESS_WRITE);
 
 	if (!status && (kind == TASK_SWITCH_JMP || kind == TASK_SWITCH_IRET))
-		status = mem_probe_write(vcpu, gdt_type_byte(cpu, cpu->tr.selector), 1, ACCESS_WRITE);
+		status = mem_probe_write(vcpu, gdt_type_byte(cpu, cpu->tr.selector), 1,
+					 ACCESS_WRITE);
 	if (!status && kind != TASK_SWITCH_IRET)
 		status = mem_probe_write(vcpu, gdt_type_byte(cpu, selector), 1, ACCESS_WRITE);
 	if (!status && (kind == TASK_SWITCH_CALL || kind == TASK_SWITCH_GATE))
@@ -195,7 +209,8 @@ static enum x86_status save_outgoing(struct vcpu *vcpu, uint32_t eip, uint32_t e
 		for (unsigned i = 0; i < X86_NSEG; i++)
 			tss.t32.seg[i].selector = cpu->seg[i].selector;
 		return mem_write(vcpu, cpu->tr.base + offsetof(struct tss32, eip), &tss.t32.eip,
-				 offsetof(struct tss32, ldt) - offsetof(struct tss32, eip), ACCESS_WRITE);
+				 offsetof(struct tss32, ldt) - offsetof(struct tss32, eip),
+				 ACCESS_WRITE);
 	}
 	tss.t16.ip = eip;
 	tss.t16.flags = eflags;
@@ -225,8 +240,8 @@ static enum x86_status set_busy(struct vcpu *vcpu, uint16_t selector, bool busy)
  */
 static void load_registers(struct cpu *cpu, const struct task_image *image)
 {
-	const uint32_t mask = X86_ARITH_FLAGS | X86_TF | X86_IF | X86_DF | X86_IOPL | X86_NT | X86_RF | X86_VM | X86_AC |
-			      X86_VIF | X86_VIP | X86_ID;
+	const uint32_t mask = X86_ARITH_FLAGS | X86_TF | X86_IF | X86_DF | X86_IOPL | X86_NT |
+			      X86_RF | X86_VM | X86_AC | X86_VIF | X86_VIP | X86_ID;
 
 	cpu->eip = image->eip;
 	cpu->eflags = (image->eflags & mask) | X86_F1;
@@ -240,8 +255,9 @@ static void load_registers(struct cpu *cpu, const struct task_image *image)
 	cpu->halted = false;
 }
 
-static enum x86_status commit_switch(struct vcpu *vcpu, uint16_t selector, uint64_t descriptor, enum task_switch_kind kind,
-				     struct task_image *image, uint32_t next_eip, uint32_t saved_eflags)
+static enum x86_status commit_switch(struct vcpu *vcpu, uint16_t selector, uint64_t descriptor,
+				     enum task_switch_kind kind, struct task_image *image,
+				     uint32_t next_eip, uint32_t saved_eflags)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	bool nested = kind == TASK_SWITCH_CALL || kind == TASK_SWITCH_GATE;
@@ -256,7 +272,8 @@ static enum x86_status commit_switch(struct vcpu *vcpu, uint16_t selector, uint6
 	if (!status && kind != TASK_SWITCH_IRET)
 		status = set_busy(vcpu, selector, true);
 	if (!status && nested)
-		status = mem_write(vcpu, descriptor_base(descriptor), &old, sizeof(old), ACCESS_WRITE);
+		status = mem_write(vcpu, descriptor_base(descriptor), &old, sizeof(old),
+				   ACCESS_WRITE);
 	if (status)
 		return status;
 	if (nested)
@@ -284,7 +301,8 @@ static enum x86_status load_task_ldt(struct vcpu *vcpu, uint16_t selector)
 	status = descriptor_fetch(vcpu, selector, EXC_TS, &descriptor);
 	if (status)
 		return status;
-	if (!attr_is_system(descriptor_attr(descriptor), SYS_LDT) || !(descriptor_attr(descriptor) & SEG_P))
+	if (!attr_is_system(descriptor_attr(descriptor), SYS_LDT) ||
+	    !(descriptor_attr(descriptor) & SEG_P))
 		return fault_raise_error(cpu, EXC_TS, selector_error(selector));
 	cpu->ldtr = segment_from_descriptor(selector, descriptor);
 	return X86_OK;
@@ -301,7 +319,8 @@ static enum x86_status load_task_cs(struct vcpu *vcpu, uint16_t selector)
 	if (status)
 		return status;
 	attr = descriptor_attr(descriptor);
-	if (!attr_is_code(attr) || (attr_is_conforming(attr) ? attr_dpl(attr) > rpl : attr_dpl(attr) != rpl))
+	if (!attr_is_code(attr) ||
+	    (attr_is_conforming(attr) ? attr_dpl(attr) > rpl : attr_dpl(attr) != rpl))
 		return fault_raise_error(cpu, EXC_TS, selector_error(selector));
 	if (!(attr & SEG_P))
 		return fault_raise_error(cpu, EXC_NP, selector_error(selector));
@@ -326,7 +345,8 @@ static enum x86_status load_task_segments(struct vcpu *vcpu, const struct task_i
 	}
 	status = load_task_cs(vcpu, image->seg[X86_CS]);
 	if (!status)
-		status = stack_segment_check(vcpu, image->seg[X86_SS], cpu->cpl, EXC_TS, &descriptor);
+		status = stack_segment_check(vcpu, image->seg[X86_SS], cpu->cpl, EXC_TS,
+					     &descriptor);
 	if (status)
 		return status;
 	cpu->seg[X86_SS] = segment_from_descriptor(image->seg[X86_SS], descriptor);
@@ -347,14 +367,16 @@ static enum x86_status push_task_error(struct vcpu *vcpu, uint32_t error)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	struct stack_frame stack = stack_current(cpu);
-	enum x86_status status = stack_push_frame(vcpu, &stack, &error, 1, attr_is_tss32(cpu->tr.attr) ? 4 : 2);
+	enum x86_status status =
+		stack_push_frame(vcpu, &stack, &error, 1, attr_is_tss32(cpu->tr.attr) ? 4 : 2);
 
 	if (!status)
 		cpu->regs[X86_ESP] = stack.esp;
 	return status;
 }
 
-static enum x86_status start_task(struct vcpu *vcpu, const struct task_image *image, const uint32_t *error)
+static enum x86_status start_task(struct vcpu *vcpu, const struct task_image *image,
+				  const uint32_t *error)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	enum x86_status status;
@@ -376,7 +398,8 @@ static enum x86_status start_task(struct vcpu *vcpu, const struct task_image *im
 	return status;
 }
 
-enum x86_status task_switch_saving(struct vcpu *vcpu, uint16_t tss_selector, enum task_switch_kind kind, uint32_t next_eip,
+enum x86_status task_switch_saving(struct vcpu *vcpu, uint16_t tss_selector,
+				   enum task_switch_kind kind, uint32_t next_eip,
 				   uint32_t saved_eflags, const uint32_t *error)
 {
 	struct cpu *cpu = &vcpu->cpu;
@@ -403,12 +426,14 @@ enum x86_status task_switch_saving(struct vcpu *vcpu, uint16_t tss_selector, enu
 	if (status)
 		return status;
 	image_from_tss(&image, &tss, is32);
-	status = commit_switch(vcpu, tss_selector, descriptor, kind, &image, next_eip, saved_eflags);
+	status =
+		commit_switch(vcpu, tss_selector, descriptor, kind, &image, next_eip, saved_eflags);
 	return status ? status : start_task(vcpu, &image, error);
 }
 
-enum x86_status task_switch(struct vcpu *vcpu, uint16_t tss_selector, enum task_switch_kind kind, uint32_t next_eip,
-			    bool push_error, uint32_t error)
+enum x86_status task_switch(struct vcpu *vcpu, uint16_t tss_selector, enum task_switch_kind kind,
+			    uint32_t next_eip, bool push_error, uint32_t error)
 {
-	return task_switch_saving(vcpu, tss_selector, kind, next_eip, vcpu->cpu.eflags, push_error ? &error : NULL);
+	return task_switch_saving(vcpu, tss_selector, kind, next_eip, vcpu->cpu.eflags,
+				  push_error ? &error : NULL);
 }

@@ -44,7 +44,9 @@ static void vcpu_reset_segments(struct cpu *cpu)
 
 	for (int i = 0; i < X86_NSEG; i++)
 		cpu->seg[i] = (struct segment){ .limit = 0xffff, .attr = data };
-	cpu->seg[X86_CS] = (struct segment){ .selector = 0xf000, .base = 0xffff0000, .limit = 0xffff, .attr = data | SEG_CODE };
+	cpu->seg[X86_CS] = (struct segment){
+		.selector = 0xf000, .base = 0xffff0000, .limit = 0xffff, .attr = data | SEG_CODE
+	};
 	cpu->ldtr = (struct segment){ .limit = 0xffff, .attr = SEG_P | SYS_LDT };
 	cpu->tr = (struct segment){ .limit = 0xffff, .attr = SEG_P | SYS_TSS32_BUSY };
 	cpu->gdtr = cpu->idtr = (struct table_register){ .limit = 0xffff };
@@ -149,7 +151,8 @@ bool vcpu_interruptible(const struct vcpu *vcpu)
 
 	if (cpu->inhibit)
 		return false;
-	return ((events & EVENT_NMI) && !cpu->nmi_blocked) || ((events & EVENT_INTR) && (cpu->eflags & X86_IF));
+	return ((events & EVENT_NMI) && !cpu->nmi_blocked) ||
+	       ((events & EVENT_INTR) && (cpu->eflags & X86_IF));
 }
 
 int vcpu_acknowledge_interrupt(struct vcpu *vcpu)
@@ -190,7 +193,8 @@ enum x86_status vcpu_deliver_interrupts(struct vcpu *vcpu)
 		return X86_OK;
 	cpu->halted = false;
 	vcpu->interrupts++;
-	log_item(vcpu->vm->log, LOG_INT, "interrupt %02x at %04x:%08x\n", vector, cpu->seg[X86_CS].selector, cpu->eip);
+	log_item(vcpu->vm->log, LOG_INT, "interrupt %02x at %04x:%08x\n", vector,
+		 cpu->seg[X86_CS].selector, cpu->eip);
 	return interrupt_deliver(vcpu, vector);
 }
 
@@ -201,7 +205,8 @@ static bool vcpu_must_wake(const struct vcpu *vcpu)
 
 	if (events & (EVENT_STOP | EVENT_RESET))
 		return true;
-	return ((events & EVENT_NMI) && !cpu->nmi_blocked) || ((events & EVENT_INTR) && (cpu->eflags & X86_IF));
+	return ((events & EVENT_NMI) && !cpu->nmi_blocked) ||
+	       ((events & EVENT_INTR) && (cpu->eflags & X86_IF));
 }
 
 void vcpu_wait_for_interrupt(struct vcpu *vcpu)
@@ -225,7 +230,8 @@ static struct vm_work *vcpu_next_work(struct vcpu *vcpu, bool may_wait)
 		 * wakes us, again.
 		 */
 		vcpu_clear_event(vcpu, EVENT_STOP);
-		if (vm->work || !may_wait || !vm->paused || !vm_is_running(vm) || (atomic_load(&vcpu->cpu.events) & EVENT_RESET))
+		if (vm->work || !may_wait || !vm->paused || !vm_is_running(vm) ||
+		    (atomic_load(&vcpu->cpu.events) & EVENT_RESET))
 			break;
 		vcpu_sleep_locked(vcpu);
 	}

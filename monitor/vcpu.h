@@ -20,7 +20,8 @@ struct vcpu {
 	void *engine_data;
 	struct soft_tlb soft_tlb;
 	pthread_t thread;
-	_Atomic bool thread_valid; /* from vcpu_thread_begins() to vcpu_thread_ends(); else nobody is kicked */
+	/* from vcpu_thread_begins() to vcpu_thread_ends(); else nobody is kicked */
+	_Atomic bool thread_valid;
 	/* HLT sleeps here. */
 	pthread_mutex_t wake_mutex;
 	pthread_cond_t wake_cond;

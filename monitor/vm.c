@@ -85,8 +85,11 @@ enum x86_status vm_triple_fault(struct vcpu *vcpu)
 	fpu_spill(cpu);
 	if (cpu_lacks_shutdown(vcpu))
 		return X86_DEAD;
-	fprintf(stderr, "ringfence: the guest's processor shut down (triple fault) at %04x:%08" PRIx32 "; %s\n",
-		cpu->seg[X86_CS].selector, cpu->eip, vm->no_reboot ? "ending (-no-reboot)" : "resetting the machine");
+	fprintf(stderr,
+		"ringfence: the guest's processor shut down (triple fault) at %04x:%08" PRIx32
+		"; %s\n",
+		cpu->seg[X86_CS].selector, cpu->eip,
+		vm->no_reboot ? "ending (-no-reboot)" : "resetting the machine");
 	if (log_on(vm->log, LOG_INT | LOG_GUEST_ERRORS))
 		vcpu_print_state(vcpu, vm->log->out);
 	vm_end(vm, VM_TRIPLE_FAULT, 0);

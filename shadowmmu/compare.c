@@ -12,10 +12,12 @@
 
 enum { CHANGE_GONE = 1, CHANGE_USER = 2, CHANGE_WRITE = 4, CHANGE_EXEC = 8 };
 
-#define ADDRESS_BITS (~0xfffull & ~PTE_NX) /* and reserved ones, which make an entry just as useless */
+/* and reserved ones, which make an entry just as useless */
+#define ADDRESS_BITS (~0xfffull & ~PTE_NX)
 
 /* What the change of a leaf from old (which was in use) to new takes away. */
-static unsigned leaf_change(const struct shadow *s, const struct domain *d, uint64_t old, uint64_t new)
+static unsigned leaf_change(const struct shadow *s, const struct domain *d, uint64_t old,
+			    uint64_t new)
 {
 	uint64_t lost = old & ~new;
 	unsigned change = 0;
@@ -37,13 +39,15 @@ static unsigned leaf_change(const struct shadow *s, const struct domain *d, uint
 }
 
 /* Whether the change of a directory entry takes anything away from the region below it. */
-static bool dir_change(const struct shadow *s, const struct domain *d, const struct region *r, uint64_t old, uint64_t new)
+static bool dir_change(const struct shadow *s, const struct domain *d, const struct region *r,
+		       uint64_t old, uint64_t new)
 {
 	uint64_t lost = old & ~new;
 
 	if (r->large)
 		return ((old ^ new) & PTE_PS) || leaf_change(s, d, old, new);
-	if ((lost & (PTE_P | PTE_U | PTE_W)) || (new & ~old & PTE_NX) || ((old ^ new) & ADDRESS_BITS))
+	if ((lost & (PTE_P | PTE_U | PTE_W)) || (new & ~old &PTE_NX) ||
+	    ((old ^ new) & ADDRESS_BITS))
 		return true;
 	/*
 	 * Each space has a directory entry of its own for what all share, and only the one that was
@@ -62,10 +66,12 @@ void code_dropped(struct shadow *s, struct domain *d, struct region *r, unsigned
 		r->relied--;
 	if (s->callbacks.code_mapping_changed)
 		s->callbacks.code_mapping_changed(s->callbacks.opaque, d->space,
-						  (region_first_page(s, r) + i) << GUEST_PAGE_SHIFT);
+						  (region_first_page(s, r) + i)
+							  << GUEST_PAGE_SHIFT);
 }
 
-static void entry_changed(struct shadow *s, struct domain *d, struct region *r, unsigned i, unsigned change)
+static void entry_changed(struct shadow *s, struct domain *d, struct region *r, unsigned i,
+			  unsigned change)
 {
 	uint32_t page = region_first_page(s, r) + i;
 	unsigned view;
@@ -93,7 +99,8 @@ static void entry_changed(struct shadow *s, struct domain *d, struct region *r, 
 }
 
 /* Brings copied entry i of r's table in step. */
-static void follow_entry(struct shadow *s, struct domain *d, struct region *r, const uint8_t *guest, unsigned i)
+static void follow_entry(struct shadow *s, struct domain *d, struct region *r, const uint8_t *guest,
+			 unsigned i)
 {
 	uint64_t old = entry_read(s, r->copy.page, i), new = entry_read(s, guest, i);
 
@@ -105,7 +112,8 @@ static void follow_entry(struct shadow *s, struct domain *d, struct region *r, c
 }
 
 /* Brings directory entry slot in step. The region below it may be gone afterwards. */
-static void follow_dir_entry(struct shadow *s, struct domain *d, const uint8_t *guest, unsigned slot)
+static void follow_dir_entry(struct shadow *s, struct domain *d, const uint8_t *guest,
+			     unsigned slot)
 {
 	uint8_t *copy = d->dir[slot_dir(s, slot)].page;
 	unsigned i = slot_index(s, slot);
@@ -120,7 +128,8 @@ static void follow_dir_entry(struct shadow *s, struct domain *d, const uint8_t *
 
 void domain_sync_page(struct shadow *s, struct domain *d, gva_t gva)
 {
-	unsigned slot = gva >> region_shift(s), i = (gva >> GUEST_PAGE_SHIFT) & (region_pages(s) - 1);
+	unsigned slot = gva >> region_shift(s),
+		 i = (gva >> GUEST_PAGE_SHIFT) & (region_pages(s) - 1);
 	struct region *r = d->region[slot];
 
 	if (!r)
@@ -142,7 +151,8 @@ static bool copy_equals(const struct shadow *s, const struct table_copy *copy, c
 {
 	unsigned size = entry_size(s);
 
-	return !memcmp(copy->page + copy->lo * size, guest + copy->lo * size, (size_t)(copy->hi - copy->lo) * size);
+	return !memcmp(copy->page + copy->lo * size, guest + copy->lo * size,
+		       (size_t)(copy->hi - copy->lo) * size);
 }
 
 static void compare_region(struct shadow *s, struct domain *d, struct region *r)

@@ -19,7 +19,8 @@
 #define LARGE_MAPS     16u /* the same within a large page, which traced pages may break up */
 #define POPULATE_PAGES 64u /* longer runs are left to the host's own faults */
 #define UPGRADE        0x4u /* with a window's entry: the page is mapped, but read-only */
-#define NONGLOBAL_LIMIT 2000u /* ring-0 accesses to non-global supervisor pages before the kernel window is given up */
+/* ring-0 accesses to non-global supervisor pages before the kernel window is given up */
+#define NONGLOBAL_LIMIT 2000u
 
 struct fill {
 	struct shadow *s;
@@ -41,7 +42,8 @@ static uint32_t identity_entry(const struct fill *f, unsigned i)
 
 	if (!guest_ram_backs(f->s->ram, gpa))
 		return 0;
-	return (uint32_t)gpa | LEAF_PRESENT | (guest_ram_flags(f->s->ram, gpa) & RAM_PAGE_TRACED ? 0 : LEAF_WRITE);
+	return (uint32_t)gpa | LEAF_PRESENT |
+	       (guest_ram_flags(f->s->ram, gpa) & RAM_PAGE_TRACED ? 0 : LEAF_WRITE);
 }
 
 /*
@@ -105,8 +107,8 @@ static int window_change(struct fill *f, unsigned first, unsigned count, uint32_
 {
 	if (entry & UPGRADE)
 		return window_allow_write(f->s, f->window, f->base + first, count);
-	return window_map(f->s, f->window, f->base + first, entry >> GUEST_PAGE_SHIFT, count, entry & LEAF_WRITE,
-			  count <= POPULATE_PAGES || f->s->options.dear);
+	return window_map(f->s, f->window, f->base + first, entry >> GUEST_PAGE_SHIFT, count,
+			  entry & LEAF_WRITE, count <= POPULATE_PAGES || f->s->options.dear);
 }
 
 static int map_run(struct fill *f, unsigned first, unsigned count, uint32_t entry)
@@ -141,7 +143,8 @@ static int map_wanted(struct fill *f, unsigned i, unsigned lo, unsigned hi)
 
 	if (!entry)
 		entry = wanted_entry(f, i);
-	while (first > lo && missing_entry(f, first - 1) == entry - (i - first + 1) * GUEST_PAGE_SIZE)
+	while (first > lo &&
+	       missing_entry(f, first - 1) == entry - (i - first + 1) * GUEST_PAGE_SIZE)
 		first--;
 	while (end < hi && missing_entry(f, end) == entry + (end - i) * GUEST_PAGE_SIZE)
 		end++;
@@ -219,7 +222,8 @@ static int give_up_sharing(struct shadow *s)
 }
 
 /* Chooses the window and the domain whose tables fill it. */
-static enum shadow_fill choose_window(struct fill *f, struct shadow_fill_info *info, bool speculative)
+static enum shadow_fill choose_window(struct fill *f, struct shadow_fill_info *info,
+				      bool speculative)
 {
 	struct shadow *s = f->s;
 	int err;
@@ -276,7 +280,8 @@ static bool find_region(struct fill *f, gva_t gva)
 	return true;
 }
 
-static bool already_mapped(const struct shadow *s, enum shadow_view view, gva_t gva, uint32_t access)
+static bool already_mapped(const struct shadow *s, enum shadow_view view, gva_t gva,
+			   uint32_t access)
 {
 	const struct domain *d = &s->current->domain;
 	const struct window *w = d->window[view];
@@ -293,8 +298,8 @@ static bool already_mapped(const struct shadow *s, enum shadow_view view, gva_t 
 }
 
 /* The access is allowed by the walk and goes to RAM: see that it succeeds. */
-static enum shadow_fill map_walked(struct fill *f, gva_t gva, uint32_t access, struct shadow_fill_info *info,
-				   bool speculative)
+static enum shadow_fill map_walked(struct fill *f, gva_t gva, uint32_t access,
+				   struct shadow_fill_info *info, bool speculative)
 {
 	enum shadow_fill result = choose_window(f, info, speculative);
 	uint32_t wanted;

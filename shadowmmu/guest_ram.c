@@ -26,13 +26,15 @@ int guest_ram_init(struct guest_ram *ram, uint64_t size)
 		err = -errno;
 		goto fail_fd;
 	}
-	ram->flat = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, ram->fd, 0);
+	ram->flat =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, ram->fd, 0);
 	if (ram->flat == MAP_FAILED) {
 		err = -errno;
 		goto fail_fd;
 	}
 	/* Anonymous memory: only the pages in use cost anything. */
-	ram->page_flags = mmap(NULL, FLAG_PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ram->page_flags = mmap(NULL, FLAG_PAGES, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (ram->page_flags == MAP_FAILED) {
 		err = -errno;
 		goto fail_flat;
@@ -66,7 +68,8 @@ void guest_ram_written_slow(struct guest_ram *ram, gpa_t gpa, uint32_t len)
 
 		if (n > len)
 			n = len;
-		if (gpa < ram->size && (guest_ram_flags(ram, gpa) & RAM_PAGE_TRACED) && ram->written)
+		if (gpa < ram->size && (guest_ram_flags(ram,
+			gpa) & RAM_PAGE_TRACED) && ram->written)
 			ram->written(ram->written_opaque, gpa, n);
 		gpa += n;
 		len -= n;

@@ -79,7 +79,8 @@ void guest_ram_written_slow(struct guest_ram *ram, gpa_t gpa, uint32_t len);
 /* To be called after C code stored [gpa, gpa+len); the range may cross pages. */
 static inline void guest_ram_written(struct guest_ram *ram, gpa_t gpa, uint32_t len)
 {
-	if (rf_unlikely(guest_ram_flags(ram, gpa) | guest_ram_flags(ram, gpa + len - 1)) || len > GUEST_PAGE_SIZE)
+	if (rf_unlikely(guest_ram_flags(ram, gpa) | guest_ram_flags(ram, gpa + len - 1)) ||
+	    len > GUEST_PAGE_SIZE)
 		guest_ram_written_slow(ram, gpa, len);
 }
 

@@ -26,8 +26,10 @@ struct host_mapping_ops {
 	/* All return 0 or a negative errno. Lengths are whole pages. */
 	int (*window_create)(struct host_mapping *hm, hva_t *base);
 	void (*window_destroy)(struct host_mapping *hm, hva_t base);
-	int (*map)(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa, uint64_t len, uint32_t flags);
-	int (*protect)(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len, uint32_t flags);
+	int (*map)(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa, uint64_t len,
+		   uint32_t flags);
+	int (*protect)(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len,
+		       uint32_t flags);
 	int (*unmap)(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len);
 	/* How many mappings (VMAs) may exist at once; 0: no limit. */
 	uint32_t (*mapping_limit)(struct host_mapping *hm);
@@ -51,7 +53,7 @@ void host_limits_probe(struct host_limits *limits);
  * The plain-process implementation, within limits (NULL: as probed). Returns 0 or a negative errno;
  * -ENOMEM with *why (allocated text) if the host cannot hold windows at all.
  */
-int host_mapping_process_create(struct guest_ram *ram, const struct host_limits *limits, struct host_mapping **hm,
-				const char **why) RF_MUST_CHECK;
+int host_mapping_process_create(struct guest_ram *ram, const struct host_limits *limits,
+				struct host_mapping **hm, const char **why) RF_MUST_CHECK;
 
 #endif

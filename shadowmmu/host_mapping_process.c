@@ -17,7 +17,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#define SLOT_FIRST  0x100000000000ull /* 16 TiB: above the program, far below what mmap chooses by itself */
+/* 16 TiB: above the program, far below what mmap chooses by itself */
+#define SLOT_FIRST  0x100000000000ull
 #define SLOT_STRIDE (HOST_WINDOW_GUARD_BELOW + HOST_WINDOW_SIZE + HOST_WINDOW_GUARD_ABOVE)
 #define SLOTS       1024u
 
@@ -103,17 +104,20 @@ static void process_window_destroy(struct host_mapping *hm, hva_t base)
 		p->next = i;
 }
 
-static int process_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa, uint64_t len, uint32_t flags)
+static int process_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa, uint64_t len,
+		       uint32_t flags)
 {
 	int prot = PROT_READ | (flags & HOST_MAP_WRITE ? PROT_WRITE : 0);
-	int how = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | (flags & HOST_MAP_POPULATE ? MAP_POPULATE : 0);
+	int how = MAP_SHARED | MAP_FIXED | MAP_NORESERVE |
+		  (flags & HOST_MAP_POPULATE ? MAP_POPULATE : 0);
 
 	if (mmap(at(base + gva), len, prot, how, hm->ram->fd, (off_t)gpa) == MAP_FAILED)
 		return -errno;
 	return 0;
 }
 
-static int process_protect(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len, uint32_t flags)
+static int process_protect(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len,
+			   uint32_t flags)
 {
 	int prot = PROT_READ | (flags & HOST_MAP_WRITE ? PROT_WRITE : 0);
 
@@ -170,17 +174,23 @@ void host_limits_probe(struct host_limits *limits)
 	struct rlimit as;
 
 	limits->map_count = read_map_count_limit();
-	limits->address_space = getrlimit(RLIMIT_AS, &as) < 0 || as.rlim_cur == RLIM_INFINITY ? UINT64_MAX : as.rlim_cur;
+	limits->address_space = getrlimit(RLIMIT_AS, &as) < 0 || as.rlim_cur == RLIM_INFINITY ?
+					UINT64_MAX :
+					as.rlim_cur;
 }
 
 /* What is too little and what to do: 0, or -ENOMEM and allocated text. */
-static int check_limits(const struct guest_ram *ram, const struct host_limits *limits, const char **why)
+static int check_limits(const struct guest_ram *ram, const struct host_limits *limits,
+			const char **why)
 {
 	char *text;
 
 	if (limits->map_count < MAP_COUNT_LEAST) {
-		if (asprintf(&text, "vm.max_map_count is %u on this host, and %u are needed: raise it (sysctl vm.max_map_count=%u) or use "
-			     "-accel interp", limits->map_count, MAP_COUNT_LEAST, MAP_COUNT_DEFAULT) < 0)
+		if (asprintf(&text,
+			     "vm.max_map_count is %u on this host, and %u are needed: raise it "
+			     "(sysctl vm.max_map_count=%u) or use "
+			     "-accel interp",
+			     limits->map_count, MAP_COUNT_LEAST, MAP_COUNT_DEFAULT) < 0)
 			text = NULL;
 		*why = text;
 		return -ENOMEM;
@@ -190,13 +200,15 @@ static int check_limits(const struct guest_ram *ram, const struct host_limits *l
 	 * its guards always.
 	 */
 	if (limits->address_space < 4 * SLOT_STRIDE || limits->address_space / 16 < ram->size) {
-		*why = strdup("the address-space limit is too low: lift it (ulimit -v unlimited) or use -accel interp");
+		*why = strdup("the address-space limit is too low: lift it (ulimit -v unlimited) "
+			      "or use -accel interp");
 		return -ENOMEM;
 	}
 	return 0;
 }
 
-int host_mapping_process_create(struct guest_ram *ram, const struct host_limits *limits, struct host_mapping **hm, const char **why)
+int host_mapping_process_create(struct guest_ram *ram, const struct host_limits *limits,
+				struct host_mapping **hm, const char **why)
 {
 	struct process_mapping *p;
 	struct host_limits probed;

@@ -15,7 +15,8 @@ bool shadow_relies_on(const struct shadow *s, gva_t gva)
 {
 	if (!s->mode.paging || !s->current)
 		return false;
-	return domain_relies_on(s, &s->current->domain, gva) || (s->kernel && domain_relies_on(s, s->kernel, gva));
+	return domain_relies_on(s, &s->current->domain, gva) ||
+	       (s->kernel && domain_relies_on(s, s->kernel, gva));
 }
 
 struct space *shadow_current(const struct shadow *s)

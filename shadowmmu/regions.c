@@ -25,7 +25,8 @@ const uint8_t *guest_dir(const struct shadow *s, unsigned dir)
 	return p ? p : no_table;
 }
 
-static void copy_entries(const struct shadow *s, struct table_copy *copy, const uint8_t *guest, unsigned lo, unsigned hi)
+static void copy_entries(const struct shadow *s, struct table_copy *copy, const uint8_t *guest,
+			 unsigned lo, unsigned hi)
 {
 	unsigned size = entry_size(s);
 
@@ -47,7 +48,8 @@ void copy_cover(const struct shadow *s, struct table_copy *copy, const uint8_t *
 	}
 }
 
-static struct region *region_create(struct shadow *s, struct domain *d, unsigned slot, const struct walk *w)
+static struct region *region_create(struct shadow *s, struct domain *d, unsigned slot,
+				    const struct walk *w)
 {
 	struct table_copy *dir = &d->dir[slot_dir(s, slot)];
 	struct region *r;

@@ -7,8 +7,8 @@
  * that starts in rmap_first[]. The links stand beside the entries of the windows themselves, so
  * that
  *
- *   - a mapping is taken off its list without a search, however many there are: a guest may map a frame tens of thousands of
- *     times, and drop all of it with one instruction;
+ *   - a mapping is taken off its list without a search, however many there are: a guest may map a
+ *     frame tens of thousands of times, and drop all of it with one instruction;
  *   - there is a link wherever there is an entry: adding a mapping needs no memory and cannot fail.
  *
  * It costs eight bytes a page in those 4-MiB pieces of a window in which anything was mapped.

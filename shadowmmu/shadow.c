@@ -21,8 +21,9 @@
  */
 #define LEAF_LIMIT_LEAST   (3 * WINDOW_LEAVES)
 
-int shadow_create(struct guest_ram *ram, struct host_mapping *hm, const struct shadow_options *options,
-		  const struct shadow_callbacks *callbacks, struct shadow **out)
+int shadow_create(struct guest_ram *ram, struct host_mapping *hm,
+		  const struct shadow_options *options, const struct shadow_callbacks *callbacks,
+		  struct shadow **out)
 {
 	struct shadow *s = calloc(1, sizeof(*s));
 	uint32_t limit;
@@ -38,7 +39,9 @@ int shadow_create(struct guest_ram *ram, struct host_mapping *hm, const struct s
 		s->callbacks = *callbacks;
 	s->mode.a20_mask = ~0u;
 	limit = s->options.window_limit ? s->options.window_limit : WINDOW_LIMIT_DEFAULT;
-	s->window_limit = limit < WINDOW_LIMIT_LEAST ? WINDOW_LIMIT_LEAST : limit > WINDOWS_MAX ? WINDOWS_MAX : limit;
+	s->window_limit = limit < WINDOW_LIMIT_LEAST ? WINDOW_LIMIT_LEAST :
+			  limit > WINDOWS_MAX        ? WINDOWS_MAX :
+						       limit;
 	limit = s->options.leaf_limit ? s->options.leaf_limit : LEAF_LIMIT_DEFAULT;
 	s->leaf_limit = limit < LEAF_LIMIT_LEAST ? LEAF_LIMIT_LEAST : limit;
 	s->vma_limit = hm->ops->mapping_limit(hm) / 2;
@@ -108,8 +111,8 @@ static struct shadow_mode mode_of(const struct paging *p)
 
 static bool same_mode(const struct shadow_mode *a, const struct shadow_mode *b)
 {
-	return a->paging == b->paging && a->pae == b->pae && a->pse == b->pse && a->wp == b->wp && a->nxe == b->nxe &&
-	       a->a20_mask == b->a20_mask;
+	return a->paging == b->paging && a->pae == b->pae && a->pse == b->pse && a->wp == b->wp &&
+	       a->nxe == b->nxe && a->a20_mask == b->a20_mask;
 }
 
 static uint32_t space_key(const struct shadow *s)
@@ -125,7 +128,8 @@ static uint32_t space_key(const struct shadow *s)
  */
 static bool may_share(const struct shadow *s)
 {
-	return !s->share_refusals || (s->share_refusals < SHARE_REFUSALS && s->stats.spaces_created >= s->share_again_at);
+	return !s->share_refusals ||
+	       (s->share_refusals < SHARE_REFUSALS && s->stats.spaces_created >= s->share_again_at);
 }
 
 static int enter_space(struct shadow *s)
@@ -138,7 +142,8 @@ static int enter_space(struct shadow *s)
 	/*
 	 * A guest that turns CR4.PGE off for a moment does so in order to flush: the sharing stays.
 	 */
-	if (s->mode.paging && (s->paging.cr4 & CR4_PGE) && !s->share_kernel && may_share(s) && kernel_share_begin(s))
+	if (s->mode.paging && (s->paging.cr4 & CR4_PGE) && !s->share_kernel && may_share(s) &&
+	    kernel_share_begin(s))
 		s->share_refusals = SHARE_REFUSALS;
 	sp = space_find(s, space_key(s));
 	if (sp)
@@ -168,7 +173,8 @@ static bool was_replaced(const struct domain *d)
 	return d->gone >= left;
 }
 
-struct space *shadow_set_paging(struct shadow *s, const struct paging *paging, enum shadow_flush flush, int *err)
+struct space *shadow_set_paging(struct shadow *s, const struct paging *paging,
+				enum shadow_flush flush, int *err)
 {
 	struct shadow_mode mode = mode_of(paging);
 

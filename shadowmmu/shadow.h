@@ -25,9 +25,14 @@ enum shadow_view { SHADOW_KERNEL, SHADOW_USER, SHADOW_NVIEWS };
 
 struct space {
 	uint32_t cr3;
-	hva_t window[SHADOW_NVIEWS]; /* the kernel one may be shared by all spaces; user and kernel are equal with paging off */
+	/* the kernel one may be shared by all spaces; user and kernel are equal with paging off */
+	hva_t window[SHADOW_NVIEWS];
 	bool kernel_shared;
-	bool replaced;     /* most of what was relied on had gone when it last became current: another program has its CR3 now */
+	/*
+	 * most of what was relied on had gone when it last became current: another program has its
+	 * CR3 now
+	 */
+	bool replaced;
 	struct young young; /* the engine's; zero in a new space */
 	void *engine_data; /* the engine's (link tables, branch caches); NULL in a new space */
 	/* The rest is private to shadowmmu/ (embed this struct). */
@@ -57,9 +62,13 @@ enum shadow_policy { SHADOW_POLICY_ADAPTIVE, SHADOW_POLICY_COMPARE_ONLY, SHADOW_
 struct shadow_options {
 	enum shadow_policy policy;
 	uint32_t window_limit;    /* most windows at once; 0: derived from the host's limits */
-	uint32_t leaf_limit;      /* most pieces of 4 MiB that have entries, over all windows, at 12 KiB each; 0: the default */
+	/*
+	 * most pieces of 4 MiB that have entries, over all windows, at 12 KiB each; 0: the default
+	 */
+	uint32_t leaf_limit;
 	bool no_fill_around;
-	bool dear;                /* a host fault costs more than mapping many pages: large pages come in populated pieces */
+	/* a host fault costs more than mapping many pages: large pages come in populated pieces */
+	bool dear;
 };
 
 /* Counters, each defined in one line of shadow_stats.def (an X-macro file). */
@@ -69,8 +78,9 @@ struct shadow_stats {
 #undef SHADOW_STAT
 };
 
-int shadow_create(struct guest_ram *ram, struct host_mapping *hm, const struct shadow_options *options,
-		  const struct shadow_callbacks *callbacks, struct shadow **out) RF_MUST_CHECK;
+int shadow_create(struct guest_ram *ram, struct host_mapping *hm,
+		  const struct shadow_options *options, const struct shadow_callbacks *callbacks,
+		  struct shadow **out) RF_MUST_CHECK;
 void shadow_destroy(struct shadow *shadow);
 /*
  * The machine was reset: as after shadow_create(), but for the counters. There is no current space
@@ -82,7 +92,8 @@ const struct shadow_stats *shadow_stats(const struct shadow *shadow);
 /* How much a guest operation flushes. */
 enum shadow_flush {
 	SHADOW_FLUSH_NONGLOBAL, /* MOV CR3 with CR4.PGE */
-	SHADOW_FLUSH_ALL,       /* MOV CR3 without PGE; a change of CR4.PGE/PSE/PAE, CR0.PG/WP, EFER.NXE; A20; INIT */
+	/* MOV CR3 without PGE; a change of CR4.PGE/PSE/PAE, CR0.PG/WP, EFER.NXE; A20; INIT */
+	SHADOW_FLUSH_ALL,
 };
 
 /*
@@ -90,7 +101,8 @@ enum shadow_flush {
  * if new; one whose host mapping fails is NULL with *err a negative errno). Called for every MOV
  * CR3, task switch, and change of a paging mode bit.
  */
-struct space *shadow_set_paging(struct shadow *shadow, const struct paging *paging, enum shadow_flush flush, int *err);
+struct space *shadow_set_paging(struct shadow *shadow, const struct paging *paging,
+				enum shadow_flush flush, int *err);
 struct space *shadow_current(const struct shadow *shadow);
 
 /* INVLPG in the current space. */
@@ -119,10 +131,23 @@ void shadow_empty_user(struct shadow *shadow);
 enum shadow_fill {
 	SHADOW_FILL_OK,         /* mapped: restart the access */
 	SHADOW_FILL_FAULT,      /* a true fault: fill->error, to be injected */
-	SHADOW_FILL_UNBACKED,   /* no RAM there (MMIO or nothing): emulate the access at fill->gpa */
-	SHADOW_FILL_TRACED,     /* a write to a page in guest_ram traced state: emulate it; guest_ram_written() does the rest */
-	SHADOW_FILL_USER_VIEW,  /* view was KERNEL (shared) and the page is a user page: make the access through the user view */
-	SHADOW_FILL_EMULATE,    /* cannot be mapped with the right permissions in this view (e.g. CR0.WP=0): emulate the access */
+	/* no RAM there (MMIO or nothing): emulate the access at fill->gpa */
+	SHADOW_FILL_UNBACKED,
+	/*
+	 * a write to a page in guest_ram traced state: emulate it; guest_ram_written() does the
+	 * rest
+	 */
+	SHADOW_FILL_TRACED,
+	/*
+	 * view was KERNEL (shared) and the page is a user page: make the access through the user
+	 * view
+	 */
+	SHADOW_FILL_USER_VIEW,
+	/*
+	 * cannot be mapped with the right permissions in this view (e.g. CR0.WP=0): emulate the
+	 * access
+	 */
+	SHADOW_FILL_EMULATE,
 	SHADOW_FILL_HOST_ERROR, /* the host refused (fill->host_errno): kill the VM */
 };
 
@@ -138,7 +163,8 @@ struct shadow_fill_info {
  * ring-0 access through the user view has view USER and no ACCESS_USER). May be called from a
  * synchronous signal handler that interrupted translated code.
  */
-enum shadow_fill shadow_fill(struct shadow *shadow, enum shadow_view view, gva_t gva, uint32_t access, struct shadow_fill_info *info);
+enum shadow_fill shadow_fill(struct shadow *shadow, enum shadow_view view, gva_t gva,
+			     uint32_t access, struct shadow_fill_info *info);
 
 /*
  * After a true fault at gva was delivered and the guest is about to resume the access: map it now
@@ -152,7 +178,8 @@ void shadow_prefill(struct shadow *shadow, enum shadow_view view, gva_t gva, uin
  * current space and records that code there is relied on (see code_mapping_changed). False: true
  * fault, info->error. *global says that the translation is global (same in every space).
  */
-bool shadow_fetch(struct shadow *shadow, gva_t gva, uint32_t access, struct shadow_fill_info *info, bool *global);
+bool shadow_fetch(struct shadow *shadow, gva_t gva, uint32_t access, struct shadow_fill_info *info,
+		  bool *global);
 
 /* Starts and ends write protection of a page that translations were made from. */
 void shadow_protect_code(struct shadow *shadow, gpa_t gpa);

@@ -27,7 +27,8 @@ static const char *check_window(const struct shadow *s, const struct window *w)
 		vmas += entry != previous + GUEST_PAGE_SIZE;
 		if (!guest_ram_backs(s->ram, entry & GUEST_PAGE_MASK))
 			return "a mapping goes beyond RAM";
-		if ((entry & LEAF_WRITE) && (guest_ram_flags(s->ram, entry & GUEST_PAGE_MASK) & RAM_PAGE_TRACED))
+		if ((entry & LEAF_WRITE) &&
+		    (guest_ram_flags(s->ram, entry & GUEST_PAGE_MASK) & RAM_PAGE_TRACED))
 			return "a traced page is mapped writable";
 	}
 	if (present != w->present)
@@ -75,10 +76,11 @@ static const char *check_leaves(const struct shadow *s)
 }
 
 /* Whether what a domain's copies say allows entry at page of the view's window. */
-static const char *check_entry(const struct shadow *s, const struct domain *d, enum shadow_view view, uint32_t page,
-			       uint32_t entry)
+static const char *check_entry(const struct shadow *s, const struct domain *d,
+			       enum shadow_view view, uint32_t page, uint32_t entry)
 {
-	unsigned slot = page >> (region_shift(s) - GUEST_PAGE_SHIFT), i = page & (region_pages(s) - 1);
+	unsigned slot = page >> (region_shift(s) - GUEST_PAGE_SHIFT),
+		 i = page & (region_pages(s) - 1);
 	const struct region *r = d->region[slot];
 	uint64_t dir, leaf, gpa;
 	bool write;
@@ -86,7 +88,8 @@ static const char *check_entry(const struct shadow *s, const struct domain *d, e
 	if (!r || !bit_test(r->filled, i))
 		return "a mapped page is not recorded in a region";
 	dir = leaf = entry_read(s, d->dir[slot_dir(s, slot)].page, slot_index(s, slot));
-	gpa = (dir & PHYS_ADDR_MASK & ~((1ull << region_shift(s)) - 1)) + ((uint64_t)i << GUEST_PAGE_SHIFT);
+	gpa = (dir & PHYS_ADDR_MASK & ~((1ull << region_shift(s)) - 1)) +
+	      ((uint64_t)i << GUEST_PAGE_SHIFT);
 	if (!r->large) {
 		if (i < r->copy.lo || i >= r->copy.hi)
 			return "a mapped page lies outside its table's copy";
@@ -145,7 +148,9 @@ static const char *check_regions(const struct shadow *s, const struct domain *d)
 			return "a region's count is wrong";
 		/* Accessed and dirty bits may have been added since. */
 		for (i = r->copy.lo; !r->large && trace_is_current(s, r) && i < r->copy.hi; i++)
-			if ((entry_read(s, r->copy.page, i) ^ entry_read(s, s->ram->flat + r->table, i)) & ~(uint64_t)(PTE_A | PTE_D))
+			if ((entry_read(s, r->copy.page, i) ^
+			     entry_read(s, s->ram->flat + r->table, i)) &
+			    ~(uint64_t)(PTE_A | PTE_D))
 				return "a traced table differs from its copy";
 	}
 	return NULL;

@@ -2,8 +2,10 @@
 /*
  * What the files of shadowmmu/ share and nobody else sees.
  *
- *   struct window   one view: which guest frame is mapped at each of its 2^20 linear pages, and whether writable
- *   struct domain   the windows that are filled from the same guest tables, and copies of the guest entries relied on
+ *   struct window   one view: which guest frame is mapped at each of its 2^20 linear pages, and
+ *                   whether writable
+ *   struct domain   the windows that are filled from the same guest tables, and copies of the guest
+ *                   entries relied on
  *   struct region   the part of a domain below one page-directory entry (4 MiB, or 2 MiB under PAE)
  *
  * Every space has a domain; the kernel window that all spaces share (see shadow.h) has one too.
@@ -48,7 +50,8 @@ struct window {
 	hva_t base;
 	uint16_t index;    /* in shadow->window[]; not 0 */
 	uint8_t lane;      /* which batch gathers for it */
-	bool broken;       /* the host refused to take something away: emptied before guest code runs again */
+	/* the host refused to take something away: emptied before guest code runs again */
+	bool broken;
 	uint32_t vmas;     /* host mappings in it */
 	uint32_t present;  /* pages mapped */
 	uint16_t count[WINDOW_LEAVES]; /* pages mapped, by leaf */
@@ -69,10 +72,12 @@ struct region {
 	bool large;      /* the directory entry is the leaf; no table */
 	uint16_t relied; /* pages with a bit in filled or code */
 	uint16_t equal;  /* compares in a row that found no change */
-	uint32_t generation; /* shadow->table_generation[] when last known equal to the guest's table */
+	/* shadow->table_generation[] when last known equal to the guest's table */
+	uint32_t generation;
 	gpa_t table;
 	struct table_copy copy;
-	uint64_t filled[LEAF_ENTRIES / 64]; /* mapped in a window of the domain (or was, since the entry last changed) */
+	/* mapped in a window of the domain (or was, since the entry last changed) */
+	uint64_t filled[LEAF_ENTRIES / 64];
 	uint64_t code[LEAF_ENTRIES / 64];   /* shadow_fetch() translated it */
 };
 
@@ -81,7 +86,8 @@ struct domain {
 	struct window *window[SHADOW_NVIEWS];
 	struct table_copy dir[4];    /* page directories: one, or four under PAE */
 	uint16_t dir_regions[4];
-	uint32_t gone;               /* pages relied on that were found gone since shadow_set_paging() last began */
+	/* pages relied on that were found gone since shadow_set_paging() last began */
+	uint32_t gone;
 	uint64_t active[REGION_SLOTS / 64];
 	struct region *region[REGION_SLOTS];
 };
@@ -120,7 +126,8 @@ struct shadow {
 
 	/* The shared kernel window. */
 	bool share_kernel;
-	unsigned share_refusals;   /* times sharing was given up, because the guest used too many pages it does not suit */
+	/* times sharing was given up, because the guest used too many pages it does not suit */
+	unsigned share_refusals;
 	uint64_t share_again_at;   /* spaces_created at which it is tried again */
 	uint32_t nonglobal_supervisor;
 	struct domain *kernel;
@@ -151,8 +158,16 @@ struct shadow {
 static inline unsigned region_shift(const struct shadow *s) { return s->mode.pae ? 21 : 22; }
 static inline unsigned region_pages(const struct shadow *s) { return s->mode.pae ? 512 : 1024; }
 static inline unsigned entry_size(const struct shadow *s) { return s->mode.pae ? 8 : 4; }
-static inline unsigned slot_dir(const struct shadow *s, unsigned slot) { return s->mode.pae ? slot >> 9 : 0; }
-static inline unsigned slot_index(const struct shadow *s, unsigned slot) { return s->mode.pae ? slot & 511 : slot; }
+static inline unsigned slot_dir(const struct shadow *s, unsigned slot)
+{
+	return s->mode.pae ? slot >> 9 : 0;
+}
+
+static inline unsigned slot_index(const struct shadow *s, unsigned slot)
+{
+	return s->mode.pae ? slot & 511 : slot;
+}
+
 static inline uint32_t region_first_page(const struct shadow *s, const struct region *r)
 {
 	return (uint32_t)r->slot << (region_shift(s) - GUEST_PAGE_SHIFT);
@@ -183,7 +198,8 @@ static inline struct space_impl *space_impl(struct space *space)
 /* pool.c: memory that may be had in a signal handler. NULL when the host has none. */
 void *pool_block_alloc(struct shadow *s); /* GUEST_PAGE_SIZE zeroed bytes */
 void pool_block_free(struct shadow *s, void *block);
-struct leaf *pool_leaf_alloc(struct shadow *s); /* all entries 0; NULL also when there are leaf_limit of them */
+/* all entries 0; NULL also when there are leaf_limit of them */
+struct leaf *pool_leaf_alloc(struct shadow *s);
 void pool_leaf_free(struct shadow *s, struct leaf *leaf);
 struct region *pool_region_alloc(struct shadow *s);
 void pool_region_free(struct shadow *s, struct region *r);
@@ -207,7 +223,8 @@ int window_create(struct shadow *s, enum shadow_view view, struct window **out);
 void window_destroy(struct shadow *s, struct window *w);
 uint32_t window_get(const struct window *w, uint32_t page);
 /* Maps count pages at page to frames from gfn on; entries are set only if the host agreed. */
-int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, uint32_t count, bool write, bool populate);
+int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, uint32_t count,
+	       bool write, bool populate);
 /* Makes count pages at page, mapped read-only, writable. */
 int window_allow_write(struct shadow *s, struct window *w, uint32_t page, uint32_t count);
 void window_drop_page(struct shadow *s, struct window *w, uint32_t page);
@@ -220,7 +237,8 @@ void batch_finish_view(struct shadow *s, enum shadow_view view);
 bool batch_waits(const struct shadow *s);
 
 /* regions.c: copies of guest tables. */
-const uint8_t *guest_dir(const struct shadow *s, unsigned dir); /* current space's page directory; zeroes if it has none */
+/* current space's page directory; zeroes if it has none */
+const uint8_t *guest_dir(const struct shadow *s, unsigned dir);
 void copy_cover(const struct shadow *s, struct table_copy *copy, const uint8_t *guest, unsigned i);
 /*
  * The region of gva, brought into being by walk w (which succeeded) and in step with the guest.
@@ -244,7 +262,8 @@ void code_dropped(struct shadow *s, struct domain *d, struct region *r, unsigned
 int trace_create(struct shadow *s);
 void trace_destroy(struct shadow *s);
 void trace_reset(struct shadow *s);
-bool trace_is_current(const struct shadow *s, const struct region *r); /* traced, and unwritten since r was compared */
+/* traced, and unwritten since r was compared */
+bool trace_is_current(const struct shadow *s, const struct region *r);
 void trace_note_equal(struct shadow *s, struct region *r);
 void trace_note_changed(struct shadow *s, struct region *r);
 void trace_note_created(struct shadow *s, struct region *r);

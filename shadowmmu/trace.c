@@ -18,7 +18,8 @@
 #define EQUAL_COMPARES 128u
 #define BACKOFF_MAX    8u
 
-_Static_assert(EQUAL_COMPARES << BACKOFF_MAX <= UINT16_MAX, "region.equal must be able to count that far");
+_Static_assert(EQUAL_COMPARES << BACKOFF_MAX <= UINT16_MAX,
+	       "region.equal must be able to count that far");
 
 int trace_create(struct shadow *s)
 {

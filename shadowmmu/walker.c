@@ -75,8 +75,8 @@ static bool reserved_pae(const struct paging *paging, uint64_t entry)
  * The two walks proper: fill *w and the raw entries. On failure *why holds the P and RSVD bits of
  * the error code.
  */
-static bool walk_legacy(struct guest_ram *ram, const struct paging *paging, gva_t gva, struct walk *w,
-			uint64_t raw[WALK_LEVELS], uint32_t *why)
+static bool walk_legacy(struct guest_ram *ram, const struct paging *paging, gva_t gva,
+			struct walk *w, uint64_t raw[WALK_LEVELS], uint32_t *why)
 {
 	gpa_t at = a20(paging, (paging->cr3 & GUEST_PAGE_MASK) + (gva >> 22) * 4);
 	uint32_t pde = (uint32_t)read_entry(ram, at, 4), pte;
@@ -149,12 +149,14 @@ static bool allowed(const struct paging *paging, uint32_t access, const struct w
 {
 	if ((access & ACCESS_USER) && !w->user)
 		return false;
-	if ((access & ACCESS_WRITE) && !w->writable && ((access & ACCESS_USER) || (paging->cr0 & CR0_WP)))
+	if ((access & ACCESS_WRITE) && !w->writable &&
+	    ((access & ACCESS_USER) || (paging->cr0 & CR0_WP)))
 		return false;
 	return !(access & ACCESS_EXEC) || w->executable;
 }
 
-bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, uint32_t access, struct walk *w)
+bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, uint32_t access,
+		struct walk *w)
 {
 	uint64_t raw[WALK_LEVELS] = { 0 };
 	bool found;

@@ -36,8 +36,13 @@ struct walk {
 	bool executable;      /* no NX on the way */
 	bool global;          /* G in the leaf (whatever CR4.PGE says) */
 	bool dirty;           /* leaf's D after the walk */
-	uint8_t levels;       /* entries used: 0 with paging off, 1 for a 4-MiB page, 2, or 3 with PAE counting no PDPTE (so 1 or 2) */
-	gpa_t entry[WALK_LEVELS]; /* guest physical address of each entry used, top first; the last is the leaf */
+	/*
+	 * entries used: 0 with paging off, 1 for a 4-MiB page, 2, or 3 with PAE counting no PDPTE
+	 * (so 1 or 2)
+	 */
+	uint8_t levels;
+	/* guest physical address of each entry used, top first; the last is the leaf */
+	gpa_t entry[WALK_LEVELS];
 };
 
 /*
@@ -49,12 +54,14 @@ struct walk {
  * that appear in a table take nothing away from anybody, and their disappearing again is seen by
  * whoever copied the table, so that a write trace need not know.
  */
-bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, uint32_t access, struct walk *w);
+bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, uint32_t access,
+		struct walk *w);
 
 /*
  * Loads the four PDPTEs of cr3 into out. False if a present one has reserved bits set (the CR3 load
  * then raises #GP).
  */
-bool walk_load_pdptes(const struct guest_ram *ram, uint32_t cr3, uint32_t a20_mask, uint64_t out[4]);
+bool walk_load_pdptes(const struct guest_ram *ram, uint32_t cr3, uint32_t a20_mask,
+		      uint64_t out[4]);
 
 #endif

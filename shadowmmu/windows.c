@@ -54,7 +54,8 @@ static void clear_entries(struct shadow *s, struct window *w)
 		for (i = 0; w->count[slot] && i < LEAF_ENTRIES; i++) {
 			if (!(leaf->entry[i] & LEAF_PRESENT))
 				continue;
-			rmap_remove(s, leaf->entry[i] >> GUEST_PAGE_SHIFT, w, slot * LEAF_ENTRIES + i);
+			rmap_remove(s, leaf->entry[i] >> GUEST_PAGE_SHIFT, w,
+				    slot * LEAF_ENTRIES + i);
 			w->count[slot]--;
 		}
 		pool_leaf_free(s, leaf);
@@ -104,7 +105,8 @@ static unsigned starts_mapping(uint32_t previous, uint32_t entry)
 /* Changes one entry, with everything that is counted about it. The leaf exists. */
 static void set_entry(struct shadow *s, struct window *w, uint32_t page, uint32_t entry)
 {
-	uint32_t slot = page / LEAF_ENTRIES, *at = &w->leaf[slot]->entry[page % LEAF_ENTRIES], old = *at;
+	uint32_t slot = page / LEAF_ENTRIES, *at = &w->leaf[slot]->entry[page % LEAF_ENTRIES],
+		 old = *at;
 	uint32_t before = page ? window_get(w, page - 1) : 0;
 	uint32_t after = page + 1 < WINDOW_PAGES ? window_get(w, page + 1) : 0;
 	int vmas = (int)(starts_mapping(before, entry) + starts_mapping(entry, after));
@@ -178,7 +180,8 @@ int window_allow_write(struct shadow *s, struct window *w, uint32_t page, uint32
 
 	batch_finish(s);
 	s->stats.host_protects++;
-	err = s->hm->ops->protect(s->hm, w->base, page << GUEST_PAGE_SHIFT, (uint64_t)count << GUEST_PAGE_SHIFT, HOST_MAP_WRITE);
+	err = s->hm->ops->protect(s->hm, w->base, page << GUEST_PAGE_SHIFT,
+				  (uint64_t)count << GUEST_PAGE_SHIFT, HOST_MAP_WRITE);
 	if (err) {
 		/* How far it came is uncertain. */
 		w->broken = s->any_broken = true;
@@ -190,17 +193,20 @@ int window_allow_write(struct shadow *s, struct window *w, uint32_t page, uint32
 	return 0;
 }
 
-int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, uint32_t count, bool write, bool populate)
+int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, uint32_t count,
+	       bool write, bool populate)
 {
 	uint32_t flags = (write ? HOST_MAP_WRITE : 0) | (populate ? HOST_MAP_POPULATE : 0), i;
 	int err;
 
 	cancel_unmap(s, w, page, count);
 	batch_finish(s);
-	err = make_leaves(s, w, page, count); /* only now: a window that had to be emptied has none left */
+	/* only now: a window that had to be emptied has none left */
+	err = make_leaves(s, w, page, count);
 	if (!err) {
 		s->stats.host_maps++;
-		err = s->hm->ops->map(s->hm, w->base, page << GUEST_PAGE_SHIFT, (gpa_t)gfn << GUEST_PAGE_SHIFT,
+		err = s->hm->ops->map(s->hm, w->base, page << GUEST_PAGE_SHIFT,
+				      (gpa_t)gfn << GUEST_PAGE_SHIFT,
 				      (uint64_t)count << GUEST_PAGE_SHIFT, flags);
 	}
 	if (err) {
@@ -214,7 +220,8 @@ int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, 
 	}
 	s->stats.pages_mapped += count;
 	for (i = 0; i < count; i++)
-		set_entry(s, w, page + i, (gfn + i) << GUEST_PAGE_SHIFT | LEAF_PRESENT | (write ? LEAF_WRITE : 0));
+		set_entry(s, w, page + i,
+			  (gfn + i) << GUEST_PAGE_SHIFT | LEAF_PRESENT | (write ? LEAF_WRITE : 0));
 	return 0;
 }
 
@@ -283,7 +290,8 @@ void window_drop_page(struct shadow *s, struct window *w, uint32_t page)
 		return;
 	set_entry(s, w, page, 0);
 	s->stats.pages_unmapped++;
-	if (b->count && b->window == w && page >= b->first + b->count && range_is_empty(w, b->first + b->count, page)) {
+	if (b->count && b->window == w && page >= b->first + b->count &&
+	    range_is_empty(w, b->first + b->count, page)) {
 		b->count = page + 1 - b->first;
 		return;
 	}

@@ -2,10 +2,12 @@
 /* When an address space is worth a window: see young.h. */
 #include "young.h"
 
-#define DEAR_PAGE_NS   12000u /* what a page in a window costs over its life, from which on a young space repays */
+/* what a page in a window costs over its life, from which on a young space repays */
+#define DEAR_PAGE_NS   12000u
 #define WINDOW_PAGES_MADE 48u /* pages that a program wants at once when its window is new */
 #define UNMAP_SHARE    4u     /* pages that go with one call */
-#define SHRINK_SHARE   2u     /* a window that loses this part of all time is too dear: the soft mode is some times slower */
+/* a window that loses this part of all time is too dear: the soft mode is some times slower */
+#define SHRINK_SHARE   2u
 #define PERIODS        16u
 #define PATIENCE_MOST  6u
 
@@ -14,7 +16,8 @@ static uint64_t page_ns(const struct host_costs *c)
 	return (uint64_t)c->signal + c->map + c->unmap / UNMAP_SHARE;
 }
 
-struct young_policy young_policy_make(const struct host_costs *c, uint32_t cycles_per_us, enum young_choice choice)
+struct young_policy young_policy_make(const struct host_costs *c, uint32_t cycles_per_us,
+				      enum young_choice choice)
 {
 	const uint64_t page = page_ns(c), window = page * WINDOW_PAGES_MADE * cycles_per_us / 1000;
 
@@ -23,8 +26,10 @@ struct young_policy young_policy_make(const struct host_costs *c, uint32_t cycle
 		.on = choice == YOUNG_ALWAYS || (choice == YOUNG_ADAPTIVE && page >= DEAR_PAGE_NS),
 		.forever = choice == YOUNG_ALWAYS,
 		.grow = window, .shrink = window / 2, .period = window * PERIODS,
-		.signal = (uint64_t)c->signal * cycles_per_us / 1000, .map = (uint64_t)c->map * cycles_per_us / 1000,
-		.protect = (uint64_t)c->protect * cycles_per_us / 1000, .unmap = (uint64_t)c->unmap * cycles_per_us / 1000,
+		.signal = (uint64_t)c->signal * cycles_per_us / 1000,
+		.map = (uint64_t)c->map * cycles_per_us / 1000,
+		.protect = (uint64_t)c->protect * cycles_per_us / 1000,
+		.unmap = (uint64_t)c->unmap * cycles_per_us / 1000,
 	};
 }
 

@@ -24,7 +24,8 @@ struct host_costs {
 enum young_choice { YOUNG_ADAPTIVE, YOUNG_ALWAYS, YOUNG_OFF };
 
 struct young_policy {
-	bool dear;        /* page tables cost so much on this host that it is worth an effort to do without */
+	/* page tables cost so much on this host that it is worth an effort to do without */
+	bool dear;
 	bool on;          /* spaces begin young */
 	bool forever;     /* and stay so, even where page tables are cheap: for tests */
 	uint64_t grow;    /* cycles in ring 3 after which a space has grown up */
@@ -39,12 +40,14 @@ struct young {
 	uint8_t patience;  /* the time to grow up is doubled so often */
 	uint64_t ran;      /* cycles in ring 3 since it became young */
 	uint64_t last;     /* grown up: when it was last charged */
-	uint64_t time;     /* since its costs began to be counted, less what may have been others' */
+	/* since its costs began to be counted, less what may have been others' */
+	uint64_t time;
 	uint64_t cost;     /* in that time */
 };
 
 /* The policy for a host with these costs whose TSC makes so many cycles in a microsecond. */
-struct young_policy young_policy_make(const struct host_costs *costs, uint32_t cycles_per_us, enum young_choice choice);
+struct young_policy young_policy_make(const struct host_costs *costs, uint32_t cycles_per_us,
+				      enum young_choice choice);
 
 /*
  * A program begins in the space. able: the guest's kernel has a window that does not depend on the
@@ -54,6 +57,7 @@ void young_begin(const struct young_policy *policy, struct young *y, bool able, 
 /* It ran in ring 3 for so many cycles; true: it has grown up. */
 bool young_ran(const struct young_policy *policy, struct young *y, uint64_t cycles, uint64_t now);
 /* Its window lost what so many cycles had gone into; true: it has become young again. */
-bool young_charge(const struct young_policy *policy, struct young *y, uint64_t cycles, uint64_t now);
+bool young_charge(const struct young_policy *policy, struct young *y, uint64_t cycles,
+		  uint64_t now);
 
 #endif

@@ -17,13 +17,14 @@
 
 static uint64_t descriptor(uint32_t base, uint32_t limit, uint16_t attr)
 {
-	return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)attr << 40 | (uint64_t)(limit >> 16 & 15) << 48 |
-	       (uint64_t)(base >> 24) << 56;
+	return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)attr << 40 |
+	       (uint64_t)(limit >> 16 & 15) << 48 | (uint64_t)(base >> 24) << 56;
 }
 
 static uint64_t gate(uint16_t selector, uint32_t offset, unsigned type, unsigned dpl)
 {
-	return (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)(type | dpl << 5 | 0x80) << 40 | (uint64_t)(offset >> 16) << 48;
+	return (offset & 0xffff) | (uint64_t)selector << 16 |
+	       (uint64_t)(type | dpl << 5 | 0x80) << 40 | (uint64_t)(offset >> 16) << 48;
 }
 
 static void put32(struct bf *bf, uint32_t at, uint32_t value)
@@ -41,14 +42,17 @@ static void build_gdt(struct bf *bf)
 	const struct { uint16_t selector; uint32_t base, limit; uint16_t attr; } all[] = {
 		{ BF_KCODE, 0, 0xfffff, 0xc09b }, { BF_KDATA, 0, 0xfffff, 0xc093 },
 		{ BF_UCODE, 0, 0xfffff, 0xc0fb }, { BF_UDATA, 0, 0xfffff, 0xc0f3 },
-		{ BF_TSS_SEL, BF_TSS, BF_TSS_LIMIT, 0x008b }, { BF_DF_TSS_SEL, BF_DF_TSS, 0x67, 0x0089 },
-		{ BF_BASED, BF_DATA + 0x2000, 0xfffff, 0xc0f3 }, { BF_LIMITED, BF_DATA, 0x5fff, 0x40f3 },
-		{ BF_EXPAND_DOWN, 0, 0x102, 0xc0f7 }, { BF_READONLY, 0, 0xfffff, 0xc0f1 },
-		{ BF_BASED_HIGH, 0xfffff000, 0xfffff, 0xc0f3 }, { BF_STACK16, BF_DATA, 0xffff, 0x00f3 },
+		{ BF_TSS_SEL, BF_TSS, BF_TSS_LIMIT, 0x008b },
+		{ BF_DF_TSS_SEL, BF_DF_TSS, 0x67, 0x0089 },
+		{ BF_BASED, BF_DATA + 0x2000, 0xfffff, 0xc0f3 },
+		{ BF_LIMITED, BF_DATA, 0x5fff, 0x40f3 }, { BF_EXPAND_DOWN, 0, 0x102, 0xc0f7 },
+		{ BF_READONLY, 0, 0xfffff, 0xc0f1 }, { BF_BASED_HIGH, 0xfffff000, 0xfffff, 0xc0f3 },
+		{ BF_STACK16, BF_DATA, 0xffff, 0x00f3 },
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(all); i++)
-		put64(bf, BF_GDT + (all[i].selector & ~7), descriptor(all[i].base, all[i].limit, all[i].attr));
+		put64(bf, BF_GDT + (all[i].selector & ~7),
+		      descriptor(all[i].base, all[i].limit, all[i].attr));
 }
 
 static void build_tss(struct bf *bf)
@@ -76,7 +80,9 @@ static void build_idt(struct bf *bf)
 
 	for (unsigned v = 0; v < 256; v++) {
 		memcpy(bf->ram + BF_STUBS + 16 * v, stop, sizeof(stop));
-		put64(bf, BF_IDT + 8 * v, gate(BF_KCODE, BF_STUBS + 16 * v, SYS_INT_GATE32, v == 3 || v == 4 || v >= 0x20 ? 3 : 0));
+		put64(bf, BF_IDT + 8 * v,
+		      gate(BF_KCODE, BF_STUBS + 16 * v, SYS_INT_GATE32,
+			   v == 3 || v == 4 || v >= 0x20 ? 3 : 0));
 	}
 	put64(bf, BF_IDT + 8 * EXC_DF, gate(BF_DF_TSS_SEL, 0, SYS_TASK_GATE, 0));
 }
@@ -119,8 +125,12 @@ static uint64_t stop_read(void *opaque, uint64_t offset, unsigned size)
 	return 0;
 }
 
-static const struct bus_range stop_range = { BUS_PIO, BF_STOP_PORT, 1, { stop_read, stop_write, 1, 4 } };
-static const struct device_desc stop_device = { .name = "stop", .ranges = &stop_range, .nranges = 1 };
+static const struct bus_range stop_range = {
+	BUS_PIO, BF_STOP_PORT, 1, { stop_read, stop_write, 1, 4 }
+};
+static const struct device_desc stop_device = { .name = "stop",
+						.ranges = &stop_range,
+						.nranges = 1 };
 
 /* --- life --- */
 
@@ -174,7 +184,8 @@ struct bf *bf_create_model(const char *engine, const char *options, const char *
 	build_page_tables(bf);
 	memcpy(bf->system, bf->ram + BF_SYSTEM, BF_SYSTEM_SIZE);
 	vm->vcpu.engine = bt ? &engine_bt : &engine_interp;
-	cr_assert_eq(vm->vcpu.engine->create(&vm->vcpu, bt ? text : options, &why), 0, "%s: %s", engine, why);
+	cr_assert_eq(vm->vcpu.engine->create(&vm->vcpu, bt ? text : options, &why), 0, "%s: %s",
+		     engine, why);
 	cr_assert_eq(pthread_create(&bf->watchdog, NULL, watchdog_run, bf), 0);
 	return bf;
 }
@@ -210,7 +221,8 @@ void bf_set_segment(struct bf *bf, enum x86_seg seg, uint16_t selector)
 	uint64_t raw;
 
 	memcpy(&raw, bf->ram + BF_GDT + (selector & ~7), 8);
-	bf->cpu->seg[seg] = selector & ~3 ? segment_from_descriptor(selector, raw) : (struct segment){ .selector = selector };
+	bf->cpu->seg[seg] = selector & ~3 ? segment_from_descriptor(selector, raw) :
+					    (struct segment){ .selector = selector };
 }
 
 /* Writes only what changed, so that translations of the handlers live on. */
@@ -230,7 +242,8 @@ bool bf_restore_system(struct bf *bf)
 void bf_reset(struct bf *bf, unsigned cpl, bool paging)
 {
 	struct cpu *cpu = bf->cpu;
-	const uint32_t cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | (paging ? CR0_PG | CR0_WP : 0), cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+	const uint32_t cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | (paging ? CR0_PG | CR0_WP : 0),
+		       cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
 	const bool changed = cpu->cr0 != cr0 || cpu->cr3 != BF_PAGE_DIR || cpu->cr4 != cr4;
 	const bool tables = bf_restore_system(bf);
 
@@ -249,7 +262,10 @@ void bf_reset(struct bf *bf, unsigned cpl, bool paging)
 	cpu->idtr = (struct table_register){ BF_IDT, 0x7ff };
 	cpu->ldtr = (struct segment){ 0 };
 	for (unsigned i = 0; i < X86_NSEG; i++)
-		bf_set_segment(bf, i, cpl == 3 ? (i == X86_CS ? BF_UCODE : BF_UDATA) : i == X86_CS ? BF_KCODE : BF_KDATA);
+		bf_set_segment(bf, i,
+			       cpl == 3    ? (i == X86_CS ? BF_UCODE : BF_UDATA) :
+			       i == X86_CS ? BF_KCODE :
+					     BF_KDATA);
 	cpu->tr = segment_from_descriptor(BF_TSS_SEL, descriptor(BF_TSS, BF_TSS_LIMIT, 0x008b));
 	cpu->regs[X86_ESP] = BF_DATA + 0x2800;
 	cpu->eip = BF_CODE;

@@ -22,8 +22,8 @@ enum {
 	BF_CODE = 0x40000,       BF_CODE_SIZE = 0x10000,
 	BF_DATA = 0x100000,      BF_DATA_SIZE = 0x10000,
 	BF_SYSTEM = 0x280000,    BF_SYSTEM_SIZE = 0xe000, /* from the GDT to the page tables */
-	BF_GDT = 0x280000, BF_IDT = 0x281000, BF_TSS = 0x282000, BF_DF_TSS = 0x282800, BF_STUBS = 0x284000,
-	BF_STACK0_TOP = 0x289000, BF_DF_STACK_TOP = 0x28a000,
+	BF_GDT = 0x280000, BF_IDT = 0x281000, BF_TSS = 0x282000, BF_DF_TSS = 0x282800,
+	BF_STUBS = 0x284000, BF_STACK0_TOP = 0x289000, BF_DF_STACK_TOP = 0x28a000,
 	BF_PAGE_DIR = 0x28b000, BF_PAGE_TABLES = 0x28c000, /* two: 8 MiB */
 	BF_FREE = 0x300000,      /* up to the end of RAM */
 };
@@ -33,7 +33,8 @@ enum { BF_ABSENT_PAGE = 4, BF_READONLY_PAGE = 8, BF_SUPERVISOR_PAGE = 12 };
 
 /* Selectors. */
 enum {
-	BF_KCODE = 0x08, BF_KDATA = 0x10, BF_UCODE = 0x1b, BF_UDATA = 0x23, BF_TSS_SEL = 0x28, BF_DF_TSS_SEL = 0x30,
+	BF_KCODE = 0x08, BF_KDATA = 0x10, BF_UCODE = 0x1b, BF_UDATA = 0x23, BF_TSS_SEL = 0x28,
+	BF_DF_TSS_SEL = 0x30,
 	BF_BASED = 0x3b,      /* base BF_DATA + 0x2000, 4 GiB */
 	BF_LIMITED = 0x43,    /* base BF_DATA, limit 0x5fff */
 	BF_EXPAND_DOWN = 0x4b, /* base 0, offsets above 0x102fff */

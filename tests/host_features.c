@@ -35,15 +35,17 @@ static void make_program(struct program *p)
 {
 	*p = (struct program){
 		.header = {
-			.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2LSB, EV_CURRENT },
+			.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2LSB,
+				EV_CURRENT },
 			.e_type = ET_EXEC, .e_machine = EM_386, .e_version = EV_CURRENT,
 			.e_entry = PROGRAM_BASE + offsetof(struct program, text),
 			.e_phoff = offsetof(struct program, segment), .e_ehsize = sizeof(p->header),
 			.e_phentsize = sizeof(p->segment), .e_phnum = 1,
 		},
 		.segment = {
-			.p_type = PT_LOAD, .p_vaddr = PROGRAM_BASE, .p_paddr = PROGRAM_BASE, .p_filesz = sizeof(*p),
-			.p_memsz = sizeof(*p), .p_flags = PF_R | PF_X, .p_align = PAGE,
+			.p_type = PT_LOAD, .p_vaddr = PROGRAM_BASE, .p_paddr = PROGRAM_BASE,
+			.p_filesz = sizeof(*p), .p_memsz = sizeof(*p), .p_flags = PF_R | PF_X,
+			.p_align = PAGE,
 		},
 	};
 	memcpy(p->text, program_text, sizeof(program_text));

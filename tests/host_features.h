@@ -11,7 +11,8 @@
 
 enum host_feature {
 	HOST_PROGRAMS_32,     /* Linux starts 32-bit programs */
-	HOST_CODE_SEGMENT_32, /* Linux's 32-bit code segment (23h), for a part of a 64-bit process */
+	/* Linux's 32-bit code segment (23h), for a part of a 64-bit process */
+	HOST_CODE_SEGMENT_32,
 	HOST_FEATURES,
 };
 

@@ -26,8 +26,9 @@ static int report_named(const char *name)
 static int usage(FILE *out, int status)
 {
 	fprintf(out, "usage: host-features [FEATURE]\n"
-		"A line \"FEATURE: yes\", or what keeps this host from it.\n"
-		"Exit status: 0 it has the one named, 1 it lacks it, 2 there is no such feature.\n");
+		     "A line \"FEATURE: yes\", or what keeps this host from it.\n"
+		     "Exit status: 0 it has the one named, 1 it lacks it, 2 there is no such "
+		     "feature.\n");
 	return status;
 }
 

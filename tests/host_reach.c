@@ -58,7 +58,8 @@ static struct host_reach_operand operand(const cs_insn *insn, const cs_x86_op *o
 		.base = greg_of(op->mem.base),
 		.index = greg_of(op->mem.index),
 		.scale = op->mem.scale,
-		.disp = op->mem.disp + (op->mem.base == X86_REG_RIP ? (int64_t)(insn->address + insn->size) : 0),
+		.disp = op->mem.disp +
+			(op->mem.base == X86_REG_RIP ? (int64_t)(insn->address + insn->size) : 0),
 		.written = op->access & CS_AC_WRITE,
 		.segment = op->mem.segment == X86_REG_FS || op->mem.segment == X86_REG_GS,
 		.cut = !is_address_register(op->mem.base) || !is_address_register(op->mem.index),

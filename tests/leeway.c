@@ -37,16 +37,20 @@ static const struct undefined_row rows[] = {
 	{ MAP_1BYTE, 0x2f, 0x2f, 0, ALWAYS, true, X86_OF },                            /* DAS */
 	{ MAP_1BYTE, 0x37, 0x37, 0, ALWAYS, true, BUT(X86_AF | X86_CF) },              /* AAA */
 	{ MAP_1BYTE, 0x3f, 0x3f, 0, ALWAYS, true, BUT(X86_AF | X86_CF) },              /* AAS */
-	{ MAP_1BYTE, 0xd4, 0xd5, 0, ALWAYS, true, X86_OF | X86_AF | X86_CF },          /* AAM, AAD */
+	/* AAM, AAD */
+	{ MAP_1BYTE, 0xd4, 0xd5, 0, ALWAYS, true, X86_OF | X86_AF | X86_CF },
 	{ MAP_1BYTE, 0x08, 0x0d, 0, ALWAYS, false, X86_AF },                           /* OR */
 	{ MAP_1BYTE, 0x20, 0x25, 0, ALWAYS, false, X86_AF },                           /* AND */
 	{ MAP_1BYTE, 0x30, 0x35, 0, ALWAYS, false, X86_AF },                           /* XOR */
-	{ MAP_1BYTE, 0x80, 0x83, 0x52, ALWAYS, false, X86_AF },                        /* OR, AND, XOR immediate */
+	/* OR, AND, XOR immediate */
+	{ MAP_1BYTE, 0x80, 0x83, 0x52, ALWAYS, false, X86_AF },
 	{ MAP_1BYTE, 0x84, 0x85, 0, ALWAYS, false, X86_AF },                           /* TEST */
 	{ MAP_1BYTE, 0xa8, 0xa9, 0, ALWAYS, false, X86_AF },
 	{ MAP_1BYTE, 0xf6, 0xf7, 0x03, ALWAYS, false, X86_AF },
-	{ MAP_1BYTE, 0xf6, 0xf7, 0x30, ALWAYS, false, BUT(X86_CF | X86_OF) },          /* MUL, IMUL */
-	{ MAP_1BYTE, 0xf6, 0xf7, 0xc0, ALWAYS, false, ALL },                           /* DIV, IDIV */
+	/* MUL, IMUL */
+	{ MAP_1BYTE, 0xf6, 0xf7, 0x30, ALWAYS, false, BUT(X86_CF | X86_OF) },
+	/* DIV, IDIV */
+	{ MAP_1BYTE, 0xf6, 0xf7, 0xc0, ALWAYS, false, ALL },
 	{ MAP_1BYTE, 0x69, 0x69, 0, ALWAYS, false, BUT(X86_CF | X86_OF) },             /* IMUL */
 	{ MAP_1BYTE, 0x6b, 0x6b, 0, ALWAYS, false, BUT(X86_CF | X86_OF) },
 	{ MAP_0F, 0xaf, 0xaf, 0, ALWAYS, false, BUT(X86_CF | X86_OF) },
@@ -65,11 +69,13 @@ static const struct undefined_row rows[] = {
 	{ MAP_0F, 0xac, 0xad, 0, COUNT_NOT_0, false, X86_AF },
 	{ MAP_0F, 0xa4, 0xa5, 0, COUNT_OVER_SIZE, false, ALL },
 	{ MAP_0F, 0xac, 0xad, 0, COUNT_OVER_SIZE, false, ALL },
-	{ MAP_0F, 0xa3, 0xa3, 0, ALWAYS, false, BUT(X86_CF | X86_ZF) },                /* BT, BTS, BTR, BTC */
+	/* BT, BTS, BTR, BTC */
+	{ MAP_0F, 0xa3, 0xa3, 0, ALWAYS, false, BUT(X86_CF | X86_ZF) },
 	{ MAP_0F, 0xab, 0xab, 0, ALWAYS, false, BUT(X86_CF | X86_ZF) },
 	{ MAP_0F, 0xb3, 0xb3, 0, ALWAYS, false, BUT(X86_CF | X86_ZF) },
 	{ MAP_0F, 0xba, 0xbb, 0, ALWAYS, false, BUT(X86_CF | X86_ZF) },
-	{ MAP_0F, 0xbc, 0xbd, 0, ALWAYS, false, BUT(X86_ZF) },                         /* BSF, BSR */
+	/* BSF, BSR */
+	{ MAP_0F, 0xbc, 0xbd, 0, ALWAYS, false, BUT(X86_ZF) },
 };
 
 static unsigned shift_count(const struct insn *i, const uint32_t regs[8])
@@ -79,7 +85,8 @@ static unsigned shift_count(const struct insn *i, const uint32_t regs[8])
 
 static bool holds(enum when when, const struct insn *i, const uint32_t regs[8])
 {
-	const unsigned count = shift_count(i, regs), bits = 8 * (i->attr & OPA_BYTE ? 1 : i->op_size);
+	const unsigned count = shift_count(i, regs),
+		       bits = 8 * (i->attr & OPA_BYTE ? 1 : i->op_size);
 
 	switch (when) {
 	case ALWAYS:          return true;
@@ -117,7 +124,8 @@ uint32_t leeway_flags_by_hand(const struct insn *i)
 
 bool leeway_store_may_fault(const struct insn *i, const struct fxsave_image *fpu)
 {
-	return i->attr & OPA_FPU && i->mem && i->attr & OPA_MEM_WRITE && (fpu->fcw & FPU_EXCEPTIONS) != FPU_EXCEPTIONS;
+	return i->attr & OPA_FPU && i->mem && i->attr & OPA_MEM_WRITE &&
+	       (fpu->fcw & FPU_EXCEPTIONS) != FPU_EXCEPTIONS;
 }
 
 void leeway_enter_mmx(const struct insn *i, struct fxsave_image *fpu)
@@ -157,10 +165,12 @@ bool leeway_pushes_selector(const struct insn *i)
 		return false;
 	if (i->map == MAP_0F)
 		return i->opcode == 0xa0 || i->opcode == 0xa8;
-	return i->map == MAP_1BYTE && ((i->opcode & 0xe7) == 0x06 || i->opcode == 0x9a || (i->opcode == 0xff && insn_reg(i) == 3));
+	return i->map == MAP_1BYTE && ((i->opcode & 0xe7) == 0x06 || i->opcode == 0x9a ||
+				       (i->opcode == 0xff && insn_reg(i) == 3));
 }
 
 bool leeway_rep_flags(const struct insn *i)
 {
-	return i->attr & OPA_STRING && i->prefixes & (PFX_REP | PFX_REPNE) && (i->opcode & 0xf6) == 0xa6;
+	return i->attr & OPA_STRING && i->prefixes & (PFX_REP | PFX_REPNE) &&
+	       (i->opcode & 0xf6) == 0xa6;
 }

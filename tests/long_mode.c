@@ -16,7 +16,8 @@ static const uint8_t one_byte[][2] = {
 	{ 0x50, 0x63 },                                                  /* stack, BOUND, ARPL */
 	{ 0x68, 0x68 }, { 0x6a, 0x6a }, { 0x82, 0x82 },
 	{ 0x8c, 0x8c }, { 0x8e, 0x8f }, { 0x9c, 0x9d },                  /* segments, stack */
-	{ 0xc4, 0xc5 }, { 0xc8, 0xc9 }, { 0xd4, 0xd6 },                  /* LES, LDS; ENTER, LEAVE; AAM, AAD */
+	/* LES, LDS; ENTER, LEAVE; AAM, AAD */
+	{ 0xc4, 0xc5 }, { 0xc8, 0xc9 }, { 0xd4, 0xd6 },
 };
 
 static bool means_the_same(const struct insn *i)

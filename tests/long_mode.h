@@ -7,9 +7,10 @@
 
 /*
  * Encodes i, whose bytes these are, so that 64-bit mode does with registers, flags and memory below
- * 4 GiB what a 32-bit code segment does with the original. Returns the length (up to 16, of which 15
- * are allowed), or 0 if 64-bit mode has no such instruction. i has 32-bit addressing, no prefix for
- * a segment, and neither an absolute address by ModRM nor anything to do with control transfers.
+ * 4 GiB what a 32-bit code segment does with the original. Returns the length (up to 16, of which
+ * 15 are allowed), or 0 if 64-bit mode has no such instruction. i has 32-bit addressing, no prefix
+ * for a segment, and neither an absolute address by ModRM nor anything to do with control
+ * transfers.
  */
 unsigned long_mode_encode(const struct insn *i, const uint8_t *bytes, uint8_t out[16]);
 

@@ -25,7 +25,9 @@ uint32_t random_next(struct random_source *r)
 
 uint32_t random_value(struct random_source *r)
 {
-	static const uint32_t edges[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 31, 32, 33 };
+	static const uint32_t edges[] = { 0,          1,          2,      0x7f,   0x80,
+					  0xff,       0x7fff,     0x8000, 0xffff, 0x7fffffff,
+					  0x80000000, 0xffffffff, 31,     32,     33 };
 	uint32_t kind = random_next(r), value = random_next(r);
 
 	return kind & 3 ? value >> (kind >> 2 & 31) : edges[value % RF_ARRAY_SIZE(edges)];
@@ -44,7 +46,8 @@ void random_fill(struct random_source *r, void *to, unsigned size)
 
 void random_float(struct random_source *r, uint8_t *to, unsigned size)
 {
-	static const uint16_t exponents[] = { 0, 0x7fff, 0x3fff, 0x3ffe, 0x4000, 0x403e, 0x3fff - 64, 0xffff, 0x8000 };
+	static const uint16_t exponents[] = { 0,      0x7fff,      0x3fff, 0x3ffe, 0x4000,
+					      0x403e, 0x3fff - 64, 0xffff, 0x8000 };
 
 	for (unsigned n = 0; n < size; n++)
 		to[n] = random_next(r);
@@ -61,13 +64,15 @@ void random_float(struct random_source *r, uint8_t *to, unsigned size)
 	}
 }
 
-void random_fpu(struct random_source *r, struct fxsave_image *fpu, bool x87_unmasked, bool sse_unmasked)
+void random_fpu(struct random_source *r, struct fxsave_image *fpu, bool x87_unmasked,
+		bool sse_unmasked)
 {
 	memset(fpu, 0, sizeof(*fpu));
 	fpu->fcw = 0x40 | (random_next(r) & 0xf00) | (x87_unmasked ? random_next(r) & 0x3f : 0x3f);
 	fpu->fsw = random_next(r) & 0x7f00;
 	fpu->ftw = random_next(r) % 2 ? 0xff : random_next(r);
-	fpu->mxcsr = (sse_unmasked ? random_next(r) & MXCSR_MASKS : MXCSR_MASKS) | (random_next(r) & MXCSR_MODES);
+	fpu->mxcsr = (sse_unmasked ? random_next(r) & MXCSR_MASKS : MXCSR_MASKS) |
+		     (random_next(r) & MXCSR_MODES);
 	for (unsigned n = 0; n < 8; n++) {
 		random_float(r, fpu->st[n], 10);
 		random_float(r, fpu->xmm[n], random_next(r) % 2 ? 16 : 8);

@@ -30,6 +30,7 @@ void random_float(struct random_source *r, uint8_t *to, unsigned size);
  * A whole FPU state without pending exceptions: x87_unmasked and sse_unmasked say whether
  * exceptions may be unmasked.
  */
-void random_fpu(struct random_source *r, struct fxsave_image *fpu, bool x87_unmasked, bool sse_unmasked);
+void random_fpu(struct random_source *r, struct fxsave_image *fpu, bool x87_unmasked,
+		bool sse_unmasked);
 
 #endif

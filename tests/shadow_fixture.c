@@ -28,12 +28,14 @@ static void checked_window_destroy(struct host_mapping *hm, hva_t base)
 	checked(hm)->real->ops->window_destroy(checked(hm)->real, base);
 }
 
-static int checked_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa, uint64_t len, uint32_t flags)
+static int checked_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa, uint64_t len,
+		       uint32_t flags)
 {
 	cr_assert(len && !(len & 0xfff) && !(gva & 0xfff) && !(gpa & 0xfff));
 	cr_assert_leq(gva + len, 1ull << 32, "mapped beyond the window");
 	cr_assert_leq(gpa + len, hm->ram->size, "mapped beyond RAM");
-	cr_assert(gpa + len <= GUEST_VIDEO_HOLE_START || gpa >= GUEST_VIDEO_HOLE_END, "mapped the video hole");
+	cr_assert(gpa + len <= GUEST_VIDEO_HOLE_START || gpa >= GUEST_VIDEO_HOLE_END,
+		  "mapped the video hole");
 	if (checked(hm)->fail_maps) {
 		checked(hm)->fail_maps--;
 		return -ENOMEM;
@@ -42,7 +44,8 @@ static int checked_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa
 	return checked(hm)->real->ops->map(checked(hm)->real, base, gva, gpa, len, flags);
 }
 
-static int checked_protect(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len, uint32_t flags)
+static int checked_protect(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len,
+			   uint32_t flags)
 {
 	int err;
 
@@ -69,12 +72,14 @@ static int checked_unmap(struct host_mapping *hm, hva_t base, gva_t gva, uint64_
 
 static uint32_t checked_limit(struct host_mapping *hm)
 {
-	return checked(hm)->limit ? checked(hm)->limit : checked(hm)->real->ops->mapping_limit(checked(hm)->real);
+	return checked(hm)->limit ? checked(hm)->limit :
+				    checked(hm)->real->ops->mapping_limit(checked(hm)->real);
 }
 
 static const struct host_mapping_ops checked_ops = {
-	.name = "checked", .window_create = checked_window_create, .window_destroy = checked_window_destroy,
-	.map = checked_map, .protect = checked_protect, .unmap = checked_unmap, .mapping_limit = checked_limit,
+	.name = "checked", .window_create = checked_window_create,
+	.window_destroy = checked_window_destroy, .map = checked_map, .protect = checked_protect,
+	.unmap = checked_unmap, .mapping_limit = checked_limit,
 };
 
 static void code_mapping_changed(void *opaque, struct space *space, gva_t gva)
@@ -161,10 +166,12 @@ bool window_writable(hva_t window, gva_t gva)
 	uint32_t word;
 	struct iovec from = { &word, 4 }, to = { (void *)(window + (gva & ~0xfffu)), 4 };
 
-	return window_readable(window, gva, &word) && process_vm_writev(getpid(), &from, 1, &to, 1, 0) == 4;
+	return window_readable(window, gva, &word) &&
+	       process_vm_writev(getpid(), &from, 1, &to, 1, 0) == 4;
 }
 
-enum shadow_fill guest_access(struct guest *g, enum shadow_view view, gva_t gva, uint32_t access, struct shadow_fill_info *info)
+enum shadow_fill guest_access(struct guest *g, enum shadow_view view, gva_t gva, uint32_t access,
+			      struct shadow_fill_info *info)
 {
 	enum shadow_fill result = SHADOW_FILL_OK;
 	unsigned tries;
@@ -173,7 +180,8 @@ enum shadow_fill guest_access(struct guest *g, enum shadow_view view, gva_t gva,
 	for (tries = 0; tries < 3; tries++) {
 		hva_t window = shadow_current(g->shadow)->window[view];
 
-		if (access & ACCESS_WRITE ? window_writable(window, gva) : window_readable(window, gva, &word))
+		if (access & ACCESS_WRITE ? window_writable(window, gva) :
+					    window_readable(window, gva, &word))
 			return SHADOW_FILL_OK;
 		result = shadow_fill(g->shadow, view, gva, access, info);
 		if (result != SHADOW_FILL_OK)
@@ -186,7 +194,8 @@ enum shadow_fill guest_access(struct guest *g, enum shadow_view view, gva_t gva,
 void expect_reads(struct guest *g, enum shadow_view view, gva_t gva, uint32_t frame)
 {
 	struct shadow_fill_info info;
-	uint32_t found = ~0u, access = view == SHADOW_USER ? ACCESS_READ | ACCESS_USER : ACCESS_READ;
+	uint32_t found = ~0u,
+		 access = view == SHADOW_USER ? ACCESS_READ | ACCESS_USER : ACCESS_READ;
 	enum shadow_fill result = guest_access(g, view, gva, access, &info);
 
 	cr_assert_eq(result, SHADOW_FILL_OK, "reading %x: %d", gva, result);

@@ -36,7 +36,8 @@ struct guest {
 	unsigned spaces_destroyed;
 };
 
-void guest_create(struct guest *g, const struct shadow_options *options, uint32_t cr4, uint32_t cr0);
+void guest_create(struct guest *g, const struct shadow_options *options, uint32_t cr4,
+		  uint32_t cr0);
 void guest_destroy(struct guest *g);
 
 /* Page-table writes as the guest would make them with a mov: nobody is told. */
@@ -55,7 +56,8 @@ bool window_writable(hva_t window, gva_t gva);
  * An access as an engine would make it: through the window if it can, else filling and trying
  * again.
  */
-enum shadow_fill guest_access(struct guest *g, enum shadow_view view, gva_t gva, uint32_t access, struct shadow_fill_info *info);
+enum shadow_fill guest_access(struct guest *g, enum shadow_view view, gva_t gva, uint32_t access,
+			      struct shadow_fill_info *info);
 
 /* Asserts that reading gva in view succeeds and finds frame. */
 void expect_reads(struct guest *g, enum shadow_view view, gva_t gva, uint32_t frame);

@@ -49,9 +49,20 @@ void log_write(struct log *log, const char *fmt, ...)
 /* ---- memory ---- */
 
 void fx_write8(uint32_t at, uint8_t value) { memcpy(fx_vm->ram.flat + at, &value, sizeof(value)); }
-void fx_write16(uint32_t at, uint16_t value) { memcpy(fx_vm->ram.flat + at, &value, sizeof(value)); }
-void fx_write32(uint32_t at, uint32_t value) { memcpy(fx_vm->ram.flat + at, &value, sizeof(value)); }
-void fx_write64(uint32_t at, uint64_t value) { memcpy(fx_vm->ram.flat + at, &value, sizeof(value)); }
+void fx_write16(uint32_t at, uint16_t value)
+{
+	memcpy(fx_vm->ram.flat + at, &value, sizeof(value));
+}
+
+void fx_write32(uint32_t at, uint32_t value)
+{
+	memcpy(fx_vm->ram.flat + at, &value, sizeof(value));
+}
+
+void fx_write64(uint32_t at, uint64_t value)
+{
+	memcpy(fx_vm->ram.flat + at, &value, sizeof(value));
+}
 
 uint16_t fx_read16(uint32_t at)
 {
@@ -80,14 +91,14 @@ uint64_t fx_read64(uint32_t at)
 /* limit: what goes into the descriptor's field, in units of G. */
 uint64_t fx_descriptor(uint32_t base, uint32_t limit, uint16_t attr)
 {
-	return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)attr << 40 | (uint64_t)(limit >> 16 & 15) << 48 |
-	       (uint64_t)(base >> 24) << 56;
+	return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)attr << 40 |
+	       (uint64_t)(limit >> 16 & 15) << 48 | (uint64_t)(base >> 24) << 56;
 }
 
 uint64_t fx_gate(uint16_t selector, uint32_t offset, unsigned type, unsigned dpl, unsigned params)
 {
-	return (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)params << 32 | (uint64_t)(type | dpl << 5 | 0x80) << 40 |
-	       (uint64_t)(offset >> 16) << 48;
+	return (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)params << 32 |
+	       (uint64_t)(type | dpl << 5 | 0x80) << 40 | (uint64_t)(offset >> 16) << 48;
 }
 
 void fx_set_gate(unsigned vector, uint16_t selector, uint32_t offset, unsigned type, unsigned dpl)
@@ -138,7 +149,8 @@ static void build_tss(void)
 
 static void set_segment(enum x86_seg seg, uint16_t selector)
 {
-	CPU.seg[seg] = segment_from_descriptor(selector, fx_read64(FX_GDT + (selector & ~7)) | 1ull << 40);
+	CPU.seg[seg] =
+		segment_from_descriptor(selector, fx_read64(FX_GDT + (selector & ~7)) | 1ull << 40);
 }
 
 void fx_setup(void)

@@ -20,7 +20,8 @@ static void callouts_while_an_interrupt_waits(struct bf *bf)
 
 	EMIT(&c, 0x0f, 0x01, 0x3d); EMIT32(&c, BF_DATA);           /* invlpg [data] */
 	EMIT(&c, 0x8c, 0xd8, 0x8e, 0xc0);                          /* mov eax, ds; mov es, eax */
-	EMIT(&c, 0x0f, 0x20, 0xd0, 0x0f, 0x22, 0xd0, 0x0f, 0xa2);  /* mov eax, cr2; mov cr2, eax; cpuid */
+	/* mov eax, cr2; mov cr2, eax; cpuid */
+	EMIT(&c, 0x0f, 0x20, 0xd0, 0x0f, 0x22, 0xd0, 0x0f, 0xa2);
 	EMIT(&c, 0x8a, 0x25); EMIT32(&c, BF_DATA + 0x6000);        /* mov ah, [data + 6000h] */
 	STOP(&c);
 	atomic_store(&bf->cpu->events, EVENT_INTR);
@@ -99,7 +100,8 @@ Test(bt_callouts, a_fault_that_is_mended_elsewhere_is_over)
 	c = code_at(bf, INT_HANDLER);
 	EMIT(&c, 0xcf);
 	c = code_at(bf, start);
-	EMIT(&c, 0xa1); EMIT32(&c, BF_DATA + BF_ABSENT_PAGE * GUEST_PAGE_SIZE); /* mov eax, [absent] */
+	/* mov eax, [absent] */
+	EMIT(&c, 0xa1); EMIT32(&c, BF_DATA + BF_ABSENT_PAGE * GUEST_PAGE_SIZE);
 	bf->cpu->eip = start;
 	run_to_stop(bf);
 	cr_expect_eq(bf_stat(bf, "shadow", "true_faults"), 1);
@@ -127,11 +129,14 @@ static void callouts_keep_the_fpu_state(struct bf *bf)
 			memset(fpu.st[i], 0x20 + i + event, 10);
 		}
 		bf->cpu->fpu = fpu;
-		EMIT(&c, 0x31, 0xc0, 0x0f, 0xa2, 0xe4, 0x80);             /* xor eax, eax; cpuid; in al, 80h */
-		EMIT(&c, 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8);             /* mov eax, cr3; mov cr3, eax */
+		/* xor eax, eax; cpuid; in al, 80h */
+		EMIT(&c, 0x31, 0xc0, 0x0f, 0xa2, 0xe4, 0x80);
+		/* mov eax, cr3; mov cr3, eax */
+		EMIT(&c, 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8);
 		EMIT(&c, 0x0f, 0x00, 0xc8, 0x0f, 0x01, 0xe0);             /* str eax; smsw eax */
 		EMIT(&c, 0x0f, 0x01, 0x3d); EMIT32(&c, BF_DATA);          /* invlpg [data] */
-		EMIT(&c, 0x8c, 0xd8, 0x8e, 0xc0, 0xc8, 0x08, 0, 0, 0xc9); /* mov eax, ds; mov es, eax; enter 8, 0; leave */
+		/* mov eax, ds; mov es, eax; enter 8, 0; leave */
+		EMIT(&c, 0x8c, 0xd8, 0x8e, 0xc0, 0xc8, 0x08, 0, 0, 0xc9);
 		STOP(&c);
 		bf->cpu->eip = BF_CODE;
 		atomic_store(&bf->cpu->events, event ? EVENT_OF_NOBODY : 0);
@@ -162,7 +167,8 @@ static void x87_behind_an_integer_callout(struct bf *bf)
 	uint32_t loop, top;
 
 	bf_write(bf, REMAPPED, (uint8_t[]){ 0x27, 0x90, 0xc3 }, 3);
-	bf_write(bf, REMAPPED - 0x100000, (uint8_t[]){ 0x27, 0x90, 0xc3 }, 3); /* displaces it in the software TLB */
+	/* displaces it in the software TLB */
+	bf_write(bf, REMAPPED - 0x100000, (uint8_t[]){ 0x27, 0x90, 0xc3 }, 3);
 	bf_write(bf, OTHER_FRAME, (uint8_t[]){ 0xd9, 0xe8, 0xc3 }, 3);
 	bf_map_page(bf, REMAPPED, REMAPPED);
 	EMIT(&c, 0xdb, 0xe3, 0xd9, 0xeb, 0xbb, 3, 0, 0, 0);     /* fninit; fldpi; mov ebx, 3 */
@@ -170,7 +176,9 @@ static void x87_behind_an_integer_callout(struct bf *bf)
 	CALL(&c, REMAPPED);
 	CALL(&c, REMAPPED - 0x100000);
 	EMIT(&c, 0x83, 0xfb, 0x02, 0x75, 10);                   /* the last round but one remaps */
-	EMIT(&c, 0xc7, 0x05); EMIT32(&c, BF_PTE_AT(REMAPPED)); EMIT32(&c, OTHER_FRAME | BF_PTE_USER);
+	EMIT(&c, 0xc7, 0x05);
+	EMIT32(&c, BF_PTE_AT(REMAPPED));
+	EMIT32(&c, OTHER_FRAME | BF_PTE_USER);
 	EMIT(&c, 0x4b); JNZ(&c, loop);
 	STOP(&c);
 	run_to_stop(bf);

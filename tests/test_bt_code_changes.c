@@ -154,7 +154,10 @@ static void remap_and_call(struct bf *bf, const uint8_t *flush, unsigned flush_l
 	bf_map_page(bf, ALIAS, FUNCTION);
 	MOV(&c, X86_ECX, 200);
 	loop = c.at;
-	EMIT(&c, 0x81, 0x35); EMIT32(&c, BF_PTE_AT(ALIAS)); EMIT32(&c, (FUNCTION ^ (FUNCTION + 0x1000))); /* xor dword [pte] */
+	/* xor dword [pte] */
+	EMIT(&c, 0x81, 0x35);
+	EMIT32(&c, BF_PTE_AT(ALIAS));
+	EMIT32(&c, (FUNCTION ^ (FUNCTION + 0x1000)));
 	emit_bytes(&c, flush, flush_len);
 	CALL(&c, ALIAS + 0x10);
 	EMIT(&c, 0x01, 0xc3, 0x49);
@@ -166,14 +169,16 @@ static void remap_and_call(struct bf *bf, const uint8_t *flush, unsigned flush_l
 
 static void remap_with_invlpg(struct bf *bf)
 {
-	static const uint8_t invlpg[] = { 0x0f, 0x01, 0x3d, 0x00, 0x00, 0x60, 0x00 }; /* invlpg [ALIAS] */
+	/* invlpg [ALIAS] */
+	static const uint8_t invlpg[] = { 0x0f, 0x01, 0x3d, 0x00, 0x00, 0x60, 0x00 };
 
 	remap_and_call(bf, invlpg, sizeof(invlpg));
 }
 
 static void remap_with_cr3(struct bf *bf)
 {
-	static const uint8_t reload[] = { 0x0f, 0x20, 0xda, 0x0f, 0x22, 0xda }; /* mov edx, cr3; mov cr3, edx */
+	/* mov edx, cr3; mov cr3, edx */
+	static const uint8_t reload[] = { 0x0f, 0x20, 0xda, 0x0f, 0x22, 0xda };
 
 	remap_and_call(bf, reload, sizeof(reload));
 }
@@ -197,7 +202,8 @@ static void two_spaces(struct bf *bf)
 	for (unsigned n = 0; n < 2; n++) {
 		struct code f = code_at(bf, FUNCTION + 0x2000 * n + 0xff9);
 
-		EMIT(&f, 0x81, 0xc3); EMIT32(&f, n ? 1 : 0x10000); /* add ebx; runs into the next page */
+		/* add ebx; runs into the next page */
+		EMIT(&f, 0x81, 0xc3); EMIT32(&f, n ? 1 : 0x10000);
 		EMIT(&f, 0x90);
 	}
 	write_value_function(bf, FUNCTION + 0x1000, 0x77);
@@ -211,7 +217,8 @@ static void two_spaces(struct bf *bf)
 	loop = c.at;
 	CALL(&c, ALIAS + 0xff9);
 	EMIT(&c, 0x01, 0xc5);                  /* add ebp, eax */
-	EMIT(&c, 0x0f, 0x20, 0xda, 0x81, 0xf2); EMIT32(&c, BF_PAGE_DIR ^ dir); /* mov edx, cr3; xor edx */
+	/* mov edx, cr3; xor edx */
+	EMIT(&c, 0x0f, 0x20, 0xda, 0x81, 0xf2); EMIT32(&c, BF_PAGE_DIR ^ dir);
 	EMIT(&c, 0x0f, 0x22, 0xda, 0x49);
 	JNZ(&c, loop);
 	STOP(&c);

@@ -107,7 +107,8 @@ TEST_IN_ALL(bt_control, recursion_deeper_than_the_return_stack)
 /* Return addresses that are changed, dropped, and returned to twice. */
 static void returns_to_other_places(struct bf *bf)
 {
-	struct code c = code_at(bf, BF_CODE), f = code_at(bf, FUNCTION), g = code_at(bf, FUNCTION + 0x1000), h = code_at(bf, FUNCTION + 0x2000);
+	struct code c = code_at(bf, BF_CODE), f = code_at(bf, FUNCTION),
+		    g = code_at(bf, FUNCTION + 0x1000), h = code_at(bf, FUNCTION + 0x2000);
 	uint32_t loop;
 
 	MOV(&c, X86_ECX, 1000);
@@ -177,7 +178,8 @@ static void more_code_than_cache(struct bf *bf)
 	loop = c.at;
 	MOV(&c, X86_EDX, FUNCTION);
 	MOV(&c, X86_ECX, functions);
-	EMIT(&c, 0xff, 0xd2, 0x83, 0xc2, 0x20, 0x49, 0x75, 0xf8); /* call edx; add edx, 0x20; dec ecx; jnz */
+	/* call edx; add edx, 0x20; dec ecx; jnz */
+	EMIT(&c, 0xff, 0xd2, 0x83, 0xc2, 0x20, 0x49, 0x75, 0xf8);
 	EMIT(&c, 0x4f);                       /* dec edi */
 	JNZ(&c, loop);
 	STOP(&c);
@@ -185,7 +187,8 @@ static void more_code_than_cache(struct bf *bf)
 	EXPECT_EQ(bf->cpu->regs[X86_EBX], 3 * (functions * (functions - 1) / 2));
 	EXPECT_EQ(bf_read32(bf, BF_DATA), bf->cpu->regs[X86_EBX]);
 	if (strstr(bf->options, "cache-kib"))
-		cr_expect_gt(bf_stat(bf, "translator", "cache_flushes"), 0, "[%s] the cache was never full", bf->name);
+		cr_expect_gt(bf_stat(bf, "translator", "cache_flushes"), 0,
+			     "[%s] the cache was never full", bf->name);
 }
 
 TEST_IN_ALL(bt_control, more_code_than_cache)

@@ -81,7 +81,8 @@ static void add_mov_imm(struct test_case *t, unsigned reg, uint32_t value)
 /* XCHG locks without a prefix too. */
 static bool is_locked(const struct insn *i)
 {
-	return i->prefixes & PFX_LOCK || (i->mem && i->map == MAP_1BYTE && (i->opcode & 0xfe) == 0x86);
+	return i->prefixes & PFX_LOCK ||
+	       (i->mem && i->map == MAP_1BYTE && (i->opcode & 0xfe) == 0x86);
 }
 
 /*
@@ -90,18 +91,23 @@ static bool is_locked(const struct insn *i)
  */
 static bool usable(const struct insn *i)
 {
-	if (i->attr & (OPA_BRANCH | OPA_JUMP | OPA_CALL | OPA_RET | OPA_FAR | OPA_IO) || (i->attr & OPA_PRIV && !one_in(20)))
+	if (i->attr & (OPA_BRANCH | OPA_JUMP | OPA_CALL | OPA_RET | OPA_FAR | OPA_IO) ||
+	    (i->attr & OPA_PRIV && !one_in(20)))
 		return false;
-	if (i->map == MAP_1BYTE && (i->opcode == 0xf4 || (i->opcode == 0xff && insn_reg(i) >= 2 && insn_reg(i) <= 5) ||
-				    i->opcode == 0x9d || i->opcode == 0x17 || i->opcode == 0xfb))
+	if (i->map == MAP_1BYTE &&
+	    (i->opcode == 0xf4 || (i->opcode == 0xff && insn_reg(i) >= 2 && insn_reg(i) <= 5) ||
+	     i->opcode == 0x9d || i->opcode == 0x17 || i->opcode == 0xfb))
 		return false;
 	if (i->map == MAP_1BYTE && i->opcode == 0x8e && insn_reg(i) == X86_SS)
 		return false;
-	if (i->map == MAP_0F && (i->opcode < 0x0a || (i->opcode >= 0x20 && i->opcode <= 0x26) || (i->opcode >= 0x30 && i->opcode <= 0x37) ||
-				 i->opcode == 0xb2 || i->opcode == 0xaa || i->opcode == 0x0d))
+	if (i->map == MAP_0F && (i->opcode < 0x0a || (i->opcode >= 0x20 && i->opcode <= 0x26) ||
+				 (i->opcode >= 0x30 && i->opcode <= 0x37) || i->opcode == 0xb2 ||
+				 i->opcode == 0xaa || i->opcode == 0x0d))
 		return false;
 	/* FLDENV and friends, FXSAVE. */
-	if ((i->attr & OPA_FPU && i->mem && i->mem_size > 10) || (i->map == MAP_0F && i->opcode == 0xae && i->mem && insn_reg(i) != 7 && insn_reg(i) != 3))
+	if ((i->attr & OPA_FPU && i->mem && i->mem_size > 10) ||
+	    (i->map == MAP_0F && i->opcode == 0xae && i->mem && insn_reg(i) != 7 &&
+	     insn_reg(i) != 3))
 		return false;
 	/* Locked accesses shall be aligned (aim32()), which this form leaves no choice of. */
 	if (is_locked(i) && i->mem && i->index == i->base)
@@ -163,7 +169,8 @@ static void aim(struct test_case *t, const struct insn *i, uint8_t *bytes)
 {
 	if (!is_locked(i) && one_in(24))
 		return; /* wherever it goes */
-	if (i->attr & OPA_STRING || (i->map == MAP_0F && i->opcode == 0xf7) || (i->map == MAP_0F && i->opcode == 0xf7)) {
+	if (i->attr & OPA_STRING || (i->map == MAP_0F && i->opcode == 0xf7) ||
+	    (i->map == MAP_0F && i->opcode == 0xf7)) {
 		add_mov_imm(t, X86_ESI, rnd_target());
 		add_mov_imm(t, X86_EDI, rnd_target());
 		return;
@@ -172,7 +179,8 @@ static void aim(struct test_case *t, const struct insn *i, uint8_t *bytes)
 		add_mov_imm(t, X86_EBX, rnd_target());
 	if (i->map == MAP_1BYTE && (i->opcode == 0xc9 || i->opcode == 0xc8))
 		add_mov_imm(t, X86_EBP, t->regs[X86_ESP] + (rnd() & 0x3c));
-	if (i->mem && i->map == MAP_0F && (i->opcode & 0xe7) == 0xa3 && insn_reg(i) != i->base && insn_reg(i) != i->index && insn_reg(i) != X86_ESP)
+	if (i->mem && i->map == MAP_0F && (i->opcode & 0xe7) == 0xa3 && insn_reg(i) != i->base &&
+	    insn_reg(i) != i->index && insn_reg(i) != X86_ESP)
 		add_mov_imm(t, insn_reg(i), one_in(4) ? random_value(&rng) : rnd() % 2048 - 1024);
 	if (i->map == MAP_1BYTE && i->opcode >= 0xa0 && i->opcode <= 0xa3 && i->addr_size == 4) {
 		uint32_t target = rnd_target();
@@ -194,7 +202,8 @@ static void bound(struct test_case *t, const struct insn *i, uint8_t *bytes)
 
 static bool random_bytes(uint8_t *bytes, struct insn *i, unsigned kind)
 {
-	static const uint8_t prefixes[] = { 0x66, 0xf3, 0xf2, 0xf0, 0x67, 0x64, 0x65, 0x26, 0x36, 0x3e, 0x2e };
+	static const uint8_t prefixes[] = { 0x66, 0xf3, 0xf2, 0xf0, 0x67, 0x64,
+					    0x65, 0x26, 0x36, 0x3e, 0x2e };
 	unsigned n = 0, map = kind == 2 ? 1 + rnd() % 3 : kind == 1 ? 0 : one_in(3);
 
 	if (one_in(4))
@@ -210,7 +219,8 @@ static bool random_bytes(uint8_t *bytes, struct insn *i, unsigned kind)
 	bytes[n++] = kind == 1 ? 0xd8 + rnd() % 8 : rnd();
 	while (n < 16)
 		bytes[n++] = random_value(&rng);
-	return insn_decode(bytes, 15, true, i) == DECODE_OK && usable(i) && (kind != 2 || i->attr & (OPA_MMX | OPA_SSE) || one_in(8));
+	return insn_decode(bytes, 15, true, i) == DECODE_OK && usable(i) &&
+	       (kind != 2 || i->attr & (OPA_MMX | OPA_SSE) || one_in(8));
 }
 
 static void add_random(struct test_case *t, unsigned kind)
@@ -246,7 +256,8 @@ static void add_push_pop(struct test_case *t)
 /* POPF with any flags; with TF the next instruction traps. */
 static void add_popf(struct test_case *t)
 {
-	uint32_t flags = rnd() & (X86_ARITH_FLAGS | X86_DF | X86_NT | X86_AC | X86_ID | X86_IOPL | X86_RF);
+	uint32_t flags = rnd() &
+			 (X86_ARITH_FLAGS | X86_DF | X86_NT | X86_AC | X86_ID | X86_IOPL | X86_RF);
 
 	if (one_in(8))
 		flags |= X86_TF;
@@ -259,8 +270,10 @@ static void add_popf(struct test_case *t)
 
 static void add_segment_load(struct test_case *t)
 {
-	static const uint16_t selectors[] = { BF_UDATA, BF_BASED, BF_LIMITED, BF_EXPAND_DOWN, BF_READONLY, BF_BASED_HIGH, 0, 3, BF_KDATA,
-					      BF_STACK16, 0x70 };
+	static const uint16_t selectors[] = {
+		BF_UDATA, BF_BASED, BF_LIMITED, BF_EXPAND_DOWN, BF_READONLY, BF_BASED_HIGH,
+		0,        3,        BF_KDATA,   BF_STACK16,     0x70
+	};
 	static const uint8_t segs[] = { X86_FS, X86_GS, X86_ES, X86_DS, X86_FS, X86_GS };
 	uint16_t selector = selectors[rnd() % RF_ARRAY_SIZE(selectors)];
 
@@ -303,7 +316,8 @@ static void add_transfer(struct test_case *t)
 	case 8: ADD(t, 0xff, 0xe0 | (t->bytes[at - 1] & 7)); break;  /* jmp reg */
 	case 9: ADD(t, 0xff, 0xd0 | (t->bytes[at - 1] & 7)); break;  /* call reg */
 	case 10: ADD(t, 0x50 | (t->bytes[at - 1] & 7)); ADD(t, 0xc2, 8, 0); break;
-	case 11: ADD(t, 0x50 | (t->bytes[at - 1] & 7)); ADD(t, 0xff, 0x24, 0x24); break; /* push; jmp [esp] */
+	/* push; jmp [esp] */
+	case 11: ADD(t, 0x50 | (t->bytes[at - 1] & 7)); ADD(t, 0xff, 0x24, 0x24); break;
 	}
 	from = t->len;
 	if (one_in(2))
@@ -328,15 +342,21 @@ static void add_system(struct test_case *t)
 	case 3: ADD(t, 0x0f, 0xa2); break;
 	case 4: ADD(t, 0xfa); break;
 	case 5: ADD(t, 0x0f, 0x0b); break;
-	case 6: add_mov_imm(t, X86_EAX, rnd() & 0xfb); ADD(t, 0x0f, 0x00 , 0xe0 | (rnd() & 8)); break; /* verr, verw */
+	/* verr, verw */
+	case 6:
+		add_mov_imm(t, X86_EAX, rnd() & 0xfb);
+		ADD(t, 0x0f, 0x00, 0xe0 | (rnd() & 8));
+		break;
 	case 7: ADD(t, 0x0f, 0x01, 0xe0); break;                      /* smsw */
 	}
 }
 
 static void generate(struct test_case *t, uint64_t seed)
 {
-	static const uint16_t data[] = { BF_UDATA, BF_UDATA, BF_UDATA, BF_UDATA, BF_BASED, BF_LIMITED, BF_EXPAND_DOWN, BF_READONLY };
-	static const uint16_t other[] = { 0, BF_BASED, BF_BASED, BF_LIMITED, BF_BASED_HIGH, BF_UDATA, BF_READONLY };
+	static const uint16_t data[] = { BF_UDATA, BF_UDATA,   BF_UDATA,       BF_UDATA,
+					 BF_BASED, BF_LIMITED, BF_EXPAND_DOWN, BF_READONLY };
+	static const uint16_t other[] = { 0,        BF_BASED,   BF_BASED, BF_LIMITED, BF_BASED_HIGH,
+					  BF_UDATA, BF_READONLY };
 	unsigned count = 1 + rnd() % 12;
 
 	memset(t, 0, sizeof(*t));
@@ -410,7 +430,8 @@ static char difference[256];
 		} \
 	} while (0)
 
-static const char *compare_fpu(const struct fxsave_image *a, const struct fxsave_image *b, bool simd_exception)
+static const char *compare_fpu(const struct fxsave_image *a, const struct fxsave_image *b,
+			       bool simd_exception)
 {
 	DIFFER("fcw", a->fcw, b->fcw);
 	DIFFER("mxcsr control", a->mxcsr & ~0x3fu, b->mxcsr & ~0x3fu);
@@ -440,13 +461,15 @@ static const char *compare_fpu(const struct fxsave_image *a, const struct fxsave
 	return NULL;
 }
 
-static const char *compare_memory(const struct bf *a, const struct bf *b, uint32_t base, uint32_t size)
+static const char *compare_memory(const struct bf *a, const struct bf *b, uint32_t base,
+				  uint32_t size)
 {
 	if (!memcmp(a->ram + base, b->ram + base, size))
 		return NULL;
 	for (uint32_t at = base; at < base + size; at++) {
 		if (a->ram[at] != b->ram[at]) {
-			snprintf(difference, sizeof(difference), "memory at %x: bt %02x, interp %02x", at, a->ram[at], b->ram[at]);
+			snprintf(difference, sizeof(difference),
+				 "memory at %x: bt %02x, interp %02x", at, a->ram[at], b->ram[at]);
 			break;
 		}
 	}
@@ -455,7 +478,9 @@ static const char *compare_memory(const struct bf *a, const struct bf *b, uint32
 
 static const char *compare_cpu(const struct cpu *a, const struct cpu *b, int vector)
 {
-	static const char *const regs[] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" };
+	static const char *const regs[] = {
+		"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"
+	};
 	static const char *const segs[] = { "es", "cs", "ss", "ds", "fs", "gs" };
 
 	DIFFER("eip", a->eip, b->eip);
@@ -512,13 +537,18 @@ static bool ran_over_the_end(int vector)
 	if (!faulting_insn(interp, &i, regs))
 		return false;
 	if (i.mem)
-		ea = i.disp + (i.base == INSN_NO_REG ? 0 : regs[i.base]) + (i.index == INSN_NO_REG ? 0 : regs[i.index] << i.scale);
+		ea = i.disp + (i.base == INSN_NO_REG ? 0 : regs[i.base]) +
+		     (i.index == INSN_NO_REG ? 0 : regs[i.index] << i.scale);
 	if (i.mem && i.map == MAP_0F && (i.opcode & 0xe7) == 0xa3)
-		ea += i.op_size == 4 ? (uint32_t)((int32_t)regs[insn_reg(&i)] >> 5) * 4 : (uint32_t)((int16_t)regs[insn_reg(&i)] >> 4) * 2;
+		ea += i.op_size == 4 ? (uint32_t)((int32_t)regs[insn_reg(&i)] >> 5) * 4 :
+				       (uint32_t)((int16_t)regs[insn_reg(&i)] >> 4) * 2;
 	else if (i.mem)
 		;
 	else if (i.attr & OPA_STACK)
-		ea = i.opcode == 0xc9 ? regs[X86_EBP] : regs[X86_ESP] - ((i.attr & OPA_MEM_WRITE) || regs[X86_ESP] < 64 ? 32 : 0);
+		ea = i.opcode == 0xc9 ?
+			     regs[X86_EBP] :
+			     regs[X86_ESP] -
+				     ((i.attr & OPA_MEM_WRITE) || regs[X86_ESP] < 64 ? 32 : 0);
 	else if (i.attr & OPA_STRING)
 		ea = regs[X86_EDI] > regs[X86_ESI] ? regs[X86_EDI] : regs[X86_ESI];
 	else
@@ -537,9 +567,11 @@ static uint32_t operand_address(const struct bf *bf, const struct insn *i, const
 	const uint32_t frame = bf->cpu->regs[X86_ESP];
 	uint32_t base = bf->cpu->seg[i->seg].base, ea = i->disp;
 
-	if (i->seg == X86_SS && bf_read32(bf, frame + 8) & 3 && (bf_read32(bf, frame + 20) & 0xffff) == BF_STACK16)
+	if (i->seg == X86_SS && bf_read32(bf, frame + 8) & 3 &&
+	    (bf_read32(bf, frame + 20) & 0xffff) == BF_STACK16)
 		base = BF_DATA;
-	ea += (i->base == INSN_NO_REG ? 0 : regs[i->base]) + (i->index == INSN_NO_REG ? 0 : regs[i->index] << i->scale);
+	ea += (i->base == INSN_NO_REG ? 0 : regs[i->base]) +
+	      (i->index == INSN_NO_REG ? 0 : regs[i->index] << i->scale);
 	return base + (i->addr_size == 4 ? ea : ea & 0xffff);
 }
 
@@ -576,7 +608,9 @@ static const char *compare_machines(enum bf_outcome a, int va, enum bf_outcome b
 		return NULL;
 	if (a == BF_HUNG)
 		return NULL; /* code that changed itself into a loop */
-	if (compare_cpu(bt->cpu, interp->cpu, va) || compare_memory(bt, interp, BF_SYSTEM, BF_SYSTEM_SIZE) || compare_memory(bt, interp, BF_DATA, BF_DATA_SIZE) ||
+	if (compare_cpu(bt->cpu, interp->cpu, va) ||
+	    compare_memory(bt, interp, BF_SYSTEM, BF_SYSTEM_SIZE) ||
+	    compare_memory(bt, interp, BF_DATA, BF_DATA_SIZE) ||
 	    compare_memory(bt, interp, BF_LOW, BF_LOW_SIZE))
 		return difference;
 	return NULL;
@@ -643,22 +677,28 @@ static void report(struct test_case *t, const char *what)
 		reduce(t);
 		what = run_both(t, false);
 	}
-	fprintf(stderr, "RF_SEED=0x%llx RF_CASES=1: %s (reduced: %s); cpl %u, paging %d, at %x\n", (unsigned long long)t->seed, first,
-		what ? what : "nothing", t->cpl, t->paging, t->start);
+	fprintf(stderr, "RF_SEED=0x%llx RF_CASES=1: %s (reduced: %s); cpl %u, paging %d, at %x\n",
+		(unsigned long long)t->seed, first, what ? what : "nothing", t->cpl, t->paging,
+		t->start);
 	for (unsigned r = 0; r < 8; r++)
 		fprintf(stderr, "%08x ", t->regs[r]);
-	fprintf(stderr, "fl %x seg %x %x %x %x %x %x fcw %x fsw %x mxcsr %x; eip bt %x interp %x cr2 %x %x\n", t->eflags, t->seg[0], t->seg[1],
-		t->seg[2], t->seg[3], t->seg[4], t->seg[5], t->fpu.fcw, t->fpu.fsw, t->fpu.mxcsr, bt->cpu->eip, interp->cpu->eip,
-		bt->cpu->cr2, interp->cpu->cr2);
+	fprintf(stderr,
+		"fl %x seg %x %x %x %x %x %x fcw %x fsw %x mxcsr %x; eip bt %x interp %x cr2 %x "
+		"%x\n",
+		t->eflags, t->seg[0], t->seg[1], t->seg[2], t->seg[3], t->seg[4], t->seg[5],
+		t->fpu.fcw, t->fpu.fsw, t->fpu.mxcsr, bt->cpu->eip, interp->cpu->eip, bt->cpu->cr2,
+		interp->cpu->cr2);
 	if (disasm_create(&disasm))
 		return;
 	for (unsigned n = 0; n < t->nitems; n++) {
 		char text[96];
 		unsigned len = t->offset[n + 1] - t->offset[n];
 
-		if (t->bytes[t->offset[n]] == 0x90 && (len == 1 || t->bytes[t->offset[n] + len - 1] == 0x90))
+		if (t->bytes[t->offset[n]] == 0x90 &&
+		    (len == 1 || t->bytes[t->offset[n] + len - 1] == 0x90))
 			continue;
-		disasm_format(disasm, DISASM_32, t->bytes + t->offset[n], len, t->start + t->offset[n], text, sizeof(text));
+		disasm_format(disasm, DISASM_32, t->bytes + t->offset[n], len,
+			      t->start + t->offset[n], text, sizeof(text));
 		fprintf(stderr, "  %x: ", t->start + t->offset[n]);
 		for (unsigned k = 0; k < len; k++)
 			fprintf(stderr, "%02x ", t->bytes[t->offset[n] + k]);
@@ -704,8 +744,9 @@ static void run_cases(const char *options, bool paging, uint64_t salt, unsigned 
 		reports++;
 	}
 	cr_expect_eq(reports, 0, "%u cases differ (see above)", reports);
-	cr_log_info("%u cases from seed %llu: %u stopped, %u exceptions, %u triple faults", cases, (unsigned long long)first,
-		    outcomes[BF_STOPPED], outcomes[BF_EXCEPTION], outcomes[BF_TRIPLE_FAULT]);
+	cr_log_info("%u cases from seed %llu: %u stopped, %u exceptions, %u triple faults", cases,
+		    (unsigned long long)first, outcomes[BF_STOPPED], outcomes[BF_EXCEPTION],
+		    outcomes[BF_TRIPLE_FAULT]);
 	cr_expect_leq(outcomes[BF_HUNG], 3 + cases / 5000, "%u cases hung", outcomes[BF_HUNG]);
 	if (cases >= 1000)
 		cr_expect_gt(outcomes[BF_STOPPED], cases / 10, "hardly any case runs to its end");

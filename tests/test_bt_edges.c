@@ -46,15 +46,20 @@ Test(bt_edges, pop_of_a_segment_register_reads_two_bytes)
 
 	for (size_t e = 0; e < RF_ARRAY_SIZE(engines); e++) {
 		for (size_t i = 0; i < RF_ARRAY_SIZE(pops); i++) {
-			cr_expect_eq(run_at(engines[e], pops[i].bytes, pops[i].len, absent - 2, &cr2), -1, "%s, pop %zu", engines[e], i);
-			cr_expect_eq(run_at(engines[e], pops[i].bytes, pops[i].len, absent - 1, &cr2), EXC_PF, "%s, pop %zu", engines[e], i);
+			cr_expect_eq(
+				run_at(engines[e], pops[i].bytes, pops[i].len, absent - 2, &cr2),
+				-1, "%s, pop %zu", engines[e], i);
+			cr_expect_eq(
+				run_at(engines[e], pops[i].bytes, pops[i].len, absent - 1, &cr2),
+				EXC_PF, "%s, pop %zu", engines[e], i);
 			cr_expect_eq(cr2, absent, "%s, pop %zu: cr2 %x", engines[e], i, cr2);
 		}
 	}
 }
 
 /*
- *  --- what the manuals leave open, and processors do otherwise: the guest sees the same everywhere ---
+ *  --- what the manuals leave open, and processors do otherwise: the guest sees the same everywhere
+ *  ---
  */
 
 #define ABSENT  (BF_DATA + BF_ABSENT_PAGE * GUEST_PAGE_SIZE)
@@ -75,13 +80,18 @@ static const struct open_case open_cases[] = {
 	/* Both operands fault: ES:EDI is read first, as Intel's processors do. */
 	{ "cmpsb", 1, { 0xa6 }, ABSENT + 0x10, ABSENT + 0x20, 0x37f, EXC_PF, ABSENT + 0x20, 0 },
 	{ "cmpsd", 1, { 0xa7 }, ABSENT + 0x10, ABSENT + 0x20, 0x37f, EXC_PF, ABSENT + 0x20, 0 },
-	{ "repe cmpsb", 2, { 0xf3, 0xa6 }, ABSENT + 0x10, ABSENT + 0x20, 0x37f, EXC_PF, ABSENT + 0x20, 0 },
-	{ "repne cmpsw", 3, { 0x66, 0xf2, 0xa7 }, ABSENT - 2, ABSENT + 2, 0x37f, EXC_PF, ABSENT + 2, 0 },
-	{ "cmpsb, edi there", 1, { 0xa6 }, ABSENT + 0x10, BF_DATA, 0x37f, EXC_PF, ABSENT + 0x10, 0 },
-	{ "cmpsb, esi there", 1, { 0xa6 }, BF_DATA, ABSENT + 0x20, 0x37f, EXC_PF, ABSENT + 0x20, 0 },
+	{ "repe cmpsb", 2, { 0xf3, 0xa6 }, ABSENT + 0x10, ABSENT + 0x20, 0x37f, EXC_PF,
+		ABSENT + 0x20, 0 },
+	{ "repne cmpsw", 3, { 0x66, 0xf2, 0xa7 }, ABSENT - 2, ABSENT + 2, 0x37f, EXC_PF, ABSENT + 2,
+		0 },
+	{ "cmpsb, edi there", 1, { 0xa6 }, ABSENT + 0x10, BF_DATA, 0x37f, EXC_PF, ABSENT + 0x10,
+		0 },
+	{ "cmpsb, esi there", 1, { 0xa6 }, BF_DATA, ABSENT + 0x20, 0x37f, EXC_PF, ABSENT + 0x20,
+		0 },
 	/* ST0 is empty: nothing is stored (SDM vol. 1, 8.5.1.1), and nothing touched. */
 	{ "fstp m64, unmasked", 2, { 0xdd, 0x1e }, ABSENT, 0, 0x37e, -1, 0, FSW_IE | FSW_ES },
-	{ "fstp m64 over two pages, unmasked", 2, { 0xdd, 0x1e }, ABSENT - 2, 0, 0x37e, -1, 0, FSW_IE | FSW_ES },
+	{ "fstp m64 over two pages, unmasked", 2, { 0xdd, 0x1e }, ABSENT - 2, 0, 0x37e, -1, 0,
+		FSW_IE | FSW_ES },
 	{ "fistp m32, unmasked", 2, { 0xdb, 0x1e }, ABSENT, 0, 0x37e, -1, 0, FSW_IE | FSW_ES },
 	{ "fstp m64, masked", 2, { 0xdd, 0x1e }, ABSENT, 0, 0x37f, EXC_PF, ABSENT, 0 },
 	/* No bit of XMM0 is set: no byte is selected (SDM vol. 2, MASKMOVDQU). */
@@ -114,12 +124,16 @@ static void check_open(const char *engine, const struct open_case *o)
 
 		prepare_open(bf, o);
 		how = bf_run(bf, &vector);
-		cr_expect_eq(how, o->vector < 0 ? BF_STOPPED : BF_EXCEPTION, "%s, %s: outcome %d", engine, o->name, how);
+		cr_expect_eq(how, o->vector < 0 ? BF_STOPPED : BF_EXCEPTION, "%s, %s: outcome %d",
+			     engine, o->name, how);
 		if (how == BF_EXCEPTION)
-			cr_expect_eq(vector, o->vector, "%s, %s: vector %d", engine, o->name, vector);
+			cr_expect_eq(vector, o->vector, "%s, %s: vector %d", engine, o->name,
+				     vector);
 		if (o->vector == EXC_PF)
-			cr_expect_eq(bf->cpu->cr2, o->cr2, "%s, %s: cr2 %x", engine, o->name, bf->cpu->cr2);
-		cr_expect_eq(bf->cpu->fpu.fsw & 0xff & ~0x40u, o->fsw, "%s, %s: fsw %x", engine, o->name, bf->cpu->fpu.fsw);
+			cr_expect_eq(bf->cpu->cr2, o->cr2, "%s, %s: cr2 %x", engine, o->name,
+				     bf->cpu->cr2);
+		cr_expect_eq(bf->cpu->fpu.fsw & 0xff & ~0x40u, o->fsw, "%s, %s: fsw %x", engine,
+			     o->name, bf->cpu->fpu.fsw);
 	}
 	bf_destroy(bf);
 }

@@ -15,7 +15,8 @@
 
 TestSuite(bt_fpu, .timeout = 300);
 
-static const char *const bt_options[] = { NULL, "links=off", "tu-insns=1", "cache-kib=256", "soft=always" };
+static const char *const bt_options[] = { NULL, "links=off", "tu-insns=1", "cache-kib=256",
+					  "soft=always" };
 
 #define BYTES32(v) (uint8_t)(v), (uint8_t)((v) >> 8), (uint8_t)((v) >> 16), (uint8_t)((v) >> 24)
 
@@ -35,8 +36,10 @@ static const struct computation {
 	{ { "fld m32", 6, { 0xd9, 0x05, BYTES32(NUMBER) } }, 0, true, 0x105 },
 	{ { "fld1; fadd m32", 8, { 0xd9, 0xe8, 0xd8, 0x05, BYTES32(NUMBER) } }, 2, true, 0x005 },
 	{ { "fldpi; fst m32", 8, { 0xd9, 0xeb, 0xd9, 0x15, BYTES32(NUMBER) } }, 2, true, 0x115 },
-	{ { "fldz; fld1; fdivp, pending", 6, { 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9 } }, 4, false, 0x6f9 },
-	{ { "fld1; fdiv m32, pending", 8, { 0xd9, 0xe8, 0xd8, 0x35, BYTES32(NUMBER + 16) } }, 2, true, 0x035 },
+	{ { "fldz; fld1; fdivp, pending", 6, { 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9 } }, 4, false,
+		0x6f9 },
+	{ { "fld1; fdiv m32, pending", 8, { 0xd9, 0xe8, 0xd8, 0x35, BYTES32(NUMBER + 16) } }, 2,
+		true, 0x035 },
 };
 
 /* What comes between: every way out of translated code and back. */
@@ -45,11 +48,13 @@ static const struct piece between[] = {
 	{ "a branch", 2, { 0xeb, 0x00 } },
 	{ "an instruction that is interpreted", 1, { 0x27 } },                     /* daa */
 	{ "a system call", 2, { 0xcd, VECTOR } },
-	{ "a segment load", 4, { 0x8c, 0xd8, 0x8e, 0xe0 } },                       /* mov eax, ds; mov fs, eax */
+	/* mov eax, ds; mov fs, eax */
+	{ "a segment load", 4, { 0x8c, 0xd8, 0x8e, 0xe0 } },
 	{ "a hidden fault", 5, { 0xa1, BYTES32(NUMBER + 0x5000) } },
 	{ "a device", 5, { 0xa1, BYTES32(0xfec00000u) } },
 	{ "a port", 2, { 0xe4, 0x80 } },
-	{ "a flush", 6, { 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8 } },                  /* mov eax, cr3; mov cr3, eax */
+	/* mov eax, cr3; mov cr3, eax */
+	{ "a flush", 6, { 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8 } },
 };
 
 static const struct store {
@@ -59,7 +64,8 @@ static const struct store {
 	unsigned pointer_bytes;
 } stores[] = {
 	{ { "fnstenv", 6, { 0xd9, 0x35, BYTES32(IMAGE) } }, 28, 12, 16, 20, 24, 18, 4 },
-	{ { "fnstenv, 16 bits", 7, { 0x66, 0xd9, 0x35, BYTES32(IMAGE) } }, 14, 6, 8, 10, 12, -1, 2 },
+	{ { "fnstenv, 16 bits", 7, { 0x66, 0xd9, 0x35, BYTES32(IMAGE) } }, 14, 6, 8, 10, 12, -1,
+		2 },
 	{ { "fnsave", 6, { 0xdd, 0x35, BYTES32(IMAGE) } }, 108, 12, 16, 20, 24, 18, 4 },
 	{ { "fnsave, 16 bits", 7, { 0x66, 0xdd, 0x35, BYTES32(IMAGE) } }, 94, 6, 8, 10, 12, -1, 2 },
 	{ { "fxsave", 7, { 0x0f, 0xae, 0x05, BYTES32(IMAGE) } }, 512, 8, 12, 16, 20, 6, 4 },
@@ -75,9 +81,13 @@ static uint32_t emit(struct bf *bf, uint32_t at, const struct piece *p)
  * Runs the three one after the other, a few times over; the image is in RAM then, and *last says
  * where the last instruction was.
  */
-static void run(struct bf *bf, const struct computation *c, const struct piece *middle, const struct store *s, uint32_t *last)
+static void run(struct bf *bf, const struct computation *c, const struct piece *middle,
+		const struct store *s, uint32_t *last)
 {
-	static const struct piece begin = { "", 8, { 0xdb, 0xe3, 0xd9, 0x2d, BYTES32(NUMBER + 32) } }; /* fninit; fldcw */
+	/* fninit; fldcw */
+	static const struct piece begin = { "",
+					    8,
+					    { 0xdb, 0xe3, 0xd9, 0x2d, BYTES32(NUMBER + 32) } };
 	const float number = 1.5;
 	const uint16_t divide_unmasked = 0x37b;
 	uint32_t at, loop;
@@ -99,7 +109,8 @@ static void run(struct bf *bf, const struct computation *c, const struct piece *
 	at = emit(bf, at, middle);
 	at = emit(bf, at, &s->piece);
 	BF_CODE_AT(bf, at, 0xdb, 0xe2, 0xe2, loop - (at + 4), BF_STOP); /* fnclex; loop */
-	cr_assert_eq(bf_run(bf, &vector), BF_STOPPED, "%s, %s, %s: vector %d", c->piece.name, middle->name, s->piece.name, vector);
+	cr_assert_eq(bf_run(bf, &vector), BF_STOPPED, "%s, %s, %s: vector %d", c->piece.name,
+		     middle->name, s->piece.name, vector);
 }
 
 static uint32_t image_field(const uint8_t *image, int offset, unsigned bytes)
@@ -110,12 +121,13 @@ static uint32_t image_field(const uint8_t *image, int offset, unsigned bytes)
 	return value;
 }
 
-static void compare(const struct bf *bt, const struct bf *interp, const struct store *s, const char *text)
+static void compare(const struct bf *bt, const struct bf *interp, const struct store *s,
+		    const char *text)
 {
 	uint8_t a[512], b[512];
 	const struct { const char *name; int offset; unsigned bytes; } pointers[] = {
-		{ "fip", s->fip, s->pointer_bytes }, { "fcs", s->fcs, 2 }, { "fdp", s->fdp, s->pointer_bytes }, { "fds", s->fds, 2 },
-		{ "fop", s->fop, 2 },
+		{ "fip", s->fip, s->pointer_bytes }, { "fcs", s->fcs, 2 },
+		{ "fdp", s->fdp, s->pointer_bytes }, { "fds", s->fds, 2 }, { "fop", s->fop, 2 },
 	};
 
 	memcpy(a, bt->ram + IMAGE, sizeof(a));
@@ -127,12 +139,14 @@ static void compare(const struct bf *bt, const struct bf *interp, const struct s
 			continue;
 		ours = image_field(a, pointers[i].offset, pointers[i].bytes);
 		theirs = image_field(b, pointers[i].offset, pointers[i].bytes);
-		cr_expect(!ours || ours == theirs, "%s: %s is %x, the interpreter's %x", text, pointers[i].name, ours, theirs);
+		cr_expect(!ours || ours == theirs, "%s: %s is %x, the interpreter's %x", text,
+			  pointers[i].name, ours, theirs);
 		memset(a + pointers[i].offset, 0, pointers[i].bytes);
 		memset(b + pointers[i].offset, 0, pointers[i].bytes);
 	}
 	for (unsigned at = 0; at < sizeof(a); at++)
-		cr_expect_eq(a[at], b[at], "%s: byte %u is %02x, the interpreter's %02x", text, at, a[at], b[at]);
+		cr_expect_eq(a[at], b[at], "%s: byte %u is %02x, the interpreter's %02x", text, at,
+			     a[at], b[at]);
 	cr_expect(s->size == 512 || a[s->size] == 0xee, "%s: too much is stored", text);
 }
 
@@ -140,7 +154,8 @@ static void compare(const struct bf *bt, const struct bf *interp, const struct s
  * The interpreter's pointers are what the manual says (SDM vol. 1, 8.1.8), so that they are fit to
  * judge by.
  */
-static void judge_interpreter(const struct bf *interp, const struct computation *c, const struct store *s, uint32_t last, const char *text)
+static void judge_interpreter(const struct bf *interp, const struct computation *c,
+			      const struct store *s, uint32_t last, const char *text)
 {
 	const uint32_t mask = s->pointer_bytes == 4 ? 0xffffffffu : 0xffff;
 	const uint8_t *image = interp->ram + IMAGE;
@@ -150,11 +165,13 @@ static void judge_interpreter(const struct bf *interp, const struct computation 
 	if (c->memory) {
 		const uint32_t operand = image_field(image, s->fdp, s->pointer_bytes);
 
-		cr_expect(operand == (NUMBER & mask) || operand == ((NUMBER + 16) & mask), "%s: fdp %x", text, operand);
+		cr_expect(operand == (NUMBER & mask) || operand == ((NUMBER + 16) & mask),
+			  "%s: fdp %x", text, operand);
 		cr_expect_eq(image_field(image, s->fds, 2), BF_KDATA, "%s", text);
 	}
 	if (s->fop >= 0)
-		cr_expect_eq(image_field(image, s->fop, 2) & 0x7ff, c->opcode, "%s: fop %x", text, image_field(image, s->fop, 2));
+		cr_expect_eq(image_field(image, s->fop, 2) & 0x7ff, c->opcode, "%s: fop %x", text,
+			     image_field(image, s->fop, 2));
 }
 
 static void run_all(const char *options)
@@ -167,8 +184,9 @@ static void run_all(const char *options)
 			for (size_t s = 0; s < RF_ARRAY_SIZE(stores); s++) {
 				uint32_t last;
 
-				snprintf(text, sizeof(text), "[%s] %s; %s; %s", options ? options : "", computations[c].piece.name, between[m].name,
-					 stores[s].piece.name);
+				snprintf(text, sizeof(text), "[%s] %s; %s; %s",
+					 options ? options : "", computations[c].piece.name,
+					 between[m].name, stores[s].piece.name);
 				run(bt, &computations[c], &between[m], &stores[s], &last);
 				run(interp, &computations[c], &between[m], &stores[s], &last);
 				judge_interpreter(interp, &computations[c], &stores[s], last, text);

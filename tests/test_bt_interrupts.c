@@ -75,7 +75,8 @@ static void build_handler(struct bf *bf, uint32_t limit, uint32_t done)
 	if (done) {
 		EMIT(&h, 0x50, 0xa1); EMIT32(&h, COUNTER);     /* push eax; mov eax, [] */
 		EMIT(&h, 0x3d); EMIT32(&h, limit);
-		EMIT(&h, 0x58, 0x72, 0x07, 0xc7, 0x04, 0x24); EMIT32(&h, done); /* pop; jb; mov dword [esp] */
+		/* pop; jb; mov dword [esp] */
+		EMIT(&h, 0x58, 0x72, 0x07, 0xc7, 0x04, 0x24); EMIT32(&h, done);
 	}
 	EMIT(&h, 0xcf);
 	set_handler(bf);
@@ -98,7 +99,8 @@ static void run_with_interrupts(struct bf *bf, unsigned pause_us)
 
 static void loop_until_interrupted(struct code *c, uint32_t loop, uint32_t times)
 {
-	EMIT(c, 0x81, 0x3d); EMIT32(c, COUNTER); EMIT32(c, times); /* cmp dword [COUNTER], times; jb loop */
+	/* cmp dword [COUNTER], times; jb loop */
+	EMIT(c, 0x81, 0x3d); EMIT32(c, COUNTER); EMIT32(c, times);
 	JB(c, loop);
 }
 
@@ -146,7 +148,8 @@ static void interrupts_among_calls_and_strings(struct bf *bf)
 	EMIT(&c, 0x0f, 0x94, 0xc0, 0x0f, 0xb6, 0xc0, 0x01, 0xc3); /* sete al; movzx; add ebx, eax */
 	MOV(&c, X86_ECX, 12);
 	CALL(&c, FUNCTION);                    /* edx += 12 */
-	EMIT(&c, 0xf9, 0x9c, 0x58, 0x83, 0xe0, 0x01, 0x01, 0xc3); /* stc; pushf; pop eax; and eax, 1; add ebx, eax */
+	/* stc; pushf; pop eax; and eax, 1; add ebx, eax */
+	EMIT(&c, 0xf9, 0x9c, 0x58, 0x83, 0xe0, 0x01, 0x01, 0xc3);
 	loop_until_interrupted(&c, loop, 200);
 	STOP(&c);
 	EMIT(&f, 0x42, 0x49, 0x74, 0x05);
@@ -189,7 +192,8 @@ static void interrupts_in_a_long_string(struct bf *bf)
 	EXPECT_EQ(bf->ram[BF_FREE + 0x100000], (uint8_t)bf->cpu->regs[X86_EBP]);
 	EXPECT_EQ(memcmp(bf->ram + BF_FREE + 0x100000, bf->ram + BF_FREE + 0x100001, size - 1), 0);
 	if (bf->vm.vcpu.engine == &engine_bt)
-		cr_expect_lt(bf_stat(bf, "dispatcher", "steps"), 500 * (1 + bf_stat(bf, "dispatcher", "kicks")), "[%s] %ld steps",
+		cr_expect_lt(bf_stat(bf, "dispatcher", "steps"),
+			     500 * (1 + bf_stat(bf, "dispatcher", "kicks")), "[%s] %ld steps",
 			     bf->name, bf_stat(bf, "dispatcher", "steps"));
 }
 
@@ -265,13 +269,15 @@ static void interrupt_shadows(struct bf *bf)
 	EMIT(&c, 0xfb, 0xfa, 0x40, 0x40); STOP(&c);                 /* sti; cli: never */
 	EXPECT_EQ(pending_interrupt_taken_at(bf), 0);
 	c = code_at(bf, BF_CODE);
-	EMIT(&c, 0x16, 0x58, 0xfb, 0x8e, 0xd0, 0x40, 0x40); STOP(&c); /* push ss; pop eax; sti; mov ss, ax; inc eax */
+	/* push ss; pop eax; sti; mov ss, ax; inc eax */
+	EMIT(&c, 0x16, 0x58, 0xfb, 0x8e, 0xd0, 0x40, 0x40); STOP(&c);
 	EXPECT_EQ(pending_interrupt_taken_at(bf), BF_CODE + 6);
 	c = code_at(bf, BF_CODE);
 	EMIT(&c, 0xfb, 0xf4, 0x40); STOP(&c);                       /* sti; hlt */
 	EXPECT_EQ(pending_interrupt_taken_at(bf), BF_CODE + 2);
 	c = code_at(bf, BF_CODE);
-	EMIT(&c, 0x68, 0x02, 0x02, 0, 0, 0x9d, 0x40, 0x40); STOP(&c); /* push 202h; popf: no shadow */
+	/* push 202h; popf: no shadow */
+	EMIT(&c, 0x68, 0x02, 0x02, 0, 0, 0x9d, 0x40, 0x40); STOP(&c);
 	EXPECT_EQ(pending_interrupt_taken_at(bf), BF_CODE + 6);
 }
 
@@ -285,7 +291,8 @@ Test(bt_interrupts, interrupt_shadows)
  * As a local APIC whose task priority is lowered: the third store lets an interrupt in, which comes
  * right behind it.
  */
-__attribute__((target("general-regs-only"))) static bool interrupt_at_third_store(void *opaque, gpa_t gpa, uint32_t value)
+__attribute__((target("general-regs-only"))) static bool
+interrupt_at_third_store(void *opaque, gpa_t gpa, uint32_t value)
 {
 	struct bf *bf = opaque;
 
@@ -374,12 +381,13 @@ static bool interrupt_a_string(struct bf *bf, uint32_t rounds, unsigned pause_us
 static void interrupted_strings_save_rf(struct bf *bf)
 {
 	static const struct { uint8_t code[3]; uint32_t rounds; } strings[] = {
-		{ { 0xf3, 0xaa, 0x90 }, 0x300000 }, { { 0xf3, 0xa5, 0x90 }, 0xc0000 }, { { 0xf3, 0xa6, 0x90 }, 0x300000 },
-		{ { 0x67, 0xf3, 0xa6 }, 0xffff },
+		{ { 0xf3, 0xaa, 0x90 }, 0x300000 }, { { 0xf3, 0xa5, 0x90 }, 0xc0000 },
+		{ { 0xf3, 0xa6, 0x90 }, 0x300000 }, { { 0x67, 0xf3, 0xa6 }, 0xffff },
 	};
 
 	for (size_t n = 0; n < RF_ARRAY_SIZE(strings); n++) {
-		const uint32_t rounds = strings[n].rounds, place = rounds > 0xffff ? BF_FREE + 0x100000 : 0;
+		const uint32_t rounds = strings[n].rounds,
+			       place = rounds > 0xffff ? BF_FREE + 0x100000 : 0;
 		struct code c = code_at(bf, BF_CODE), string = code_at(bf, STRING);
 		unsigned between = 0;
 
@@ -396,7 +404,8 @@ static void interrupted_strings_save_rf(struct bf *bf)
 		JMP(&string, BF_CODE);
 		for (unsigned run = 0; run < 400 && between < 6; run++)
 			between += interrupt_a_string(bf, rounds, run % 40 * 10);
-		cr_expect_geq(between, 6, "[%s] string %zu: %u interrupts in its middle", bf->name, n, between);
+		cr_expect_geq(between, 6, "[%s] string %zu: %u interrupts in its middle", bf->name,
+			      n, between);
 	}
 }
 
@@ -412,7 +421,8 @@ static void resume_flag_lasts_one_instruction(struct bf *bf)
 
 	EMIT(&c, 0x68); EMIT32(&c, X86_RF | X86_F1);
 	EMIT(&c, 0x6a, BF_KCODE, 0x68); EMIT32(&c, c.at + 5);
-	EMIT(&c, 0xcf, 0x40, 0x9c, 0x59, 0x40);                      /* iret; inc eax; pushf; pop ecx; inc eax */
+	/* iret; inc eax; pushf; pop ecx; inc eax */
+	EMIT(&c, 0xcf, 0x40, 0x9c, 0x59, 0x40);
 	STOP(&c);
 	run_to_stop(bf);
 	EXPECT_EQ(bf->cpu->regs[X86_EAX], 2);

@@ -16,12 +16,14 @@ TestSuite(bt_memory, .timeout = 300);
  */
 static void ring0_reaches_user_memory(struct bf *bf)
 {
-	const uint32_t high = 0xc0000000, table = BF_FREE + 0x90000, kernel = high + BF_DATA + 0x1000, user = BF_FREE + 0xa0000;
+	const uint32_t high = 0xc0000000, table = BF_FREE + 0x90000,
+		       kernel = high + BF_DATA + 0x1000, user = BF_FREE + 0xa0000;
 	struct code c = code_at(bf, BF_CODE);
 	uint32_t loop;
 
 	for (uint32_t n = 0; n < 1024; n++)
-		bf_write32(bf, table + 4 * n, n << GUEST_PAGE_SHIFT | PTE_P | PTE_W | PTE_A | PTE_D);
+		bf_write32(bf, table + 4 * n,
+			   n << GUEST_PAGE_SHIFT | PTE_P | PTE_W | PTE_A | PTE_D);
 	bf_write32(bf, BF_PAGE_DIR + 4 * (high >> 22), table | PTE_P | PTE_W | PTE_A | PTE_D);
 	bf_flush(bf);
 	MOV(&c, X86_EBX, kernel);
@@ -29,12 +31,15 @@ static void ring0_reaches_user_memory(struct bf *bf)
 	MOV(&c, X86_EBP, 100);
 	loop = c.at;
 	EMIT(&c, 0xff, 0x03);                                         /* inc dword [ebx] */
-	EMIT(&c, 0x8d, 0x73, 0xf8, 0x8d, 0x7a, 0xf8);                 /* lea esi, [ebx-8]; lea edi, [edx-8] */
+	/* lea esi, [ebx-8]; lea edi, [edx-8] */
+	EMIT(&c, 0x8d, 0x73, 0xf8, 0x8d, 0x7a, 0xf8);
 	MOV(&c, X86_ECX, 4);
 	EMIT(&c, 0xf3, 0xa5);                                         /* rep movsd */
-	EMIT(&c, 0xff, 0x33, 0x58, 0x66, 0x0f, 0xab, 0x13);           /* push [ebx]; pop eax; bts [ebx], dx */
+	/* push [ebx]; pop eax; bts [ebx], dx */
+	EMIT(&c, 0xff, 0x33, 0x58, 0x66, 0x0f, 0xab, 0x13);
 	EMIT(&c, 0x66, 0x0f, 0xb3, 0x13);                             /* btr [ebx], dx */
-	EMIT(&c, 0xdb, 0x03, 0xdb, 0x1b);                             /* fild dword [ebx]; fistp dword [ebx] */
+	/* fild dword [ebx]; fistp dword [ebx] */
+	EMIT(&c, 0xdb, 0x03, 0xdb, 0x1b);
 	EMIT(&c, 0x87, 0xd3, 0x4d);                                   /* xchg ebx, edx; dec ebp */
 	JNZ(&c, loop);
 	STOP(&c);
@@ -66,7 +71,9 @@ static void global_pages_end_with_pge(struct bf *bf)
 	EMIT(&c, 0x25); EMIT32(&c, ~CR4_PGE);                   /* and eax, ~PGE */
 	EMIT(&c, 0x0f, 0x22, 0xe0);
 	emit_load_ebx(&c, REMAPPED);
-	EMIT(&c, 0xc7, 0x05); EMIT32(&c, BF_PTE_AT(REMAPPED)); EMIT32(&c, OTHER_FRAME | BF_PTE_USER | PTE_G);
+	EMIT(&c, 0xc7, 0x05);
+	EMIT32(&c, BF_PTE_AT(REMAPPED));
+	EMIT32(&c, OTHER_FRAME | BF_PTE_USER | PTE_G);
 	EMIT(&c, 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8);           /* mov eax, cr3; mov cr3, eax */
 	EMIT(&c, 0x89, 0xd9);                                   /* mov ecx, ebx */
 	emit_load_ebx(&c, REMAPPED);
@@ -97,9 +104,11 @@ static void pdptes_loaded_by_cr0(struct bf *bf)
 	bf->cpu->cr0 &= ~CR0_PG;
 	bf_flush(bf);
 	EMIT(&c, 0xb8); EMIT32(&c, pdpt); EMIT(&c, 0x0f, 0x22, 0xd8);                 /* CR3 */
-	EMIT(&c, 0x0f, 0x20, 0xe0, 0x83, 0xc8, CR4_PAE, 0x0f, 0x22, 0xe0);           /* CR4 |= PAE */
+	/* CR4 |= PAE */
+	EMIT(&c, 0x0f, 0x20, 0xe0, 0x83, 0xc8, CR4_PAE, 0x0f, 0x22, 0xe0);
 	EMIT(&c, 0x0f, 0x20, 0xc0, 0x0d); EMIT32(&c, CR0_PG); EMIT(&c, 0x0f, 0x22, 0xc0);
-	EMIT(&c, 0xc7, 0x05); EMIT32(&c, pdpt + 8); EMIT32(&c, directory | PTE_P);   /* the second GiB */
+	/* the second GiB */
+	EMIT(&c, 0xc7, 0x05); EMIT32(&c, pdpt + 8); EMIT32(&c, directory | PTE_P);
 	EMIT(&c, 0x0f, 0x20, 0xc0, 0x0d); EMIT32(&c, CR0_CD); EMIT(&c, 0x0f, 0x22, 0xc0);
 	emit_load_ebx(&c, 0x40000000 + REMAPPED);
 	STOP(&c);
@@ -123,7 +132,8 @@ struct stores {
 };
 
 /* struct vm.store_unlocked */
-__attribute__((target("general-regs-only"))) static bool note_store(void *opaque, gpa_t gpa, uint32_t value)
+__attribute__((target("general-regs-only"))) static bool note_store(void *opaque, gpa_t gpa,
+								    uint32_t value)
 {
 	struct stores *s = opaque;
 
@@ -157,12 +167,20 @@ static void stores_to_a_device(struct bf *bf)
 		MOV(&c, X86_EBP, REMAPPED + 0x20 - (BF_DATA + 0x2800));
 		loop = c.at;
 		EMIT(&c, 0x51);                                              /* push ecx */
-		EMIT(&c, 0x31, 0xc0, 0x83, 0xe8, 0x01);                      /* xor eax, eax; sub eax, 1: CF, SF, PF, AF */
-		EMIT(&c, 0x89, 0x4b, 0x10);                                  /* mov [ebx + 10h], ecx */
-		EMIT(&c, 0x64, 0xc7, 0x83); EMIT32(&c, 0x14 - (BF_DATA + 0x2000)); EMIT32(&c, 0x12345678); /* mov dword fs:[ebx + ...], 12345678h */
-		EMIT(&c, 0xa3); EMIT32(&c, REMAPPED + 0x18);                 /* mov [REMAPPED + 18h], eax */
-		EMIT(&c, 0x89, 0x64, 0x2c, 0x04);                            /* mov [esp + ebp + 4], esp */
-		EMIT(&c, 0x73, 0x02, 0x78, 0x02, 0x31, 0xdb);                /* jnc; js over; xor ebx, ebx: lost flags */
+		/* xor eax, eax; sub eax, 1: CF, SF, PF, AF */
+		EMIT(&c, 0x31, 0xc0, 0x83, 0xe8, 0x01);
+		/* mov [ebx + 10h], ecx */
+		EMIT(&c, 0x89, 0x4b, 0x10);
+		/* mov dword fs:[ebx + ...], 12345678h */
+		EMIT(&c, 0x64, 0xc7, 0x83);
+		EMIT32(&c, 0x14 - (BF_DATA + 0x2000));
+		EMIT32(&c, 0x12345678);
+		/* mov [REMAPPED + 18h], eax */
+		EMIT(&c, 0xa3); EMIT32(&c, REMAPPED + 0x18);
+		/* mov [esp + ebp + 4], esp */
+		EMIT(&c, 0x89, 0x64, 0x2c, 0x04);
+		/* jnc; js over; xor ebx, ebx: lost flags */
+		EMIT(&c, 0x73, 0x02, 0x78, 0x02, 0x31, 0xdb);
 		EMIT(&c, 0x59, 0x49);                                        /* pop ecx; dec ecx */
 		JNZ(&c, loop);
 		STOP(&c);
@@ -172,18 +190,21 @@ static void stores_to_a_device(struct bf *bf)
 		EXPECT_EQ(stores.n, 4 * STORES);
 		EXPECT_EQ(stores.taken, refuse ? 0 : 4 * STORES);
 		for (unsigned i = 0; i < STORES && i < stores.n / 4; i++) {
-			const uint32_t want[4] = { STORES - i, 0x12345678, 0xffffffff, BF_DATA + 0x27fc };
+			const uint32_t want[4] = { STORES - i, 0x12345678, 0xffffffff,
+						   BF_DATA + 0x27fc };
 
 			for (unsigned k = 0; k < 4; k++) {
 				EXPECT_EQ(stores.at[4 * i + k].value, want[k]);
-				EXPECT_EQ(stores.at[4 * i + k].gpa, k == 3 ? DEVICE + 0x20 : DEVICE + 0x10 + 4 * k);
+				EXPECT_EQ(stores.at[4 * i + k].gpa,
+					  k == 3 ? DEVICE + 0x20 : DEVICE + 0x10 + 4 * k);
 			}
 		}
 		EXPECT_EQ(bf->cpu->fpu.mxcsr, fpu.mxcsr);
 		for (unsigned i = 0; i < 8; i++)
 			EXPECT_EQ(memcmp(bf->cpu->fpu.xmm[i], fpu.xmm[i], 16), 0);
 		if (bf->vm.vcpu.engine == &engine_bt && !bf->options[0]) {
-			EXPECT_EQ(bf_stat(bf, "dispatcher", "callouts_store"), 4 * STORES * (refuse + 1));
+			EXPECT_EQ(bf_stat(bf, "dispatcher", "callouts_store"),
+				  4 * STORES * (refuse + 1));
 		}
 	}
 }
@@ -212,13 +233,17 @@ static void stores_to_all_kinds_of_places(struct bf *bf)
 	bf_write32(bf, BF_PTE_AT(REMAPPED + 0x2000), 0);
 	bf_flush(bf);
 	for (unsigned i = 0; i < 100; i++) /* long enough to be translated plainly again */
-		bf_write32(bf, BF_DATA + 4 * i, i < 10 ? REMAPPED + 8 : i == 99 ? FUNCTION + 1 : REMAPPED + 0x1000 + 4 * i);
+		bf_write32(bf, BF_DATA + 4 * i,
+			   i < 10  ? REMAPPED + 8 :
+			   i == 99 ? FUNCTION + 1 :
+				     REMAPPED + 0x1000 + 4 * i);
 	bf_write32(bf, BF_DATA + 4 * 100, REMAPPED + 0x2004);
 	write_value_function(bf, FUNCTION, 1);
 	MOV(&c, X86_ESI, BF_DATA);
 	const uint32_t loop = c.at;
 	CALL(&c, FUNCTION);
-	EMIT(&c, 0x01, 0xc2, 0x8b, 0x1e, 0x83, 0xc6, 0x04);                  /* add edx, eax; mov ebx, [esi]; add esi, 4 */
+	/* add edx, eax; mov ebx, [esi]; add esi, 4 */
+	EMIT(&c, 0x01, 0xc2, 0x8b, 0x1e, 0x83, 0xc6, 0x04);
 	fault_at = c.at;
 	EMIT(&c, 0x89, 0x33);                                                /* mov [ebx], esi */
 	JMP(&c, loop);

@@ -21,7 +21,10 @@ static void expect_fault_at(struct bf *bf, int wanted, uint32_t eip)
 /* A segment register counts as it was loaded a moment ago, within one unit. */
 static void segment_loads_count_at_once(struct bf *bf)
 {
-	static const struct { uint16_t selector; uint32_t offset; } bad[] = { { 0, BF_DATA }, { BF_LIMITED, 0x6000 }, { BF_EXPAND_DOWN, 0x1000 } };
+	static const struct {
+		uint16_t selector;
+		uint32_t offset;
+	} bad[] = { { 0, BF_DATA }, { BF_LIMITED, 0x6000 }, { BF_EXPAND_DOWN, 0x1000 } };
 	const uint16_t flat = bf->cpu->seg[X86_DS].selector;
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(bad); i++) {
@@ -31,7 +34,8 @@ static void segment_loads_count_at_once(struct bf *bf)
 		bf_write32(bf, BF_DATA, 0x1234);
 		bf_write32(bf, BF_DATA + 0x2000 + 0x40, 0x5678);
 		MOV(&c, X86_EAX, flat);
-		EMIT(&c, 0x8e, 0xe0, 0x64, 0x8b, 0x1d); EMIT32(&c, BF_DATA); /* mov fs, eax; mov ebx, fs:[] */
+		/* mov fs, eax; mov ebx, fs:[] */
+		EMIT(&c, 0x8e, 0xe0, 0x64, 0x8b, 0x1d); EMIT32(&c, BF_DATA);
 		MOV(&c, X86_EAX, BF_BASED);
 		EMIT(&c, 0x8e, 0xe0, 0x64, 0x8b, 0x15); EMIT32(&c, 0x40);    /* mov edx, fs:[] */
 		MOV(&c, X86_EAX, bad[i].selector);
@@ -55,29 +59,38 @@ TEST_IN_ALL(bt_segments, segment_loads_count_at_once)
 #define GDT_POINTER (BF_DATA + 0x5000)
 #define OTHER_BASE  0x302000u
 
-enum gdt_change { CHANGE_DESCRIPTOR, CHANGE_PAGE_AND_INVLPG, CHANGE_PAGE_AND_CR3, CHANGE_GDTR, CHANGE_LIMIT, CHANGES };
+enum gdt_change {
+	CHANGE_DESCRIPTOR, CHANGE_PAGE_AND_INVLPG, CHANGE_PAGE_AND_CR3, CHANGE_GDTR, CHANGE_LIMIT,
+	CHANGES
+};
 
 /* Changes BF_BASED's base from BF_DATA + 2000h to OTHER_BASE, and back the next time. */
 static void emit_gdt_change(struct code *c, enum gdt_change change)
 {
 	switch (change) {
 	case CHANGE_PAGE_AND_INVLPG: case CHANGE_PAGE_AND_CR3:
-		EMIT(c, 0x81, 0x35); EMIT32(c, BF_PTE_AT(BF_GDT)); EMIT32(c, BF_GDT ^ OTHER_FRAME); /* xor dword [PTE], ... */
+		/* xor dword [PTE], ... */
+		EMIT(c, 0x81, 0x35); EMIT32(c, BF_PTE_AT(BF_GDT)); EMIT32(c, BF_GDT ^ OTHER_FRAME);
 		if (change == CHANGE_PAGE_AND_INVLPG) {
-			EMIT(c, 0x0f, 0x01, 0x3d); EMIT32(c, BF_GDT);                    /* invlpg [BF_GDT] */
+			/* invlpg [BF_GDT] */
+			EMIT(c, 0x0f, 0x01, 0x3d); EMIT32(c, BF_GDT);
 		} else {
-			EMIT(c, 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8);                     /* mov eax, cr3; mov cr3, eax */
+			/* mov eax, cr3; mov cr3, eax */
+			EMIT(c, 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8);
 		}
 		break;
 	case CHANGE_GDTR:
-		EMIT(c, 0x81, 0x35); EMIT32(c, GDT_POINTER + 2); EMIT32(c, BF_GDT ^ OTHER_FRAME); /* xor dword [base], ... */
+		/* xor dword [base], ... */
+		EMIT(c, 0x81, 0x35); EMIT32(c, GDT_POINTER + 2); EMIT32(c, BF_GDT ^ OTHER_FRAME);
 		EMIT(c, 0x0f, 0x01, 0x15); EMIT32(c, GDT_POINTER);                       /* lgdt */
 		break;
 	case CHANGE_LIMIT:
-		EMIT(c, 0x80, 0x35); EMIT32(c, BF_GDT + (BF_BASED & ~7) + 6); EMIT(c, 0x80); /* xor byte [granularity], 80h: 1 MiB */
+		/* xor byte [granularity], 80h: 1 MiB */
+		EMIT(c, 0x80, 0x35); EMIT32(c, BF_GDT + (BF_BASED & ~7) + 6); EMIT(c, 0x80);
 		/* fall through */
 	default:
-		EMIT(c, 0x80, 0x35); EMIT32(c, BF_GDT + (BF_BASED & ~7) + 4); EMIT(c, 0x20); /* xor byte [base 16..23], 20h */
+		/* xor byte [base 16..23], 20h */
+		EMIT(c, 0x80, 0x35); EMIT32(c, BF_GDT + (BF_BASED & ~7) + 4); EMIT(c, 0x20);
 	}
 }
 
@@ -86,7 +99,9 @@ static void segments_are_loaded_as_they_are_now(struct bf *bf)
 	const uint16_t limit = BF_GDT_LIMIT;
 	const uint32_t base = BF_GDT;
 
-	_Static_assert((BF_DATA + 0x2000) >> 16 == 0x10 && OTHER_BASE == BF_DATA + 0x2000 + 0x200000, "what CHANGE_DESCRIPTOR makes of it");
+	_Static_assert((BF_DATA + 0x2000) >> 16 == 0x10 &&
+			       OTHER_BASE == BF_DATA + 0x2000 + 0x200000,
+		       "what CHANGE_DESCRIPTOR makes of it");
 	for (enum gdt_change change = 0; change < CHANGES; change++) {
 		struct code c = code_at(bf, BF_CODE);
 		uint32_t loop;
@@ -100,19 +115,27 @@ static void segments_are_loaded_as_they_are_now(struct bf *bf)
 		bf_write32(bf, OTHER_BASE, 0x10000);
 		bf_flush(bf);
 		MOV(&c, X86_ECX, ROUNDS);
-		EMIT(&c, 0x31, 0xd2, 0x31, 0xed, 0x31, 0xdb);                            /* xor edx, edx; xor ebp, ebp; xor ebx, ebx */
+		/* xor edx, edx; xor ebp, ebp; xor ebx, ebx */
+		EMIT(&c, 0x31, 0xd2, 0x31, 0xed, 0x31, 0xdb);
 		loop = c.at;
 		for (unsigned twice = 0; twice < 2; twice++) {
 			MOV(&c, X86_EAX, BF_BASED);
-			EMIT(&c, 0x8e, 0xe0, 0x64, 0x03, 0x13);                          /* mov fs, eax; add edx, fs:[ebx] */
-			EMIT(&c, 0x50, 0x0f, 0xa9, 0x65, 0x03, 0x2b);                    /* push eax; pop gs; add ebp, gs:[ebx] */
-			EMIT(&c, 0x8e, 0xc0, 0x26, 0x03, 0x13);                          /* mov es, eax; add edx, es:[ebx] */
-			EMIT(&c, 0x0f, 0xa0, 0x5f, 0x66, 0x31, 0xc7, 0x01, 0xfa);        /* push fs; pop edi; xor di, ax; add edx, edi */
+			/* mov fs, eax; add edx, fs:[ebx] */
+			EMIT(&c, 0x8e, 0xe0, 0x64, 0x03, 0x13);
+			/* push eax; pop gs; add ebp, gs:[ebx] */
+			EMIT(&c, 0x50, 0x0f, 0xa9, 0x65, 0x03, 0x2b);
+			/* mov es, eax; add edx, es:[ebx] */
+			EMIT(&c, 0x8e, 0xc0, 0x26, 0x03, 0x13);
+			/* push fs; pop edi; xor di, ax; add edx, edi */
+			EMIT(&c, 0x0f, 0xa0, 0x5f, 0x66, 0x31, 0xc7, 0x01, 0xfa);
 			EMIT(&c, 0xb8); EMIT32(&c, BF_KDATA);
-			EMIT(&c, 0x50, 0x07, 0x8e, 0xd8, 0x03, 0x2d); EMIT32(&c, BF_DATA + 0x2000); /* push eax; pop es; mov ds, eax; add ebp, [...] */
+			/* push eax; pop es; mov ds, eax; add ebp, [...] */
+			EMIT(&c, 0x50, 0x07, 0x8e, 0xd8, 0x03, 0x2d); EMIT32(&c, BF_DATA + 0x2000);
 			EMIT(&c, 0xb8); EMIT32(&c, BF_UDATA & ~3);
-			EMIT(&c, 0x8e, 0xd8, 0x1e, 0x1f);                                /* mov ds, eax; push ds; pop ds */
-			EMIT(&c, 0x31, 0xc0, 0x8e, 0xe0, 0x50, 0x0f, 0xa9);              /* xor eax, eax; mov fs, eax; push eax; pop gs */
+			/* mov ds, eax; push ds; pop ds */
+			EMIT(&c, 0x8e, 0xd8, 0x1e, 0x1f);
+			/* xor eax, eax; mov fs, eax; push eax; pop gs */
+			EMIT(&c, 0x31, 0xc0, 0x8e, 0xe0, 0x50, 0x0f, 0xa9);
 		}
 		emit_gdt_change(&c, change);
 		EMIT(&c, 0x49); JNZ(&c, loop);
@@ -148,9 +171,11 @@ static void segment_loads_that_fault(struct bf *bf)
 	MOV(&c, X86_ECX, 5);
 	MOV(&c, X86_EAX, BF_KDATA);
 	const uint32_t loop = c.at;
-	EMIT(&c, 0x8e, 0xe0, 0x8e, 0xe8, 0x8e, 0xc0, 0x49);                              /* mov fs, eax; mov gs, eax; mov es, eax; dec ecx */
+	/* mov fs, eax; mov gs, eax; mov es, eax; dec ecx */
+	EMIT(&c, 0x8e, 0xe0, 0x8e, 0xe8, 0x8e, 0xc0, 0x49);
 	EMIT(&c, 0x75, 0x07);
-	EMIT(&c, 0x80, 0x25); EMIT32(&c, BF_GDT + BF_KDATA + 5); EMIT(&c, 0x7f);         /* the last time: and byte [access], 7fh: not present */
+	/* the last time: and byte [access], 7fh: not present */
+	EMIT(&c, 0x80, 0x25); EMIT32(&c, BF_GDT + BF_KDATA + 5); EMIT(&c, 0x7f);
 	JMP(&c, loop);
 	EXPECT_EQ(bf_run(bf, &vector), BF_EXCEPTION);
 	EXPECT_EQ(vector, EXC_NP);
@@ -160,7 +185,8 @@ static void segment_loads_that_fault(struct bf *bf)
 	bf_reset(bf, 0, true);
 	c = code_at(bf, BF_CODE);
 	MOV(&c, X86_EAX, BF_KDATA);
-	EMIT(&c, 0x8e, 0xe0, 0x8e, 0xe0);                                                /* twice: it is remembered */
+	/* twice: it is remembered */
+	EMIT(&c, 0x8e, 0xe0, 0x8e, 0xe0);
 	STOP(&c);
 	run_to_stop(bf);
 	bf_reset(bf, 3, true);

@@ -24,8 +24,10 @@ struct fact {
 };
 
 static const struct fact facts[] = {
-	{ "mov eax, [esp+4]", { 0x8b, 0x44, 0x24, 4 }, 0, DECODE_OK, 4, 4, OPA_MEM_READ, OPA_MEM_WRITE | OPA_BYTE },
-	{ "add [eax], cl", { 0x00, 0x08 }, 0, DECODE_OK, 2, 1, OPA_MEM_READ | OPA_MEM_WRITE | OPA_BYTE, 0 },
+	{ "mov eax, [esp+4]", { 0x8b, 0x44, 0x24, 4 }, 0, DECODE_OK, 4, 4, OPA_MEM_READ,
+		OPA_MEM_WRITE | OPA_BYTE },
+	{ "add [eax], cl", { 0x00, 0x08 }, 0, DECODE_OK, 2, 1,
+		OPA_MEM_READ | OPA_MEM_WRITE | OPA_BYTE, 0 },
 	{ "cmp [eax], ecx", { 0x39, 0x08 }, 0, DECODE_OK, 2, 4, OPA_MEM_READ, OPA_MEM_WRITE },
 	{ "lock add [eax], ecx", { 0xf0, 0x01, 0x08 }, 0, DECODE_OK, 3, 4, OPA_LOCK, 0 },
 	{ "lock add eax, ecx", { 0xf0, 0x01, 0xc8 }, 0, DECODE_UNDEFINED, 3, 0, 0, 0 },
@@ -46,7 +48,8 @@ static const struct fact facts[] = {
 	{ "mov cs", { 0x8e, 0xc8 }, 0, DECODE_UNDEFINED, 2, 0, 0, 0 },
 	{ "mov ?6", { 0x8e, 0xf0 }, 0, DECODE_UNDEFINED, 2, 0, 0, 0 },
 	{ "mov ss, ax", { 0x8e, 0xd0 }, 0, DECODE_OK, 2, 0, OPA_SEG_LOAD, 0 },
-	{ "mov eax, cr0, mod 0", { 0x0f, 0x20, 0x05 }, 0, DECODE_OK, 3, 0, OPA_PRIV | OPA_MOD_REG, 0 },
+	{ "mov eax, cr0, mod 0", { 0x0f, 0x20, 0x05 }, 0, DECODE_OK, 3, 0, OPA_PRIV | OPA_MOD_REG,
+		0 },
 	{ "mov eax, cr1", { 0x0f, 0x20, 0xc8 }, 0, DECODE_UNDEFINED, 3, 0, 0, 0 },
 	{ "test alias F7 /1", { 0xf7, 0xc8, 1, 2, 3, 4 }, 0, DECODE_OK, 6, 0, 0, 0 },
 	{ "not has no immediate", { 0xf7, 0xd0 }, 0, DECODE_OK, 2, 0, 0, 0 },
@@ -88,7 +91,8 @@ static const struct fact facts[] = {
 	{ "crc32 word", { 0x66, 0xf2, 0x0f, 0x38, 0xf1, 0x00 }, 0, DECODE_OK, 6, 2, 0, OPA_BYTE },
 	{ "movaps", { 0x0f, 0x28, 0x00 }, 0, DECODE_OK, 3, 16, OPA_SSE | OPA_MEM_READ, OPA_MMX },
 	{ "movd mm0, eax", { 0x0f, 0x6e, 0xc0 }, 0, DECODE_OK, 3, 0, OPA_MMX, OPA_SSE },
-	{ "maskmovdqu", { 0x66, 0x0f, 0xf7, 0xc1 }, 0, DECODE_OK, 4, 16, OPA_MEM_WRITE | OPA_SSE, 0 },
+	{ "maskmovdqu", { 0x66, 0x0f, 0xf7, 0xc1 }, 0, DECODE_OK, 4, 16, OPA_MEM_WRITE | OPA_SSE,
+		0 },
 	{ "psrldq mm", { 0x0f, 0x73, 0xd8, 1 }, 0, DECODE_UNDEFINED, 3, 0, 0, 0 },
 	{ "psrldq xmm", { 0x66, 0x0f, 0x73, 0xd8, 1 }, 0, DECODE_OK, 5, 0, OPA_SSE, 0 },
 	{ "emms has no ModRM", { 0x0f, 0x77 }, 0, DECODE_OK, 2, 0, OPA_MMX, 0 },
@@ -102,7 +106,8 @@ static const struct fact facts[] = {
 	{ "d9 /1", { 0xd9, 0x08 }, 0, DECODE_UNDEFINED, 2, 0, 0, 0 },
 	{ "d9 d1", { 0xd9, 0xd1 }, 0, DECODE_UNDEFINED, 2, 0, 0, 0 },
 	{ "hlt", { 0xf4 }, 0, DECODE_OK, 1, 0, OPA_PRIV, 0 },
-	{ "rep movsd", { 0xf3, 0xa5 }, 0, DECODE_OK, 2, 4, OPA_STRING | OPA_MEM_READ | OPA_MEM_WRITE, 0 },
+	{ "rep movsd", { 0xf3, 0xa5 }, 0, DECODE_OK, 2, 4,
+		OPA_STRING | OPA_MEM_READ | OPA_MEM_WRITE, 0 },
 	{ "insb", { 0x6c }, 0, DECODE_OK, 1, 1, OPA_STRING | OPA_IO | OPA_SYSTEM, 0 },
 };
 
@@ -112,12 +117,15 @@ Test(decode, facts)
 		const struct fact *f = &facts[n];
 		struct insn insn;
 
-		cr_expect_eq(insn_decode(f->bytes, 15, !f->code16, &insn), f->result, "%s", f->name);
+		cr_expect_eq(insn_decode(f->bytes, 15, !f->code16, &insn), f->result, "%s",
+			     f->name);
 		cr_expect_eq(insn.len, f->len, "%s: length %u", f->name, insn.len);
 		if (f->result != DECODE_OK)
 			continue;
-		cr_expect_eq(insn_mem_size(&insn), f->mem_size, "%s: memory size %u", f->name, insn_mem_size(&insn));
-		cr_expect_eq(insn.attr & f->attr_set, f->attr_set, "%s: attributes %x", f->name, insn.attr);
+		cr_expect_eq(insn_mem_size(&insn), f->mem_size, "%s: memory size %u", f->name,
+			     insn_mem_size(&insn));
+		cr_expect_eq(insn.attr & f->attr_set, f->attr_set, "%s: attributes %x", f->name,
+			     insn.attr);
 		cr_expect_eq(insn.attr & f->attr_clear, 0, "%s: attributes %x", f->name, insn.attr);
 	}
 }
@@ -156,8 +164,10 @@ Test(decode, addresses)
 		struct insn i;
 
 		cr_assert_eq(insn_decode(a->bytes, 10, a->code32, &i), DECODE_OK, "%u", n);
-		cr_expect(i.base == a->base && i.index == a->index && i.scale == a->scale && i.seg == a->seg && i.disp == a->disp,
-			  "%u: base %x index %x scale %x seg %x disp %x", n, i.base, i.index, i.scale, i.seg, i.disp);
+		cr_expect(i.base == a->base && i.index == a->index && i.scale == a->scale &&
+				  i.seg == a->seg && i.disp == a->disp,
+			  "%u: base %x index %x scale %x seg %x disp %x", n, i.base, i.index,
+			  i.scale, i.seg, i.disp);
 	}
 }
 
@@ -201,20 +211,26 @@ Test(decode, flags)
 		struct insn i;
 
 		cr_assert_eq(insn_decode(flag_facts[n].bytes, 6, true, &i), DECODE_OK, "%u", n);
-		cr_expect_eq(insn_flags_read(&i), flag_facts[n].read, "%u: reads %x", n, insn_flags_read(&i));
-		cr_expect_eq(insn_flags_written(&i), flag_facts[n].written, "%u: writes %x", n, insn_flags_written(&i));
+		cr_expect_eq(insn_flags_read(&i), flag_facts[n].read, "%u: reads %x", n,
+			     insn_flags_read(&i));
+		cr_expect_eq(insn_flags_written(&i), flag_facts[n].written, "%u: writes %x", n,
+			     insn_flags_written(&i));
 	}
 }
 
 Test(decode, features)
 {
 	static const struct { uint8_t bytes[6]; uint32_t feature; } needs[] = {
-		{ { 0x0f, 0x44, 0xc0 }, FEATURE_CMOV }, { { 0xda, 0xc1 }, FEATURE_CMOV }, { { 0x0f, 0xa2 }, FEATURE_CPUID },
-		{ { 0x0f, 0x58, 0xc0 }, FEATURE_SSE }, { { 0x66, 0x0f, 0x58, 0xc0 }, FEATURE_SSE2 }, { { 0x0f, 0xfc, 0xc0 }, FEATURE_MMX },
-		{ { 0x66, 0x0f, 0xfc, 0xc0 }, FEATURE_SSE2 }, { { 0x0f, 0x34 }, FEATURE_SEP }, { { 0x0f, 0xc8 }, FEATURE_486 },
-		{ { 0xdf, 0x08 }, FEATURE_SSE3 }, { { 0x0f, 0x38, 0x00, 0xc0 }, FEATURE_SSSE3 }, { { 0x0f, 0xc7, 0x08 }, FEATURE_CX8 },
-		{ { 0x66, 0x0f, 0x38, 0x17, 0xc0 }, FEATURE_SSE4_1 }, { { 0xf2, 0x0f, 0x38, 0xf0, 0xc0 }, FEATURE_SSE4_2 },
-		{ { 0x01, 0xc0 }, 0 }, { { 0xd9, 0xc0 }, 0 },
+		{ { 0x0f, 0x44, 0xc0 }, FEATURE_CMOV }, { { 0xda, 0xc1 }, FEATURE_CMOV },
+		{ { 0x0f, 0xa2 }, FEATURE_CPUID }, { { 0x0f, 0x58, 0xc0 }, FEATURE_SSE },
+		{ { 0x66, 0x0f, 0x58, 0xc0 }, FEATURE_SSE2 }, { { 0x0f, 0xfc, 0xc0 }, FEATURE_MMX },
+		{ { 0x66, 0x0f, 0xfc, 0xc0 }, FEATURE_SSE2 }, { { 0x0f, 0x34 }, FEATURE_SEP },
+		{ { 0x0f, 0xc8 }, FEATURE_486 }, { { 0xdf, 0x08 }, FEATURE_SSE3 },
+		{ { 0x0f, 0x38, 0x00, 0xc0 }, FEATURE_SSSE3 },
+		{ { 0x0f, 0xc7, 0x08 }, FEATURE_CX8 },
+		{ { 0x66, 0x0f, 0x38, 0x17, 0xc0 }, FEATURE_SSE4_1 },
+		{ { 0xf2, 0x0f, 0x38, 0xf0, 0xc0 }, FEATURE_SSE4_2 }, { { 0x01, 0xc0 }, 0 },
+		{ { 0xd9, 0xc0 }, 0 },
 	};
 
 	for (unsigned n = 0; n < RF_ARRAY_SIZE(needs); n++) {
@@ -232,9 +248,10 @@ Test(decode, every_prefix_of_an_instruction_is_truncated)
 	for (unsigned n = 0; n < RF_ARRAY_SIZE(facts); n++) {
 		struct insn insn;
 
-		for (unsigned avail = 0; facts[n].result == DECODE_OK && avail < facts[n].len; avail++)
-			cr_expect_eq(insn_decode(facts[n].bytes, avail, !facts[n].code16, &insn), DECODE_TRUNCATED, "%s at %u",
-				     facts[n].name, avail);
+		for (unsigned avail = 0; facts[n].result == DECODE_OK && avail < facts[n].len;
+		     avail++)
+			cr_expect_eq(insn_decode(facts[n].bytes, avail, !facts[n].code16, &insn),
+				     DECODE_TRUNCATED, "%s at %u", facts[n].name, avail);
 	}
 }
 
@@ -258,7 +275,8 @@ Test(decode, fifteen_bytes_and_no_more)
 
 Test(decode, of_two_repeat_prefixes_the_last_counts)
 {
-	static const uint8_t ss[] = { 0xf2, 0xf3, 0x0f, 0x58, 0xc0 }, sd[] = { 0xf3, 0x66, 0xf2, 0x0f, 0x58, 0xc0 };
+	static const uint8_t ss[] = { 0xf2, 0xf3, 0x0f, 0x58, 0xc0 },
+			     sd[] = { 0xf3, 0x66, 0xf2, 0x0f, 0x58, 0xc0 };
 	struct insn insn;
 
 	insn_decode(ss, sizeof(ss), true, &insn);
@@ -273,7 +291,8 @@ Test(decode, of_two_repeat_prefixes_the_last_counts)
  */
 Test(decode, random_bytes_stay_in_bounds)
 {
-	uint8_t *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *pages =
+		mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	unsigned ok = 0;
 
 	cr_assert_neq(pages, MAP_FAILED);
@@ -296,7 +315,8 @@ Test(decode, random_bytes_stay_in_bounds)
 
 static bool is_prefix(uint8_t byte)
 {
-	return (byte & 0xe7) == 0x26 || (byte >= 0x64 && byte <= 0x67) || byte == 0xf0 || byte == 0xf2 || byte == 0xf3;
+	return (byte & 0xe7) == 0x26 || (byte >= 0x64 && byte <= 0x67) || byte == 0xf0 ||
+	       byte == 0xf2 || byte == 0xf3;
 }
 
 /*
@@ -308,7 +328,8 @@ static bool capstone_differs(enum insn_map map, uint8_t opcode, uint8_t modrm)
 {
 	if (map == MAP_1BYTE) {
 		switch (opcode) {
-		case 0x8e:            return ((modrm >> 3) & 7) == 1; /* it knows MOV CS, which is #UD */
+		/* it knows MOV CS, which is #UD */
+		case 0x8e:            return ((modrm >> 3) & 7) == 1;
 		case 0xc4: case 0xc5: return modrm >= 0xc0;           /* VEX */
 		case 0xc6: case 0xc7: return modrm == 0xf8;           /* XABORT, XBEGIN */
 		default:              return false;
@@ -318,7 +339,8 @@ static bool capstone_differs(enum insn_map map, uint8_t opcode, uint8_t modrm)
 	case 0x01:                       /* VMCALL, MONITOR, RDTSCP and others */
 	case 0x05: case 0x07:            /* SYSCALL, SYSRET: AMD's in 32-bit code */
 	case 0x0b: case 0xb9: case 0xff: /* it calls UD2, UD1, UD0 instructions */
-	case 0x0d: case 0x18 ... 0x1f:   /* hint NOPs with a register, or without the one ModRM.reg it knows */
+	/* hint NOPs with a register, or without the one ModRM.reg it knows */
+	case 0x0d: case 0x18 ... 0x1f:
 	case 0x0e:                       /* FEMMS */
 	case 0x20: case 0x22:            /* CR1, CR5..7 */
 	case 0x37:                       /* GETSEC */
@@ -341,18 +363,22 @@ static bool is_sse_row(enum insn_map map, uint8_t opcode)
 /* Capstone rejects A0..A3 with 66 and a repeat prefix. */
 static bool capstone_misses_moffs(const uint8_t *prefix, enum insn_map map, uint8_t opcode)
 {
-	return map == MAP_1BYTE && (opcode & 0xfc) == 0xa0 && prefix[0] == 0x66 && (prefix[1] & 0xfe) == 0xf2;
+	return map == MAP_1BYTE && (opcode & 0xfc) == 0xa0 && prefix[0] == 0x66 &&
+	       (prefix[1] & 0xfe) == 0xf2;
 }
 
 /* Capstone gives a CALL with 66 and a repeat prefix a 32-bit displacement; the manual, 16 bits. */
 static bool capstone_misreads_length(const uint8_t *prefix, enum insn_map map, uint8_t opcode)
 {
-	return map == MAP_1BYTE && opcode == 0xe8 && prefix[0] == 0x66 && (prefix[1] & 0xfe) == 0xf2;
+	return map == MAP_1BYTE && opcode == 0xe8 && prefix[0] == 0x66 &&
+	       (prefix[1] & 0xfe) == 0xf2;
 }
 
 Test(decode, agrees_with_capstone, .timeout = 300)
 {
-	static const uint8_t prefixes[][2] = { { 0 }, { 0x66 }, { 0xf3 }, { 0xf2 }, { 0x67 }, { 0x66, 0xf3 }, { 0x66, 0x67 }, { 0x2e }, { 0x66, 0xf2 } };
+	static const uint8_t prefixes[][2] = { { 0 },          { 0x66 }, { 0xf3 },
+					       { 0xf2 },       { 0x67 }, { 0x66, 0xf3 },
+					       { 0x66, 0x67 }, { 0x2e }, { 0x66, 0xf2 } };
 	struct disasm *disasm;
 	unsigned compared = 0;
 	char text[160];
@@ -361,13 +387,16 @@ Test(decode, agrees_with_capstone, .timeout = 300)
 	for (unsigned p = 0; p < RF_ARRAY_SIZE(prefixes); p++)
 	for (unsigned map = MAP_1BYTE; map <= MAP_0F3A; map++)
 	for (unsigned encoding = 0; encoding < 0x20000; encoding++) {
-		static const uint8_t escape[4][2] = { { 0 }, { 0x0f }, { 0x0f, 0x38 }, { 0x0f, 0x3a } };
+		static const uint8_t escape[4][2] = {
+			{ 0 }, { 0x0f }, { 0x0f, 0x38 }, { 0x0f, 0x3a }
+		};
 		uint8_t opcode = encoding >> 8, modrm = encoding, bytes[16];
 		bool code32 = encoding >> 16, known;
 		unsigned n = 0, length;
 		struct insn insn;
 
-		if ((map == MAP_1BYTE && (is_prefix(opcode) || opcode == 0x0f)) || (map == MAP_0F && (opcode == 0x38 || opcode == 0x3a)))
+		if ((map == MAP_1BYTE && (is_prefix(opcode) || opcode == 0x0f)) ||
+		    (map == MAP_0F && (opcode == 0x38 || opcode == 0x3a)))
 			continue;
 		for (unsigned k = 0; k < 2 && prefixes[p][k]; k++)
 			bytes[n++] = prefixes[p][k];
@@ -378,13 +407,16 @@ Test(decode, agrees_with_capstone, .timeout = 300)
 		for (unsigned k = 0; n < sizeof(bytes); k++)
 			bytes[n++] = 0x11 * (k + 1);
 		known = insn_decode(bytes, 15, code32, &insn) == DECODE_OK;
-		length = disasm_format(disasm, code32 ? DISASM_32 : DISASM_16, bytes, 15, 0x1000, text, sizeof(text));
-		if (!is_sse_row(map, opcode) && !capstone_differs(map, opcode, modrm) && !capstone_misses_moffs(prefixes[p], map, opcode))
-			cr_expect_eq(known, length != 0, "prefix %02x %02x map %u %02x %02x: %s", prefixes[p][0], prefixes[p][1], map, opcode,
-				     modrm, text);
+		length = disasm_format(disasm, code32 ? DISASM_32 : DISASM_16, bytes, 15, 0x1000,
+				       text, sizeof(text));
+		if (!is_sse_row(map, opcode) && !capstone_differs(map, opcode, modrm) &&
+		    !capstone_misses_moffs(prefixes[p], map, opcode))
+			cr_expect_eq(known, length != 0, "prefix %02x %02x map %u %02x %02x: %s",
+				     prefixes[p][0], prefixes[p][1], map, opcode, modrm, text);
 		if (!known || !length || capstone_misreads_length(prefixes[p], map, opcode))
 			continue;
-		cr_expect_eq(insn.len, length, "prefix %02x %02x map %u %02x %02x: %s", prefixes[p][0], prefixes[p][1], map, opcode, modrm, text);
+		cr_expect_eq(insn.len, length, "prefix %02x %02x map %u %02x %02x: %s",
+			     prefixes[p][0], prefixes[p][1], map, opcode, modrm, text);
 		compared++;
 	}
 	cr_expect_gt(compared, 1000000);
@@ -404,9 +436,12 @@ static void on_signal(int number)
 static bool host_may_know(enum insn_map map, uint8_t opcode, unsigned column)
 {
 	switch (map) {
-	case MAP_0F:   return opcode == 0x78 || opcode == 0x79 || (opcode == 0x2b && column >= 2); /* SSE4a */
-	case MAP_0F38: return (opcode >= 0xc8 && opcode <= 0xcf) || opcode >= 0xdb;              /* SHA, GFNI, AES, ADX, ... */
-	default:       return opcode == 0x44 || (opcode >= 0xcc && opcode <= 0xcf) || opcode == 0xdf;
+	/* SSE4a */
+	case MAP_0F:   return opcode == 0x78 || opcode == 0x79 || (opcode == 0x2b && column >= 2);
+	/* SHA, GFNI, AES, ADX, ... */
+	case MAP_0F38: return (opcode >= 0xc8 && opcode <= 0xcf) || opcode >= 0xdb;
+	default:
+		return opcode == 0x44 || (opcode >= 0xcc && opcode <= 0xcf) || opcode == 0xdf;
 	}
 }
 
@@ -416,7 +451,8 @@ static bool host_may_know(enum insn_map map, uint8_t opcode, unsigned column)
 static int execute_on_host(uint8_t *code, const uint8_t *bytes, unsigned len, void *buffer)
 {
 	/* push rbx, rbp, rdi, rsi; mov rax, rdi; mov rcx, rdi; mov rdx, rdi; mov rbx, rdi */
-	static const uint8_t before[] = { 0x53, 0x55, 0x57, 0x56, 0x48, 0x89, 0xf8, 0x48, 0x89, 0xf9, 0x48, 0x89, 0xfa, 0x48, 0x89, 0xfb };
+	static const uint8_t before[] = { 0x53, 0x55, 0x57, 0x56, 0x48, 0x89, 0xf8, 0x48,
+					  0x89, 0xf9, 0x48, 0x89, 0xfa, 0x48, 0x89, 0xfb };
 	/* pop rsi, rdi, rbp, rbx; emms; ret */
 	static const uint8_t after[] = { 0x5e, 0x5f, 0x5d, 0x5b, 0x0f, 0x77, 0xc3 };
 	int number = sigsetjmp(escape_host, 1);
@@ -438,8 +474,10 @@ Test(decode, host_knows_the_same_sse, .timeout = 300)
 	/* Some forms write ESP. */
 	stack_t stack = { .ss_sp = malloc(SIGSTKSZ * 4), .ss_size = SIGSTKSZ * 4 };
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_NODEFER | SA_ONSTACK };
-	uint8_t *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint8_t *buffer = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *buffer =
+		mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	unsigned tried = 0;
 
 	if (!__builtin_cpu_supports("sse4.2"))
@@ -451,13 +489,15 @@ Test(decode, host_knows_the_same_sse, .timeout = 300)
 	for (unsigned column = 0; column < 4; column++)
 	for (unsigned map = MAP_0F; map <= MAP_0F3A; map++)
 	for (unsigned encoding = 0; encoding < 256 * 16; encoding++) {
-		uint8_t opcode = encoding >> 4, modrm = (encoding & 7) << 3 | (encoding & 8 ? 0xc1 : 0), bytes[16] = { 0 };
+		uint8_t opcode = encoding >> 4,
+			modrm = (encoding & 7) << 3 | (encoding & 8 ? 0xc1 : 0), bytes[16] = { 0 };
 		unsigned n = 0;
 		struct insn insn;
 		bool known;
 		int number;
 
-		if (opcode_entry(map, opcode)->group != GROUP_SSE || host_may_know(map, opcode, column))
+		if (opcode_entry(map, opcode)->group != GROUP_SSE ||
+		    host_may_know(map, opcode, column))
 			continue;
 		if (prefix_bytes[column])
 			bytes[n++] = prefix_bytes[column];
@@ -471,7 +511,8 @@ Test(decode, host_knows_the_same_sse, .timeout = 300)
 		number = execute_on_host(code, bytes, known ? insn.len : n - 1, buffer + 4096);
 		if (number == SIGSEGV)
 			continue;
-		cr_expect_eq(known, number != SIGILL, "%02x map %u %02x %02x", prefix_bytes[column], map, opcode, modrm);
+		cr_expect_eq(known, number != SIGILL, "%02x map %u %02x %02x", prefix_bytes[column],
+			     map, opcode, modrm);
 		tried++;
 	}
 	cr_expect_gt(tried, 10000);

@@ -66,8 +66,8 @@ static void setup(void)
 		.clock = fake_clock_interface(&b.time),
 		.memory = { ram_read, ram_write, NULL },
 		.ram_size = RAM_SIZE,
-		.intr = on_intr, .nmi = on_nmi, .reset_request = on_reset, .poweroff = on_poweroff, .ignne = on_ignne, .a20 = on_a20,
-		.debug_exit = on_exit_port,
+		.intr = on_intr, .nmi = on_nmi, .reset_request = on_reset, .poweroff = on_poweroff,
+		.ignne = on_ignne, .a20 = on_a20, .debug_exit = on_exit_port,
 		.serial = { &b.chardev[0], &b.chardev[1] },
 		.debugcon = &b.chardev[2],
 		.debug_exit_iobase = 0xf4, .debug_exit_iosize = 4,
@@ -106,7 +106,8 @@ static void expect_bytes(bool aux, const uint8_t *bytes, unsigned count, const c
 		uint8_t status;
 		int byte = next(&status);
 
-		cr_expect(byte == bytes[i] && !!(status & 0x20) == aux, "%s: byte %u is %x, status %x", what, i, byte, status);
+		cr_expect(byte == bytes[i] && !!(status & 0x20) == aux,
+			  "%s: byte %u is %x, status %x", what, i, byte, status);
 	}
 	cr_expect_eq(in(0x64) & 1, 0, "%s: more bytes than expected", what);
 }
@@ -454,7 +455,8 @@ Test(board, conflicting_option_is_an_error_that_names_both)
 	b.config.debug_exit_iobase = 0x64;
 	cr_expect_eq(pc_board_create(&b.config, &second), -EEXIST);
 	cr_expect_null(second);
-	cr_expect(strstr(bus_error(bus), "isa-debug-exit") && strstr(bus_error(bus), "i8042"), "%s", bus_error(bus));
+	cr_expect(strstr(bus_error(bus), "isa-debug-exit") && strstr(bus_error(bus), "i8042"), "%s",
+		  bus_error(bus));
 	cr_expect_eq(bus_pio_read(bus, 0x64, 1), 0xff, "everything is detached");
 	bus_destroy(bus);
 }
@@ -478,7 +480,8 @@ Test(board, reset_and_saved_state)
 	cr_assert_eq(bus_load(b.bus, saved, size), 0, "%s", bus_error(b.bus));
 	cr_expect(b.intr);
 	cr_assert_eq(bus_save(b.bus, &again, &size2), 0);
-	cr_expect(size == size2 && !memcmp(saved, again, size), "what was loaded is what was saved");
+	cr_expect(size == size2 && !memcmp(saved, again, size),
+		  "what was loaded is what was saved");
 	cr_expect_eq(in(0x60), 0x1e);
 	free(saved);
 	free(again);
@@ -516,8 +519,9 @@ Test(board, damaged_saved_state_is_safe)
 Test(board, random_accesses_do_no_harm)
 {
 	static const struct { uint16_t base, size; } ports[] = {
-		{ 0x20, 2 }, { 0xa0, 2 }, { 0x4d0, 2 }, { 0x40, 4 }, { 0x61, 1 }, { 0x60, 5 }, { 0x70, 2 }, { 0x92, 1 },
-		{ 0x3f8, 8 }, { 0x2f8, 8 }, { 0x600, 12 }, { 0xafe0, 4 }, { 0xb2, 2 }, { 0xcf8, 8 }, { 0xe9, 1 },
+		{ 0x20, 2 }, { 0xa0, 2 }, { 0x4d0, 2 }, { 0x40, 4 }, { 0x61, 1 }, { 0x60, 5 },
+		{ 0x70, 2 }, { 0x92, 1 }, { 0x3f8, 8 }, { 0x2f8, 8 }, { 0x600, 12 }, { 0xafe0, 4 },
+		{ 0xb2, 2 }, { 0xcf8, 8 }, { 0xe9, 1 },
 	};
 	uint64_t simulated = 0;
 
@@ -528,15 +532,17 @@ Test(board, random_accesses_do_no_harm)
 		uint32_t value = (uint32_t)rand() ^ (uint32_t)rand() << 16;
 
 		if (which < RF_ARRAY_SIZE(ports)) {
-			uint16_t port = ports[which].base + (uint16_t)((unsigned)rand() % ports[which].size);
+			uint16_t port = ports[which].base +
+					(uint16_t)((unsigned)rand() % ports[which].size);
 
 			if (rand() & 1)
 				bus_pio_write(b.bus, port, value, size);
 			else
 				bus_pio_read(b.bus, port, size);
 		} else {
-			gpa_t gpa = which == RF_ARRAY_SIZE(ports) ? 0xfee00000 + ((gpa_t)rand() % 64) * 16
-								   : 0xfec00000 + ((gpa_t)rand() % 2) * 16;
+			gpa_t gpa = which == RF_ARRAY_SIZE(ports) ?
+					    0xfee00000 + ((gpa_t)rand() % 64) * 16 :
+					    0xfec00000 + ((gpa_t)rand() % 2) * 16;
 
 			if (rand() & 1)
 				bus_mmio_write(b.bus, gpa, value, 4);
@@ -550,13 +556,15 @@ Test(board, random_accesses_do_no_harm)
 			simulated += ns;
 		}
 		if (rand() % 64 == 0)
-			cr_expect(pc_board_apic_base_set(b.board, rand() % 4 ? 0xfee00900 : 0xfee00100));
+			cr_expect(pc_board_apic_base_set(b.board,
+							 rand() % 4 ? 0xfee00900 : 0xfee00100));
 		cr_assert_eq(b.intr, pc_board_intr_level(b.board), "step %u", i);
 		if (rand() % 4 == 0) {
 			bool promised = b.intr;
 			int vector = pc_board_intr_ack(b.board);
 
-			cr_assert(promised == (vector >= 0) && vector < 256, "step %u: %d", i, vector);
+			cr_assert(promised == (vector >= 0) && vector < 256, "step %u: %d", i,
+				  vector);
 		}
 	}
 	/* PIT and APIC at their fastest are 50000 a second each, the RTC 8192. */
@@ -629,7 +637,11 @@ struct test_bar {
 	uint32_t value;
 };
 
-static uint64_t bar_read(void *opaque, uint64_t offset, unsigned size) { return ((struct test_bar *)opaque)->value; }
+static uint64_t bar_read(void *opaque, uint64_t offset, unsigned size)
+{
+	return ((struct test_bar *)opaque)->value;
+}
+
 static void bar_write(void *opaque, uint64_t offset, uint64_t value, unsigned size) { }
 
 Test(pci, bars_are_sized_and_mapped)

@@ -20,7 +20,8 @@ static void note(struct memory *m, char kind, uint64_t offset, unsigned size)
 {
 	size_t n = strlen(m->log);
 
-	snprintf(m->log + n, sizeof(m->log) - n, "%c%llu/%u ", kind, (unsigned long long)offset, size);
+	snprintf(m->log + n, sizeof(m->log) - n, "%c%llu/%u ", kind, (unsigned long long)offset,
+		 size);
 }
 
 static uint64_t memory_read(void *opaque, uint64_t offset, unsigned size)
@@ -64,9 +65,12 @@ static const struct bus_range two_ranges[] = {
 
 static const struct device_desc bytes_desc = {
 	.name = "bytes", .ranges = byte_ports, .nranges = 1, .reset = memory_reset,
-	.state_offset = offsetof(struct memory, bytes), .state_size = 32, .state_version = 3, .restored = memory_restored,
+	.state_offset = offsetof(struct memory, bytes), .state_size = 32, .state_version = 3,
+	.restored = memory_restored,
 };
-static const struct device_desc dword_desc = { .name = "dwords", .ranges = dword_memory, .nranges = 1 };
+static const struct device_desc dword_desc = { .name = "dwords",
+					       .ranges = dword_memory,
+					       .nranges = 1 };
 static const struct device_desc two_desc = { .name = "two", .ranges = two_ranges, .nranges = 2 };
 
 static struct bus *new_bus(void)
@@ -138,8 +142,10 @@ Test(bus, overlap_is_refused_by_name_and_leaves_nothing)
 
 	cr_assert_eq(bus_attach(bus, &bytes_desc, &m, 0x10 + 3), 0); /* 0x13-0x16 */
 	cr_expect_eq(bus_attach(bus, &two_desc, &other, 0), -EEXIST);
-	cr_expect(strstr(bus_error(bus), "two") && strstr(bus_error(bus), "bytes"), "%s", bus_error(bus));
-	cr_expect_eq(bus_pio_read(bus, 0x10, 1), 0xff, "the first range of a refused device must be gone");
+	cr_expect(strstr(bus_error(bus), "two") && strstr(bus_error(bus), "bytes"), "%s",
+		  bus_error(bus));
+	cr_expect_eq(bus_pio_read(bus, 0x10, 1), 0xff,
+		     "the first range of a refused device must be gone");
 	bus_detach(bus, &m);
 	cr_expect_eq(bus_attach(bus, &two_desc, &other, 0), 0);
 	cr_expect_eq(bus_pio_read(bus, 0x13, 1), 0);

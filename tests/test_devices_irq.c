@@ -261,7 +261,11 @@ Test(pic, output_is_reported_only_on_changes)
 
 #define APIC 0xfee00000u
 
-static void apic_write(unsigned reg, uint32_t value) { bus_mmio_write(w.bus, APIC + reg, value, 4); }
+static void apic_write(unsigned reg, uint32_t value)
+{
+	bus_mmio_write(w.bus, APIC + reg, value, 4);
+}
+
 static uint32_t apic_read(unsigned reg) { return (uint32_t)bus_mmio_read(w.bus, APIC + reg, 4); }
 
 static void cpu_intr(void *opaque, bool level) { pin_set(opaque, 0, level); }
@@ -286,7 +290,8 @@ static void start_timer(uint32_t lvt, uint32_t count)
 static void apic_setup(void)
 {
 	struct lapic_config config = {
-		.intr = cpu_intr, .nmi = cpu_nmi, .pic_ack = pic_ack, .eoi = eoi, .address_mask = 0xfffffffff,
+		.intr = cpu_intr, .nmi = cpu_nmi, .pic_ack = pic_ack, .eoi = eoi,
+		.address_mask = 0xfffffffff,
 	};
 
 	memset(&w, 0, sizeof(w));
@@ -378,15 +383,18 @@ Test(lapic, task_priority_without_the_lock)
 	cr_expect_eq(apic_read(0x80), 0x53);
 	self_ipi(0x5f);
 	cr_expect_not(w.intr);
-	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0), "it lets the request through");
+	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0),
+		      "it lets the request through");
 	apic_write(0x80, 0);
 	cr_expect(w.intr);
-	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0xf0), "it takes the request back");
+	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0xf0),
+		      "it takes the request back");
 	apic_write(0x80, 0xf0);
 	cr_expect_not(w.intr);
 	apic_write(0x80, 0);
 	cr_expect_eq(lapic_ack(&w.lapic), 0x5f);
-	cr_expect(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0x60), "nothing is requested any more");
+	cr_expect(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0x60),
+		  "nothing is requested any more");
 	cr_expect_eq(apic_read(0xa0), 0x60);
 }
 
@@ -640,7 +648,8 @@ Test(lapic, periodic_timer_and_divider)
 	fake_clock_advance(&w.time, 1000000);
 	cr_expect_not(w.intr, "an initial count of zero stops it");
 	static const struct { uint32_t config; unsigned divide; } dividers[] = {
-		{ 0, 2 }, { 1, 4 }, { 2, 8 }, { 3, 16 }, { 8, 32 }, { 9, 64 }, { 10, 128 }, { 11, 1 },
+		{ 0, 2 }, { 1, 4 }, { 2, 8 }, { 3, 16 }, { 8, 32 }, { 9, 64 }, { 10, 128 },
+		{ 11, 1 },
 	};
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(dividers); i++) {
 		apic_write(0x3e0, dividers[i].config);

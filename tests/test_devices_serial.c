@@ -37,7 +37,11 @@ static void line_set(void *opaque, unsigned n, bool level)
 
 enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR, THR = 0, FCR = 2 };
 
-static void out(unsigned reg, uint8_t value) { bus_pio_write(u.bus, (uint16_t)(0x3f8 + reg), value, 1); }
+static void out(unsigned reg, uint8_t value)
+{
+	bus_pio_write(u.bus, (uint16_t)(0x3f8 + reg), value, 1);
+}
+
 static uint8_t in(unsigned reg) { return (uint8_t)bus_pio_read(u.bus, (uint16_t)(0x3f8 + reg), 1); }
 
 static void setup(void)
@@ -48,7 +52,8 @@ static void setup(void)
 	clock = fake_clock_interface(&u.time);
 	u.chardev.ops = &sink_ops;
 	cr_assert_eq(bus_create(&u.bus), 0);
-	cr_assert_eq(uart16550_init(&u.uart, &clock, (struct irq_line){ line_set, NULL, 0 }, &u.chardev), 0);
+	cr_assert_eq(uart16550_init(&u.uart, &clock, (struct irq_line){ line_set, NULL, 0 },
+		&u.chardev), 0);
 	cr_assert_eq(bus_attach(u.bus, &uart16550_desc, &u.uart, 0x3f8), 0);
 	out(LCR, 0x83);
 	out(0, 1); /* 115200 */

@@ -22,7 +22,8 @@
 
 enum way { PIC, PIC_MASKED_BY_HANDLER, IO_APIC_ABOVE, IO_APIC_BELOW, NWAYS };
 
-static const char *const way_names[NWAYS] = { "8259", "8259, masked by its handler", "I/O APIC, more urgent", "I/O APIC, less urgent" };
+static const char *const way_names[NWAYS] = { "8259", "8259, masked by its handler",
+					      "I/O APIC, more urgent", "I/O APIC, less urgent" };
 static const uint8_t io_apic_vectors[NWAYS] = { 0, 0, 0x71, 0x51 };
 
 static struct {
@@ -36,7 +37,11 @@ static struct {
 } k;
 
 static int no_memory(void *opaque, gpa_t gpa, void *buf, size_t len) { return -EFAULT; }
-static int no_memory_either(void *opaque, gpa_t gpa, const void *buf, size_t len) { return -EFAULT; }
+static int no_memory_either(void *opaque, gpa_t gpa, const void *buf, size_t len)
+{
+	return -EFAULT;
+}
+
 static void ignore_level(void *opaque, bool level) { }
 static void ignore(void *opaque) { }
 static void ignore_code(void *opaque, uint32_t code) { }
@@ -46,7 +51,8 @@ static void setup(void)
 	struct pc_board_config config = {
 		.memory = { no_memory, no_memory_either, NULL },
 		.ram_size = 32u << 20,
-		.intr = ignore_level, .a20 = ignore_level, .reset_request = ignore, .poweroff = ignore, .debug_exit = ignore_code,
+		.intr = ignore_level, .a20 = ignore_level, .reset_request = ignore,
+		.poweroff = ignore, .debug_exit = ignore_code,
 	};
 
 	memset(&k, 0, sizeof(k));
@@ -67,7 +73,10 @@ static void teardown(void)
 TestSuite(ticks, .init = setup, .fini = teardown);
 
 static void out(uint16_t port, uint8_t value) { bus_pio_write(k.bus, port, value, 1); }
-static void apic_write(uint32_t offset, uint32_t value) { bus_mmio_write(k.bus, 0xfee00000 + offset, value, 4); }
+static void apic_write(uint32_t offset, uint32_t value)
+{
+	bus_mmio_write(k.bus, 0xfee00000 + offset, value, 4);
+}
 
 static void io_apic_write(uint32_t index, uint32_t value)
 {
@@ -84,7 +93,8 @@ static uint32_t rnd(uint32_t below)
 static void start(enum way way)
 {
 	static const struct { uint16_t port; uint8_t value; } pics[] = {
-		{ 0x20, 0x11 }, { 0x21, PIC_VECTOR }, { 0x21, 0x04 }, { 0x21, 0x01 }, { 0xa1, 0xff },
+		{ 0x20, 0x11 }, { 0x21, PIC_VECTOR }, { 0x21, 0x04 }, { 0x21, 0x01 },
+		{ 0xa1, 0xff },
 	};
 	const bool by_pic = !io_apic_vectors[way];
 
@@ -110,7 +120,10 @@ static void start(enum way way)
 }
 
 static uint64_t lapic_due(void) { return (k.time.now - k.lapic_start) / LAPIC_NS; }
-static uint64_t pit_due(void) { return muldiv64(k.time.now - k.pit_start, I8254_HZ, NS_PER_SECOND) / PIT_COUNT; }
+static uint64_t pit_due(void)
+{
+	return muldiv64(k.time.now - k.pit_start, I8254_HZ, NS_PER_SECOND) / PIT_COUNT;
+}
 
 static void pit_handler(void)
 {
@@ -135,7 +148,8 @@ static void take(unsigned most)
 		if (vector == LAPIC_VECTOR) {
 			k.lapic_ticks++;
 			apic_write(0xb0, 0);
-		} else if (vector == (io_apic_vectors[k.way] ? io_apic_vectors[k.way] : PIC_VECTOR)) {
+		} else if (vector ==
+			   (io_apic_vectors[k.way] ? io_apic_vectors[k.way] : PIC_VECTOR)) {
 			pit_handler();
 		} else {
 			k.others++;
@@ -152,8 +166,10 @@ static void take_all(void)
 
 static void expect_all(const char *when)
 {
-	cr_assert_eq(k.lapic_ticks, lapic_due(), "%s, %s: %u LAPIC ticks, %lu came due", way_names[k.way], when, k.lapic_ticks, lapic_due());
-	cr_assert_eq(k.pit_ticks, pit_due(), "%s, %s: %u PIT ticks, %lu came due", way_names[k.way], when, k.pit_ticks, pit_due());
+	cr_assert_eq(k.lapic_ticks, lapic_due(), "%s, %s: %u LAPIC ticks, %lu came due",
+		     way_names[k.way], when, k.lapic_ticks, lapic_due());
+	cr_assert_eq(k.pit_ticks, pit_due(), "%s, %s: %u PIT ticks, %lu came due", way_names[k.way],
+		     when, k.pit_ticks, pit_due());
 	cr_assert_eq(k.others, 0);
 }
 
@@ -172,7 +188,9 @@ Test(ticks, none_is_lost_or_made_while_interrupts_are_off)
 		start(way);
 		for (unsigned round = 0; round < 400; round++) {
 			k.handler_ns = rnd(2) ? 0 : rnd(600000);
-			interrupts_off(rnd(4) ? rnd(5 * MS) : rnd(20) ? rnd(300 * MS) : rnd(3000 * MS));
+			interrupts_off(rnd(4)  ? rnd(5 * MS) :
+				       rnd(20) ? rnd(300 * MS) :
+						 rnd(3000 * MS));
 			take_all();
 			if (rnd(2))
 				fake_clock_advance(&k.time, rnd(3 * MS));
@@ -213,11 +231,13 @@ Test(ticks, more_than_the_most_are_lost)
 	fake_clock_advance(&k.time, OWED_MOST / 2 * MS);
 	fake_clock_stall(&k.time, OWED_MOST * MS);
 	take_all();
-	cr_expect_eq(k.lapic_ticks, OWED_MOST + 1, "%u: those owed, and the one that waited", k.lapic_ticks);
+	cr_expect_eq(k.lapic_ticks, OWED_MOST + 1, "%u: those owed, and the one that waited",
+		     k.lapic_ticks);
 	cr_expect_eq(k.pit_ticks, OWED_MOST + 1, "%u", k.pit_ticks);
 	fake_clock_advance(&k.time, 10 * MS);
 	take_all();
-	cr_expect(k.lapic_ticks > OWED_MOST + 5 && k.lapic_ticks <= OWED_MOST + 11, "%u", k.lapic_ticks);
+	cr_expect(k.lapic_ticks > OWED_MOST + 5 && k.lapic_ticks <= OWED_MOST + 11, "%u",
+		  k.lapic_ticks);
 	cr_expect(k.pit_ticks > OWED_MOST + 5 && k.pit_ticks <= OWED_MOST + 11, "%u", k.pit_ticks);
 }
 

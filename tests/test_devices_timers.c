@@ -34,7 +34,10 @@ static uint8_t in(uint16_t port) { return (uint8_t)bus_pio_read(t.bus, port, 1);
 
 static uint64_t tick_ns(uint64_t ticks) { return muldiv64_up(ticks, NS_PER_SECOND, I8254_HZ); }
 /* To tick n since 0, and a little. */
-static void to_tick(uint64_t base, uint64_t ticks) { fake_clock_advance(&t.time, base + tick_ns(ticks) - t.time.now); }
+static void to_tick(uint64_t base, uint64_t ticks)
+{
+	fake_clock_advance(&t.time, base + tick_ns(ticks) - t.time.now);
+}
 
 static void common_setup(void)
 {
@@ -476,7 +479,8 @@ static void cmos_write(uint8_t index, uint8_t value) { out(0x70, index); out(0x7
 
 static void expect_time(const char *what, unsigned h, unsigned m, unsigned s)
 {
-	cr_expect(cmos(4) == h && cmos(2) == m && cmos(0) == s, "%s: %02x:%02x:%02x", what, cmos(4), cmos(2), cmos(0));
+	cr_expect(cmos(4) == h && cmos(2) == m && cmos(0) == s, "%s: %02x:%02x:%02x", what, cmos(4),
+		  cmos(2), cmos(0));
 }
 
 Test(rtc, date_in_bcd_and_binary)
@@ -579,7 +583,10 @@ Test(rtc, update_interrupt)
 
 Test(rtc, periodic_interrupt_rates)
 {
-	static const struct { uint8_t rate; unsigned hz; } rates[] = { { 6, 1024 }, { 15, 2 }, { 3, 8192 }, { 1, 256 }, { 2, 128 } };
+	static const struct {
+		uint8_t rate;
+		unsigned hz;
+	} rates[] = { { 6, 1024 }, { 15, 2 }, { 3, 8192 }, { 1, 256 }, { 2, 128 } };
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(rates); i++) {
 		cmos_write(0xa, 0x20 | rates[i].rate);
@@ -593,7 +600,8 @@ Test(rtc, periodic_interrupt_rates)
 			if (t.level)
 				cmos(0xc);
 		}
-		cr_expect(t.rises >= rates[i].hz - 1 && t.rises <= rates[i].hz + 1, "rate %u: %u", rates[i].rate, t.rises);
+		cr_expect(t.rises >= rates[i].hz - 1 && t.rises <= rates[i].hz + 1, "rate %u: %u",
+			  rates[i].rate, t.rises);
 		cmos_write(0xb, 0x02);
 	}
 }

@@ -19,7 +19,8 @@
 #define ERRORS   (BF_FREE + 0x32000)
 
 static const struct { const char *engine, *options; } configurations[] = {
-	{ "interp", NULL }, { "bt", NULL }, { "bt", "links=off" }, { "bt", "tu-insns=1" }, { "bt", "cache-kib=256" },
+	{ "interp", NULL }, { "bt", NULL }, { "bt", "links=off" }, { "bt", "tu-insns=1" },
+	{ "bt", "cache-kib=256" },
 };
 
 static void *vcpu_thread(void *opaque)
@@ -107,7 +108,8 @@ static void load(struct bf *bf, bool with_interrupts)
  * The device: stores a new constant into the function, and either waits for it to be returned or
  * interrupts.
  */
-static void device_round(struct bf *bf, const struct guest_memory *memory, uint32_t value, bool with_interrupts)
+static void device_round(struct bf *bf, const struct guest_memory *memory, uint32_t value,
+			 bool with_interrupts)
 {
 	pthread_mutex_lock(&bf->vm.device_lock);
 	cr_expect_eq(memory->write(memory->opaque, MAILBOX, &value, 4), 0);
@@ -128,11 +130,13 @@ static void run(const char *engine, const char *options, bool with_interrupts)
 	for (uint32_t round = 1; round <= ROUNDS; round++) {
 		device_round(bf, &memory, round, with_interrupts);
 		if (!seen(bf, round)) {
-			cr_expect(false, "%s %s: round %u: the guest returns %u", engine, options ? options : "", round, ram32(bf, SEEN));
+			cr_expect(false, "%s %s: round %u: the guest returns %u", engine,
+				  options ? options : "", round, ram32(bf, SEEN));
 			break;
 		}
 	}
-	cr_expect_eq(ram32(bf, ERRORS), 0, "%s %s: %u handlers saw old code", engine, options ? options : "", ram32(bf, ERRORS));
+	cr_expect_eq(ram32(bf, ERRORS), 0, "%s %s: %u handlers saw old code", engine,
+		     options ? options : "", ram32(bf, ERRORS));
 	vm_end(&bf->vm, VM_QUIT, 0);
 	pthread_join(thread, NULL);
 	bf_destroy(bf);
@@ -174,17 +178,21 @@ Test(dma, more_than_there_is_room_for)
 	bf->vm.ram.written = note;
 	memset(bf->vm.ram.page_flags, RAM_PAGE_CODE, BF_RAM_SIZE / GUEST_PAGE_SIZE);
 	for (unsigned n = 0; n < 3 * VM_DMA_RANGES; n++)
-		cr_expect_eq(memory.write(memory.opaque, BF_FREE + 2 * n * GUEST_PAGE_SIZE + n, &byte, 1), 0);
+		cr_expect_eq(memory.write(memory.opaque, BF_FREE + 2 * n * GUEST_PAGE_SIZE + n,
+					  &byte, 1),
+			     0);
 	cr_expect_eq(told, 0, "told on the wrong thread");
 	bf->vm.paused = true;
 	cr_assert_eq(pthread_create(&thread, NULL, vcpu_thread, bf), 0);
-	for (unsigned waited = 0; waited < 120000 && atomic_load(&bf->cpu->events) & EVENT_STOP; waited++)
+	for (unsigned waited = 0; waited < 120000 && atomic_load(&bf->cpu->events) & EVENT_STOP;
+	     waited++)
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	vm_end(&bf->vm, VM_QUIT, 0);
 	pthread_join(thread, NULL);
 	cr_expect_geq(told, 3 * VM_DMA_RANGES);
 	cr_expect_eq(told_low, BF_FREE);
-	cr_expect_eq(told_high, BF_FREE + 2 * (3 * VM_DMA_RANGES - 1) * GUEST_PAGE_SIZE + 3 * VM_DMA_RANGES);
+	cr_expect_eq(told_high,
+		     BF_FREE + 2 * (3 * VM_DMA_RANGES - 1) * GUEST_PAGE_SIZE + 3 * VM_DMA_RANGES);
 	bf_destroy(bf);
 }
 

@@ -229,7 +229,8 @@ Test(event_loop, input_comes_while_enabled)
 	cr_assert(wait_for(&r.bytes, 4, PATIENCE_MS));
 	close(pipe_fd[1]);
 	cr_assert(wait_for(&r.end, 1, PATIENCE_MS), "no end of file");
-	cr_expect_eq(fcntl(r.fd, F_GETFL) & O_NONBLOCK, 0, "a shared descriptor was made non-blocking");
+	cr_expect_eq(fcntl(r.fd, F_GETFL) & O_NONBLOCK, 0,
+		     "a shared descriptor was made non-blocking");
 	event_source_destroy(r.source);
 	pthread_mutex_unlock(&lock);
 }

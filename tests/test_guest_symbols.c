@@ -51,7 +51,8 @@ static void expect_at(const struct guest_symbols *s, gva_t address, const char *
 	else if (!found)
 		cr_expect(false, "%x is nothing, not %s", address, name);
 	else
-		cr_expect(!strcmp(found, name) && got == start, "%x is %s from %x, not %s from %x", address, found, got, name, start);
+		cr_expect(!strcmp(found, name) && got == start, "%x is %s from %x, not %s from %x",
+			  address, found, got, name, start);
 }
 
 /* Loading fails with err, and all of the texts are in what is said. */
@@ -62,14 +63,16 @@ static void expect_failure(const char *paths, int err, const char *one, const ch
 
 	cr_expect_eq(guest_symbols_load(paths, &s, &why), err, "%s: %s", paths, why);
 	cr_assert(why, "%s: nothing is said", paths);
-	cr_expect(strstr(why, one) && strstr(why, other), "'%s' has not '%s' and '%s'", why, one, other);
+	cr_expect(strstr(why, one) && strstr(why, other), "'%s' has not '%s' and '%s'", why, one,
+		  other);
 	free((char *)why);
 }
 
 Test(guest_symbols, functions_of_a_system_map)
 {
-	struct guest_symbols *s = load(text("map", "c1000000 T startup\nc1000000 t alias\nc1000040 t helper\nC1000100 D data\n"
-					    "c1000200 W weak\nc1000300 r readonly\nf8000000 t probe\t[a_module]\n"));
+	struct guest_symbols *s = load(text(
+		"map", "c1000000 T startup\nc1000000 t alias\nc1000040 t helper\nC1000100 D data\n"
+		       "c1000200 W weak\nc1000300 r readonly\nf8000000 t probe\t[a_module]\n"));
 
 	cr_expect_eq(guest_symbols_count(s), 4);
 	expect_at(s, 0xc0ffffff, NULL, 0);
@@ -87,8 +90,10 @@ Test(guest_symbols, functions_of_a_system_map)
 
 Test(guest_symbols, the_global_name_comes_first_in_any_order)
 {
-	struct guest_symbols *s = load(text("map", "00002000 t local\n00001000 t first_local\n00002000 T global\n00002000 T later\n"
-					    "00001000 t second_local\n"));
+	struct guest_symbols *s = load(text(
+		"map",
+		"00002000 t local\n00001000 t first_local\n00002000 T global\n00002000 T later\n"
+		"00001000 t second_local\n"));
 
 	expect_at(s, 0x1000, "first_local", 0x1000);
 	expect_at(s, 0x2000, "global", 0x2000);
@@ -126,7 +131,8 @@ struct elf_symbol {
 	uint16_t section; /* 1: code, 2: data */
 };
 
-static Elf_Scn *elf_section(Elf *elf, uint32_t type, uint32_t flags, void *data, size_t size, uint32_t entsize, uint32_t link)
+static Elf_Scn *elf_section(Elf *elf, uint32_t type, uint32_t flags, void *data, size_t size,
+			    uint32_t entsize, uint32_t link)
 {
 	Elf_Scn *section = elf_newscn(elf);
 	Elf_Data *d = elf_newdata(section);
@@ -146,7 +152,8 @@ static Elf_Scn *elf_section(Elf *elf, uint32_t type, uint32_t flags, void *data,
 	return section;
 }
 
-static const char *elf_file(const char *name, uint16_t machine, const struct elf_symbol *symbols, size_t count)
+static const char *elf_file(const char *name, uint16_t machine, const struct elf_symbol *symbols,
+			    size_t count)
 {
 	const char *path = scratch_path(name);
 	const int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -166,8 +173,12 @@ static const char *elf_file(const char *name, uint16_t machine, const struct elf
 	header.e_shstrndx = 3;
 	cr_assert(gelf_update_ehdr(elf, &header));
 	for (size_t i = 0; i < count; i++) {
-		table[i + 1] = (Elf32_Sym){ .st_name = used, .st_value = symbols[i].value, .st_size = symbols[i].size,
-					    .st_info = ELF32_ST_INFO(symbols[i].bind, symbols[i].type), .st_shndx = symbols[i].section };
+		table[i + 1] =
+			(Elf32_Sym){ .st_name = used,
+				     .st_value = symbols[i].value,
+				     .st_size = symbols[i].size,
+				     .st_info = ELF32_ST_INFO(symbols[i].bind, symbols[i].type),
+				     .st_shndx = symbols[i].section };
 		strcpy(strings + used, symbols[i].name);
 		used += strlen(symbols[i].name) + 1;
 	}
@@ -175,7 +186,8 @@ static const char *elf_file(const char *name, uint16_t machine, const struct elf
 	elf_section(elf, SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, code, sizeof(code), 0, 0);
 	elf_section(elf, SHT_STRTAB, 0, strings, sizeof(strings), 0, 0);
 	if (count)
-		elf_section(elf, SHT_SYMTAB, 0, table, (count + 1) * sizeof(table[0]), sizeof(table[0]), 3);
+		elf_section(elf, SHT_SYMTAB, 0, table, (count + 1) * sizeof(table[0]),
+			    sizeof(table[0]), 3);
 	cr_assert(elf_update(elf, ELF_C_WRITE) > 0, "%s", elf_errmsg(-1));
 	elf_end(elf);
 	close(fd);
@@ -210,7 +222,8 @@ Test(guest_symbols, several_files)
 	char paths[160];
 	struct guest_symbols *s;
 
-	snprintf(paths, sizeof(paths), "%s:%s", elf_file("elf", EM_386, some, 7), text("map", "c0000000 T kernel\n"));
+	snprintf(paths, sizeof(paths), "%s:%s", elf_file("elf", EM_386, some, 7),
+		 text("map", "c0000000 T kernel\n"));
 	s = load(paths);
 	expect_at(s, 0x8000, "sized", 0x8000);
 	expect_at(s, 0xc0000000, "kernel", 0xc0000000);
@@ -221,13 +234,24 @@ Test(guest_symbols, several_files)
 
 Test(guest_symbols, wrong_lines_are_named)
 {
-	static const char *const wrong[] = { "nonsense", "c1000000", "c1000000 T", "c1000000 T ", "c100000g T f", "1c1000000 T f", "c1000000 TT f",
-					     "c1000000 T f g", "c1000000 T f [m] x", " c1000000 T f", "", "\xff\x01" };
+	static const char *const wrong[] = { "nonsense",
+					     "c1000000",
+					     "c1000000 T",
+					     "c1000000 T ",
+					     "c100000g T f",
+					     "1c1000000 T f",
+					     "c1000000 TT f",
+					     "c1000000 T f g",
+					     "c1000000 T f [m] x",
+					     " c1000000 T f",
+					     "",
+					     "\xff\x01" };
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(wrong); i++) {
 		char content[80];
 
-		snprintf(content, sizeof(content), "c0000000 T good\nc0000010 T good2\n%s\n", wrong[i]);
+		snprintf(content, sizeof(content), "c0000000 T good\nc0000010 T good2\n%s\n",
+			 wrong[i]);
 		expect_failure(text("wrong", content), -EINVAL, "wrong'", "line 3:");
 	}
 }
@@ -240,7 +264,8 @@ Test(guest_symbols, files_without_functions)
 	expect_failure(text("data", "c0000000 D data\n"), -EINVAL, "data'", "no function");
 	expect_failure(elf_file("stripped", EM_386, some, 0), -EINVAL, "stripped'", "no function");
 	expect_failure(elf_file("dataelf", EM_386, &data, 1), -EINVAL, "dataelf'", "no function");
-	expect_failure(text("zeros", "00000000 T startup\n00000000 t helper\n"), -EINVAL, "zeros'", "every address is 0");
+	expect_failure(text("zeros", "00000000 T startup\n00000000 t helper\n"), -EINVAL, "zeros'",
+		       "every address is 0");
 	expect_failure("", -EINVAL, "symbols=", "no file");
 }
 
@@ -280,7 +305,8 @@ Test(guest_symbols, damaged_elf_files)
 		memcpy(bad, good, size);
 		for (unsigned i = 0; i < 1 + round % 8; i++)
 			bad[rand() % size] = rand();
-		if (guest_symbols_load(file("bad", bad, round % 3 ? size : rand() % size), &s, &why)) {
+		if (guest_symbols_load(file("bad", bad, round % 3 ? size : rand() % size), &s,
+				       &why)) {
 			cr_expect(why, "round %u: nothing is said", round);
 			free((char *)why);
 			refused++;

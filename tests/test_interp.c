@@ -21,7 +21,8 @@ static uint32_t pushed_error(void)
 
 static void load_seg(enum x86_seg seg, uint16_t selector)
 {
-	CPU.seg[seg] = segment_from_descriptor(selector, fx_read64(FX_GDT + (selector & ~7)) | 1ull << 40);
+	CPU.seg[seg] =
+		segment_from_descriptor(selector, fx_read64(FX_GDT + (selector & ~7)) | 1ull << 40);
 }
 
 /* --- Segments --- */
@@ -29,7 +30,8 @@ static void load_seg(enum x86_seg seg, uint16_t selector)
 Test(interp, limit_violation_of_a_data_segment)
 {
 	CPU.seg[X86_DS].limit = 0x1002;
-	cr_expect_eq(RUN(1, 0xa1, 0x00, 0x10, 0, 0), INTERP_EXCEPTION); /* mov eax, [0x1000]: one byte too far */
+	/* mov eax, [0x1000]: one byte too far */
+	cr_expect_eq(RUN(1, 0xa1, 0x00, 0x10, 0, 0), INTERP_EXCEPTION);
 	cr_expect_eq(ix_vector(), EXC_GP);
 	cr_expect_eq(pushed_error(), 0);
 	cr_expect_eq(fx_read32(*reg(X86_ESP) + 4), FX_CODE, "the faulting instruction's address");
@@ -169,7 +171,8 @@ Test(interp, pop_to_memory_that_faults_keeps_esp)
 	unmap(0x5000, 0);
 	CPU.regs[X86_EBX] = 0x5000;
 	cr_expect_eq(RUN(1, 0x8f, 0x03), INTERP_EXCEPTION);
-	cr_expect_eq(CPU.regs[X86_ESP], esp - 16, "an exception frame with an error code below the old top");
+	cr_expect_eq(CPU.regs[X86_ESP], esp - 16,
+		     "an exception frame with an error code below the old top");
 }
 
 Test(interp, ring3_access_to_a_supervisor_page)
@@ -186,7 +189,9 @@ Test(interp, ring3_access_to_a_supervisor_page)
 
 Test(interp, too_long)
 {
-	cr_expect_eq(RUN(1, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x90), INTERP_EXCEPTION);
+	cr_expect_eq(RUN(1, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+			 0x66, 0x66, 0x66, 0x90),
+		     INTERP_EXCEPTION);
 	cr_expect_eq(ix_vector(), EXC_GP);
 }
 
@@ -239,7 +244,8 @@ Test(interp, jump_beyond_the_limit)
 Test(interp, code_that_modifies_the_next_instruction)
 {
 	static const uint8_t code[] = {
-		0xc6, 0x05, 0x07, 0x00, 0x02, 0x00, 0x43, /* mov byte [FX_CODE + 7], 0x43: inc ebx */
+		/* mov byte [FX_CODE + 7], 0x43: inc ebx */
+		0xc6, 0x05, 0x07, 0x00, 0x02, 0x00, 0x43,
 		0x40,                                     /* inc eax, until then */
 		0xeb, 0xfe,
 	};
@@ -264,7 +270,8 @@ Test(interp, code_that_modifies_the_next_instruction)
 
 Test(interp, run_stops_at_a_taken_branch_and_goes_on_after_one_not_taken)
 {
-	static const uint8_t code[] = { 0x31, 0xc0, 0x75, 0x10, 0x40, 0x75, 0x01, 0x43, 0x43, 0xeb, 0xfe };
+	static const uint8_t code[] = { 0x31, 0xc0, 0x75, 0x10, 0x40, 0x75,
+					0x01, 0x43, 0x43, 0xeb, 0xfe };
 
 	memcpy(fx_vm->ram.flat + FX_CODE, code, sizeof(code));
 	CPU.regs[X86_EBX] = 0;
@@ -334,7 +341,8 @@ Test(interp, pushf_hides_rf_and_vm)
 {
 	CPU.eflags |= X86_RF | X86_CF;
 	cr_expect_eq(RUN(1, 0x9c), INTERP_OK);
-	cr_expect_eq(fx_read32(CPU.regs[X86_ESP]) & (X86_RF | X86_VM | X86_CF | X86_F1), X86_CF | X86_F1);
+	cr_expect_eq(fx_read32(CPU.regs[X86_ESP]) & (X86_RF | X86_VM | X86_CF | X86_F1),
+		     X86_CF | X86_F1);
 	cr_expect_not(CPU.eflags & X86_RF, "RF is cleared by a completed instruction");
 }
 
@@ -603,7 +611,8 @@ Test(interp, v86_flag_instructions_obey_iopl)
 /*
  * What a software interrupt in v86 mode with IOPL 0 comes to: vector, and the EIP its handler sees.
  */
-static void expect_v86_interrupt(const uint8_t *code, unsigned len, int vector, unsigned error_bytes, uint32_t eip)
+static void expect_v86_interrupt(const uint8_t *code, unsigned len, int vector,
+				 unsigned error_bytes, uint32_t eip)
 {
 	fx_enter_v86(0);
 	CPU.eflags |= X86_OF;
@@ -611,7 +620,8 @@ static void expect_v86_interrupt(const uint8_t *code, unsigned len, int vector, 
 		fx_set_gate(v, KCODE, 0xc0100000 + 16 * v, SYS_INT_GATE32, 3);
 	ix_run(code, len, 1);
 	cr_expect_eq(ix_vector(), vector, "%02x %02x: vector %d", code[0], code[1], ix_vector());
-	cr_expect_eq(fx_read32(CPU.regs[X86_ESP] + error_bytes) - eip, 0, "%02x %02x: eip %x", code[0], code[1], fx_read32(CPU.regs[X86_ESP]));
+	cr_expect_eq(fx_read32(CPU.regs[X86_ESP] + error_bytes) - eip, 0, "%02x %02x: eip %x",
+		     code[0], code[1], fx_read32(CPU.regs[X86_ESP]));
 }
 
 Test(interp, v86_int_n_obeys_iopl_whatever_n_is)
@@ -662,9 +672,10 @@ Test(interp, lgdt_with_sixteen_bits_loads_24_bits_of_base)
 Test(interp, privileged_instructions_in_ring3)
 {
 	static const uint8_t code[][4] = {
-		{ 0xf4 }, { 0x0f, 0x06 }, { 0x0f, 0x20, 0xc0 }, { 0x0f, 0x22, 0xc0 }, { 0x0f, 0x21, 0xc0 }, { 0x0f, 0x30 }, { 0x0f, 0x32 },
-		{ 0x0f, 0x08 }, { 0x0f, 0x09 }, { 0x0f, 0x01, 0x13 }, { 0x0f, 0x01, 0x3b }, { 0x0f, 0x00, 0xd0 }, { 0x0f, 0x00, 0xd8 },
-		{ 0x0f, 0x01, 0xf0 }, { 0xfa }, { 0xfb }, { 0x0f, 0x35 },
+		{ 0xf4 }, { 0x0f, 0x06 }, { 0x0f, 0x20, 0xc0 }, { 0x0f, 0x22, 0xc0 },
+		{ 0x0f, 0x21, 0xc0 }, { 0x0f, 0x30 }, { 0x0f, 0x32 }, { 0x0f, 0x08 },
+		{ 0x0f, 0x09 }, { 0x0f, 0x01, 0x13 }, { 0x0f, 0x01, 0x3b }, { 0x0f, 0x00, 0xd0 },
+		{ 0x0f, 0x00, 0xd8 }, { 0x0f, 0x01, 0xf0 }, { 0xfa }, { 0xfb }, { 0x0f, 0x35 },
 	};
 
 	for (unsigned n = 0; n < RF_ARRAY_SIZE(code); n++) {

@@ -180,7 +180,8 @@ Test(interp_fpu, fnstenv_in_protected_mode)
 	RUN(3, 0xd9, 0xee, 0xd9, 0xe8, 0xd9, 0x33); /* fldz, fld1, fnstenv [ebx] */
 	cr_expect_eq(fx_read32(0x5000), 0xffff037f);
 	cr_expect_eq(fx_read32(0x5004), 0xffff0000 | 6 << 11);
-	cr_expect_eq(fx_read32(0x5008), 0xffff4fff, "R7 zero, R6 valid, others empty: %x", fx_read32(0x5008));
+	cr_expect_eq(fx_read32(0x5008), 0xffff4fff, "R7 zero, R6 valid, others empty: %x",
+		     fx_read32(0x5008));
 	cr_expect_eq(fx_read32(0x500c), FX_CODE + 2);
 	cr_expect_eq(fx_read32(0x5010), KCODE | 0x1e8 << 16);
 	cr_expect_eq(CPU.fpu.fcw, 0x37f);
@@ -289,11 +290,16 @@ static void numbers_at_the_ends(struct random_source *r, uint8_t *xmm, bool is_d
 	const bool tiny = random_next(r) & 1;
 
 	for (unsigned n = 0; n < 16; n += is_double ? 8 : 4) {
-		const unsigned near = random_next(r) % 4, half = is_double ? 510 : 62, top = is_double ? 2046 : 254;
-		const uint64_t exponent = random_next(r) % 3 ? (tiny ? near : top - near) : tiny ? half + near : top - half - near;
-		const uint64_t mantissa = random_next(r) % 4 ? random_next(r) & 7 : random_next(r), sign = random_next(r) & 1;
-		const uint64_t value = is_double ? sign << 63 | exponent << 52 | mantissa << 49 >> 12 :
-						   sign << 31 | exponent << 23 | (mantissa << 20 & 0x7fffff);
+		const unsigned near = random_next(r) % 4, half = is_double ? 510 : 62,
+			       top = is_double ? 2046 : 254;
+		const uint64_t exponent = random_next(r) % 3 ? (tiny ? near : top - near) :
+					  tiny               ? half + near :
+							       top - half - near;
+		const uint64_t mantissa = random_next(r) % 4 ? random_next(r) & 7 : random_next(r),
+			       sign = random_next(r) & 1;
+		const uint64_t value =
+			is_double ? sign << 63 | exponent << 52 | mantissa << 49 >> 12 :
+				    sign << 31 | exponent << 23 | (mantissa << 20 & 0x7fffff);
 
 		memcpy(xmm + n, &value, is_double ? 8 : 4);
 	}
@@ -303,8 +309,12 @@ static void numbers_at_the_ends(struct random_source *r, uint8_t *xmm, bool is_d
 static void doubles_at_the_ends_of_single(struct random_source *r, uint8_t *xmm)
 {
 	for (unsigned n = 0; n < 16; n += 8) {
-		const uint64_t exponent = random_next(r) & 1 ? 1023 - 152 + random_next(r) % 30 : 1023 + 126 + random_next(r) % 4;
-		const uint64_t mantissa = random_next(r) % 4 ? (uint64_t)random_next(r) >> (9 + random_next(r) % 23) << 29 : (uint64_t)random_next(r) << 20;
+		const uint64_t exponent = random_next(r) & 1 ? 1023 - 152 + random_next(r) % 30 :
+							       1023 + 126 + random_next(r) % 4;
+		const uint64_t mantissa = random_next(r) % 4 ?
+						  (uint64_t)random_next(r) >>
+							  (9 + random_next(r) % 23) << 29 :
+						  (uint64_t)random_next(r) << 20;
 		const uint64_t value = (uint64_t)random_next(r) << 63 | exponent << 52 | mantissa;
 
 		memcpy(xmm + n, &value, 8);
@@ -317,20 +327,29 @@ static void doubles_at_the_ends_of_single(struct random_source *r, uint8_t *xmm)
 
 /* Every instruction that can raise SIMD exceptions, with its operands in XMM0 and XMM1. */
 static const struct simd_insn { uint8_t len, bytes[6]; } simd_insns[] = {
-	ALL_FOUR(0x58), ALL_FOUR(0x59), ALL_FOUR(0x5c), ALL_FOUR(0x5e), ALL_FOUR(0x51), ALL_FOUR(0x5d), ALL_FOUR(0x5f), ALL_FOUR(0x5a),
-	{ 3, { 0x0f, 0x5b, 0xc1 } }, { 4, { 0x66, 0x0f, 0x5b, 0xc1 } }, { 4, { 0xf3, 0x0f, 0x5b, 0xc1 } },
-	{ 4, { 0x66, 0x0f, 0xe6, 0xc1 } }, { 4, { 0xf2, 0x0f, 0xe6, 0xc1 } }, { 4, { 0xf3, 0x0f, 0xe6, 0xc1 } },
+	ALL_FOUR(0x58), ALL_FOUR(0x59), ALL_FOUR(0x5c), ALL_FOUR(0x5e), ALL_FOUR(0x51),
+	ALL_FOUR(0x5d), ALL_FOUR(0x5f), ALL_FOUR(0x5a),
+	{ 3, { 0x0f, 0x5b, 0xc1 } }, { 4, { 0x66, 0x0f, 0x5b, 0xc1 } },
+	{ 4, { 0xf3, 0x0f, 0x5b, 0xc1 } }, { 4, { 0x66, 0x0f, 0xe6, 0xc1 } },
+	{ 4, { 0xf2, 0x0f, 0xe6, 0xc1 } }, { 4, { 0xf3, 0x0f, 0xe6, 0xc1 } },
 	{ 4, { 0xf3, 0x0f, 0x2d, 0xc1 } }, { 4, { 0xf2, 0x0f, 0x2c, 0xc1 } },
 	{ 3, { 0x0f, 0x2e, 0xc1 } }, { 4, { 0x66, 0x0f, 0x2f, 0xc1 } },
-	{ 4, { 0x0f, 0xc2, 0xc1, 0x01 } }, { 5, { 0x66, 0x0f, 0xc2, 0xc1, 0x04 } }, { 5, { 0xf3, 0x0f, 0xc2, 0xc1, 0x06 } },
+	{ 4, { 0x0f, 0xc2, 0xc1, 0x01 } }, { 5, { 0x66, 0x0f, 0xc2, 0xc1, 0x04 } },
+	{ 5, { 0xf3, 0x0f, 0xc2, 0xc1, 0x06 } },
 	DOUBLE(0x7c), DOUBLE(0x7d), DOUBLE(0xd0), /* F2: singles */
-	{ 6, { 0x66, 0x0f, 0x3a, 0x08, 0xc1, 0x04 } }, { 6, { 0x66, 0x0f, 0x3a, 0x09, 0xc1, 0x00 } }, { 6, { 0x66, 0x0f, 0x3a, 0x0b, 0xc1, 0x03 } },
-	{ 6, { 0x66, 0x0f, 0x3a, 0x40, 0xc1, 0xff } }, { 6, { 0x66, 0x0f, 0x3a, 0x40, 0xc1, 0x51 } }, { 6, { 0x66, 0x0f, 0x3a, 0x41, 0xc1, 0x33 } },
+	{ 6, { 0x66, 0x0f, 0x3a, 0x08, 0xc1, 0x04 } },
+	{ 6, { 0x66, 0x0f, 0x3a, 0x09, 0xc1, 0x00 } },
+	{ 6, { 0x66, 0x0f, 0x3a, 0x0b, 0xc1, 0x03 } },
+	{ 6, { 0x66, 0x0f, 0x3a, 0x40, 0xc1, 0xff } },
+	{ 6, { 0x66, 0x0f, 0x3a, 0x40, 0xc1, 0x51 } },
+	{ 6, { 0x66, 0x0f, 0x3a, 0x41, 0xc1, 0x33 } },
 };
 
-static void simd_operands(struct random_source *r, const struct insn *insn, struct fxsave_image *fpu)
+static void simd_operands(struct random_source *r, const struct insn *insn,
+			  struct fxsave_image *fpu)
 {
-	const bool wide = insn->sse_prefix == 0x66 || (insn->sse_prefix == 0xf2 && insn->opcode < 0x70) || insn->opcode == 0x41;
+	const bool wide = insn->sse_prefix == 0x66 ||
+			  (insn->sse_prefix == 0xf2 && insn->opcode < 0x70) || insn->opcode == 0x41;
 	const unsigned kind = random_next(r) % 4;
 
 	if (insn->opcode == 0x5a && wide && kind)
@@ -357,7 +376,8 @@ static void count_simd(struct simd_counts *counts, uint32_t mxcsr)
 /* Flags are the host's to the last one: also PE beside an unmasked overflow or underflow. */
 Test(interp_fpu, simd_exceptions_like_the_host)
 {
-	struct sigaction action = { .sa_sigaction = on_sigfpe, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct sigaction action = { .sa_sigaction = on_sigfpe,
+				    .sa_flags = SA_SIGINFO | SA_NODEFER };
 	struct simd_counts counts = { 0 };
 	struct random_source r = { 1 };
 	struct fpu_proxy *proxy;
@@ -379,10 +399,13 @@ Test(interp_fpu, simd_exceptions_like_the_host)
 		CPU.regs[X86_ESP] = FX_KERNEL_STACK;
 		fault = host_raises(proxy, &insn, &host);
 		result = ix_run(code->bytes, code->len, 1);
-		cr_assert_eq(result, fault ? INTERP_EXCEPTION : INTERP_OK, "%u, opcode %02x prefix %02x: result %d, the host %s (mxcsr %x)", n,
-			     insn.opcode, insn.sse_prefix, result, fault ? "raised" : "did not", host.mxcsr);
-		cr_assert_eq(CPU.fpu.mxcsr, host.mxcsr, "%u, opcode %02x prefix %02x: mxcsr %x, host %x", n, insn.opcode, insn.sse_prefix,
-			     CPU.fpu.mxcsr, host.mxcsr);
+		cr_assert_eq(result, fault ? INTERP_EXCEPTION : INTERP_OK,
+			     "%u, opcode %02x prefix %02x: result %d, the host %s (mxcsr %x)", n,
+			     insn.opcode, insn.sse_prefix, result, fault ? "raised" : "did not",
+			     host.mxcsr);
+		cr_assert_eq(CPU.fpu.mxcsr, host.mxcsr,
+			     "%u, opcode %02x prefix %02x: mxcsr %x, host %x", n, insn.opcode,
+			     insn.sse_prefix, CPU.fpu.mxcsr, host.mxcsr);
 		cr_assert_arr_eq(CPU.fpu.xmm[0], host.xmm[0], 16, "%u: xmm0", n);
 		if (fault)
 			count_simd(&counts, host.mxcsr);
@@ -406,7 +429,8 @@ Test(interp_fpu, conversions_from_memory_leave_x87_alone)
 		{ 3, { 0x0f, 0x2a, 0xc3 }, false },
 		{ 4, { 0x66, 0x0f, 0x2a, 0xc3 }, false },
 	};
-	struct sigaction action = { .sa_sigaction = on_sigfpe, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct sigaction action = { .sa_sigaction = on_sigfpe,
+				    .sa_flags = SA_SIGINFO | SA_NODEFER };
 	struct fpu_proxy *proxy;
 	struct insn insn;
 
@@ -425,15 +449,18 @@ Test(interp_fpu, conversions_from_memory_leave_x87_alone)
 		if (n & 1)
 			raise_zero_divide();
 		host = CPU.fpu;
-		cr_assert_eq(insn_decode(conversions[k].bytes, conversions[k].len, true, &insn), DECODE_OK);
+		cr_assert_eq(insn_decode(conversions[k].bytes, conversions[k].len, true, &insn),
+			     DECODE_OK);
 		fault = host_raises(proxy, &insn, &host);
 		CPU.eip = FX_CODE;
 		CPU.regs[X86_ESP] = FX_KERNEL_STACK;
 		result = ix_run(conversions[k].bytes, conversions[k].len, 1);
 		cr_expect_eq(fault, (n & 1) && !conversions[k].from_memory, "%u: the host", n);
 		cr_expect_eq(result, fault ? INTERP_EXCEPTION : INTERP_OK, "%u", n);
-		cr_expect_eq(CPU.fpu.fsw, host.fsw, "%u: fsw %x, host %x", n, CPU.fpu.fsw, host.fsw);
-		cr_expect_eq(CPU.fpu.ftw, host.ftw, "%u: ftw %x, host %x", n, CPU.fpu.ftw, host.ftw);
+		cr_expect_eq(CPU.fpu.fsw, host.fsw, "%u: fsw %x, host %x", n, CPU.fpu.fsw,
+			     host.fsw);
+		cr_expect_eq(CPU.fpu.ftw, host.ftw, "%u: ftw %x, host %x", n, CPU.fpu.ftw,
+			     host.ftw);
 	}
 	fpu_proxy_destroy(proxy);
 }

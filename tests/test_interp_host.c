@@ -71,7 +71,8 @@ static void (*build(const uint8_t *insn, unsigned len))(void)
 	struct code c = { (uint8_t *)(uintptr_t)HOST_CODE };
 	uint8_t *target;
 
-	EMIT(&c, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57); /* push rbx, rbp, r12..r15 */
+	/* push rbx, rbp, r12..r15 */
+	EMIT(&c, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57);
 	EMIT(&c, 0x48, 0x89, 0x24, 0x25); EMIT32(&c, STATE(rsp));             /* mov [rsp_], rsp */
 	EMIT(&c, 0x6a, LINUX_CS32, 0x68);
 	target = c.at;
@@ -112,7 +113,8 @@ static void (*build_long(const uint8_t *insn, unsigned len))(void)
 {
 	struct code c = { (uint8_t *)(uintptr_t)HOST_CODE };
 
-	EMIT(&c, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57); /* push rbx, rbp, r12..r15 */
+	/* push rbx, rbp, r12..r15 */
+	EMIT(&c, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57);
 	EMIT(&c, 0x48, 0x89, 0x24, 0x25); EMIT32(&c, STATE(rsp));             /* mov [rsp_], rsp */
 	EMIT(&c, 0x0f, 0xae, 0x0c, 0x25); EMIT32(&c, STATE(fpu));             /* fxrstor */
 	EMIT(&c, 0x8b, ABSOLUTE); EMIT32(&c, STATE(eflags_in));
@@ -126,7 +128,8 @@ static void (*build_long(const uint8_t *insn, unsigned len))(void)
 		EMIT(&c, 0x89, 0x04 | r << 3, 0x25); EMIT32(&c, STATE(out[r]));
 	}
 	EMIT(&c, 0xbc); EMIT32(&c, STATE(stack[8]));
-	EMIT(&c, 0x9c, 0x58, 0x89, ABSOLUTE); EMIT32(&c, STATE(eflags_out));  /* pushfq; pop rax; mov */
+	/* pushfq; pop rax; mov */
+	EMIT(&c, 0x9c, 0x58, 0x89, ABSOLUTE); EMIT32(&c, STATE(eflags_out));
 	EMIT(&c, 0xfc);                                                       /* cld */
 	EMIT(&c, 0x0f, 0xae, ABSOLUTE); EMIT32(&c, STATE(fpu));               /* fxsave */
 	EMIT(&c, 0xdb, 0xe3);                                                 /* fninit */
@@ -181,8 +184,10 @@ static void host_setup(void)
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_NODEFER | SA_ONSTACK };
 	static const int signals[] = { SIGILL, SIGSEGV, SIGFPE, SIGTRAP, SIGBUS };
 
-	cr_assert_eq(mmap((void *)(uintptr_t)DATA, DATA_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0), (void *)(uintptr_t)DATA);
-	cr_assert_eq(mmap((void *)(uintptr_t)HOST_CODE, 0x2000, PROT_READ | PROT_WRITE | PROT_EXEC, flags, -1, 0),
+	cr_assert_eq(mmap((void *)(uintptr_t)DATA, DATA_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0),
+		(void *)(uintptr_t)DATA);
+	cr_assert_eq(mmap((void *)(uintptr_t)HOST_CODE, 0x2000, PROT_READ | PROT_WRITE | PROT_EXEC,
+		flags, -1, 0),
 		     (void *)(uintptr_t)HOST_CODE);
 	sigaltstack(&alternate, NULL);
 	for (unsigned n = 0; n < RF_ARRAY_SIZE(signals); n++)
@@ -191,7 +196,8 @@ static void host_setup(void)
 	state->eflags_in = X86_F1;
 	long_mode = !host_runs_32_bit_code();
 	if (long_mode)
-		cr_log_info("this host runs no 32-bit code: it judges in 64-bit mode, where most means the same");
+		cr_log_info("this host runs no 32-bit code: it judges in 64-bit mode, where most "
+			    "means the same");
 }
 
 /* --- Random cases --- */
@@ -214,7 +220,8 @@ struct test_case {
  */
 static bool usable(const struct insn *i, uint32_t wanted)
 {
-	if (i->attr & (OPA_SYSTEM | OPA_PRIV | OPA_BRANCH | OPA_JUMP | OPA_CALL | OPA_RET | OPA_INT | OPA_FAR))
+	if (i->attr & (OPA_SYSTEM | OPA_PRIV | OPA_BRANCH | OPA_JUMP | OPA_CALL | OPA_RET |
+		       OPA_INT | OPA_FAR))
 		return false;
 	if (i->addr_size == 2)
 		return false;
@@ -230,7 +237,8 @@ static bool usable(const struct insn *i, uint32_t wanted)
 	 * The host may have LZCNT and TZCNT, which are not offered; AMD's PREFETCHW takes no
 	 * register.
 	 */
-	if (i->map == MAP_0F && (((i->opcode & 0xfe) == 0xbc && i->prefixes & PFX_REP) || i->opcode == 0x0d))
+	if (i->map == MAP_0F &&
+	    (((i->opcode & 0xfe) == 0xbc && i->prefixes & PFX_REP) || i->opcode == 0x0d))
 		return false;
 	return !wanted || i->attr & wanted;
 }
@@ -275,7 +283,9 @@ static void generate(struct test_case *t, uint32_t wanted, uint32_t *regs)
 	static const uint8_t prefixes[] = { 0x66, 0xf3, 0xf2, 0xf0 };
 
 	for (;;) {
-		unsigned n = 0, map = wanted & (OPA_MMX | OPA_SSE) ? 1 + rnd() % 3 : wanted ? 0 : rnd() % 3 == 0;
+		unsigned n = 0, map = wanted & (OPA_MMX | OPA_SSE) ? 1 + rnd() % 3 :
+				      wanted                       ? 0 :
+								     rnd() % 3 == 0;
 		unsigned prefix = rnd() % 8, second = rnd() % 16;
 
 		if (prefix < 4 - !wanted + !wanted * (rnd() % 2))
@@ -289,7 +299,8 @@ static void generate(struct test_case *t, uint32_t wanted, uint32_t *regs)
 		t->bytes[n++] = wanted == OPA_FPU ? 0xd8 + rnd() % 8 : rnd();
 		while (n < sizeof(t->bytes))
 			t->bytes[n++] = random_value(&rng);
-		if (insn_decode(t->bytes, 15, true, &t->insn) != DECODE_OK || !usable(&t->insn, wanted) || !judged(t))
+		if (insn_decode(t->bytes, 15, true, &t->insn) != DECODE_OK ||
+		    !usable(&t->insn, wanted) || !judged(t))
 			continue;
 		if (t->insn.mem)
 			aim(t, regs);
@@ -300,7 +311,8 @@ static void generate(struct test_case *t, uint32_t wanted, uint32_t *regs)
 		}
 		if (t->insn.map == MAP_1BYTE && t->insn.opcode == 0xc8)
 			t->bytes[t->insn.opcode_offset + 2] &= 3; /* ENTER of under a KiB */
-		if (insn_decode(t->bytes, 15, true, &t->insn) == DECODE_OK && usable(&t->insn, wanted) && judged(t))
+		if (insn_decode(t->bytes, 15, true, &t->insn) == DECODE_OK &&
+		    usable(&t->insn, wanted) && judged(t))
 			return;
 	}
 }
@@ -326,12 +338,14 @@ static void describe(const struct test_case *t, char *text, size_t size)
 		n += snprintf(text + n, size - n, "%02x ", t->bytes[k]);
 }
 
-static void compare_fpu(const char *text, const struct fxsave_image *host, const struct fxsave_image *ours)
+static void compare_fpu(const char *text, const struct fxsave_image *host,
+			const struct fxsave_image *ours)
 {
 	cr_expect_eq(ours->fcw, host->fcw, "%s fcw %x host %x", text, ours->fcw, host->fcw);
 	cr_expect_eq(ours->fsw, host->fsw, "%s fsw %x host %x", text, ours->fsw, host->fsw);
 	cr_expect_eq(ours->ftw, host->ftw, "%s ftw %x host %x", text, ours->ftw, host->ftw);
-	cr_expect_eq(ours->mxcsr, host->mxcsr, "%s mxcsr %x host %x", text, ours->mxcsr, host->mxcsr);
+	cr_expect_eq(ours->mxcsr, host->mxcsr, "%s mxcsr %x host %x", text, ours->mxcsr,
+		     host->mxcsr);
 	for (unsigned n = 0; n < 8; n++) {
 		cr_expect_arr_eq(ours->st[n], host->st[n], 10, "%s st%u", text, n);
 		cr_expect_arr_eq(ours->xmm[n], host->xmm[n], 16, "%s xmm%u", text, n);
@@ -342,7 +356,8 @@ struct tally {
 	unsigned compared, faulted;
 };
 
-static void run_case(const struct test_case *t, const uint32_t *regs, const struct fxsave_image *fpu, struct tally *tally)
+static void run_case(const struct test_case *t, const uint32_t *regs,
+		     const struct fxsave_image *fpu, struct tally *tally)
 {
 	const uint32_t observed = (X86_ARITH_FLAGS | X86_DF) & ~leeway_flags_by_hand(&t->insn);
 	uint32_t eflags = (rnd() & X86_ARITH_FLAGS) | (rnd() % 4 == 0 ? X86_DF : 0) | X86_F1;
@@ -369,21 +384,25 @@ static void run_case(const struct test_case *t, const uint32_t *regs, const stru
 		int vector = expected_vector(&t->insn, number);
 
 		tally->faulted++;
-		cr_expect_eq(result, INTERP_EXCEPTION, "%s: the host raised signal %d, we nothing", text, number);
+		cr_expect_eq(result, INTERP_EXCEPTION, "%s: the host raised signal %d, we nothing",
+			text, number);
 		if (vector >= 0 && ix_vector() != EXC_SS)
-			cr_expect_eq(ix_vector(), vector, "%s: signal %d, vector %d", text, number, ix_vector());
+			cr_expect_eq(ix_vector(), vector, "%s: signal %d, vector %d", text, number,
+				ix_vector());
 		return;
 	}
 	tally->compared++;
-	cr_expect_eq(result, INTERP_OK, "%s: vector %d, but the host raised nothing", text, ix_vector());
+	cr_expect_eq(result, INTERP_OK, "%s: vector %d, but the host raised nothing", text,
+		     ix_vector());
 	if (result != INTERP_OK)
 		return;
 	cr_expect_eq(CPU.eip, FX_CODE + t->insn.len, "%s: eip", text);
 	for (unsigned n = 0; n < 8; n++)
-		cr_expect_eq(CPU.regs[n], state->out[n], "%s: r%u %08x host %08x, was %08x; ecx %x", text, n, CPU.regs[n], state->out[n], regs[n],
-			     regs[1]);
-	cr_expect_eq(CPU.eflags & observed, state->eflags_out & observed, "%s: eflags %x host %x, were %x; eax %x ecx %x", text,
-		     CPU.eflags & observed, state->eflags_out & observed, eflags, regs[0], regs[1]);
+		cr_expect_eq(CPU.regs[n], state->out[n], "%s: r%u %08x host %08x, was %08x; ecx %x",
+			     text, n, CPU.regs[n], state->out[n], regs[n], regs[1]);
+	cr_expect_eq(CPU.eflags & observed, state->eflags_out & observed,
+		     "%s: eflags %x host %x, were %x; eax %x ecx %x", text, CPU.eflags & observed,
+		     state->eflags_out & observed, eflags, regs[0], regs[1]);
 	cr_expect_arr_eq(guest_data, host_data, DATA_SIZE, "%s: memory", text);
 	compare_fpu(text, &state->fpu, &CPU.fpu);
 }

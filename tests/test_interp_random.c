@@ -25,7 +25,8 @@ static void random_mode(void)
 	case 3: fx_enable_paging(); break;
 	}
 	CPU.eip = CPU.seg[X86_CS].base ? 0x100 : FX_CODE;
-	CPU.eflags |= rnd() & (X86_ARITH_FLAGS | X86_DF | X86_IOPL | X86_AC | X86_ID | (rnd() % 8 ? 0 : X86_TF | X86_RF));
+	CPU.eflags |= rnd() & (X86_ARITH_FLAGS | X86_DF | X86_IOPL | X86_AC | X86_ID |
+			       (rnd() % 8 ? 0 : X86_TF | X86_RF));
 	if (rnd() % 8 == 0)
 		CPU.dr[7] = rnd();
 	if (rnd() % 4 == 0)
@@ -40,9 +41,11 @@ static void check_invariants(unsigned round)
 {
 	cr_assert(CPU.eflags & X86_F1, "round %u", round);
 	cr_assert_lt(CPU.cpl, 4, "round %u", round);
-	cr_assert(!(CPU.eflags & X86_VM) || CPU.cpl == 3, "round %u: virtual-8086 mode runs at CPL 3", round);
+	cr_assert(!(CPU.eflags & X86_VM) || CPU.cpl == 3,
+		  "round %u: virtual-8086 mode runs at CPL 3", round);
 	cr_assert_eq(CPU.fpu.mxcsr & ~0xffffu, 0, "round %u", round);
-	cr_assert(CPU.cr0 & CR0_PE || !(CPU.cr0 & CR0_PG), "round %u: paging without protection", round);
+	cr_assert(CPU.cr0 & CR0_PE || !(CPU.cr0 & CR0_PG), "round %u: paging without protection",
+		  round);
 }
 
 Test(interp_random, comes_back, .init = ix_setup, .fini = ix_teardown, .timeout = 300)
@@ -67,7 +70,8 @@ Test(interp_random, comes_back, .init = ix_setup, .fini = ix_teardown, .timeout 
 		for (unsigned n = 0; n < 256; n++)
 			code[n] = rnd() >> 5;
 		for (unsigned n = 0; n < 100; n++) {
-			enum interp_result result = rnd() % 2 ? interp_run(VCPU) : interp_step(VCPU);
+			enum interp_result result = rnd() % 2 ? interp_run(VCPU) :
+								interp_step(VCPU);
 
 			check_invariants(round);
 			delivered += result == INTERP_EXCEPTION;

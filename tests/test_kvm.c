@@ -19,9 +19,12 @@
 
 /* ---- what is said of a host ---- */
 
-static struct kvm_host judge(bool vmx, bool svm, bool hypervisor, const char *module, bool nested_paging)
+static struct kvm_host judge(bool vmx, bool svm, bool hypervisor, const char *module,
+			     bool nested_paging)
 {
-	struct kvm_host_facts facts = { .vmx = vmx, .svm = svm, .hypervisor = hypervisor, .nested_paging = nested_paging };
+	struct kvm_host_facts facts = {
+		.vmx = vmx, .svm = svm, .hypervisor = hypervisor, .nested_paging = nested_paging
+	};
 
 	snprintf(facts.module, sizeof(facts.module), "%s", module);
 	return kvm_host_judge(&facts);
@@ -32,9 +35,12 @@ Test(kvm_host, hardware_is_what_can_be_seen)
 	cr_expect_eq(judge(true, false, false, "kvm_intel", true).hardware, KVM_HARDWARE_VTX);
 	cr_expect_eq(judge(false, true, false, "kvm_amd", true).hardware, KVM_HARDWARE_SVM);
 	cr_expect_eq(judge(false, false, true, "kvm_pvm", false).hardware, KVM_HARDWARE_NONE);
-	cr_expect_eq(judge(true, false, true, "kvm_pvm", false).hardware, KVM_HARDWARE_NONE, "another module does the work");
-	cr_expect_eq(judge(false, false, false, "kvm_intel", true).hardware, KVM_HARDWARE_NONE, "the module alone is not hardware");
-	cr_expect_eq(judge(true, true, false, "", true).hardware, KVM_HARDWARE_NONE, "nobody drives it");
+	cr_expect_eq(judge(true, false, true, "kvm_pvm", false).hardware, KVM_HARDWARE_NONE,
+		     "another module does the work");
+	cr_expect_eq(judge(false, false, false, "kvm_intel", true).hardware, KVM_HARDWARE_NONE,
+		     "the module alone is not hardware");
+	cr_expect_eq(judge(true, true, false, "", true).hardware, KVM_HARDWARE_NONE,
+		     "nobody drives it");
 }
 
 Test(kvm_host, nesting_and_shadow_paging)
@@ -57,9 +63,12 @@ static void expect_description(struct kvm_host host, const char *wanted, const c
 
 Test(kvm_host, descriptions)
 {
-	expect_description(judge(true, false, false, "kvm_intel", true), "VT-x, nested paging", "guest");
-	expect_description(judge(true, false, true, "kvm_intel", true), "VT-x, itself virtual", "shadow");
-	expect_description(judge(false, true, false, "kvm_amd", false), "SVM, shadow paging", "VT-x");
+	expect_description(judge(true, false, false, "kvm_intel", true), "VT-x, nested paging",
+			   "guest");
+	expect_description(judge(true, false, true, "kvm_intel", true), "VT-x, itself virtual",
+			   "shadow");
+	expect_description(judge(false, true, false, "kvm_amd", false), "SVM, shadow paging",
+			   "VT-x");
 	expect_description(judge(false, false, true, "kvm_pvm", false), "none visible", "VT-x");
 	expect_description(judge(false, false, true, "kvm_pvm", false), "module kvm_pvm", "SVM");
 	expect_description(judge(false, false, true, "", false), "module unknown", "VT-x");
@@ -96,7 +105,8 @@ Test(kvm_host, remedies_are_of_use)
 {
 	cr_expect(strstr(remedy(true, false, ENOENT), "load kvm_intel"));
 	cr_expect(strstr(remedy(true, true, ENODEV), "load kvm_intel"));
-	cr_expect(strstr(remedy(false, true, ENOENT), "virtual machine that is shown neither VT-x nor SVM"));
+	cr_expect(strstr(remedy(false, true, ENOENT),
+			 "virtual machine that is shown neither VT-x nor SVM"));
 	cr_expect(strstr(remedy(false, false, ENOENT), "the processor shows neither VT-x nor SVM"));
 	cr_expect(strstr(remedy(false, false, EACCES), "group"));
 	cr_expect(strstr(remedy(false, false, EPERM), "container"));
@@ -167,7 +177,8 @@ TestSuite(kvm, .init = setup, .fini = teardown, .timeout = 300);
 
 static void put_descriptor(unsigned index, uint32_t base, uint32_t limit, uint16_t attr)
 {
-	uint64_t d = (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)(attr & 0xf0ff) << 40 | (uint64_t)(limit >> 16 & 15) << 48 |
+	uint64_t d = (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 |
+		     (uint64_t)(attr & 0xf0ff) << 40 | (uint64_t)(limit >> 16 & 15) << 48 |
 		     (uint64_t)(base >> 24) << 56;
 
 	memcpy(vm.ram.flat + GDT + 8 * index, &d, sizeof(d));
@@ -210,7 +221,8 @@ static uint32_t word(gpa_t gpa)
 
 static void set_gate(unsigned vector, uint32_t handler)
 {
-	const uint64_t gate = (handler & 0xffff) | 8u << 16 | (uint64_t)0x8e00 << 32 | (uint64_t)(handler >> 16) << 48;
+	const uint64_t gate = (handler & 0xffff) | 8u << 16 | (uint64_t)0x8e00 << 32 |
+			      (uint64_t)(handler >> 16) << 48;
 
 	memcpy(vm.ram.flat + IDT + 8 * vector, &gate, sizeof(gate));
 }
@@ -289,7 +301,8 @@ static void needs_hardware(const char *without)
 	const struct kvm_engine *kvm = vcpu->engine_data;
 
 	if (kvm->host.hardware == KVM_HARDWARE_NONE)
-		cr_skip_test("no hardware virtualization behind this KVM (module %s): %s", kvm->host.module, without);
+		cr_skip_test("no hardware virtualization behind this KVM (module %s): %s",
+			     kvm->host.module, without);
 }
 
 /* ---- registers ---- */
@@ -305,7 +318,8 @@ static void round_trip(struct cpu *before)
 	memset(cpu->seg, 0xcc, sizeof(cpu->seg));
 	memset(cpu->dr, 0xcc, sizeof(cpu->dr));
 	memset(&cpu->fpu, 0xcc, sizeof(cpu->fpu));
-	cpu->eip = cpu->eflags = cpu->cr0 = cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->sysenter_cs = cpu->sysenter_esp = 0xcccccccc;
+	cpu->eip = cpu->eflags = cpu->cr0 = cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->sysenter_cs =
+		cpu->sysenter_esp = 0xcccccccc;
 	cpu->ldtr = cpu->tr = cpu->seg[0];
 	cpu->gdtr = cpu->idtr = (struct table_register){ 0xcccccccc, 0xcccc };
 	cpu->pat = cpu->efer = cpu->tsc_adjust = cpu->tsc_offset = cpu->apic_base = 0xcccccccc;
@@ -314,7 +328,8 @@ static void round_trip(struct cpu *before)
 	cr_assert_not(kvm->in_kvm);
 }
 
-static void expect_segment(const struct segment *got, const struct segment *wanted, const char *name)
+static void expect_segment(const struct segment *got, const struct segment *wanted,
+			   const char *name)
 {
 	cr_expect_eq(got->selector, wanted->selector, "%s", name);
 	cr_expect_eq(got->base, wanted->base, "%s", name);
@@ -401,10 +416,17 @@ Test(kvm, protected_mode_state_comes_back)
 	fill_fpu();
 	cpu->cr4 = CR4_PSE | CR4_PGE | CR4_OSFXSR;
 	cpu->efer = EFER_NXE;
-	cpu->seg[X86_FS] = (struct segment){ .selector = 0x3b, .base = 0x12345678, .limit = 0x1234, .attr = SEG_P | SEG_S | SEG_DPL | 1 };
+	cpu->seg[X86_FS] = (struct segment){ .selector = 0x3b,
+					     .base = 0x12345678,
+					     .limit = 0x1234,
+					     .attr = SEG_P | SEG_S | SEG_DPL | 1 };
 	cpu->seg[X86_GS] = (struct segment){ .selector = 0 };
-	cpu->ldtr = (struct segment){ .selector = 0x48, .base = 0x8000, .limit = 0xff, .attr = SEG_P | SYS_LDT };
-	cpu->tr = (struct segment){ .selector = 0x40, .base = 0x9000, .limit = 0x67, .attr = SEG_P | SYS_TSS32_BUSY };
+	cpu->ldtr = (struct segment){
+		.selector = 0x48, .base = 0x8000, .limit = 0xff, .attr = SEG_P | SYS_LDT
+	};
+	cpu->tr = (struct segment){
+		.selector = 0x40, .base = 0x9000, .limit = 0x67, .attr = SEG_P | SYS_TSS32_BUSY
+	};
 	round_trip(&before);
 	expect_registers(&before);
 	expect_msrs(&before);
@@ -427,7 +449,8 @@ Test(kvm, the_tsc_offset_comes_back)
 	for (int i = 0; i < 4; i++) {
 		cpu->tsc_offset -= 1000000u << i;
 		round_trip(&before);
-		cr_expect_eq(cpu->tsc_offset, before.tsc_offset, "off by %lld", (long long)(cpu->tsc_offset - before.tsc_offset));
+		cr_expect_eq(cpu->tsc_offset, before.tsc_offset, "off by %lld",
+			     (long long)(cpu->tsc_offset - before.tsc_offset));
 	}
 }
 
@@ -493,7 +516,8 @@ static void expect_leaf(uint32_t leaf, uint32_t subleaf)
 	cpu->regs[X86_EAX] = leaf;
 	cpu->regs[X86_ECX] = subleaf;
 	run_until_halted(code, sizeof(code));
-	cr_expect_eq(cpu->regs[X86_EAX] & ~(leaf == 0x80000008 ? 0xff00u : 0), wanted.eax & ~(leaf == 0x80000008 ? 0xff00u : 0), "leaf %#x", leaf);
+	cr_expect_eq(cpu->regs[X86_EAX] & ~(leaf == 0x80000008 ? 0xff00u : 0),
+		     wanted.eax & ~(leaf == 0x80000008 ? 0xff00u : 0), "leaf %#x", leaf);
 	cr_expect_eq(cpu->regs[X86_EBX], wanted.ebx, "leaf %#x", leaf);
 	cr_expect_eq(cpu->regs[X86_ECX], wanted.ecx, "leaf %#x", leaf);
 	cr_expect_eq(cpu->regs[X86_EDX], wanted.edx, "leaf %#x", leaf);
@@ -501,8 +525,11 @@ static void expect_leaf(uint32_t leaf, uint32_t subleaf)
 
 Test(kvm, cpuid_is_the_models)
 {
-	static const uint32_t leaves[] = { 0, 1, 2, 4, 5, 6, 7, 8, 0x16, 0x40000000, 0x80000000, 0x80000001, 0x80000002, 0x80000003,
-					   0x80000004, 0x80000006, 0x80000007, 0x80000008, 0x80000009 };
+	static const uint32_t leaves[] = { 0,          1,          2,          4,
+					   5,          6,          7,          8,
+					   0x16,       0x40000000, 0x80000000, 0x80000001,
+					   0x80000002, 0x80000003, 0x80000004, 0x80000006,
+					   0x80000007, 0x80000008, 0x80000009 };
 
 	needs_hardware("CPUID shows the host's processor");
 	for (size_t i = 0; i < RF_ARRAY_SIZE(leaves); i++)
@@ -518,7 +545,8 @@ Test(kvm, a20_off_folds_odd_megabytes)
 	static const uint8_t code[] = {
 		0xa1, 0x00, 0x50, 0x10, 0x00,             /* mov eax, [0x105000] */
 		0x8b, 0x1d, 0x00, 0x50, 0x20, 0x00,       /* mov ebx, [0x205000] */
-		0xc7, 0x05, 0x04, 0x50, 0x30, 0x00, 0x78, 0x56, 0x34, 0x12, /* mov dword [0x305004], 0x12345678 */
+		/* mov dword [0x305004], 0x12345678 */
+		0xc7, 0x05, 0x04, 0x50, 0x30, 0x00, 0x78, 0x56, 0x34, 0x12,
 		COUNT, 0xf4,
 	};
 
@@ -554,7 +582,8 @@ Test(kvm, a20_on_again)
 Test(kvm, rom_and_hole)
 {
 	static const uint8_t code[] = {
-		0xc7, 0x05, 0x00, 0x00, 0x0f, 0x00, 0x78, 0x56, 0x34, 0x12, /* mov dword [0xf0000], 0x12345678 */
+		/* mov dword [0xf0000], 0x12345678 */
+		0xc7, 0x05, 0x00, 0x00, 0x0f, 0x00, 0x78, 0x56, 0x34, 0x12,
 		0xa1, 0x00, 0x00, 0x0f, 0x00,                               /* mov eax, [0xf0000] */
 		0x8b, 0x1d, 0x00, 0x00, 0x0a, 0x00,                         /* mov ebx, [0xa0000] */
 		COUNT, 0xf4,
@@ -629,7 +658,9 @@ Test(kvm, interrupts_reach_a_halted_guest)
 Test(kvm, interrupts_wait_for_the_window)
 {
 	/* again: cli; mov ecx, 200; loop $; sti; nop; jmp again */
-	static const uint8_t code[] = { 0xfa, 0xb9, 200, 0, 0, 0, 0xe2, 0xfe, 0xfb, 0x90, 0xeb, 0xf4 };
+	static const uint8_t code[] = {
+		0xfa, 0xb9, 200, 0, 0, 0, 0xe2, 0xfe, 0xfb, 0x90, 0xeb, 0xf4
+	};
 	const struct kvm_engine *kvm = vcpu->engine_data;
 
 	raise_and_count(code, sizeof(code), 200, EVENT_INTR);
@@ -707,7 +738,8 @@ Test(kvm, a_finished_port_read_is_in_the_state)
  * An operand in the video hole, of an instruction that KVM's emulator does not have: paddd xmm0,
  * [0xa0000]; count; hlt.
  */
-static const uint8_t paddd_from_hole[] = { 0x66, 0x0f, 0xfe, 0x05, 0x00, 0x00, 0x0a, 0x00, COUNT, 0xf4 };
+static const uint8_t paddd_from_hole[] = { 0x66, 0x0f, 0xfe, 0x05,  0x00,
+					   0x00, 0x0a, 0x00, COUNT, 0xf4 };
 
 static void flat_with_sse(void)
 {
@@ -725,7 +757,8 @@ Test(kvm, what_kvm_cannot_emulate_is_interpreted)
 	run_until_halted(paddd_from_hole, sizeof(paddd_from_hole));
 	cr_expect_eq(kvm->stats.interpreted, 1);
 	for (int i = 0; i < 16; i++)
-		cr_expect_eq(cpu->fpu.xmm[0][i], i % 4 ? 0x01 : 0x00, "byte %d: all ones are added", i);
+		cr_expect_eq(cpu->fpu.xmm[0][i], i % 4 ? 0x01 : 0x00, "byte %d: all ones are added",
+			     i);
 	cr_expect_eq(cpu->eip, CODE + sizeof(paddd_from_hole));
 }
 
@@ -754,7 +787,8 @@ Test(kvm, msrs_are_those_of_the_other_engines)
 	 * mov ecx, 0x8b; rdmsr (microcode revision in edx); mov ebx, edx; mov ecx, 0x12345; rdmsr:
 	 * #GP
 	 */
-	static const uint8_t code[] = { 0xb9, 0x8b, 0, 0, 0, 0x0f, 0x32, 0x89, 0xd3, 0xb9, 0x45, 0x23, 0x01, 0, 0x0f, 0x32, 0xf4 };
+	static const uint8_t code[] = { 0xb9, 0x8b, 0,    0,    0, 0x0f, 0x32, 0x89, 0xd3,
+					0xb9, 0x45, 0x23, 0x01, 0, 0x0f, 0x32, 0xf4 };
 	static const uint8_t handler[] = { COUNT, 0xf4 };
 
 	flat();

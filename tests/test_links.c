@@ -46,7 +46,8 @@ static void protect(void *opaque, gpa_t gpa)
 static void links_create(bool global, bool verify)
 {
 	const struct translator_callbacks callbacks = {
-		.opaque = &links, .fetch = fetch, .page = page_at, .protect = protect, .unprotect = protect,
+		.opaque = &links, .fetch = fetch, .page = page_at, .protect = protect,
+		.unprotect = protect,
 	};
 	const struct translator_options options = { .features = ~0u, .verify = verify };
 
@@ -55,8 +56,10 @@ static void links_create(bool global, bool verify)
 	links.space = tc_space_create(links.tr);
 	cr_assert(links.space);
 	memcpy(links.page, "\xe9\xfb\x0f\0\0", 5);           /* jmp to the start of the next page */
-	memcpy(links.page + INTO_CROSSING, "\xe9\xf9\x1d\0\0", 5); /* jmp to CROSSING in the next page */
-	memcpy(links.page + CROSSING, "\xb8\x44", 2);         /* mov eax, ...: goes on in the next page */
+	/* jmp to CROSSING in the next page */
+	memcpy(links.page + INTO_CROSSING, "\xe9\xf9\x1d\0\0", 5);
+	/* mov eax, ...: goes on in the next page */
+	memcpy(links.page + CROSSING, "\xb8\x44", 2);
 }
 
 static void links_destroy(void)
@@ -117,7 +120,8 @@ Test(links, a_change_of_a_global_page_cuts_the_links_to_it, .timeout = 60)
 		}
 		translator_mapping_changed(links.tr, NULL, at(3));
 		cr_expect(is_unlinked(tu[2]));
-		cr_expect_eq(leads_to(tu[0]), tu[1]->entry, "of pages that have nothing to do with it");
+		cr_expect_eq(leads_to(tu[0]), tu[1]->entry,
+			     "of pages that have nothing to do with it");
 		cr_expect_eq(leads_to(tu[3]), tu[4]->entry);
 		cr_expect_eq(leads_to(tu[4]), tu[5]->entry);
 	}
@@ -235,7 +239,8 @@ Test(links, a_space_gets_the_links_that_others_have_to_a_page_of_its, .timeout =
 	cr_expect_eq(find_in(other, at(1) + INTO_CROSSING), crossing, "another unit of the page");
 	cr_expect_eq(leads_in(other, from), to->entry);
 	find_in(other, at(2));
-	cr_expect_neq(leads_in(other, crossing), leads_in(links.space, crossing), "it needs the next page, too");
+	cr_expect_neq(leads_in(other, crossing), leads_in(links.space, crossing),
+		      "it needs the next page, too");
 	links_destroy();
 }
 
@@ -253,9 +258,11 @@ Test(links, a_space_does_not_get_what_was_dropped, .timeout = 60)
 		find(at(1) + INTO_CROSSING);
 		cr_expect_eq(entries[second->eip & (BRANCH_CACHE_ENTRIES - 1)].host, second->entry);
 		if (!round)
-			cr_expect_eq(entries[first->eip & (BRANCH_CACHE_ENTRIES - 1)].host, first->entry);
+			cr_expect_eq(entries[first->eip & (BRANCH_CACHE_ENTRIES - 1)].host,
+				     first->entry);
 		else
-			cr_expect_neq(entries[first->eip & (BRANCH_CACHE_ENTRIES - 1)].host, first->entry);
+			cr_expect_neq(entries[first->eip & (BRANCH_CACHE_ENTRIES - 1)].host,
+				      first->entry);
 		translator_invalidate(links.tr, 0, 1);
 	}
 	links_destroy();
@@ -288,8 +295,10 @@ Test(links, modes_share_a_bounded_amount_of_memory, .timeout = 60)
 			translator_use_space(links.tr, &cpu, links.space, mode);
 			entries = (const struct branch_entry *)(hva_t)cpu.tcw.branch_cache;
 			cr_assert_eq(entries[0].negated_eip, BRANCH_CACHE_NONE(0));
-			cr_assert_eq(cpu.tcw.branch_cache, cpu.tcw.link_table + branch_cache_offset(mode));
-			cr_assert_leq(bytes_made(links.space), SPACE_PLACES * BRANCH_CACHE_BYTES, "mode %x", mode);
+			cr_assert_eq(cpu.tcw.branch_cache,
+				     cpu.tcw.link_table + branch_cache_offset(mode));
+			cr_assert_leq(bytes_made(links.space), SPACE_PLACES * BRANCH_CACHE_BYTES,
+				      "mode %x", mode);
 		}
 	}
 	links_destroy();
@@ -308,7 +317,8 @@ Test(links, many_pages_get_their_links, .timeout = 60)
 		find(at(i));
 	cr_assert_eq(links.tr->norder, MANY);
 	for (unsigned i = 0; i + 1 < MANY; i++)
-		cr_assert_eq(leads_in(links.space, links.tr->order[i]), links.tr->order[i + 1]->entry, "%u", i);
+		cr_assert_eq(leads_in(links.space, links.tr->order[i]),
+			     links.tr->order[i + 1]->entry, "%u", i);
 	links_destroy();
 }
 

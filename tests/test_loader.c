@@ -19,7 +19,8 @@ static struct guest_ram ram;
 static struct cpu cpu;
 static struct memory_map map;
 static struct boot_request boot;
-static char kernel_path[] = "/tmp/rf-test-kernel-XXXXXX", initrd_path[] = "/tmp/rf-test-initrd-XXXXXX";
+static char kernel_path[] = "/tmp/rf-test-kernel-XXXXXX",
+	    initrd_path[] = "/tmp/rf-test-initrd-XXXXXX";
 
 static void setup(void)
 {
@@ -27,7 +28,8 @@ static void setup(void)
 	memory_map_build(&map, RAM_SIZE, RAM_SIZE - ACPI_SIZE, ACPI_SIZE);
 	close(mkstemp(kernel_path));
 	close(mkstemp(initrd_path));
-	boot = (struct boot_request){ .ram = &ram, .cpu = &cpu, .map = &map, .kernel = kernel_path };
+	boot = (struct boot_request){ .ram = &ram, .cpu = &cpu, .map = &map,
+		.kernel = kernel_path };
 }
 
 static void teardown(void)
@@ -101,12 +103,14 @@ static void expect_flat_start(uint32_t eip)
 	cr_expect_eq(cpu.cr0 & (CR0_PE | CR0_PG), CR0_PE);
 	cr_expect_eq(cpu.eflags & (X86_IF | X86_DF), 0);
 	cr_expect_eq(cpu.seg[X86_CS].selector, 0x10);
-	cr_expect_eq(cpu.seg[X86_CS].attr & (SEG_CODE | SEG_DB | SEG_P | SEG_S), SEG_CODE | SEG_DB | SEG_P | SEG_S);
+	cr_expect_eq(cpu.seg[X86_CS].attr & (SEG_CODE | SEG_DB | SEG_P | SEG_S),
+		     SEG_CODE | SEG_DB | SEG_P | SEG_S);
 	for (int i = 0; i < X86_NSEG; i++) {
 		cr_expect_eq(cpu.seg[i].base, 0);
 		cr_expect_eq(cpu.seg[i].limit, 0xffffffff);
 		/* The cached attributes are those of the descriptor in the GDT. */
-		cr_expect_eq(cpu.seg[i].attr & 0xf0ff, ram32(cpu.gdtr.base + cpu.seg[i].selector + 4) >> 8 & 0xf0ff);
+		cr_expect_eq(cpu.seg[i].attr & 0xf0ff,
+			     ram32(cpu.gdtr.base + cpu.seg[i].selector + 4) >> 8 & 0xf0ff);
 	}
 	cr_expect_eq(cpu.seg[X86_DS].selector, 0x18);
 	cr_expect_eq(cpu.seg[X86_SS].selector, 0x18);
@@ -235,7 +239,9 @@ Test(loader, linux_loading_twice_gives_the_same_start)
 
 Test(loader, linux_truncated_at_every_part)
 {
-	static const size_t lengths[] = { 0x207, 0x250, 600, BZ_SETUP, BZ_SETUP + 1, sizeof(bz) - 16 };
+	static const size_t lengths[] = {
+		0x207, 0x250, 600, BZ_SETUP, BZ_SETUP + 1, sizeof(bz) - 16
+	};
 
 	make_bzimage();
 	for (size_t i = 0; i < RF_ARRAY_SIZE(lengths); i++) {
@@ -261,9 +267,11 @@ Test(loader, linux_refusals)
 	expect_load_error(ENOSPC, "-m");
 	make_bzimage();
 	write_bzimage();
-	boot.append = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-		"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-		"01234567890123456789012345678901234567890123456789012345";
+	boot.append = "0123456789012345678901234567890123456789012345678901234567890123456789012345"
+		      "678901234567890123456789"
+		      "0123456789012345678901234567890123456789012345678901234567890123456789012345"
+		      "678901234567890123456789"
+		      "01234567890123456789012345678901234567890123456789012345";
 	expect_load_error(E2BIG, "256");
 }
 
@@ -284,8 +292,8 @@ Test(loader, initrd_errors)
 Test(loader, not_kernels)
 {
 	static const struct { const char *data; size_t size; const char *text; } files[] = {
-		{ "", 0, "empty" }, { "x", 1, "not a kernel" }, { "\x1f\x8b\x08", 3, "gzip" }, { "\x7f" "ELF\x02\x01", 6, "64-bit" },
-		{ "070701", 6, "-initrd" },
+		{ "", 0, "empty" }, { "x", 1, "not a kernel" }, { "\x1f\x8b\x08", 3, "gzip" },
+		{ "\x7f" "ELF\x02\x01", 6, "64-bit" }, { "070701", 6, "-initrd" },
 	};
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(files); i++) {
@@ -322,7 +330,8 @@ static void make_elf(void)
 	eh->e_ehsize = sizeof(*eh);
 	eh->e_phentsize = sizeof(*ph);
 	eh->e_phnum = 1;
-	*ph = (Elf32_Phdr){ .p_type = PT_LOAD, .p_offset = 0x1000, .p_vaddr = 0xc0200000, .p_paddr = 0x200000, .p_filesz = 16, .p_memsz = 0x2010,
+	*ph = (Elf32_Phdr){ .p_type = PT_LOAD, .p_offset = 0x1000, .p_vaddr = 0xc0200000,
+		.p_paddr = 0x200000, .p_filesz = 16, .p_memsz = 0x2010,
 			    .p_flags = PF_R | PF_X };
 	memcpy(elf + 0x1000, "0123456789abcdef", 16);
 }
@@ -420,7 +429,8 @@ Test(loader, multiboot_elf_with_modules)
 		cr_expect_eq(ram32(mods + 4) - ram32(mods), 7);
 		cr_expect_eq(memcmp(ram.flat + ram32(mods), "module!", 7), 0);
 	}
-	cr_expect_str_eq((char *)ram.flat + ram32(ram32(info + 24) + 8) + strlen(initrd_path), " one two");
+	cr_expect_str_eq((char *)ram.flat + ram32(ram32(info + 24) + 8) + strlen(initrd_path),
+			 " one two");
 	cr_expect_eq(ram32(info + 44), map.count * 24, "length of the map");
 	cr_expect_eq(ram32(ram32(info + 48)), 20);
 }
@@ -476,7 +486,8 @@ Test(loader, damaged_files_are_survived)
 		if (round & 2)
 			make_multiboot(elf + 0x400, round & 4 ? 0x10003 : 3);
 		for (int i = 0; i < 6; i++) {
-			size_t at = (round & 1 ? 0x1f1 : 0) + rand_r(&seed) % (round & 1 ? 0x80 : 0x54);
+			size_t at =
+				(round & 1 ? 0x1f1 : 0) + rand_r(&seed) % (round & 1 ? 0x80 : 0x54);
 
 			image[at] = rand_r(&seed);
 		}

@@ -16,10 +16,11 @@ static char error[MACHINE_ERROR_SIZE];
 static void write_kernel(void)
 {
 	static const uint8_t header[] = {
-		0x7f, 'E', 'L', 'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 1, 0, 0, 0, 0, 0, 0x20, 0,
+		0x7f, 'E', 'L', 'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 1, 0, 0, 0, 0,
+		0, 0x20, 0,
 		52, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 52, 0, 32, 0, 1, 0, 0, 0, 0, 0, 0, 0,
-		1, 0, 0, 0, 84, 0, 0, 0, 0, 0, 0x20, 0, 0, 0, 0x20, 0, 2, 0, 0, 0, 2, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0,
-		0xfa, 0xf4,
+		1, 0, 0, 0, 84, 0, 0, 0, 0, 0, 0x20, 0, 0, 0, 0x20, 0, 2, 0, 0, 0, 2, 0, 0, 0, 7, 0,
+		0, 0, 1, 0, 0, 0, 0xfa, 0xf4,
 	};
 	int fd = mkstemp(kernel);
 
@@ -30,10 +31,12 @@ static void write_kernel(void)
 
 static void setup(void)
 {
-	char *argv[] = { "ringfence", "-display", "none", "-m", "16", "-accel", "bt", "-kernel", kernel, NULL };
+	char *argv[] = { "ringfence", "-display", "none", "-m", "16", "-accel", "bt", "-kernel",
+		kernel, NULL };
 
 	write_kernel();
-	cr_assert_eq(options_parse(RF_ARRAY_SIZE(argv) - 1, argv, &config, error), OPTIONS_RUN, "%s", error);
+	cr_assert_eq(options_parse(RF_ARRAY_SIZE(argv) - 1, argv, &config, error), OPTIONS_RUN,
+		"%s", error);
 }
 
 static void teardown(void)
@@ -69,7 +72,8 @@ static void expect_refusal(const struct host_facts *facts, const char *const tex
 		cr_assert_lt(machine_create(&config, &m, error), 0);
 		cr_expect_null(m);
 		for (int i = 0; i < 3; i++)
-			cr_expect_not_null(strstr(error, text[i]), "'%s' does not say '%s'", error, text[i]);
+			cr_expect_not_null(strstr(error, text[i]), "'%s' does not say '%s'", error,
+					   text[i]);
 		cr_expect_null(strchr(error, '\n'), "more than a line");
 	}
 	cr_expect_eq(open_files(), files);
@@ -115,7 +119,8 @@ Test(machine, what_is_said_of_hosts)
 	cr_expect_not_null(strstr(text, "usable here, without BMI2"), "%s", text);
 	facts.features = HOST_BMI2;
 	host_describe_for_bt(&facts, text, sizeof(text));
-	cr_expect_not_null(strstr(text, "not usable here: this host's processor has no LAHF"), "%s", text);
+	cr_expect_not_null(strstr(text, "not usable here: this host's processor has no LAHF"), "%s",
+			   text);
 }
 
 Test(machine, without_lahf)
@@ -124,7 +129,8 @@ Test(machine, without_lahf)
 
 	host_facts_probe(&facts);
 	facts.features &= ~HOST_LAHF;
-	expect_refusal(&facts, (const char *const[]){ "-accel bt: ", "LAHF", "lahf_lm", "use -accel interp" });
+	expect_refusal(&facts, (const char *const[]){ "-accel bt: ", "LAHF", "lahf_lm",
+						      "use -accel interp" });
 }
 
 Test(machine, with_too_few_mappings)
@@ -133,7 +139,8 @@ Test(machine, with_too_few_mappings)
 
 	host_facts_probe(&facts);
 	facts.limits.map_count = 4096;
-	expect_refusal(&facts, (const char *const[]){ "-accel bt: ", "vm.max_map_count is 4096", "sysctl vm.max_map_count=65530" });
+	expect_refusal(&facts, (const char *const[]){ "-accel bt: ", "vm.max_map_count is 4096",
+						      "sysctl vm.max_map_count=65530" });
 }
 
 Test(machine, with_too_little_address_space)
@@ -142,7 +149,8 @@ Test(machine, with_too_little_address_space)
 
 	host_facts_probe(&facts);
 	facts.limits.address_space = 8ull << 30;
-	expect_refusal(&facts, (const char *const[]){ "-accel bt: ", "address-space limit", "ulimit -v unlimited" });
+	expect_refusal(&facts, (const char *const[]){ "-accel bt: ", "address-space limit",
+						      "ulimit -v unlimited" });
 }
 
 /* The interpreter asks nothing of the host. */

@@ -45,30 +45,39 @@ Test(options, defaults)
 	cr_assert_str_eq(config.serial[0], "mon:stdio");
 	cr_assert_null(config.serial[1]);
 	cr_assert_null(config.monitor);
-	cr_assert_not(config.no_reboot || config.no_shutdown || config.start_paused || config.debug_exit);
+	cr_assert_not(config.no_reboot || config.no_shutdown || config.start_paused ||
+		      config.debug_exit);
 	cr_assert_eq(config.log_items, 0);
 }
 
 Test(options, memory_sizes)
 {
 	static const struct { const char *text; uint64_t bytes; } sizes[] = {
-		{ "256", 256ull << 20 }, { "256M", 256ull << 20 }, { "1G", 1ull << 30 }, { "2048K", 2ull << 20 }, { "1m", 1ull << 20 },
-		{ "size=64M", 64ull << 20 }, { "3584", 3584ull << 20 }, { "1025k", 0x101000 }, { "0x10", 16ull << 20 },
+		{ "256", 256ull << 20 }, { "256M", 256ull << 20 }, { "1G", 1ull << 30 },
+		{ "2048K", 2ull << 20 }, { "1m", 1ull << 20 }, { "size=64M", 64ull << 20 },
+		{ "3584", 3584ull << 20 }, { "1025k", 0x101000 }, { "0x10", 16ull << 20 },
 	};
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(sizes); i++) {
-		cr_assert_eq(PARSE(BASE, "-m", sizes[i].text), OPTIONS_RUN, "%s: %s", sizes[i].text, error);
-		cr_expect_eq(config.ram_size, sizes[i].bytes, "%s is %llu", sizes[i].text, (unsigned long long)config.ram_size);
+		cr_assert_eq(PARSE(BASE, "-m", sizes[i].text), OPTIONS_RUN, "%s: %s", sizes[i].text,
+			     error);
+		cr_expect_eq(config.ram_size, sizes[i].bytes, "%s is %llu", sizes[i].text,
+			     (unsigned long long)config.ram_size);
 	}
 }
 
 Test(options, bad_memory_sizes)
 {
-	static const char *const sizes[] = { "0", "", "M", "12X", "100G", "3585", "-5", "99999999999999999999", "1M2", "256,slots=2", "size=",
-					     "1K" };
+	static const char *const sizes[] = { "0",     "",
+					     "M",     "12X",
+					     "100G",  "3585",
+					     "-5",    "99999999999999999999",
+					     "1M2",   "256,slots=2",
+					     "size=", "1K" };
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(sizes); i++) {
-		cr_expect_eq(PARSE(BASE, "-m", sizes[i]), OPTIONS_ERROR, "%s was accepted", sizes[i]);
+		cr_expect_eq(PARSE(BASE, "-m", sizes[i]), OPTIONS_ERROR, "%s was accepted",
+			     sizes[i]);
 		cr_expect_not_null(strstr(error, "-m "));
 	}
 	expect_error("3584M", BASE, "-m", "100G");
@@ -167,7 +176,8 @@ Test(options, default_devices_follow_qemu)
 
 Test(options, serial_ports)
 {
-	expect_ok(BASE, "-serial", "none", "-serial", "null", "-serial", "pty", "-serial", "unix:a,server,nowait");
+	expect_ok(BASE, "-serial", "none", "-serial", "null", "-serial", "pty", "-serial",
+		  "unix:a,server,nowait");
 	cr_assert_null(config.serial[0]);
 	cr_assert_str_eq(config.serial[1], "null");
 	cr_assert_str_eq(config.serial[3], "unix:a,server,nowait");
@@ -177,7 +187,8 @@ Test(options, serial_ports)
 	expect_error("stdio is used twice", BASE, "-serial", "stdio", "-monitor", "stdio");
 	expect_error("stdio is used twice", BASE, "-serial", "mon:stdio", "-debugcon", "stdio");
 	expect_error("-monitor: '' is not a character device", BASE, "-monitor", "");
-	expect_error("4 serial ports", BASE, "-serial", "null", "-serial", "null", "-serial", "null", "-serial", "null", "-serial", "null");
+	expect_error("4 serial ports", BASE, "-serial", "null", "-serial", "null", "-serial",
+		     "null", "-serial", "null", "-serial", "null");
 }
 
 Test(options, debug_exit)
@@ -214,8 +225,9 @@ Test(options, logging)
 
 Test(options, accepted_for_scripts)
 {
-	expect_ok(BASE, "-net", "none", "-nic", "none", "-vga", "none", "-rtc", "base=utc", "-no-reboot", "-no-shutdown", "-S", "-name", "vm1",
-		  "-no-user-config", "-nodefaults");
+	expect_ok(BASE, "-net", "none", "-nic", "none", "-vga", "none", "-rtc", "base=utc",
+		  "-no-reboot", "-no-shutdown", "-S", "-name", "vm1", "-no-user-config",
+		  "-nodefaults");
 	cr_assert(config.no_reboot && config.no_shutdown && config.start_paused);
 	cr_assert_str_eq(config.name, "vm1");
 	expect_ok(BASE, "-rtc", "base=localtime,clock=host");

@@ -48,6 +48,7 @@ static const uint8_t main_code[] = {
 	0x48, 0x75, 0xfd,                   /* dec eax; jnz */ \
 	0x5d, 0xc3,                         /* pop ebp; ret */ \
 }
+
 static const uint8_t hot_code[] = LOOP_CODE(3 * LOOPS), cold_code[] = LOOP_CODE(LOOPS);
 
 TestSuite(profile, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 500);
@@ -63,7 +64,8 @@ struct trial {
 	char wrong[200]; /* what its samples said last that was not so, or empty */
 };
 
-static void claim(struct trial *t, bool holds, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void claim(struct trial *t, bool holds, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 static void claim(struct trial *t, bool holds, const char *format, ...)
 {
 	va_list args;
@@ -95,7 +97,8 @@ static struct bf *create(const char *rest)
 {
 	char options[200];
 
-	snprintf(options, sizeof(options), "profile=%s%s%s", scratch_path("p"), rest ? "," : "", rest ? rest : "");
+	snprintf(options, sizeof(options), "profile=%s%s%s", scratch_path("p"), rest ? "," : "",
+		 rest ? rest : "");
 	return bf_create("bt", options);
 }
 
@@ -105,7 +108,8 @@ static struct bf *create_with_symbols(void)
 	FILE *f = fopen(path, "w");
 	char options[120];
 
-	fprintf(f, "%08x T main\n%08x T hot\n%08x t cold\n%08x t end\n", MAIN, HOT, COLD, COLD + 0x40);
+	fprintf(f, "%08x T main\n%08x T hot\n%08x t cold\n%08x t end\n", MAIN, HOT, COLD,
+		COLD + 0x40);
 	fclose(f);
 	snprintf(options, sizeof(options), "symbols=%s", path);
 	return create(options);
@@ -198,7 +202,8 @@ static unsigned long site(const char *kind, gva_t eip, char symbol[64])
 	while (fgets(line, sizeof(line), f)) {
 		char name[64];
 
-		cr_assert_eq(sscanf(line, "%63[^\t]\t0x%x\t%63[^\t]\t%lu\n", its, &at, name, &n), 4, "%s", line);
+		cr_assert_eq(sscanf(line, "%63[^\t]\t0x%x\t%63[^\t]\t%lu\n", its, &at, name, &n), 4,
+			     "%s", line);
 		cr_assert(n && n <= last, "%s", line);
 		last = n;
 		if (!strcmp(its, kind) && at == eip) {
@@ -233,8 +238,10 @@ static void hot_spots(struct trial *t)
 	claim(t, all > 125 * t->seconds, "%lu samples", all);
 	claim(t, (hot + cold) * 10 > all * 8, "%lu and %lu of %lu", hot, cold, all);
 	claim(t, cold && hot > cold, "%lu and %lu: not three to one", hot, cold);
-	cr_expect(samples(ring, NULL) == all, "%lu of %lu in ring %u", samples(ring, NULL), all, t->cpl);
-	cr_expect_eq(site("callout-interpret-integer", CPUID_AT, symbol), (unsigned long)runs * TURNS);
+	cr_expect(samples(ring, NULL) == all, "%lu of %lu in ring %u", samples(ring, NULL), all,
+		  t->cpl);
+	cr_expect_eq(site("callout-interpret-integer", CPUID_AT, symbol),
+		     (unsigned long)runs * TURNS);
 	cr_expect_str_eq(symbol, "main+0x17");
 }
 
@@ -259,7 +266,8 @@ static void no_symbols(struct trial *t)
 	run_for(bf, t->seconds);
 	bf_destroy(bf);
 	snprintf(hot, sizeof(hot), "ring0;0x%08x;0x%08x", MAIN + 0x10, HOT + 8);
-	claim(t, samples(hot, NULL) * 2 > samples("", NULL), "%lu of %lu", samples(hot, NULL), samples("", NULL));
+	claim(t, samples(hot, NULL) * 2 > samples("", NULL), "%lu of %lu", samples(hot, NULL),
+	      samples("", NULL));
 	cr_expect_gt(site("callout-interpret-integer", CPUID_AT, symbol), 0);
 	cr_expect_str_eq(symbol, "-");
 }
@@ -272,7 +280,8 @@ Test(profile, without_symbols)
 /* What the engine does for the guest counts where the guest asked for it. */
 static void callouts(struct trial *t)
 {
-	static const uint8_t code[] = { 0x31, 0xc0, 0x0f, 0xa2, 0x4e, 0x75, 0xf9, BF_STOP }; /* xor eax, eax; cpuid; dec esi; jnz; stop */
+	/* xor eax, eax; cpuid; dec esi; jnz; stop */
+	static const uint8_t code[] = { 0x31, 0xc0, 0x0f, 0xa2, 0x4e, 0x75, 0xf9, BF_STOP };
 	struct bf *bf = create_with_symbols();
 	unsigned long all, callout, stub;
 
@@ -283,9 +292,11 @@ static void callouts(struct trial *t)
 	all = samples("", NULL);
 	callout = samples("ring0;main;[callout interpret-integer]", NULL);
 	stub = samples("ring0;main;[stub interpret-integer]", NULL);
-	claim(t, samples("ring0;main", NULL) * 10 > all * 9, "%lu of %lu", samples("ring0;main", NULL), all);
+	claim(t, samples("ring0;main", NULL) * 10 > all * 9, "%lu of %lu",
+	      samples("ring0;main", NULL), all);
 	claim(t, callout * 4 > all, "%lu of %lu in the callout", callout, all);
-	claim(t, callout + stub > all / 2, "%lu in the callout and %lu around it of %lu", callout, stub, all);
+	claim(t, callout + stub > all / 2, "%lu in the callout and %lu around it of %lu", callout,
+	      stub, all);
 }
 
 Test(profile, time_in_callouts)
@@ -296,7 +307,8 @@ Test(profile, time_in_callouts)
 /* True faults, fills, traps and interpreted instructions, each at its place. */
 Test(profile, sites_of_faults)
 {
-	static const uint8_t touch[] = { 0xa1, BYTES32(BF_DATA + 0x7000), 0xa1, BYTES32(BF_DATA + BF_ABSENT_PAGE * GUEST_PAGE_SIZE) };
+	static const uint8_t touch[] = { 0xa1, BYTES32(BF_DATA + 0x7000), 0xa1,
+					 BYTES32(BF_DATA + BF_ABSENT_PAGE * GUEST_PAGE_SIZE) };
 	static const uint8_t divide[] = { 0x31, 0xc9, 0xf7, 0xf1 }; /* xor ecx, ecx; div ecx */
 	struct bf *bf = create("fill-around=off");
 	char symbol[64];
@@ -324,10 +336,23 @@ Test(profile, sites_of_faults)
  */
 static void hostile_frames(struct trial *t)
 {
-	static const uint8_t spin[] = { 0xb8, BYTES32(2000000), 0x48, 0x75, 0xfd, BF_STOP }; /* mov eax, n; dec eax; jnz; stop */
+	/* mov eax, n; dec eax; jnz; stop */
+	static const uint8_t spin[] = { 0xb8, BYTES32(2000000), 0x48, 0x75, 0xfd, BF_STOP };
 	const uint32_t frames = BF_DATA + 0x6000;
-	const uint32_t all[] = { 0, 4, frames, frames + 8, frames + 16, frames + 1, BF_DATA + BF_ABSENT_PAGE * GUEST_PAGE_SIZE - 4, 0xfffffffc,
-				 0xfffffff8, 0x7ffffffc, 0xa0000, BF_RAM_SIZE - 4, BF_RAM_SIZE - 8, frames + 0x100 };
+	const uint32_t all[] = { 0,
+				 4,
+				 frames,
+				 frames + 8,
+				 frames + 16,
+				 frames + 1,
+				 BF_DATA + BF_ABSENT_PAGE * GUEST_PAGE_SIZE - 4,
+				 0xfffffffc,
+				 0xfffffff8,
+				 0x7ffffffc,
+				 0xa0000,
+				 BF_RAM_SIZE - 4,
+				 BF_RAM_SIZE - 8,
+				 frames + 0x100 };
 	struct bf *bf = create(NULL);
 
 	load(bf, 0);
@@ -348,7 +373,8 @@ static void hostile_frames(struct trial *t)
 	claim(t, samples("ring0;0x00001111;0x0004", NULL), "no frame that is its own caller");
 	claim(t, samples("ring0;0x00002222;0x0004", NULL), "no frame whose caller is below it");
 	claim(t, samples("ring0;0x00003333;0x0004", NULL), "no frame whose caller is far away");
-	claim(t, samples("ring0;0x0000402e;0x0000402d", ";0x00004001;0x00004000;0x0004"), "no chain that is cut off");
+	claim(t, samples("ring0;0x0000402e;0x0000402d", ";0x00004001;0x00004000;0x0004"),
+	      "no chain that is cut off");
 }
 
 Test(profile, hostile_frame_pointers)
@@ -369,7 +395,8 @@ static void interpreted(struct trial *t)
 	run_with(bf, t->seconds, 20000, 1);
 	bf_destroy(bf);
 	all = samples("", NULL);
-	claim(t, samples("ring0;main;[interpret]", NULL) * 2 > all, "%lu of %lu", samples("ring0;main;[interpret]", NULL), all);
+	claim(t, samples("ring0;main;[interpret]", NULL) * 2 > all, "%lu of %lu",
+	      samples("ring0;main;[interpret]", NULL), all);
 }
 
 Test(profile, interpreted_code)
@@ -391,7 +418,8 @@ static void look_up(hva_t address, char name[128], unsigned *n)
 	cr_assert(f, "%s", path);
 	*n = 0;
 	while (fgets(line, sizeof(line), f)) {
-		cr_assert_eq(sscanf(line, "%llx %llx %127[^\n]", &start, &size, its), 3, "%s", line);
+		cr_assert_eq(sscanf(line, "%llx %llx %127[^\n]", &start, &size, its), 3, "%s",
+			     line);
 		if (address >= start && address < start + size) {
 			strcpy(name, its);
 			++*n;
@@ -409,7 +437,8 @@ static hva_t entry_of(struct bf *bf, gva_t eip, uint32_t mode)
 {
 	struct bt *bt = bt_of(&bf->vm.vcpu);
 
-	return translator_tu_describe(translator_find(bt->translator, bt_tc_space(bt), eip, mode)).entry;
+	return translator_tu_describe(translator_find(bt->translator, bt_tc_space(bt), eip, mode))
+		.entry;
 }
 
 static void expect_mapped(hva_t address, const char *name)

@@ -32,8 +32,15 @@ static void two_spaces(struct guest *g, const struct shadow_options *options, ui
 	load_cr3(g, PD);
 }
 
-static void user_pte(struct guest *g, unsigned i, uint32_t gfn, uint32_t bits) { put32(g, PT + i * 4, PAGE_OF(gfn) | bits); }
-static void kernel_pte(struct guest *g, unsigned i, uint32_t gfn, uint32_t bits) { put32(g, KPT + i * 4, PAGE_OF(gfn) | bits); }
+static void user_pte(struct guest *g, unsigned i, uint32_t gfn, uint32_t bits)
+{
+	put32(g, PT + i * 4, PAGE_OF(gfn) | bits);
+}
+
+static void kernel_pte(struct guest *g, unsigned i, uint32_t gfn, uint32_t bits)
+{
+	put32(g, KPT + i * 4, PAGE_OF(gfn) | bits);
+}
 
 static enum shadow_fill user_write(struct guest *g, gva_t gva)
 {
@@ -61,9 +68,11 @@ Test(shadow, paging_off_maps_identity)
 	expect_reads(&g, SHADOW_KERNEL, 0x5000, 5);
 	expect_reads(&g, SHADOW_USER, 0x1234567, 0x1234);
 	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0x5000, ACCESS_WRITE, &info), SHADOW_FILL_OK);
-	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0xb8123, ACCESS_WRITE, &info), SHADOW_FILL_UNBACKED);
+	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0xb8123, ACCESS_WRITE, &info),
+		     SHADOW_FILL_UNBACKED);
 	cr_assert_eq(info.gpa, 0xb8123);
-	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0xfffffff0, ACCESS_READ, &info), SHADOW_FILL_UNBACKED);
+	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0xfffffff0, ACCESS_READ, &info),
+		     SHADOW_FILL_UNBACKED);
 	expect_sane(&g);
 	g.paging.a20_mask = 0xffefffff;
 	set_paging(&g, SHADOW_FLUSH_ALL);
@@ -81,11 +90,14 @@ Test(shadow, user_view_hides_supervisor_pages)
 	user_pte(&g, 0, 0x300, PTE_P | PTE_W);
 	user_pte(&g, 1, 0x301, USER_RW);
 	expect_reads(&g, SHADOW_KERNEL, UVA(0), 0x300);
-	cr_assert_eq(guest_access(&g, SHADOW_USER, UVA(0), ACCESS_READ | ACCESS_USER, &info), SHADOW_FILL_FAULT);
+	cr_assert_eq(guest_access(&g, SHADOW_USER, UVA(0), ACCESS_READ | ACCESS_USER, &info),
+		     SHADOW_FILL_FAULT);
 	cr_assert_eq(info.error, PFE_P | PFE_U);
-	cr_assert_eq(guest_access(&g, SHADOW_USER, UVA(0), ACCESS_READ, &info), SHADOW_FILL_EMULATE);
+	cr_assert_eq(guest_access(&g, SHADOW_USER, UVA(0), ACCESS_READ, &info),
+		     SHADOW_FILL_EMULATE);
 	expect_reads(&g, SHADOW_USER, UVA(1), 0x301);
-	cr_assert_eq(guest_access(&g, SHADOW_USER, UVA(2), ACCESS_WRITE | ACCESS_USER, &info), SHADOW_FILL_FAULT);
+	cr_assert_eq(guest_access(&g, SHADOW_USER, UVA(2), ACCESS_WRITE | ACCESS_USER, &info),
+		     SHADOW_FILL_FAULT);
 	cr_assert_eq(info.error, PFE_W | PFE_U);
 	guest_destroy(&g);
 }
@@ -137,7 +149,8 @@ Test(shadow, flushes_take_away_what_the_tables_no_longer_allow)
 	cr_assert_eq(user_write(&g, UVA(1)), SHADOW_FILL_FAULT);
 	cr_assert(mapped(&g, SHADOW_USER, UVA(2)));
 	cr_assert_eq(user_write(&g, UVA(2)), SHADOW_FILL_FAULT);
-	cr_assert_eq(guest_access(&g, SHADOW_USER, UVA(3), ACCESS_READ | ACCESS_USER, &info), SHADOW_FILL_FAULT);
+	cr_assert_eq(guest_access(&g, SHADOW_USER, UVA(3), ACCESS_READ | ACCESS_USER, &info),
+		     SHADOW_FILL_FAULT);
 	cr_assert(window_writable(g.space->window[SHADOW_USER], UVA(4)));
 	/* A directory entry that loses U takes the whole table's pages from the user. */
 	put32(&g, PD + 0x20 * 4, PT | PTE_P | PTE_W);
@@ -254,7 +267,8 @@ Test(shadow, fill_around_maps_only_accessed_neighbours)
 	cr_assert_leq(g.hm.maps, 4);
 	for (i = 0; i < 9; i++) {
 		cr_assert(mapped(&g, SHADOW_USER, UVA(i)), "page %u", i);
-		cr_assert_eq(window_writable(g.space->window[SHADOW_USER], UVA(i)), !!(i & 4), "page %u", i);
+		cr_assert_eq(window_writable(g.space->window[SHADOW_USER], UVA(i)), !!(i & 4),
+			     "page %u", i);
 	}
 	cr_assert_not(mapped(&g, SHADOW_USER, UVA(9)), "not accessed");
 	cr_assert_not(mapped(&g, SHADOW_USER, UVA(10)), "not the user's");
@@ -294,7 +308,8 @@ static void check_large(uint32_t cr4, unsigned pages)
 	expect_sane(&g);
 	/* Code inside it. */
 	shadow_protect_code(g.shadow, 0x810000);
-	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, gva + 0x10000, ACCESS_WRITE, &info), SHADOW_FILL_TRACED);
+	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, gva + 0x10000, ACCESS_WRITE, &info),
+		     SHADOW_FILL_TRACED);
 	cr_assert_eq(info.gpa, 0x810000);
 	cr_assert(window_writable(g.space->window[SHADOW_KERNEL], gva + 0x11000));
 	expect_sane(&g);
@@ -327,11 +342,14 @@ Test(shadow, a_large_page_around_the_video_hole_and_beyond_ram)
 	set_paging(&g, SHADOW_FLUSH_ALL);
 	expect_reads(&g, SHADOW_KERNEL, 0xc5000, 0xc5);
 	cr_assert(mapped(&g, SHADOW_KERNEL, 0x1000));
-	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0xa0010, ACCESS_READ, &info), SHADOW_FILL_UNBACKED);
+	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0xa0010, ACCESS_READ, &info),
+		     SHADOW_FILL_UNBACKED);
 	cr_assert_eq(info.gpa, 0xa0010);
-	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0x400010, ACCESS_READ, &info), SHADOW_FILL_UNBACKED);
+	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0x400010, ACCESS_READ, &info),
+		     SHADOW_FILL_UNBACKED);
 	cr_assert_eq(info.gpa, 0x2000010);
-	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0x800010, ACCESS_READ, &info), SHADOW_FILL_UNBACKED);
+	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0x800010, ACCESS_READ, &info),
+		     SHADOW_FILL_UNBACKED);
 	cr_assert_eq(info.gpa, 0x100800010ull);
 	guest_destroy(&g);
 }
@@ -347,13 +365,15 @@ Test(shadow, write_protect_off_lets_ring_0_write)
 	user_pte(&g, 0, 0x300, PTE_P | PTE_U);
 	load_cr3(&g, PD);
 	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_FAULT);
-	cr_assert_eq(guest_access(&g, SHADOW_USER, UVA(0), ACCESS_WRITE, &info), SHADOW_FILL_EMULATE);
+	cr_assert_eq(guest_access(&g, SHADOW_USER, UVA(0), ACCESS_WRITE, &info),
+		     SHADOW_FILL_EMULATE);
 	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, UVA(0), ACCESS_WRITE, &info), SHADOW_FILL_OK);
 	cr_assert(get32(&g, PT) & PTE_D);
 	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_FAULT);
 	g.paging.cr0 |= CR0_WP;
 	set_paging(&g, SHADOW_FLUSH_ALL);
-	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, UVA(0), ACCESS_WRITE, &info), SHADOW_FILL_FAULT);
+	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, UVA(0), ACCESS_WRITE, &info),
+		     SHADOW_FILL_FAULT);
 	cr_assert_eq(info.error, PFE_P | PFE_W);
 	guest_destroy(&g);
 }
@@ -372,8 +392,10 @@ Test(shadow, shared_kernel_window_holds_global_pages_only)
 	kernel_pte(&g, 1, 0x310, PTE_P | PTE_W);
 	user_pte(&g, 0, 0x320, USER_RW);
 	expect_reads(&g, SHADOW_KERNEL, KVA(0), 0x300);
-	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, KVA(1), ACCESS_READ, &info), SHADOW_FILL_EMULATE);
-	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, UVA(0), ACCESS_WRITE, &info), SHADOW_FILL_USER_VIEW);
+	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, KVA(1), ACCESS_READ, &info),
+		     SHADOW_FILL_EMULATE);
+	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, UVA(0), ACCESS_WRITE, &info),
+		     SHADOW_FILL_USER_VIEW);
 	cr_assert_eq(guest_access(&g, SHADOW_USER, UVA(0), ACCESS_WRITE, &info), SHADOW_FILL_OK);
 	maps = g.hm.maps;
 	load_cr3(&g, PD2);
@@ -440,13 +462,16 @@ Test(shadow, code_pages_are_read_only_through_every_alias)
 	cr_assert_eq(user_write(&g, UVA(3)), SHADOW_FILL_OK);
 	shadow_protect_code(g.shadow, PAGE_OF(0x300) + 0x123);
 	expect_sane(&g);
-	cr_assert_eq(guest_access(&g, SHADOW_USER, UVA(3) + 0x44, ACCESS_WRITE | ACCESS_USER, &info), SHADOW_FILL_TRACED);
+	cr_assert_eq(
+		guest_access(&g, SHADOW_USER, UVA(3) + 0x44, ACCESS_WRITE | ACCESS_USER, &info),
+		SHADOW_FILL_TRACED);
 	cr_assert_eq(info.gpa, PAGE_OF(0x300) + 0x44);
 	expect_reads(&g, SHADOW_USER, UVA(3), 0x300);
 	load_cr3(&g, PD);
 	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_TRACED);
 	cr_assert_eq(user_write(&g, UVA(7)), SHADOW_FILL_TRACED);
-	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, UVA(7), ACCESS_WRITE, &info), SHADOW_FILL_TRACED);
+	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, UVA(7), ACCESS_WRITE, &info),
+		     SHADOW_FILL_TRACED);
 	shadow_unprotect_code(g.shadow, PAGE_OF(0x300));
 	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_OK);
 	cr_assert_eq(user_write(&g, UVA(7)), SHADOW_FILL_OK);
@@ -672,7 +697,8 @@ Test(shadow, host_refusals_cost_only_time)
 	/* Nothing left to evict: an error, and no harm done. */
 	put32(&g, PT2 + 4, PAGE_OF(0x401) | USER_RW);
 	g.hm.fail_maps = 1;
-	cr_assert_eq(shadow_fill(g.shadow, SHADOW_USER, UVA(1), ACCESS_READ | ACCESS_USER, &info), SHADOW_FILL_HOST_ERROR);
+	cr_assert_eq(shadow_fill(g.shadow, SHADOW_USER, UVA(1), ACCESS_READ | ACCESS_USER, &info),
+		     SHADOW_FILL_HOST_ERROR);
 	cr_assert_eq(info.host_errno, ENOMEM);
 	expect_reads(&g, SHADOW_USER, UVA(1), 0x401);
 	/* So is a refused upgrade. */
@@ -888,11 +914,13 @@ Test(shadow, reset_forgets_everything)
 		kernel_pte(&g, 0, 0x301, PTE_P | PTE_W | PTE_G);
 		cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_OK);
 		expect_reads(&g, SHADOW_KERNEL, KVA(0), 0x301);
-		cr_assert(shadow_fetch(g.shadow, UVA(0), ACCESS_EXEC | ACCESS_USER, &info, &global));
+		cr_assert(
+			shadow_fetch(g.shadow, UVA(0), ACCESS_EXEC | ACCESS_USER, &info, &global));
 		shadow_protect_code(g.shadow, PAGE_OF(0x300));
 		load_cr3(&g, PD2);
 		expect_sane(&g);
-		cr_assert_neq(guest_ram_flags(&g.ram, PAGE_OF(0x300)) | guest_ram_flags(&g.ram, PT), 0);
+		cr_assert_neq(guest_ram_flags(&g.ram, PAGE_OF(0x300)) | guest_ram_flags(&g.ram, PT),
+			      0);
 		window = g.space->window[SHADOW_KERNEL];
 		shadow_reset(g.shadow);
 		cr_expect_eq(g.spaces_destroyed, 2);
@@ -919,7 +947,8 @@ Test(shadow, a_table_whose_traces_keep_ending_is_traced_again_however_late, .tim
 			cr_assert_lt(compares, 40000, "not traced again after %u endings", endings);
 			load_cr3(&g, PD);
 		}
-		cr_assert(endings < 2 || compares > 400, "%u compares were enough after %u endings", compares, endings);
+		cr_assert(endings < 2 || compares > 400, "%u compares were enough after %u endings",
+			  compares, endings);
 		shadow_table_written(g.shadow, PT, 4);
 	}
 	guest_destroy(&g);
@@ -935,7 +964,9 @@ Test(shadow, reset_forgets_how_often_the_shared_kernel_window_did_not_suit)
 	for (round = 0; round < 3; round++) {
 		kernel_pte(&g, 1, 0x310, PTE_P | PTE_W);
 		for (i = 0; i < 1500; i++)
-			cr_assert_eq(shadow_fill(g.shadow, SHADOW_KERNEL, KVA(1), ACCESS_READ, &info), SHADOW_FILL_EMULATE);
+			cr_assert_eq(
+				shadow_fill(g.shadow, SHADOW_KERNEL, KVA(1), ACCESS_READ, &info),
+				SHADOW_FILL_EMULATE);
 		cr_assert(g.space->kernel_shared, "round %u", round);
 		shadow_reset(g.shadow);
 		load_cr3(&g, PD);

@@ -68,13 +68,17 @@ static void edit(struct model *m)
 	uint64_t bits = random_bits(m);
 
 	if (pick(m, 6)) {
-		uint64_t frame = pick(m, 8) ? DATA + pick(m, FRAMES) : (PTS >> 12) + pick(m, TABLES);
+		uint64_t frame = pick(m, 8) ? DATA + pick(m, FRAMES) :
+					      (PTS >> 12) + pick(m, TABLES);
 
-		put_entry(m, PTS + pick(m, TABLES) * 0x1000, (gva >> 12) & (m->pae ? 511 : 1023), (frame << 12) | bits);
+		put_entry(m, PTS + pick(m, TABLES) * 0x1000, (gva >> 12) & (m->pae ? 511 : 1023),
+			  (frame << 12) | bits);
 	} else if (pick(m, 4)) {
-		put_entry(m, dir, index, (PTS + pick(m, TABLES) * 0x1000) | (bits & ~(uint64_t)PTE_PS));
+		put_entry(m, dir, index,
+			  (PTS + pick(m, TABLES) * 0x1000) | (bits & ~(uint64_t)PTE_PS));
 	} else {
-		put_entry(m, dir, index, (0x800000 + ((uint64_t)pick(m, 3) << shift)) | bits | PTE_PS);
+		put_entry(m, dir, index,
+			  (0x800000 + ((uint64_t)pick(m, 3) << shift)) | bits | PTE_PS);
 	}
 }
 
@@ -103,14 +107,18 @@ static void check_page(struct model *m, enum shadow_view view, gva_t gva, bool g
 		return;
 	if (global_may_be_stale && view == SHADOW_KERNEL && g->space->kernel_shared)
 		return;
-	cr_assert(walk_guest(&g->ram, &g->paging, gva, access, &w), "%x is mapped in view %d against the tables", gva, view);
+	cr_assert(walk_guest(&g->ram, &g->paging, gva, access, &w),
+		  "%x is mapped in view %d against the tables", gva, view);
 	cr_assert_eq(word, get32(g, w.gpa & ~0xfffull), "%x is mapped to the wrong frame", gva);
-	cr_assert(get32(g, w.entry[w.levels - 1]) & PTE_A, "%x is mapped but not marked accessed", gva);
+	cr_assert(get32(g, w.entry[w.levels - 1]) & PTE_A, "%x is mapped but not marked accessed",
+		  gva);
 	write = window_writable(g->space->window[view], gva);
 	if (write) {
-		cr_assert(walk_guest(&g->ram, &g->paging, gva, access | ACCESS_WRITE, &w), "%x should be read-only", gva);
+		cr_assert(walk_guest(&g->ram, &g->paging, gva, access | ACCESS_WRITE, &w),
+			"%x should be read-only", gva);
 		cr_assert(w.dirty, "%x is writable but clean", gva);
-		cr_assert_not(guest_ram_flags(&g->ram, w.gpa) & RAM_PAGE_TRACED, "%x: a traced page is writable", gva);
+		cr_assert_not(guest_ram_flags(&g->ram, w.gpa) & RAM_PAGE_TRACED,
+			"%x: a traced page is writable", gva);
 	}
 }
 
@@ -128,7 +136,8 @@ static void access_page(struct model *m)
 {
 	gva_t gva = m->pages[pick(m, RF_ARRAY_SIZE(m->pages))];
 	enum shadow_view view = pick(m, 2) ? SHADOW_USER : SHADOW_KERNEL;
-	uint32_t access = (pick(m, 2) ? ACCESS_WRITE : ACCESS_READ) | (view == SHADOW_USER && pick(m, 4) ? ACCESS_USER : 0);
+	uint32_t access = (pick(m, 2) ? ACCESS_WRITE : ACCESS_READ) |
+			  (view == SHADOW_USER && pick(m, 4) ? ACCESS_USER : 0);
 	struct shadow_fill_info info;
 	struct walk w;
 	bool allowed = walk_guest(&m->g.ram, &m->g.paging, gva, access | ACCESS_PROBE, &w);
@@ -200,14 +209,16 @@ static void step(struct model *m)
 		break;
 	case 9:
 		gva = m->pages[pick(m, RF_ARRAY_SIZE(m->pages))];
-		shadow_prefill(m->g.shadow, pick(m, 2) ? SHADOW_USER : SHADOW_KERNEL, gva, pick(m, 2) ? ACCESS_WRITE : ACCESS_READ);
+		shadow_prefill(m->g.shadow, pick(m, 2) ? SHADOW_USER : SHADOW_KERNEL, gva,
+			       pick(m, 2) ? ACCESS_WRITE : ACCESS_READ);
 		break;
 	default:
 		access_page(m);
 	}
 }
 
-static void run(uint32_t cr4, uint32_t cr0, bool nxe, const struct shadow_options *options, uint64_t seed)
+static void run(uint32_t cr4, uint32_t cr0, bool nxe, const struct shadow_options *options,
+		uint64_t seed)
 {
 	struct model m = { .seed = seed, .pae = cr4 & CR4_PAE };
 	unsigned i, j;
@@ -217,9 +228,13 @@ static void run(uint32_t cr4, uint32_t cr0, bool nxe, const struct shadow_option
 	memset(m.g.ram.flat + TOPS, 0, 0x30000);
 	for (i = 0; m.pae && i < SPACES; i++)
 		for (j = 0; j < 4; j++)
-			put64(&m.g, TOPS + i * 0x1000 + j * 8, (DIRS + (i * 4 + j) * 0x1000) | PTE_P);
+			put64(&m.g, TOPS + i * 0x1000 + j * 8,
+			      (DIRS + (i * 4 + j) * 0x1000) | PTE_P);
 	for (i = 0; i < RF_ARRAY_SIZE(m.pages); i++)
-		m.pages[i] = (i % 3 == 0 ? 0x08048000u : i % 3 == 1 ? 0xbffff000u - 0x20000 : 0xc0300000u) + (i / 3 << 12);
+		m.pages[i] = (i % 3 == 0 ? 0x08048000u :
+			      i % 3 == 1 ? 0xbffff000u - 0x20000 :
+					   0xc0300000u) +
+			     (i / 3 << 12);
 	for (i = 0; i < 200; i++)
 		edit(&m);
 	load_cr3(&m.g, TOPS);
@@ -232,16 +247,26 @@ static void run(uint32_t cr4, uint32_t cr0, bool nxe, const struct shadow_option
 	guest_destroy(&m.g);
 }
 
-static const struct shadow_options adaptive, alone = { .no_fill_around = true },
-	trace = { .policy = SHADOW_POLICY_TRACE_ONLY }, compare = { .policy = SHADOW_POLICY_COMPARE_ONLY, .window_limit = 5 };
+static const struct shadow_options adaptive,
+	alone = { .no_fill_around = true }, trace = { .policy = SHADOW_POLICY_TRACE_ONLY },
+	compare = { .policy = SHADOW_POLICY_COMPARE_ONLY, .window_limit = 5 };
 
 Test(shadow_model, two_level, .timeout = 300) { run(0, CR0_WP, false, &adaptive, 1); }
 Test(shadow_model, large, .timeout = 300) { run(CR4_PSE, CR0_WP, false, &alone, 2); }
 Test(shadow_model, large_traced, .timeout = 300) { run(CR4_PSE, CR0_WP, false, &trace, 3); }
 Test(shadow_model, large_without_wp, .timeout = 300) { run(CR4_PSE, 0, false, &adaptive, 4); }
 Test(shadow_model, global, .timeout = 300) { run(CR4_PSE | CR4_PGE, CR0_WP, false, &adaptive, 5); }
-Test(shadow_model, global_traced, .timeout = 300) { run(CR4_PSE | CR4_PGE, CR0_WP, false, &trace, 6); }
+Test(shadow_model, global_traced, .timeout = 300)
+{
+	run(CR4_PSE | CR4_PGE, CR0_WP, false, &trace, 6);
+}
 Test(shadow_model, pae, .timeout = 300) { run(CR4_PAE, CR0_WP, true, &adaptive, 7); }
 Test(shadow_model, pae_without_nx, .timeout = 300) { run(CR4_PAE, CR0_WP, false, &compare, 8); }
-Test(shadow_model, pae_global, .timeout = 300) { run(CR4_PAE | CR4_PGE, CR0_WP, true, &adaptive, 9); }
-Test(shadow_model, pae_global_traced_alone, .timeout = 300) { run(CR4_PAE | CR4_PGE, 0, true, &trace, 10); }
+Test(shadow_model, pae_global, .timeout = 300)
+{
+	run(CR4_PAE | CR4_PGE, CR0_WP, true, &adaptive, 9);
+}
+Test(shadow_model, pae_global_traced_alone, .timeout = 300)
+{
+	run(CR4_PAE | CR4_PGE, 0, true, &trace, 10);
+}

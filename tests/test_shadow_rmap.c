@@ -24,9 +24,12 @@ static void fill_aliases(struct guest *g)
 	unsigned i;
 
 	for (i = 1; i <= MANY; i++) {
-		cr_assert_eq(shadow_fill(g->shadow, SHADOW_KERNEL, i << 22, ACCESS_WRITE, &info), SHADOW_FILL_OK);
+		cr_assert_eq(shadow_fill(g->shadow, SHADOW_KERNEL, i << 22, ACCESS_WRITE, &info),
+			     SHADOW_FILL_OK);
 		if (i <= 100)
-			cr_assert_eq(shadow_fill(g->shadow, SHADOW_USER, i << 22, ACCESS_WRITE, &info), SHADOW_FILL_OK);
+			cr_assert_eq(
+				shadow_fill(g->shadow, SHADOW_USER, i << 22, ACCESS_WRITE, &info),
+				SHADOW_FILL_OK);
 	}
 }
 
@@ -133,7 +136,9 @@ Test(shadow_rmap, spaces_are_evicted_when_their_entries_take_too_much_memory, .t
 		cr_assert_eq(g.spaces_destroyed, round ? round - 1 : 0);
 		for (view = 0; view < SHADOW_NVIEWS; view++)
 			for (i = 0; i < 1024; i++)
-				cr_assert_eq(shadow_fill(g.shadow, view, i << 22, ACCESS_WRITE, &info), SHADOW_FILL_OK);
+				cr_assert_eq(
+					shadow_fill(g.shadow, view, i << 22, ACCESS_WRITE, &info),
+					SHADOW_FILL_OK);
 		cr_assert_eq(g.spaces_destroyed, round);
 		expect_sane(&g);
 	}

@@ -13,7 +13,9 @@ TestSuite(far, .init = fx_setup, .fini = fx_teardown);
 
 static enum x86_status deliver(uint8_t vector, int error)
 {
-	CPU.fault = (struct fault){ .vector = vector, .has_error = error >= 0, .error = error >= 0 ? error : 0 };
+	CPU.fault = (struct fault){ .vector = vector,
+				    .has_error = error >= 0,
+				    .error = error >= 0 ? error : 0 };
 	return exception_deliver(VCPU);
 }
 
@@ -93,7 +95,11 @@ Test(exceptions, v86_fault_pushes_and_nulls_data_segments)
 	fx_enter_v86(3);
 	ASSERT_OK(deliver(EXC_GP, 0));
 	ASSERT_EQ(CPU.regs[X86_ESP], FX_KERNEL_STACK - 40);
-	const uint32_t frame[] = { 0, 0x10, 0x200, X86_F1 | X86_VM | X86_IF | X86_IOPL | X86_RF, 0x800, 0x300, 0x100, 0x400, 0x500, 0x600 };
+	const uint32_t frame[] = { 0,     0x10,
+				   0x200, X86_F1 | X86_VM | X86_IF | X86_IOPL | X86_RF,
+				   0x800, 0x300,
+				   0x100, 0x400,
+				   0x500, 0x600 };
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(frame); i++)
 		ASSERT_EQ(stack32(i), frame[i]);
@@ -204,7 +210,8 @@ Test(exceptions, inner_stack_errors)
 	ASSERT_FAULT(software_interrupt(VCPU, 0x80, 0, true), EXC_TS, READONLY_DATA);
 	fx_write16(FX_TSS_A + 8, DATA16);
 	fx_write32(FX_TSS_A + 4, 0x10002);
-	ASSERT_FAULT(software_interrupt(VCPU, 0x80, 0, true), EXC_SS, DATA16); /* SP 2: the second word would straddle the top */
+	/* SP 2: the second word would straddle the top */
+	ASSERT_FAULT(software_interrupt(VCPU, 0x80, 0, true), EXC_SS, DATA16);
 	CPU.tr.limit = 8;
 	ASSERT_FAULT(software_interrupt(VCPU, 0x80, 0, true), EXC_TS, TSS_A);
 	ASSERT_EQ(CPU.cpl, 3);
@@ -297,7 +304,8 @@ Test(exceptions, page_fault_twice_is_double_fault)
 	fx_set_gate(EXC_PF, CONFORMING, 0x111, SYS_INT_GATE32, 0);
 	CPU.regs[X86_ESP] = 0x300008;
 	fx_write32(FX_PAGE_TABLE + 4 * 0x2ff, 0);
-	CPU.fault = (struct fault){ .vector = EXC_PF, .has_error = true, .error = 4, .cr2 = 0x12345 };
+	CPU.fault =
+		(struct fault){ .vector = EXC_PF, .has_error = true, .error = 4, .cr2 = 0x12345 };
 	ASSERT_OK(exception_deliver(VCPU));
 	ASSERT_EQ(CPU.eip, 0xc0100000 + EXC_DF * 16);
 	ASSERT_EQ(CPU.cr2, 0x2ffff8);
@@ -312,7 +320,9 @@ Test(exceptions, no_double_fault_gate_is_triple_fault)
 
 Test(exceptions, cr2_and_dr6_are_set_at_delivery)
 {
-	CPU.fault = (struct fault){ .vector = EXC_PF, .has_error = true, .error = 2, .cr2 = 0xdeadbeef };
+	CPU.fault = (struct fault){
+		.vector = EXC_PF, .has_error = true, .error = 2, .cr2 = 0xdeadbeef
+	};
 	ASSERT_OK(exception_deliver(VCPU));
 	ASSERT_EQ(CPU.cr2, 0xdeadbeef);
 	CPU.dr[7] = 0x2400;
@@ -575,7 +585,8 @@ Test(far, sixteen_bit_call_gate)
 Test(far, call_gate_errors)
 {
 	fx_enter_ring3();
-	ASSERT_FAULT(far_jump(VCPU, CALL_GATE | 3, 0, 0, 4), EXC_GP, KCODE); /* a jump cannot raise privilege */
+	/* a jump cannot raise privilege */
+	ASSERT_FAULT(far_jump(VCPU, CALL_GATE | 3, 0, 0, 4), EXC_GP, KCODE);
 	fx_write64(FX_GDT + CALL_GATE, fx_gate(KCODE, 0, SYS_CALL_GATE32, 2, 0));
 	ASSERT_FAULT(far_call(VCPU, CALL_GATE, 0, 0, 4), EXC_GP, CALL_GATE);
 	fx_write64(FX_GDT + CALL_GATE, fx_gate(KCODE, 0, SYS_CALL_GATE32, 3, 0) & ~(0x80ull << 40));
@@ -596,7 +607,8 @@ static void push_frame(const uint32_t *items, unsigned count)
 
 Test(far, iret_to_ring3)
 {
-	const uint32_t frame[] = { 0x400000, UCODE, X86_IF | X86_IOPL | X86_ID | X86_CF | X86_NT, 0x7000, UDATA };
+	const uint32_t frame[] = { 0x400000, UCODE, X86_IF | X86_IOPL | X86_ID | X86_CF | X86_NT,
+				   0x7000, UDATA };
 
 	push_frame(frame, 5);
 	ASSERT_OK(iret(VCPU, 0, 4));
@@ -669,7 +681,9 @@ Test(far, iret_stack_limit)
 
 Test(far, iret_into_v86_and_back)
 {
-	const uint32_t frame[] = { 0x1234, 0x2000, X86_VM | X86_IF | X86_F1, 0xfffe, 0x3000, 0x4000, 0x5000, 0x6000, 0x7000 };
+	const uint32_t frame[] = { 0x1234, 0x2000, X86_VM | X86_IF | X86_F1,
+				   0xfffe, 0x3000, 0x4000,
+				   0x5000, 0x6000, 0x7000 };
 
 	push_frame(frame, 9);
 	ASSERT_OK(iret(VCPU, 0, 4));

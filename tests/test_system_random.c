@@ -33,12 +33,15 @@ static uint64_t random_descriptor(void)
 {
 	switch (rnd(4)) {
 	case 0:
-		return fx_gate(random_selector(), one_in(3) ? rnd(0xffffffff) : rnd(0x8000), rnd(16), rnd(4), rnd(32));
+		return fx_gate(random_selector(), one_in(3) ? rnd(0xffffffff) : rnd(0x8000),
+			rnd(16), rnd(4), rnd(32));
 	case 1:
-		return fx_descriptor(0x3000 + 0x100 * rnd(8), rnd(0x100), 0x80 | rnd(4) << 5 | rnd(16));
+		return fx_descriptor(0x3000 + 0x100 * rnd(8), rnd(0x100),
+			0x80 | rnd(4) << 5 | rnd(16));
 	default:
-		return fx_descriptor(one_in(4) ? rnd(0x100000) : 0, one_in(4) ? rnd(0x10000) : 0xfffff,
-				     (one_in(8) ? 0 : 0x80) | rnd(4) << 5 | 0x10 | rnd(16) | rnd(4) << 14);
+		return fx_descriptor(
+			one_in(4) ? rnd(0x100000) : 0, one_in(4) ? rnd(0x10000) : 0xfffff,
+			(one_in(8) ? 0 : 0x80) | rnd(4) << 5 | 0x10 | rnd(16) | rnd(4) << 14);
 	}
 }
 
@@ -52,7 +55,8 @@ static void spoil(void)
 	for (unsigned n = rnd(8); n--;)
 		fx_write16(FX_TSS_A + 2 * rnd(0x180), one_in(2) ? random_selector() : rnd(0x10000));
 	for (unsigned i = 0; i < 12; i++)
-		fx_write32(CPU.seg[X86_SS].base + (CPU.regs[X86_ESP] & 0xffff) + 4 * i, one_in(3) ? rnd(0xffffffff) : random_selector());
+		fx_write32(CPU.seg[X86_SS].base + (CPU.regs[X86_ESP] & 0xffff) + 4 * i,
+			one_in(3) ? rnd(0xffffffff) : random_selector());
 	if (cpu_is_protected(&CPU) && one_in(3)) {
 		fx_enable_paging();
 		for (unsigned n = rnd(4); n--;)
@@ -102,9 +106,11 @@ static enum x86_status act(unsigned what)
 	case 5:
 		return segment_load(VCPU, one_in(2) ? X86_SS : X86_DS + rnd(3), random_selector());
 	case 6:
-		return one_in(2) ? ldt_load(VCPU, random_selector()) : task_register_load(VCPU, random_selector());
+		return one_in(2) ? ldt_load(VCPU, random_selector()) : task_register_load(VCPU,
+			random_selector());
 	case 7:
-		CPU.fault = (struct fault){ .vector = rnd(20), .has_error = one_in(2), .error = rnd(0x10000) };
+		CPU.fault = (struct fault){ .vector = rnd(20), .has_error = one_in(2),
+			.error = rnd(0x10000) };
 		return exception_deliver(VCPU);
 	default:
 		return interrupt_deliver(VCPU, rnd(256));
@@ -123,15 +129,19 @@ static void check_possible(unsigned round)
 	if (cpu_is_v86(cpu)) {
 		cr_assert_eq(cpu->cpl, 3, "round %u", round);
 		for (unsigned i = 0; i < X86_NSEG; i++)
-			cr_assert_eq(cpu->seg[i].base, (uint32_t)cpu->seg[i].selector << 4, "round %u", round);
+			cr_assert_eq(cpu->seg[i].base, (uint32_t)cpu->seg[i].selector << 4,
+				     "round %u", round);
 		return;
 	}
 	cr_assert_eq(cpu->seg[X86_CS].selector & 3, cpu->cpl, "round %u", round);
-	cr_assert(attr_is_code(cpu->seg[X86_CS].attr) && cpu->seg[X86_CS].attr & SEG_P, "round %u", round);
+	cr_assert(attr_is_code(cpu->seg[X86_CS].attr) && cpu->seg[X86_CS].attr & SEG_P, "round %u",
+		  round);
 	cr_assert(attr_is_writable_data(cpu->seg[X86_SS].attr), "round %u", round);
 	cr_assert_eq(attr_dpl(cpu->seg[X86_SS].attr), cpu->cpl, "round %u", round);
 	for (unsigned i = X86_DS; i < X86_NSEG; i++)
-		cr_assert(!cpu->seg[i].attr || attr_is_conforming(cpu->seg[i].attr) || attr_dpl(cpu->seg[i].attr) >= cpu->cpl, "round %u", round);
+		cr_assert(!cpu->seg[i].attr || attr_is_conforming(cpu->seg[i].attr) ||
+				  attr_dpl(cpu->seg[i].attr) >= cpu->cpl,
+			  "round %u", round);
 	cr_assert(cpu->eip <= cpu->seg[X86_CS].limit, "round %u: eip %#x", round, cpu->eip);
 }
 
@@ -140,10 +150,11 @@ static void check_possible(unsigned round)
  */
 static bool same_state(const struct cpu *a, const struct cpu *b)
 {
-	return !memcmp(a->regs, b->regs, sizeof(a->regs)) && a->eip == b->eip && a->eflags == b->eflags &&
-	       !memcmp(a->seg, b->seg, sizeof(a->seg)) && !memcmp(&a->ldtr, &b->ldtr, sizeof(a->ldtr)) &&
-	       !memcmp(&a->tr, &b->tr, sizeof(a->tr)) && a->cpl == b->cpl && a->cr0 == b->cr0 && a->cr2 == b->cr2 &&
-	       a->cr3 == b->cr3 && a->inhibit == b->inhibit;
+	return !memcmp(a->regs, b->regs, sizeof(a->regs)) && a->eip == b->eip &&
+	       a->eflags == b->eflags && !memcmp(a->seg, b->seg, sizeof(a->seg)) &&
+	       !memcmp(&a->ldtr, &b->ldtr, sizeof(a->ldtr)) &&
+	       !memcmp(&a->tr, &b->tr, sizeof(a->tr)) && a->cpl == b->cpl && a->cr0 == b->cr0 &&
+	       a->cr2 == b->cr2 && a->cr3 == b->cr3 && a->inhibit == b->inhibit;
 }
 
 Test(random_system, faults_change_nothing)
@@ -171,14 +182,16 @@ Test(random_system, faults_change_nothing)
 			check_possible(round);
 		/* A task switch sets TS; its failures belong to the new task. */
 		if (status == X86_FAULT && !(CPU.cr0 & CR0_TS))
-			cr_assert(same_state(&CPU, &before), "round %u, action %u: fault %u(%#x) changed the state", round, what,
-				  CPU.fault.vector, CPU.fault.error);
+			cr_assert(same_state(&CPU, &before),
+				  "round %u, action %u: fault %u(%#x) changed the state", round,
+				  what, CPU.fault.vector, CPU.fault.error);
 		successes[what] += status == X86_OK;
 		faults[what] += status != X86_OK;
 	}
 	/* Neither outcome may be rare, or the test tests nothing. */
 	for (unsigned what = 0; what < 9; what++) {
-		cr_assert(successes[what] > 100, "action %u succeeded %u times", what, successes[what]);
+		cr_assert(successes[what] > 100, "action %u succeeded %u times", what,
+			  successes[what]);
 		cr_assert(faults[what] > 100, "action %u faulted %u times", what, faults[what]);
 	}
 }

@@ -89,11 +89,22 @@ Test(tasks, selector_errors)
 
 Test(tasks, bad_segments_fault_in_the_new_task)
 {
-	const struct { unsigned seg; uint16_t selector; uint8_t vector; uint32_t error; } cases[] = {
-		{ X86_CS, 0, EXC_TS, 0 }, { X86_CS, KDATA, EXC_TS, KDATA }, { X86_CS, ABSENT_CODE, EXC_NP, ABSENT_CODE },
-		{ X86_CS, UCODE & ~3, EXC_TS, UCODE & ~3 }, { X86_SS, 0, EXC_TS, 0 }, { X86_SS, UDATA, EXC_TS, UDATA & ~3 },
-		{ X86_SS, ABSENT_DATA, EXC_SS, ABSENT_DATA }, { X86_DS, EXECUTE_ONLY, EXC_TS, EXECUTE_ONLY },
-		{ X86_GS, ABSENT_DATA, EXC_NP, ABSENT_DATA }, { X86_FS, 0x1000, EXC_TS, 0x1000 },
+	const struct {
+		unsigned seg;
+		uint16_t selector;
+		uint8_t vector;
+		uint32_t error;
+	} cases[] = {
+		{ X86_CS, 0, EXC_TS, 0 },
+		{ X86_CS, KDATA, EXC_TS, KDATA },
+		{ X86_CS, ABSENT_CODE, EXC_NP, ABSENT_CODE },
+		{ X86_CS, UCODE & ~3, EXC_TS, UCODE & ~3 },
+		{ X86_SS, 0, EXC_TS, 0 },
+		{ X86_SS, UDATA, EXC_TS, UDATA & ~3 },
+		{ X86_SS, ABSENT_DATA, EXC_SS, ABSENT_DATA },
+		{ X86_DS, EXECUTE_ONLY, EXC_TS, EXECUTE_ONLY },
+		{ X86_GS, ABSENT_DATA, EXC_NP, ABSENT_DATA },
+		{ X86_FS, 0x1000, EXC_TS, 0x1000 },
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(cases); i++) {
@@ -249,7 +260,9 @@ Test(control, lmsw_cannot_clear_pe)
 
 Test(control, cr4_reserved_bits_depend_on_model)
 {
-	ASSERT_OK(control_reg_write(VCPU, 4, CR4_PAE | CR4_PGE | CR4_PSE | CR4_DE | CR4_TSD | CR4_OSFXSR | CR4_OSXMMEXCPT));
+	ASSERT_OK(control_reg_write(VCPU, 4,
+				    CR4_PAE | CR4_PGE | CR4_PSE | CR4_DE | CR4_TSD | CR4_OSFXSR |
+					    CR4_OSXMMEXCPT));
 	ASSERT_FAULT(control_reg_write(VCPU, 4, 1u << 11), EXC_GP, 0);
 	ASSERT_FAULT(control_reg_write(VCPU, 4, CR4_VME), EXC_GP, 0);
 	CPU.model = cpu_model_find("pentium");
@@ -358,11 +371,13 @@ Test(msrs, cpuid_of_max)
 {
 	struct cpuid_result r = cpuid_query(&CPU, 0, 0);
 
-	cr_assert(!memcmp(&r.ebx, "Genu", 4) && !memcmp(&r.edx, "ineI", 4) && !memcmp(&r.ecx, "ntel", 4));
+	cr_assert(!memcmp(&r.ebx, "Genu", 4) && !memcmp(&r.edx, "ineI", 4) &&
+		  !memcmp(&r.ecx, "ntel", 4));
 	ASSERT_EQ(cpuid_query(&CPU, 1, 0).eax, 0x106ca);
 	r = cpuid_query(&CPU, 1, 0);
 	cr_assert(r.edx & 1 << 26); /* SSE2 */
-	cr_assert_not(r.ecx & (1u << 31 | 1 << 26 | 1 << 3 | 1 << 21 | 1 << 25 | 1 << 1)); /* hypervisor, XSAVE, MONITOR, x2APIC, AES, PCLMULQDQ */
+	/* hypervisor, XSAVE, MONITOR, x2APIC, AES, PCLMULQDQ */
+	cr_assert_not(r.ecx & (1u << 31 | 1 << 26 | 1 << 3 | 1 << 21 | 1 << 25 | 1 << 1));
 	ASSERT_EQ(cpuid_query(&CPU, 0x80000001, 0).edx, 1 << 20);
 	ASSERT_EQ(cpuid_query(&CPU, 0x80000008, 0).eax, 0x2024);
 	ASSERT_EQ(cpuid_query(&CPU, 0x80000007, 0).edx, 1 << 8);
@@ -375,8 +390,8 @@ Test(msrs, cpuid_of_max)
 Test(msrs, cpuid_of_old_models)
 {
 	const struct { const char *name; uint32_t version, edx; } cases[] = {
-		{ "486", 0x480, 0x00000001 }, { "pentium", 0x52c, 0x0000033d }, { "pentium2", 0x652, 0x0183ab7d },
-		{ "pentium3", 0x683, 0x0383ab7d },
+		{ "486", 0x480, 0x00000001 }, { "pentium", 0x52c, 0x0000033d },
+		{ "pentium2", 0x652, 0x0183ab7d }, { "pentium3", 0x683, 0x0383ab7d },
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(cases); i++) {
@@ -398,7 +413,8 @@ Test(msrs, model_specifications)
 	char *error = NULL;
 
 	cr_assert(cpu_model_parse("max,-pae,+sep,sse4.1=off", &model, &error));
-	cr_assert_not(model->features & (FEATURE_PAE | FEATURE_NX | FEATURE_SSE4_1 | FEATURE_SSE4_2));
+	cr_assert_not(model->features &
+		      (FEATURE_PAE | FEATURE_NX | FEATURE_SSE4_1 | FEATURE_SSE4_2));
 	cr_assert(model->features & FEATURE_SSSE3 || cpu_host_missing_features() & FEATURE_SSSE3);
 	free(model);
 	cr_assert(cpu_model_parse("pentium3,+sse2,+nx", &model, &error));
@@ -428,9 +444,12 @@ Test(tlb, page_fault_error_codes)
 	fx_write32(FX_PAGE_TABLE + 4 * 0x52, 0x52000 | PTE_P | PTE_W);
 	ASSERT_FAULT(mem_read(VCPU, 0x50123, &value, 4, ACCESS_READ), EXC_PF, 0);
 	ASSERT_EQ(CPU.fault.cr2, 0x50123);
-	ASSERT_FAULT(mem_write(VCPU, 0x51000, &value, 4, ACCESS_WRITE | ACCESS_USER), EXC_PF, PFE_P | PFE_W | PFE_U);
-	ASSERT_FAULT(mem_write(VCPU, 0x51000, &value, 4, ACCESS_WRITE), EXC_PF, PFE_P | PFE_W); /* CR0.WP */
-	ASSERT_FAULT(mem_read(VCPU, 0x52000, &value, 4, ACCESS_READ | ACCESS_USER), EXC_PF, PFE_P | PFE_U);
+	ASSERT_FAULT(mem_write(VCPU, 0x51000, &value, 4, ACCESS_WRITE | ACCESS_USER), EXC_PF,
+		     PFE_P | PFE_W | PFE_U);
+	/* CR0.WP */
+	ASSERT_FAULT(mem_write(VCPU, 0x51000, &value, 4, ACCESS_WRITE), EXC_PF, PFE_P | PFE_W);
+	ASSERT_FAULT(mem_read(VCPU, 0x52000, &value, 4, ACCESS_READ | ACCESS_USER), EXC_PF,
+		     PFE_P | PFE_U);
 	ASSERT_OK(mem_read(VCPU, 0x52000, &value, 4, ACCESS_READ));
 	ASSERT_OK(control_reg_write(VCPU, 0, CPU.cr0 & ~CR0_WP));
 	ASSERT_OK(mem_write(VCPU, 0x51000, &value, 4, ACCESS_WRITE));
@@ -580,7 +599,8 @@ Test(tlb, hit_path)
 
 	cr_assert_null(soft_tlb_hit(&VCPU->soft_tlb, SOFT_TLB_READ, false, 0x50010, 4));
 	ASSERT_OK(mem_read(VCPU, 0x50010, &value, 4, ACCESS_READ));
-	ASSERT_EQ(soft_tlb_hit(&VCPU->soft_tlb, SOFT_TLB_READ, false, 0x50ffc, 4) - fx_vm->ram.flat, 0x50ffc);
+	ASSERT_EQ(soft_tlb_hit(&VCPU->soft_tlb, SOFT_TLB_READ, false, 0x50ffc, 4) - fx_vm->ram.flat,
+		  0x50ffc);
 	cr_assert_null(soft_tlb_hit(&VCPU->soft_tlb, SOFT_TLB_READ, false, 0x50ffd, 4));
 	cr_assert_null(soft_tlb_hit(&VCPU->soft_tlb, SOFT_TLB_READ, true, 0x50010, 4));
 	cr_assert_null(soft_tlb_hit(&VCPU->soft_tlb, SOFT_TLB_WRITE, false, 0x50010, 4));

@@ -60,8 +60,13 @@ static void log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, cons
 			char text[128];
 			hva_t pc = d.entry + insn.host_offset + at;
 
-			n = disasm_format(disasm, DISASM_64, host + insn.host_offset + at, insn.host_len - at, pc, text, sizeof(text));
-			used += snprintf(listing + used, sizeof(listing) - used, "%s%s", at ? "; " : i ? " | " : "", text);
+			n = disasm_format(disasm, DISASM_64, host + insn.host_offset + at,
+					  insn.host_len - at, pc, text, sizeof(text));
+			used += snprintf(listing + used, sizeof(listing) - used, "%s%s",
+					 at ? "; " :
+					 i  ? " | " :
+					      "",
+					 text);
 		}
 	}
 }
@@ -72,7 +77,8 @@ static struct tc_space *space;
 static void setup_options(struct translator_options options)
 {
 	const struct translator_callbacks callbacks = {
-		.fetch = fetch, .page = code_page, .protect = protect, .unprotect = unprotect, .log_tu = log_tu,
+		.fetch = fetch, .page = code_page, .protect = protect, .unprotect = unprotect,
+		.log_tu = log_tu,
 	};
 
 	options.features = ~0u;
@@ -111,7 +117,8 @@ Test(translation, other_segments_add_their_base)
 	const char *got = translate_bytes("\x64\x8b\x03", 3, FLAT);
 
 	cr_expect(strstr(got, "mov r9, qword ptr [r15 + "), "%s", got);
-	cr_expect(strstr(got, "mov r9d, dword ptr [r9]; lea r10d, [r9 + rbx]; mov eax, dword ptr [r10 + r13]"),
+	cr_expect(strstr(got, "mov r9d, dword ptr [r9]; lea r10d, [r9 + rbx]; mov eax, dword ptr "
+			      "[r10 + r13]"),
 		  "%s", got);
 	got = translate_bytes("\x8b\x03", 2, FLAT & ~MODE_DS_FLAT);
 	cr_expect(strstr(got, "lea r10d, [r9 + rbx]; mov eax, dword ptr [r10 + r13]"), "%s", got);
@@ -134,10 +141,12 @@ Test(translation, modes_are_heeded)
 Test(translation, nothing_privileged_is_copied)
 {
 	static const char *const bytes[] = {
-		"\xf4", "\xcd\x80", "\xcf", "\xec", "\xee", "\x0f\x05", "\x0f\x34", "\x0f\xa2", "\x0f\x22\xd8", "\x0f\x20\xc0", "\x8e\xe8", "\x0f\x01\x10",
+		"\xf4", "\xcd\x80", "\xcf", "\xec", "\xee", "\x0f\x05", "\x0f\x34", "\x0f\xa2",
+		"\x0f\x22\xd8", "\x0f\x20\xc0", "\x8e\xe8", "\x0f\x01\x10",
 	};
 	static const char *const names[] = {
-		"hlt", "int ", "iret", "in al", "out ", "syscall", "sysenter", "cpuid", "cr3", "cr0", "gs, ", "lgdt",
+		"hlt", "int ", "iret", "in al", "out ", "syscall", "sysenter", "cpuid", "cr3",
+		"cr0", "gs, ", "lgdt",
 	};
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(bytes); i++) {
@@ -191,12 +200,14 @@ Test(translation, pages_with_code_are_protected_while_they_have_any)
 
 Test(translation, adaptation_changes_the_form)
 {
-	cr_expect(strstr(translate_bytes("\x8b\x03", 2, FLAT), "mov eax, dword ptr [rbx + r13]"), "%s", listing);
+	cr_expect(strstr(translate_bytes("\x8b\x03", 2, FLAT), "mov eax, dword ptr [rbx + r13]"),
+		  "%s", listing);
 	translator_adapt(tr, CODE_GPA, ADAPT_DUAL);
 	cr_expect_null(strstr(translate_bytes("\x8b\x03", 2, FLAT), "r13"));
 	cr_expect(strstr(listing, "mov eax, dword ptr [r9 + r10]"), "%s", listing);
 	translator_adapt(tr, CODE_GPA, ADAPT_INTERPRET);
-	cr_expect_null(strstr(translate_bytes("\x8b\x03", 2, FLAT), "mov eax, dword"), "%s", listing);
+	cr_expect_null(strstr(translate_bytes("\x8b\x03", 2, FLAT), "mov eax, dword"), "%s",
+		       listing);
 }
 
 /*
@@ -259,10 +270,12 @@ Test(translation, what_describes_tus_is_bounded)
 		memcpy(page + i, "\x0f\x1f\0", 3);
 	for (uint32_t mode = 0; mode < 8; mode++) {
 		for (unsigned i = 0; i < 0x800; i += 3) {
-			cr_assert(translator_find(tr, space, CODE_GVA + i, FLAT ^ mode * MODE_SS_FLAT));
+			cr_assert(translator_find(tr, space, CODE_GVA + i,
+						  FLAT ^ mode * MODE_SS_FLAT));
 			bytes = 0;
 			for (uint32_t t = 0; t < tr->norder; t++)
-				bytes += sizeof(struct tu) + tr->order[t]->ninsns * sizeof(struct tu_insn);
+				bytes += sizeof(struct tu) +
+					 tr->order[t]->ninsns * sizeof(struct tu_insn);
 			most = bytes > most ? bytes : most;
 		}
 	}

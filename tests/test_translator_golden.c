@@ -80,7 +80,8 @@ static hva_t stub_address(const struct translator *tr, enum stub stub)
 }
 
 /* host: in the writable alias. */
-static bool same(const struct translator *tr, const struct golden *g, const uint8_t *host, unsigned len)
+static bool same(const struct translator *tr, const struct golden *g, const uint8_t *host,
+		 unsigned len)
 {
 	const unsigned rel_len = g->stub == STUB_NONE ? 0 : 4, end = g->rel + rel_len;
 	int32_t rel;
@@ -166,7 +167,8 @@ Test(translator_golden, without_bmi2_nothing_of_it)
 /* Guest state can be told from any host address of a unit. */
 Test(translator_golden, host_addresses_lead_back)
 {
-	static const uint8_t code[] = { 0x01, 0xd8, 0x50, 0x8b, 0x03, 0x60, 0xeb, 0xfe }; /* add; push; mov; pusha; jmp . */
+	/* add; push; mov; pusha; jmp . */
+	static const uint8_t code[] = { 0x01, 0xd8, 0x50, 0x8b, 0x03, 0x60, 0xeb, 0xfe };
 	static const unsigned starts[] = { 0, 2, 3, 5, 6 };
 	struct translator *tr = translator(HOST_BMI2);
 	struct tc_space *space = tc_space_create(tr);
@@ -178,7 +180,8 @@ Test(translator_golden, host_addresses_lead_back)
 	cr_assert_not_null(tu);
 	cr_assert_eq(tu->ninsns, 5);
 	for (unsigned i = 0; i < 5; i++) {
-		const uint32_t from = tu->insn[i].host_offset, to = i < 4 ? tu->insn[i + 1].host_offset : from + 5;
+		const uint32_t from = tu->insn[i].host_offset,
+			       to = i < 4 ? tu->insn[i + 1].host_offset : from + 5;
 
 		cr_expect_eq(tu->insn[i].guest_offset, starts[i]);
 		for (uint32_t offset = from; offset < to; offset++) {
@@ -208,7 +211,8 @@ Test(translator_golden, stores_drop_what_they_hit)
 	cr_assert_not_null(tu);
 	cr_expect_eq(protects, 1);
 	cr_expect_eq(translator_find(tr, space, PAGE + 0x100, FLAT), tu, "translated twice");
-	cr_expect_neq(translator_find(tr, space, PAGE + 0x100, FLAT & ~MODE_DS_FLAT), tu, "shared between modes");
+	cr_expect_neq(translator_find(tr, space, PAGE + 0x100, FLAT & ~MODE_DS_FLAT), tu,
+		      "shared between modes");
 	cr_expect_eq(translator_invalidate(tr, PAGE + 0xff, 1), 0);
 	cr_expect_eq(translator_invalidate(tr, PAGE + 0x111, 4), 0);
 	cr_expect_eq(unprotects, 0);

@@ -144,8 +144,10 @@ static void *machine_thread(void *opaque)
 		if (outcome == BF_STOPPED && !memcmp(&got, &want, sizeof(got)))
 			continue;
 		m->wrong++;
-		snprintf(m->text, sizeof(m->text), "round %u: outcome %d vector %d eip %x, %x %x %x instead of %x %x %x", round, outcome, vector,
-			 m->bf->cpu->eip, got.eax, got.esi, got.table_sum, want.eax, want.esi, want.table_sum);
+		snprintf(m->text, sizeof(m->text),
+			 "round %u: outcome %d vector %d eip %x, %x %x %x instead of %x %x %x",
+			 round, outcome, vector, m->bf->cpu->eip, got.eax, got.esi, got.table_sum,
+			 want.eax, want.esi, want.table_sum);
 	}
 	return NULL;
 }
@@ -166,7 +168,8 @@ static void *interrupter(void *opaque)
 
 static void run_two(const char *first, const char *second)
 {
-	struct machine machines[2] = { { .options = first, .seed = 1 }, { .options = second, .seed = 1000000 } };
+	struct machine machines[2] = { { .options = first, .seed = 1 },
+				       { .options = second, .seed = 1000000 } };
 	pthread_t threads[2], interrupts;
 	pthread_barrier_t together;
 
@@ -184,8 +187,9 @@ static void run_two(const char *first, const char *second)
 	over = true;
 	pthread_join(interrupts, NULL);
 	for (unsigned i = 0; i < 2; i++) {
-		cr_expect_eq(machines[i].wrong, 0, "%s beside %s, machine %u: %u wrong, the last %s", first ? first : "", second ? second : "", i,
-			     machines[i].wrong, machines[i].text);
+		cr_expect_eq(machines[i].wrong, 0,
+			     "%s beside %s, machine %u: %u wrong, the last %s", first ? first : "",
+			     second ? second : "", i, machines[i].wrong, machines[i].text);
 		cr_expect_gt(machines[i].interrupts, 0, "machine %u was never interrupted", i);
 		bf_destroy(machines[i].bf);
 	}

@@ -48,7 +48,8 @@ static void expect_accepted(const struct tu *tu, const char *what)
 	const struct verify_failure *f = verify(tu);
 
 	if (f) /* an assertion costs more than the verification */
-		cr_expect_fail("%s: %s at %u (%s): %s", what, verify_rule_text(f->rule), f->offset, f->text, f->why);
+		cr_expect_fail("%s: %s at %u (%s): %s", what, verify_rule_text(f->rule), f->offset,
+			       f->text, f->why);
 }
 
 static void expect_refused(const struct tu *tu, const char *what, enum verify_rule rule)
@@ -57,8 +58,9 @@ static void expect_refused(const struct tu *tu, const char *what, enum verify_ru
 
 	cr_expect_not_null(f, "%s: accepted", what);
 	if (f)
-		cr_expect_eq(f->rule, rule, "%s: refused by \"%s\" at %u (%s: %s), not by \"%s\"", what, verify_rule_text(f->rule), f->offset,
-			     f->text, f->why, verify_rule_text(rule));
+		cr_expect_eq(f->rule, rule, "%s: refused by \"%s\" at %u (%s: %s), not by \"%s\"",
+			     what, verify_rule_text(f->rule), f->offset, f->text, f->why,
+			     verify_rule_text(rule));
 }
 
 /* --- what is undamaged --- */
@@ -95,15 +97,16 @@ static bool is_prefix_or_escape(unsigned map, uint8_t opcode)
 {
 	if (map == 1)
 		return opcode == 0x38 || opcode == 0x3a;
-	return !map && ((opcode & 0xe7) == 0x26 || (opcode >= 0x64 && opcode <= 0x67) || opcode == 0xf0 || opcode == 0xf2 || opcode == 0xf3 ||
-			opcode == 0x0f);
+	return !map && ((opcode & 0xe7) == 0x26 || (opcode >= 0x64 && opcode <= 0x67) ||
+			opcode == 0xf0 || opcode == 0xf2 || opcode == 0xf3 || opcode == 0x0f);
 }
 
 /*
  * Puts instructions with all values of ModRM from first on into the page, as many as fit; returns
  * the first that did not. *used: bytes.
  */
-static unsigned fill_page(const uint8_t *prefixes, unsigned map, uint8_t opcode, unsigned first, uint8_t tail, unsigned *used)
+static unsigned fill_page(const uint8_t *prefixes, unsigned map, uint8_t opcode, unsigned first,
+			  uint8_t tail, unsigned *used)
 {
 	unsigned at = 0, modrm = first;
 
@@ -158,11 +161,13 @@ TEST_ON_HOSTS(every_opcode)
 
 			if (is_prefix_or_escape(map, opcode))
 				continue;
-			snprintf(what, sizeof(what), "prefix %02x %02x, map %u, opcode %02x", prefixes[p][0], prefixes[p][1], map, opcode);
+			snprintf(what, sizeof(what), "prefix %02x %02x, map %u, opcode %02x",
+				prefixes[p][0], prefixes[p][1], map, opcode);
 			for (unsigned modrm = 0; modrm < 256;) {
 				unsigned used;
 
-				modrm = fill_page(prefixes[p], map, opcode, modrm, (p + opcode) & 7, &used);
+				modrm = fill_page(prefixes[p], map, opcode, modrm, (p + opcode) & 7,
+					&used);
 				units += verify_page(p & 1 ? VF_FLAT | 3 : VF_FLAT, used, what);
 			}
 		}
@@ -211,13 +216,17 @@ static void apply(uint8_t *at, const struct damage *d, const struct vf_insn *ins
 }
 
 /* The damage is there, and (but where that is its point) still makes instructions. */
-static void check_damage(const struct damage *d, const uint8_t *before, const uint8_t *at, const struct vf_insn *insn)
+static void check_damage(const struct damage *d, const uint8_t *before, const uint8_t *at,
+			 const struct vf_insn *insn)
 {
 	char text[96];
 
-	cr_expect_neq(memcmp(before, at, insn->len), 0, "%s, %s: nothing is damaged", d->in, d->what);
+	cr_expect_neq(memcmp(before, at, insn->len), 0, "%s, %s: nothing is damaged", d->in,
+		      d->what);
 	if (d->rule != VERIFY_BYTES)
-		cr_expect_neq(disasm_format(vf->disasm, DISASM_64, at, INSN_MAX_LEN, 0, text, sizeof(text)), 0, "%s, %s: no instruction", d->in, d->what);
+		cr_expect_neq(disasm_format(vf->disasm, DISASM_64, at, INSN_MAX_LEN, 0, text,
+					    sizeof(text)),
+			      0, "%s, %s: no instruction", d->in, d->what);
 }
 
 static void apply_damage(const struct damage *d)
@@ -289,8 +298,9 @@ TEST_ON_HOSTS(places)
 TEST_ON_HOSTS(modes)
 {
 	static const struct { const char *in; uint32_t clear, set; } wrong[] = {
-		{ "fpu", MODE_FPU, 0 }, { "mmx", MODE_FPU, 0 }, { "sse", MODE_SSE, 0 }, { "rdtsc", MODE_TSC, 0 }, { "interrupt flag", 0, 3 },
-		{ "flags", 0, 3 }, { "ring 0", 0, 3 },
+		{ "fpu", MODE_FPU, 0 }, { "mmx", MODE_FPU, 0 }, { "sse", MODE_SSE, 0 },
+		{ "rdtsc", MODE_TSC, 0 }, { "interrupt flag", 0, 3 }, { "flags", 0, 3 },
+		{ "ring 0", 0, 3 },
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(wrong); i++) {
@@ -322,13 +332,20 @@ TEST_ON_HOSTS(stubs)
 	struct tu *tu = vf_translate(vf, vf_find("interpreted"));
 	struct translator *tr = vf->tr;
 	const struct { const char *what; hva_t target; enum verify_rule rule; } wrong[] = {
-		{ "a callout to where C code enters", tr->stub_enter, VERIFY_BRANCH }, { "a callout to the way out", tr->stub_leave, VERIFY_BRANCH },
-		{ "a callout to the link stub", tr->stub_link, VERIFY_BRANCH }, { "a callout to the look-up", tr->stub_lookup, VERIFY_BRANCH },
-		{ "a callout to a missed look-up", tr->stub_lookup_miss, VERIFY_STUB }, { "a callout to a missed return", tr->stub_return_miss, VERIFY_STUB },
-		{ "a callout to the sentinel", tr->stub_underflow, VERIFY_BRANCH }, { "a callout of another kind", tr->stub_callout[CALLOUT_INVLPG], VERIFY_MODE },
-		{ "a callout to the software TLB", tr->stub_soft[SOFT_READ], VERIFY_STUB }, { "a callout to C", (hva_t)verify_tu, VERIFY_BRANCH },
-		{ "a callout to its own unit", tu->entry, VERIFY_BRANCH }, { "ring 0's segment load", tr->stub_segment[X86_FS], VERIFY_MODE },
-		{ "the middle of ring 0's segment load", tr->stub_segment[X86_FS] + 1, VERIFY_BRANCH },
+		{ "a callout to where C code enters", tr->stub_enter, VERIFY_BRANCH },
+		{ "a callout to the way out", tr->stub_leave, VERIFY_BRANCH },
+		{ "a callout to the link stub", tr->stub_link, VERIFY_BRANCH },
+		{ "a callout to the look-up", tr->stub_lookup, VERIFY_BRANCH },
+		{ "a callout to a missed look-up", tr->stub_lookup_miss, VERIFY_STUB },
+		{ "a callout to a missed return", tr->stub_return_miss, VERIFY_STUB },
+		{ "a callout to the sentinel", tr->stub_underflow, VERIFY_BRANCH },
+		{ "a callout of another kind", tr->stub_callout[CALLOUT_INVLPG], VERIFY_MODE },
+		{ "a callout to the software TLB", tr->stub_soft[SOFT_READ], VERIFY_STUB },
+		{ "a callout to C", (hva_t)verify_tu, VERIFY_BRANCH },
+		{ "a callout to its own unit", tu->entry, VERIFY_BRANCH },
+		{ "ring 0's segment load", tr->stub_segment[X86_FS], VERIFY_MODE },
+		{ "the middle of ring 0's segment load", tr->stub_segment[X86_FS] + 1,
+			VERIFY_BRANCH },
 	};
 	uint32_t at;
 
@@ -475,7 +492,8 @@ TEST_ON_HOSTS(tables)
 	vf->space->stale = false;
 	vf->space->links[exit->slot] = vf->tr->link_template[exit->slot];
 	expect_tables(true, "unlinked");
-	entry = &branch_cache_find(vf->space, tu->mode)->entries[there->eip & (BRANCH_CACHE_ENTRIES - 1)];
+	entry = &branch_cache_find(vf->space,
+		tu->mode)->entries[there->eip & (BRANCH_CACHE_ENTRIES - 1)];
 	entry->host = other->entry;
 	expect_tables(false, "an entry of another unit");
 	entry->host = (hva_t)verify_tables;

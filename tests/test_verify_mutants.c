@@ -50,7 +50,8 @@ static uint32_t rnd(void)
 
 static uint32_t rnd_register(void)
 {
-	static const uint32_t edges[] = { 0, 1, 4, 0x7ffffff0, 0x80000000, 0xfffffff0, 0xfffffffc, 0xffffffff };
+	static const uint32_t edges[] = { 0, 1, 4, 0x7ffffff0, 0x80000000, 0xfffffff0, 0xfffffffc,
+		0xffffffff };
 
 	return rnd() % 3 ? rnd() : edges[rnd() % RF_ARRAY_SIZE(edges)];
 }
@@ -95,12 +96,15 @@ static void end_run(ucontext_t *uc)
 static void see(ucontext_t *uc, const char *what, uint64_t value)
 {
 	if (!w.wrong[0])
-		snprintf(w.wrong, sizeof(w.wrong), "%s (%llx) at offset %lld, after %u steps", what, (unsigned long long)value,
+		snprintf(w.wrong, sizeof(w.wrong), "%s (%llx) at offset %lld, after %u steps", what,
+			 (unsigned long long)value,
 			 (long long)(*reg(uc, REG_RIP) - (greg_t)w.tu->entry), w.steps);
 	end_run(uc);
 }
 
-static const int guest_registers[] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RBP, REG_RSI, REG_RDI };
+static const int guest_registers[] = {
+	REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RBP, REG_RSI, REG_RDI
+};
 
 static bool upper_halves_zero(ucontext_t *uc)
 {
@@ -199,7 +203,8 @@ static void at_callout(ucontext_t *uc, enum callout which)
 		see(uc, "a callout with upper halves", which);
 		return;
 	}
-	if (which == CALLOUT_INT || which == CALLOUT_IRET || which == CALLOUT_SYSENTER || which == CALLOUT_SYSEXIT) {
+	if (which == CALLOUT_INT || which == CALLOUT_IRET || which == CALLOUT_SYSENTER ||
+	    which == CALLOUT_SYSEXIT) {
 		end_run(uc);
 		return;
 	}
@@ -283,7 +288,10 @@ static void watch_place(ucontext_t *uc)
 		return see(uc, "an upper half that is not zero", offset);
 	if (!watch_reach(uc, &w.reach[offset]))
 		return;
-	if (w.locked[offset]) /* over a cache line's end and stepped, hosts that detect split locks may repeat it for ever */
+	/*
+	 * over a cache line's end and stepped, hosts that detect split locks may repeat it for ever
+	 */
+	if (w.locked[offset])
 		return end_run(uc);
 	*reg(uc, REG_EFL) |= HOST_TF;
 }
@@ -358,7 +366,8 @@ static void take_signal(int sig, void (*handler)(int, siginfo_t *, void *))
 
 static void *map_at(void *at, size_t bytes, int protection)
 {
-	void *p = mmap(at, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0), -1, 0);
+	void *p = mmap(at, bytes, protection,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0), -1, 0);
 
 	cr_assert_neq(p, MAP_FAILED);
 	return p;
@@ -403,7 +412,8 @@ static void prepare_cpu(void)
 	struct cpu *cpu = w.cpu;
 
 	for (unsigned i = 0; i < X86_NSEG; i++) {
-		cpu->seg[i] = (struct segment){ .selector = rnd(), .base = rnd_register(), .limit = ~0u };
+		cpu->seg[i] = (struct segment){ .selector = rnd(), .base = rnd_register(),
+			.limit = ~0u };
 		cpu->tcw.seg_base[i] = &cpu->seg[i].base;
 	}
 	for (unsigned i = 0; i < 4; i++)
@@ -431,7 +441,8 @@ static void take_unit(struct tu *tu)
 		w.starts[w.list[i].offset] = true;
 		host_reach(w.reader, vf_host(w.vf, tu) + w.list[i].offset, w.list[i].len,
 			   tu->entry + w.list[i].offset, &w.reach[w.list[i].offset]);
-		w.locked[w.list[i].offset] = !strncmp(text, "lock", 4) || (!strncmp(text, "xchg", 4) && strchr(text, '['));
+		w.locked[w.list[i].offset] = !strncmp(text, "lock", 4) ||
+					     (!strncmp(text, "xchg", 4) && strchr(text, '['));
 	}
 	for (unsigned i = 0; i < tu->ninsns; i++)
 		w.boundaries[tu->insn[i].host_offset] = true;
@@ -479,11 +490,13 @@ static void run_unit(void)
 static bool leaves_process(void)
 {
 	static const char *const mnemonics[] = {
-		"syscall", "sysenter", "sysexit", "sysret", "int", "in ", "out", "ins", "hlt", "cli", "sti", "mov gs", "mov fs", "wrmsr", "xrstor",
-		"fxrstor", "rdgsbase", "rdfsbase", "wrgsbase", "wrfsbase", "xbegin", "vm", "enter",
+		"syscall", "sysenter", "sysexit", "sysret", "int", "in ", "out", "ins", "hlt",
+		"cli", "sti", "mov gs", "mov fs", "wrmsr", "xrstor", "fxrstor", "rdgsbase",
+		"rdfsbase", "wrgsbase", "wrfsbase", "xbegin", "vm", "enter",
 			"iret", "retf", "ljmp", "lcall", "l",
 	};
-	static const char *const harmless[] = { "lea", "lock", "loop", "lods", "lahf", "lfence", "insertps", "lddqu" };
+	static const char *const harmless[] = { "lea", "lock", "loop", "lods", "lahf", "lfence",
+		"insertps", "lddqu" };
 
 	for (unsigned i = 0; i < w.ninsns; i++) {
 		bool fine = false;
@@ -504,7 +517,11 @@ static void report(const struct vf_case *c, const uint8_t *original)
 {
 	fprintf(stderr, "%s: accepted, but %s\n", c->name, w.wrong);
 	for (unsigned i = 0; i < w.ninsns; i++)
-		fprintf(stderr, "  %c %4u  %s\n", memcmp(original + w.list[i].offset, w.code + w.list[i].offset, w.list[i].len) ? '*' : ' ',
+		fprintf(stderr, "  %c %4u  %s\n",
+			memcmp(original + w.list[i].offset, w.code + w.list[i].offset,
+			       w.list[i].len) ?
+				'*' :
+				' ',
 			w.list[i].offset, w.list[i].text);
 }
 
@@ -564,7 +581,8 @@ static void what_is_accepted_is_harmless(void)
 	}
 	cr_expect_eq(bad, 0, "%u of %u accepted mutants do harm", bad, accepted);
 	fprintf(stderr, "%u mutants, %u accepted\n", damaged, accepted);
-	cr_expect_gt(accepted, damaged / 20, "hardly any of %u mutants are accepted, and so run: %u", damaged, accepted);
+	cr_expect_gt(accepted, damaged / 20,
+		"hardly any of %u mutants are accepted, and so run: %u", damaged, accepted);
 	cr_expect_lt(accepted, damaged / 2, "%u of %u mutants are accepted", accepted, damaged);
 }
 
@@ -634,7 +652,8 @@ static void the_watch_sees(void)
 			_exit(w.wrong[0] ? 1 : 0);
 		}
 		cr_assert_eq(waitpid(child, &status, 0), child);
-		cr_expect(!WIFEXITED(status) || WEXITSTATUS(status), "%u, in %s: nothing seen", i, harm[i].in);
+		cr_expect(!WIFEXITED(status) || WEXITSTATUS(status), "%u, in %s: nothing seen", i,
+			harm[i].in);
 	}
 }
 

@@ -23,12 +23,27 @@ static void setup(struct fixture *f, uint32_t cr4, uint32_t cr0)
 {
 	memset(f, 0, sizeof(*f));
 	cr_assert_eq(guest_ram_init(&f->ram, RAM_SIZE), 0);
-	f->p = (struct paging){ .cr0 = CR0_PE | CR0_PG | cr0, .cr3 = PD, .cr4 = cr4, .a20_mask = ~0u };
+	f->p = (struct paging){
+		.cr0 = CR0_PE | CR0_PG | cr0, .cr3 = PD, .cr4 = cr4, .a20_mask = ~0u
+	};
 }
 
-static void put32(struct fixture *f, gpa_t at, uint32_t value) { memcpy(f->ram.flat + at, &value, 4); }
-static void put64(struct fixture *f, gpa_t at, uint64_t value) { memcpy(f->ram.flat + at, &value, 8); }
-static uint32_t get32(struct fixture *f, gpa_t at) { uint32_t v; memcpy(&v, f->ram.flat + at, 4); return v; }
+static void put32(struct fixture *f, gpa_t at, uint32_t value)
+{
+	memcpy(f->ram.flat + at, &value, 4);
+}
+
+static void put64(struct fixture *f, gpa_t at, uint64_t value)
+{
+	memcpy(f->ram.flat + at, &value, 8);
+}
+
+static uint32_t get32(struct fixture *f, gpa_t at)
+{
+	uint32_t v;
+	memcpy(&v, f->ram.flat + at, 4);
+	return v;
+}
 
 /* Linear 0x400000 in both formats: 32-bit PDE 1, PTE 0; PAE PDPTE 0, PDE 2, PTE 0. */
 #define GVA 0x400123u
@@ -103,16 +118,21 @@ Test(walker, permissions_and_error_codes)
 	static const struct {
 		uint32_t pde, pte, wp, access, error;
 	} cases[] = {
-		{ PTE_P | PTE_W | PTE_U, PTE_P | PTE_W | PTE_U, CR0_WP, ACCESS_WRITE | ACCESS_USER, ~0u },
-		{ PTE_P | PTE_W | PTE_U, PTE_P | PTE_W, CR0_WP, ACCESS_READ | ACCESS_USER, PFE_P | PFE_U },
-		{ PTE_P | PTE_W, PTE_P | PTE_W | PTE_U, CR0_WP, ACCESS_WRITE | ACCESS_USER, PFE_P | PFE_U | PFE_W },
+		{ PTE_P | PTE_W | PTE_U, PTE_P | PTE_W | PTE_U, CR0_WP, ACCESS_WRITE | ACCESS_USER,
+			~0u },
+		{ PTE_P | PTE_W | PTE_U, PTE_P | PTE_W, CR0_WP, ACCESS_READ | ACCESS_USER,
+			PFE_P | PFE_U },
+		{ PTE_P | PTE_W, PTE_P | PTE_W | PTE_U, CR0_WP, ACCESS_WRITE | ACCESS_USER,
+			PFE_P | PFE_U | PFE_W },
 		{ PTE_P | PTE_W, PTE_P | PTE_W | PTE_U, CR0_WP, ACCESS_WRITE, ~0u },
-		{ PTE_P | PTE_U, PTE_P | PTE_W | PTE_U, 0, ACCESS_WRITE | ACCESS_USER, PFE_P | PFE_U | PFE_W },
+		{ PTE_P | PTE_U, PTE_P | PTE_W | PTE_U, 0, ACCESS_WRITE | ACCESS_USER,
+			PFE_P | PFE_U | PFE_W },
 		{ PTE_P | PTE_U, PTE_P | PTE_W | PTE_U, 0, ACCESS_WRITE, ~0u },
 		{ PTE_P | PTE_W | PTE_U, PTE_P | PTE_U, CR0_WP, ACCESS_WRITE, PFE_P | PFE_W },
 		{ PTE_P | PTE_W | PTE_U, PTE_P | PTE_U, CR0_WP, ACCESS_READ | ACCESS_USER, ~0u },
 		{ PTE_W | PTE_U, PTE_P | PTE_W, CR0_WP, ACCESS_READ, 0 },
-		{ PTE_P | PTE_W | PTE_U, PTE_W | PTE_U, CR0_WP, ACCESS_WRITE | ACCESS_USER, PFE_U | PFE_W },
+		{ PTE_P | PTE_W | PTE_U, PTE_W | PTE_U, CR0_WP, ACCESS_WRITE | ACCESS_USER,
+			PFE_U | PFE_W },
 		/* Without NX an instruction fetch looks like a read. */
 		{ PTE_P, 0, CR0_WP, ACCESS_EXEC | ACCESS_USER, PFE_U },
 		{ PTE_P | PTE_U, PTE_P | PTE_U, CR0_WP, ACCESS_EXEC | ACCESS_USER, ~0u },
@@ -130,7 +150,8 @@ Test(walker, permissions_and_error_codes)
 		cr_expect_eq(ok, cases[i].error == ~0u, "case %u", i);
 		if (!ok) {
 			cr_expect_eq(w.error, cases[i].error, "case %u: error %x", i, w.error);
-			cr_expect_eq((get32(&f, PT) | get32(&f, PD + 4)) & (PTE_A | PTE_D), 0, "case %u: A or D set", i);
+			cr_expect_eq((get32(&f, PT) | get32(&f, PD + 4)) & (PTE_A | PTE_D), 0,
+				     "case %u: A or D set", i);
 		}
 		guest_ram_destroy(&f.ram);
 	}

@@ -12,8 +12,12 @@ TestSuite(young, .timeout = 120);
 
 #define CYCLES_PER_US 2000u
 
-static const struct host_costs dear = { .signal = 17000, .map = 15000, .protect = 30000, .unmap = 50000 };
-static const struct host_costs cheap = { .signal = 1500, .map = 2000, .protect = 800, .unmap = 1200 };
+static const struct host_costs dear = {
+	.signal = 17000, .map = 15000, .protect = 30000, .unmap = 50000
+};
+static const struct host_costs cheap = {
+	.signal = 1500, .map = 2000, .protect = 800, .unmap = 1200
+};
 
 /* --- the policy --- */
 
@@ -21,7 +25,8 @@ Test(young, costs_decide)
 {
 	cr_expect(young_policy_make(&dear, CYCLES_PER_US, YOUNG_ADAPTIVE).on);
 	cr_expect_not(young_policy_make(&cheap, CYCLES_PER_US, YOUNG_ADAPTIVE).on);
-	cr_expect(young_policy_make(&dear, CYCLES_PER_US, YOUNG_OFF).dear, "it is a matter of the host, not of the choice");
+	cr_expect(young_policy_make(&dear, CYCLES_PER_US, YOUNG_OFF).dear,
+		  "it is a matter of the host, not of the choice");
 	cr_expect_not(young_policy_make(&dear, CYCLES_PER_US, YOUNG_OFF).on);
 	cr_expect(young_policy_make(&cheap, CYCLES_PER_US, YOUNG_ALWAYS).forever);
 	cr_expect_not(young_policy_make(&cheap, CYCLES_PER_US, YOUNG_ALWAYS).dear);
@@ -42,7 +47,8 @@ Test(young, grows_up_once_it_has_run)
 
 	young_begin(&p, &y, true, 0);
 	cr_assert(y.is);
-	cr_expect_not(young_ran(&p, &y, 100 * p.grow, 1), "of one stretch, not all may have been its own");
+	cr_expect_not(young_ran(&p, &y, 100 * p.grow, 1),
+		      "of one stretch, not all may have been its own");
 	cr_expect(y.is);
 	cr_expect(young_ran(&p, &y, p.grow / 2 + 1, 2));
 	cr_expect_not(y.is);
@@ -115,7 +121,8 @@ static void write_program(struct bf *bf)
 	loop = c.at;
 	EMIT(&c, 0x89, 0x0f);                                    /* mov [edi], ecx */
 	CALL(&c, FUNCTION);
-	EMIT(&c, 0x50, 0x5a, 0x01, 0xd3, 0x03, 0x1f);            /* push eax; pop edx; add ebx, edx; add ebx, [edi] */
+	/* push eax; pop edx; add ebx, edx; add ebx, [edi] */
+	EMIT(&c, 0x50, 0x5a, 0x01, 0xd3, 0x03, 0x1f);
 	EMIT(&c, 0x81, 0xc7); EMIT32(&c, GUEST_PAGE_SIZE); /* add edi, 4096 */
 	EMIT(&c, 0x49);
 	JNZ(&c, loop);
@@ -141,7 +148,8 @@ static long user_pages(struct bf *bf)
 
 Test(young, no_page_is_mapped)
 {
-	struct bf *young = bf_create("bt", "young=always,verify=off"), *old = bf_create("bt", "young=off,verify=off");
+	struct bf *young = bf_create("bt", "young=always,verify=off"),
+		  *old = bf_create("bt", "young=off,verify=off");
 
 	bf_reset(young, 3, true);
 	bf_reset(old, 3, true);
@@ -176,7 +184,8 @@ Test(young, grown_up_it_gets_a_window)
 	cr_expect_eq(bf_stat(bf, "dispatcher", "young_grown"), 1);
 	cr_expect_gt(user_pages(bf), 0);
 	bf_flush(bf);
-	cr_expect_eq(bf_stat(bf, "dispatcher", "young_again"), 0, "what is mapped for the first time is no loss");
+	cr_expect_eq(bf_stat(bf, "dispatcher", "young_again"), 0,
+		     "what is mapped for the first time is no loss");
 	bf_destroy(bf);
 }
 
@@ -196,7 +205,8 @@ Test(young, a_fault_is_precise)
 	cr_expect_eq(bf_run(bf, &vector), BF_EXCEPTION);
 	cr_expect_eq(vector, EXC_PF);
 	cr_expect_eq(bf->cpu->cr2, top - 4);
-	cr_expect_eq(bf_read32(bf, bf->cpu->regs[X86_ESP] + 4), BF_CODE + 7, "the third PUSH's EIP");
+	cr_expect_eq(bf_read32(bf, bf->cpu->regs[X86_ESP] + 4), BF_CODE + 7,
+		     "the third PUSH's EIP");
 	cr_expect_eq(bf_read32(bf, bf->cpu->regs[X86_ESP] + 16), top, "ESP as before it");
 	bf_destroy(bf);
 }

@@ -10,61 +10,107 @@
 
 /* Code that does not end by itself is ended by the RETs behind it. */
 const struct vf_case vf_cases[] = {
-	{ "load", RING0, 0, B(0x8b, 0x03) },                                     /* mov eax, [ebx] */
-	{ "store 16", RING3, 0, B(0x66, 0x89, 0x94, 0x8d, 1, 2, 3, 4) },         /* mov [ebp + ecx*4 + disp], dx */
-	{ "wide", RING3, 0, B(0xc7, 0x84, 0x8d, 1, 2, 3, 4, 5, 6, 7, 8) },       /* mov dword [ebp + ecx*4 + disp], 0x08070605 */
-	{ "direct", RING0, 0, B(0xa1, 0x78, 0x56, 0x34, 0x12) },                 /* mov eax, [0x12345678] */
-	{ "scaled", RING3, 0, B(0x89, 0x14, 0xcd, 0, 0x10, 0, 0) },              /* mov [ecx*8 + 0x1000], edx */
-	{ "indexed", RING3, 0, B(0x8b, 0x04, 0x0b, 0x89, 0x54, 0xb3, 8, 0x83, 0xc3, 4, 0x03, 0x44, 0x8b, 0xfc) }, /* mov eax, [ebx + ecx]; mov [ebx + esi*4 + 8], edx; add ebx, 4; add eax, [ebx + ecx*4 - 4] */
-	{ "indexed, interpreted", RING3, 0, B(0x8b, 0x04, 0x0b, 0x0f, 0xa2, 0x8b, 0x04, 0x0b) }, /* mov eax, [ebx + ecx]; cpuid; mov eax, [ebx + ecx] */
-	{ "indexed, called", RING3, 0, B(0x8b, 0x04, 0x0b, 0xe8, 0, 0, 1, 0, 0x8b, 0x04, 0x0b) }, /* the same with a call between */
-	{ "indexed, looped", RING3, 0, B(0x8b, 0x04, 0x11, 0xe2, 0x10, 0x8b, 0x04, 0x11) }, /* mov eax, [ecx + edx]; loop; mov eax, [ecx + edx] */
-	{ "indexed, repeated", RING3, 0, B(0x8b, 0x04, 0x11, 0xf3, 0xaa, 0x8b, 0x04, 0x11) }, /* the same with rep stosb between */
+	/* mov eax, [ebx] */
+	{ "load", RING0, 0, B(0x8b, 0x03) },
+	/* mov [ebp + ecx*4 + disp], dx */
+	{ "store 16", RING3, 0, B(0x66, 0x89, 0x94, 0x8d, 1, 2, 3, 4) },
+	/* mov dword [ebp + ecx*4 + disp], 0x08070605 */
+	{ "wide", RING3, 0, B(0xc7, 0x84, 0x8d, 1, 2, 3, 4, 5, 6, 7, 8) },
+	/* mov eax, [0x12345678] */
+	{ "direct", RING0, 0, B(0xa1, 0x78, 0x56, 0x34, 0x12) },
+	/* mov [ecx*8 + 0x1000], edx */
+	{ "scaled", RING3, 0, B(0x89, 0x14, 0xcd, 0, 0x10, 0, 0) },
+	/*
+	 * mov eax, [ebx + ecx]; mov [ebx + esi*4 + 8], edx; add ebx, 4; add eax, [ebx + ecx*4 - 4]
+	 */
+	{ "indexed", RING3, 0,
+		B(0x8b, 0x04, 0x0b, 0x89, 0x54, 0xb3, 8, 0x83, 0xc3, 4, 0x03, 0x44, 0x8b, 0xfc) },
+	/* mov eax, [ebx + ecx]; cpuid; mov eax, [ebx + ecx] */
+	{ "indexed, interpreted", RING3, 0, B(0x8b, 0x04, 0x0b, 0x0f, 0xa2, 0x8b, 0x04, 0x0b) },
+	/* the same with a call between */
+	{ "indexed, called", RING3, 0, B(0x8b, 0x04, 0x0b, 0xe8, 0, 0, 1, 0, 0x8b, 0x04, 0x0b) },
+	/* mov eax, [ecx + edx]; loop; mov eax, [ecx + edx] */
+	{ "indexed, looped", RING3, 0, B(0x8b, 0x04, 0x11, 0xe2, 0x10, 0x8b, 0x04, 0x11) },
+	/* the same with rep stosb between */
+	{ "indexed, repeated", RING3, 0, B(0x8b, 0x04, 0x11, 0xf3, 0xaa, 0x8b, 0x04, 0x11) },
 	/* mov ecx, [eax + edx]; cmpxchg [eax + edx], ebx; mov ecx, [eax + edx] */
 	{ "indexed, exchanged", RING3, 0,
 	  B(0x8b, 0x0c, 0x10, 0x0f, 0xb1, 0x1c, 0x10, 0x8b, 0x0c, 0x10) },
 	/* mov eax, [ecx + edx]; repne movsd; mov eax, [ecx + edx] */
 	{ "indexed, moved", RING3, 0, B(0x8b, 0x04, 0x11, 0xf2, 0xa5, 0x8b, 0x04, 0x11) },
-	{ "upper half", RING0, 0, B(0xa1, 0, 0, 0, 0x80, 0x89, 0x84, 0x8b, 1, 2, 3, 0xc4) }, /* mov eax, [0x80000000]; mov [ebx + ecx*4 + 0xc4030201], eax */
-	{ "exact", RING3, ADAPT_EXACT, B(0x8b, 0x43, 0xf8, 0x89, 0x14, 0xcd, 0, 0x10, 0, 0, 0x50) }, /* mov eax, [ebx - 8]; mov [ecx*8 + 0x1000], edx; push eax */
-	{ "alu", RING3, 0, B(0x01, 0xd8, 0x81, 0xc4, 0, 1, 0, 0, 0x40, 0xf7, 0xd9) }, /* add eax, ebx; add esp, 256; inc eax; neg ecx */
-	{ "bytes", RING3, 0, B(0x00, 0xe0, 0x88, 0x23, 0x8a, 0x64, 0x24, 0x04) }, /* add al, ah; mov [ebx], ah; mov ah, [esp + 4] */
-	{ "high bytes and memory", RING3, 0, B(0x02, 0x23, 0x10, 0x2c, 0x0b, 0x84, 0x3b, 0x3a, 0x35, 1, 2, 3, 4) }, /* add ah, [ebx]; adc [ebx + ecx], ch; test [ebx], bh; cmp dh, [0x04030201] */
-	{ "stack", RING0, 0, B(0x55, 0x89, 0xe5, 0x68, 1, 0, 0, 0, 0xff, 0x33, 0x8f, 0x03, 0x60, 0x61, 0xc9) }, /* push ebp; mov ebp, esp; push 1; push [ebx]; pop [ebx]; pusha; popa; leave */
-	{ "based", RING3, 0, B(0x65, 0xa1, 0x14, 0, 0, 0, 0x64, 0x8b, 0x43, 8, 0x64, 0x8b, 0x04, 0x4b) }, /* mov eax, gs:[0x14]; mov eax, fs:[ebx + 8]; mov eax, fs:[ebx + ecx*2] */
-	{ "not flat", RING3 & ~(MODE_DS_FLAT | MODE_SS_FLAT), 0, B(0x8b, 0x03, 0x50, 0x89, 0x45, 4) }, /* mov eax, [ebx]; push eax; mov [ebp + 4], eax */
-	{ "dual", RING0, ADAPT_DUAL, B(0x8b, 0x03, 0x81, 0x44, 0x8b, 4, 1, 2, 3, 4) }, /* mov eax, [ebx]; add [ebx + ecx*4 + 4], 0x04030201 */
-	{ "dual based", RING0, ADAPT_DUAL, B(0x64, 0x8b, 0x03) },                /* mov eax, fs:[ebx] */
-	{ "soft", RING3, ADAPT_SOFT, B(0x8b, 0x03, 0x66, 0x89, 0x13, 0x0f, 0xb6, 0x03) }, /* mov eax, [ebx]; mov [ebx], dx; movzx eax, [ebx] */
-	{ "soft read-modify-write", RING0, ADAPT_SOFT, B(0x01, 0x03, 0xf0, 0x0f, 0xc7, 0x0b) }, /* add [ebx], eax; lock cmpxchg8b [ebx] */
-	{ "strings", RING3, 0, B(0xf3, 0xa5, 0xaa, 0xac, 0xf2, 0xae) },          /* rep movsd; stosb; lodsb; repne scasb */
-	{ "dual strings", RING0, ADAPT_DUAL, B(0xf3, 0xa4, 0x66, 0xab) },        /* rep movsb; stosw */
-	{ "call", RING3, 0, B(0xe8, 0x10, 0, 0, 0) },                            /* call: this page */
-	{ "call far away", RING3, 0, B(0xe8, 0x10, 0, 1, 0) },                   /* call: another page */
+	/* mov eax, [0x80000000]; mov [ebx + ecx*4 + 0xc4030201], eax */
+	{ "upper half", RING0, 0, B(0xa1, 0, 0, 0, 0x80, 0x89, 0x84, 0x8b, 1, 2, 3, 0xc4) },
+	/* mov eax, [ebx - 8]; mov [ecx*8 + 0x1000], edx; push eax */
+	{ "exact", RING3, ADAPT_EXACT, B(0x8b, 0x43, 0xf8, 0x89, 0x14, 0xcd, 0, 0x10, 0, 0, 0x50) },
+	/* add eax, ebx; add esp, 256; inc eax; neg ecx */
+	{ "alu", RING3, 0, B(0x01, 0xd8, 0x81, 0xc4, 0, 1, 0, 0, 0x40, 0xf7, 0xd9) },
+	/* add al, ah; mov [ebx], ah; mov ah, [esp + 4] */
+	{ "bytes", RING3, 0, B(0x00, 0xe0, 0x88, 0x23, 0x8a, 0x64, 0x24, 0x04) },
+	/* add ah, [ebx]; adc [ebx + ecx], ch; test [ebx], bh; cmp dh, [0x04030201] */
+	{ "high bytes and memory", RING3, 0,
+		B(0x02, 0x23, 0x10, 0x2c, 0x0b, 0x84, 0x3b, 0x3a, 0x35, 1, 2, 3, 4) },
+	/* push ebp; mov ebp, esp; push 1; push [ebx]; pop [ebx]; pusha; popa; leave */
+	{ "stack", RING0, 0,
+		B(0x55, 0x89, 0xe5, 0x68, 1, 0, 0, 0, 0xff, 0x33, 0x8f, 0x03, 0x60, 0x61, 0xc9) },
+	/* mov eax, gs:[0x14]; mov eax, fs:[ebx + 8]; mov eax, fs:[ebx + ecx*2] */
+	{ "based", RING3, 0,
+		B(0x65, 0xa1, 0x14, 0, 0, 0, 0x64, 0x8b, 0x43, 8, 0x64, 0x8b, 0x04, 0x4b) },
+	/* mov eax, [ebx]; push eax; mov [ebp + 4], eax */
+	{ "not flat", RING3 & ~(MODE_DS_FLAT | MODE_SS_FLAT), 0,
+		B(0x8b, 0x03, 0x50, 0x89, 0x45, 4) },
+	/* mov eax, [ebx]; add [ebx + ecx*4 + 4], 0x04030201 */
+	{ "dual", RING0, ADAPT_DUAL, B(0x8b, 0x03, 0x81, 0x44, 0x8b, 4, 1, 2, 3, 4) },
+	/* mov eax, fs:[ebx] */
+	{ "dual based", RING0, ADAPT_DUAL, B(0x64, 0x8b, 0x03) },
+	/* mov eax, [ebx]; mov [ebx], dx; movzx eax, [ebx] */
+	{ "soft", RING3, ADAPT_SOFT, B(0x8b, 0x03, 0x66, 0x89, 0x13, 0x0f, 0xb6, 0x03) },
+	/* add [ebx], eax; lock cmpxchg8b [ebx] */
+	{ "soft read-modify-write", RING0, ADAPT_SOFT, B(0x01, 0x03, 0xf0, 0x0f, 0xc7, 0x0b) },
+	/* rep movsd; stosb; lodsb; repne scasb */
+	{ "strings", RING3, 0, B(0xf3, 0xa5, 0xaa, 0xac, 0xf2, 0xae) },
+	/* rep movsb; stosw */
+	{ "dual strings", RING0, ADAPT_DUAL, B(0xf3, 0xa4, 0x66, 0xab) },
+	/* call: this page */
+	{ "call", RING3, 0, B(0xe8, 0x10, 0, 0, 0) },
+	/* call: another page */
+	{ "call far away", RING3, 0, B(0xe8, 0x10, 0, 1, 0) },
 	{ "call through register", RING0, 0, B(0xff, 0xd0) },                    /* call eax */
-	{ "jump through memory", RING3, 0, B(0xff, 0x24, 0x8d, 0, 0x10, 0, 0) }, /* jmp [ecx*4 + 0x1000] */
+	/* jmp [ecx*4 + 0x1000] */
+	{ "jump through memory", RING3, 0, B(0xff, 0x24, 0x8d, 0, 0x10, 0, 0) },
 	{ "return", RING0, 0, B(0xc3) },
 	{ "return 8", RING3, 0, B(0xc2, 8, 0) },
-	{ "jcc", RING3, 0, B(0x85, 0xc0, 0x74, 0x10, 0x0f, 0x85, 0, 0, 1, 0) },  /* test eax, eax; jz: this page; jnz: another */
+	/* test eax, eax; jz: this page; jnz: another */
+	{ "jcc", RING3, 0, B(0x85, 0xc0, 0x74, 0x10, 0x0f, 0x85, 0, 0, 1, 0) },
 	{ "loop", RING3, 0, B(0xe2, 0x10, 0xe3, 0x10) },                         /* loop; jecxz */
 	{ "flags", RING0, 0, B(0x9c, 0x9d) },                                    /* pushf; popf */
 	{ "popf", RING0, 0, B(0x9d) },
 	{ "interrupt flag", RING0, 0, B(0xfa, 0xfb, 0x90) },                     /* cli; sti; nop */
 	{ "rdtsc", RING3, 0, B(0x0f, 0x31) },
-	{ "segments", RING0, 0, B(0x8e, 0xd8, 0x8c, 0xd8, 0x8c, 0x1b, 0x07, 0x0f, 0xa0) }, /* mov ds, eax; mov eax, ds; mov [ebx], ds; pop es; push fs */
-	{ "ring 0", RING0, 0, B(0x0f, 0x20, 0xd8, 0x0f, 0x01, 0x3b) },           /* mov eax, cr3; invlpg [ebx] */
-	{ "high bytes", RING0, ADAPT_DUAL, B(0x88, 0x23, 0x8a, 0x33) },          /* mov [ebx], ah; mov dh, [ebx] */
+	/* mov ds, eax; mov eax, ds; mov [ebx], ds; pop es; push fs */
+	{ "segments", RING0, 0, B(0x8e, 0xd8, 0x8c, 0xd8, 0x8c, 0x1b, 0x07, 0x0f, 0xa0) },
+	/* mov eax, cr3; invlpg [ebx] */
+	{ "ring 0", RING0, 0, B(0x0f, 0x20, 0xd8, 0x0f, 0x01, 0x3b) },
+	/* mov [ebx], ah; mov dh, [ebx] */
+	{ "high bytes", RING0, ADAPT_DUAL, B(0x88, 0x23, 0x8a, 0x33) },
 	{ "interpreted", RING3, 0, B(0x0f, 0xa2, 0xf4) },                        /* cpuid; hlt */
 	{ "int", RING3, 0, B(0xcd, 0x80) },
 	{ "iret", RING0, 0, B(0xcf) },
 	{ "sysenter", RING3, 0, B(0x0f, 0x34) },
 	{ "sysexit", RING0, 0, B(0x0f, 0x35) },
-	{ "fpu", RING3, 0, B(0xdd, 0x03, 0x9b, 0xdf, 0xe0, 0xd9, 0x7d, 0xfc) },  /* fld [ebx]; fwait; fnstsw ax; fnstcw [ebp - 4] */
-	{ "sse", RING3, 0, B(0x0f, 0x28, 0x0b, 0x66, 0x0f, 0x6e, 0xc0, 0xf3, 0x0f, 0x2d, 0xc1, 0x0f, 0xae, 0xe8) }, /* movaps xmm1, [ebx]; movd xmm0, eax; cvtss2si eax, xmm1; lfence */
-	{ "mmx", RING3, 0, B(0x0f, 0xfc, 0x0b, 0x0f, 0x77) },                    /* paddb mm1, [ebx]; emms */
-	{ "bits", RING3, 0, B(0x0f, 0xab, 0x03, 0x0f, 0xb0, 0x0b, 0xf0, 0xff, 0x03) }, /* bts [ebx], eax; cmpxchg [ebx], cl; lock inc [ebx] */
+	/* fld [ebx]; fwait; fnstsw ax; fnstcw [ebp - 4] */
+	{ "fpu", RING3, 0, B(0xdd, 0x03, 0x9b, 0xdf, 0xe0, 0xd9, 0x7d, 0xfc) },
+	/* movaps xmm1, [ebx]; movd xmm0, eax; cvtss2si eax, xmm1; lfence */
+	{ "sse", RING3, 0,
+		B(0x0f, 0x28, 0x0b, 0x66, 0x0f, 0x6e, 0xc0, 0xf3, 0x0f, 0x2d, 0xc1, 0x0f, 0xae,
+			0xe8) },
+	/* paddb mm1, [ebx]; emms */
+	{ "mmx", RING3, 0, B(0x0f, 0xfc, 0x0b, 0x0f, 0x77) },
+	/* bts [ebx], eax; cmpxchg [ebx], cl; lock inc [ebx] */
+	{ "bits", RING3, 0, B(0x0f, 0xab, 0x03, 0x0f, 0xb0, 0x0b, 0xf0, 0xff, 0x03) },
 	{ "interpreted by adaptation", RING0, ADAPT_INTERPRET, B(0x8b, 0x03) },
-	{ "store by adaptation", RING3, ADAPT_INTERPRET, B(0x89, 0x0b, 0x65, 0xc7, 0x43, 4, 1, 2, 3, 4, 0xa3, 1, 2, 3, 4) }, /* mov [ebx], ecx; mov dword gs:[ebx + 4], 0x04030201; mov [0x04030201], eax */
+	/* mov [ebx], ecx; mov dword gs:[ebx + 4], 0x04030201; mov [0x04030201], eax */
+	{ "store by adaptation", RING3, ADAPT_INTERPRET,
+		B(0x89, 0x0b, 0x65, 0xc7, 0x43, 4, 1, 2, 3, 4, 0xa3, 1, 2, 3, 4) },
 };
 const unsigned vf_ncases = RF_ARRAY_SIZE(vf_cases);
 
@@ -91,7 +137,9 @@ static void protect(void *opaque, gpa_t gpa)
 struct vf *vf_create(bool verify, uint32_t host)
 {
 	struct vf *vf = calloc(1, sizeof(*vf));
-	const struct translator_callbacks callbacks = { .opaque = vf, .fetch = fetch, .page = page, .protect = protect, .unprotect = protect };
+	const struct translator_callbacks callbacks = {
+		.opaque = vf, .fetch = fetch, .page = page, .protect = protect, .unprotect = protect
+	};
 	const struct translator_options options = {
 		.features = ~0u, .cache_size = 1 << 20, .verify = verify, .host = host,
 	};
@@ -156,10 +204,13 @@ unsigned vf_listing(struct vf *vf, const struct tu *tu, struct vf_insn *list)
 	for (uint32_t at = 0; at < tu->host_len; at += list[n++].len) {
 		cr_assert_lt(n, VF_MAX_INSNS);
 		list[n].offset = at;
-		list[n].len = disasm_format(vf->disasm, DISASM_64, vf_host(vf, tu) + at, tu->host_len - at, tu->entry + at, list[n].text,
+		list[n].len = disasm_format(vf->disasm, DISASM_64, vf_host(vf, tu) + at,
+					    tu->host_len - at, tu->entry + at, list[n].text,
 					    sizeof(list[n].text));
 		if (!list[n].len) /* Capstone knows the fences with one ModRM.rm each */
-			list[n].len = vf_host(vf, tu)[at] == 0x0f && vf_host(vf, tu)[at + 1] == 0xae ? 3 : 1;
+			list[n].len =
+				vf_host(vf, tu)[at] == 0x0f && vf_host(vf, tu)[at + 1] == 0xae ? 3 :
+												 1;
 	}
 	return n;
 }

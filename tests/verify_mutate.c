@@ -42,8 +42,8 @@ static void swap_insns(struct random_source *r, uint8_t *code, const struct vf_i
 	memcpy(code + list[i].offset, copy, list[i].len + list[i + 1].len);
 }
 
-void verify_mutate(struct random_source *r, struct vf *vf, struct tu *tu, const struct vf_insn *list,
-		   unsigned n)
+void verify_mutate(struct random_source *r, struct vf *vf, struct tu *tu,
+		   const struct vf_insn *list, unsigned n)
 {
 	uint8_t *code = vf_host(vf, tu);
 

@@ -10,7 +10,7 @@
  * Changes bits, a byte or an instruction of the unit's host code; list: its n instructions as they
  * are. May change nothing.
  */
-void verify_mutate(struct random_source *r, struct vf *vf, struct tu *tu, const struct vf_insn *list,
-		   unsigned n);
+void verify_mutate(struct random_source *r, struct vf *vf, struct tu *tu,
+		   const struct vf_insn *list, unsigned n);
 
 #endif

@@ -101,7 +101,8 @@ void translator_unadapt(struct translator *tr, gpa_t gpa, uint32_t adapt)
 
 void translator_adapt(struct translator *tr, gpa_t gpa, uint32_t adapt)
 {
-	struct adapt_entry **at = adapt_find(&tr->adapts, gpa), *a = at && *at ? *at : adapt_add(&tr->adapts, gpa);
+	struct adapt_entry **at = adapt_find(&tr->adapts, gpa),
+			   *a = at && *at ? *at : adapt_add(&tr->adapts, gpa);
 
 	if (!a)
 		return;

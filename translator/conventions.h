@@ -2,17 +2,18 @@
 /*
  * Who owns which host register while translated code runs.
  *
- *   eax ecx edx ebx ebp esi edi   the guest's own; the upper halves are zero at every instruction boundary
+ *   eax ecx edx ebx ebp esi edi   the guest's own; the upper halves are zero at every instruction
+ *                                 boundary
  *   r14d       guest ESP (upper half zero)
  *   host flags the guest's arithmetic flags and DF
  *   r13        the base of the current view's window: guest memory (guest_address.h)
  *   r15        struct cpu
- *   r12        link table of the current space (cross-page links of code that is not global); the branch cache of each mode
- *              lies at a distance before it that the mode gives
+ *   r12        link table of the current space (cross-page links of code that is not global); the
+ *              branch cache of each mode lies at a distance before it that the mode gives
  *   rsp        the return stack: host return addresses of guest calls, nothing else
- *   r8..r11    scratch within the translation of one guest instruction, but that r10 may keep the sum of the window and a
- *              guest register (guest_address.h). r8d carries the guest's return address across a host RET, and the target across
- *              a jump to the branch lookup.
+ *   r8..r11    scratch within the translation of one guest instruction, but that r10 may keep the
+ *              sum of the window and a guest register (guest_address.h). r8d carries the guest's
+ *              return address across a host RET, and the target across a jump to the branch lookup.
  *
  * The C stack waits at cpu->tcw.host_rsp.
  */
@@ -21,7 +22,10 @@
 
 #include "x86/cpu.h"
 
-enum host_reg { H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R8, H_R9, H_R10, H_R11, H_R12, H_R13, H_R14, H_R15 };
+enum host_reg {
+	H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R8, H_R9, H_R10, H_R11, H_R12,
+	H_R13, H_R14, H_R15
+};
 
 #define H_LINKS     H_R12
 #define H_WINDOW    H_R13
@@ -51,9 +55,11 @@ static inline unsigned host_reg_of(unsigned guest_reg)
 #define MODE_ES_FLAT  0x0010u
 #define MODE_FPU      0x0020u /* CR0.TS and CR0.EM clear: x87 and MMX run */
 #define MODE_SSE      0x0040u /* and CR4.OSFXSR */
-#define MODE_SOFT     0x0080u /* ring 3: every access goes through the software TLB, none to the window (translate_soft.c) */
+/* ring 3: every access goes through the software TLB, none to the window (translate_soft.c) */
+#define MODE_SOFT     0x0080u
 #define MODE_TSC      0x0100u /* RDTSC is allowed here */
-#define MODE_UNTRANSLATABLE 0x80000000u /* 16-bit or based code segment, v86, real mode, single step, breakpoints: interpret */
+/* 16-bit or based code segment, v86, real mode, single step, breakpoints: interpret */
+#define MODE_UNTRANSLATABLE 0x80000000u
 
 /*
  * Branch cache: direct mapped by the low bits of EIP. negated_eip is -eip, so that a flag-free LEA
@@ -86,7 +92,8 @@ static inline int32_t branch_cache_offset(uint32_t mode)
 #define SOFT_LOOKUP_BITS 8
 #define SOFT_LOOKUP_ENTRIES (1u << SOFT_LOOKUP_BITS)
 struct soft_lookup {
-	uint32_t inverted_page; /* ~(linear page number), so that a flag-free LEA compares; 0, which inverts none: empty */
+	/* ~(linear page number), so that a flag-free LEA compares; 0, which inverts none: empty */
+	uint32_t inverted_page;
 	uint32_t reserved;
 	uint64_t addend;        /* host address - linear address */
 };

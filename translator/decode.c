@@ -91,8 +91,10 @@ static void take_opcode(struct cursor *c, struct insn *insn)
 /* SDM vol. 2, table 2-1. */
 static void take_address16(struct cursor *c, struct insn *insn)
 {
-	static const uint8_t base[8] = { X86_EBX, X86_EBX, X86_EBP, X86_EBP, INSN_NO_REG, INSN_NO_REG, X86_EBP, X86_EBX };
-	static const uint8_t index[8] = { X86_ESI, X86_EDI, X86_ESI, X86_EDI, X86_ESI, X86_EDI, INSN_NO_REG, INSN_NO_REG };
+	static const uint8_t base[8] = { X86_EBX,     X86_EBX,     X86_EBP, X86_EBP,
+					 INSN_NO_REG, INSN_NO_REG, X86_EBP, X86_EBX };
+	static const uint8_t index[8] = { X86_ESI, X86_EDI, X86_ESI,     X86_EDI,
+					  X86_ESI, X86_EDI, INSN_NO_REG, INSN_NO_REG };
 	unsigned mod = insn_mod(insn), rm = insn_rm(insn);
 
 	insn->base = base[rm];
@@ -232,7 +234,8 @@ static bool form_allowed(const struct insn *insn)
 	return true;
 }
 
-static enum decode_result finish(const struct cursor *c, struct insn *insn, enum decode_result result)
+static enum decode_result finish(const struct cursor *c, struct insn *insn,
+				 enum decode_result result)
 {
 	insn->len = c->pos;
 	return c->error ? c->error : result;
@@ -284,7 +287,8 @@ static uint32_t unpack_flags(uint8_t packed)
 {
 	uint32_t flags = packed & (FL_C | FL_P | FL_A | FL_Z | FL_S);
 
-	return flags | (packed & FL_O ? X86_OF : 0) | (packed & FL_D ? X86_DF : 0) | (packed & FL_I ? X86_IF : 0);
+	return flags | (packed & FL_O ? X86_OF : 0) | (packed & FL_D ? X86_DF : 0) |
+	       (packed & FL_I ? X86_IF : 0);
 }
 
 uint32_t insn_flags_read(const struct insn *insn)

@@ -33,21 +33,37 @@ struct insn {
 	uint8_t opcode;    /* last opcode byte; for x87 D8..DF */
 	uint8_t modrm;     /* valid if has_modrm */
 	uint8_t sib;       /* valid if has_sib */
-	uint8_t op_size;   /* effective operand size 2 or 4 (the 66-prefix rule, not counting byte forms) */
+	/* effective operand size 2 or 4 (the 66-prefix rule, not counting byte forms) */
+	uint8_t op_size;
 	uint8_t addr_size; /* 2 or 4 */
-	uint8_t seg;       /* enum x86_seg of the memory operand: the override, or the default (SS for a base of ESP/EBP) */
+	/*
+	 * enum x86_seg of the memory operand: the override, or the default (SS for a base of
+	 * ESP/EBP)
+	 */
+	uint8_t seg;
 	uint8_t sse_prefix; /* mandatory prefix for MMX/SSE opcodes: 0, 0x66, 0xf3, 0xf2 */
 	uint8_t disp_size, imm_size, imm2_size; /* bytes */
 	bool has_modrm, has_sib;
 	bool mem;          /* ModRM names memory */
-	uint8_t base, index, scale; /* memory operand: register numbers, INSN_NO_REG if none; scale as a shift. With 16-bit addressing
-				     * too (BX/BP and SI/DI); the sum is then cut to 16 bits */
+	/*
+	 * memory operand: register numbers, INSN_NO_REG if none; scale as a shift. With 16-bit
+	 * addressing too (BX/BP and SI/DI); the sum is then cut to 16 bits
+	 */
+	uint8_t base, index, scale;
 	uint32_t disp;     /* sign-extended displacement; the moffs address too */
-	uint32_t imm, imm2; /* imm sign-extended where the instruction does so; imm2: ENTER's level, far pointers' selector */
+	/*
+	 * imm sign-extended where the instruction does so; imm2: ENTER's level, far pointers'
+	 * selector
+	 */
+	uint32_t imm, imm2;
 	uint8_t opcode_offset; /* offset of the opcode's last byte within the instruction */
 	uint8_t feature;   /* enum cpu_feature bit number + 1; 0: none (see insn_features()) */
 	uint8_t flags_read, flags_written; /* packed: use insn_flags_read(), insn_flags_written() */
-	uint16_t mem_size; /* bytes at the memory operand (ModRM, moffs or implicit); 0: none is accessed (LEA, INVLPG, NOP) */
+	/*
+	 * bytes at the memory operand (ModRM, moffs or implicit); 0: none is accessed (LEA, INVLPG,
+	 * NOP)
+	 */
+	uint16_t mem_size;
 	uint32_t attr;     /* OPA_* of opcode_map.h */
 };
 
@@ -68,7 +84,8 @@ enum decode_result {
  * features an opcode needs is insn_features(), below. LOCK validity (#UD) is judged here: a LOCK
  * prefix on an instruction that does not take it is DECODE_UNDEFINED.
  */
-enum decode_result insn_decode(const uint8_t *bytes, unsigned avail, bool code32, struct insn *insn);
+enum decode_result insn_decode(const uint8_t *bytes, unsigned avail, bool code32,
+			       struct insn *insn);
 
 /*
  * The model features (enum cpu_feature bits, x86/features.h) that this instruction needs; 0: every

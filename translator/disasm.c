@@ -43,8 +43,8 @@ void disasm_destroy(struct disasm *disasm)
 	free(disasm);
 }
 
-unsigned disasm_format(struct disasm *disasm, enum disasm_mode mode, const uint8_t *bytes, unsigned avail, uint64_t address,
-		       char *text, size_t size)
+unsigned disasm_format(struct disasm *disasm, enum disasm_mode mode, const uint8_t *bytes,
+		       unsigned avail, uint64_t address, char *text, size_t size)
 {
 	const uint8_t *code = bytes;
 	size_t left = avail;

@@ -24,7 +24,7 @@ void disasm_destroy(struct disasm *disasm);
  * terminated). Returns its length in bytes, or 0 with "(bad)" if Capstone knows no such
  * instruction. Not reentrant for one struct disasm.
  */
-unsigned disasm_format(struct disasm *disasm, enum disasm_mode mode, const uint8_t *bytes, unsigned avail, uint64_t address,
-		       char *text, size_t size);
+unsigned disasm_format(struct disasm *disasm, enum disasm_mode mode, const uint8_t *bytes,
+		       unsigned avail, uint64_t address, char *text, size_t size);
 
 #endif

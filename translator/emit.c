@@ -24,7 +24,8 @@ static void emit_modrm_sib(struct emitter *e, unsigned reg, const struct memref 
 	emit8(e, m->scale << 6 | (m->index == NO_REG ? 4 : m->index & 7) << 3 | (m->base & 7));
 }
 
-void emit_op_mem(struct emitter *e, const struct opcode_bytes *op, unsigned reg, const struct memref *m)
+void emit_op_mem(struct emitter *e, const struct opcode_bytes *op, unsigned reg,
+		 const struct memref *m)
 {
 	uint8_t rex = (reg >> 3) << 2;
 
@@ -71,7 +72,8 @@ void emit_store32_imm(struct emitter *e, uint32_t imm, struct memref m)
 }
 
 /* Three-byte VEX, map 0F38 or 0F3A, 32-bit. pp: 0 none, 1 66, 2 F3, 3 F2. */
-static void emit_vex(struct emitter *e, unsigned map, unsigned pp, uint8_t opcode, unsigned reg, unsigned vvvv, unsigned rm)
+static void emit_vex(struct emitter *e, unsigned map, unsigned pp, uint8_t opcode, unsigned reg,
+		     unsigned vvvv, unsigned rm)
 {
 	emit8(e, 0xc4);
 	emit8(e, (reg & 8 ? 0 : 0x80) | 0x40 | (rm & 8 ? 0 : 0x20) | map);
@@ -80,10 +82,25 @@ static void emit_vex(struct emitter *e, unsigned map, unsigned pp, uint8_t opcod
 	emit8(e, 0xc0 | (reg & 7) << 3 | (rm & 7));
 }
 
-void emit_shrx32(struct emitter *e, unsigned to, unsigned from, unsigned count) { emit_vex(e, 2, 3, 0xf7, to, count, from); }
-void emit_shlx32(struct emitter *e, unsigned to, unsigned from, unsigned count) { emit_vex(e, 2, 1, 0xf7, to, count, from); }
-void emit_pext32(struct emitter *e, unsigned to, unsigned from, unsigned mask) { emit_vex(e, 2, 2, 0xf5, to, from, mask); }
-void emit_pdep32(struct emitter *e, unsigned to, unsigned from, unsigned mask) { emit_vex(e, 2, 3, 0xf5, to, from, mask); }
+void emit_shrx32(struct emitter *e, unsigned to, unsigned from, unsigned count)
+{
+	emit_vex(e, 2, 3, 0xf7, to, count, from);
+}
+
+void emit_shlx32(struct emitter *e, unsigned to, unsigned from, unsigned count)
+{
+	emit_vex(e, 2, 1, 0xf7, to, count, from);
+}
+
+void emit_pext32(struct emitter *e, unsigned to, unsigned from, unsigned mask)
+{
+	emit_vex(e, 2, 2, 0xf5, to, from, mask);
+}
+
+void emit_pdep32(struct emitter *e, unsigned to, unsigned from, unsigned mask)
+{
+	emit_vex(e, 2, 3, 0xf5, to, from, mask);
+}
 
 static void emit_rel32(struct emitter *e, hva_t target)
 {

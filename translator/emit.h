@@ -79,23 +79,69 @@ struct opcode_bytes {
 #define OP2(o) ((struct opcode_bytes){ .opcode = { 0x0f, o }, .nopcode = 2 })
 
 /* Instruction with a memory operand; reg is a host register number or an opcode extension. */
-void emit_op_mem(struct emitter *e, const struct opcode_bytes *op, unsigned reg, const struct memref *m);
+void emit_op_mem(struct emitter *e, const struct opcode_bytes *op, unsigned reg,
+		 const struct memref *m);
 /* Instruction with a register operand in ModRM.rm. */
 void emit_op_reg(struct emitter *e, const struct opcode_bytes *op, unsigned reg, unsigned rm);
 
-static inline void emit_op_mem1(struct emitter *e, struct opcode_bytes op, unsigned reg, struct memref m) { emit_op_mem(e, &op, reg, &m); }
-static inline void emit_op_reg1(struct emitter *e, struct opcode_bytes op, unsigned reg, unsigned rm) { emit_op_reg(e, &op, reg, rm); }
+static inline void emit_op_mem1(struct emitter *e, struct opcode_bytes op, unsigned reg,
+				struct memref m)
+{
+	emit_op_mem(e, &op, reg, &m);
+}
+
+static inline void emit_op_reg1(struct emitter *e, struct opcode_bytes op, unsigned reg,
+				unsigned rm)
+{
+	emit_op_reg(e, &op, reg, rm);
+}
 
 /* 32- and 64-bit moves. */
-static inline void emit_load32(struct emitter *e, unsigned reg, struct memref m)  { emit_op_mem1(e, OP1(0x8b), reg, m); }
-static inline void emit_load64(struct emitter *e, unsigned reg, struct memref m)  { emit_op_mem1(e, OP1W(0x8b), reg, m); }
-static inline void emit_store32(struct emitter *e, unsigned reg, struct memref m) { emit_op_mem1(e, OP1(0x89), reg, m); }
-static inline void emit_store64(struct emitter *e, unsigned reg, struct memref m) { emit_op_mem1(e, OP1W(0x89), reg, m); }
-static inline void emit_lea32(struct emitter *e, unsigned reg, struct memref m)   { emit_op_mem1(e, OP1(0x8d), reg, m); }
-static inline void emit_lea64(struct emitter *e, unsigned reg, struct memref m)   { emit_op_mem1(e, OP1W(0x8d), reg, m); }
-static inline void emit_mov32(struct emitter *e, unsigned to, unsigned from)      { emit_op_reg1(e, OP1(0x8b), to, from); }
-static inline void emit_mov64(struct emitter *e, unsigned to, unsigned from)      { emit_op_reg1(e, OP1W(0x8b), to, from); }
-static inline void emit_movzx16(struct emitter *e, unsigned to, unsigned from)    { emit_op_reg1(e, OP2(0xb7), to, from); }
+static inline void emit_load32(struct emitter *e, unsigned reg, struct memref m)
+{
+	emit_op_mem1(e, OP1(0x8b), reg, m);
+}
+
+static inline void emit_load64(struct emitter *e, unsigned reg, struct memref m)
+{
+	emit_op_mem1(e, OP1W(0x8b), reg, m);
+}
+
+static inline void emit_store32(struct emitter *e, unsigned reg, struct memref m)
+{
+	emit_op_mem1(e, OP1(0x89), reg, m);
+}
+
+static inline void emit_store64(struct emitter *e, unsigned reg, struct memref m)
+{
+	emit_op_mem1(e, OP1W(0x89), reg, m);
+}
+
+static inline void emit_lea32(struct emitter *e, unsigned reg, struct memref m)
+{
+	emit_op_mem1(e, OP1(0x8d), reg, m);
+}
+
+static inline void emit_lea64(struct emitter *e, unsigned reg, struct memref m)
+{
+	emit_op_mem1(e, OP1W(0x8d), reg, m);
+}
+
+static inline void emit_mov32(struct emitter *e, unsigned to, unsigned from)
+{
+	emit_op_reg1(e, OP1(0x8b), to, from);
+}
+
+static inline void emit_mov64(struct emitter *e, unsigned to, unsigned from)
+{
+	emit_op_reg1(e, OP1W(0x8b), to, from);
+}
+
+static inline void emit_movzx16(struct emitter *e, unsigned to, unsigned from)
+{
+	emit_op_reg1(e, OP2(0xb7), to, from);
+}
+
 void emit_mov32_imm(struct emitter *e, unsigned reg, uint32_t imm);
 void emit_store32_imm(struct emitter *e, uint32_t imm, struct memref m);
 /* SHRX to, from, count (BMI2: leaves the flags alone). */

@@ -53,7 +53,8 @@ struct memref guest_address(struct build *b, struct memref ea, bool exact)
 	}
 	if (ea.base == NO_REG && ea.index == NO_REG && ea.disp >= 0)
 		return memref_plain(H_WINDOW, ea.disp);
-	if (exact || b->adapt & ADAPT_EXACT || ea.disp < LEAST_OFFSET || (ea.base == NO_REG && ea.index == NO_REG))
+	if (exact || b->adapt & ADAPT_EXACT || ea.disp < LEAST_OFFSET ||
+	    (ea.base == NO_REG && ea.index == NO_REG))
 		return exact_address(b, ea);
 	if (ea.base == NO_REG) {
 		ea.base = H_WINDOW;
@@ -86,12 +87,16 @@ static bool writes_what_it_names(const struct insn *i)
 	const uint8_t o = i->opcode;
 
 	if (!i->has_modrm)
-		return (i->map == MAP_1BYTE && (o & 0xf0) == 0x70) || (i->map == MAP_0F && (o & 0xf0) == 0x80); /* Jcc */
+		/* Jcc */
+		return (i->map == MAP_1BYTE && (o & 0xf0) == 0x70) ||
+		       (i->map == MAP_0F && (o & 0xf0) == 0x80);
 	if (i->map == MAP_1BYTE)
-		return o < 0x40 || o == 0x69 || o == 0x6b || (o >= 0x80 && o <= 0x8b && o != 0x82) || o == 0x8d || o == 0xc0 ||
+		return o < 0x40 || o == 0x69 || o == 0x6b ||
+		       (o >= 0x80 && o <= 0x8b && o != 0x82) || o == 0x8d || o == 0xc0 ||
 		       o == 0xc1 || o == 0xc6 || o == 0xc7 || (o >= 0xd0 && o <= 0xd3);
-	return i->map == MAP_0F && ((o >= 0x40 && o <= 0x4f) || (o >= 0x90 && o <= 0x9f) || o == 0xaf || o == 0xb6 || o == 0xb7 ||
-				    o == 0xbe || o == 0xbf || i->attr & OPA_SSE);
+	return i->map == MAP_0F &&
+	       ((o >= 0x40 && o <= 0x4f) || (o >= 0x90 && o <= 0x9f) || o == 0xaf || o == 0xb6 ||
+		o == 0xb7 || o == 0xbe || o == 0xbf || i->attr & OPA_SSE);
 }
 
 /* Whatever the operand's size: number 4 to 7 may be AH to BH. */

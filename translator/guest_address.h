@@ -13,8 +13,9 @@
  *   [disp], below 2 GiB     [r13 + disp]
  *   [reg + disp]            [reg + r13 + disp]
  *   [reg*s + disp]          [r13 + reg*s + disp]
- *   [base + reg*s + disp]   lea r10, [base + r13]; [r10 + reg*s + disp]     the LEA is left out while r10 still holds that sum
- *   others, exact           lea r10d, [...]; [r10 + r13]                    wraps as the guest's does
+ *   [base + reg*s + disp]   lea r10, [base + r13]; [r10 + reg*s + disp] the LEA is left out while
+ *                           r10 still holds that sum
+ *   others, exact           lea r10d, [...]; [r10 + r13] wraps as the guest's does
  */
 #ifndef RF_TRANSLATOR_GUEST_ADDRESS_H
 #define RF_TRANSLATOR_GUEST_ADDRESS_H

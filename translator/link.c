@@ -2,10 +2,10 @@
 /*
  * Links: how one TU comes to jump to another without the dispatcher.
  *
- *   direct   a patched rel32. Right only where the target's mapping is a matter of course: within one guest page, or
- *            between pages mapped globally.
- *   table    jmp [r12+slot]: the slot belongs to the current space, so that the same TU, shared by processes, leads each to
- *            its own target.
+ *   direct   a patched rel32. Right only where the target's mapping is a matter of course: within
+ *            one guest page, or between pages mapped globally.
+ *   table    jmp [r12+slot]: the slot belongs to the current space, so that the same TU, shared by
+ *            processes, leads each to its own target.
  *   lookup   the exit asks the branch cache each time: where neither is allowed.
  *
  * A slot or rel32 that is not linked leads to the exit's cold path, which leaves with
@@ -26,7 +26,8 @@ _Static_assert(BRANCH_CACHE_BYTES / HOST_PAGE <= 32, "a bit of branch_cache.writ
 static void branches_clear(struct branch_cache *cache)
 {
 	for (uint32_t pages = cache->written; pages; pages &= pages - 1)
-		memset((uint8_t *)cache->entries + (unsigned)__builtin_ctz(pages) * HOST_PAGE, 0, HOST_PAGE);
+		memset((uint8_t *)cache->entries + (unsigned)__builtin_ctz(pages) * HOST_PAGE, 0,
+		       HOST_PAGE);
 	cache->entries[0].negated_eip = BRANCH_CACHE_NONE(0);
 	cache->written = 1;
 }
@@ -40,7 +41,8 @@ static void branch_set(struct branch_cache *cache, uint32_t index, struct branch
 /* Large pages would be filled with zeros whole for the few entries that a space needs of each. */
 static bool tables_map(struct tc_space *space)
 {
-	void *p = mmap(NULL, TABLES_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, TABLES_BYTES, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return false;
@@ -95,7 +97,8 @@ static void links_learn(struct translator *tr, struct tc_space *space)
 		memory_make(space->links + made, (tr->nslots - made) * sizeof(uint64_t));
 		space->slots_made = tr->nslots;
 	}
-	memcpy(space->links + known, tr->link_template + known, (tr->nslots - known) * sizeof(uint64_t));
+	memcpy(space->links + known, tr->link_template + known,
+	       (tr->nslots - known) * sizeof(uint64_t));
 	space->slots_known = tr->nslots;
 }
 
@@ -107,9 +110,11 @@ static void links_forget(struct translator *tr, struct tc_space *space)
 {
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(space->linked); i++) {
 		for (uint64_t pages = space->linked[i]; pages; pages &= pages - 1) {
-			const uint32_t first = (i * 64 + (unsigned)__builtin_ctzll(pages)) * SLOTS_PER_PAGE;
+			const uint32_t first =
+				(i * 64 + (unsigned)__builtin_ctzll(pages)) * SLOTS_PER_PAGE;
 
-			memcpy(space->links + first, tr->link_template + first, SLOTS_PER_PAGE * sizeof(uint64_t));
+			memcpy(space->links + first, tr->link_template + first,
+			       SLOTS_PER_PAGE * sizeof(uint64_t));
 		}
 		space->linked[i] = 0;
 	}
@@ -160,7 +165,8 @@ struct branch_cache *branch_cache_take(struct tc_space *space, uint32_t mode)
 	*cache = (struct branch_cache){
 		.mode = mode,
 		.written = fresh ? 0 : (uint32_t)(1ull << BRANCH_CACHE_BYTES / HOST_PAGE) - 1,
-		.entries = (struct branch_entry *)((uint8_t *)space->links + branch_cache_offset(mode)),
+		.entries = (struct branch_entry *)((uint8_t *)space->links +
+						   branch_cache_offset(mode)),
 	};
 	if (fresh)
 		memory_make(cache->entries, BRANCH_CACHE_BYTES); /* entries are all over it soon */
@@ -180,7 +186,9 @@ uint32_t link_new_exit(struct translator *tr, gva_t target, enum exit_form form)
 {
 	uint32_t exit = tr->nexits++;
 
-	tr->exits[exit] = (struct tu_exit){ .target = target, .form = form, .slot = form == EXIT_TABLE ? tr->nslots++ : 0 };
+	tr->exits[exit] = (struct tu_exit){ .target = target,
+					    .form = form,
+					    .slot = form == EXIT_TABLE ? tr->nslots++ : 0 };
 	return exit;
 }
 
@@ -216,13 +224,15 @@ static bool link_direct_allowed(const struct tu_exit *exit, const struct tu *tu)
 {
 	if (exit->tu->global && tu->global)
 		return true;
-	return tu->gpa2 == ~0ull && tu->gpa >> GUEST_PAGE_SHIFT == exit->tu->gpa >> GUEST_PAGE_SHIFT &&
+	return tu->gpa2 == ~0ull &&
+	       tu->gpa >> GUEST_PAGE_SHIFT == exit->tu->gpa >> GUEST_PAGE_SHIFT &&
 	       tu->eip >> GUEST_PAGE_SHIFT == exit->tu->eip >> GUEST_PAGE_SHIFT;
 }
 
 static int incoming_compare(const void *a, const void *b)
 {
-	const uint32_t x = ((const struct tu_incoming *)a)->exit, y = ((const struct tu_incoming *)b)->exit;
+	const uint32_t x = ((const struct tu_incoming *)a)->exit,
+		       y = ((const struct tu_incoming *)b)->exit;
 
 	return (x > y) - (x < y);
 }
@@ -288,7 +298,8 @@ static bool link_note(struct translator *tr, struct tu *tu, uint32_t number)
 	if (!incoming_grow(tu))
 		return false;
 	exit->noted = tu;
-	tu->incoming[tu->nincoming++] = (struct tu_incoming){ number, exit->form == EXIT_TABLE ? exit->slot : NO_SLOT };
+	tu->incoming[tu->nincoming++] =
+		(struct tu_incoming){ number, exit->form == EXIT_TABLE ? exit->slot : NO_SLOT };
 	global_links_add(tr, tu);
 	return true;
 }
@@ -297,8 +308,8 @@ void translator_link(struct translator *tr, struct tc_space *space, uint32_t num
 {
 	struct tu_exit *exit = &tr->exits[number];
 
-	if (tr->opt.no_links || number >= tr->nexits || !exit->tu || !tu->valid || exit->tu->mode != tu->mode ||
-	    exit->target != tu->eip)
+	if (tr->opt.no_links || number >= tr->nexits || !exit->tu || !tu->valid ||
+	    exit->tu->mode != tu->mode || exit->target != tu->eip)
 		return;
 	if (exit->form == EXIT_TABLE) {
 		if (link_note(tr, tu, number)) {
@@ -316,7 +327,8 @@ void translator_link(struct translator *tr, struct tc_space *space, uint32_t num
 
 static void cache_fill(struct translator *tr, struct branch_cache *cache, const struct tu *tu)
 {
-	branch_set(cache, tu->eip & (BRANCH_CACHE_ENTRIES - 1), (struct branch_entry){ .negated_eip = -tu->eip, .host = tu->entry });
+	branch_set(cache, tu->eip & (BRANCH_CACHE_ENTRIES - 1),
+		   (struct branch_entry){ .negated_eip = -tu->eip, .host = tu->entry });
 	tr->stats.branch_cache_fills++;
 }
 
@@ -329,7 +341,8 @@ void translator_cache_branch(struct translator *tr, struct tc_space *space, stru
 }
 
 /* The links to tu, and its entry in the branch cache, in one space. */
-static void space_forget_tu(const struct translator *tr, struct tc_space *space, const struct tu *tu)
+static void space_forget_tu(const struct translator *tr, struct tc_space *space,
+			    const struct tu *tu)
 {
 	const uint32_t index = tu->eip & (BRANCH_CACHE_ENTRIES - 1);
 	struct branch_cache *cache = branch_cache_find(space, tu->mode);
@@ -341,7 +354,8 @@ static void space_forget_tu(const struct translator *tr, struct tc_space *space,
 			space->links[slot] = tr->link_template[slot];
 	}
 	if (cache && cache->entries[index].host == tu->entry)
-		branch_set(cache, index, (struct branch_entry){ .negated_eip = BRANCH_CACHE_NONE(index) });
+		branch_set(cache, index,
+			   (struct branch_entry){ .negated_eip = BRANCH_CACHE_NONE(index) });
 }
 
 /* Leads every way to tu back to the dispatcher. */
@@ -382,7 +396,9 @@ void link_install_page(struct translator *tr, struct tc_space *space, const stru
 	*installed = tag;
 	cache = branch_cache_find(space, tu->mode);
 	for (const struct tu *t = *tu_mapped(tr, tu); t; t = t->mapped_next) {
-		if (t->eip >> GUEST_PAGE_SHIFT != number || t->gpa >> GUEST_PAGE_SHIFT != tu->gpa >> GUEST_PAGE_SHIFT || t->mode != tu->mode)
+		if (t->eip >> GUEST_PAGE_SHIFT != number ||
+		    t->gpa >> GUEST_PAGE_SHIFT != tu->gpa >> GUEST_PAGE_SHIFT ||
+		    t->mode != tu->mode)
 			continue;
 		for (uint32_t i = 0; i < t->nincoming; i++) {
 			if (t->incoming[i].slot != NO_SLOT)

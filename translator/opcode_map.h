@@ -14,21 +14,24 @@
 /* struct insn.attr */
 #define OPA_MODRM     0x00000001u
 #define OPA_BYTE      0x00000002u /* byte-sized operation (op_size does not count) */
-#define OPA_MEM_READ  0x00000004u /* reads its memory operand, if it has one (mem, moffs or implicit string operand) */
+/* reads its memory operand, if it has one (mem, moffs or implicit string operand) */
+#define OPA_MEM_READ  0x00000004u
 #define OPA_MEM_WRITE 0x00000008u
 #define OPA_BRANCH    0x00000010u /* Jcc, LOOPcc, JCXZ: relative, conditional */
 #define OPA_JUMP      0x00000020u /* JMP; with OPA_INDIRECT if through r/m */
 #define OPA_CALL      0x00000040u
 #define OPA_RET       0x00000080u /* RET, RETF, IRET */
 #define OPA_INDIRECT  0x00000100u /* near target from r/m */
-#define OPA_FAR       0x00000200u /* far transfer: changes CS (JMP/CALL/RETF/IRET), loads a far pointer (LES...) has none */
+/* far transfer: changes CS (JMP/CALL/RETF/IRET), loads a far pointer (LES...) has none */
+#define OPA_FAR       0x00000200u
 #define OPA_INT       0x00000400u /* INT n, INT3, INTO, INT1: raises an exception by design */
 #define OPA_STRING    0x00000800u
 #define OPA_FPU       0x00001000u /* x87, WAIT included */
 #define OPA_MMX       0x00002000u /* uses MMX registers */
 #define OPA_SSE       0x00004000u /* uses XMM registers or MXCSR */
 #define OPA_PRIV      0x00008000u /* CPL 0 only */
-#define OPA_SYSTEM    0x00010000u /* reads or writes system state (or is CPUID, RDTSC, I/O, FXSAVE...): never copied */
+/* reads or writes system state (or is CPUID, RDTSC, I/O, FXSAVE...): never copied */
+#define OPA_SYSTEM    0x00010000u
 #define OPA_STACK     0x00020000u /* implicit use of SS:ESP */
 #define OPA_LOCK      0x00040000u /* LOCK allowed when the destination is memory */
 #define OPA_REG_ONLY  0x00080000u /* undefined with a memory operand */
@@ -81,9 +84,9 @@ enum mem_size_kind {
 
 /* Where ModRM.reg (or a prefix) decides; values of struct opcode_info.group. */
 enum opcode_group {
-	GROUP_NONE, GROUP_80, GROUP_81, GROUP_83, GROUP_8C, GROUP_8E, GROUP_8F, GROUP_C0, GROUP_C1, GROUP_D0, GROUP_D1,
-	GROUP_D2, GROUP_D3, GROUP_C6, GROUP_C7, GROUP_F6, GROUP_F7, GROUP_FE, GROUP_FF, GROUP_0F00, GROUP_0F01, GROUP_0FBA,
-	GROUP_0FC7, GROUP_0FAE, GROUP_COUNT,
+	GROUP_NONE, GROUP_80, GROUP_81, GROUP_83, GROUP_8C, GROUP_8E, GROUP_8F, GROUP_C0, GROUP_C1,
+	GROUP_D0, GROUP_D1, GROUP_D2, GROUP_D3, GROUP_C6, GROUP_C7, GROUP_F6, GROUP_F7, GROUP_FE,
+	GROUP_FF, GROUP_0F00, GROUP_0F01, GROUP_0FBA, GROUP_0FC7, GROUP_0FAE, GROUP_COUNT,
 	GROUP_X87,  /* opcode, reg and rm decide */
 	GROUP_SSE,  /* the mandatory prefix decides: opcode_map_sse.c */
 };
@@ -92,7 +95,8 @@ struct opcode_info {
 	uint32_t attr;
 	uint8_t imm;           /* enum imm_kind */
 	uint8_t flags_read, flags_written; /* FL_* */
-	uint8_t size;          /* memory operand: bytes or enum mem_size_kind; 0: no memory is accessed */
+	/* memory operand: bytes or enum mem_size_kind; 0: no memory is accessed */
+	uint8_t size;
 	uint8_t feature;       /* bit number in enum cpu_feature + 1; 0: none needed */
 	uint8_t group;         /* enum opcode_group */
 	uint8_t sse_prefix;    /* which mandatory prefix selected it: 0, 0x66, 0xf3, 0xf2 */
@@ -105,10 +109,12 @@ const struct opcode_info *opcode_entry(enum insn_map map, uint8_t opcode);
  * Resolves groups: entry for this map, opcode, ModRM and prefixes (PFX_*), copied to *out. False:
  * undefined. modrm is ignored where the opcode has none.
  */
-bool opcode_lookup(enum insn_map map, uint8_t opcode, uint8_t modrm, uint8_t prefixes, struct opcode_info *out);
+bool opcode_lookup(enum insn_map map, uint8_t opcode, uint8_t modrm, uint8_t prefixes,
+		   struct opcode_info *out);
 
 /* opcode_map_sse.c: the MMX and SSE part, by mandatory prefix. False: undefined. */
-bool opcode_lookup_sse(enum insn_map map, uint8_t opcode, uint8_t modrm, uint8_t prefixes, struct opcode_info *out);
+bool opcode_lookup_sse(enum insn_map map, uint8_t opcode, uint8_t modrm, uint8_t prefixes,
+		       struct opcode_info *out);
 /* opcode_map_x87.c: D8..DF. False: undefined. */
 bool opcode_lookup_x87(uint8_t opcode, uint8_t modrm, struct opcode_info *out);
 

@@ -2,8 +2,9 @@
 /*
  * The MMX and SSE..SSE4.2 part of the opcode maps: each opcode has up to four instructions, chosen
  * by the mandatory prefix (none,
- * 66, F3, F2; F3 and F2 win over 66, the last of those two over the other; SDM vol. 2, 2.1.1 and appendix A.1). The few integer
- * instructions that live in the same rows (MOVNTI, POPCNT, CRC32, MOVBE) are here too.
+ * 66, F3, F2; F3 and F2 win over 66, the last of those two over the other; SDM vol. 2, 2.1.1 and
+ * appendix A.1). The few integer instructions that live in the same rows (MOVNTI, POPCNT, CRC32,
+ * MOVBE) are here too.
  */
 #include "opcode_map.h"
 
@@ -49,7 +50,8 @@ static const struct sse_row rows_0f[256] = {
 	[0x2a] = { { BR(SSE, 8), BR(SSE2, 8), XR(SSE, 4), XR(SSE2, 4) } },
 	[0x2b] = { { XWM(SSE, 16), XWM(SSE2, 16) } },
 	[0x2c ... 0x2d] = { { BR(SSE, 8), BR(SSE2, 16), XR(SSE, 4), XR(SSE2, 8) } },
-	[0x2e ... 0x2f] = { { F(SSE, 4, F_READ | F_XMM | F_FLAGS), F(SSE2, 8, F_READ | F_XMM | F_FLAGS) } },
+	[0x2e ... 0x2f] = { { F(SSE, 4, F_READ | F_XMM | F_FLAGS),
+		F(SSE2, 8, F_READ | F_XMM | F_FLAGS) } },
 	[0x50] = { { XREG(SSE), XREG(SSE2) } },
 	[0x51] = { { XR(SSE, 16), XR(SSE2, 16), XR(SSE, 4), XR(SSE2, 8) } },
 	[0x52 ... 0x53] = { { XR(SSE, 16), 0, XR(SSE, 4) } },
@@ -63,8 +65,10 @@ static const struct sse_row rows_0f[256] = {
 	[0x6c ... 0x6d] = { { 0, XR(SSE2, 16) } },
 	[0x6e] = { { MR(MMX, 4), XR(SSE2, 4) } },
 	[0x6f] = { { MR(MMX, 8), XR(SSE2, 16), XR(SSE2, 16) } },
-	[0x70] = { { F(SSE, 8, F_READ | F_MMX | F_IMM), XRI(SSE2, 16), XRI(SSE2, 16), XRI(SSE2, 16) } },
-	[0x71 ... 0x73] = { { F(MMX, 0, F_MMX | F_REG | F_IMM), F(SSE2, 0, F_XMM | F_REG | F_IMM) } },
+	[0x70] = { { F(SSE, 8, F_READ | F_MMX | F_IMM), XRI(SSE2, 16), XRI(SSE2, 16),
+		XRI(SSE2, 16) } },
+	[0x71 ... 0x73] = { { F(MMX, 0, F_MMX | F_REG | F_IMM),
+		F(SSE2, 0, F_XMM | F_REG | F_IMM) } },
 	[0x74 ... 0x76] = { { MR(MMX, 8), XR(SSE2, 16) } },
 	[0x77] = { { F(MMX, 0, F_MMX) } },
 	[0x7c ... 0x7d] = { { 0, XR(SSE3, 16), 0, XR(SSE3, 16) } },
@@ -80,7 +84,8 @@ static const struct sse_row rows_0f[256] = {
 	[0xd1 ... 0xd3] = { { MR(MMX, 8), XR(SSE2, 16) } },
 	[0xd4] = { { MR(SSE2, 8), XR(SSE2, 16) } },
 	[0xd5] = { { MR(MMX, 8), XR(SSE2, 16) } },
-	[0xd6] = { { 0, XW(SSE2, 8), F(SSE2, 0, F_XMM | F_MMX | F_REG), F(SSE2, 0, F_XMM | F_MMX | F_REG) } },
+	[0xd6] = { { 0, XW(SSE2, 8), F(SSE2, 0, F_XMM | F_MMX | F_REG),
+		F(SSE2, 0, F_XMM | F_MMX | F_REG) } },
 	[0xd7] = { { F(SSE, 0, F_MMX | F_REG), XREG(SSE2) } },
 	[0xd8 ... 0xd9] = { { MR(MMX, 8), XR(SSE2, 16) } },
 	[0xda] = { { MR(SSE, 8), XR(SSE2, 16) } },
@@ -115,17 +120,19 @@ static const struct sse_row rows_0f38[256] = {
 	[0x14 ... 0x15] = { { 0, XR(SSE4_1, 16) } },
 	[0x17] = { { 0, F(SSE4_1, 16, F_READ | F_XMM | F_FLAGS) } },
 	[0x1c ... 0x1e] = { { MR(SSSE3, 8), XR(SSSE3, 16) } },
-	[0x20] = { { 0, XR(SSE4_1, 8) } }, [0x21] = { { 0, XR(SSE4_1, 4) } }, [0x22] = { { 0, XR(SSE4_1, 2) } },
-	[0x23] = { { 0, XR(SSE4_1, 8) } }, [0x24] = { { 0, XR(SSE4_1, 4) } }, [0x25] = { { 0, XR(SSE4_1, 8) } },
-	[0x28 ... 0x29] = { { 0, XR(SSE4_1, 16) } },
-	[0x2a] = { { 0, XM(SSE4_1, 16) } },
+	[0x20] = { { 0, XR(SSE4_1, 8) } }, [0x21] = { { 0, XR(SSE4_1, 4) } },
+	[0x22] = { { 0, XR(SSE4_1, 2) } }, [0x23] = { { 0, XR(SSE4_1, 8) } },
+	[0x24] = { { 0, XR(SSE4_1, 4) } }, [0x25] = { { 0, XR(SSE4_1, 8) } },
+	[0x28 ... 0x29] = { { 0, XR(SSE4_1, 16) } }, [0x2a] = { { 0, XM(SSE4_1, 16) } },
 	[0x2b] = { { 0, XR(SSE4_1, 16) } },
-	[0x30] = { { 0, XR(SSE4_1, 8) } }, [0x31] = { { 0, XR(SSE4_1, 4) } }, [0x32] = { { 0, XR(SSE4_1, 2) } },
-	[0x33] = { { 0, XR(SSE4_1, 8) } }, [0x34] = { { 0, XR(SSE4_1, 4) } }, [0x35] = { { 0, XR(SSE4_1, 8) } },
-	[0x37] = { { 0, XR(SSE4_2, 16) } },
-	[0x38 ... 0x41] = { { 0, XR(SSE4_1, 16) } },
-	[0xf0] = { { F(MOVBE, SZ_V, F_READ | F_MEM), F(MOVBE, SZ_V, F_READ | F_MEM), 0, F(SSE4_2, 1, F_READ | F_BYTE) } },
-	[0xf1] = { { F(MOVBE, SZ_V, F_WRITE | F_MEM), F(MOVBE, SZ_V, F_WRITE | F_MEM), 0, F(SSE4_2, SZ_V, F_READ) } },
+	[0x30] = { { 0, XR(SSE4_1, 8) } }, [0x31] = { { 0, XR(SSE4_1, 4) } },
+	[0x32] = { { 0, XR(SSE4_1, 2) } }, [0x33] = { { 0, XR(SSE4_1, 8) } },
+	[0x34] = { { 0, XR(SSE4_1, 4) } }, [0x35] = { { 0, XR(SSE4_1, 8) } },
+	[0x37] = { { 0, XR(SSE4_2, 16) } }, [0x38 ... 0x41] = { { 0, XR(SSE4_1, 16) } },
+	[0xf0] = { { F(MOVBE, SZ_V, F_READ | F_MEM), F(MOVBE, SZ_V, F_READ | F_MEM), 0,
+		F(SSE4_2, 1, F_READ | F_BYTE) } },
+	[0xf1] = { { F(MOVBE, SZ_V, F_WRITE | F_MEM), F(MOVBE, SZ_V, F_WRITE | F_MEM), 0,
+		F(SSE4_2, SZ_V, F_READ) } },
 };
 
 static const struct sse_row rows_0f3a[256] = {
@@ -145,7 +152,8 @@ static const struct sse_row rows_0f3a[256] = {
 };
 
 /*
- *  0F 71..73: which ModRM.reg values are shifts; /3 and /7 of 73 (PSRLDQ, PSLLDQ) exist for XMM only.
+ *  0F 71..73: which ModRM.reg values are shifts; /3 and /7 of 73 (PSRLDQ, PSLLDQ) exist for XMM
+ *  only.
  */
 static bool shift_group_valid(uint8_t opcode, unsigned reg, bool xmm)
 {
@@ -154,18 +162,25 @@ static bool shift_group_valid(uint8_t opcode, unsigned reg, bool xmm)
 	return reg == 2 || reg == 4 || reg == 6;
 }
 
-bool opcode_lookup_sse(enum insn_map map, uint8_t opcode, uint8_t modrm, uint8_t prefixes, struct opcode_info *out)
+bool opcode_lookup_sse(enum insn_map map, uint8_t opcode, uint8_t modrm, uint8_t prefixes,
+		       struct opcode_info *out)
 {
 	static const uint8_t prefix_byte[4] = { 0, 0x66, 0xf3, 0xf2 };
-	const struct sse_row *rows = map == MAP_0F ? rows_0f : map == MAP_0F38 ? rows_0f38 : rows_0f3a;
-	unsigned column = prefixes & PFX_REP ? 2 : prefixes & PFX_REPNE ? 3 : prefixes & PFX_OPSIZE ? 1 : 0;
+	const struct sse_row *rows = map == MAP_0F   ? rows_0f :
+				     map == MAP_0F38 ? rows_0f38 :
+						       rows_0f3a;
+	unsigned column = prefixes & PFX_REP    ? 2 :
+			  prefixes & PFX_REPNE  ? 3 :
+			  prefixes & PFX_OPSIZE ? 1 :
+						  0;
 	uint32_t f = rows[opcode].form[column];
 
 	*out = (struct opcode_info){
 		.attr = OPA_VALID | (map == MAP_0F && opcode == 0x77 ? 0 : OPA_MODRM) |
 			(f & F_READ ? OPA_MEM_READ : 0) | (f & F_WRITE ? OPA_MEM_WRITE : 0) |
 			(f & F_REG ? OPA_REG_ONLY : 0) | (f & F_MEM ? OPA_MEM_ONLY : 0) |
-			(f & F_MMX ? OPA_MMX : 0) | (f & F_XMM ? OPA_SSE : 0) | (f & F_BYTE ? OPA_BYTE : 0),
+			(f & F_MMX ? OPA_MMX : 0) | (f & F_XMM ? OPA_SSE : 0) |
+			(f & F_BYTE ? OPA_BYTE : 0),
 		.imm = f & F_IMM ? IMM_B : IMM_NONE,
 		.size = f & 0xff,
 		.feature = (f >> 8) & 0xff,
@@ -178,7 +193,8 @@ bool opcode_lookup_sse(enum insn_map map, uint8_t opcode, uint8_t modrm, uint8_t
 	 */
 	if (map == MAP_0F38 && opcode >= 0xf0 && column < 2)
 		out->sse_prefix = 0;
-	if (map == MAP_0F && opcode >= 0x71 && opcode <= 0x73 && !shift_group_valid(opcode, (modrm >> 3) & 7, column == 1))
+	if (map == MAP_0F && opcode >= 0x71 && opcode <= 0x73 &&
+	    !shift_group_valid(opcode, (modrm >> 3) & 7, column == 1))
 		return false;
 	return f & F_VALID;
 }

@@ -16,7 +16,8 @@ struct branch_cache *branch_cache_find(struct tc_space *space, uint32_t mode)
 	return NULL;
 }
 
-void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space, uint32_t mode)
+void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space,
+			  uint32_t mode)
 {
 	struct branch_cache *cache;
 

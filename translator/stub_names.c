@@ -3,13 +3,15 @@
 #include "tu.h"
 
 static const char *const callout_names[CALLOUT_COUNT] = {
-	[CALLOUT_INTERPRET] = "interpret", [CALLOUT_INTEGER] = "interpret-integer", [CALLOUT_LOAD_CR3] = "load-cr3", [CALLOUT_INT] = "int",
-	[CALLOUT_IRET] = "iret", [CALLOUT_SYSENTER] = "sysenter", [CALLOUT_SYSEXIT] = "sysexit",
-	[CALLOUT_LOAD_SEGMENT] = "load-segment", [CALLOUT_INVLPG] = "invlpg", [CALLOUT_SOFT] = "soft-tlb",
-	[CALLOUT_STORE] = "store",
+	[CALLOUT_INTERPRET] = "interpret", [CALLOUT_INTEGER] = "interpret-integer",
+	[CALLOUT_LOAD_CR3] = "load-cr3", [CALLOUT_INT] = "int", [CALLOUT_IRET] = "iret",
+	[CALLOUT_SYSENTER] = "sysenter", [CALLOUT_SYSEXIT] = "sysexit",
+	[CALLOUT_LOAD_SEGMENT] = "load-segment", [CALLOUT_INVLPG] = "invlpg",
+	[CALLOUT_SOFT] = "soft-tlb", [CALLOUT_STORE] = "store",
 };
 
-_Static_assert(CALLOUT_COUNT == CALLOUT_STORE + 1 && CALLOUT_COUNT == 11, "each callout has a name above");
+_Static_assert(CALLOUT_COUNT == CALLOUT_STORE + 1 && CALLOUT_COUNT == 11,
+	       "each callout has a name above");
 
 const char *translator_callout_name(enum callout which)
 {
@@ -23,19 +25,27 @@ const char *translator_callout_name(enum callout which)
 static bool stub_entry(const struct translator *tr, unsigned i, struct tc_stub *stub)
 {
 	const struct tc_stub named[FIRST_CALLOUT] = {
-		{ TC_STUB_ENTER, "enter", tr->stub_enter, 0 }, { TC_STUB_LEAVE, "leave", tr->stub_leave, 0 },
-		{ TC_STUB_LINK, "link", tr->stub_link, 0 }, { TC_STUB_LOOKUP, "return-miss", tr->stub_return_miss, 0 },
-		{ TC_STUB_LOOKUP, "lookup", tr->stub_lookup, 0 }, { TC_STUB_LOOKUP, "lookup-miss", tr->stub_lookup_miss, 0 },
-		{ TC_STUB_CALLED, "soft-read", tr->stub_soft[SOFT_READ], 0 }, { TC_STUB_CALLED, "soft-write", tr->stub_soft[SOFT_WRITE], 0 },
-		{ TC_STUB_CALLED, "dual-read", tr->stub_dual[SOFT_READ], 0 }, { TC_STUB_CALLED, "dual-write", tr->stub_dual[SOFT_WRITE], 0 },
-		{ TC_STUB_CALLED, "load-es", tr->stub_segment[X86_ES], 0 }, { TC_STUB_CALLED, "load-ds", tr->stub_segment[X86_DS], 0 },
-		{ TC_STUB_CALLED, "load-fs", tr->stub_segment[X86_FS], 0 }, { TC_STUB_CALLED, "load-gs", tr->stub_segment[X86_GS], 0 },
+		{ TC_STUB_ENTER, "enter", tr->stub_enter, 0 },
+		{ TC_STUB_LEAVE, "leave", tr->stub_leave, 0 },
+		{ TC_STUB_LINK, "link", tr->stub_link, 0 },
+		{ TC_STUB_LOOKUP, "return-miss", tr->stub_return_miss, 0 },
+		{ TC_STUB_LOOKUP, "lookup", tr->stub_lookup, 0 },
+		{ TC_STUB_LOOKUP, "lookup-miss", tr->stub_lookup_miss, 0 },
+		{ TC_STUB_CALLED, "soft-read", tr->stub_soft[SOFT_READ], 0 },
+		{ TC_STUB_CALLED, "soft-write", tr->stub_soft[SOFT_WRITE], 0 },
+		{ TC_STUB_CALLED, "dual-read", tr->stub_dual[SOFT_READ], 0 },
+		{ TC_STUB_CALLED, "dual-write", tr->stub_dual[SOFT_WRITE], 0 },
+		{ TC_STUB_CALLED, "load-es", tr->stub_segment[X86_ES], 0 },
+		{ TC_STUB_CALLED, "load-ds", tr->stub_segment[X86_DS], 0 },
+		{ TC_STUB_CALLED, "load-fs", tr->stub_segment[X86_FS], 0 },
+		{ TC_STUB_CALLED, "load-gs", tr->stub_segment[X86_GS], 0 },
 	};
 
 	if (i < FIRST_CALLOUT)
 		*stub = named[i];
 	else if (i < STUBS)
-		*stub = (struct tc_stub){ TC_STUB_CALLED, callout_names[i - FIRST_CALLOUT], tr->stub_callout[i - FIRST_CALLOUT], 0 };
+		*stub = (struct tc_stub){ TC_STUB_CALLED, callout_names[i - FIRST_CALLOUT],
+					  tr->stub_callout[i - FIRST_CALLOUT], 0 };
 	else
 		return false;
 	return true;
@@ -61,7 +71,8 @@ static void stub_complete(const struct translator *tr, struct tc_stub *stub)
 {
 	struct tc_stub next;
 
-	stub->end = stub_next(tr, stub->start + 1, &next) ? next.start : tr->exec_base + tr->stubs_len;
+	stub->end = stub_next(tr, stub->start + 1, &next) ? next.start :
+							    tr->exec_base + tr->stubs_len;
 }
 
 bool translator_stub(const struct translator *tr, unsigned i, struct tc_stub *stub)
@@ -85,7 +96,8 @@ bool translator_stub_at(const struct translator *tr, hva_t pc, struct tc_stub *s
 	if (pc < tr->exec_base || pc >= tr->exec_base + tr->stubs_len)
 		return false;
 	for (unsigned i = 0; stub_entry(tr, i, &other); i++) {
-		if (other.start <= pc && other.start >= tr->exec_base && (!found || other.start > stub->start)) {
+		if (other.start <= pc && other.start >= tr->exec_base &&
+		    (!found || other.start > stub->start)) {
 			*stub = other;
 			found = true;
 		}

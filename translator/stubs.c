@@ -11,7 +11,9 @@
 #include "x86/fpu_spill.h"
 
 static const uint8_t callee_saved[] = { H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15 };
-static const uint8_t guest_regs[] = { X86_EAX, X86_ECX, X86_EDX, X86_EBX, X86_EBP, X86_ESI, X86_EDI };
+static const uint8_t guest_regs[] = {
+	X86_EAX, X86_ECX, X86_EDX, X86_EBX, X86_EBP, X86_ESI, X86_EDI
+};
 
 static void emit_push(struct emitter *e, unsigned reg)
 {
@@ -198,7 +200,9 @@ static uint8_t *emit_if_zero(struct emitter *e)
 	return e->p - 4;
 }
 
-/* r10d: the entry's negated EIP. Returns the rel32 of the jump that is taken if that is not r8d's. */
+/*
+ * r10d: the entry's negated EIP. Returns the rel32 of the jump that is taken if that is not r8d's.
+ */
 static uint8_t *emit_branch_compare(struct emitter *e)
 {
 	uint8_t *miss;
@@ -218,14 +222,21 @@ static uint8_t *emit_branch_compare(struct emitter *e)
 uint8_t *emit_branch_lookup(struct emitter *e, uint32_t mode)
 {
 	emit_branch_index(e);
-	emit_load32(e, H_R10, (struct memref){ .base = H_LINKS, .index = H_R9, .scale = 1, .disp = branch_cache_offset(mode) });
+	emit_load32(e, H_R10,
+		    (struct memref){ .base = H_LINKS,
+				     .index = H_R9,
+				     .scale = 1,
+				     .disp = branch_cache_offset(mode) });
 	return emit_branch_compare(e);
 }
 
 struct memref branch_lookup_hit(uint32_t mode)
 {
-	return (struct memref){ .base = H_LINKS, .index = H_R9, .scale = 1,
-				.disp = branch_cache_offset(mode) + (int32_t)offsetof(struct branch_entry, host) };
+	return (struct memref){ .base = H_LINKS,
+				.index = H_R9,
+				.scale = 1,
+				.disp = branch_cache_offset(mode) +
+					(int32_t)offsetof(struct branch_entry, host) };
 }
 
 /* The same for a mode known only when it runs: r9 = the entry. */
@@ -397,7 +408,8 @@ static void emit_unless_event_counts(struct emitter *e, uint8_t *place)
  * returns decides: CALLOUT_NEXT goes on at next, or returns to translated code if that is 0; else
  * CALLOUT_JUMP, or CALLOUT_LEAVE(why).
  */
-static void stub_callout_body(struct translator *tr, struct emitter *e, enum callout which, hva_t next)
+static void stub_callout_body(struct translator *tr, struct emitter *e, enum callout which,
+			      hva_t next)
 {
 	const enum fpu_live live = callout_fpu(which);
 	uint8_t *leave, *event, *jump, *on;
@@ -533,7 +545,8 @@ static void emit_memo_address(struct translator *tr, struct emitter *e)
  */
 static void emit_memo_use(struct emitter *e, enum x86_seg seg, hva_t miss)
 {
-	const int32_t image = CPU_SEG_OFF(seg), limit = image + (int32_t)offsetof(struct segment, limit);
+	const int32_t image = CPU_SEG_OFF(seg),
+		      limit = image + (int32_t)offsetof(struct segment, limit);
 
 	if (seg == X86_DS || seg == X86_ES) {
 		emit_load64(e, H_RCX, memref_cpu(image));
@@ -678,7 +691,11 @@ void emit_view(struct emitter *e, unsigned reg)
 	emit_lea64(e, H_R9, (struct memref){ .base = NO_REG, .index = reg, .scale = 2 });
 	emit_store64(e, H_R9, memref_cpu(word));
 	emit_load32(e, H_R9, memref_cpu(word + 4));
-	emit_load64(e, H_R9, (struct memref){ .base = H_CPU, .index = H_R9, .scale = 3, .disp = CPU_OFF(tcw.view_by_gib) });
+	emit_load64(e, H_R9,
+		    (struct memref){ .base = H_CPU,
+				     .index = H_R9,
+				     .scale = 3,
+				     .disp = CPU_OFF(tcw.view_by_gib) });
 }
 
 /*

@@ -75,28 +75,34 @@ static void translate_rdtsc(struct build *b, const struct insn *i)
 
 /* Exceptions to "copy it unless its attributes say otherwise" (see translate_default). */
 static const translate_fn table_1byte[256] = {
-	[0x06] = translate_push_seg, [0x0e] = translate_push_seg, [0x16] = translate_push_seg, [0x1e] = translate_push_seg,
-	[0x07] = translate_pop_seg, [0x1f] = translate_pop_seg, [0xfa] = translate_cli, [0xfb] = translate_sti,
-	[0x27] = translate_interpret, [0x2f] = translate_interpret, [0x37] = translate_interpret, [0x3f] = translate_interpret,
+	[0x06] = translate_push_seg, [0x0e] = translate_push_seg, [0x16] = translate_push_seg,
+	[0x1e] = translate_push_seg, [0x07] = translate_pop_seg, [0x1f] = translate_pop_seg,
+	[0xfa] = translate_cli, [0xfb] = translate_sti, [0x27] = translate_interpret,
+	[0x2f] = translate_interpret, [0x37] = translate_interpret, [0x3f] = translate_interpret,
 	RANGE(0x50, 0x57) = translate_push_reg, RANGE(0x58, 0x5f) = translate_pop_reg,
-	[0x60] = translate_pusha, [0x61] = translate_popa, [0x62] = translate_interpret, [0x63] = translate_interpret,
-	[0x68] = translate_push_imm, [0x6a] = translate_push_imm,
+	[0x60] = translate_pusha, [0x61] = translate_popa, [0x62] = translate_interpret,
+	[0x63] = translate_interpret, [0x68] = translate_push_imm, [0x6a] = translate_push_imm,
 	RANGE(0x70, 0x7f) = translate_jcc, [0x8c] = translate_mov_from_seg, [0x8d] = translate_lea,
-	[0x8e] = translate_mov_to_seg, [0x8f] = translate_pop_mem, [0x9a] = translate_leave_tc, [0x9c] = translate_pushf, [0x9d] = translate_popf,
+	[0x8e] = translate_mov_to_seg, [0x8f] = translate_pop_mem, [0x9a] = translate_leave_tc,
+	[0x9c] = translate_pushf, [0x9d] = translate_popf,
 	RANGE(0xa4, 0xa7) = translate_string, RANGE(0xaa, 0xaf) = translate_string,
-	[0xc2] = translate_ret, [0xc3] = translate_ret, [0xc4] = translate_interpret, [0xc5] = translate_interpret,
-	[0xc8] = translate_interpret, [0xc9] = translate_leave, [0xca] = translate_leave_tc, [0xcb] = translate_leave_tc,
-	[0xcc] = translate_int3, [0xcd] = translate_int, [0xce] = translate_interpret, [0xcf] = translate_iret,
-	[0xd4] = translate_interpret, [0xd5] = translate_interpret, [0xd6] = translate_interpret, [0xd7] = translate_interpret,
-	RANGE(0xe0, 0xe3) = translate_loop, [0xe8] = translate_call, [0xe9] = translate_jmp, [0xea] = translate_leave_tc,
-	[0xeb] = translate_jmp, [0xf1] = translate_leave_tc, [0xf4] = translate_leave_tc, [0xff] = translate_group_ff,
+	[0xc2] = translate_ret, [0xc3] = translate_ret, [0xc4] = translate_interpret,
+	[0xc5] = translate_interpret, [0xc8] = translate_interpret, [0xc9] = translate_leave,
+	[0xca] = translate_leave_tc, [0xcb] = translate_leave_tc, [0xcc] = translate_int3,
+	[0xcd] = translate_int, [0xce] = translate_interpret, [0xcf] = translate_iret,
+	[0xd4] = translate_interpret, [0xd5] = translate_interpret, [0xd6] = translate_interpret,
+	[0xd7] = translate_interpret,
+	RANGE(0xe0, 0xe3) = translate_loop, [0xe8] = translate_call, [0xe9] = translate_jmp,
+	[0xea] = translate_leave_tc, [0xeb] = translate_jmp, [0xf1] = translate_leave_tc,
+	[0xf4] = translate_leave_tc, [0xff] = translate_group_ff,
 };
 
 static const translate_fn table_0f[256] = {
 	[0x01] = translate_group_0f01, [0x20] = translate_mov_from_cr, [0x22] = translate_mov_to_cr,
 	[0x31] = translate_rdtsc, [0x34] = translate_sysenter, [0x35] = translate_sysexit,
-	RANGE(0x80, 0x8f) = translate_jcc, [0xa0] = translate_push_seg, [0xa8] = translate_push_seg, [0xa1] = translate_pop_seg, [0xa9] = translate_pop_seg,
-	[0x0b] = translate_leave_tc, [0xf7] = translate_interpret,
+	RANGE(0x80, 0x8f) = translate_jcc, [0xa0] = translate_push_seg, [0xa8] = translate_push_seg,
+	[0xa1] = translate_pop_seg, [0xa9] = translate_pop_seg, [0x0b] = translate_leave_tc,
+	[0xf7] = translate_interpret,
 };
 
 #define OPA_NOT_COPIED (OPA_PRIV | OPA_SYSTEM | OPA_FAR | OPA_INT | OPA_IO | OPA_SEG_LOAD | OPA_STRING | OPA_STACK | OPA_JUMP | \
@@ -134,7 +140,9 @@ static void translate_default(struct build *b, const struct insn *i)
 
 static void translate_one(struct build *b, const struct insn *i)
 {
-	translate_fn fn = i->map == MAP_1BYTE ? table_1byte[i->opcode] : i->map == MAP_0F ? table_0f[i->opcode] : NULL;
+	translate_fn fn = i->map == MAP_1BYTE ? table_1byte[i->opcode] :
+			  i->map == MAP_0F    ? table_0f[i->opcode] :
+						NULL;
 
 	if (insn_features(i) & ~b->tr->opt.features)
 		return translate_leave_tc(b, i); /* the interpreter raises #UD */
@@ -194,7 +202,8 @@ static void build_cold_paths(struct build *b)
  * Fetches the bytes of an instruction that continues on the next page. False: that page cannot be
  * fetched.
  */
-static bool build_fetch_across(struct build *b, const uint8_t *page, unsigned offset, uint8_t *buffer, unsigned *avail)
+static bool build_fetch_across(struct build *b, const uint8_t *page, unsigned offset,
+			       uint8_t *buffer, unsigned *avail)
 {
 	unsigned first = GUEST_PAGE_SIZE - offset;
 	const uint8_t *second;
@@ -203,9 +212,11 @@ static bool build_fetch_across(struct build *b, const uint8_t *page, unsigned of
 
 	if (b->eip >= GUEST_PAGE_MASK) /* offset FFFFFFFFh is CS' last: #GP */
 		return false;
-	if (!b->tr->cb.fetch(b->tr->cb.opaque, (b->eip & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, &gpa, &global))
+	if (!b->tr->cb.fetch(b->tr->cb.opaque, (b->eip & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, &gpa,
+			     &global))
 		return false;
-	memcpy(buffer, page + offset, first); /* after the fetch, which may store accessed bits there */
+	/* after the fetch, which may store accessed bits there */
+	memcpy(buffer, page + offset, first);
 	second = b->tr->cb.page(b->tr->cb.opaque, gpa);
 	if (!second)
 		return false;
@@ -231,15 +242,18 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 
 		b->bytes = page + offset;
 		result = insn_decode(b->bytes, avail, true, &insn);
-		if (result == DECODE_TRUNCATED && !tu->ninsns && build_fetch_across(b, page, offset, buffer, &avail)) {
+		if (result == DECODE_TRUNCATED && !tu->ninsns &&
+		    build_fetch_across(b, page, offset, buffer, &avail)) {
 			b->bytes = buffer;
 			result = insn_decode(buffer, avail, true, &insn);
 		}
 		if (result == DECODE_TRUNCATED && tu->ninsns)
 			break;
-		b->adapt = adapt_lookup(b->tr, tu->gpa + (b->eip - tu->eip)) | (b->tr->opt.all_soft ? ADAPT_SOFT : 0);
+		b->adapt = adapt_lookup(b->tr, tu->gpa + (b->eip - tu->eip)) |
+			   (b->tr->opt.all_soft ? ADAPT_SOFT : 0);
 		build_note_insn(b, tu, insns);
-		b->last = tu->ninsns >= b->tr->opt.max_insns || offset + 2 * INSN_MAX_LEN > GUEST_PAGE_SIZE;
+		b->last = tu->ninsns >= b->tr->opt.max_insns ||
+			  offset + 2 * INSN_MAX_LEN > GUEST_PAGE_SIZE;
 		if (result != DECODE_OK) { /* the interpreter raises what is due */
 			b->next_eip = b->eip;
 			b->ended = true;
@@ -262,7 +276,11 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global)
 {
 	struct tu_insn insns[TU_MAX_INSNS];
-	struct tu *tu, head = { .eip = eip, .gpa = gpa, .gpa2 = ~0ull, .mode = mode, .global = global,
+	struct tu *tu, head = { .eip = eip,
+				.gpa = gpa,
+				.gpa2 = ~0ull,
+				.mode = mode,
+				.global = global,
 				.first_exit = tr->nexits };
 	struct build b = {
 		.tr = tr, .tu = &head, .mode = mode, .summed = NO_REG,

@@ -9,7 +9,8 @@
 
 struct pending_exit {
 	uint32_t exit;
-	uint8_t *patch; /* rel32 that leads to the cold path until linked; NULL: none but the table slot */
+	/* rel32 that leads to the cold path until linked; NULL: none but the table slot */
+	uint8_t *patch;
 	uint8_t *pad;   /* rel32 of a Jcc to an out-of-line table jump */
 };
 
@@ -23,8 +24,10 @@ struct build {
 	uint32_t mode;
 	int32_t esp_delta;      /* guest ESP = r14d + esp_delta: see translate_stack.c */
 	struct tu_insn *record; /* of the current instruction */
-	uint8_t summed;         /* r10 = window + this host register; NO_REG: none (guest_address.h) */
-	bool soft;              /* the current instruction reaches memory through the software TLB */
+	/* r10 = window + this host register; NO_REG: none (guest_address.h) */
+	uint8_t summed;
+	/* the current instruction reaches memory through the software TLB */
+	bool soft;
 	bool shadow;            /* STI: no interrupt before the next instruction is done */
 	bool last;              /* nothing may follow the current instruction in this TU */
 	bool ended;             /* the TU's last instruction has been translated */
@@ -79,8 +82,8 @@ bool stack_is_plain(const struct build *b, const struct insn *insn);
 void esp_sync(struct build *b);
 void esp_sync_first(struct build *b);
 /*
- * The slot at guest ESP + disp, whatever the mode. In the soft mode r14d is up to date afterwards, and
- * r8 to r11 are clobbered.
+ * The slot at guest ESP + disp, whatever the mode. In the soft mode r14d is up to date afterwards,
+ * and r8 to r11 are clobbered.
  */
 struct memref stack_slot(struct build *b, int32_t disp, enum soft_access access);
 

@@ -24,7 +24,8 @@ void emit_exit(struct build *b, gva_t target, enum leave_by how, unsigned condit
 	} else if (form == EXIT_DIRECT) {
 		emit8(e, how == BY_CALL ? 0xe8 : 0xe9);
 	} else {
-		emit_op_mem1(e, OP1(0xff), how == BY_CALL ? 2 : 4, memref_plain(H_LINKS, 8 * b->tr->exits[p->exit].slot));
+		emit_op_mem1(e, OP1(0xff), how == BY_CALL ? 2 : 4,
+			     memref_plain(H_LINKS, 8 * b->tr->exits[p->exit].slot));
 		return;
 	}
 	if (form == EXIT_DIRECT)

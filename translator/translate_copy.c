@@ -73,8 +73,8 @@ void translate_adapted(struct build *b, const struct insn *i)
 static bool reg_is_byte(const struct insn *i)
 {
 	if (i->map == MAP_1BYTE)
-		return (i->opcode < 0x40 && !(i->opcode & 1)) || i->opcode == 0x84 || i->opcode == 0x86 || i->opcode == 0x88 ||
-		       i->opcode == 0x8a;
+		return (i->opcode < 0x40 && !(i->opcode & 1)) || i->opcode == 0x84 ||
+		       i->opcode == 0x86 || i->opcode == 0x88 || i->opcode == 0x8a;
 	return i->map == MAP_0F && (i->opcode == 0xb0 || i->opcode == 0xc0);
 }
 
@@ -85,11 +85,14 @@ static bool reg_is_gpr(const struct insn *i)
 
 	switch (i->map) {
 	case MAP_1BYTE:
-		return (o < 0x40 && (o & 1)) || o == 0x69 || o == 0x6b || o == 0x85 || o == 0x87 || o == 0x89 || o == 0x8b || o == 0x8d;
+		return (o < 0x40 && (o & 1)) || o == 0x69 || o == 0x6b || o == 0x85 || o == 0x87 ||
+		       o == 0x89 || o == 0x8b || o == 0x8d;
 	case MAP_0F:
-		return (o >= 0x40 && o <= 0x50) || o == 0xa3 || o == 0xa4 || o == 0xa5 || o == 0xab || o == 0xac || o == 0xad ||
-		       o == 0xaf || o == 0xb1 || o == 0xb3 || (o >= 0xb6 && o <= 0xb8) || (o >= 0xbb && o <= 0xbf) || o == 0xc1 ||
-		       ((o == 0x2c || o == 0x2d) && (i->sse_prefix & 0xf0) == 0xf0) || o == 0xd7 || o == 0xc5 || o == 0xc3;
+		return (o >= 0x40 && o <= 0x50) || o == 0xa3 || o == 0xa4 || o == 0xa5 ||
+		       o == 0xab || o == 0xac || o == 0xad || o == 0xaf || o == 0xb1 || o == 0xb3 ||
+		       (o >= 0xb6 && o <= 0xb8) || (o >= 0xbb && o <= 0xbf) || o == 0xc1 ||
+		       ((o == 0x2c || o == 0x2d) && (i->sse_prefix & 0xf0) == 0xf0) || o == 0xd7 ||
+		       o == 0xc5 || o == 0xc3;
 	case MAP_0F38:
 		return o == 0xf0 || o == 0xf1;
 	default:
@@ -103,7 +106,8 @@ static bool rm_is_byte(const struct insn *i)
 
 	switch (i->map) {
 	case MAP_1BYTE:
-		return reg_is_byte(i) || o == 0x80 || o == 0x82 || o == 0xc0 || o == 0xc6 || o == 0xd0 || o == 0xd2 || o == 0xf6 || o == 0xfe;
+		return reg_is_byte(i) || o == 0x80 || o == 0x82 || o == 0xc0 || o == 0xc6 ||
+		       o == 0xd0 || o == 0xd2 || o == 0xf6 || o == 0xfe;
 	case MAP_0F:
 		return (o >= 0x90 && o <= 0x9f) || o == 0xb0 || o == 0xb6 || o == 0xbe || o == 0xc0;
 	case MAP_0F38:
@@ -124,7 +128,8 @@ static bool rm_is_gpr(const struct insn *i)
 		return o < 0xd4 || o >= 0xe0;
 	case MAP_0F:
 		return (o >= 0x40 && o <= 0x4f) || (o >= 0xa3 && o <= 0xc1 && o != 0xae) ||
-		       (o == 0x2a && (i->sse_prefix & 0xf0) == 0xf0) || o == 0x6e || (o == 0x7e && i->sse_prefix != 0xf3) || o == 0xc4;
+		       (o == 0x2a && (i->sse_prefix & 0xf0) == 0xf0) || o == 0x6e ||
+		       (o == 0x7e && i->sse_prefix != 0xf3) || o == 0xc4;
 	case MAP_0F38:
 		return o == 0xf0 || o == 0xf1;
 	default:
@@ -136,7 +141,8 @@ static bool rm_is_gpr(const struct insn *i)
 static struct opcode_bytes copy_opcode(const struct insn *i)
 {
 	struct opcode_bytes op = { 0 };
-	const bool scan = i->map == MAP_0F && (i->opcode == 0xbc || i->opcode == 0xbd); /* F3 would make it TZCNT, LZCNT */
+	/* F3 would make it TZCNT, LZCNT */
+	const bool scan = i->map == MAP_0F && (i->opcode == 0xbc || i->opcode == 0xbd);
 	const bool pause = i->map == MAP_1BYTE && i->opcode == 0x90;
 
 	if (i->prefixes & PFX_OPSIZE)
@@ -172,8 +178,9 @@ static void emit_swap_bytes(struct build *b, unsigned low)
 /* MOV, ADD to CMP, and TEST between AH..BH and memory. */
 static bool is_alu_with_high(const struct insn *i)
 {
-	return i->map == MAP_1BYTE && i->mem && ((i->opcode < 0x40 && !(i->opcode & 1)) || i->opcode == 0x84 ||
-								  i->opcode == 0x88 || i->opcode == 0x8a);
+	return i->map == MAP_1BYTE && i->mem &&
+	       ((i->opcode < 0x40 && !(i->opcode & 1)) || i->opcode == 0x84 || i->opcode == 0x88 ||
+		i->opcode == 0x8a);
 }
 
 static void copy_load_high(struct build *b, const struct insn *i, unsigned low)
@@ -228,7 +235,8 @@ static void copy_modrm(struct build *b, const struct insn *i)
 		reg = host_reg_of(reg);
 	if (!i->mem && rm_is_gpr(i))
 		rm = host_reg_of(rm);
-	if ((reg_is_gpr(i) && insn_reg(i) == X86_ESP) || (!i->mem && rm_is_gpr(i) && insn_rm(i) == X86_ESP))
+	if ((reg_is_gpr(i) && insn_reg(i) == X86_ESP) ||
+	    (!i->mem && rm_is_gpr(i) && insn_rm(i) == X86_ESP))
 		esp_sync_first(b);
 	b->soft = !high && operand_may_be_soft(b, i);
 	/* A REX prefix would rename AH..BH. */
@@ -253,7 +261,10 @@ static void copy_moffs(struct build *b, const struct insn *insn)
 	struct opcode_bytes op;
 	struct memref m;
 
-	i.opcode = insn->opcode == 0xa0 ? 0x8a : insn->opcode == 0xa1 ? 0x8b : insn->opcode == 0xa2 ? 0x88 : 0x89;
+	i.opcode = insn->opcode == 0xa0 ? 0x8a :
+		   insn->opcode == 0xa1 ? 0x8b :
+		   insn->opcode == 0xa2 ? 0x88 :
+					  0x89;
 	i.base = i.index = INSN_NO_REG;
 	i.scale = 0;
 	op = copy_opcode(&i);
@@ -267,7 +278,8 @@ static bool copy_has_opcode_reg(const struct insn *i)
 {
 	if (i->map == MAP_0F)
 		return i->opcode >= 0xc8 && i->opcode <= 0xcf;
-	return i->map == MAP_1BYTE && ((i->opcode >= 0x91 && i->opcode <= 0x97) || (i->opcode >= 0xb8 && i->opcode <= 0xbf));
+	return i->map == MAP_1BYTE && ((i->opcode >= 0x91 && i->opcode <= 0x97) ||
+				       (i->opcode >= 0xb8 && i->opcode <= 0xbf));
 }
 
 static void copy_opcode_reg(struct build *b, const struct insn *i)

@@ -4,12 +4,14 @@
  *
  *   flat segment      the effective address, as guest_address.h has it
  *   based segment     r9 = seg_base[seg]; r9d = *r9; the same of r9d + effective address
- *                     seg_base is NULL unless the segment is a usable 4-GiB one: the load then faults on the host, and
- *                     the instruction is interpreted
- *   dual              r10d = linear address; r9 = view_by_gib[r10d >> 30]; [r9 + r10]: ring 0 reaching user memory
- *   soft              r10d = linear address; r9 = what stub_soft finds in the software TLB; [r9 + r10]: guest RAM through the
- *                     monitor's flat mapping, for instructions at which page faults are frequent. A miss walks the guest's
- *                     tables in C, which delivers what faults there are without a host fault and maps nothing.
+ *                     seg_base is NULL unless the segment is a usable 4-GiB one: the load then
+ *                     faults on the host, and the instruction is interpreted
+ *   dual              r10d = linear address; r9 = view_by_gib[r10d >> 30]; [r9 + r10]: ring 0
+ *                     reaching user memory
+ *   soft              r10d = linear address; r9 = what stub_soft finds in the software TLB; [r9 +
+ *                     r10]: guest RAM through the monitor's flat mapping, for instructions at which
+ *                     page faults are frequent. A miss walks the guest's tables in C, which
+ *                     delivers what faults there are without a host fault and maps nothing.
  *
  * Only r9 and r10 are used (soft: r8 and r11 too), and no flag is touched.
  */
@@ -30,7 +32,8 @@ static struct memref operand_effective(const struct build *b, const struct insn 
 	return (struct memref){
 		.base = insn->base == INSN_NO_REG ? NO_REG : host_reg_of(insn->base),
 		.index = insn->index == INSN_NO_REG ? NO_REG : host_reg_of(insn->index),
-		.scale = insn->index == INSN_NO_REG ? 0 : insn->scale, /* a SIB byte may scale no index */
+		/* a SIB byte may scale no index */
+		.scale = insn->index == INSN_NO_REG ? 0 : insn->scale,
 		.disp = insn->disp + (insn->base == X86_ESP ? b->esp_delta : 0),
 	};
 }
@@ -61,8 +64,9 @@ static struct memref operand_dual(struct build *b, const struct insn *insn)
 /* MOVUPS, MOVUPD, MOVDQU. Other 16-byte operands must be aligned, and #GP comes before #PF. */
 static bool moves_unaligned(const struct insn *i)
 {
-	return i->map == MAP_0F && (((i->opcode == 0x10 || i->opcode == 0x11) && (i->sse_prefix & 0xf0) != 0xf0) ||
-				    ((i->opcode == 0x6f || i->opcode == 0x7f) && i->sse_prefix == 0xf3));
+	return i->map == MAP_0F &&
+	       (((i->opcode == 0x10 || i->opcode == 0x11) && (i->sse_prefix & 0xf0) != 0xf0) ||
+		((i->opcode == 0x6f || i->opcode == 0x7f) && i->sse_prefix == 0xf3));
 }
 
 /*
@@ -79,9 +83,11 @@ bool operand_is_bit_string(const struct insn *i)
  */
 static bool has_soft_form(const struct build *b, const struct insn *i)
 {
-	const uint32_t unfit = OPA_FPU | OPA_MMX | OPA_SHIFT | OPA_STACK | OPA_STRING | OPA_SYSTEM | OPA_SEG_LOAD | OPA_JUMP | OPA_CALL;
+	const uint32_t unfit = OPA_FPU | OPA_MMX | OPA_SHIFT | OPA_STACK | OPA_STRING | OPA_SYSTEM |
+			       OPA_SEG_LOAD | OPA_JUMP | OPA_CALL;
 
-	return !b->record->shadow && !(i->attr & unfit) && i->attr & (OPA_MEM_READ | OPA_MEM_WRITE) && !operand_is_bit_string(i) &&
+	return !b->record->shadow && !(i->attr & unfit) &&
+	       i->attr & (OPA_MEM_READ | OPA_MEM_WRITE) && !operand_is_bit_string(i) &&
 	       i->mem_size && (i->mem_size <= 8 || moves_unaligned(i));
 }
 

@@ -5,10 +5,11 @@
  * guest RAM, so that no host mapping is made for it and none has to be taken away.
  *
  *   operands            as in the soft form (translate_mem.c)
- *   PUSH, POP, CALL,    the slot is looked up like an operand; the stub may deliver a fault, so r14d is
+ *   PUSH, POP, CALL,    the slot is looked up like an operand; the stub may deliver a fault, so
+ *                       r14d is
  *   RET, LEAVE          brought up to date first
- *   others              have no form: they are interpreted. They are rare in young programs, and old ones do not run in
- *                       this mode.
+ *   others              have no form: they are interpreted. They are rare in young programs, and
+ *                       old ones do not run in this mode.
  */
 #include "guest_address.h"
 
@@ -19,7 +20,8 @@ static bool is_plain_stack(const struct insn *i)
 
 	if (i->map != MAP_1BYTE || i->op_size != 4)
 		return false;
-	return (o >= 0x50 && o <= 0x5f) || o == 0x68 || o == 0x6a || o == 0xc9 || o == 0xe8 || o == 0xc2 || o == 0xc3;
+	return (o >= 0x50 && o <= 0x5f) || o == 0x68 || o == 0x6a || o == 0xc9 || o == 0xe8 ||
+	       o == 0xc2 || o == 0xc3;
 }
 
 /* FF /2, /4, /6: CALL, JMP, PUSH. */
@@ -27,7 +29,8 @@ static bool is_indirect(const struct insn *i)
 {
 	const unsigned reg = insn_reg(i);
 
-	return i->map == MAP_1BYTE && i->opcode == 0xff && i->op_size == 4 && (reg == 2 || reg == 4 || reg == 6);
+	return i->map == MAP_1BYTE && i->opcode == 0xff && i->op_size == 4 &&
+	       (reg == 2 || reg == 4 || reg == 6);
 }
 
 /* ModRM's, but for LEA's, or a direct address (A0h to A3h). */
@@ -35,7 +38,8 @@ static bool has_operand(const struct insn *i)
 {
 	const bool one_byte = i->map == MAP_1BYTE;
 
-	return (i->mem && !(one_byte && i->opcode == 0x8d)) || (one_byte && i->opcode >= 0xa0 && i->opcode <= 0xa3);
+	return (i->mem && !(one_byte && i->opcode == 0x8d)) ||
+	       (one_byte && i->opcode >= 0xa0 && i->opcode <= 0xa3);
 }
 
 static bool is_from_segment(const struct insn *i)

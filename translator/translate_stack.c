@@ -12,7 +12,8 @@
 
 bool stack_is_plain(const struct build *b, const struct insn *i)
 {
-	return (b->mode & MODE_SS_FLAT) && i->op_size == 4 && !(b->adapt & ~(ADAPT_SOFT | ADAPT_EXACT));
+	return (b->mode & MODE_SS_FLAT) && i->op_size == 4 &&
+	       !(b->adapt & ~(ADAPT_SOFT | ADAPT_EXACT));
 }
 
 #define ESP_DELTA_MAX 4096
@@ -100,11 +101,13 @@ void translate_push_imm(struct build *b, const struct insn *i)
  */
 void translate_push_seg(struct build *b, const struct insn *i)
 {
-	const unsigned seg = i->map == MAP_0F ? (i->opcode == 0xa0 ? X86_FS : X86_GS) : i->opcode >> 3;
+	const unsigned seg = i->map == MAP_0F ? (i->opcode == 0xa0 ? X86_FS : X86_GS) :
+						i->opcode >> 3;
 
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit_op_mem1(&b->e, OP2(0xb7), H_R8, memref_cpu(CPU_SEG_OFF(seg) + (int32_t)offsetof(struct segment, selector)));
+	emit_op_mem1(&b->e, OP2(0xb7), H_R8,
+		     memref_cpu(CPU_SEG_OFF(seg) + (int32_t)offsetof(struct segment, selector)));
 	emit_push_host(b, H_R8);
 }
 

@@ -6,7 +6,11 @@
  */
 #include "guest_address.h"
 
-static bool string_uses_esi(uint8_t o) { return o == 0xa4 || o == 0xa5 || o == 0xa6 || o == 0xa7 || o == 0xac || o == 0xad; }
+static bool string_uses_esi(uint8_t o)
+{
+	return o == 0xa4 || o == 0xa5 || o == 0xa6 || o == 0xa7 || o == 0xac || o == 0xad;
+}
+
 static bool string_uses_edi(uint8_t o) { return o != 0xac && o != 0xad; }
 
 static void emit_add_window(struct build *b, unsigned reg)
@@ -66,7 +70,8 @@ void translate_string(struct build *b, const struct insn *i)
 {
 	const bool esi = string_uses_esi(i->opcode), edi = string_uses_edi(i->opcode);
 
-	if (i->addr_size != 4 || (edi && !(b->mode & MODE_ES_FLAT)) || (esi && !segment_is_flat(b, i->seg)))
+	if (i->addr_size != 4 || (edi && !(b->mode & MODE_ES_FLAT)) ||
+	    (esi && !segment_is_flat(b, i->seg)))
 		return translate_interpret(b, i);
 	if (b->adapt & ADAPT_DUAL && b->tr->opt.soft_views)
 		return translate_string_or_interpret(b, i, esi, edi);

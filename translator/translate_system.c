@@ -153,7 +153,8 @@ void translate_mov_to_seg(struct build *b, const struct insn *i)
 {
 	const unsigned seg = insn_reg(i);
 
-	if (seg == X86_SS || seg == X86_CS || seg > X86_GS || (i->mem && i->addr_size != 4) || b->adapt & ADAPT_INTERPRET)
+	if (seg == X86_SS || seg == X86_CS || seg > X86_GS || (i->mem && i->addr_size != 4) ||
+	    b->adapt & ADAPT_INTERPRET)
 		return translate_interpret(b, i);
 	if (!i->mem && insn_rm(i) == X86_ESP)
 		esp_sync_first(b);
@@ -166,9 +167,11 @@ void translate_mov_to_seg(struct build *b, const struct insn *i)
 
 void translate_pop_seg(struct build *b, const struct insn *i)
 {
-	const unsigned seg = i->map == MAP_0F ? (i->opcode == 0xa1 ? X86_FS : X86_GS) : i->opcode >> 3;
+	const unsigned seg = i->map == MAP_0F ? (i->opcode == 0xa1 ? X86_FS : X86_GS) :
+						i->opcode >> 3;
 
-	if (seg == X86_SS || !(b->mode & MODE_SS_FLAT) || i->op_size != 4 || b->adapt & ~(ADAPT_SOFT | ADAPT_EXACT))
+	if (seg == X86_SS || !(b->mode & MODE_SS_FLAT) || i->op_size != 4 ||
+	    b->adapt & ~(ADAPT_SOFT | ADAPT_EXACT))
 		return translate_interpret(b, i);
 	esp_sync_first(b);
 	/* Two bytes: at the end of a page the other half of the slot may be out of reach. */
@@ -178,14 +181,18 @@ void translate_pop_seg(struct build *b, const struct insn *i)
 
 void translate_mov_from_seg(struct build *b, const struct insn *i)
 {
-	const struct memref selector = memref_cpu(CPU_SEG_OFF(insn_reg(i)) + (int32_t)offsetof(struct segment, selector));
+	const struct memref selector =
+		memref_cpu(CPU_SEG_OFF(insn_reg(i)) + (int32_t)offsetof(struct segment, selector));
 
-	if (insn_reg(i) > X86_GS || (i->mem && i->addr_size != 4) || i->op_size != 4 || b->adapt & ADAPT_INTERPRET)
+	if (insn_reg(i) > X86_GS || (i->mem && i->addr_size != 4) || i->op_size != 4 ||
+	    b->adapt & ADAPT_INTERPRET)
 		return translate_interpret(b, i);
 	if (!i->mem && insn_rm(i) == X86_ESP)
 		esp_sync_first(b);
 	if (i->mem) {
-		struct opcode_bytes store = { .prefix = { 0x66 }, .nprefix = 1, .opcode = { 0x89 }, .nopcode = 1 };
+		struct opcode_bytes store = {
+			.prefix = { 0x66 }, .nprefix = 1, .opcode = { 0x89 }, .nopcode = 1
+		};
 		struct memref m = operand_prepare(b, i);
 
 		emit_op_mem1(&b->e, OP2(0xb7), H_R8, selector);
@@ -198,7 +205,9 @@ void translate_mov_from_seg(struct build *b, const struct insn *i)
 /* Control registers as MOV reads them are what struct cpu holds. */
 void translate_mov_from_cr(struct build *b, const struct insn *i)
 {
-	static const int32_t offset[8] = { [0] = CPU_OFF(cr0), [2] = CPU_OFF(cr2), [3] = CPU_OFF(cr3), [4] = CPU_OFF(cr4) };
+	static const int32_t offset[8] = {
+		[0] = CPU_OFF(cr0), [2] = CPU_OFF(cr2), [3] = CPU_OFF(cr3), [4] = CPU_OFF(cr4)
+	};
 
 	if (!is_ring0(b) || !offset[insn_reg(i)])
 		return translate_interpret(b, i);

@@ -20,7 +20,8 @@
 
 static void *map_reserve(size_t bytes)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -32,7 +33,9 @@ static void *map_reserve(size_t bytes)
  */
 static int cache_map(struct translator *tr)
 {
-	void *w = mmap(NULL, tr->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), *x;
+	void *w = mmap(NULL, tr->size, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+	     *x;
 
 	if (w == MAP_FAILED)
 		return -errno;
@@ -59,8 +62,8 @@ static int return_stack_map(struct translator *tr)
 	return 0;
 }
 
-int translator_create(const struct translator_callbacks *callbacks, const struct translator_options *options,
-		      struct translator **out)
+int translator_create(const struct translator_callbacks *callbacks,
+		      const struct translator_options *options, struct translator **out)
 {
 	struct translator *tr = calloc(1, sizeof(*tr));
 	struct emitter e;
@@ -72,7 +75,8 @@ int translator_create(const struct translator_callbacks *callbacks, const struct
 	tr->opt = *options;
 	if (!tr->opt.max_insns || tr->opt.max_insns > TU_MAX_INSNS)
 		tr->opt.max_insns = TU_MAX_INSNS;
-	tr->size = (options->cache_size ? options->cache_size : CACHE_DEFAULT) & ~(uint64_t)(HOST_PAGE - 1);
+	tr->size = (options->cache_size ? options->cache_size : CACHE_DEFAULT) &
+		   ~(uint64_t)(HOST_PAGE - 1);
 	if (tr->size < CACHE_MIN)
 		tr->size = CACHE_MIN;
 	err = cache_map(tr);
@@ -102,7 +106,8 @@ static void translator_drop_tus(struct translator *tr)
 {
 	struct verifier *verifier = tr->verifier;
 
-	tr->verifier = NULL; /* none of them runs again: unlinking each from each need not be verified */
+	/* none of them runs again: unlinking each from each need not be verified */
+	tr->verifier = NULL;
 	for (struct tc_space *s = tr->spaces; s; s = s->next) {
 		s->stale = true;
 		s->slots_known = 0; /* slots get other exits */
@@ -113,7 +118,8 @@ static void translator_drop_tus(struct translator *tr)
 		if (tu->valid)
 			tu_invalidate(tr, tu);
 		if (tu->in_global_links)
-			tr->global_links[tu->eip >> GUEST_PAGE_SHIFT] = NULL; /* with those behind it, which go as well */
+			/* with those behind it, which go as well */
+			tr->global_links[tu->eip >> GUEST_PAGE_SHIFT] = NULL;
 	}
 	tr->norder = 0;
 	tr->verifier = verifier;
@@ -198,10 +204,12 @@ void translator_reset(struct translator *tr)
 static void look_ahead(struct translator *tr)
 {
 	ahead_make(&tr->write_ahead, tr->write_base, tr->size, tr->used, TU_MAX_HOST_BYTES, true);
-	ahead_make(&tr->exec_ahead, (void *)tr->exec_base, tr->size, tr->used, TU_MAX_HOST_BYTES, false);
-	ahead_make(&tr->exits_ahead, tr->exits, EXIT_MAX * sizeof(*tr->exits), tr->nexits * sizeof(*tr->exits),
-		   3 * TU_MAX_INSNS * sizeof(*tr->exits), true);
-	ahead_make(&tr->tu_ahead, tr->tu_memory, TU_MEMORY(tr->size), tr->tu_bytes, TU_MAX_HOST_BYTES, true);
+	ahead_make(&tr->exec_ahead, (void *)tr->exec_base, tr->size, tr->used, TU_MAX_HOST_BYTES,
+		   false);
+	ahead_make(&tr->exits_ahead, tr->exits, EXIT_MAX * sizeof(*tr->exits),
+		   tr->nexits * sizeof(*tr->exits), 3 * TU_MAX_INSNS * sizeof(*tr->exits), true);
+	ahead_make(&tr->tu_ahead, tr->tu_memory, TU_MEMORY(tr->size), tr->tu_bytes,
+		   TU_MAX_HOST_BYTES, true);
 }
 
 static uint64_t now_ns(void)
@@ -215,8 +223,9 @@ static uint64_t now_ns(void)
 /* What describes TUs is not in the cache, and a TU of NOPs has more of that than host code. */
 static bool cache_is_full(const struct translator *tr)
 {
-	return tr->size - tr->used < 2 * TU_MAX_HOST_BYTES || EXIT_MAX - tr->nexits < 4 * TU_MAX_INSNS ||
-	       tr->tu_bytes > 2 * tr->size || (tr->opt.flush_every && tr->norder >= tr->opt.flush_every);
+	return tr->size - tr->used < 2 * TU_MAX_HOST_BYTES ||
+	       EXIT_MAX - tr->nexits < 4 * TU_MAX_INSNS || tr->tu_bytes > 2 * tr->size ||
+	       (tr->opt.flush_every && tr->norder >= tr->opt.flush_every);
 }
 
 struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t eip, uint32_t mode)

@@ -25,7 +25,8 @@ enum tc_leave {
 	TC_LEAVE_LINK,    /* an unlinked exit: translator_exit_taken() says which */
 	TC_LEAVE_LOOKUP,  /* an indirect target that the branch cache lacks: go on at cpu->eip */
 	TC_LEAVE_RESUME,  /* a callout changed something, or an event waits: go on at cpu->eip */
-	TC_LEAVE_INTERPRET, /* the instruction at cpu->eip cannot run translated just now: interpret it */
+	/* the instruction at cpu->eip cannot run translated just now: interpret it */
+	TC_LEAVE_INTERPRET,
 	TC_LEAVE_FAULT,   /* cpu->fault is to be delivered */
 	TC_LEAVE_RETRANSLATE, /* as RESUME; counted apart */
 	TC_LEAVE_DEAD,    /* the VM ended */
@@ -45,14 +46,17 @@ enum tc_leave {
 #define CALLOUT_LEAVE(why) ((why) + 2)
 typedef int (*callout_fn)(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 enum callout {
-	CALLOUT_INTERPRET, /* interpret the instruction; argument: ADAPT_INTERPRET if that is why, else 0 */
-	CALLOUT_INTEGER,   /* the same, for an instruction that has nothing to do with x87, MMX or SSE */
+	/* interpret the instruction; argument: ADAPT_INTERPRET if that is why, else 0 */
+	CALLOUT_INTERPRET,
+	/* the same, for an instruction that has nothing to do with x87, MMX or SSE */
+	CALLOUT_INTEGER,
 	CALLOUT_LOAD_CR3,  /* argument: the value */
 	CALLOUT_INT,       /* INT n: argument is n */
 	CALLOUT_IRET,
 	CALLOUT_SYSENTER,
 	CALLOUT_SYSEXIT,
-	CALLOUT_LOAD_SEGMENT, /* argument: selector | segment << 16 | CALLOUT_POP: ESP += 4 afterwards */
+	/* argument: selector | segment << 16 | CALLOUT_POP: ESP += 4 afterwards */
+	CALLOUT_LOAD_SEGMENT,
 	CALLOUT_INVLPG,    /* argument: linear address */
 	/*
 	 * The look-up of an access to the linear address given instead of an EIP failed; argument:
@@ -74,9 +78,12 @@ enum callout {
  * What happened at a guest instruction and how to translate it therefore (adaptive retranslation).
  */
 #define ADAPT_INTERPRET 0x1u /* always a callout to the interpreter (MMIO, traced pages) */
-#define ADAPT_DUAL      0x2u /* a ring-0 access that reaches user memory: choose the window by address */
-#define ADAPT_SOFT      0x4u /* page faults are frequent here: look the page up in the software TLB, past the window */
-#define ADAPT_EXACT     0x8u /* the address wraps at 4 GiB, and met a guard: it is cut to 32 bits first (guest_address.h) */
+/* a ring-0 access that reaches user memory: choose the window by address */
+#define ADAPT_DUAL      0x2u
+/* page faults are frequent here: look the page up in the software TLB, past the window */
+#define ADAPT_SOFT      0x4u
+/* the address wraps at 4 GiB, and met a guard: it is cut to 32 bits first (guest_address.h) */
+#define ADAPT_EXACT     0x8u
 
 struct translator_callbacks {
 	void *opaque;
@@ -92,7 +99,8 @@ struct translator_callbacks {
 	void (*unprotect)(void *opaque, gpa_t gpa);
 	callout_fn callout[CALLOUT_COUNT];
 	/* -d in_asm and out_asm; may be NULL. */
-	void (*log_tu)(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host);
+	void (*log_tu)(void *opaque, const struct tu *tu, const uint8_t *guest,
+		       const uint8_t *host);
 	/*
 	 * For maps of the code cache: a TU was made; all were dropped and their addresses will be
 	 * used again. May be NULL.
@@ -103,20 +111,24 @@ struct translator_callbacks {
 
 struct translator_options {
 	uint64_t cache_size;    /* bytes of code cache; 0: the default, 64 MiB */
-	uint32_t flush_every;   /* flush the cache after so many TUs, for tests; 0: when it is full */
+	/* flush the cache after so many TUs, for tests; 0: when it is full */
+	uint32_t flush_every;
 	bool all_soft;          /* ADAPT_SOFT for every instruction */
 	bool soft_views;        /* dual accesses heed tcw.soft_views */
 	bool verify;            /* prove of each TU that it keeps to its window (verify.h) */
 	bool no_links;          /* never link: every exit goes to the dispatcher */
 	uint32_t max_insns;     /* per TU; 0: the default */
-	uint32_t features;      /* enum cpu_feature bits of the CPU model: other instructions are undefined */
-	uint32_t host;          /* HOST_* bits: what translated code may use of the host's processor */
+	/* enum cpu_feature bits of the CPU model: other instructions are undefined */
+	uint32_t features;
+	/* HOST_* bits: what translated code may use of the host's processor */
+	uint32_t host;
 };
 
 /*
  * How far before the window, and from its start on, the sums reach that translated code addresses
  * memory by: a displacement of
- * 2 GiB, a base of 4 GiB, an index of 4 GiB times eight; a bit string's 256 MiB and 512 bytes of operand are in the last GiB.
+ * 2 GiB, a base of 4 GiB, an index of 4 GiB times eight; a bit string's 256 MiB and 512 bytes of
+ * operand are in the last GiB.
  */
 #define TRANSLATOR_REACH_BELOW (3ull << 30)
 #define TRANSLATOR_REACH_ABOVE (39ull << 30)
@@ -130,7 +142,8 @@ struct translator_stats {
 #undef TC_STAT
 };
 
-int translator_create(const struct translator_callbacks *callbacks, const struct translator_options *options,
+int translator_create(const struct translator_callbacks *callbacks,
+		      const struct translator_options *options,
 		      struct translator **out) RF_MUST_CHECK;
 void translator_destroy(struct translator *tr);
 const struct translator_stats *translator_stats(const struct translator *tr);
@@ -148,7 +161,8 @@ void translator_mapping_changed(struct translator *tr, struct tc_space *space, g
  * Points cpu->tcw at space (r12, r13). Light callouts run it: spills the FPU before it does more
  * than look.
  */
-void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space, uint32_t mode);
+void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space,
+			  uint32_t mode);
 /*
  * Starts with an empty return stack, ring 3's or the others'. What is on one is good only for the
  * space and mode it was made in.
@@ -191,12 +205,14 @@ void translator_unadapt(struct translator *tr, gpa_t gpa, uint32_t adapt);
 /* --- for logs and tests: what a finished TU consists of --- */
 struct tu_description {
 	gva_t eip;
-	gpa_t gpa, gpa2;     /* of its first byte; the page of its second part if it crosses a page end, else ~0 */
+	/* of its first byte; the page of its second part if it crosses a page end, else ~0 */
+	gpa_t gpa, gpa2;
 	uint32_t mode;       /* MODE_* */
 	bool global;         /* made from a global mapping */
 	unsigned guest_len, ninsns;
 	hva_t entry;         /* executable address */
-	unsigned host_len;   /* of this the last host_len - body_len bytes are the unlinked paths of its exits */
+	/* of this the last host_len - body_len bytes are the unlinked paths of its exits */
+	unsigned host_len;
 	unsigned body_len;
 };
 struct tu_description translator_tu_describe(const struct tu *tu);
@@ -248,7 +264,11 @@ struct tc_position {
 	uint32_t adapt;  /* how it was translated */
 	int32_t esp_delta; /* guest ESP = r14d + esp_delta */
 	bool boundary;
-	bool repeats;    /* pc is the host's repeated string instruction: in the middle of the guest's, unless that has yet to begin */
+	/*
+	 * pc is the host's repeated string instruction: in the middle of the guest's, unless that
+	 * has yet to begin
+	 */
+	bool repeats;
 	bool shadow;     /* it stands behind an STI: no interrupt before it is done */
 };
 bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position);

@@ -13,7 +13,9 @@
 
 static uint32_t tu_hash(gva_t eip, gpa_t gpa, uint32_t mode)
 {
-	uint64_t h = (eip * 0x9e3779b97f4a7c15ull) ^ ((gpa >> GUEST_PAGE_SHIFT) * 0xc2b2ae3d27d4eb4full) ^ mode * 0x165667b19e3779f9ull;
+	uint64_t h = (eip * 0x9e3779b97f4a7c15ull) ^
+		     ((gpa >> GUEST_PAGE_SHIFT) * 0xc2b2ae3d27d4eb4full) ^
+		     mode * 0x165667b19e3779f9ull;
 
 	return (h ^ h >> 32) >> 8 & ((1u << TU_HASH_BITS) - 1);
 }
@@ -29,7 +31,8 @@ static struct code_page *page_find(const struct translator *tr, gpa_t page)
 
 static struct code_page *page_get(struct translator *tr, gpa_t page)
 {
-	struct code_page *p = page_find(tr, page), **slot = &tr->pages[(page >> GUEST_PAGE_SHIFT) % PAGE_HASH_SIZE];
+	struct code_page *p = page_find(tr, page),
+			 **slot = &tr->pages[(page >> GUEST_PAGE_SHIFT) % PAGE_HASH_SIZE];
 
 	if (p)
 		return p;
@@ -69,7 +72,8 @@ struct tu **tu_mapped(struct translator *tr, const struct tu *tu)
 struct tu *tu_insert(struct translator *tr, struct tu *tu)
 {
 	uint32_t h = tu_hash(tu->eip, tu->gpa, tu->mode);
-	struct code_page *p = page_get(tr, page_of(tu->gpa)), *p2 = tu_crosses(tu) ? page_get(tr, tu->gpa2) : NULL;
+	struct code_page *p = page_get(tr, page_of(tu->gpa)),
+			 *p2 = tu_crosses(tu) ? page_get(tr, tu->gpa2) : NULL;
 
 	if (tr->norder == tr->order_cap) {
 		uint32_t cap = tr->order_cap ? tr->order_cap * 2 : 4096;
@@ -117,8 +121,9 @@ static bool tu_pages_match(struct translator *tr, const struct tu *tu, bool glob
 
 	if (!tu_crosses(tu))
 		return tu->global == global;
-	return tr->cb.fetch(tr->cb.opaque, (tu->eip & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, &gpa, &second) && gpa == tu->gpa2 &&
-	       tu->global == (global && second);
+	return tr->cb.fetch(tr->cb.opaque, (tu->eip & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, &gpa,
+			    &second) &&
+	       gpa == tu->gpa2 && tu->global == (global && second);
 }
 
 struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global)
@@ -126,7 +131,8 @@ struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 	struct tu *tu = tr->hash[tu_hash(eip, gpa, mode)];
 
 	while (tu) {
-		if (tu->eip == eip && tu->gpa == gpa && tu->mode == mode && tu_pages_match(tr, tu, global) && tu->valid)
+		if (tu->eip == eip && tu->gpa == gpa && tu->mode == mode && tu_pages_match(tr, tu,
+			global) && tu->valid)
 			return tu;
 		tu = tu->hash_next;
 	}
@@ -241,7 +247,8 @@ static bool at_repeated_string(hva_t pc)
 	const uint8_t *code = (const uint8_t *)pc;
 
 	code += *code == 0x66;
-	return (*code == 0xf2 || *code == 0xf3) && ((code[1] >= 0xa4 && code[1] <= 0xa7) || (code[1] >= 0xaa && code[1] <= 0xaf));
+	return (*code == 0xf2 || *code == 0xf3) &&
+	       ((code[1] >= 0xa4 && code[1] <= 0xa7) || (code[1] >= 0xaa && code[1] <= 0xaf));
 }
 
 bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position)
@@ -285,9 +292,9 @@ bool translator_contains(const struct translator *tr, hva_t pc)
 struct tu_description translator_tu_describe(const struct tu *tu)
 {
 	return (struct tu_description){
-		.eip = tu->eip, .gpa = tu->gpa, .gpa2 = tu->gpa2, .mode = tu->mode, .global = tu->global,
-		.guest_len = tu->guest_len, .ninsns = tu->ninsns, .entry = tu->entry, .host_len = tu->host_len,
-		.body_len = tu->body_len,
+		.eip = tu->eip, .gpa = tu->gpa, .gpa2 = tu->gpa2, .mode = tu->mode,
+		.global = tu->global, .guest_len = tu->guest_len, .ninsns = tu->ninsns,
+		.entry = tu->entry, .host_len = tu->host_len, .body_len = tu->body_len,
 	};
 }
 
@@ -297,7 +304,8 @@ struct tu_insn_description translator_tu_insn(const struct tu *tu, unsigned i)
 	const bool last = i + 1 == tu->ninsns;
 
 	return (struct tu_insn_description){
-		.guest_offset = insn->guest_offset, .host_offset = insn->host_offset, .adapt = insn->adapt,
+		.guest_offset = insn->guest_offset, .host_offset = insn->host_offset,
+		.adapt = insn->adapt,
 		.guest_len = (last ? tu->guest_len : insn[1].guest_offset) - insn->guest_offset,
 		.host_len = (last ? tu->body_len : insn[1].host_offset) - insn->host_offset,
 	};

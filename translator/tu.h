@@ -14,7 +14,8 @@
 #define TU_MAX_INSNS 96
 #define TU_MAX_HOST_BYTES 16384
 #define EXIT_MAX (1u << 18)
-#define TU_MEMORY(cache_size) (2 * (cache_size) + (1u << 20)) /* a flush is due at twice the cache's size */
+/* a flush is due at twice the cache's size */
+#define TU_MEMORY(cache_size) (2 * (cache_size) + (1u << 20))
 
 /* One guest instruction within a TU. */
 struct tu_insn {
@@ -28,7 +29,8 @@ struct tu_insn {
 struct tu {
 	gva_t eip;
 	gpa_t gpa;             /* of its first byte */
-	gpa_t gpa2;            /* page of its second part if the (only) instruction crosses a page, else ~0 */
+	/* page of its second part if the (only) instruction crosses a page, else ~0 */
+	gpa_t gpa2;
 	uint32_t mode;
 	uint16_t guest_len;
 	uint16_t ninsns;
@@ -42,7 +44,8 @@ struct tu {
 	struct tu *page_next;  /* TUs made from the same guest page */
 	struct tu *page2_next;
 	struct tu *mapped_next; /* of tr->mapped */
-	struct tu_incoming *incoming; /* exits linked to it: nincoming, room for a power of two from 4 */
+	/* exits linked to it: nincoming, room for a power of two from 4 */
+	struct tu_incoming *incoming;
 	uint32_t nincoming;
 	bool in_global_links;
 	struct tu *global_links_next;
@@ -51,7 +54,11 @@ struct tu {
 
 struct tu_incoming {
 	uint32_t exit;
-	uint32_t slot;         /* EXIT_TABLE: of the link tables; EXIT_DIRECT: NO_SLOT. Here, too, as long lists of these are gone through */
+	/*
+	 * EXIT_TABLE: of the link tables; EXIT_DIRECT: NO_SLOT. Here, too, as long lists of these
+	 * are gone through
+	 */
+	uint32_t slot;
 };
 #define NO_SLOT 0xffffffffu
 
@@ -74,7 +81,8 @@ struct tu_exit {
 struct branch_cache {
 	uint32_t mode;
 	uint32_t written;    /* bit n: its nth host page */
-	struct branch_entry *entries; /* at the mode's place in the space's tables; NULL: not in use */
+	/* at the mode's place in the space's tables; NULL: not in use */
+	struct branch_entry *entries;
 };
 
 #define SPACE_PAGES 512u
@@ -82,7 +90,11 @@ struct branch_cache {
 #define SPACE_PLACES 16u /* modes whose branch caches have memory at a time */
 #define SPACE_BRANCH_CACHES 6u /* modes that a space uses by turns: commonly one for each ring */
 struct tc_space {
-	bool stale;          /* links and branch caches are to be forgotten before they are used again; nobody keeps them right */
+	/*
+	 * links and branch caches are to be forgotten before they are used again; nobody keeps them
+	 * right
+	 */
+	bool stale;
 	/*
 	 * Linear pages whose incoming links were installed (link_install_page), direct mapped; 0:
 	 * none.
@@ -92,7 +104,8 @@ struct tc_space {
 	uint64_t *links;     /* EXIT_MAX slots */
 	uint32_t slots_made; /* of them, the first, that have memory */
 	uint32_t slots_known; /* the first that have been set since the cache was flushed */
-	uint64_t linked[EXIT_MAX / SLOTS_PER_PAGE / 64]; /* bit set: the page of slots may differ from the template's */
+	/* bit set: the page of slots may differ from the template's */
+	uint64_t linked[EXIT_MAX / SLOTS_PER_PAGE / 64];
 	struct branch_cache branches[SPACE_BRANCH_CACHES];
 	uint32_t branches_victim; /* the one to give to another mode next */
 	uint32_t modes_used[MODE_KEYS / 32]; /* bit set: the mode's place was written to */
@@ -128,19 +141,23 @@ struct translator {
 	hva_t exec_base;
 	uint64_t size, stubs_len, used;
 	uint64_t tu_bytes;   /* of struct tu, for all TUs since the last flush */
-	uint8_t *tu_memory;  /* they lie here, one behind the other: TU_MEMORY(size) bytes, lazily backed */
+	/* they lie here, one behind the other: TU_MEMORY(size) bytes, lazily backed */
+	uint8_t *tu_memory;
 	struct ahead write_ahead, exec_ahead, exits_ahead, tu_ahead;
 	bool flush_wanted;
 	volatile bool translating; /* for a signal handler of this thread */
 
 	/* Stubs (executable addresses). */
-	hva_t stub_enter, stub_link, stub_lookup, stub_lookup_miss, stub_leave, stub_return_miss, stub_underflow, stub_callout[CALLOUT_COUNT];
+	hva_t stub_enter, stub_link, stub_lookup, stub_lookup_miss, stub_leave, stub_return_miss,
+		stub_underflow, stub_callout[CALLOUT_COUNT];
 	hva_t stub_soft[2]; /* by enum soft_access */
 	hva_t stub_dual[2];
-	hva_t stub_segment[X86_NSEG]; /* ring 0's way into stub_callout[CALLOUT_LOAD_SEGMENT]; CS, SS: 0 */
+	/* ring 0's way into stub_callout[CALLOUT_LOAD_SEGMENT]; CS, SS: 0 */
+	hva_t stub_segment[X86_NSEG];
 
 	struct tu *hash[1u << TU_HASH_BITS];
-	struct tu *mapped[1u << TU_HASH_BITS]; /* by linear and physical page: those that links are installed to (tu_is_installed) */
+	/* by linear and physical page: those that links are installed to (tu_is_installed) */
+	struct tu *mapped[1u << TU_HASH_BITS];
 	struct tu **order;   /* all TUs since the last flush, by ascending entry */
 	uint32_t norder, order_cap;
 	struct code_page *pages[PAGE_HASH_SIZE];

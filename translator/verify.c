@@ -41,10 +41,11 @@ void verifier_destroy(struct verifier *v)
 const char *verify_rule_text(enum verify_rule rule)
 {
 	static const char *const texts[VERIFY_RULES] = {
-		[VERIFY_BYTES] = "bytes", [VERIFY_ENCODING] = "encoding", [VERIFY_INSTRUCTION] = "instruction",
-		[VERIFY_REGISTER] = "register", [VERIFY_MEMORY] = "memory", [VERIFY_GLUE] = "glue", [VERIFY_REST] = "rest",
-		[VERIFY_BRANCH] = "branch", [VERIFY_INDIRECT] = "indirect", [VERIFY_FLOW] = "flow", [VERIFY_STUB] = "stub",
-		[VERIFY_MODE] = "mode", [VERIFY_TABLE] = "table",
+		[VERIFY_BYTES] = "bytes", [VERIFY_ENCODING] = "encoding",
+		[VERIFY_INSTRUCTION] = "instruction", [VERIFY_REGISTER] = "register",
+		[VERIFY_MEMORY] = "memory", [VERIFY_GLUE] = "glue", [VERIFY_REST] = "rest",
+		[VERIFY_BRANCH] = "branch", [VERIFY_INDIRECT] = "indirect", [VERIFY_FLOW] = "flow",
+		[VERIFY_STUB] = "stub", [VERIFY_MODE] = "mode", [VERIFY_TABLE] = "table",
 	};
 
 	return texts[rule];
@@ -52,7 +53,8 @@ const char *verify_rule_text(enum verify_rule rule)
 
 /* --- edges --- */
 
-bool verify_add_edge(struct verifier *v, uint32_t to, uint32_t from, const struct verify_state *state)
+bool verify_add_edge(struct verifier *v, uint32_t to, uint32_t from,
+		     const struct verify_state *state)
 {
 	struct verify_edge *e;
 
@@ -89,7 +91,8 @@ static bool add_exits(struct verifier *v)
 		const hva_t cold = v->tr->exits[v->tu->first_exit + i].cold;
 
 		if (cold < v->tu->entry + v->tu->body_len || cold >= v->tu->entry + v->tu->host_len)
-			return verify_fail(v, VERIFY_FLOW, "an exit's unlinked path is not behind the unit's body");
+			return verify_fail(v, VERIFY_FLOW,
+					   "an exit's unlinked path is not behind the unit's body");
 		if (!verify_add_edge(v, cold - v->tu->entry, 0, &fresh))
 			return false;
 	}
@@ -125,13 +128,17 @@ static bool check_middle(struct verifier *v, uint32_t next_insn)
 	for (uint32_t at = v->insn.offset + 1; at < end && at < tu->host_len; at++) {
 		if (v->edge_at[at]) {
 			v->insn.offset = v->edge[v->edge_at[at] - 1].from;
-			return verify_fail(v, VERIFY_BRANCH, "a branch into the middle of an instruction");
+			return verify_fail(v, VERIFY_BRANCH,
+					   "a branch into the middle of an instruction");
 		}
 	}
 	if (next_insn < tu->ninsns && tu->insn[next_insn].host_offset < end)
-		return verify_fail(v, VERIFY_BYTES, "a guest instruction starts in the middle of a host instruction");
+		return verify_fail(
+			v, VERIFY_BYTES,
+			"a guest instruction starts in the middle of a host instruction");
 	if (v->insn.offset < tu->body_len && end > tu->body_len)
-		return verify_fail(v, VERIFY_BYTES, "the last instruction of the unit's body runs over its end");
+		return verify_fail(v, VERIFY_BYTES,
+				   "the last instruction of the unit's body runs over its end");
 	return true;
 }
 
@@ -141,7 +148,8 @@ static bool decode_at(struct verifier *v, uint32_t offset)
 	enum verify_decode_result result;
 	const char *why;
 
-	result = verify_decode(v->decoder, v->code + offset, tu->host_len - offset, tu->entry + offset, &v->insn, &why);
+	result = verify_decode(v->decoder, v->code + offset, tu->host_len - offset,
+			       tu->entry + offset, &v->insn, &why);
 	v->insn.offset = offset;
 	if (result == VERIFY_DECODED)
 		return true;
@@ -161,7 +169,9 @@ static bool begin_guest_insns(struct verifier *v, uint32_t offset, uint32_t *nex
 	if (!begun && offset != tu->body_len)
 		return true;
 	if (v->alive && !verify_at_rest(&v->state, false))
-		return verify_fail(v, VERIFY_REST, "a guest instruction ends while its registers or flags are borrowed");
+		return verify_fail(
+			v, VERIFY_REST,
+			"a guest instruction ends while its registers or flags are borrowed");
 	verify_next_guest_insn(&v->state);
 	return true;
 }
@@ -184,8 +194,8 @@ static bool walk(struct verifier *v)
 		v->insn = (struct host_insn){ .offset = offset };
 		if (offset == tu->body_len && v->alive)
 			return verify_fail(v, VERIFY_FLOW, "the unit's body runs off its end");
-		if (!decode_at(v, offset) || !arrive(v, offset) || !begin_guest_insns(v, offset, &next_insn) ||
-		    !check_middle(v, next_insn))
+		if (!decode_at(v, offset) || !arrive(v, offset) ||
+		    !begin_guest_insns(v, offset, &next_insn) || !check_middle(v, next_insn))
 			return false;
 		if (!verify_insn(v))
 			return false;
@@ -194,14 +204,16 @@ static bool walk(struct verifier *v)
 	if (v->alive)
 		return verify_fail(v, VERIFY_FLOW, "the unit runs off its end");
 	if (next_insn < tu->ninsns && tu->insn[next_insn].host_offset != tu->body_len)
-		return verify_fail(v, VERIFY_BYTES, "a guest instruction starts behind the unit's body");
+		return verify_fail(v, VERIFY_BYTES,
+				   "a guest instruction starts behind the unit's body");
 	return true;
 }
 
 static bool in_place(const struct translator *tr, const struct tu *tu)
 {
 	return tu->ninsns && tu->body_len <= tu->host_len && tu->host_len <= VERIFY_MAX_BYTES &&
-	       tu->entry >= tr->exec_base + tr->stubs_len && tu->entry + tu->host_len <= tr->exec_base + tr->size;
+	       tu->entry >= tr->exec_base + tr->stubs_len &&
+	       tu->entry + tu->host_len <= tr->exec_base + tr->size;
 }
 
 static void fill_text(struct verifier *v)
@@ -209,11 +221,12 @@ static void fill_text(struct verifier *v)
 	const uint32_t offset = v->failure.offset;
 
 	if (in_place(v->tr, v->tu) && offset < v->tu->host_len)
-		verify_decode_text(v->decoder, v->code + offset, v->tu->host_len - offset, v->tu->entry + offset, v->failure.text,
-				   sizeof(v->failure.text));
+		verify_decode_text(v->decoder, v->code + offset, v->tu->host_len - offset,
+				   v->tu->entry + offset, v->failure.text, sizeof(v->failure.text));
 }
 
-const struct verify_failure *verify_tu(struct verifier *v, const struct translator *tr, const struct tu *tu)
+const struct verify_failure *verify_tu(struct verifier *v, const struct translator *tr,
+				       const struct tu *tu)
 {
 	bool ok;
 
@@ -225,7 +238,8 @@ const struct verify_failure *verify_tu(struct verifier *v, const struct translat
 	v->current = v->previous = 0;
 	v->insn = (struct host_insn){ 0 };
 	verify_state_init(&v->state);
-	ok = in_place(tr, tu) ? walk(v) : verify_fail(v, VERIFY_BYTES, "the unit is not in its place");
+	ok = in_place(tr, tu) ? walk(v) :
+				verify_fail(v, VERIFY_BYTES, "the unit is not in its place");
 	clear_edges(v);
 	if (ok)
 		return NULL;

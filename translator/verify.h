@@ -16,19 +16,25 @@ struct translator;
 struct tu;
 
 enum verify_rule {
-	VERIFY_BYTES,       /* the bytes are host instructions, one behind the other from start to end */
+	/* the bytes are host instructions, one behind the other from start to end */
+	VERIFY_BYTES,
 	VERIFY_ENCODING,    /* each prefix once, in its place, and with a meaning */
 	VERIFY_INSTRUCTION, /* the instruction is on the list */
-	VERIFY_REGISTER,    /* only registers that are the guest's, or scratch in a known form; 32 bits of them */
+	/* only registers that are the guest's, or scratch in a known form; 32 bits of them */
+	VERIFY_REGISTER,
 	VERIFY_MEMORY,      /* memory operands are confined, or a known form */
-	VERIFY_GLUE,        /* a known form without what it builds on: a part of the sequence is missing or out of order */
+	/*
+	 * a known form without what it builds on: a part of the sequence is missing or out of order
+	 */
+	VERIFY_GLUE,
 	VERIFY_REST,        /* guest registers and flags are the guest's where they have to be */
 	VERIFY_BRANCH,      /* direct branches lead to where one may */
 	VERIFY_INDIRECT,    /* indirect branches are of a known form */
 	VERIFY_FLOW,        /* code does not run off its end, and all of it is reached */
 	VERIFY_STUB,        /* stubs get what they expect */
 	VERIFY_MODE,        /* the instruction may run in the TU's mode */
-	VERIFY_TABLE,       /* link tables and branch caches lead to entries of TUs or to unlinked paths */
+	/* link tables and branch caches lead to entries of TUs or to unlinked paths */
+	VERIFY_TABLE,
 	VERIFY_RULES
 };
 
@@ -44,7 +50,8 @@ int verifier_create(struct verifier **out) RF_MUST_CHECK;
 void verifier_destroy(struct verifier *v);
 
 /* A valid TU. NULL: all is well; else what is wrong first, valid until the next call. */
-const struct verify_failure *verify_tu(struct verifier *v, const struct translator *tr, const struct tu *tu);
+const struct verify_failure *verify_tu(struct verifier *v, const struct translator *tr,
+				       const struct tu *tu);
 /* Every link table and branch cache in use. */
 const struct verify_failure *verify_tables(struct verifier *v, const struct translator *tr);
 const char *verify_rule_text(enum verify_rule rule);

@@ -17,7 +17,8 @@ static bool holds_guest(const struct verifier *v, unsigned reg)
 
 static bool holds_address(const struct verifier *v, unsigned reg)
 {
-	return holds_guest(v, reg) || ((reg == H_R9 || reg == H_R10) && fact_is_value(&v->state.reg[reg]));
+	return holds_guest(v, reg) ||
+	       ((reg == H_R9 || reg == H_R10) && fact_is_value(&v->state.reg[reg]));
 }
 
 /* [reg + r13 + disp] */
@@ -25,7 +26,9 @@ static const char *register_in_window(const struct verifier *v, const struct hos
 {
 	if (m->scale != 1)
 		return "the window, scaled";
-	return holds_address(v, m->base) ? NULL : "the window and a register that does not hold an address";
+	return holds_address(v, m->base) ?
+		       NULL :
+		       "the window and a register that does not hold an address";
 }
 
 /* [r13 + disp], [r13 + reg*scale + disp] */
@@ -33,7 +36,8 @@ static const char *scaled_in_window(const struct verifier *v, const struct host_
 {
 	if (m->index == VERIFY_NO_REG)
 		return m->disp >= 0 ? NULL : "a place before the window";
-	return holds_guest(v, m->index) ? NULL : "the window and an index that does not hold an address";
+	return holds_guest(v, m->index) ? NULL :
+					  "the window and an index that does not hold an address";
 }
 
 /* [r10 + reg*scale + disp] with r10 the window + a guest register */
@@ -74,7 +78,8 @@ static const char *past_window(const struct verifier *v, const struct host_opera
 
 bool verify_is_guest_operand(const struct host_operand *m)
 {
-	return m->index == H_WINDOW || m->base == H_WINDOW || m->base == H_R10 || (m->base == H_R9 && m->index == H_R10);
+	return m->index == H_WINDOW || m->base == H_WINDOW || m->base == H_R10 ||
+	       (m->base == H_R9 && m->index == H_R10);
 }
 
 static bool goes_past_window(const struct verifier *v, const struct host_operand *m)
@@ -114,12 +119,17 @@ bool verify_string(struct verifier *v)
 
 		if (m->kind == OPERAND_REGISTER)
 			continue;
-		if (m->kind != OPERAND_MEMORY || (m->base != H_RSI && m->base != H_RDI) || m->index != VERIFY_NO_REG || m->disp)
-			return verify_fail(v, VERIFY_MEMORY, "a string instruction on other registers than rsi and rdi");
+		if (m->kind != OPERAND_MEMORY || (m->base != H_RSI && m->base != H_RDI) ||
+		    m->index != VERIFY_NO_REG || m->disp)
+			return verify_fail(
+				v, VERIFY_MEMORY,
+				"a string instruction on other registers than rsi and rdi");
 		if (v->state.reg[m->base].kind != FACT_WINDOWED)
-			return verify_fail(v, VERIFY_MEMORY, "a string instruction without the window added");
+			return verify_fail(v, VERIFY_MEMORY,
+					   "a string instruction without the window added");
 	}
-	if (v->state.reg[H_RCX].kind != FACT_GUEST || v->state.reg[H_RAX].kind != FACT_GUEST || v->state.flags_spoilt)
+	if (v->state.reg[H_RCX].kind != FACT_GUEST || v->state.reg[H_RAX].kind != FACT_GUEST ||
+	    v->state.flags_spoilt)
 		return verify_fail(v, VERIFY_REST, "a string instruction with a borrowed register");
 	verify_forget_written(v);
 	return true;

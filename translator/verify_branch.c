@@ -2,11 +2,13 @@
 /*
  * Control transfers of a TU. There are these and no others:
  *
- *   within a guest instruction   JMP, and Jcc after a comparison of ours, JRCXZ, LOOPcc and JECXZ: forward
- *   exits                        rel32 of JMP, Jcc, CALL that the exit's record names; JMP and CALL [r12 + slot] of one; Jcc to
- *                                such a JMP behind the body
+ *   within a guest instruction   JMP, and Jcc after a comparison of ours, JRCXZ, LOOPcc and JECXZ:
+ *                                forward
+ *   exits                        rel32 of JMP, Jcc, CALL that the exit's record names; JMP and CALL
+ *                                [r12 + slot] of one; Jcc to such a JMP behind the body
  *   RET                          to the return site of the CALL that is on top of the return stack
- *   look-up hits                 JMP and CALL [r12 + 2*r9 + the mode's branch cache + 8] of the entry that matched
+ *   look-up hits                 JMP and CALL [r12 + 2*r9 + the mode's branch cache + 8] of the
+ *                                entry that matched
  *   stubs                        each with what it expects in scratch registers
  */
 #include "verify_branch.h"
@@ -18,12 +20,14 @@ bool verify_is_transfer(const struct host_insn *h)
 
 static bool is_short(const struct host_insn *h)
 {
-	return h->map == HOST_MAP_1BYTE && (h->opcode == 0xeb || (h->opcode & 0xf0) == 0x70 || (h->opcode & 0xfc) == 0xe0);
+	return h->map == HOST_MAP_1BYTE &&
+	       (h->opcode == 0xeb || (h->opcode & 0xf0) == 0x70 || (h->opcode & 0xfc) == 0xe0);
 }
 
 static bool is_near(const struct host_insn *h)
 {
-	return h->map == HOST_MAP_0F ? (h->opcode & 0xf0) == 0x80 : h->opcode == 0xe8 || h->opcode == 0xe9;
+	return h->map == HOST_MAP_0F ? (h->opcode & 0xf0) == 0x80 :
+				       h->opcode == 0xe8 || h->opcode == 0xe9;
 }
 
 /* Where a direct branch leads, by the bytes at its end; Capstone has to agree. */
@@ -36,7 +40,8 @@ static bool branch_target(struct verifier *v, hva_t *target)
 	if (!is_short(h))
 		memcpy(&rel, end - 4, 4);
 	*target = v->tu->entry + h->offset + h->length + rel;
-	if (h->noperands != 1 || h->operand[0].kind != OPERAND_IMMEDIATE || (hva_t)h->operand[0].value != *target)
+	if (h->noperands != 1 || h->operand[0].kind != OPERAND_IMMEDIATE ||
+	    (hva_t)h->operand[0].value != *target)
 		return verify_fail(v, VERIFY_BYTES, "two readings of a branch's target differ");
 	return true;
 }
@@ -44,7 +49,8 @@ static bool branch_target(struct verifier *v, hva_t *target)
 static bool need_rest(struct verifier *v, bool ecx_borrowed)
 {
 	return verify_at_rest(&v->state, ecx_borrowed) ||
-	       verify_fail(v, VERIFY_REST, "the translation is left while guest registers or flags are borrowed");
+	       verify_fail(v, VERIFY_REST,
+			   "the translation is left while guest registers or flags are borrowed");
 }
 
 /* Behind a host CALL: back from the guest's function, with where its RET meant to go in r8d. */
@@ -59,15 +65,18 @@ static void returned(struct verifier *v)
 
 static uint32_t guest_insn_end(const struct verifier *v)
 {
-	return v->current + 1 < v->tu->ninsns ? v->tu->insn[v->current + 1].host_offset : v->tu->body_len;
+	return v->current + 1 < v->tu->ninsns ? v->tu->insn[v->current + 1].host_offset :
+						v->tu->body_len;
 }
 
 static bool inner_branch(struct verifier *v, hva_t target, const struct verify_state *state)
 {
 	const uint32_t to = target - v->tu->entry, from = v->insn.offset + v->insn.length;
 
-	if (target < v->tu->entry + from || target > v->tu->entry + guest_insn_end(v) || to >= v->tu->body_len)
-		return verify_fail(v, VERIFY_BRANCH, "a branch of ours that leaves the guest instruction");
+	if (target < v->tu->entry + from || target > v->tu->entry + guest_insn_end(v) ||
+	    to >= v->tu->body_len)
+		return verify_fail(v, VERIFY_BRANCH,
+				   "a branch of ours that leaves the guest instruction");
 	return verify_add_edge(v, to, v->insn.offset, state);
 }
 
@@ -121,7 +130,8 @@ static const struct tu_exit *exit_number(const struct verifier *v, uint32_t i)
 /* The exit whose rel32 is that of the instruction. */
 static const struct tu_exit *exit_patched_here(const struct verifier *v)
 {
-	const uint8_t *field = v->tr->write_base + (v->tu->entry - v->tr->exec_base) + v->insn.offset + v->insn.length - 4;
+	const uint8_t *field = v->tr->write_base + (v->tu->entry - v->tr->exec_base) +
+			       v->insn.offset + v->insn.length - 4;
 
 	for (uint32_t i = 0; i < v->tu->nexits; i++) {
 		if (exit_number(v, i)->patch == field)
@@ -154,11 +164,14 @@ static bool exit_target(struct verifier *v, const struct tu_exit *exit, hva_t ta
 		return true;
 	to = verify_tu_at(v->tr, target);
 	if (exit->form != EXIT_DIRECT || !to)
-		return verify_fail(v, VERIFY_BRANCH, "an exit that leads to no unit and not to its unlinked path");
+		return verify_fail(v, VERIFY_BRANCH,
+				   "an exit that leads to no unit and not to its unlinked path");
 	if (to->eip != exit->target || to->mode != v->tu->mode)
-		return verify_fail(v, VERIFY_BRANCH, "an exit that leads to another unit than its own");
+		return verify_fail(v, VERIFY_BRANCH,
+				   "an exit that leads to another unit than its own");
 	if (!(to->global && v->tu->global) && !same_page(v->tu, to))
-		return verify_fail(v, VERIFY_BRANCH, "a direct link to a page that may be mapped otherwise");
+		return verify_fail(v, VERIFY_BRANCH,
+				   "a direct link to a page that may be mapped otherwise");
 	return true;
 }
 
@@ -171,10 +184,13 @@ static bool exit_by_table(struct verifier *v, const struct host_operand *m)
 		if (exit->form != EXIT_TABLE || (int64_t)exit->slot * 8 != m->disp)
 			continue;
 		if (v->tr->link_template[exit->slot] != exit->cold)
-			return verify_fail(v, VERIFY_TABLE, "a slot whose unlinked state is not the exit's unlinked path");
+			return verify_fail(
+				v, VERIFY_TABLE,
+				"a slot whose unlinked state is not the exit's unlinked path");
 		return need_rest(v, false);
 	}
-	return verify_fail(v, VERIFY_INDIRECT, "a slot of the link table that is not one of the unit's exits");
+	return verify_fail(v, VERIFY_INDIRECT,
+			   "a slot of the link table that is not one of the unit's exits");
 }
 
 /* A conditional exit by a slot: to a JMP [r12 + slot] behind the body. */
@@ -224,10 +240,12 @@ static bool callout_argument(struct verifier *v, enum argument kind)
 	const struct fact *r9 = &v->state.reg[H_R9];
 
 	switch (kind) {
-	case ARGUMENT_ADAPT: return is_constant(v, H_R9, v->tu->insn[v->current].adapt & ADAPT_INTERPRET);
+	case ARGUMENT_ADAPT: return is_constant(v, H_R9,
+		v->tu->insn[v->current].adapt & ADAPT_INTERPRET);
 	case ARGUMENT_BYTE:  return r9->kind == FACT_CONSTANT && r9->value < 256;
 	case ARGUMENT_VALUE: return fact_is_value(r9);
-	case ARGUMENT_STORE: return fact_is_value(r9) && fact_is_value(&v->state.reg[H_R10]); /* the address */
+	/* the address */
+	case ARGUMENT_STORE: return fact_is_value(r9) && fact_is_value(&v->state.reg[H_R10]);
 	default:             return true;
 	}
 }
@@ -237,9 +255,11 @@ static bool callout(struct verifier *v, const struct callout_rule *rule)
 	const unsigned next = rule->argument == ARGUMENT_STORE ? H_R11 : H_R10;
 
 	if (!is_constant(v, H_R8, guest_eip(v)) || v->state.reg[next].kind != FACT_CONSTANT)
-		return verify_fail(v, VERIFY_STUB, "a callout that is not told its own EIP and the next");
+		return verify_fail(v, VERIFY_STUB,
+				   "a callout that is not told its own EIP and the next");
 	if (!callout_argument(v, rule->argument))
-		return verify_fail(v, VERIFY_STUB, "a callout with another argument than it should have");
+		return verify_fail(v, VERIFY_STUB,
+				   "a callout with another argument than it should have");
 	if (rule->ring0 && v->tu->mode & MODE_CPL)
 		return verify_fail(v, VERIFY_MODE, "a callout for ring 0 in another ring");
 	if (rule->loads_flags)
@@ -256,22 +276,28 @@ static bool soft_look_up(struct verifier *v, enum soft_access access)
 {
 	const struct fact length = v->state.reg[H_R9], address = v->state.reg[H_R10];
 
-	if (!is_constant(v, H_R8, guest_eip(v)) || length.kind != FACT_CONSTANT || length.value > 15 || address.kind != FACT_VALUE)
-		return verify_fail(v, VERIFY_STUB, "a look-up in the software TLB without EIP, length and address");
+	if (!is_constant(v, H_R8, guest_eip(v)) || length.kind != FACT_CONSTANT ||
+	    length.value > 15 || address.kind != FACT_VALUE)
+		return verify_fail(v, VERIFY_STUB,
+				   "a look-up in the software TLB without EIP, length and address");
 	if (!need_rest(v, false))
 		return false;
 	verify_forget_scratch(&v->state);
 	v->state.reg[H_R10] = (struct fact){ .kind = FACT_VALUE };
-	v->state.reg[H_R9] = (struct fact){ .kind = FACT_SOFT, .of = H_R10,
-					    .value = length.value | (access == SOFT_WRITE ? SOFT_MAY_WRITE : 0) };
+	v->state.reg[H_R9] = (struct fact){ .kind = FACT_SOFT,
+					    .of = H_R10,
+					    .value = length.value |
+						     (access == SOFT_WRITE ? SOFT_MAY_WRITE : 0) };
 	return true;
 }
 
 static bool look_up_missed(struct verifier *v)
 {
-	if (v->state.reg[H_RCX].kind != FACT_LOOKUP_DIFFERENCE || v->state.reg[H_R11].kind != FACT_SAVED_ECX ||
-	    !fact_is_value(&v->state.reg[H_R8]))
-		return verify_fail(v, VERIFY_STUB, "a missed look-up without what was looked up and ecx saved in r11");
+	if (v->state.reg[H_RCX].kind != FACT_LOOKUP_DIFFERENCE ||
+	    v->state.reg[H_R11].kind != FACT_SAVED_ECX || !fact_is_value(&v->state.reg[H_R8]))
+		return verify_fail(
+			v, VERIFY_STUB,
+			"a missed look-up without what was looked up and ecx saved in r11");
 	if (!need_rest(v, true))
 		return false;
 	v->alive = v->insn.op == HOST_CALL;
@@ -282,9 +308,10 @@ static bool look_up_missed(struct verifier *v)
 
 static bool return_missed(struct verifier *v)
 {
-	if (v->insn.op != HOST_JMP || v->state.reg[H_RCX].kind != FACT_RETURN_DIFFERENCE || v->state.reg[H_R9].kind != FACT_SAVED_ECX ||
-	    v->state.reg[H_R8].kind != FACT_RETURN)
-		return verify_fail(v, VERIFY_STUB, "a missed return without its target and ecx saved in r9");
+	if (v->insn.op != HOST_JMP || v->state.reg[H_RCX].kind != FACT_RETURN_DIFFERENCE ||
+	    v->state.reg[H_R9].kind != FACT_SAVED_ECX || v->state.reg[H_R8].kind != FACT_RETURN)
+		return verify_fail(v, VERIFY_STUB,
+				   "a missed return without its target and ecx saved in r9");
 	v->alive = false;
 	return need_rest(v, true);
 }
@@ -308,7 +335,8 @@ static bool to_stub(struct verifier *v, hva_t target)
 		}
 		for (unsigned i = 0; i < SOFT_NACCESSES; i++) {
 			if (target == tr->stub_dual[i] && v->tu->mode & MODE_SOFT)
-				return verify_fail(v, VERIFY_MODE, "a choice of windows in the soft mode");
+				return verify_fail(v, VERIFY_MODE,
+						   "a choice of windows in the soft mode");
 			if (target == tr->stub_soft[i] || target == tr->stub_dual[i])
 				return soft_look_up(v, i);
 		}
@@ -345,8 +373,10 @@ static bool near_branch(struct verifier *v)
 
 static bool by_branch_cache(struct verifier *v)
 {
-	if (v->state.reg[H_R9].kind != FACT_INDEX || !v->state.matched || !fact_is_value(&v->state.reg[H_R8]))
-		return verify_fail(v, VERIFY_INDIRECT, "a look-up's hit without a look-up that matched");
+	if (v->state.reg[H_R9].kind != FACT_INDEX || !v->state.matched ||
+	    !fact_is_value(&v->state.reg[H_R8]))
+		return verify_fail(v, VERIFY_INDIRECT,
+				   "a look-up's hit without a look-up that matched");
 	return need_rest(v, false);
 }
 
@@ -360,7 +390,8 @@ static bool indirect_branch(struct verifier *v)
 	if (m->base == H_R12 && m->index == VERIFY_NO_REG)
 		ok = exit_by_table(v, m);
 	else if (m->base == H_R12 && m->index == H_R9 && m->scale == 2 &&
-		 m->disp == branch_cache_offset(v->tu->mode) + (int64_t)offsetof(struct branch_entry, host))
+		 m->disp == branch_cache_offset(v->tu->mode) +
+				    (int64_t)offsetof(struct branch_entry, host))
 		ok = by_branch_cache(v);
 	else
 		return verify_fail(v, VERIFY_INDIRECT, "an indirect branch of no known form");
@@ -373,7 +404,8 @@ static bool indirect_branch(struct verifier *v)
 static bool ret(struct verifier *v)
 {
 	if (v->insn.opcode != 0xc3)
-		return verify_fail(v, VERIFY_INSTRUCTION, "a RET that moves the stack pointer further");
+		return verify_fail(v, VERIFY_INSTRUCTION,
+				   "a RET that moves the stack pointer further");
 	if (!fact_is_value(&v->state.reg[H_R8]))
 		return verify_fail(v, VERIFY_GLUE, "RET without where to in r8d");
 	v->alive = false;
@@ -426,11 +458,14 @@ bool verify_unlinked_path(struct verifier *v)
 	const struct host_insn *h = &v->insn;
 	const struct host_operand *o = h->operand;
 
-	if (h->op == HOST_MOV && o[0].kind == OPERAND_REGISTER && o[1].kind == OPERAND_IMMEDIATE && (o[0].reg == H_R8 || o[0].reg == H_R9))
+	if (h->op == HOST_MOV && o[0].kind == OPERAND_REGISTER && o[1].kind == OPERAND_IMMEDIATE &&
+	    (o[0].reg == H_R8 || o[0].reg == H_R9))
 		return verify_plain(v);
 	if (h->op == HOST_JMP && h->opcode == 0xe9)
 		return leave_unlinked(v);
-	if (h->op == HOST_JMP && h->opcode == 0xff && o[0].kind == OPERAND_MEMORY && o[0].base == H_R12)
+	if (h->op == HOST_JMP && h->opcode == 0xff && o[0].kind == OPERAND_MEMORY &&
+	    o[0].base == H_R12)
 		return indirect_branch(v);
-	return verify_fail(v, VERIFY_FLOW, "something else than unlinked paths behind the unit's body");
+	return verify_fail(v, VERIFY_FLOW,
+			   "something else than unlinked paths behind the unit's body");
 }

@@ -12,7 +12,8 @@ bool verify_transfer(struct verifier *v);
 bool verify_unlinked_path(struct verifier *v);
 
 /* verify.c: control may go from the instruction at from to offset to, with state. */
-bool verify_add_edge(struct verifier *v, uint32_t to, uint32_t from, const struct verify_state *state);
+bool verify_add_edge(struct verifier *v, uint32_t to, uint32_t from,
+		     const struct verify_state *state);
 /* The TU that starts at address, NULL if none in use does. */
 const struct tu *verify_tu_at(const struct translator *tr, hva_t address);
 

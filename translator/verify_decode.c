@@ -30,12 +30,14 @@ struct verify_decoder {
 #define R(name) X86_REG_##name
 
 static const uint16_t general_registers[16][4] = { /* by number; 1, 2, 4, 8 bytes */
-	{ R(AL), R(AX), R(EAX), R(RAX) }, { R(CL), R(CX), R(ECX), R(RCX) }, { R(DL), R(DX), R(EDX), R(RDX) },
-	{ R(BL), R(BX), R(EBX), R(RBX) }, { R(SPL), R(SP), R(ESP), R(RSP) }, { R(BPL), R(BP), R(EBP), R(RBP) },
-	{ R(SIL), R(SI), R(ESI), R(RSI) }, { R(DIL), R(DI), R(EDI), R(RDI) }, { R(R8B), R(R8W), R(R8D), R(R8) },
-	{ R(R9B), R(R9W), R(R9D), R(R9) }, { R(R10B), R(R10W), R(R10D), R(R10) }, { R(R11B), R(R11W), R(R11D), R(R11) },
-	{ R(R12B), R(R12W), R(R12D), R(R12) }, { R(R13B), R(R13W), R(R13D), R(R13) }, { R(R14B), R(R14W), R(R14D), R(R14) },
-	{ R(R15B), R(R15W), R(R15D), R(R15) },
+	{ R(AL), R(AX), R(EAX), R(RAX) }, { R(CL), R(CX), R(ECX), R(RCX) },
+	{ R(DL), R(DX), R(EDX), R(RDX) }, { R(BL), R(BX), R(EBX), R(RBX) },
+	{ R(SPL), R(SP), R(ESP), R(RSP) }, { R(BPL), R(BP), R(EBP), R(RBP) },
+	{ R(SIL), R(SI), R(ESI), R(RSI) }, { R(DIL), R(DI), R(EDI), R(RDI) },
+	{ R(R8B), R(R8W), R(R8D), R(R8) }, { R(R9B), R(R9W), R(R9D), R(R9) },
+	{ R(R10B), R(R10W), R(R10D), R(R10) }, { R(R11B), R(R11W), R(R11D), R(R11) },
+	{ R(R12B), R(R12W), R(R12D), R(R12) }, { R(R13B), R(R13W), R(R13D), R(R13) },
+	{ R(R14B), R(R14W), R(R14D), R(R14) }, { R(R15B), R(R15W), R(R15D), R(R15) },
 };
 static const uint16_t high_bytes[] = { R(AH), R(CH), R(DH), R(BH) };
 
@@ -45,7 +47,8 @@ static void fill_registers(struct host_register *table)
 		table[i] = (struct host_register){ FILE_OTHER, VERIFY_NO_REG, 0 };
 	for (unsigned i = 0; i < 16; i++) {
 		for (unsigned size = 0; size < 4; size++)
-			table[general_registers[i][size]] = (struct host_register){ FILE_GENERAL, i, 1 << size };
+			table[general_registers[i][size]] =
+				(struct host_register){ FILE_GENERAL, i, 1 << size };
 		table[R(XMM0) + i] = (struct host_register){ FILE_XMM, i, 16 };
 	}
 	for (unsigned i = 0; i < 4; i++)
@@ -65,7 +68,8 @@ int verify_decoder_create(struct verify_decoder **out)
 		return -ENOMEM;
 	d->list = calloc(verify_list_size(), sizeof(*d->list));
 	if (!d->list || cs_open(CS_ARCH_X86, CS_MODE_64, &d->handle) != CS_ERR_OK ||
-	    cs_option(d->handle, CS_OPT_DETAIL, CS_OPT_ON) != CS_ERR_OK || !(d->insn = cs_malloc(d->handle))) {
+	    cs_option(d->handle, CS_OPT_DETAIL, CS_OPT_ON) != CS_ERR_OK ||
+	    !(d->insn = cs_malloc(d->handle))) {
 		verify_decoder_destroy(d);
 		return -ENOMEM;
 	}
@@ -130,7 +134,8 @@ static const char *raw_prefixes(struct raw *r, struct host_insn *h)
 	if ((raw_byte(r, 0) & 0xf0) != 0x40)
 		return NULL;
 	h->rex = r->code[r->at++] & 15;
-	if ((raw_byte(r, 0) & 0xf0) == 0x40 || prefix_bit(raw_byte(r, 0)) || is_segment_prefix(raw_byte(r, 0)))
+	if ((raw_byte(r, 0) & 0xf0) == 0x40 || prefix_bit(raw_byte(r, 0)) ||
+	    is_segment_prefix(raw_byte(r, 0)))
 		return "a prefix behind REX";
 	return NULL;
 }
@@ -174,14 +179,21 @@ static const char *raw_opcode(struct raw *r, struct host_insn *h)
 
 static bool is_string(const struct host_insn *h)
 {
-	return h->map == HOST_MAP_1BYTE && ((h->opcode >= 0xa4 && h->opcode <= 0xa7) || (h->opcode >= 0xaa && h->opcode <= 0xaf));
+	return h->map == HOST_MAP_1BYTE && ((h->opcode >= 0xa4 && h->opcode <= 0xa7) ||
+					    (h->opcode >= 0xaa && h->opcode <= 0xaf));
 }
 
 /* Opcodes of map 0F that F2 and F3 have selected instructions from since SSE4.2 at the latest. */
 static bool repeat_selects(uint8_t opcode)
 {
 	switch (opcode) {
-	case 0x10 ... 0x17: case 0x2a ... 0x2f: case 0x51 ... 0x5f: case 0x6f: case 0x70: case 0x7c ... 0x7f: case 0xb8:
+	case 0x10 ... 0x17:
+	case 0x2a ... 0x2f:
+	case 0x51 ... 0x5f:
+	case 0x6f:
+	case 0x70:
+	case 0x7c ... 0x7f:
+	case 0xb8:
 	case 0xc2: case 0xd0: case 0xd6: case 0xe6: case 0xf0:
 		return true;
 	default:
@@ -193,11 +205,13 @@ static const char *check_repeat(const struct host_insn *h)
 {
 	if (!(h->prefixes & (HOST_F2 | HOST_F3)))
 		return NULL;
-	if (is_string(h) || (h->map == HOST_MAP_1BYTE && h->opcode == 0x90 && !(h->prefixes & HOST_F2)))
+	if (is_string(h) ||
+	    (h->map == HOST_MAP_1BYTE && h->opcode == 0x90 && !(h->prefixes & HOST_F2)))
 		return NULL;
 	if (h->map == HOST_MAP_0F && repeat_selects(h->opcode))
 		return NULL;
-	if (h->map == HOST_MAP_0F38 && h->prefixes & HOST_F2 && (h->opcode == 0xf0 || h->opcode == 0xf1))
+	if (h->map == HOST_MAP_0F38 && h->prefixes & HOST_F2 &&
+	    (h->opcode == 0xf0 || h->opcode == 0xf1))
 		return NULL;
 	return "a repeat prefix without a meaning";
 }
@@ -205,7 +219,9 @@ static const char *check_repeat(const struct host_insn *h)
 /* With 66 the group of 0FAE holds newer instructions than Capstone knows. */
 static const char *check_groups(const struct host_insn *h)
 {
-	return h->map == HOST_MAP_0F && h->opcode == 0xae && h->prefixes & HOST_66 ? "66 with 0FAE" : NULL;
+	return h->map == HOST_MAP_0F && h->opcode == 0xae && h->prefixes & HOST_66 ?
+		       "66 with 0FAE" :
+		       NULL;
 }
 
 static bool is_transfer(const struct host_insn *h)
@@ -240,7 +256,9 @@ static bool raw_memory(struct raw *r, const struct host_insn *h, struct host_ope
 
 	if (mod == 3)
 		return false;
-	*m = (struct host_operand){ .base = (modrm & 7) | (h->rex & 1) << 3, .index = VERIFY_NO_REG, .scale = 1 };
+	*m = (struct host_operand){ .base = (modrm & 7) | (h->rex & 1) << 3,
+				    .index = VERIFY_NO_REG,
+				    .scale = 1 };
 	if ((modrm & 7) == 4) {
 		disp_at = 2;
 		m->base = (sib & 7) | (h->rex & 1) << 3;
@@ -269,17 +287,22 @@ static bool raw_memory(struct raw *r, const struct host_insn *h, struct host_ope
 static uint8_t register_number(const struct verify_decoder *d, x86_reg reg)
 {
 	/* EIZ and RIZ are Capstone's names of an index that is none. */
-	return reg == X86_REG_INVALID || reg == R(EIZ) || reg == R(RIZ) ? VERIFY_NO_REG : d->registers[reg].number;
+	return reg == X86_REG_INVALID || reg == R(EIZ) || reg == R(RIZ) ? VERIFY_NO_REG :
+									  d->registers[reg].number;
 }
 
-static const char *take_memory(const struct verify_decoder *d, struct raw *r, struct host_insn *h, const cs_x86_op *from,
-			       struct host_operand *to)
+static const char *take_memory(const struct verify_decoder *d, struct raw *r, struct host_insn *h,
+			       const cs_x86_op *from, struct host_operand *to)
 {
-	const uint8_t base = register_number(d, from->mem.base), index = register_number(d, from->mem.index);
+	const uint8_t base = register_number(d, from->mem.base),
+		      index = register_number(d, from->mem.index);
 
 	if (is_string(h)) {
-		*to = (struct host_operand){ .base = base, .index = index, .scale = 1, .disp = from->mem.disp };
-	} else if (!raw_memory(r, h, to) || base != to->base || index != to->index || from->mem.disp != to->disp ||
+		*to = (struct host_operand){
+			.base = base, .index = index, .scale = 1, .disp = from->mem.disp
+		};
+	} else if (!raw_memory(r, h, to) || base != to->base || index != to->index ||
+		   from->mem.disp != to->disp ||
 		   (index != VERIFY_NO_REG && from->mem.scale != to->scale)) {
 		return "two readings of the memory operand differ";
 	}
@@ -290,7 +313,8 @@ static const char *take_memory(const struct verify_decoder *d, struct raw *r, st
 	return NULL;
 }
 
-static const char *take_operands(const struct verify_decoder *d, struct raw *r, const cs_x86 *x, struct host_insn *h)
+static const char *take_operands(const struct verify_decoder *d, struct raw *r, const cs_x86 *x,
+				 struct host_insn *h)
 {
 	for (unsigned i = 0; i < x->op_count; i++) {
 		const cs_x86_op *from = &x->operands[i];
@@ -301,8 +325,10 @@ static const char *take_operands(const struct verify_decoder *d, struct raw *r, 
 			return "more operands than any instruction on the list has";
 		switch (from->type) {
 		case X86_OP_REG:
-			*to = (struct host_operand){ .kind = OPERAND_REGISTER, .file = d->registers[from->reg].file,
-						     .reg = d->registers[from->reg].number, .bytes = d->registers[from->reg].bytes };
+			*to = (struct host_operand){ .kind = OPERAND_REGISTER,
+						     .file = d->registers[from->reg].file,
+						     .reg = d->registers[from->reg].number,
+						     .bytes = d->registers[from->reg].bytes };
 			break;
 		case X86_OP_MEM:
 			why = take_memory(d, r, h, from, to);
@@ -310,7 +336,8 @@ static const char *take_operands(const struct verify_decoder *d, struct raw *r, 
 				return why;
 			break;
 		default:
-			*to = (struct host_operand){ .kind = OPERAND_IMMEDIATE, .value = from->imm };
+			*to = (struct host_operand){ .kind = OPERAND_IMMEDIATE,
+						     .value = from->imm };
 		}
 		h->noperands++;
 	}
@@ -331,11 +358,15 @@ static void take_listed(const struct host_listed *listed, struct host_insn *h)
 {
 	h->op = is_string(h) ? HOST_STRING : listed->op;
 	h->copy = is_string(h) ? COPY_NEVER : listed->copy;
-	h->bit_string = listed->bit_string && h->noperands == 2 && h->operand[1].kind == OPERAND_REGISTER;
+	h->bit_string = listed->bit_string && h->noperands == 2 &&
+			h->operand[1].kind == OPERAND_REGISTER;
 	h->byte_alu = listed->byte_alu;
-	h->writes_memory = has_memory(h) && (h->operand[0].kind == OPERAND_MEMORY ? !listed->only_reads : listed->exchanges);
+	h->writes_memory =
+		has_memory(h) &&
+		(h->operand[0].kind == OPERAND_MEMORY ? !listed->only_reads : listed->exchanges);
 	for (unsigned i = 0; i < h->noperands; i++) {
-		if (h->copy == COPY_MMX && h->operand[i].kind == OPERAND_REGISTER && h->operand[i].file == FILE_XMM)
+		if (h->copy == COPY_MMX && h->operand[i].kind == OPERAND_REGISTER &&
+		    h->operand[i].file == FILE_XMM)
 			h->copy = COPY_SSE;
 		if (listed->bytes && h->operand[i].kind == OPERAND_MEMORY)
 			h->operand[i].bytes = listed->bytes;
@@ -350,15 +381,17 @@ static bool take_fence(struct raw *r, struct host_insn *h)
 {
 	const uint8_t modrm = raw_byte(r, 0);
 
-	if (h->map != HOST_MAP_0F || h->opcode != 0xae || h->prefixes || h->rex || modrm < 0xe8 || r->at >= r->avail)
+	if (h->map != HOST_MAP_0F || h->opcode != 0xae || h->prefixes || h->rex || modrm < 0xe8 ||
+	    r->at >= r->avail)
 		return false;
 	h->length = r->at + 1;
 	h->copy = COPY_GENERAL;
 	return true;
 }
 
-enum verify_decode_result verify_decode(struct verify_decoder *d, const uint8_t *code, unsigned avail, uint64_t address,
-					struct host_insn *h, const char **why)
+enum verify_decode_result verify_decode(struct verify_decoder *d, const uint8_t *code,
+					unsigned avail, uint64_t address, struct host_insn *h,
+					const char **why)
 {
 	struct raw r = { .code = code, .avail = avail };
 	const cs_x86 *x = &d->insn->detail->x86;
@@ -426,7 +459,8 @@ uint32_t verify_decode_written(struct verify_decoder *d, const struct host_insn 
 	return mask;
 }
 
-unsigned verify_decode_text(struct verify_decoder *d, const uint8_t *code, unsigned avail, uint64_t address, char *text, size_t size)
+unsigned verify_decode_text(struct verify_decoder *d, const uint8_t *code, unsigned avail,
+			    uint64_t address, char *text, size_t size)
 {
 	size_t left = avail;
 
@@ -434,6 +468,7 @@ unsigned verify_decode_text(struct verify_decoder *d, const uint8_t *code, unsig
 		snprintf(text, size, "(bad)");
 		return 1;
 	}
-	snprintf(text, size, "%s%s%s", d->insn->mnemonic, d->insn->op_str[0] ? " " : "", d->insn->op_str);
+	snprintf(text, size, "%s%s%s", d->insn->mnemonic, d->insn->op_str[0] ? " " : "",
+		 d->insn->op_str);
 	return d->insn->size;
 }

@@ -14,8 +14,8 @@
  * HOST_OTHER.
  */
 enum host_op {
-	HOST_OTHER, HOST_MOV, HOST_MOVZX, HOST_LEA, HOST_AND, HOST_OR, HOST_CMP, HOST_PEXT, HOST_PDEP,
-	HOST_PUSH, HOST_POP, HOST_PUSHF, HOST_POPF, HOST_RDTSC, HOST_STRING,
+	HOST_OTHER, HOST_MOV, HOST_MOVZX, HOST_LEA, HOST_AND, HOST_OR, HOST_CMP, HOST_PEXT,
+	HOST_PDEP, HOST_PUSH, HOST_POP, HOST_PUSHF, HOST_POPF, HOST_RDTSC, HOST_STRING,
 	HOST_JMP, HOST_CALL, HOST_RET, HOST_JCC, HOST_JRCXZ, HOST_LOOP /* and JECXZ */,
 };
 
@@ -25,7 +25,14 @@ enum host_op {
  */
 enum host_copy { COPY_NEVER, COPY_GENERAL, COPY_X87, COPY_MMX, COPY_SSE };
 
-enum host_file { FILE_GENERAL, FILE_HIGH_BYTE /* AH to BH */, FILE_X87, FILE_MMX, FILE_XMM, FILE_OTHER };
+enum host_file {
+	FILE_GENERAL,
+	FILE_HIGH_BYTE /* AH to BH */,
+	FILE_X87,
+	FILE_MMX,
+	FILE_XMM,
+	FILE_OTHER
+};
 enum host_operand_kind { OPERAND_REGISTER, OPERAND_MEMORY, OPERAND_IMMEDIATE };
 
 #define VERIFY_NO_REG 0xffu
@@ -35,7 +42,8 @@ struct host_operand {
 	uint8_t kind;               /* enum host_operand_kind */
 	uint8_t file, reg;          /* register: enum host_file and number, REX included */
 	uint8_t bytes;              /* of a register or memory operand */
-	uint8_t base, index, scale; /* memory: register numbers or VERIFY_NO_REG, VERIFY_RIP; scale 1, 2, 4, 8 */
+	/* memory: register numbers or VERIFY_NO_REG, VERIFY_RIP; scale 1, 2, 4, 8 */
+	uint8_t base, index, scale;
 	int64_t disp;
 	int64_t value;              /* immediate, or absolute branch target */
 };
@@ -58,7 +66,8 @@ struct host_insn {
 	uint8_t map, opcode;        /* enum host_map; the opcode's last byte */
 	uint8_t op, copy;           /* enum host_op, enum host_copy */
 	uint8_t noperands;
-	bool bit_string;            /* BT and its kin with a register: may reach beside its operand's address */
+	/* BT and its kin with a register: may reach beside its operand's address */
+	bool bit_string;
 	bool writes_memory;         /* its memory operand, or that is not certain */
 	bool byte_alu;              /* ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST */
 	struct host_operand operand[4];
@@ -70,8 +79,9 @@ void verify_decoder_destroy(struct verify_decoder *d);
 
 enum verify_decode_result { VERIFY_DECODED, VERIFY_UNDECODABLE, VERIFY_MISENCODED };
 /* code[0..avail) runs at address. On failure *why says what is wrong. */
-enum verify_decode_result verify_decode(struct verify_decoder *d, const uint8_t *code, unsigned avail, uint64_t address,
-					struct host_insn *insn, const char **why);
+enum verify_decode_result verify_decode(struct verify_decoder *d, const uint8_t *code,
+					unsigned avail, uint64_t address, struct host_insn *insn,
+					const char **why);
 
 /*
  * General registers that insn, the last one decoded, writes: bits by number. All of them if that is
@@ -80,7 +90,8 @@ enum verify_decode_result verify_decode(struct verify_decoder *d, const uint8_t 
 uint32_t verify_decode_written(struct verify_decoder *d, const struct host_insn *insn);
 
 /* For reports: the text of the instruction at code, and its length; 1 if there is none. */
-unsigned verify_decode_text(struct verify_decoder *d, const uint8_t *code, unsigned avail, uint64_t address, char *text, size_t size);
+unsigned verify_decode_text(struct verify_decoder *d, const uint8_t *code, unsigned avail,
+			    uint64_t address, char *text, size_t size);
 
 /* verify_list.c: what is known of each of Capstone's instructions. */
 struct host_listed {
@@ -88,7 +99,8 @@ struct host_listed {
 	bool only_reads;    /* a memory operand in the first place is not written */
 	bool exchanges;     /* a memory operand in the second place is written too */
 	bool bit_string, byte_alu;
-	uint8_t bytes;      /* size of the memory operand where Capstone says otherwise; 0: as it says */
+	/* size of the memory operand where Capstone says otherwise; 0: as it says */
+	uint8_t bytes;
 };
 unsigned verify_list_size(void);
 void verify_list_fill(struct host_listed *list);

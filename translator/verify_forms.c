@@ -19,7 +19,9 @@
 bool verify_fail(struct verifier *v, enum verify_rule rule, const char *why)
 {
 	if (!v->failed)
-		v->failure = (struct verify_failure){ .rule = rule, .offset = v->insn.offset, .why = why };
+		v->failure = (struct verify_failure){ .rule = rule,
+						      .offset = v->insn.offset,
+						      .why = why };
 	v->failed = true;
 	return false;
 }
@@ -49,7 +51,10 @@ void verify_state_meet(struct verify_state *s, const struct verify_state *other)
 		struct fact *f = &s->reg[r];
 
 		if (!fact_same(f, &other->reg[r]))
-			*f = (struct fact){ .kind = fact_is_value(f) && fact_is_value(&other->reg[r]) ? FACT_VALUE : FACT_NONE };
+			*f = (struct fact){ .kind = fact_is_value(f) &&
+								    fact_is_value(&other->reg[r]) ?
+							    FACT_VALUE :
+							    FACT_NONE };
 	}
 	if (s->pushed != other->pushed)
 		s->reg[H_RAX].kind = FACT_NONE; /* the stack is not known: nothing can be at rest */
@@ -78,7 +83,8 @@ void verify_next_guest_insn(struct verify_state *s)
 bool verify_at_rest(const struct verify_state *s, bool ecx_borrowed)
 {
 	for (unsigned r = 0; r < 16; r++) {
-		if (GUEST_REGISTERS & R(r) && s->reg[r].kind != FACT_GUEST && !(r == H_RCX && ecx_borrowed))
+		if (GUEST_REGISTERS & R(r) && s->reg[r].kind != FACT_GUEST &&
+		    !(r == H_RCX && ecx_borrowed))
 			return false;
 	}
 	return !s->pushed && !s->flags_spoilt && (!s->returned || ecx_borrowed);
@@ -87,7 +93,8 @@ bool verify_at_rest(const struct verify_state *s, bool ecx_borrowed)
 /* Whether .of names a register that it was made from. */
 static bool fact_is_of(const struct fact *f)
 {
-	return f->kind == FACT_GIB || f->kind == FACT_VIEW || f->kind == FACT_SOFT || f->kind == FACT_TIMES_4 || f->kind == FACT_WINDOW_SUM;
+	return f->kind == FACT_GIB || f->kind == FACT_VIEW || f->kind == FACT_SOFT ||
+	       f->kind == FACT_TIMES_4 || f->kind == FACT_WINDOW_SUM;
 }
 
 static void set_fact(struct verifier *v, unsigned reg, struct fact fact)
@@ -104,7 +111,10 @@ static void set_fact(struct verifier *v, unsigned reg, struct fact fact)
 
 /* --- patterns --- */
 
-enum pattern_kind { PATTERN_NONE, PATTERN_REGISTER, PATTERN_IMMEDIATE, PATTERN_GUEST_MEMORY, PATTERN_AT, PATTERN_WINDOW_SUM };
+enum pattern_kind {
+	PATTERN_NONE, PATTERN_REGISTER, PATTERN_IMMEDIATE, PATTERN_GUEST_MEMORY, PATTERN_AT,
+	PATTERN_WINDOW_SUM
+};
 
 struct pattern {
 	uint8_t kind, bytes;
@@ -136,7 +146,8 @@ static bool matches_address(const struct pattern *p, const struct host_operand *
 {
 	if (!p->count) /* ANY_SUM */
 		return true;
-	if (p->base != o->base || p->index != o->index || (o->index != VERIFY_NO_REG && p->scale != o->scale))
+	if (p->base != o->base || p->index != o->index ||
+	    (o->index != VERIFY_NO_REG && p->scale != o->scale))
 		return false;
 	for (unsigned i = 0; i < p->count; i++) {
 		if (p->any_disp || o->disp == p->disp + (int)i * p->stride)
@@ -145,20 +156,24 @@ static bool matches_address(const struct pattern *p, const struct host_operand *
 	return false;
 }
 
-static bool matches_operand(const struct host_insn *h, const struct pattern *p, const struct host_operand *o)
+static bool matches_operand(const struct host_insn *h, const struct pattern *p,
+			    const struct host_operand *o)
 {
 	switch (p->kind) {
 	case PATTERN_REGISTER:
-		return o->kind == OPERAND_REGISTER && o->file == FILE_GENERAL && p->regs & R(o->reg) && o->bytes == p->bytes;
+		return o->kind == OPERAND_REGISTER && o->file == FILE_GENERAL &&
+		       p->regs & R(o->reg) && o->bytes == p->bytes;
 	case PATTERN_IMMEDIATE:
 		return o->kind == OPERAND_IMMEDIATE;
 	case PATTERN_GUEST_MEMORY:
-		return o->kind == OPERAND_MEMORY && o->bytes == p->bytes && verify_is_guest_operand(o);
+		return o->kind == OPERAND_MEMORY && o->bytes == p->bytes &&
+		       verify_is_guest_operand(o);
 	case PATTERN_AT:
-		return o->kind == OPERAND_MEMORY && (!p->bytes || o->bytes == p->bytes) && matches_address(p, o);
+		return o->kind == OPERAND_MEMORY && (!p->bytes || o->bytes == p->bytes) &&
+		       matches_address(p, o);
 	case PATTERN_WINDOW_SUM:
-		return o->kind == OPERAND_MEMORY && o->base < 16 && GUEST_REGISTERS & R(o->base) && o->index == H_WINDOW && o->scale == 1 &&
-		       !o->disp;
+		return o->kind == OPERAND_MEMORY && o->base < 16 && GUEST_REGISTERS & R(o->base) &&
+		       o->index == H_WINDOW && o->scale == 1 && !o->disp;
 	default:
 		return false;
 	}
@@ -199,10 +214,13 @@ struct form {
 static bool check_return_difference(struct verifier *v)
 {
 	const struct tu *tu = v->tu;
-	const uint32_t next = v->current + 1 < tu->ninsns ? tu->insn[v->current + 1].guest_offset : tu->guest_len;
+	const uint32_t next = v->current + 1 < tu->ninsns ? tu->insn[v->current + 1].guest_offset :
+							    tu->guest_len;
 
 	if ((uint32_t)v->insn.operand[1].disp + (tu->eip + next))
-		return verify_fail(v, VERIFY_GLUE, "a return site that compares with another address than the call's");
+		return verify_fail(
+			v, VERIFY_GLUE,
+			"a return site that compares with another address than the call's");
 	return true;
 }
 
@@ -210,25 +228,30 @@ static bool check_return_difference(struct verifier *v)
 static bool check_branch_cache(struct verifier *v)
 {
 	if (v->insn.operand[1].disp != branch_cache_offset(v->tu->mode))
-		return verify_fail(v, VERIFY_INDIRECT, "a look-up in the branch cache of another mode");
+		return verify_fail(v, VERIFY_INDIRECT,
+				   "a look-up in the branch cache of another mode");
 	return true;
 }
 
 static bool check_window_sum(struct verifier *v)
 {
 	if (v->state.reg[v->insn.operand[1].base].kind != FACT_GUEST)
-		return verify_fail(v, VERIFY_GLUE, "the window and a register that is not the guest's");
+		return verify_fail(v, VERIFY_GLUE,
+				   "the window and a register that is not the guest's");
 	return true;
 }
 
 static bool check_string(struct verifier *v)
 {
-	return v->tu->mode & MODE_SOFT ? verify_fail(v, VERIFY_MODE, "a string in the soft mode") : true;
+	return v->tu->mode & MODE_SOFT ? verify_fail(v, VERIFY_MODE, "a string in the soft mode") :
+					 true;
 }
 
 static bool check_live_flags(struct verifier *v)
 {
-	return !(v->insn.operand[1].value & ~(int64_t)LIVE_FLAGS) ? true : verify_fail(v, VERIFY_GLUE, "flags that the guest may not set");
+	return !(v->insn.operand[1].value & ~(int64_t)LIVE_FLAGS) ?
+		       true :
+		       verify_fail(v, VERIFY_GLUE, "flags that the guest may not set");
 }
 
 static bool check_sum(struct verifier *v)
@@ -239,7 +262,8 @@ static bool check_sum(struct verifier *v)
 	for (unsigned i = 0; i < 2; i++) {
 		if (parts[i] == VERIFY_NO_REG)
 			continue;
-		if (parts[i] > 15 || (v->state.reg[parts[i]].kind != FACT_GUEST && !fact_is_value(&v->state.reg[parts[i]])))
+		if (parts[i] > 15 || (v->state.reg[parts[i]].kind != FACT_GUEST &&
+				      !fact_is_value(&v->state.reg[parts[i]])))
 			return verify_fail(v, VERIFY_GLUE, "a sum of what is no value");
 	}
 	return true;
@@ -249,27 +273,37 @@ static bool check_if_constant(struct verifier *v)
 {
 	const uint32_t value = v->insn.operand[1].value;
 
-	return !value || value == X86_IF ? true : verify_fail(v, VERIFY_GLUE, "a store to if_flag of something else than IF");
+	return !value || value == X86_IF ?
+		       true :
+		       verify_fail(v, VERIFY_GLUE, "a store to if_flag of something else than IF");
 }
 
 static bool check_zero(struct verifier *v)
 {
-	return !v->insn.operand[1].value ? true : verify_fail(v, VERIFY_GLUE, "a comparison with something else than zero");
+	return !v->insn.operand[1].value ?
+		       true :
+		       verify_fail(v, VERIFY_GLUE, "a comparison with something else than zero");
 }
 
 static bool check_pop(struct verifier *v)
 {
-	return v->state.pushed == PUSHED_HOST_FLAGS ? true : verify_fail(v, VERIFY_GLUE, "POP of what is not the flags");
+	return v->state.pushed == PUSHED_HOST_FLAGS ?
+		       true :
+		       verify_fail(v, VERIFY_GLUE, "POP of what is not the flags");
 }
 
 static bool check_popf(struct verifier *v)
 {
-	return v->state.pushed == PUSHED_GUEST_FLAGS ? true : verify_fail(v, VERIFY_GLUE, "POPF of what is not the guest's flags");
+	return v->state.pushed == PUSHED_GUEST_FLAGS ?
+		       true :
+		       verify_fail(v, VERIFY_GLUE, "POPF of what is not the guest's flags");
 }
 
 static bool check_rdtsc(struct verifier *v)
 {
-	return v->tu->mode & MODE_TSC ? true : verify_fail(v, VERIFY_MODE, "RDTSC is not allowed in this mode");
+	return v->tu->mode & MODE_TSC ?
+		       true :
+		       verify_fail(v, VERIFY_MODE, "RDTSC is not allowed in this mode");
 }
 
 static void give_constant(struct verifier *v)
@@ -292,7 +326,9 @@ static void give_masked(struct verifier *v)
 {
 	const uint32_t mask = v->insn.operand[1].value;
 
-	v->state.reg[v->insn.operand[0].reg].kind = !(mask & ~LIVE_FLAGS) ? FACT_FLAGS : mask == X86_IF ? FACT_IF : FACT_VALUE;
+	v->state.reg[v->insn.operand[0].reg].kind = !(mask & ~LIVE_FLAGS) ? FACT_FLAGS :
+						    mask == X86_IF        ? FACT_IF :
+									    FACT_VALUE;
 }
 
 static void give_pushed_host_flags(struct verifier *v)
@@ -331,29 +367,46 @@ static void give_tsc(struct verifier *v)
 static const struct form forms[] = {
 	/* Values. */
 	{ "constant", HOST_MOV, { SCRATCH, IMM }, .gives = FACT_CONSTANT, .effect = give_constant },
-	{ "guest register read", HOST_MOV, { SCRATCH, GUEST }, .need = { NEED(SOURCE, GUEST) }, .gives = FACT_VALUE, .effect = give_saved },
-	{ "value copied", HOST_MOV, { SCRATCH, SCRATCH }, .need = { NEED(SOURCE, VALUE) }, .gives = FACT_VALUE },
-	{ "ecx saved", HOST_MOV, { R64(H_R11), R64(H_RCX) }, .need = { NEED(H_RCX, GUEST) }, .gives = FACT_SAVED_ECX },
-	{ "ecx restored", HOST_MOV, { R64(H_RCX), R64(H_R11) }, .need = { NEED(H_R11, SAVED_ECX) }, .gives = FACT_GUEST },
-	{ "ecx restored", HOST_MOV, { R32(H_RCX), SCRATCH }, .need = { NEED(SOURCE, SAVED_ECX) }, .gives = FACT_GUEST },
-	{ "guest register set", HOST_MOV, { GUEST, SCRATCH }, .need = { NEED(SOURCE, VALUE) }, .gives = FACT_GUEST, .flags = AT_REST },
-	{ "low half", HOST_MOVZX, { R32(H_R9), REG(R(H_R8), 2) }, .need = { NEED(H_R8, VALUE) }, .gives = FACT_VALUE },
+	{ "guest register read", HOST_MOV, { SCRATCH, GUEST }, .need = { NEED(SOURCE, GUEST) },
+		.gives = FACT_VALUE, .effect = give_saved },
+	{ "value copied", HOST_MOV, { SCRATCH, SCRATCH }, .need = { NEED(SOURCE, VALUE) },
+		.gives = FACT_VALUE },
+	{ "ecx saved", HOST_MOV, { R64(H_R11), R64(H_RCX) }, .need = { NEED(H_RCX, GUEST) },
+		.gives = FACT_SAVED_ECX },
+	{ "ecx restored", HOST_MOV, { R64(H_RCX), R64(H_R11) }, .need = { NEED(H_R11, SAVED_ECX) },
+		.gives = FACT_GUEST },
+	{ "ecx restored", HOST_MOV, { R32(H_RCX), SCRATCH }, .need = { NEED(SOURCE, SAVED_ECX) },
+		.gives = FACT_GUEST },
+	{ "guest register set", HOST_MOV, { GUEST, SCRATCH }, .need = { NEED(SOURCE, VALUE) },
+		.gives = FACT_GUEST, .flags = AT_REST },
+	{ "low half", HOST_MOVZX, { R32(H_R9), REG(R(H_R8), 2) }, .need = { NEED(H_R8, VALUE) },
+		.gives = FACT_VALUE },
 	/* A value that waits while its place is looked up. */
-	{ "value kept", HOST_MOV, { CPU(TCW(soft_value), 4), R32(H_R8) }, .need = { NEED(H_R8, VALUE) } },
+	{ "value kept", HOST_MOV, { CPU(TCW(soft_value), 4), R32(H_R8) },
+		.need = { NEED(H_R8, VALUE) } },
 	{ "value kept", HOST_MOV, { R32(H_R8), CPU(TCW(soft_value), 4) }, .gives = FACT_VALUE },
 	/* Guest memory by way of a scratch register. */
 	{ "load", HOST_MOV, { SCRATCH, MEMORY(4) }, .gives = FACT_VALUE, .flags = AT_REST },
-	{ "store", HOST_MOV, { MEMORY(4), SCRATCH }, .need = { NEED(SOURCE, VALUE) }, .flags = AT_REST },
-	{ "load of a selector", HOST_MOVZX, { R32(H_R8), MEMORY(2) }, .gives = FACT_VALUE, .flags = AT_REST },
-	{ "store of a selector", HOST_MOV, { MEMORY(2), REG(R(H_R8), 2) }, .need = { NEED(H_R8, VALUE) }, .flags = AT_REST },
+	{ "store", HOST_MOV, { MEMORY(4), SCRATCH }, .need = { NEED(SOURCE, VALUE) },
+		.flags = AT_REST },
+	{ "load of a selector", HOST_MOVZX, { R32(H_R8), MEMORY(2) }, .gives = FACT_VALUE,
+		.flags = AT_REST },
+	{ "store of a selector", HOST_MOV, { MEMORY(2), REG(R(H_R8), 2) },
+		.need = { NEED(H_R8, VALUE) }, .flags = AT_REST },
 	/* AH to BH, which cannot be named beside a REX prefix. */
-	{ "load of a byte", HOST_MOV, { REG(R(H_R8), 1), MEMORY(1) }, .gives = FACT_BYTE, .flags = AT_REST },
-	{ "byte set", HOST_MOV, { BYTE_REGISTER, REG(R(H_R8), 1) }, .need = { NEED(H_R8, BYTE) }, .gives = FACT_GUEST, .flags = AT_REST },
-	{ "store of a byte", HOST_MOV, { MEMORY(1), REG(R(H_R8), 1) }, .need = { NEED(H_R8, VALUE) }, .flags = AT_REST },
+	{ "load of a byte", HOST_MOV, { REG(R(H_R8), 1), MEMORY(1) }, .gives = FACT_BYTE,
+		.flags = AT_REST },
+	{ "byte set", HOST_MOV, { BYTE_REGISTER, REG(R(H_R8), 1) }, .need = { NEED(H_R8, BYTE) },
+		.gives = FACT_GUEST, .flags = AT_REST },
+	{ "store of a byte", HOST_MOV, { MEMORY(1), REG(R(H_R8), 1) },
+		.need = { NEED(H_R8, VALUE) }, .flags = AT_REST },
 	/* Segments' bases, windows. */
-	{ "segment pointer", HOST_MOV, { R64(H_R9), CPU_ARRAY(TCW(seg_base), 8, X86_NSEG, 8) }, .gives = FACT_SEGMENT_POINTER },
-	{ "segment base", HOST_MOV, { R32(H_R9), AT(H_R9, VERIFY_NO_REG, 4) }, .need = { NEED(H_R9, SEGMENT_POINTER) }, .gives = FACT_VALUE },
-	{ "window added", HOST_LEA, { R64(H_R10), { .kind = PATTERN_WINDOW_SUM } }, .gives = FACT_WINDOW_SUM, .check = check_window_sum,
+	{ "segment pointer", HOST_MOV, { R64(H_R9), CPU_ARRAY(TCW(seg_base), 8, X86_NSEG, 8) },
+		.gives = FACT_SEGMENT_POINTER },
+	{ "segment base", HOST_MOV, { R32(H_R9), AT(H_R9, VERIFY_NO_REG, 4) },
+		.need = { NEED(H_R9, SEGMENT_POINTER) }, .gives = FACT_VALUE },
+	{ "window added", HOST_LEA, { R64(H_R10), { .kind = PATTERN_WINDOW_SUM } },
+		.gives = FACT_WINDOW_SUM, .check = check_window_sum,
 	  .effect = give_window_sum },
 #define VIEW(r, fact) \
 	{ "GiB", HOST_LEA, { R64(H_R9), TIMES(r, 4) }, .need = { { .reg = (r), .kind = (fact) } }, .gives = FACT_TIMES_4, .of = (r) }, \
@@ -371,53 +424,83 @@ static const struct form forms[] = {
 	{ "window taken off", HOST_MOV, { R32(reg), R32(reg) }, .need = { NEED(reg, WINDOWED) }, .gives = FACT_GUEST }
 	STRING_REGISTER(H_RSI), STRING_REGISTER(H_RDI),
 	/* Return sites and the branch look-up. */
-	{ "return compared", HOST_LEA, { R32(H_RCX), SUM(H_R8, VERIFY_NO_REG) }, .need = { NEED(H_R8, RETURN), NEED(H_R9, SAVED_ECX) },
+	{ "return compared", HOST_LEA, { R32(H_RCX), SUM(H_R8, VERIFY_NO_REG) },
+		.need = { NEED(H_R8, RETURN), NEED(H_R9, SAVED_ECX) },
 	  .gives = FACT_RETURN_DIFFERENCE, .check = check_return_difference },
-	{ "look-up index scaled", HOST_LEA, { R32(H_R9), TIMES(H_R8, 8) }, .need = { NEED(H_R8, VALUE) }, .gives = FACT_INDEX_8 },
-	{ "look-up index", HOST_MOVZX, { R32(H_R9), REG(R(H_R9), 2) }, .need = { NEED(H_R9, INDEX_8) }, .gives = FACT_INDEX },
-	{ "look-up", HOST_MOV, { R32(H_R10), BRANCH_ENTRY }, .need = { NEED(H_R9, INDEX) }, .gives = FACT_NEGATED_EIP,
+	{ "look-up index scaled", HOST_LEA, { R32(H_R9), TIMES(H_R8, 8) },
+		.need = { NEED(H_R8, VALUE) }, .gives = FACT_INDEX_8 },
+	{ "look-up index", HOST_MOVZX, { R32(H_R9), REG(R(H_R9), 2) },
+		.need = { NEED(H_R9, INDEX_8) }, .gives = FACT_INDEX },
+	{ "look-up", HOST_MOV, { R32(H_R10), BRANCH_ENTRY }, .need = { NEED(H_R9, INDEX) },
+		.gives = FACT_NEGATED_EIP,
 	  .check = check_branch_cache },
-	{ "look-up compared", HOST_LEA, { R32(H_RCX), AT(H_R8, H_R10, 0) }, .need = { NEED(H_R10, NEGATED_EIP), NEED(H_R11, SAVED_ECX) },
+	{ "look-up compared", HOST_LEA, { R32(H_RCX), AT(H_R8, H_R10, 0) },
+		.need = { NEED(H_R10, NEGATED_EIP), NEED(H_R11, SAVED_ECX) },
 	  .gives = FACT_LOOKUP_DIFFERENCE },
 	/* Sums: behind the LEAs above. */
-	{ "RDTSC", HOST_LEA, { R64(H_R8), AT(H_R8, H_R9, 0) }, .need = { NEED(H_R8, TSC), NEED(H_R9, TSC_OFFSET) }, .gives = FACT_TSC_SUM },
+	{ "RDTSC", HOST_LEA, { R64(H_R8), AT(H_R8, H_R9, 0) },
+		.need = { NEED(H_R8, TSC), NEED(H_R9, TSC_OFFSET) }, .gives = FACT_TSC_SUM },
 	{ "sum", HOST_LEA, { SCRATCH, ANY_SUM }, .gives = FACT_VALUE, .check = check_sum },
 	/* RDTSC. */
 	{ "RDTSC", HOST_RDTSC, .flags = AT_REST, .check = check_rdtsc, .effect = give_tsc },
-	{ "RDTSC", HOST_MOV, { CPU(SCRATCH_WORD, 4), R32(H_RAX) }, .need = { NEED(H_RAX, TSC_LOW) }, .word = FACT_TSC_LOW },
-	{ "RDTSC", HOST_MOV, { CPU(SCRATCH_WORD + 4, 4), R32(H_RDX) }, .need = { NEED(H_RDX, TSC_HIGH), NEED(VERIFY_WORD, TSC_LOW) },
+	{ "RDTSC", HOST_MOV, { CPU(SCRATCH_WORD, 4), R32(H_RAX) }, .need = { NEED(H_RAX, TSC_LOW) },
+		.word = FACT_TSC_LOW },
+	{ "RDTSC", HOST_MOV, { CPU(SCRATCH_WORD + 4, 4), R32(H_RDX) },
+		.need = { NEED(H_RDX, TSC_HIGH), NEED(VERIFY_WORD, TSC_LOW) },
 	  .word = FACT_TSC },
-	{ "RDTSC", HOST_MOV, { R64(H_R8), CPU(SCRATCH_WORD, 8) }, .need = { NEED(VERIFY_WORD, TSC) }, .gives = FACT_TSC },
+	{ "RDTSC", HOST_MOV, { R64(H_R8), CPU(SCRATCH_WORD, 8) },
+		.need = { NEED(VERIFY_WORD, TSC) }, .gives = FACT_TSC },
 	{ "RDTSC", HOST_MOV, { R64(H_R9), CPU(CPU_OFF(tsc_offset), 8) }, .gives = FACT_TSC_OFFSET },
-	{ "RDTSC", HOST_MOV, { CPU(SCRATCH_WORD, 8), R64(H_R8) }, .need = { NEED(H_R8, TSC_SUM) }, .word = FACT_TSC_SUM },
-	{ "RDTSC", HOST_MOV, { R32(H_RDX), CPU(SCRATCH_WORD + 4, 4) }, .need = { NEED(VERIFY_WORD, TSC_SUM) }, .gives = FACT_GUEST },
-	{ "RDTSC", HOST_MOV, { R32(H_RAX), R32(H_R8) }, .need = { NEED(H_R8, TSC_SUM) }, .gives = FACT_GUEST },
+	{ "RDTSC", HOST_MOV, { CPU(SCRATCH_WORD, 8), R64(H_R8) }, .need = { NEED(H_R8, TSC_SUM) },
+		.word = FACT_TSC_SUM },
+	{ "RDTSC", HOST_MOV, { R32(H_RDX), CPU(SCRATCH_WORD + 4, 4) },
+		.need = { NEED(VERIFY_WORD, TSC_SUM) }, .gives = FACT_GUEST },
+	{ "RDTSC", HOST_MOV, { R32(H_RAX), R32(H_R8) }, .need = { NEED(H_R8, TSC_SUM) },
+		.gives = FACT_GUEST },
 	/* struct cpu: selectors, flags, events. */
 	{ "selector", HOST_MOVZX, { R32(H_R8), SELECTORS }, .gives = FACT_VALUE },
 	{ "selector", HOST_MOVZX, { GUEST, SELECTORS }, .gives = FACT_GUEST, .flags = AT_REST },
-	{ "control register", HOST_MOV, { GUEST, CPU(CPU_OFF(cr0), 4) }, .gives = FACT_GUEST, .flags = AT_REST | RING0 },
-	{ "control register", HOST_MOV, { GUEST, CPU(CPU_OFF(cr2), 4) }, .gives = FACT_GUEST, .flags = AT_REST | RING0 },
-	{ "control register", HOST_MOV, { GUEST, CPU(CPU_OFF(cr3), 4) }, .gives = FACT_GUEST, .flags = AT_REST | RING0 },
-	{ "control register", HOST_MOV, { GUEST, CPU(CPU_OFF(cr4), 4) }, .gives = FACT_GUEST, .flags = AT_REST | RING0 },
+	{ "control register", HOST_MOV, { GUEST, CPU(CPU_OFF(cr0), 4) }, .gives = FACT_GUEST,
+		.flags = AT_REST | RING0 },
+	{ "control register", HOST_MOV, { GUEST, CPU(CPU_OFF(cr2), 4) }, .gives = FACT_GUEST,
+		.flags = AT_REST | RING0 },
+	{ "control register", HOST_MOV, { GUEST, CPU(CPU_OFF(cr3), 4) }, .gives = FACT_GUEST,
+		.flags = AT_REST | RING0 },
+	{ "control register", HOST_MOV, { GUEST, CPU(CPU_OFF(cr4), 4) }, .gives = FACT_GUEST,
+		.flags = AT_REST | RING0 },
 	{ "system flags", HOST_MOV, { R32(H_R9), CPU(TCW(eflags_sys), 4) }, .gives = FACT_VALUE },
 	{ "interrupt flag", HOST_MOV, { R32(H_R9), CPU(TCW(if_flag), 4) }, .gives = FACT_VALUE },
-	{ "interrupt flag set", HOST_MOV, { CPU(TCW(if_flag), 4), IMM }, .flags = RING0, .check = check_if_constant },
-	{ "interrupt flag set", HOST_MOV, { CPU(TCW(if_flag), 4), R32(H_R9) }, .need = { NEED(H_R9, IF) }, .flags = RING0 },
-	{ "events read", HOST_MOV, { R32(H_RCX), CPU(CPU_OFF(events), 4) }, .need = { NEED(H_R11, SAVED_ECX) }, .gives = FACT_BORROWED },
-	{ "soft views read", HOST_MOV, { R32(H_RCX), CPU(TCW(soft_views), 4) }, .need = { NEED(H_R9, SAVED_ECX) }, .gives = FACT_BORROWED },
-	{ "events tested", HOST_CMP, { CPU(CPU_OFF(events), 4), IMM }, .flags = SPOILS, .check = check_zero },
-	{ "system flags compared", HOST_CMP, { R32(H_R9), CPU(TCW(eflags_sys), 4) }, .need = { NEED(H_R9, VALUE) }, .flags = SPOILS },
-	{ "flags masked", HOST_AND, { REG(R(H_R8) | R(H_R9), 4), IMM }, .need = { NEED(DESTINATION, VALUE) }, .gives = FACT_VALUE, .flags = SPOILS, .effect = give_masked },
-	{ "flags added", HOST_OR, { R32(H_R9), IMM }, .need = { NEED(DESTINATION, VALUE) }, .gives = FACT_VALUE, .flags = SPOILS },
+	{ "interrupt flag set", HOST_MOV, { CPU(TCW(if_flag), 4), IMM }, .flags = RING0,
+		.check = check_if_constant },
+	{ "interrupt flag set", HOST_MOV, { CPU(TCW(if_flag), 4), R32(H_R9) },
+		.need = { NEED(H_R9, IF) }, .flags = RING0 },
+	{ "events read", HOST_MOV, { R32(H_RCX), CPU(CPU_OFF(events), 4) },
+		.need = { NEED(H_R11, SAVED_ECX) }, .gives = FACT_BORROWED },
+	{ "soft views read", HOST_MOV, { R32(H_RCX), CPU(TCW(soft_views), 4) },
+		.need = { NEED(H_R9, SAVED_ECX) }, .gives = FACT_BORROWED },
+	{ "events tested", HOST_CMP, { CPU(CPU_OFF(events), 4), IMM }, .flags = SPOILS,
+		.check = check_zero },
+	{ "system flags compared", HOST_CMP, { R32(H_R9), CPU(TCW(eflags_sys), 4) },
+		.need = { NEED(H_R9, VALUE) }, .flags = SPOILS },
+	{ "flags masked", HOST_AND, { REG(R(H_R8) | R(H_R9), 4), IMM },
+		.need = { NEED(DESTINATION, VALUE) }, .gives = FACT_VALUE, .flags = SPOILS,
+		.effect = give_masked },
+	{ "flags added", HOST_OR, { R32(H_R9), IMM }, .need = { NEED(DESTINATION, VALUE) },
+		.gives = FACT_VALUE, .flags = SPOILS },
 	{ "flags pushed", HOST_PUSHF, .flags = AT_REST, .effect = give_pushed_host_flags },
-	{ "flags popped", HOST_POP, { R64(H_R8) }, .gives = FACT_HOST_FLAGS, .check = check_pop, .effect = give_popped },
-	{ "flags packed", HOST_PEXT, { R32(H_R8), R32(H_R8), R32(H_R9) }, .need = { NEED(H_R8, HOST_FLAGS), CONSTANT(H_R9, LIVE_FLAGS) },
+	{ "flags popped", HOST_POP, { R64(H_R8) }, .gives = FACT_HOST_FLAGS, .check = check_pop,
+		.effect = give_popped },
+	{ "flags packed", HOST_PEXT, { R32(H_R8), R32(H_R8), R32(H_R9) },
+		.need = { NEED(H_R8, HOST_FLAGS), CONSTANT(H_R9, LIVE_FLAGS) },
 	  .gives = FACT_PACKED_FLAGS },
-	{ "flags unpacked", HOST_PDEP, { R32(H_R8), R32(H_R8), R32(H_R9) }, .need = { NEED(H_R8, PACKED_FLAGS), CONSTANT(H_R9, LIVE_FLAGS) },
+	{ "flags unpacked", HOST_PDEP, { R32(H_R8), R32(H_R8), R32(H_R9) },
+		.need = { NEED(H_R8, PACKED_FLAGS), CONSTANT(H_R9, LIVE_FLAGS) },
 	  .gives = FACT_FLAGS },
-	{ "flags masked", HOST_AND, { R32(H_R8), IMM }, .need = { NEED(H_R8, HOST_FLAGS) }, .gives = FACT_FLAGS, .flags = SPOILS,
+	{ "flags masked", HOST_AND, { R32(H_R8), IMM }, .need = { NEED(H_R8, HOST_FLAGS) },
+		.gives = FACT_FLAGS, .flags = SPOILS,
 	  .check = check_live_flags },
-	{ "guest flags pushed", HOST_PUSH, { R64(H_R8) }, .need = { NEED(H_R8, FLAGS) }, .effect = give_pushed_guest_flags },
+	{ "guest flags pushed", HOST_PUSH, { R64(H_R8) }, .need = { NEED(H_R8, FLAGS) },
+		.effect = give_pushed_guest_flags },
 	{ "guest flags loaded", HOST_POPF, .check = check_popf, .effect = give_guest_flags },
 };
 
@@ -442,14 +525,19 @@ static bool matches_form(const struct host_insn *h, const struct form *f)
 
 static bool has_needed(const struct verifier *v, const struct need *need)
 {
-	const unsigned reg = need->reg == DESTINATION ? v->insn.operand[0].reg : need->reg == SOURCE ? v->insn.operand[1].reg : need->reg;
+	const unsigned reg = need->reg == DESTINATION ? v->insn.operand[0].reg :
+			     need->reg == SOURCE      ? v->insn.operand[1].reg :
+							need->reg;
 	const struct fact *f = &v->state.reg[reg];
 
 	switch (need->kind) {
 	case FACT_NONE:               return true;
 	case FACT_VALUE:              return fact_is_value(f);
 	case FACT_CONSTANT:           return f->kind == FACT_CONSTANT && f->value == need->value;
-	case FACT_GIB: case FACT_VIEW: case FACT_TIMES_4: return f->kind == need->kind && f->of == need->value;
+	case FACT_GIB:
+	case FACT_VIEW:
+	case FACT_TIMES_4:
+		return f->kind == need->kind && f->of == need->value;
 	default:                      return f->kind == need->kind;
 	}
 }
@@ -463,7 +551,8 @@ static bool apply_form(struct verifier *v, const struct form *f)
 	if (f->flags & RING0 && v->tu->mode & MODE_CPL)
 		return verify_fail(v, VERIFY_MODE, "a form for ring 0 in another ring");
 	for (unsigned i = 0; i < h->noperands; i++) {
-		if (f->operand[i].kind == PATTERN_GUEST_MEMORY && !verify_guest_memory(v, &h->operand[i]))
+		if (f->operand[i].kind == PATTERN_GUEST_MEMORY &&
+		    !verify_guest_memory(v, &h->operand[i]))
 			return false;
 	}
 	if (f->check && !f->check(v))
@@ -507,8 +596,8 @@ static bool is_byte_for_high(const struct verifier *v, const struct host_operand
 {
 	const struct fact *r8 = &v->state.reg[H_R8];
 
-	return v->insn.byte_alu && o == &v->insn.operand[1] && o->file == FILE_GENERAL && o->reg == H_R8 && o->bytes == 1 &&
-	       (r8->kind == FACT_BYTE || fact_is_value(r8));
+	return v->insn.byte_alu && o == &v->insn.operand[1] && o->file == FILE_GENERAL &&
+	       o->reg == H_R8 && o->bytes == 1 && (r8->kind == FACT_BYTE || fact_is_value(r8));
 }
 
 static bool copied_register(struct verifier *v, const struct host_operand *o)
@@ -518,14 +607,18 @@ static bool copied_register(struct verifier *v, const struct host_operand *o)
 	switch (o->file) {
 	case FILE_GENERAL:
 		if (!(GUEST_REGISTERS & R(o->reg)))
-			return verify_fail(v, VERIFY_REGISTER, "a register that is not the guest's");
+			return verify_fail(v, VERIFY_REGISTER,
+					   "a register that is not the guest's");
 		if (o->bytes == 8)
 			return verify_fail(v, VERIFY_REGISTER, "64 bits of a guest register");
 		if (o->bytes == 1 && o->reg >= 4)
-			return verify_fail(v, VERIFY_REGISTER, "a byte register that the guest does not have");
+			return verify_fail(v, VERIFY_REGISTER,
+					   "a byte register that the guest does not have");
 		return true;
 	case FILE_XMM:
-		return o->reg < 8 ? true : verify_fail(v, VERIFY_REGISTER, "an XMM register that the guest does not have");
+		return o->reg < 8 ? true :
+				    verify_fail(v, VERIFY_REGISTER,
+						"an XMM register that the guest does not have");
 	case FILE_HIGH_BYTE: case FILE_MMX: case FILE_X87:
 		return true;
 	default:
@@ -550,7 +643,10 @@ static bool copied_sum(struct verifier *v, const struct host_operand *m)
 
 static bool copied_mode(struct verifier *v)
 {
-	static const uint32_t need[] = { [COPY_X87] = MODE_FPU, [COPY_MMX] = MODE_FPU, [COPY_SSE] = MODE_SSE, [COPY_GENERAL] = 0 };
+	static const uint32_t need[] = { [COPY_X87] = MODE_FPU,
+					 [COPY_MMX] = MODE_FPU,
+					 [COPY_SSE] = MODE_SSE,
+					 [COPY_GENERAL] = 0 };
 
 	if ((v->tu->mode & need[v->insn.copy]) != need[v->insn.copy])
 		return verify_fail(v, VERIFY_MODE, "x87, MMX or SSE in a mode in which it faults");
@@ -570,11 +666,14 @@ static bool verify_copied(struct verifier *v)
 
 		if (o->kind == OPERAND_REGISTER && !copied_register(v, o))
 			return false;
-		if (o->kind == OPERAND_MEMORY && !(h->op == HOST_LEA ? copied_sum(v, o) : verify_guest_memory(v, o)))
+		if (o->kind == OPERAND_MEMORY &&
+		    !(h->op == HOST_LEA ? copied_sum(v, o) : verify_guest_memory(v, o)))
 			return false;
 	}
 	if (!verify_at_rest(&v->state, false))
-		return verify_fail(v, VERIFY_REST, "a copied instruction while guest registers or flags are borrowed");
+		return verify_fail(
+			v, VERIFY_REST,
+			"a copied instruction while guest registers or flags are borrowed");
 	verify_forget_written(v);
 	return copied_mode(v);
 }

@@ -18,7 +18,8 @@ enum fact_kind {
 	FACT_NONE,
 	/* Guest registers. */
 	FACT_GUEST,             /* the guest's, upper half zero */
-	FACT_BORROWED,          /* ecx: upper half zero, but not the guest's; as are the two differences */
+	/* ecx: upper half zero, but not the guest's; as are the two differences */
+	FACT_BORROWED,
 	FACT_LOOKUP_DIFFERENCE, /* ecx: zero if the branch cache has what is looked up */
 	FACT_RETURN_DIFFERENCE, /* ecx: zero if a RET came to the return site it meant */
 	FACT_WINDOWED,          /* esi, edi: a window's base + the guest's register */
@@ -30,17 +31,26 @@ enum fact_kind {
 	FACT_FLAGS,             /* nothing but LIVE_FLAGS */
 	FACT_IF,                /* nothing but X86_IF */
 	FACT_RETURN,            /* r8: where a RET meant to return to */
-	FACT_INDEX_8, FACT_INDEX, /* of the branch cache: the target times 8, cut to half the cache's bytes */
+	/* of the branch cache: the target times 8, cut to half the cache's bytes */
+	FACT_INDEX_8, FACT_INDEX,
 	FACT_NEGATED_EIP,       /* from the branch cache's entry */
 	FACT_GIB,               /* register .of, shifted right by 30 */
 	/* Scratch registers, of which the rest is not known. */
 	FACT_BYTE,              /* r8: its lowest byte */
 	/* Scratch registers, 64 bits. */
 	FACT_SEGMENT_POINTER,   /* &seg[].base, or NULL */
-	FACT_WINDOW_SUM,        /* r10: the current view's base + guest register .of; as that was before, if .value is SUM_IS_OLD */
+	/*
+	 * r10: the current view's base + guest register .of; as that was before, if .value is
+	 * SUM_IS_OLD
+	 */
+	FACT_WINDOW_SUM,
 	FACT_TIMES_4,           /* register .of, times 4 */
 	FACT_VIEW,              /* the base of a window, chosen by register .of */
-	FACT_SOFT,              /* what the software TLB adds to register .of; .value: the access' length less one, and SOFT_MAY_WRITE */
+	/*
+	 * what the software TLB adds to register .of; .value: the access' length less one, and
+	 * SOFT_MAY_WRITE
+	 */
+	FACT_SOFT,
 	FACT_HOST_FLAGS, FACT_PACKED_FLAGS,
 	FACT_TSC, FACT_TSC_OFFSET, FACT_TSC_SUM,
 };

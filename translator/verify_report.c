@@ -23,7 +23,9 @@ const struct tu *verify_tu_at(const struct translator *tr, hva_t address)
 		else
 			high = mid;
 	}
-	return low < tr->norder && tr->order[low]->entry == address && tr->order[low]->valid ? tr->order[low] : NULL;
+	return low < tr->norder && tr->order[low]->entry == address && tr->order[low]->valid ?
+		       tr->order[low] :
+		       NULL;
 }
 
 static bool table_fail(struct verifier *v, const char *why, uint32_t index)
@@ -40,11 +42,15 @@ static bool verify_slots(struct verifier *v, const struct tc_space *space)
 		const struct tu_exit *exit = &tr->exits[i];
 		const struct tu *to;
 
-		if (exit->form != EXIT_TABLE || space->links[exit->slot] == tr->link_template[exit->slot])
+		if (exit->form != EXIT_TABLE ||
+		    space->links[exit->slot] == tr->link_template[exit->slot])
 			continue;
 		to = verify_tu_at(tr, space->links[exit->slot]);
 		if (!to || to->eip != exit->target || (exit->tu && exit->tu->mode != to->mode))
-			return table_fail(v, "a slot of a link table that leads to no unit, or to another than its exit's", exit->slot);
+			return table_fail(v,
+					  "a slot of a link table that leads to no unit, or to "
+					  "another than its exit's",
+					  exit->slot);
 	}
 	return true;
 }
@@ -55,11 +61,15 @@ static bool verify_branches(struct verifier *v, const struct branch_cache *cache
 		const struct branch_entry *entry = &cache->entries[i];
 		const struct tu *tu;
 
-		if (entry->negated_eip == BRANCH_CACHE_NONE(i) || (-entry->negated_eip & (BRANCH_CACHE_ENTRIES - 1)) != i)
+		if (entry->negated_eip == BRANCH_CACHE_NONE(i) ||
+		    (-entry->negated_eip & (BRANCH_CACHE_ENTRIES - 1)) != i)
 			continue; /* never found */
 		tu = verify_tu_at(v->tr, entry->host);
 		if (!tu || tu->eip != -entry->negated_eip || tu->mode != cache->mode)
-			return table_fail(v, "an entry of a branch cache that leads to no unit, or to another than it says", i);
+			return table_fail(v,
+					  "an entry of a branch cache that leads to no unit, or to "
+					  "another than it says",
+					  i);
 	}
 	return true;
 }
@@ -91,11 +101,16 @@ const struct verify_failure *verify_tables(struct verifier *v, const struct tran
 static void report_guest(const struct translator *tr, const struct tu *tu, uint32_t i)
 {
 	const gpa_t gpa = tu->gpa + tu->insn[i].guest_offset;
-	const uint32_t end = i + 1 < tu->ninsns ? tu->insn[i + 1].guest_offset : tu->guest_len, in_page = gpa & (GUEST_PAGE_SIZE - 1);
-	const uint8_t *page = tr->cb.page ? tr->cb.page(tr->cb.opaque, gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1)) : NULL;
+	const uint32_t end = i + 1 < tu->ninsns ? tu->insn[i + 1].guest_offset : tu->guest_len,
+		       in_page = gpa & (GUEST_PAGE_SIZE - 1);
+	const uint8_t *page =
+		tr->cb.page ? tr->cb.page(tr->cb.opaque, gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1)) :
+			      NULL;
 
-	fprintf(stderr, "%08x  adapt %x, esp %+d ", tu->eip + tu->insn[i].guest_offset, tu->insn[i].adapt, tu->insn[i].esp_delta);
-	for (uint32_t n = 0; page && n < end - tu->insn[i].guest_offset && in_page + n < GUEST_PAGE_SIZE; n++)
+	fprintf(stderr, "%08x  adapt %x, esp %+d ", tu->eip + tu->insn[i].guest_offset,
+		tu->insn[i].adapt, tu->insn[i].esp_delta);
+	for (uint32_t n = 0;
+	     page && n < end - tu->insn[i].guest_offset && in_page + n < GUEST_PAGE_SIZE; n++)
 		fprintf(stderr, " %02x", page[in_page + n]);
 	fprintf(stderr, "\n");
 }
@@ -106,9 +121,11 @@ static void report_tu(struct verifier *v, const struct verify_failure *failure)
 	const uint8_t *code = (const uint8_t *)tu->entry;
 	uint32_t next = 0;
 
-	fprintf(stderr, "unit %08x physical %08llx mode %08x%s: %u instructions, %u bytes; %u bytes of host code, %u of them exits\n", tu->eip,
-		(unsigned long long)tu->gpa, tu->mode, tu->global ? " global" : "", tu->ninsns, tu->guest_len, tu->host_len,
-		tu->host_len - tu->body_len);
+	fprintf(stderr,
+		"unit %08x physical %08llx mode %08x%s: %u instructions, %u bytes; %u bytes of "
+		"host code, %u of them exits\n",
+		tu->eip, (unsigned long long)tu->gpa, tu->mode, tu->global ? " global" : "",
+		tu->ninsns, tu->guest_len, tu->host_len, tu->host_len - tu->body_len);
 	for (uint32_t at = 0, n; failure->text[0] && at < tu->host_len; at += n) {
 		char text[96];
 
@@ -116,8 +133,10 @@ static void report_tu(struct verifier *v, const struct verify_failure *failure)
 			report_guest(v->tr, tu, next++);
 		if (at == tu->body_len)
 			fprintf(stderr, "exits\n");
-		n = verify_decode_text(v->decoder, code + at, tu->host_len - at, tu->entry + at, text, sizeof(text));
-		fprintf(stderr, "%s %012llx  ", at == failure->offset ? "-->" : "   ", (unsigned long long)(tu->entry + at));
+		n = verify_decode_text(v->decoder, code + at, tu->host_len - at, tu->entry + at,
+				       text, sizeof(text));
+		fprintf(stderr, "%s %012llx  ", at == failure->offset ? "-->" : "   ",
+			(unsigned long long)(tu->entry + at));
 		for (uint32_t i = 0; i < n; i++)
 			fprintf(stderr, "%02x", code[at + i]);
 		fprintf(stderr, "  %s\n", text);
@@ -145,7 +164,9 @@ void verify_or_abort(struct translator *tr, const struct tu *tu)
 	tr->stats.verify_ns += now_ns() - start;
 	if (!failure)
 		return;
-	fprintf(stderr, "ringfence: internal error: translated code breaks the rule \"%s\" at offset %u (%s): %s\n",
+	fprintf(stderr,
+		"ringfence: internal error: translated code breaks the rule \"%s\" at offset %u "
+		"(%s): %s\n",
 		verify_rule_text(failure->rule), failure->offset, failure->text, failure->why);
 	report_tu(tr->verifier, failure);
 	abort();
@@ -160,6 +181,7 @@ void verify_tables_or_abort(struct translator *tr)
 	failure = verify_tables(tr->verifier, tr);
 	if (!failure)
 		return;
-	fprintf(stderr, "ringfence: internal error: %s (entry %u)\n", failure->why, failure->offset);
+	fprintf(stderr, "ringfence: internal error: %s (entry %u)\n", failure->why,
+		failure->offset);
 	abort();
 }

@@ -37,14 +37,17 @@ struct ahead {
  * The first used of size bytes at base are in use, and up to room more are about to be; write: not
  * only read.
  */
-static inline void ahead_make(struct ahead *a, void *base, uint64_t size, uint64_t used, uint64_t room, bool write)
+static inline void ahead_make(struct ahead *a, void *base, uint64_t size, uint64_t used,
+			      uint64_t room, bool write)
 {
-	const uint64_t from = a->upto, bytes = AHEAD_BYTES < size - from ? AHEAD_BYTES : size - from;
+	const uint64_t from = a->upto,
+		       bytes = AHEAD_BYTES < size - from ? AHEAD_BYTES : size - from;
 
 	if (used + room <= from || from >= size)
 		return;
 	a->upto = from + bytes;
-	(void)!madvise((uint8_t *)base + from, bytes, write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+	(void)!madvise((uint8_t *)base + from, bytes,
+		       write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
 }
 
 #endif

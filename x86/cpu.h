@@ -7,9 +7,11 @@
  * (struct tc_words).
  *
  * Invariants, whenever C code other than the translator's own signal handlers runs:
- *   - regs[], eip and eflags are complete and precise (eip is the offset in CS, not the linear address);
+ *   - regs[], eip and eflags are complete and precise (eip is the offset in CS, not the linear
+ *     address);
  *   - fpu holds the whole x87/MMX/SSE state in FXSAVE format;
- *   - seg[].base/limit/attr are the hidden descriptor caches; limit is in bytes, already scaled by G.
+ *   - seg[].base/limit/attr are the hidden descriptor caches; limit is in bytes, already scaled by
+ *     G.
  */
 #ifndef RF_X86_CPU_H
 #define RF_X86_CPU_H
@@ -49,7 +51,8 @@ struct fault {
 enum x86_status {
 	X86_OK = 0,
 	X86_FAULT = 1, /* cpu->fault says which */
-	X86_DEAD = 2,  /* the VM was killed (vm_kill) or shut down by triple fault: leave the engine */
+	/* the VM was killed (vm_kill) or shut down by triple fault: leave the engine */
+	X86_DEAD = 2,
 };
 
 /* Legacy FXSAVE image (SDM vol. 1, table 10-2). */
@@ -82,23 +85,30 @@ struct fxsave_image {
 
 /* Words only the translator and its stubs use; see translator/conventions.h. */
 struct tc_words {
-	uint32_t eflags_sys;  /* EFLAGS less arithmetic flags, DF and IF, while in translated code */
+	/* EFLAGS less arithmetic flags, DF and IF, while in translated code */
+	uint32_t eflags_sys;
 	uint32_t if_flag;     /* 0 or X86_IF, while in translated code */
 	uint64_t tc_rsp;      /* top of the return stack while C code runs */
 	uint64_t host_rsp;    /* C stack while translated code runs */
 	uint64_t window;      /* base of the current view's window, r13 in translated code */
-	const uint32_t *seg_base[6]; /* &seg[i].base if segment i is a usable 4-GiB segment, else NULL (the load then faults) */
-	uint64_t view_by_gib[4]; /* window to use for linear addresses in each GiB (dual-window accesses from ring 0) */
+	/* &seg[i].base if segment i is a usable 4-GiB segment, else NULL (the load then faults) */
+	const uint32_t *seg_base[6];
+	/* window to use for linear addresses in each GiB (dual-window accesses from ring 0) */
+	uint64_t view_by_gib[4];
 	uint64_t scratch[4];
 	uint32_t mode;        /* mode key of the current TU family */
-	uint32_t fpu_live;    /* enum fpu_live: what of the guest FPU state is in the host registers while C code runs */
+	/* enum fpu_live: what of the guest FPU state is in the host registers while C code runs */
+	uint32_t fpu_live;
 	uint64_t link_table;  /* of the current space, r12 in translated code */
 	uint64_t branch_cache; /* of the current space and mode */
-	uint64_t soft_table[2]; /* struct soft_lookup tables of the current privilege level, by enum soft_access */
+	/* struct soft_lookup tables of the current privilege level, by enum soft_access */
+	uint64_t soft_table[2];
 	uint64_t segment_memos; /* struct segment_memo table */
 	uint64_t kept_rax;    /* while a stub has flags in eax */
-	uint32_t soft_value;  /* what a PUSH keeps while its slot is looked up in the software TLB */
-	uint32_t soft_views;  /* not zero: ring 0 reaches user memory through the software TLB, too (dual accesses) */
+	/* what a PUSH keeps while its slot is looked up in the software TLB */
+	uint32_t soft_value;
+	/* not zero: ring 0 reaches user memory through the software TLB, too (dual accesses) */
+	uint32_t soft_views;
 	void *tc;
 };
 
@@ -122,7 +132,8 @@ struct cpu {
 	bool halted;
 	bool ignne;       /* IGNNE# is asserted: a pending x87 error with CR0.NE clear is ignored */
 	bool nmi_blocked; /* from the delivery of an NMI to the next IRET (SDM vol. 3, 6.7.1) */
-	uint32_t a20_mask; /* 0xffffffff, or 0xffefffff with A20 off; applies to guest physical addresses */
+	/* 0xffffffff, or 0xffefffff with A20 off; applies to guest physical addresses */
+	uint32_t a20_mask;
 
 	uint64_t efer;
 	uint32_t sysenter_cs, sysenter_esp, sysenter_eip;
@@ -130,7 +141,8 @@ struct cpu {
 	uint64_t pat;
 	uint64_t misc_enable;
 	uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */
-	uint64_t tsc_adjust; /* what the guest has added to its TSC since reset (SDM vol. 3, 17.17.3) */
+	/* what the guest has added to its TSC since reset (SDM vol. 3, 17.17.3) */
+	uint64_t tsc_adjust;
 
 	struct fault fault;
 	const struct cpu_model *model;

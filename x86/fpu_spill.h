@@ -3,10 +3,12 @@
  * Where the guest's x87/MMX/SSE state is while C code runs that translated code called.
  *
  *   FPU_SAVED     all of it in cpu->fpu.
- *   FPU_LIVE      all of it in the host's registers: the C code is compiled to use general registers only. Where such code goes on
- *                 into code that is not (libc, devices, logs), it calls fpu_spill() first.
- *   FPU_LIVE_X87  XMM registers and MXCSR in cpu->fpu, the rest in the host's registers: C code never uses x87, which is free in
- *                 the 64-bit ABI but for long double. What looks at the guest's x87 state calls fpu_spill_x87() first.
+ *   FPU_LIVE      all of it in the host's registers: the C code is compiled to use general
+ *                 registers only. Where such code goes on into code that is not (libc, devices,
+ *                 logs), it calls fpu_spill() first.
+ *   FPU_LIVE_X87  XMM registers and MXCSR in cpu->fpu, the rest in the host's registers: C code
+ *                 never uses x87, which is free in the 64-bit ABI but for long double. What looks
+ *                 at the guest's x87 state calls fpu_spill_x87() first.
  */
 #ifndef RF_X86_FPU_SPILL_H
 #define RF_X86_FPU_SPILL_H

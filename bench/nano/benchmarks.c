@@ -12,12 +12,44 @@
 	static void loop_user_##name(uint32_t count) { run_user(user_##name, count); } \
 	_Static_assert(1, "")
 
-LOOP(call_ret); LOOP(call_indirect); LOOP(call_indirect_8); LOOP(load); LOOP(rdtsc); LOOP(cpuid); LOOP(smc); LOOP(smc_beside);
-LOOP(in_80h); LOOP(in_pic); LOOP(out_80h); LOOP(tpr_write); LOOP(mmio_write); LOOP(mmio_read); LOOP(cli_sti); LOOP(pushf_popf);
-LOOP(irq_save); LOOP(iret); LOOP(lret); LOOP(mov_ds); LOOP(mov_from_cr0); LOOP(clts); LOOP(rdmsr); LOOP(sgdt); LOOP(int3);
-LOOP(irq_self); LOOP(task_switch); LOOP(cr3_same); LOOP(cr3_switch); LOOP(cr3_switch_use); LOOP(invlpg); LOOP(invlpg_use);
+LOOP(call_ret);
+LOOP(call_indirect);
+LOOP(call_indirect_8);
+LOOP(load);
+LOOP(rdtsc);
+LOOP(cpuid);
+LOOP(smc);
+LOOP(smc_beside);
+LOOP(in_80h);
+LOOP(in_pic);
+LOOP(out_80h);
+LOOP(tpr_write);
+LOOP(mmio_write);
+LOOP(mmio_read);
+LOOP(cli_sti);
+LOOP(pushf_popf);
+LOOP(irq_save);
+LOOP(iret);
+LOOP(lret);
+LOOP(mov_ds);
+LOOP(mov_from_cr0);
+LOOP(clts);
+LOOP(rdmsr);
+LOOP(sgdt);
+LOOP(int3);
+LOOP(irq_self);
+LOOP(task_switch);
+LOOP(cr3_same);
+LOOP(cr3_switch);
+LOOP(cr3_switch_use);
+LOOP(invlpg);
+LOOP(invlpg_use);
 LOOP(ptemod); LOOP(ptemod_use);
-USER_LOOP(empty); USER_LOOP(syscall_int80); USER_LOOP(syscall_sysenter); USER_LOOP(divzero); USER_LOOP(pgfault);
+USER_LOOP(empty);
+USER_LOOP(syscall_int80);
+USER_LOOP(syscall_sysenter);
+USER_LOOP(divzero);
+USER_LOOP(pgfault);
 USER_LOOP(pgfault_write); USER_LOOP(touch);
 
 extern uint32_t smc_stale, wrong_page;
@@ -31,13 +63,15 @@ static void loop_ptemod_batch(uint32_t count)
 	enum { BATCH = 64 };
 
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t frame = (i & 1 ? SCRATCH_FRAMES : OTHER_FRAMES), flags = scratch_table[0] & 0xfff;
+		uint32_t frame = (i & 1 ? SCRATCH_FRAMES : OTHER_FRAMES),
+			 flags = scratch_table[0] & 0xfff;
 
 		for (uint32_t page = 0; page < BATCH; page++)
 			*(volatile uint32_t *)&scratch_table[page] = (frame + (page << 12)) | flags;
 		write_cr3(main_directory);
 		for (uint32_t page = 0; page < BATCH; page++)
-			wrong_page += *(volatile uint32_t *)(SCRATCH_BASE + (page << 12)) != frame + (page << 12);
+			wrong_page += *(volatile uint32_t *)(SCRATCH_BASE + (page << 12)) !=
+				      frame + (page << 12);
 	}
 }
 
@@ -45,7 +79,8 @@ static void loop_ptemod_batch(uint32_t count)
 static void scratch_reset(void)
 {
 	for (uint32_t page = 0; page < PAGES; page++)
-		scratch_table[page] = (SCRATCH_FRAMES + (page << 12)) | (scratch_table[page] & 0xfff);
+		scratch_table[page] = (SCRATCH_FRAMES + (page << 12)) |
+				      (scratch_table[page] & 0xfff);
 	write_cr3(main_directory);
 	(void)*(volatile uint32_t *)SCRATCH_BASE;
 }
@@ -75,7 +110,8 @@ const struct benchmark benchmarks[] = {
 
 	{ "ptemod-use", loop_ptemod_use, loop_empty, scratch_reset, 2, 0, 0, 0 },
 	{ "ptemod-batch", loop_ptemod_batch, loop_empty, scratch_reset, 64, 0, 0, 0 },
-	{ "pgfault-write", loop_user_pgfault_write, loop_user_empty, demand_read_only, 1, PAGES, 1, 0 },
+	{ "pgfault-write", loop_user_pgfault_write, loop_user_empty, demand_read_only, 1, PAGES, 1,
+		0 },
 	{ "touch", loop_user_touch, loop_user_empty, demand_present, 1, PAGES, 0, 0 },
 	{ "cr3-same", loop_cr3_same, loop_empty, NULL, 1, 0, 0, 0 },
 	{ "cr3-switch", loop_cr3_switch, loop_empty, scratch_reset, 2, 0, 0, 0 },
@@ -111,7 +147,9 @@ const size_t benchmark_count = COUNT(benchmarks);
 
 const char *benchmark_complaint(void)
 {
-	const char *complaint = wrong_page ? "a changed page table was not followed" : smc_stale ? "old code was executed" : NULL;
+	const char *complaint = wrong_page ? "a changed page table was not followed" :
+				smc_stale  ? "old code was executed" :
+					     NULL;
 
 	wrong_page = smc_stale = 0;
 	return complaint;

@@ -21,7 +21,8 @@
 
 #define MAPPED_BYTES   0x02000000 /* one to one from 0, supervisor except for .user */
 #define DEMAND_BASE    0x40000000 /* user pages that are not present until ring 3 touches them */
-#define SCRATCH_BASE   0x50000000 /* supervisor pages whose entries are changed; two address spaces differ here */
+/* supervisor pages whose entries are changed; two address spaces differ here */
+#define SCRATCH_BASE   0x50000000
 #define PAGES          1024       /* in each of the two */
 #define DEMAND_FRAMES  0x00800000 /* what DEMAND_BASE is mapped to, in another order */
 #define SCRATCH_FRAMES 0x00c00000

@@ -23,21 +23,22 @@ static uint64_t gdt[7], idt[256];
 static struct tss main_tss, other_tss;
 
 extern char trap_stubs[], trap_stack_end[], other_stack_end[], other_task[];
-extern char handle_syscall[], handle_sysenter[], handle_de[], handle_bp[], handle_pf[], handle_self[], handle_timer[],
-	handle_done[];
+extern char handle_syscall[], handle_sysenter[], handle_de[], handle_bp[], handle_pf[],
+	handle_self[], handle_timer[], handle_done[];
 
 static uint64_t segment(uint32_t base, uint32_t limit, uint32_t attributes)
 {
-	return (uint64_t)(base >> 24) << 56 | (uint64_t)(attributes & 0xf000) << 40 | (uint64_t)(limit >> 16) << 48 |
-		(uint64_t)(attributes & 0xff) << 40 | (uint64_t)(base & 0xffffff) << 16 | (limit & 0xffff);
+	return (uint64_t)(base >> 24) << 56 | (uint64_t)(attributes & 0xf000) << 40 |
+	       (uint64_t)(limit >> 16) << 48 | (uint64_t)(attributes & 0xff) << 40 |
+	       (uint64_t)(base & 0xffffff) << 16 | (limit & 0xffff);
 }
 
 static void set_gate(unsigned vector, const char *handler, unsigned privilege)
 {
 	uint32_t offset = (uint32_t)handler;
 
-	idt[vector] = (uint64_t)(offset >> 16) << 48 | (uint64_t)(0x8e | privilege << 5) << 40 | (uint64_t)KCODE << 16 |
-		(offset & 0xffff);
+	idt[vector] = (uint64_t)(offset >> 16) << 48 | (uint64_t)(0x8e | privilege << 5) << 40 |
+		      (uint64_t)KCODE << 16 | (offset & 0xffff);
 }
 
 static void load_descriptors(void)
@@ -65,11 +66,13 @@ static void load_descriptors(void)
 static void set_tasks(void)
 {
 	main_tss = (struct tss){
-		.esp0 = (uint32_t)trap_stack_end, .ss0 = KDATA, .cr3 = (uint32_t)main_directory, .io_map = sizeof(struct tss) << 16,
+		.esp0 = (uint32_t)trap_stack_end, .ss0 = KDATA, .cr3 = (uint32_t)main_directory,
+		.io_map = sizeof(struct tss) << 16,
 	};
 	other_tss = (struct tss){
-		.cr3 = (uint32_t)main_directory, .eip = (uint32_t)other_task, .eflags = 2, .esp = (uint32_t)other_stack_end,
-		.es = KDATA, .cs = KCODE, .ss = KDATA, .ds = KDATA, .io_map = sizeof(struct tss) << 16,
+		.cr3 = (uint32_t)main_directory, .eip = (uint32_t)other_task, .eflags = 2,
+		.esp = (uint32_t)other_stack_end, .es = KDATA, .cs = KCODE, .ss = KDATA,
+		.ds = KDATA, .io_map = sizeof(struct tss) << 16,
 	};
 	__asm__ volatile("ltr %w0" :: "r"(MAIN_TSS) : "memory");
 }
@@ -89,7 +92,9 @@ static void set_gates(void)
 
 static void cpuid(uint32_t leaf, uint32_t out[4])
 {
-	__asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "a"(leaf), "c"(0));
+	__asm__ volatile("cpuid"
+			 : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+			 : "a"(leaf), "c"(0));
 }
 
 static void copy_name(char *name, uint32_t a, uint32_t b, uint32_t c)

@@ -11,7 +11,10 @@
 #define MULTIBOOT_COMMAND_LINE 4
 #define HLT_WAKEUP "hlt-wakeup"
 
-struct multiboot { uint32_t flags, memory_low, memory_high, boot_device; const char *command_line; };
+struct multiboot {
+	uint32_t flags, memory_low, memory_high, boot_device;
+	const char *command_line;
+};
 
 void nano_main(uint32_t magic, const struct multiboot *boot);
 
@@ -120,8 +123,9 @@ static const struct benchmark *find(const char *word, size_t length)
 
 static bool take_setting(const char *word, size_t length, struct settings *settings)
 {
-	return setting(word, length, "rounds=", &settings->rounds) || setting(word, length, "ticks=", &settings->ticks) ||
-		setting(word, length, "least=", &settings->least);
+	return setting(word, length, "rounds=", &settings->rounds) ||
+	       setting(word, length, "ticks=", &settings->ticks) ||
+	       setting(word, length, "least=", &settings->least);
 }
 
 /* Boot loaders put the kernel's file name in front. */
@@ -209,7 +213,9 @@ static void report_start(const struct settings *settings)
 void nano_main(uint32_t magic, const struct multiboot *boot)
 {
 	struct settings settings = { .rounds = 31, .ticks = 2000000 };
-	const char *words = magic == MULTIBOOT_MAGIC && boot->flags & MULTIBOOT_COMMAND_LINE ? boot->command_line : "";
+	const char *words = magic == MULTIBOOT_MAGIC && boot->flags & MULTIBOOT_COMMAND_LINE ?
+				    boot->command_line :
+				    "";
 	uint32_t ran = 0, failed;
 	uint64_t start = rdtsc();
 

@@ -27,7 +27,8 @@ static uint64_t run_round(const struct benchmark *benchmark, void (*loop)(uint32
 /* Twice, since the first run of anything pays for more than itself. */
 static bool takes(const struct benchmark *benchmark, uint32_t count, uint32_t ticks)
 {
-	return run_round(benchmark, benchmark->loop, count) >= ticks && run_round(benchmark, benchmark->loop, count) >= ticks;
+	return run_round(benchmark, benchmark->loop, count) >= ticks &&
+	       run_round(benchmark, benchmark->loop, count) >= ticks;
 }
 
 static uint32_t find_count(const struct benchmark *benchmark, uint32_t ticks)
@@ -69,7 +70,8 @@ static uint64_t least_empty(const struct benchmark *benchmark, uint32_t count)
 /* Hundredths of a tick for one of count; negative where the empty loop took longer. */
 static int64_t hundredths(int64_t ticks, uint32_t count)
 {
-	return ticks < 0 ? -(int64_t)divide(-ticks * 100, count) : (int64_t)divide(ticks * 100, count);
+	return ticks < 0 ? -(int64_t)divide(-ticks * 100, count) :
+			   (int64_t)divide(ticks * 100, count);
 }
 
 static void report_values(int64_t *values, uint32_t rounds)
@@ -77,7 +79,8 @@ static void report_values(int64_t *values, uint32_t rounds)
 	sort(values, rounds);
 	report_number("rounds", rounds);
 	report_hundredths("min", values[0]);
-	report_hundredths("median", rounds % 2 ? values[rounds / 2] : (values[rounds / 2 - 1] + values[rounds / 2]) / 2);
+	report_hundredths("median", rounds % 2 ? values[rounds / 2] :
+						 (values[rounds / 2 - 1] + values[rounds / 2]) / 2);
 	report_hundredths("max", values[rounds - 1]);
 }
 
@@ -100,7 +103,8 @@ static void report_begin(const char *name)
 bool measure(const struct benchmark *benchmark, const struct settings *settings)
 {
 	static int64_t values[MAX_ROUNDS];
-	uint32_t count, operations, rounds = settings->rounds < MAX_ROUNDS ? settings->rounds : MAX_ROUNDS;
+	uint32_t count, operations,
+		rounds = settings->rounds < MAX_ROUNDS ? settings->rounds : MAX_ROUNDS;
 	uint64_t empty, sum = 0;
 	const char *complaint;
 
@@ -126,7 +130,9 @@ bool measure(const struct benchmark *benchmark, const struct settings *settings)
 	report_number("iterations", count);
 	report_number("operations", operations);
 	report_number("empty", empty);
-	report_text("loop", benchmark->empty == NULL ? "none" : benchmark->empty == loop_empty ? "empty" : "empty-user");
+	report_text("loop", benchmark->empty == NULL       ? "none" :
+			    benchmark->empty == loop_empty ? "empty" :
+							     "empty-user");
 	report_number("ticks", sum);
 	report_close();
 	return true;
@@ -157,7 +163,8 @@ bool measure_wakeup(const struct settings *settings)
 	static const char name[] = "hlt-wakeup";
 	static int64_t values[MAX_ROUNDS];
 	uint32_t rounds = settings->rounds < MAX_ROUNDS ? settings->rounds : MAX_ROUNDS;
-	uint64_t per_1000 = ticks_per_1000_clocks(), due = divide(per_1000 * (WAKEUP_COUNT + 1), 1000), begin;
+	uint64_t per_1000 = ticks_per_1000_clocks(),
+		 due = divide(per_1000 * (WAKEUP_COUNT + 1), 1000), begin;
 
 	report_begin(name);
 	begin = rdtsc();

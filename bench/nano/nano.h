@@ -26,7 +26,10 @@ struct cpu_facts {
 	char vendor[13], hypervisor[13];
 	uint32_t signature, features;
 };
-enum { CPU_PSE = 1 << 3, CPU_TSC = 1 << 4, CPU_MSR = 1 << 5, CPU_APIC = 1 << 9, CPU_SEP = 1 << 11, CPU_PGE = 1 << 13 };
+enum {
+	CPU_PSE = 1 << 3, CPU_TSC = 1 << 4, CPU_MSR = 1 << 5, CPU_APIC = 1 << 9, CPU_SEP = 1 << 11,
+	CPU_PGE = 1 << 13
+};
 extern struct cpu_facts cpu;
 
 void machine_start(void);
@@ -53,10 +56,12 @@ extern uint32_t main_directory[1024], other_directory[1024], scratch_table[1024]
 struct benchmark {
 	const char *name;
 	void (*loop)(uint32_t count);      /* measured; count iterations */
-	void (*empty)(uint32_t count);     /* the same without what is measured; NULL: nothing is subtracted */
+	/* the same without what is measured; NULL: nothing is subtracted */
+	void (*empty)(uint32_t count);
 	void (*prepare)(void);             /* before each round, not measured; may be NULL */
 	uint32_t ops;                      /* of what is measured in an iteration */
-	uint32_t fixed;                    /* iterations in a round; 0: as many as take the time of a round */
+	/* iterations in a round; 0: as many as take the time of a round */
+	uint32_t fixed;
 	uint32_t traps;                    /* handlers that run in an iteration */
 	uint32_t needs;                    /* CPU features */
 };
@@ -89,14 +94,50 @@ static inline uint64_t rdtsc(void)
 	return value;
 }
 
-static inline void outb(uint16_t port, uint8_t v) { __asm__ volatile("outb %0, %1" :: "a"(v), "Nd"(port)); }
-static inline uint8_t inb(uint16_t port) { uint8_t v; __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline void outw(uint16_t port, uint16_t v) { __asm__ volatile("outw %0, %1" :: "a"(v), "Nd"(port)); }
-static inline uint32_t read_cr0(void) { uint32_t v; __asm__ volatile("mov %%cr0, %0" : "=r"(v)); return v; }
+static inline void outb(uint16_t port, uint8_t v)
+{
+	__asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port));
+}
+
+static inline uint8_t inb(uint16_t port)
+{
+	uint8_t v;
+	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
+static inline void outw(uint16_t port, uint16_t v)
+{
+	__asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port));
+}
+
+static inline uint32_t read_cr0(void)
+{
+	uint32_t v;
+	__asm__ volatile("mov %%cr0, %0" : "=r"(v));
+	return v;
+}
+
 static inline void write_cr0(uint32_t v) { __asm__ volatile("mov %0, %%cr0" :: "r"(v) : "memory"); }
-static inline uint32_t read_cr2(void) { uint32_t v; __asm__ volatile("mov %%cr2, %0" : "=r"(v)); return v; }
-static inline void write_cr3(const void *v) { __asm__ volatile("mov %0, %%cr3" :: "r"(v) : "memory"); }
-static inline uint32_t read_cr4(void) { uint32_t v; __asm__ volatile("mov %%cr4, %0" : "=r"(v)); return v; }
+static inline uint32_t read_cr2(void)
+{
+	uint32_t v;
+	__asm__ volatile("mov %%cr2, %0" : "=r"(v));
+	return v;
+}
+
+static inline void write_cr3(const void *v)
+{
+	__asm__ volatile("mov %0, %%cr3" ::"r"(v) : "memory");
+}
+
+static inline uint32_t read_cr4(void)
+{
+	uint32_t v;
+	__asm__ volatile("mov %%cr4, %0" : "=r"(v));
+	return v;
+}
+
 static inline void write_cr4(uint32_t v) { __asm__ volatile("mov %0, %%cr4" :: "r"(v) : "memory"); }
 
 #endif

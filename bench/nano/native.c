@@ -21,7 +21,15 @@
 #define MAX_ROUNDS 101
 #define LOOP(name) extern void loop_##name(uint32_t count)
 
-LOOP(empty); LOOP(call_ret); LOOP(call_indirect); LOOP(call_indirect_8); LOOP(load); LOOP(rdtsc); LOOP(cpuid); LOOP(smc); LOOP(smc_beside);
+LOOP(empty);
+LOOP(call_ret);
+LOOP(call_indirect);
+LOOP(call_indirect_8);
+LOOP(load);
+LOOP(rdtsc);
+LOOP(cpuid);
+LOOP(smc);
+LOOP(smc_beside);
 LOOP(linux_int80);
 extern uint32_t smc_stale;
 extern char smc_site[], smc_beside_code[];
@@ -42,7 +50,8 @@ static void loop_linux_divzero(uint32_t count)
 
 static void loop_linux_pgfault(uint32_t count)
 {
-	char *pages = mmap(NULL, count * 4096ul, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *pages = mmap(NULL, count * 4096ul, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (pages == MAP_FAILED)
 		exit(1);
@@ -52,7 +61,11 @@ static void loop_linux_pgfault(uint32_t count)
 	munmap(pages, count * 4096ul);
 }
 
-static const struct benchmark { const char *name; void (*loop)(uint32_t); uint32_t ops, fixed; } benchmarks[] = {
+static const struct benchmark {
+	const char *name;
+	void (*loop)(uint32_t);
+	uint32_t ops, fixed;
+} benchmarks[] = {
 	{ "call-ret", loop_call_ret, 8, 0 },
 	{ "call-indirect", loop_call_indirect, 8, 0 },
 	{ "call-indirect-8", loop_call_indirect_8, 1, 0 },
@@ -88,7 +101,8 @@ static uint32_t find_count(const struct benchmark *benchmark, uint32_t ticks)
 
 	if (benchmark->fixed)
 		return benchmark->fixed;
-	while (count < 1u << 28 && (run_round(benchmark->loop, count) < ticks / 2 || run_round(benchmark->loop, count) < ticks / 2))
+	while (count < 1u << 28 && (run_round(benchmark->loop, count) < ticks / 2 ||
+				    run_round(benchmark->loop, count) < ticks / 2))
 		count *= 2;
 	return count;
 }
@@ -105,7 +119,8 @@ static bool measure(const struct benchmark *benchmark, uint32_t rounds, uint32_t
 		empty = once < empty ? once : empty;
 	}
 	smc_stale = 0;
-	printf("{\"nano\": \"begin\", \"tsc\": %llu, \"name\": \"%s\"}\n", (unsigned long long)__rdtsc(), benchmark->name);
+	printf("{\"nano\": \"begin\", \"tsc\": %llu, \"name\": \"%s\"}\n",
+	       (unsigned long long)__rdtsc(), benchmark->name);
 	for (uint32_t i = 0; i < rounds; i++) {
 		uint64_t once = run_round(benchmark->loop, count);
 
@@ -113,13 +128,18 @@ static bool measure(const struct benchmark *benchmark, uint32_t rounds, uint32_t
 		values[i] = ((double)once - (double)empty) / ((double)count * benchmark->ops);
 	}
 	if (smc_stale) {
-		printf("{\"nano\": \"failed\", \"name\": \"%s\", \"why\": \"old code was executed\"}\n", benchmark->name);
+		printf("{\"nano\": \"failed\", \"name\": \"%s\", \"why\": \"old code was "
+		       "executed\"}\n",
+		       benchmark->name);
 		return false;
 	}
 	qsort(values, rounds, sizeof(values[0]), compare);
-	printf("{\"nano\": \"result\", \"tsc\": %llu, \"name\": \"%s\", \"rounds\": %u, \"min\": %.2f, \"median\": %.2f, \"max\": %.2f, "
-	       "\"iterations\": %u, \"operations\": %u, \"ticks\": %llu}\n", (unsigned long long)__rdtsc(), benchmark->name, rounds,
-	       values[0], values[rounds / 2], values[rounds - 1], count, count * benchmark->ops, (unsigned long long)sum);
+	printf("{\"nano\": \"result\", \"tsc\": %llu, \"name\": \"%s\", \"rounds\": %u, \"min\": "
+	       "%.2f, \"median\": %.2f, \"max\": %.2f, "
+	       "\"iterations\": %u, \"operations\": %u, \"ticks\": %llu}\n",
+	       (unsigned long long)__rdtsc(), benchmark->name, rounds, values[0],
+	       values[rounds / 2], values[rounds - 1], count, count * benchmark->ops,
+	       (unsigned long long)sum);
 	return true;
 }
 
@@ -156,13 +176,15 @@ int main(int argc, char **argv)
 	}
 	if (!rounds || rounds > MAX_ROUNDS)
 		rounds = MAX_ROUNDS;
-	printf("{\"nano\": \"start\", \"tsc\": %llu, \"version\": 1}\n", (unsigned long long)__rdtsc());
+	printf("{\"nano\": \"start\", \"tsc\": %llu, \"version\": 1}\n",
+	       (unsigned long long)__rdtsc());
 	for (int b = 0; b < BENCHMARKS; b++) {
 		if (wanted(benchmarks[b].name, argv + 1)) {
 			failed += !measure(&benchmarks[b], rounds, ticks);
 			ran++;
 		}
 	}
-	printf("{\"nano\": \"end\", \"tsc\": %llu, \"ran\": %u, \"failed\": %u}\n", (unsigned long long)__rdtsc(), ran, failed);
+	printf("{\"nano\": \"end\", \"tsc\": %llu, \"ran\": %u, \"failed\": %u}\n",
+	       (unsigned long long)__rdtsc(), ran, failed);
 	return failed ? 1 : 0;
 }

@@ -40,12 +40,15 @@ static void build_tables(uint32_t global)
 		uint32_t at = page << 12;
 		bool user = at >= (uint32_t)user_start && at < (uint32_t)user_end;
 
-		memory_tables[page / 1024][page % 1024] = at | PTE_P | PTE_W | PTE_A | PTE_D | (user ? PTE_U : global);
+		memory_tables[page / 1024][page % 1024] = at | PTE_P | PTE_W | PTE_A | PTE_D |
+							  (user ? PTE_U : global);
 	}
 	for (uint32_t page = 0; page < PAGES; page++) {
-		scratch_table[page] = (SCRATCH_FRAMES + (page << 12)) | PTE_P | PTE_W | PTE_A | PTE_D;
+		scratch_table[page] = (SCRATCH_FRAMES + (page << 12)) | PTE_P | PTE_W | PTE_A |
+				      PTE_D;
 		other_scratch[page] = (OTHER_FRAMES + (page << 12)) | PTE_P | PTE_W | PTE_A | PTE_D;
-		demand_entries[page] = (DEMAND_FRAMES + (scattered(page) << 12)) | PTE_P | PTE_W | PTE_U;
+		demand_entries[page] = (DEMAND_FRAMES + (scattered(page) << 12)) | PTE_P | PTE_W |
+				       PTE_U;
 	}
 	apic_table[APIC_BASE >> 12 & 1023] = APIC_BASE | PTE_P | PTE_W | PTE_UNCACHED;
 	apic_table[IOAPIC_BASE >> 12 & 1023] = IOAPIC_BASE | PTE_P | PTE_W | PTE_UNCACHED;

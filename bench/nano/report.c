@@ -6,7 +6,8 @@
 /* 115200 baud, eight bits, no parity: nobody else has set the line up. */
 void report_start_line(void)
 {
-	static const struct { uint8_t reg, value; } writes[] = { { 1, 0 }, { 3, 0x80 }, { 0, 1 }, { 1, 0 }, { 3, 3 }, { 2, 7 } };
+	static const struct { uint8_t reg, value; } writes[] = { { 1, 0 }, { 3, 0x80 }, { 0, 1 },
+		{ 1, 0 }, { 3, 3 }, { 2, 7 } };
 
 	for (size_t i = 0; i < COUNT(writes); i++)
 		outb(COM1 + writes[i].reg, writes[i].value);
@@ -27,7 +28,8 @@ static void put_text(const char *text)
 
 uint64_t divide(uint64_t dividend, uint32_t divisor)
 {
-	uint32_t high = dividend >> 32, low = dividend, quotient_high = high / divisor, rest = high % divisor;
+	uint32_t high = dividend >> 32, low = dividend, quotient_high = high / divisor,
+		 rest = high % divisor;
 
 	__asm__("divl %2" : "+a"(low), "+d"(rest) : "rm"(divisor) : "cc");
 	return (uint64_t)quotient_high << 32 | low;

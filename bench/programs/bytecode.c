@@ -19,7 +19,8 @@ int run_bytecode(long amount)
 		{ ADD, 2, 2, 1 },  { LOAD, 4, 2, 0 },  { XOR, 1, 1, 4 }, { DECREMENT, 0, 0, 0 },
 		{ JUMP_NONZERO, 0, 0, 0 }, { HALT, 0, 0, 0 },
 	};
-	static const void *const handlers[] = { &&add, &&xor, &&shift, &&load, &&store, &&decrement, &&jump, &&halt };
+	static const void *const handlers[] = { &&add,   &&xor,       &&shift, &&load,
+						&&store, &&decrement, &&jump,  &&halt };
 	uint32_t reg[8] = { amount, 1, 2, 3, 4 }, memory[256] = { 0 };
 	const struct op *pc = program;
 

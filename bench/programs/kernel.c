@@ -80,7 +80,8 @@ int run_mmap(long amount)
 	unsigned sum = 0;
 
 	for (long i = 0; i < amount; i++) {
-		unsigned char *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		unsigned char *pages = mmap(NULL, size, PROT_READ | PROT_WRITE,
+					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		if (pages == MAP_FAILED)
 			return 1;

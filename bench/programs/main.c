@@ -35,7 +35,8 @@ static const struct workload {
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: workloads NAME AMOUNT | workloads beside NAME AMOUNT | workloads timer LIST\n");
+	fprintf(stderr, "usage: workloads NAME AMOUNT | workloads beside NAME AMOUNT | workloads "
+			"timer LIST\n");
 	return 2;
 }
 

@@ -57,15 +57,18 @@ int run_list(long amount)
 
 int run_mkdata(long amount)
 {
-	static const char *const words[] = { "window", "guest", "shadow", "page", "of", "the", "a", "to", "trace",
-					     "fault", "linear", "and", "cache", "translated", "is", "unit" };
+	static const char *const words[] = { "window", "guest",      "shadow", "page",
+					     "of",     "the",        "a",      "to",
+					     "trace",  "fault",      "linear", "and",
+					     "cache",  "translated", "is",     "unit" };
 	uint32_t random = 1;
 
 	for (long left = amount * 1024, used; left > 0; left -= used) {
 		uint32_t pick = next_random(&random);
 
-		used = pick & 0x100 ? printf("%s %x\n", words[pick & 15], next_random(&random) & 0xfff)
-				    : printf("%s ", words[pick & 15]);
+		used = pick & 0x100 ?
+			       printf("%s %x\n", words[pick & 15], next_random(&random) & 0xfff) :
+			       printf("%s ", words[pick & 15]);
 	}
 	return 0;
 }

@@ -92,16 +92,23 @@ int run_mksource(long amount)
 {
 	uint32_t random = 1;
 
-	printf("typedef unsigned int u32;\nstruct item { u32 key, value[4]; struct item *next; };\nstatic u32 pool[256];\n");
+	printf("typedef unsigned int u32;\nstruct item { u32 key, value[4]; struct item *next; "
+	       "};\nstatic u32 pool[256];\n");
 	for (long i = 0; i < amount; i++) {
-		printf("static u32 step_%ld(struct item *item, u32 n)\n{\n\tu32 sum = %uu, i;\n\n", i, next_random(&random));
-		printf("\tfor (i = 0; i < (n & 15); i++) {\n\t\tsum = sum * %uu + pool[(sum ^ i) & 255];\n", next_random(&random) | 1);
+		printf("static u32 step_%ld(struct item *item, u32 n)\n{\n\tu32 sum = %uu, i;\n\n",
+		       i, next_random(&random));
+		printf("\tfor (i = 0; i < (n & 15); i++) {\n\t\tsum = sum * %uu + pool[(sum ^ i) & "
+		       "255];\n",
+		       next_random(&random) | 1);
 		printf("\t\titem->value[i & 3] += sum >> %u;\n\t}\n", next_random(&random) & 15);
-		printf("\tswitch (sum & 3) {\n\tcase 0: item->key ^= sum; break;\n\tcase 1: pool[n & 255] = sum; break;\n");
-		printf("\tcase 2: if (item->next) return item->next->key + sum; break;\n\tdefault: sum -= item->value[%u];\n\t}\n",
+		printf("\tswitch (sum & 3) {\n\tcase 0: item->key ^= sum; break;\n\tcase 1: pool[n "
+		       "& 255] = sum; break;\n");
+		printf("\tcase 2: if (item->next) return item->next->key + sum; break;\n\tdefault: "
+		       "sum -= item->value[%u];\n\t}\n",
 		       next_random(&random) & 3);
 		if (i)
-			printf("\tif (n > %u) return step_%ld(item, n - 1);\n", next_random(&random) & 255, i - 1);
+			printf("\tif (n > %u) return step_%ld(item, n - 1);\n",
+			       next_random(&random) & 255, i - 1);
 		printf("\treturn sum;\n}\n\n");
 	}
 	printf("u32 run(struct item *item, u32 n) { return step_%ld(item, n); }\n", amount - 1);

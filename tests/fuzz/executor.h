@@ -32,12 +32,16 @@ static inline bool case_is_supervisor(const struct fuzz_case *c) { return c->rin
 /* Flat segments of the ring's. */
 static inline uint16_t case_data(const struct fuzz_case *c)
 {
-	return c->ring == 0 ? BF_KDATA : c->ring == 3 ? LDT_SELECTOR(SEG_FLAT_DATA) : GDT_SELECTOR(GDT_RING1_DATA + 2 * (c->ring - 1), c->ring);
+	return c->ring == 0 ? BF_KDATA :
+	       c->ring == 3 ? LDT_SELECTOR(SEG_FLAT_DATA) :
+			      GDT_SELECTOR(GDT_RING1_DATA + 2 * (c->ring - 1), c->ring);
 }
 
 static inline uint16_t case_code(const struct fuzz_case *c)
 {
-	return c->ring == 0 ? BF_KCODE : c->ring == 3 ? LDT_SELECTOR(SEG_FLAT_CODE) : GDT_SELECTOR(GDT_RING1_CODE + 2 * (c->ring - 1), c->ring);
+	return c->ring == 0 ? BF_KCODE :
+	       c->ring == 3 ? LDT_SELECTOR(SEG_FLAT_CODE) :
+			      GDT_SELECTOR(GDT_RING1_CODE + 2 * (c->ring - 1), c->ring);
 }
 
 enum outcome_kind {
@@ -46,7 +50,8 @@ enum outcome_kind {
 	OUTCOME_SHUTDOWN,  /* triple fault */
 	OUTCOME_HUNG,
 	OUTCOME_DEAD,      /* the machine was killed */
-	OUTCOME_UNJUDGED,  /* not to be compared: the executor cannot tell what a processor would have done */
+	/* not to be compared: the executor cannot tell what a processor would have done */
+	OUTCOME_UNJUDGED,
 };
 
 /* The state at the stop or at the exception; eip is what the exception pushed. */
@@ -76,7 +81,8 @@ struct executor {
 	const char *name;
 	const struct executor_ops *ops;
 	bool is_host, is_unicorn;
-	bool is_recorded; /* it knows the answers to its own cases only; with is_host, another processor's */
+	/* it knows the answers to its own cases only; with is_host, another processor's */
+	bool is_recorded;
 	bool interrupted; /* see machine_disturb() */
 	const char *model; /* the processor's; NULL: "max", which has everything */
 	bool patient; /* wait for seconds before a case counts as hung: the host may be busy */
@@ -97,7 +103,8 @@ int machine_disturb(struct executor *x);
  * the processor before each step and what lies at EIP, if result is DECODE_OK, and says whether to
  * go on. False if it ended otherwise. Changes memory.
  */
-typedef bool (*machine_see_fn)(void *opaque, const struct cpu *cpu, const struct insn *i, enum decode_result result);
+typedef bool (*machine_see_fn)(void *opaque, const struct cpu *cpu, const struct insn *i,
+			       enum decode_result result);
 bool machine_trace(struct executor *x, const struct fuzz_case *c, machine_see_fn see, void *opaque);
 
 /*

@@ -23,23 +23,29 @@
 #define LONGEST_S    1e9
 
 static const char help[] =
-	"fuzz [options]            compare the engines with each other and with other processors, on random code\n"
+	"fuzz [options]            compare the engines with each other and with other processors, "
+	"on random code\n"
 	"fuzz --replay DIRECTORY   run the recorded cases there (*.case) on every engine\n"
 	"  --engine bt|interp      only comparisons of this engine\n"
 	"  --oracle host|unicorn|interp   only comparisons with this\n"
 	"  --comparison NAME       only this one, as the summary calls it\n"
-	"  --bt-options OPTIONS    for engine bt, as behind \"-accel bt,\" (default: several in turn)\n"
+	"  --bt-options OPTIONS    for engine bt, as behind \"-accel bt,\" (default: several in "
+	"turn)\n"
 	"  --cases N               stop after N cases (default: 250000)\n"
 	"  --seconds N             stop after N seconds\n"
 	"  --seed S                start here (default: 1); printed\n"
 	"  --record DIRECTORY      where cases that differ are written, reduced\n"
-	"  --record-answers FILE   write cases and what the oracle (--oracle host or interp) answers to FILE; with --cases, --seed\n"
-	"  --replay-answers PATH   run such a file, or all *.answers of a directory, on every engine\n"
-	"The last line is \"comparisons: N passed, N failed\" (\"recorded cases: ...\", \"recordings: ...\"). Exit status: 0 nothing failed, 1\n"
+	"  --record-answers FILE   write cases and what the oracle (--oracle host or interp) "
+	"answers to FILE; with --cases, --seed\n"
+	"  --replay-answers PATH   run such a file, or all *.answers of a directory, on every "
+	"engine\n"
+	"The last line is \"comparisons: N passed, N failed\" (\"recorded cases: ...\", "
+	"\"recordings: ...\"). Exit status: 0 nothing failed, 1\n"
 	"something did, 2 it could not be run, 77 there are no recordings.\n";
 
 struct options {
-	const char *engine, *oracle, *comparison, *bt_options, *directory, *record_answers, *replay_answers;
+	const char *engine, *oracle, *comparison, *bt_options, *directory, *record_answers,
+		*replay_answers;
 	unsigned long long cases, seed;
 	double seconds;
 	bool replay;
@@ -83,7 +89,8 @@ static struct executor *make_oracle(const struct comparison *c, struct executor 
 
 	if (!strcmp(c->oracle, "host"))
 		return host;
-	x = strcmp(c->oracle, "unicorn") ? machine_create(c->oracle, NULL, c->model) : unicorn_create(&why);
+	x = strcmp(c->oracle, "unicorn") ? machine_create(c->oracle, NULL, c->model) :
+					   unicorn_create(&why);
 	if (!x)
 		fprintf(stderr, "fuzz: %s left out: %s\n", c->name, why);
 	return x;
@@ -92,7 +99,8 @@ static struct executor *make_oracle(const struct comparison *c, struct executor 
 static bool wanted(const struct options *o, const struct comparison *c)
 {
 	return (!o->comparison || !strcmp(o->comparison, c->name)) &&
-	       (!o->engine || !strcmp(o->engine, c->engine)) && (!o->oracle || !strcmp(o->oracle, c->oracle)) &&
+	       (!o->engine || !strcmp(o->engine, c->engine)) &&
+	       (!o->oracle || !strcmp(o->oracle, c->oracle)) &&
 	       (!o->bt_options || !c->options || o->comparison);
 }
 
@@ -111,12 +119,15 @@ static unsigned make_lanes(const struct options *o, struct lane **lanes, unsigne
 		if (!strcmp(c->oracle, "host") && !host && !why) {
 			host = host_create(&why);
 			if (!host)
-				fprintf(stderr, "fuzz: the host's processor cannot judge: %s\n", why);
+				fprintf(stderr, "fuzz: the host's processor cannot judge: %s\n",
+					why);
 		}
 		oracle = make_oracle(c, host);
 		if (!oracle)
 			continue;
-		engine = machine_create(c->engine, o->bt_options && !strcmp(c->engine, "bt") ? o->bt_options : c->options,
+		engine = machine_create(c->engine,
+					o->bt_options && !strcmp(c->engine, "bt") ? o->bt_options :
+										    c->options,
 					c->model);
 		if (!engine)
 			continue;
@@ -148,7 +159,8 @@ static unsigned long total_failures(struct lane **lanes, unsigned count)
 	return failures;
 }
 
-static void run_lanes(const struct options *o, struct lane **lanes, const unsigned *shares, unsigned count)
+static void run_lanes(const struct options *o, struct lane **lanes, const unsigned *shares,
+		      unsigned count)
 {
 	const double start = now();
 	double shown = start, then = start;
@@ -179,11 +191,14 @@ static bool summarise(struct lane **lanes, unsigned count)
 
 	for (unsigned n = 0; n < count; n++) {
 		const struct lane *l = lanes[n];
-		const bool good = !l->failures && l->cases && l->once <= 1 + l->cases / 50000 && l->kinds[OUTCOME_STOP] > l->cases / 8;
+		const bool good = !l->failures && l->cases && l->once <= 1 + l->cases / 50000 &&
+				  l->kinds[OUTCOME_STOP] > l->cases / 8;
 
-		printf("%-15s %lu cases, %lu failed; %lu ran to the end, %lu ended by an exception, %lu hung, %lu not judged; "
+		printf("%-15s %lu cases, %lu failed; %lu ran to the end, %lu ended by an "
+		       "exception, %lu hung, %lu not judged; "
 		       "%lu left open; %lu hung once; %.0f cases/s\n",
-		       l->name, l->cases, l->failures, l->kinds[OUTCOME_STOP], l->kinds[OUTCOME_EXCEPTION], l->kinds[OUTCOME_HUNG],
+		       l->name, l->cases, l->failures, l->kinds[OUTCOME_STOP],
+		       l->kinds[OUTCOME_EXCEPTION], l->kinds[OUTCOME_HUNG],
 		       l->kinds[OUTCOME_UNJUDGED], l->leeway, l->once, l->cases / l->seconds);
 		passed += good;
 	}
@@ -210,10 +225,12 @@ static void destroy_lanes(struct lane **lanes, unsigned count)
 
 /* --- replay --- */
 
-static bool replay_on(struct executor *x, const struct regression *r, const char *path, const char *name)
+static bool replay_on(struct executor *x, const struct regression *r, const char *path,
+		      const char *name)
 {
 	struct executor *recorded = regression_oracle(r);
-	struct lane *lane = recorded ? lane_create(name, x, recorded, case_is_supervisor(&r->c), NULL) : NULL;
+	struct lane *lane =
+		recorded ? lane_create(name, x, recorded, case_is_supervisor(&r->c), NULL) : NULL;
 	struct outcome out;
 	struct judgement j = { VERDICT_DIFFERENT, "no memory" };
 
@@ -228,7 +245,11 @@ static bool replay_on(struct executor *x, const struct regression *r, const char
 	return j.verdict != VERDICT_DIFFERENT;
 }
 
-static const char *const replayers[][2] = { { "interp", NULL }, { "bt", NULL }, { "bt", "soft=always" }, { "bt", "tu-insns=1" }, { "bt", "host=-bmi2" } };
+static const char *const replayers[][2] = { { "interp", NULL },
+					    { "bt", NULL },
+					    { "bt", "soft=always" },
+					    { "bt", "tu-insns=1" },
+					    { "bt", "host=-bmi2" } };
 #define REPLAYERS RF_ARRAY_SIZE(replayers)
 
 static void make_replayers(struct executor *x[REPLAYERS], const char *model)
@@ -249,7 +270,8 @@ static bool replay_case(struct executor *x[REPLAYERS], const struct regression *
 	bool good = true;
 
 	for (unsigned n = 0; good && n < 2 * REPLAYERS; n++)
-		good = replay_on(x[n / 2], r, path, replayers[n / 2][1] ? replayers[n / 2][1] : replayers[n / 2][0]);
+		good = replay_on(x[n / 2], r, path,
+				 replayers[n / 2][1] ? replayers[n / 2][1] : replayers[n / 2][0]);
 	return good;
 }
 
@@ -306,12 +328,14 @@ static int record_with(const struct options *o, struct executor *x, enum recordi
 {
 	struct recording_identity identity;
 	char text[512];
-	bool good = record_answers(x, judge, o->seed, o->cases, o->record_answers, text, sizeof(text));
+	bool good =
+		record_answers(x, judge, o->seed, o->cases, o->record_answers, text, sizeof(text));
 
 	if (good) {
 		recording_identify(&identity, judge);
 		recording_describe(&identity, text, sizeof(text));
-		printf("%s: %llu cases from seed %llu, %s\n", o->record_answers, o->cases, o->seed, text);
+		printf("%s: %llu cases from seed %llu, %s\n", o->record_answers, o->cases, o->seed,
+			text);
 	} else {
 		fprintf(stderr, "fuzz: %s\n", text);
 	}
@@ -351,7 +375,8 @@ static bool parse_number(const char *option, const char *text, unsigned long lon
 	/* strtoull() takes a sign and leading space, and is content with nothing at all. */
 	if (*text >= '0' && *text <= '9' && !*end && !errno)
 		return true;
-	fprintf(stderr, "fuzz: --%s \"%s\": a whole number from 0 to %llu is wanted\n", option, text, ULLONG_MAX);
+	fprintf(stderr, "fuzz: --%s \"%s\": a whole number from 0 to %llu is wanted\n", option,
+		text, ULLONG_MAX);
 	return false;
 }
 
@@ -367,7 +392,8 @@ static bool parse_seconds(const char *option, const char *text, double *seconds)
 }
 
 /* choices: NULL behind the last. */
-static bool parse_choice(const char *option, const char *text, const char *const *choices, const char **chosen)
+static bool parse_choice(const char *option, const char *text, const char *const *choices,
+			 const char **chosen)
 {
 	*chosen = text;
 	for (const char *const *c = choices; *c; c++)
@@ -396,18 +422,24 @@ static bool parse_bt_options(const char *option, const char *text, const char **
 	const int err = bt_options_parse(&options, text, &why);
 
 	if (err)
-		fprintf(stderr, "fuzz: --%s \"%s\": %s\n", option, text, why ? why : strerror(-err));
+		fprintf(stderr, "fuzz: --%s \"%s\": %s\n", option, text,
+			why ? why : strerror(-err));
 	free((char *)why);
 	bt_options_free(&options);
 	*chosen = text;
 	return !err;
 }
 
-enum { ENGINE = 1, ORACLE, COMPARISON, BT_OPTIONS, CASES, SECONDS, SEED, RECORD, REPLAY, RECORD_ANSWERS, REPLAY_ANSWERS, HELP };
+enum {
+	ENGINE = 1, ORACLE, COMPARISON, BT_OPTIONS, CASES, SECONDS, SEED, RECORD, REPLAY,
+	RECORD_ANSWERS, REPLAY_ANSWERS, HELP
+};
 
 static bool parse_option(struct options *o, const struct option *option)
 {
-	static const char *const engines[] = { "bt", "interp", NULL }, *const oracles[] = { "host", "unicorn", "interp", NULL };
+	static const char *const engines[] = { "bt", "interp", NULL }, *const oracles[] = {
+		"host", "unicorn", "interp", NULL
+	};
 	const char *const name = option->name;
 
 	switch (option->val) {
@@ -431,19 +463,25 @@ static bool parse_option(struct options *o, const struct option *option)
 static bool parse_options(struct options *o, int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{ "engine", required_argument, NULL, ENGINE }, { "oracle", required_argument, NULL, ORACLE },
+		{ "engine", required_argument, NULL, ENGINE },
+		{ "oracle", required_argument, NULL, ORACLE },
 		{ "comparison", required_argument, NULL, COMPARISON },
-		{ "bt-options", required_argument, NULL, BT_OPTIONS }, { "cases", required_argument, NULL, CASES },
-		{ "seconds", required_argument, NULL, SECONDS }, { "seed", required_argument, NULL, SEED },
-		{ "record", required_argument, NULL, RECORD }, { "replay", no_argument, NULL, REPLAY },
-		{ "record-answers", required_argument, NULL, RECORD_ANSWERS }, { "replay-answers", required_argument, NULL, REPLAY_ANSWERS },
+		{ "bt-options", required_argument, NULL, BT_OPTIONS },
+		{ "cases", required_argument, NULL, CASES },
+		{ "seconds", required_argument, NULL, SECONDS },
+		{ "seed", required_argument, NULL, SEED },
+		{ "record", required_argument, NULL, RECORD },
+		{ "replay", no_argument, NULL, REPLAY },
+		{ "record-answers", required_argument, NULL, RECORD_ANSWERS },
+		{ "replay-answers", required_argument, NULL, REPLAY_ANSWERS },
 		{ "help", no_argument, NULL, HELP }, { 0 },
 	};
 	int which, option;
 
 	while ((option = getopt_long(argc, argv, "", long_options, &which)) != -1) {
 		if (option == '?') {
-			fputs("fuzz: --help lists the options\n", stderr); /* getopt has named the word */
+			/* getopt has named the word */
+			fputs("fuzz: --help lists the options\n", stderr);
 			return false;
 		}
 		if (!parse_option(o, &long_options[which]))
@@ -454,7 +492,8 @@ static bool parse_options(struct options *o, int argc, char **argv)
 		return false;
 	}
 	if (optind + o->replay < argc) {
-		fprintf(stderr, "fuzz: \"%s\" is no option; --help lists them\n", argv[optind + o->replay]);
+		fprintf(stderr, "fuzz: \"%s\" is no option; --help lists them\n",
+			argv[optind + o->replay]);
 		return false;
 	}
 	return true;

@@ -40,7 +40,8 @@ static bool allowed_0f(const struct generator *g, const struct insn *i)
 	case 0xae:
 		return !i->mem || insn_reg(i) <= 3 || insn_reg(i) == 7;
 	case 0xbc: case 0xbd:
-		return !(host && i->prefixes & PFX_REP); /* TZCNT and LZCNT, which are not offered */
+		/* TZCNT and LZCNT, which are not offered */
+		return !(host && i->prefixes & PFX_REP);
 	case 0xc8 ... 0xcf:
 		return i->op_size == 4; /* BSWAP of 16 bits is undefined */
 	default:
@@ -54,11 +55,16 @@ static const struct {
 	uint8_t map, first, last;
 	const char *because;
 } unicorn_wrong[] = {
-	{ OPA_SSE, .because = "sets no flags in MXCSR (SDM vol. 1, 10.2.3), approximates differently (vol. 2, RCPPS, RSQRTPS)" },
+	{ OPA_SSE, .because = "sets no flags in MXCSR (SDM vol. 1, 10.2.3), approximates "
+			      "differently (vol. 2, RCPPS, RSQRTPS)" },
 	{ OPA_MMX, .because = "does not set the exponents of MMX registers (vol. 1, 9.2)" },
-	{ OPA_FPU, .because = "is told of x87 registers by its own numbering; FPREM, FSIN and their kin differ (vol. 1, 8.3.10)" },
-	{ OPA_SEG_LOAD | OPA_SYSTEM | OPA_FAR | OPA_INT | OPA_PRIV | OPA_IO, .because = "is set up without descriptor tables" },
-	{ 0, MAP_1BYTE, 0xc8, 0xc8, "does not probe the new top of the stack, and writes all of EBP with an operand size of 16 (vol. 2, ENTER)" },
+	{ OPA_FPU, .because = "is told of x87 registers by its own numbering; FPREM, FSIN and "
+			      "their kin differ (vol. 1, 8.3.10)" },
+	{ OPA_SEG_LOAD | OPA_SYSTEM | OPA_FAR | OPA_INT | OPA_PRIV | OPA_IO,
+	  .because = "is set up without descriptor tables" },
+	{ 0, MAP_1BYTE, 0xc8, 0xc8,
+	  "does not probe the new top of the stack, and writes all of EBP with an operand size of "
+	  "16 (vol. 2, ENTER)" },
 	{ 0, MAP_0F, 0x00, 0x03, "is set up without descriptor tables" },
 	{ 0, MAP_0F, 0xae, 0xae, "does not access memory for CLFLUSH (vol. 2, CLFLUSH)" },
 };
@@ -66,8 +72,10 @@ static const struct {
 static bool for_unicorn(const struct insn *i)
 {
 	for (unsigned n = 0; n < RF_ARRAY_SIZE(unicorn_wrong); n++)
-		if (unicorn_wrong[n].attr ? i->attr & unicorn_wrong[n].attr :
-		    i->map == unicorn_wrong[n].map && i->opcode >= unicorn_wrong[n].first && i->opcode <= unicorn_wrong[n].last)
+		if (unicorn_wrong[n].attr ?
+			    i->attr & unicorn_wrong[n].attr :
+			    i->map == unicorn_wrong[n].map && i->opcode >= unicorn_wrong[n].first &&
+				    i->opcode <= unicorn_wrong[n].last)
 			return false;
 	/*
 	 * It takes LOCK where it is #UD (SDM vol. 2, LOCK), and as it is set up, lets code segments
@@ -83,13 +91,17 @@ static bool for_unicorn(const struct insn *i)
  */
 static bool same_on_others(const struct insn *i)
 {
-	static const uint16_t transcendental = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 9 | 1 << 11 | 1 << 14 | 1 << 15; /* D9 F0 + n */
+	/* D9 F0 + n */
+	static const uint16_t transcendental = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 9 |
+					       1 << 11 | 1 << 14 | 1 << 15;
 
 	if (i->map == MAP_0F && (i->opcode == 0x52 || i->opcode == 0x53))
 		return false;
-	if (i->map == MAP_0F && i->opcode == 0xae && i->mem && (insn_reg(i) == 1 || insn_reg(i) == 2))
+	if (i->map == MAP_0F && i->opcode == 0xae && i->mem &&
+	    (insn_reg(i) == 1 || insn_reg(i) == 2))
 		return false;
-	return !(i->map == MAP_1BYTE && i->opcode == 0xd9 && !i->mem && i->modrm >= 0xf0 && transcendental >> (i->modrm & 15) & 1);
+	return !(i->map == MAP_1BYTE && i->opcode == 0xd9 && !i->mem && i->modrm >= 0xf0 &&
+		 transcendental >> (i->modrm & 15) & 1);
 }
 
 /*
@@ -98,7 +110,8 @@ static bool same_on_others(const struct insn *i)
  */
 static bool shifts_too_far(const struct insn *i)
 {
-	return i->map == MAP_0F && (i->opcode & 0xf6) == 0xa4 && i->op_size == 2 && (!i->imm_size || (i->imm & 31) > 16);
+	return i->map == MAP_0F && (i->opcode & 0xf6) == 0xa4 && i->op_size == 2 &&
+	       (!i->imm_size || (i->imm & 31) > 16);
 }
 
 bool gen_allowed(const struct generator *g, const struct insn *i)
@@ -136,7 +149,8 @@ static void try_form(struct generator *g, struct form form, uint8_t modrm)
 		bytes[n++] = form.map == MAP_0F38 ? 0x38 : 0x3a;
 	bytes[n++] = form.opcode;
 	bytes[n] = modrm;
-	if (insn_decode(bytes, 15, true, &i) != DECODE_OK || i.map != form.map || i.opcode != form.opcode || !gen_allowed(g, &i))
+	if (insn_decode(bytes, 15, true, &i) != DECODE_OK || i.map != form.map ||
+	    i.opcode != form.opcode || !gen_allowed(g, &i))
 		return;
 	/* A prefix that selects nothing is left to chance. */
 	if (form.prefix && i.sse_prefix != form.prefix && !(i.attr & OPA_STRING))
@@ -267,7 +281,8 @@ static bool locked_wrongly(const uint8_t *bytes, bool code32)
 	return n < 15 && insn_decode(copy, 15, code32, &i) == DECODE_OK;
 }
 
-static bool put_form(struct generator *g, const struct form *form, bool code32, uint8_t *bytes, struct insn *i)
+static bool put_form(struct generator *g, const struct form *form, bool code32, uint8_t *bytes,
+		     struct insn *i)
 {
 	unsigned n = put_prefixes(g, form, bytes);
 	enum decode_result result;
@@ -281,7 +296,8 @@ static bool put_form(struct generator *g, const struct form *form, bool code32, 
 	if (form->fixed)
 		bytes[n++] = form->modrm;
 	else if (form->has_modrm)
-		bytes[n++] = form->modrm | (form->mem ? (gen_next(g) % 3) << 6 : 0xc0) | (gen_next(g) & 7);
+		bytes[n++] = form->modrm | (form->mem ? (gen_next(g) % 3) << 6 : 0xc0) |
+			     (gen_next(g) & 7);
 	if (form->has_modrm && form->mem)
 		bytes[n++] = gen_next(g); /* SIB, if there is one */
 	while (n < 24) {
@@ -290,15 +306,19 @@ static bool put_form(struct generator *g, const struct form *form, bool code32, 
 		n += 4;
 	}
 	result = insn_decode(bytes, 15, code32, i);
-	return (result == DECODE_OK && gen_allowed(g, i) && i->mem == (form->mem && form->has_modrm)) ||
-	       (result == DECODE_UNDEFINED && !g->audience.unicorn && locked_wrongly(bytes, code32));
+	return (result == DECODE_OK && gen_allowed(g, i) &&
+		i->mem == (form->mem && form->has_modrm)) ||
+	       (result == DECODE_UNDEFINED && !g->audience.unicorn &&
+		locked_wrongly(bytes, code32));
 }
 
 /* Near branches: to what follows, or out of the code, but not to where a loop could come from. */
-static void bound_branch(struct generator *g, const struct fuzz_case *c, const struct insn *i, uint8_t *bytes)
+static void bound_branch(struct generator *g, const struct fuzz_case *c, const struct insn *i,
+			 uint8_t *bytes)
 {
 	uint8_t *rel = bytes + i->len - i->imm_size;
-	uint32_t value = gen_one_in(g, 3) && i->imm_size > 1 ? 0x20000 + (gen_next(g) & 0xffffff) : 0;
+	uint32_t value = gen_one_in(g, 3) && i->imm_size > 1 ? 0x20000 + (gen_next(g) & 0xffffff) :
+							       0;
 
 	if (i->attr & (OPA_BRANCH | OPA_JUMP | OPA_CALL) && !(i->attr & (OPA_INDIRECT | OPA_FAR)))
 		memcpy(rel, &value, i->imm_size);
@@ -336,7 +356,8 @@ static void add_form(struct generator *g, struct fuzz_case *c, const struct form
 
 	do {
 		memset(&i, 0, sizeof(i));
-		good = put_form(g, form, code32, bytes, &i) && !(!code32 && g->audience.host && leeway_pushes_selector(&i)) &&
+		good = put_form(g, form, code32, bytes, &i) &&
+		       !(!code32 && g->audience.host && leeway_pushes_selector(&i)) &&
 		       !(!c->single && leeway_shows_pointers(&i));
 	} while (!good && ++tries < MAX_TRIES);
 	if (!good)
@@ -348,7 +369,9 @@ static void add_form(struct generator *g, struct fuzz_case *c, const struct form
 	generate_operand(g, c, &i, bytes);
 	generate_field(g, c, bytes);
 	bound_branch(g, c, &i, bytes);
-	if (!c->single && (leeway_flags_by_hand(&i) || ((g->audience.unicorn || g->audience.others) && ends_in_undefined_flags(&i)))) {
+	if (!c->single &&
+	    (leeway_flags_by_hand(&i) ||
+	     ((g->audience.unicorn || g->audience.others) && ends_in_undefined_flags(&i)))) {
 		memcpy(bytes + i.len, define, sizeof(define));
 		gen_item(c, bytes, i.len + sizeof(define));
 		return;
@@ -364,7 +387,8 @@ void gen_random(struct generator *g, struct fuzz_case *c)
 	if (form->fixed && !gen_one_in(g, 4))
 		form = &g->forms[gen_next(g) % g->nforms];
 	/* What ends a sequence at once is rarely worth it. */
-	while (opcode_entry(form->map, form->opcode)->attr & (OPA_FAR | OPA_RET | OPA_JUMP | OPA_CALL | OPA_BRANCH | OPA_PRIV | OPA_IO) &&
+	while (opcode_entry(form->map, form->opcode)->attr &
+		       (OPA_FAR | OPA_RET | OPA_JUMP | OPA_CALL | OPA_BRANCH | OPA_PRIV | OPA_IO) &&
 	       !gen_one_in(g, 40))
 		form = &g->forms[gen_next(g) % g->nforms];
 	add_form(g, c, form);
@@ -374,22 +398,31 @@ void gen_random(struct generator *g, struct fuzz_case *c)
 
 static void choose_segments(struct generator *g, struct fuzz_case *c)
 {
-	static const uint8_t data[] = { SEG_BASED, SEG_LIMITED, SEG_DOWN, SEG_READONLY, SEG_HIGH, SEG_DATA64K, SEG_FLAT_CODE, SEG_DOWN16 };
+	static const uint8_t data[] = { SEG_BASED, SEG_LIMITED, SEG_DOWN,      SEG_READONLY,
+					SEG_HIGH,  SEG_DATA64K, SEG_FLAT_CODE, SEG_DOWN16 };
 	static const uint8_t code[] = { SEG_CODE16, SEG_CODE16, SEG_BASED_CODE, SEG_EXECUTE_ONLY };
-	static const uint8_t stacks[] = { SEG_STACK16, SEG_BASED_STACK, SEG_BASED, SEG_LIMITED, SEG_DOWN };
-	static const uint8_t loadable[] = { SEG_FLAT_DATA, SEG_BASED, SEG_LIMITED, SEG_DOWN, SEG_READONLY, SEG_HIGH, SEG_DATA64K, SEG_STACK16 };
+	static const uint8_t stacks[] = { SEG_STACK16, SEG_BASED_STACK, SEG_BASED, SEG_LIMITED,
+					  SEG_DOWN };
+	static const uint8_t loadable[] = { SEG_FLAT_DATA, SEG_BASED, SEG_LIMITED, SEG_DOWN,
+					    SEG_READONLY,  SEG_HIGH,  SEG_DATA64K, SEG_STACK16 };
 
 	for (unsigned s = 0; s < X86_NSEG; s++)
 		c->seg[s] = case_data(c);
 	c->seg[X86_CS] = case_code(c);
-	c->seg[X86_FS] = gen_one_in(g, 6) ? 0 : LDT_SELECTOR(loadable[gen_next(g) % RF_ARRAY_SIZE(loadable)]);
-	c->seg[X86_GS] = gen_one_in(g, 6) ? 0 : LDT_SELECTOR(loadable[gen_next(g) % RF_ARRAY_SIZE(loadable)]);
+	c->seg[X86_FS] = gen_one_in(g, 6) ?
+				 0 :
+				 LDT_SELECTOR(loadable[gen_next(g) % RF_ARRAY_SIZE(loadable)]);
+	c->seg[X86_GS] = gen_one_in(g, 6) ?
+				 0 :
+				 LDT_SELECTOR(loadable[gen_next(g) % RF_ARRAY_SIZE(loadable)]);
 	if (g->audience.unicorn) {
 		c->seg[X86_FS] = c->seg[X86_GS] = LDT_SELECTOR(SEG_FLAT_DATA);
 		return;
 	}
 	if (gen_one_in(g, 5))
-		c->seg[gen_one_in(g, 2) ? X86_DS : X86_ES] = gen_one_in(g, 10) ? 0 : LDT_SELECTOR(data[gen_next(g) % RF_ARRAY_SIZE(data)]);
+		c->seg[gen_one_in(g, 2) ? X86_DS : X86_ES] =
+			gen_one_in(g, 10) ? 0 :
+					    LDT_SELECTOR(data[gen_next(g) % RF_ARRAY_SIZE(data)]);
 	if (c->ring == 3 && gen_one_in(g, 12) && !(g->audience.no_16bit_code && !gen_one_in(g, 8)))
 		c->seg[X86_CS] = LDT_SELECTOR(code[gen_next(g) % RF_ARRAY_SIZE(code)]);
 	if (c->ring == 3 && gen_one_in(g, 20))
@@ -409,7 +442,9 @@ static void choose_state(struct generator *g, struct fuzz_case *c, bool kernel)
 	choose_segments(g, c);
 	for (unsigned r = 0; r < 8; r++)
 		c->regs[r] = random_value(&g->random);
-	stack = BF_DATA + (gen_one_in(g, 8) ? GUEST_PAGE_SIZE * (gen_next(g) & 15) + (gen_next(g) & 0x1c) : 0x2800 + (gen_next(g) & 0x7c));
+	stack = BF_DATA + (gen_one_in(g, 8) ?
+				   GUEST_PAGE_SIZE * (gen_next(g) & 15) + (gen_next(g) & 0x1c) :
+				   0x2800 + (gen_next(g) & 0x7c));
 	if (gen_one_in(g, 32))
 		stack += gen_next(g) & 3;
 	c->regs[X86_ESP] = stack - world_base(c->seg[X86_SS]);
@@ -419,7 +454,9 @@ static void choose_state(struct generator *g, struct fuzz_case *c, bool kernel)
 	 */
 	if (c->seg[X86_SS] == LDT_SELECTOR(SEG_STACK16))
 		c->regs[X86_ESP] = (c->regs[X86_ESP] & 0xffff) | HOST_ESP_UPPER;
-	c->eflags = (gen_next(g) & (X86_ARITH_FLAGS | (gen_one_in(g, 4) ? X86_DF : 0) | (gen_one_in(g, 4) ? X86_ID : 0))) | X86_F1 | X86_IF;
+	c->eflags = (gen_next(g) & (X86_ARITH_FLAGS | (gen_one_in(g, 4) ? X86_DF : 0) |
+				    (gen_one_in(g, 4) ? X86_ID : 0))) |
+		    X86_F1 | X86_IF;
 	if (!g->audience.unicorn && gen_one_in(g, 32))
 		c->eflags |= X86_AC;
 	if (!g->audience.host && !g->audience.unicorn && gen_one_in(g, 8))
@@ -441,7 +478,8 @@ static void move_to_the_end(struct generator *g, struct fuzz_case *c)
 	c->eip = BF_CODE + BF_CODE_SIZE - c->len - world_base(c->seg[X86_CS]);
 }
 
-void generate_single(struct generator *g, struct fuzz_case *c, bool kernel, unsigned n, uint64_t seed)
+void generate_single(struct generator *g, struct fuzz_case *c, bool kernel, unsigned n,
+		     uint64_t seed)
 {
 	random_seed(&g->random, seed);
 	choose_state(g, c, kernel);

@@ -10,7 +10,8 @@
 /* Who will execute the cases, which decides what may be in them. */
 struct audience {
 	bool host, unicorn;
-	bool others; /* processors of other makes, later: nothing that only resembles from one to the next */
+	/* processors of other makes, later: nothing that only resembles from one to the next */
+	bool others;
 	bool no_16bit_code; /* an engine for which that is a waste */
 };
 
@@ -32,7 +33,8 @@ int generator_create(struct generator *g, const struct audience *audience);
 void generator_destroy(struct generator *g);
 
 /* A single instruction: form number n modulo the number of forms, operands from the seed. */
-void generate_single(struct generator *g, struct fuzz_case *c, bool kernel, unsigned n, uint64_t seed);
+void generate_single(struct generator *g, struct fuzz_case *c, bool kernel, unsigned n,
+		     uint64_t seed);
 void generate_sequence(struct generator *g, struct fuzz_case *c, bool kernel, uint64_t seed);
 void generate_memory(uint64_t seed, struct memory *memory);
 
@@ -48,7 +50,11 @@ void generate_field(struct generator *g, struct fuzz_case *c, const uint8_t *byt
 
 /* What the files of the generator share. */
 static inline uint32_t gen_next(struct generator *g) { return random_next(&g->random); }
-static inline bool gen_one_in(struct generator *g, unsigned n) { return random_next(&g->random) % n == 0; }
+static inline bool gen_one_in(struct generator *g, unsigned n)
+{
+	return random_next(&g->random) % n == 0;
+}
+
 void gen_item(struct fuzz_case *c, const void *bytes, unsigned len);
 /* A register's value at this point: of the initial state if nothing precedes, else by MOV. */
 void gen_register(struct fuzz_case *c, unsigned reg, uint32_t value);

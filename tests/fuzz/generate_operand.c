@@ -18,19 +18,22 @@ static uint32_t linear_target(struct generator *g)
 	if (gen_one_in(g, 3))
 		page = special[gen_next(g) % RF_ARRAY_SIZE(special)] - (gen_next(g) & 1);
 	page = BF_DATA + page * GUEST_PAGE_SIZE;
-	return gen_one_in(g, 2) ? page + GUEST_PAGE_SIZE - 20 + gen_next(g) % 24 : page + (gen_next(g) & 0xff0);
+	return gen_one_in(g, 2) ? page + GUEST_PAGE_SIZE - 20 + gen_next(g) % 24 :
+				  page + (gen_next(g) & 0xff0);
 }
 
 /* XCHG locks without a prefix too. */
 static bool is_locked(const struct insn *i)
 {
-	return i->prefixes & PFX_LOCK || (i->mem && i->map == MAP_1BYTE && (i->opcode & 0xfe) == 0x86);
+	return i->prefixes & PFX_LOCK ||
+	       (i->mem && i->map == MAP_1BYTE && (i->opcode & 0xfe) == 0x86);
 }
 
 /*
  * An offset in this segment: mostly one that lands in the data, sometimes one at the segment's end.
  */
-static uint32_t offset_target(struct generator *g, const struct fuzz_case *c, const struct insn *i, enum x86_seg seg)
+static uint32_t offset_target(struct generator *g, const struct fuzz_case *c, const struct insn *i,
+			      enum x86_seg seg)
 {
 	const uint32_t base = world_base(c->seg[seg]), last = world_last_offset(c->seg[seg]);
 	uint32_t target = linear_target(g) - base;
@@ -66,7 +69,8 @@ static void aim16(struct generator *g, struct fuzz_case *c, const struct insn *i
 		gen_register(c, i->index, part | (gen_next(g) << 16));
 		target -= part;
 	}
-	gen_register(c, i->base != INSN_NO_REG ? i->base : i->index, (target & 0xffff) | (gen_next(g) << 16));
+	gen_register(c, i->base != INSN_NO_REG ? i->base : i->index,
+		     (target & 0xffff) | (gen_next(g) << 16));
 }
 
 static void set_disp32(const struct insn *i, uint8_t *bytes, uint32_t value)
@@ -144,7 +148,8 @@ static void align_displacement(struct insn *i, uint8_t *bytes)
 /* LAR, LSL, VERR, VERW: a selector. */
 static bool has_selector(const struct insn *i)
 {
-	return i->map == MAP_0F && (i->opcode == 0x02 || i->opcode == 0x03 || (i->opcode == 0x00 && insn_reg(i) >= 4));
+	return i->map == MAP_0F &&
+	       (i->opcode == 0x02 || i->opcode == 0x03 || (i->opcode == 0x00 && insn_reg(i) >= 4));
 }
 
 /*
@@ -153,7 +158,8 @@ static bool has_selector(const struct insn *i)
  */
 static int particular_field(const struct insn *i)
 {
-	if (i->mem && i->map == MAP_0F && i->opcode == 0xae && (insn_reg(i) == 1 || insn_reg(i) == 2))
+	if (i->mem && i->map == MAP_0F && i->opcode == 0xae &&
+	    (insn_reg(i) == 1 || insn_reg(i) == 2))
 		return insn_reg(i) == 1 ? 24 : 0;
 	return i->mem && has_selector(i) ? 0 : -1;
 }
@@ -165,7 +171,8 @@ void generate_field(struct generator *g, struct fuzz_case *c, const uint8_t *byt
 	struct insn i;
 	int field;
 
-	if (c->nitems || insn_decode(bytes, 15, !code16, &i) != DECODE_OK || (field = particular_field(&i)) < 0)
+	if (c->nitems || insn_decode(bytes, 15, !code16, &i) != DECODE_OK ||
+	    (field = particular_field(&i)) < 0)
 		return;
 	if (code16 || c->seg[X86_DS] != case_data(c) || gen_one_in(g, 10))
 		return;
@@ -173,7 +180,8 @@ void generate_field(struct generator *g, struct fuzz_case *c, const uint8_t *byt
 	/* Below the special pages. */
 	if (ea - BF_DATA > BF_ABSENT_PAGE * GUEST_PAGE_SIZE - 4)
 		return;
-	value = has_selector(&i) ? gen_selector(g, c) : gen_next(g) & (gen_one_in(g, 8) ? 0xffffffff : 0xffff);
+	value = has_selector(&i) ? gen_selector(g, c) :
+				   gen_next(g) & (gen_one_in(g, 8) ? 0xffffffff : 0xffff);
 	GEN_ITEM(c, 0xc7, 0x05, GEN_BYTES32(ea), GEN_BYTES32(value)); /* mov dword [ea], value */
 }
 
@@ -196,9 +204,14 @@ void generate_operand(struct generator *g, struct fuzz_case *c, struct insn *i, 
 	if (one_byte && i->opcode == 0xd7)
 		gen_register(c, X86_EBX, offset_target(g, c, i, i->seg));
 	if (one_byte && (i->opcode == 0xc9 || i->opcode == 0xc8))
-		gen_register(c, X86_EBP, gen_one_in(g, 4) ? offset_target(g, c, i, X86_SS) : c->regs[X86_ESP] + (gen_next(g) & 0x3c));
-	if (has_bit_offset(i) && insn_reg(i) != i->base && insn_reg(i) != i->index && insn_reg(i) != X86_ESP)
-		gen_register(c, insn_reg(i), gen_one_in(g, 6) ? random_value(&g->random) : gen_next(g) % 2048 - 1024);
+		gen_register(c, X86_EBP,
+			     gen_one_in(g, 4) ? offset_target(g, c, i, X86_SS) :
+						c->regs[X86_ESP] + (gen_next(g) & 0x3c));
+	if (has_bit_offset(i) && insn_reg(i) != i->base && insn_reg(i) != i->index &&
+	    insn_reg(i) != X86_ESP)
+		gen_register(c, insn_reg(i),
+			     gen_one_in(g, 6) ? random_value(&g->random) :
+						gen_next(g) % 2048 - 1024);
 	if (one_byte && i->opcode >= 0xa0 && i->opcode <= 0xa3) {
 		uint32_t target = offset_target(g, c, i, i->seg);
 

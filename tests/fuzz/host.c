@@ -48,7 +48,8 @@ struct frame {
 	uint64_t pad;
 	struct fxsave_image fpu;             /* 80 */
 };
-_Static_assert(offsetof(struct frame, iret) == 64 && offsetof(struct frame, fpu) == 80, "the stub's offsets");
+_Static_assert(offsetof(struct frame, iret) == 64 && offsetof(struct frame, fpu) == 80,
+	       "the stub's offsets");
 
 void fuzz_host_enter(struct frame *frame);
 _Noreturn void fuzz_host_leave(struct frame *frame);
@@ -87,7 +88,8 @@ struct host {
 };
 
 #define SIGNAL_STACK (256u << 10)
-static const int signals[MAX_SIGNALS] = { SIGILL, SIGSEGV, SIGFPE, SIGTRAP, SIGBUS, SIGSYS, SIGVTALRM };
+static const int signals[MAX_SIGNALS] = { SIGILL, SIGSEGV, SIGFPE,   SIGTRAP,
+					  SIGBUS, SIGSYS,  SIGVTALRM };
 
 /* The thread has one set of signal handlers: the case that is being run. */
 static struct running {
@@ -112,12 +114,14 @@ static enum outcome_kind kind_of(int signal, const greg_t *g)
 
 static void leave(int signal, const ucontext_t *context)
 {
-	static const uint8_t order[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI };
+	static const uint8_t order[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX,
+					  REG_RSP, REG_RBP, REG_RSI, REG_RDI };
 	const greg_t *g = context->uc_mcontext.gregs;
 	struct outcome *out = &running->out;
 
 	asm volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
-		     : "=m" (out->seg[X86_DS]), "=m" (out->seg[X86_ES]), "=m" (out->seg[X86_FS]), "=m" (out->seg[X86_GS]));
+		     : "=m"(out->seg[X86_DS]), "=m"(out->seg[X86_ES]), "=m"(out->seg[X86_FS]),
+		       "=m"(out->seg[X86_GS]));
 	asm volatile("wrfsbase %0" : : "r" (running->frame.fs_base));
 	out->seg[X86_CS] = g[REG_CSGSFS];
 	out->seg[X86_SS] = g[REG_CSGSFS] >> 48;
@@ -145,7 +149,11 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	static const char lost[] = "fuzz: a fault of its own\n";
 
 	/* AC and NT may be set still. What sigreturn does not restore must stay. */
-	asm volatile("lea -128(%%rsp), %%rsp; pushfq; andl %0, (%%rsp); popfq; lea 128(%%rsp), %%rsp" : : "i" (~(X86_AC | X86_NT)) : "cc", "memory");
+	asm volatile(
+		"lea -128(%%rsp), %%rsp; pushfq; andl %0, (%%rsp); popfq; lea 128(%%rsp), %%rsp"
+		:
+		: "i"(~(X86_AC | X86_NT))
+		: "cc", "memory");
 	if (signal == SIGVTALRM) {
 		if (running->serial != running->ticked_serial) {
 			running->ticked_serial = running->serial;
@@ -165,7 +173,8 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 static void host_begin(struct executor *x)
 {
 	struct host *h = of(x);
-	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_NODEFER | SA_ONSTACK | SA_SIGINFO };
+	struct sigaction action = { .sa_sigaction = on_signal,
+				    .sa_flags = SA_NODEFER | SA_ONSTACK | SA_SIGINFO };
 	const stack_t stack = { .ss_sp = h->signal_stack, .ss_size = SIGNAL_STACK };
 	const struct itimerspec every = { { 0, TICK_NS }, { 0, TICK_NS } };
 	sigset_t others;
@@ -230,7 +239,8 @@ static void host_run(struct executor *x, const struct fuzz_case *c, struct outco
 	running->serial++;
 	fuzz_host_enter(f);
 	*out = running->out;
-	if (out->kind == OUTCOME_EXCEPTION && out->vector == EXC_GP && out->eip == c->eip + c->len && !out->error)
+	if (out->kind == OUTCOME_EXCEPTION && out->vector == EXC_GP &&
+	    out->eip == c->eip + c->len && !out->error)
 		out->kind = OUTCOME_STOP;
 }
 
@@ -266,7 +276,8 @@ static bool low_memory_is_free(void)
 
 static int map_regions(struct host *h)
 {
-	const uint32_t absent = BF_ABSENT_PAGE * GUEST_PAGE_SIZE, readonly = BF_READONLY_PAGE * GUEST_PAGE_SIZE;
+	const uint32_t absent = BF_ABSENT_PAGE * GUEST_PAGE_SIZE,
+		       readonly = BF_READONLY_PAGE * GUEST_PAGE_SIZE;
 	const uint32_t supervisor = BF_SUPERVISOR_PAGE * GUEST_PAGE_SIZE;
 	uint8_t *data = (uint8_t *)(uintptr_t)BF_DATA;
 
@@ -274,21 +285,25 @@ static int map_regions(struct host *h)
 	if (h->fd < 0 || ftruncate(h->fd, REGIONS * REGION_SIZE))
 		return -errno;
 	for (unsigned n = 0; n < REGIONS; n++) {
-		h->alias[n] = mmap(NULL, REGION_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, h->fd, n * REGION_SIZE);
+		h->alias[n] = mmap(NULL, REGION_SIZE, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_POPULATE, h->fd, n * REGION_SIZE);
 		if (h->alias[n] == MAP_FAILED)
 			return -errno;
 		if (n == REGION_LOW)
 			continue;
-		if (mmap((void *)(uintptr_t)region_base(n), REGION_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC,
-			 MAP_SHARED | MAP_POPULATE | MAP_FIXED_NOREPLACE, h->fd, n * REGION_SIZE) == MAP_FAILED)
+		if (mmap((void *)(uintptr_t)region_base(n), REGION_SIZE,
+			 PROT_READ | PROT_WRITE | PROT_EXEC,
+			 MAP_SHARED | MAP_POPULATE | MAP_FIXED_NOREPLACE, h->fd,
+			 n * REGION_SIZE) == MAP_FAILED)
 			return -errno;
 	}
-	if (mprotect(data + absent, GUEST_PAGE_SIZE, PROT_NONE) || mprotect(data + supervisor, GUEST_PAGE_SIZE, PROT_NONE) ||
+	if (mprotect(data + absent, GUEST_PAGE_SIZE, PROT_NONE) ||
+	    mprotect(data + supervisor, GUEST_PAGE_SIZE, PROT_NONE) ||
 	    mprotect(data + readonly, GUEST_PAGE_SIZE, PROT_READ | PROT_EXEC))
 		return -errno;
 	running->frame.iret = (uint64_t *)(uintptr_t)HOST_PAGE;
-	if (mmap(running->frame.iret, GUEST_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
-	    MAP_FAILED)
+	if (mmap(running->frame.iret, GUEST_PAGE_SIZE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED)
 		return -errno;
 	return 0;
 }
@@ -298,8 +313,9 @@ static int make_ldt(void)
 	for (unsigned n = 1; n < WORLD_SEGMENTS; n++) {
 		const struct world_descriptor *d = &world_ldt[n];
 		struct user_desc u = {
-			.entry_number = n, .base_addr = d->base, .limit = d->limit, .seg_32bit = !!(d->attr & 0x4000),
-			.contents = d->attr >> 2 & 3, .read_exec_only = !(d->attr & 2), .limit_in_pages = !!(d->attr & 0x8000),
+			.entry_number = n, .base_addr = d->base, .limit = d->limit,
+			.seg_32bit = !!(d->attr & 0x4000), .contents = d->attr >> 2 & 3,
+			.read_exec_only = !(d->attr & 2), .limit_in_pages = !!(d->attr & 0x8000),
 			.seg_not_present = !(d->attr & 0x80),
 		};
 
@@ -317,8 +333,10 @@ static bool gdt_is_linux(void)
 		uint32_t rights = 0;
 		uint8_t found;
 
-		asm("lar %2, %0; setz %1" : "+r" (rights), "=qm" (found) : "r" ((uint32_t)GDT_SELECTOR(n, 3)) : "cc");
-		if (found != !!d->attr || (found && (rights & 0xf0ff00) != (d->attr & 0xf0ffu) << 8))
+		asm("lar %2, %0; setz %1" : "+r" (rights),
+			"=qm" (found) : "r" ((uint32_t)GDT_SELECTOR(n, 3)) : "cc");
+		if (found != !!d->attr ||
+		    (found && (rights & 0xf0ff00) != (d->attr & 0xf0ffu) << 8))
 			return false;
 	}
 	return true;
@@ -329,14 +347,16 @@ static int filter_calls(void)
 	struct sock_filter program[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer) + 4),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			offsetof(struct seccomp_data, instruction_pointer) + 4),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
 	};
 	struct sock_fprog fprog = { sizeof(program) / sizeof(program[0]), program };
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &fprog))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		SECCOMP_FILTER_FLAG_TSYNC, &fprog))
 		return -errno;
 	return 0;
 }

@@ -28,14 +28,17 @@ static const uint8_t *code_at(struct executor *x, uint32_t linear)
 }
 
 /* Of the case's own code, or what lies there now. */
-static bool faulting_insn(const struct fuzz_case *c, struct executor *x, const struct outcome *out, struct insn *i)
+static bool faulting_insn(const struct fuzz_case *c, struct executor *x, const struct outcome *out,
+			  struct insn *i)
 {
 	const bool code32 = !world_code16(out->seg[X86_CS]);
-	const uint32_t linear = world_base(out->seg[X86_CS]) + out->eip, offset = linear - world_base(c->seg[X86_CS]) - c->eip;
+	const uint32_t linear = world_base(out->seg[X86_CS]) + out->eip,
+		       offset = linear - world_base(c->seg[X86_CS]) - c->eip;
 	const uint8_t *bytes = code_at(x, linear);
 	uint32_t room = bytes ? REGION_SIZE - (linear & (REGION_SIZE - 1)) : 0;
 
-	if (offset < c->len && insn_decode(c->bytes + offset, c->len - offset, code32, i) == DECODE_OK)
+	if (offset < c->len &&
+	    insn_decode(c->bytes + offset, c->len - offset, code32, i) == DECODE_OK)
 		return true;
 	return bytes && insn_decode(bytes, room < 15 ? room : 15, code32, i) == DECODE_OK;
 }
@@ -47,17 +50,21 @@ static bool excepted(const struct outcome *out, unsigned vector)
 
 static bool memory_fault(const struct outcome *out)
 {
-	return excepted(out, EXC_PF) || excepted(out, EXC_GP) || excepted(out, EXC_SS) || excepted(out, EXC_AC);
+	return excepted(out, EXC_PF) || excepted(out, EXC_GP) || excepted(out, EXC_SS) ||
+	       excepted(out, EXC_AC);
 }
 
 /* An operand that runs over the end of a 4-GiB segment: #GP, #SS or neither (SDM vol. 3, 5.3). */
-static bool ran_over_the_end(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
+static bool ran_over_the_end(const struct fuzz_case *c, struct executor *x,
+			     const struct outcome *out, const struct outcome *other)
 {
 	const uint32_t *regs = out->regs;
 	uint32_t ea;
 	struct insn i;
 
-	if (out->kind != OUTCOME_EXCEPTION || (out->vector != EXC_GP && out->vector != EXC_SS && out->vector != EXC_DF) || !faulting_insn(c, x, out, &i))
+	if (out->kind != OUTCOME_EXCEPTION ||
+	    (out->vector != EXC_GP && out->vector != EXC_SS && out->vector != EXC_DF) ||
+	    !faulting_insn(c, x, out, &i))
 		return false;
 	if (i.attr & OPA_STACK && regs[X86_ESP] - 64 > 0xffffff80u)
 		return true;
@@ -79,12 +86,14 @@ static bool ran_over_the_end(const struct fuzz_case *c, struct executor *x, cons
  */
 static bool is_supervisor(uint32_t linear)
 {
-	return linear < BF_LOW + REGION_SIZE || linear - (BF_DATA + BF_SUPERVISOR_PAGE * GUEST_PAGE_SIZE) < GUEST_PAGE_SIZE ||
+	return linear < BF_LOW + REGION_SIZE ||
+	       linear - (BF_DATA + BF_SUPERVISOR_PAGE * GUEST_PAGE_SIZE) < GUEST_PAGE_SIZE ||
 	       linear - BF_SYSTEM < BF_SYSTEM_SIZE;
 }
 
 /* A trap between two rounds of a string instruction, which saves RF set. */
-static void settle_trap(const struct fuzz_case *c, struct executor *xb, struct outcome *a, struct outcome *b)
+static void settle_trap(const struct fuzz_case *c, struct executor *xb, struct outcome *a,
+			struct outcome *b)
 {
 	struct insn i;
 
@@ -94,7 +103,8 @@ static void settle_trap(const struct fuzz_case *c, struct executor *xb, struct o
 	b->eflags &= ~X86_ARITH_FLAGS;
 }
 
-static void settle_simd(const struct fuzz_case *c, struct executor *xb, struct outcome *a, struct outcome *b)
+static void settle_simd(const struct fuzz_case *c, struct executor *xb, struct outcome *a,
+			struct outcome *b)
 {
 	struct insn i;
 
@@ -126,18 +136,22 @@ static bool any_word_will_do(const struct insn *i, const struct outcome *a, cons
 
 	if (is_masked_store(i) || (i->mem && i->mem_size > 10 && i->mem_size != 16))
 		return a->cr2 - operand < i->mem_size && b->cr2 - operand < i->mem_size;
-	return i->attr & OPA_FAR && a->cr2 - below_the_stack(b, 8) < 28 && b->cr2 - below_the_stack(b, 8) < 28;
+	return i->attr & OPA_FAR && a->cr2 - below_the_stack(b, 8) < 28 &&
+	       b->cr2 - below_the_stack(b, 8) < 28;
 }
 
 /* The operand of CMPS that the page fault is about. */
 enum cmps_operand { CMPS_NEITHER, CMPS_SOURCE, CMPS_DESTINATION };
 static enum cmps_operand cmps_operand(const struct insn *i, const struct outcome *out)
 {
-	const uint32_t mask = i->addr_size == 4 ? 0xffffffff : 0xffff, size = i->attr & OPA_BYTE ? 1 : i->op_size;
+	const uint32_t mask = i->addr_size == 4 ? 0xffffffff : 0xffff,
+		       size = i->attr & OPA_BYTE ? 1 : i->op_size;
 
 	if (out->cr2 - world_base(out->seg[X86_ES]) - (out->regs[X86_EDI] & mask) < size)
 		return CMPS_DESTINATION;
-	return out->cr2 - world_base(out->seg[i->seg]) - (out->regs[X86_ESI] & mask) < size ? CMPS_SOURCE : CMPS_NEITHER;
+	return out->cr2 - world_base(out->seg[i->seg]) - (out->regs[X86_ESI] & mask) < size ?
+		       CMPS_SOURCE :
+		       CMPS_NEITHER;
 }
 
 /* The two faults may be those of the two operands. */
@@ -157,11 +171,13 @@ static bool cmps_faults(const struct insn *i, const struct outcome *a, const str
  * processors and the engines begin with ES:EDI, AMD's with the other. Then the faults differ, and
  * nothing else may.
  */
-static void settle_cmps(const struct fuzz_case *c, struct executor *xb, struct outcome *a, struct outcome *b)
+static void settle_cmps(const struct fuzz_case *c, struct executor *xb, struct outcome *a,
+			struct outcome *b)
 {
 	struct insn i;
 
-	if (a->eip != b->eip || !faulting_insn(c, xb, b, &i) || i.map != MAP_1BYTE || (i.opcode & 0xfe) != 0xa6)
+	if (a->eip != b->eip || !faulting_insn(c, xb, b, &i) || i.map != MAP_1BYTE ||
+	    (i.opcode & 0xfe) != 0xa6)
 		return;
 	if (!cmps_faults(&i, a, b))
 		return;
@@ -170,7 +186,8 @@ static void settle_cmps(const struct fuzz_case *c, struct executor *xb, struct o
 	a->cr2 = b->cr2;
 }
 
-static void settle_fault(const struct fuzz_case *c, struct executor *xb, struct outcome *a, struct outcome *b, bool host)
+static void settle_fault(const struct fuzz_case *c, struct executor *xb, struct outcome *a,
+			 struct outcome *b, bool host)
 {
 	struct outcome *const both[] = { a, b };
 	struct insn i;
@@ -208,7 +225,8 @@ static void settle_flags(const struct fuzz_case *c, struct outcome *a, struct ou
 {
 	struct insn i;
 
-	if (!c->single || insn_decode(c->bytes, c->len, !world_code16(c->seg[X86_CS]), &i) != DECODE_OK)
+	if (!c->single ||
+	    insn_decode(c->bytes, c->len, !world_code16(c->seg[X86_CS]), &i) != DECODE_OK)
 		return;
 	const uint32_t open = all ? leeway_flags(&i, c->regs) : leeway_flags_by_hand(&i);
 
@@ -220,17 +238,20 @@ static void settle_flags(const struct fuzz_case *c, struct outcome *a, struct ou
  * One of them faulted on the operand of an x87 store that the other left alone, since an exception
  * that it raises is unmasked.
  */
-static bool store_left_alone(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
+static bool store_left_alone(const struct fuzz_case *c, struct executor *x,
+			     const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
 
-	return memory_fault(out) && faulting_insn(c, x, out, &i) && leeway_store_may_fault(&i, &out->fpu) && other->fpu.fsw & FSW_ES;
+	return memory_fault(out) && faulting_insn(c, x, out, &i) &&
+	       leeway_store_may_fault(&i, &out->fpu) && other->fpu.fsw & FSW_ES;
 }
 
 /* Whether the mask in this state selects all bytes of MASKMOVQ's or MASKMOVDQU's operand. */
 static bool stores_all_bytes(const struct insn *i, const struct fxsave_image *fpu)
 {
-	const uint8_t *mask = i->attr & OPA_MMX ? fpu->st[(insn_rm(i) - (fpu->fsw >> 11)) & 7] : fpu->xmm[insn_rm(i)];
+	const uint8_t *mask = i->attr & OPA_MMX ? fpu->st[(insn_rm(i) - (fpu->fsw >> 11)) & 7] :
+						  fpu->xmm[insn_rm(i)];
 	bool all = true;
 
 	for (unsigned n = 0; n < i->mem_size; n++)
@@ -242,7 +263,8 @@ static bool stores_all_bytes(const struct insn *i, const struct fxsave_image *fp
  * Of bytes that are not to be stored, whether they may be is checked or not; so is alignment (SDM
  * vol. 2, MASKMOVQ).
  */
-static bool masked_store_faulted(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
+static bool masked_store_faulted(const struct fuzz_case *c, struct executor *x,
+				 const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
 
@@ -256,7 +278,8 @@ static bool masked_store_faulted(const struct fuzz_case *c, struct executor *x, 
  * one may be misaligned and another beyond the limit, or the whole on no 16-byte boundary (vol. 2,
  * FXSAVE, FXRSTOR).
  */
-static bool alignment_fault(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
+static bool alignment_fault(const struct fuzz_case *c, struct executor *x,
+			    const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
 
@@ -265,23 +288,26 @@ static bool alignment_fault(const struct fuzz_case *c, struct executor *x, const
 	if (i.attr & OPA_SSE && i.mem_size == 16)
 		return true;
 	return other->eip == out->eip &&
-	       (excepted(other, EXC_PF) ||
-		(((i.mem && i.mem_size >= 10) || i.attr & OPA_FAR) && (excepted(other, EXC_GP) || excepted(other, EXC_SS))));
+	       (excepted(other, EXC_PF) || (((i.mem && i.mem_size >= 10) || i.attr & OPA_FAR) &&
+					    (excepted(other, EXC_GP) || excepted(other, EXC_SS))));
 }
 
 /*
  * FXSAVE's and FXRSTOR's images may be beyond the stack's limit and on no 16-byte boundary: #SS or
  * #GP (SDM vol. 3, 6.9).
  */
-static bool image_wrong_twice(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
+static bool image_wrong_twice(const struct fuzz_case *c, struct executor *x,
+			      const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
 
-	return excepted(out, EXC_SS) && excepted(other, EXC_GP) && other->eip == out->eip && faulting_insn(c, x, out, &i) && i.mem_size == 512;
+	return excepted(out, EXC_SS) && excepted(other, EXC_GP) && other->eip == out->eip &&
+	       faulting_insn(c, x, out, &i) && i.mem_size == 512;
 }
 
 /* Hosts make those who lock over two cache lines wait, some for seconds. */
-static bool lock_refused(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
+static bool lock_refused(const struct fuzz_case *c, struct executor *x, const struct outcome *out,
+			 const struct outcome *other)
 {
 	struct insn i;
 
@@ -290,11 +316,13 @@ static bool lock_refused(const struct fuzz_case *c, struct executor *x, const st
 }
 
 /* REP INS and OUTS with a count of zero: whether the permission is looked at. */
-static bool empty_io(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
+static bool empty_io(const struct fuzz_case *c, struct executor *x, const struct outcome *out,
+		     const struct outcome *other)
 {
 	struct insn i;
 
-	return memory_fault(out) && faulting_insn(c, x, out, &i) && i.attr & OPA_IO && i.attr & OPA_STRING && i.prefixes & (PFX_REP | PFX_REPNE) &&
+	return memory_fault(out) && faulting_insn(c, x, out, &i) && i.attr & OPA_IO &&
+	       i.attr & OPA_STRING && i.prefixes & (PFX_REP | PFX_REPNE) &&
 	       !(out->regs[X86_ECX] & (i.addr_size == 4 ? 0xffffffff : 0xffff));
 }
 
@@ -302,47 +330,57 @@ static bool empty_io(const struct fuzz_case *c, struct executor *x, const struct
  * A near CALL beyond the limit of the code segment: processors push the return address first (and
  * may fault there), where the manual checks the target first (SDM vol. 2, CALL).
  */
-static bool call_beyond_the_limit(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
+static bool call_beyond_the_limit(const struct fuzz_case *c, struct executor *x,
+				  const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
 
-	return memory_fault(out) && other->eip == out->eip && world_last_offset(out->seg[X86_CS]) != 0xffffffff &&
-	       faulting_insn(c, x, out, &i) && i.attr & OPA_CALL;
+	return memory_fault(out) && other->eip == out->eip &&
+	       world_last_offset(out->seg[X86_CS]) != 0xffffffff && faulting_insn(c, x, out, &i) &&
+	       i.attr & OPA_CALL;
 }
 
 /*
  * An operand of several parts that runs over offset ffffh under 16-bit addressing: processors let
  * each part wrap around, or take the whole for beyond the limit.
  */
-static bool wrapped_in_parts(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
+static bool wrapped_in_parts(const struct fuzz_case *c, struct executor *x,
+			     const struct outcome *out, const struct outcome *other)
 {
 	struct insn i;
 
-	return memory_fault(out) && faulting_insn(c, x, out, &i) && (i.mem || is_masked_store(&i)) && i.addr_size == 2 &&
+	return memory_fault(out) && faulting_insn(c, x, out, &i) &&
+	       (i.mem || is_masked_store(&i)) && i.addr_size == 2 &&
 	       insn_offset(&i, out->regs) + i.mem_size > 0x10000;
 }
 
 /* IRET to a 16-bit stack leaves ring 0's upper half of ESP, so interrupts show. */
-static bool interrupted_on_a_small_stack(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
+static bool interrupted_on_a_small_stack(const struct fuzz_case *c, struct executor *x,
+					 const struct outcome *out, const struct outcome *other)
 {
 	return x->interrupted && (world_code16(c->seg[X86_SS]) || world_code16(out->seg[X86_SS]));
 }
 
 /* What only the host has. */
-static bool touched_the_hosts_page(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other)
+static bool touched_the_hosts_page(const struct fuzz_case *c, struct executor *x,
+				   const struct outcome *out, const struct outcome *other)
 {
-	return out->kind == OUTCOME_EXCEPTION && out->vector == EXC_PF && out->cr2 - (HOST_PAGE - 16) < GUEST_PAGE_SIZE + 16;
+	return out->kind == OUTCOME_EXCEPTION && out->vector == EXC_PF &&
+	       out->cr2 - (HOST_PAGE - 16) < GUEST_PAGE_SIZE + 16;
 }
 
 /* One of the outcomes is such that the other need not be like it. */
-static bool left_open(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other, bool host)
+static bool left_open(const struct fuzz_case *c, struct executor *x, const struct outcome *out,
+		      const struct outcome *other, bool host)
 {
-	typedef bool (*predicate)(const struct fuzz_case *c, struct executor *x, const struct outcome *out, const struct outcome *other);
+	typedef bool (*predicate)(const struct fuzz_case *c, struct executor *x,
+				  const struct outcome *out, const struct outcome *other);
 	static const predicate always[] = {
 		ran_over_the_end, lock_refused, interrupted_on_a_small_stack,
 	};
 	static const predicate on_the_host[] = {
-		touched_the_hosts_page, store_left_alone, alignment_fault, image_wrong_twice, masked_store_faulted, wrapped_in_parts, call_beyond_the_limit, empty_io,
+		touched_the_hosts_page, store_left_alone, alignment_fault, image_wrong_twice,
+		masked_store_faulted, wrapped_in_parts, call_beyond_the_limit, empty_io,
 	};
 
 	for (unsigned n = 0; n < RF_ARRAY_SIZE(always); n++)
@@ -356,7 +394,8 @@ static bool left_open(const struct fuzz_case *c, struct executor *x, const struc
 
 /* --- comparison --- */
 
-static void compare_fpu(struct judgement *j, const char *na, const struct fxsave_image *a, const char *nb, const struct fxsave_image *b)
+static void compare_fpu(struct judgement *j, const char *na, const struct fxsave_image *a,
+			const char *nb, const struct fxsave_image *b)
 {
 	DIFFER("fcw", a->fcw, b->fcw);
 	DIFFER("mxcsr", a->mxcsr, b->mxcsr);
@@ -376,9 +415,12 @@ static void compare_fpu(struct judgement *j, const char *na, const struct fxsave
 	}
 }
 
-static void compare(struct judgement *j, const char *na, const struct outcome *a, const char *nb, const struct outcome *b)
+static void compare(struct judgement *j, const char *na, const struct outcome *a, const char *nb,
+		    const struct outcome *b)
 {
-	static const char *const regs[] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" };
+	static const char *const regs[] = {
+		"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"
+	};
 	static const char *const segs[] = { "es", "cs", "ss", "ds", "fs", "gs" };
 
 	DIFFER("kind", a->kind, b->kind);
@@ -399,25 +441,30 @@ static void compare(struct judgement *j, const char *na, const struct outcome *a
  * A single instruction that the processor's model lacks is #UD, whatever the engines agree on; ring
  * 0 may have no stack for it.
  */
-static void compare_with_model(struct judgement *j, const struct fuzz_case *c, const struct executor *x, const struct outcome *out)
+static void compare_with_model(struct judgement *j, const struct fuzz_case *c,
+			       const struct executor *x, const struct outcome *out)
 {
 	const char *const na = x->name, *const nb = x->model;
 	struct insn i;
 
-	if (!nb || !c->single || c->nitems != 1 || insn_decode(c->bytes, c->len, !world_code16(c->seg[X86_CS]), &i) != DECODE_OK ||
-	    !(insn_features(&i) & ~cpu_model_find(nb)->features) || (c->ring == 0 && (excepted(out, EXC_DF) || out->kind == OUTCOME_SHUTDOWN)))
+	if (!nb || !c->single || c->nitems != 1 ||
+	    insn_decode(c->bytes, c->len, !world_code16(c->seg[X86_CS]), &i) != DECODE_OK ||
+	    !(insn_features(&i) & ~cpu_model_find(nb)->features) ||
+	    (c->ring == 0 && (excepted(out, EXC_DF) || out->kind == OUTCOME_SHUTDOWN)))
 		return;
 	DIFFER("kind", out->kind, OUTCOME_EXCEPTION);
 	DIFFER("vector", out->vector, EXC_UD);
 	DIFFER("eip", out->eip, c->eip);
 }
 
-struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, struct outcome *a, struct executor *xb, struct outcome *b)
+struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, struct outcome *a,
+				struct executor *xb, struct outcome *b)
 {
 	const bool host = xa->is_host || xb->is_host;
 	struct judgement result = { VERDICT_SAME, "" }, *j = &result;
 
-	if (a->kind == OUTCOME_UNJUDGED || b->kind == OUTCOME_UNJUDGED || (a->kind == OUTCOME_HUNG && b->kind == OUTCOME_HUNG)) {
+	if (a->kind == OUTCOME_UNJUDGED || b->kind == OUTCOME_UNJUDGED ||
+	    (a->kind == OUTCOME_HUNG && b->kind == OUTCOME_HUNG)) {
 		result.verdict = VERDICT_LEEWAY;
 		return result;
 	}
@@ -440,7 +487,8 @@ struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, 
 	compare(j, xa->name, a, xb->name, b);
 	if (result.verdict == VERDICT_SAME)
 		compare_with_model(j, c, xa, a);
-	if (result.verdict == VERDICT_DIFFERENT && (left_open(c, xa, a, b, host) || left_open(c, xb, b, a, host)))
+	if (result.verdict == VERDICT_DIFFERENT &&
+	    (left_open(c, xa, a, b, host) || left_open(c, xb, b, a, host)))
 		result.verdict = VERDICT_LEEWAY;
 	return result;
 }
@@ -460,14 +508,16 @@ static void copy_across(struct executor *xa, struct executor *xb, uint32_t linea
  * CALL that faults, its return address, below the stack that it leaves as it was; and ring 0 has
  * the flags on its own stack.
  */
-static void level_leeway(const struct fuzz_case *c, struct executor *xa, struct executor *xb, const struct outcome *out)
+static void level_leeway(const struct fuzz_case *c, struct executor *xa, struct executor *xb,
+			 const struct outcome *out)
 {
 	struct insn i;
 
 	if (!(memory_fault(out) || excepted(out, EXC_DF)) || !faulting_insn(c, xb, out, &i))
 		return;
 	if (leeway_partial_store(&i))
-		copy_across(xa, xb, world_base(out->seg[i.seg]) + insn_offset(&i, out->regs), i.mem_size);
+		copy_across(xa, xb, world_base(out->seg[i.seg]) + insn_offset(&i, out->regs),
+			    i.mem_size);
 	for (unsigned n = 1; i.attr & OPA_CALL && n <= 8; n++)
 		copy_across(xa, xb, below_the_stack(out, n), 1);
 	if (c->ring == 0 && leeway_rep_flags(&i))
@@ -485,13 +535,15 @@ static bool above_a_selector(const uint8_t *engine, const uint8_t *host, uint32_
 		uint16_t selector;
 
 		memcpy(&selector, p, 2);
-		if (!memcmp(p, host + at - above, 2) && !p[2] && !p[3] && (selector & ~3) < 8 * WORLD_SEGMENTS + 4)
+		if (!memcmp(p, host + at - above, 2) && !p[2] && !p[3] &&
+		    (selector & ~3) < 8 * WORLD_SEGMENTS + 4)
 			return true;
 	}
 	return false;
 }
 
-struct judgement judge_memory(const struct fuzz_case *c, struct executor *xa, struct executor *xb, const struct outcome *out, bool leeway)
+struct judgement judge_memory(const struct fuzz_case *c, struct executor *xa, struct executor *xb,
+			      const struct outcome *out, bool leeway)
 {
 	struct judgement j = { VERDICT_SAME, "" };
 
@@ -506,9 +558,11 @@ struct judgement judge_memory(const struct fuzz_case *c, struct executor *xa, st
 			if (a[at] == b[at])
 				continue;
 			j.verdict = VERDICT_LEEWAY;
-			if (leeway && xb->is_host && at < REGION_SIZE - 1 && above_a_selector(a, b, at))
+			if (leeway && xb->is_host && at < REGION_SIZE - 1 &&
+			    above_a_selector(a, b, at))
 				continue;
-			snprintf(j.text, sizeof(j.text), "memory at %x: %s %02x, %s %02x", region_base(n) + at, xa->name, a[at], xb->name, b[at]);
+			snprintf(j.text, sizeof(j.text), "memory at %x: %s %02x, %s %02x",
+				 region_base(n) + at, xa->name, a[at], xb->name, b[at]);
 			j.verdict = VERDICT_DIFFERENT;
 			return j;
 		}
@@ -520,6 +574,8 @@ void judge_level(struct executor *xa, struct executor *xb)
 {
 	for (unsigned n = 0; n < REGIONS; n++)
 		for (uint32_t at = 0; at < REGION_SIZE; at += GUEST_PAGE_SIZE)
-			if (memcmp(xa->ops->region(xa, n) + at, xb->ops->region(xb, n) + at, GUEST_PAGE_SIZE))
-				xa->ops->store(xa, region_base(n) + at, xb->ops->region(xb, n) + at, GUEST_PAGE_SIZE);
+			if (memcmp(xa->ops->region(xa, n) + at, xb->ops->region(xb, n) + at,
+				   GUEST_PAGE_SIZE))
+				xa->ops->store(xa, region_base(n) + at, xb->ops->region(xb, n) + at,
+					       GUEST_PAGE_SIZE);
 }

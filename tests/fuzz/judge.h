@@ -23,12 +23,14 @@ struct judgement {
  * a and b are changed: what is left open is made equal. memory: the code as it was when the case
  * began (for a look at instructions).
  */
-struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, struct outcome *a, struct executor *xb, struct outcome *b);
+struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, struct outcome *a,
+				struct executor *xb, struct outcome *b);
 /*
  * All regions; if leeway, what may differ by this outcome (both have it) is copied from b to a
  * first.
  */
-struct judgement judge_memory(const struct fuzz_case *c, struct executor *xa, struct executor *xb, const struct outcome *out, bool leeway);
+struct judgement judge_memory(const struct fuzz_case *c, struct executor *xa, struct executor *xb,
+			      const struct outcome *out, bool leeway);
 /* Makes a's memory b's. */
 void judge_level(struct executor *xa, struct executor *xb);
 

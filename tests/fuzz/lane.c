@@ -6,10 +6,13 @@
 #include "lane.h"
 #include "regression.h"
 
-struct lane *lane_create(const char *name, struct executor *engine, struct executor *oracle, bool kernel, const char *directory)
+struct lane *lane_create(const char *name, struct executor *engine, struct executor *oracle,
+			 bool kernel, const char *directory)
 {
 	const struct audience audience = {
-		.host = engine->is_host || oracle->is_host || oracle->is_recorded, .others = oracle->is_recorded, .unicorn = oracle->is_unicorn, .no_16bit_code = !strcmp(engine->name, "bt"),
+		.host = engine->is_host || oracle->is_host || oracle->is_recorded,
+		.others = oracle->is_recorded, .unicorn = oracle->is_unicorn,
+		.no_16bit_code = !strcmp(engine->name, "bt"),
 	};
 	struct lane *lane = calloc(1, sizeof(*lane));
 
@@ -47,7 +50,8 @@ static void run_one(struct executor *x, const struct fuzz_case *c, struct outcom
 	x->ops->end(x);
 }
 
-static struct judgement judge(const struct fuzz_case *c, struct executor *xa, struct outcome *a, struct executor *xb, struct outcome *b)
+static struct judgement judge(const struct fuzz_case *c, struct executor *xa, struct outcome *a,
+			      struct executor *xb, struct outcome *b)
 {
 	struct judgement j, memory;
 
@@ -60,7 +64,8 @@ static struct judgement judge(const struct fuzz_case *c, struct executor *xa, st
 	return memory;
 }
 
-struct judgement lane_try(struct lane *lane, const struct fuzz_case *c, const struct memory *memory, struct outcome *oracle)
+struct judgement lane_try(struct lane *lane, const struct fuzz_case *c, const struct memory *memory,
+			  struct outcome *oracle)
 {
 	struct outcome a;
 
@@ -81,7 +86,8 @@ static void fail(struct lane *lane, const struct fuzz_case *original, const char
 	j = lane_try(lane, &c, &lane->before, &out);
 	lane->engine->patient = lane->oracle->patient = false;
 	if (j.verdict != VERDICT_DIFFERENT) {
-		fprintf(stderr, "%s: case %#llx: %s; not when tried again\n", lane->name, (unsigned long long)c.seed, what);
+		fprintf(stderr, "%s: case %#llx: %s; not when tried again\n", lane->name,
+			(unsigned long long)c.seed, what);
 		if (hung)
 			lane->once++;
 		else
@@ -92,10 +98,12 @@ static void fail(struct lane *lane, const struct fuzz_case *original, const char
 	if (!lane->oracle->is_recorded)
 		minimise(lane, &c, &lane->before);
 	j = lane_try(lane, &c, &lane->before, &out);
-	fprintf(stderr, "%s: case %#llx: %s; reduced: %s\n", lane->name, (unsigned long long)c.seed, what, j.text);
+	fprintf(stderr, "%s: case %#llx: %s; reduced: %s\n", lane->name, (unsigned long long)c.seed,
+		what, j.text);
 	regression_report(&c, stderr);
 	if (lane->directory)
-		regression_write(lane->directory, lane->name, &c, &lane->before, lane->oracle, &out, j.text);
+		regression_write(lane->directory, lane->name, &c, &lane->before, lane->oracle, &out,
+				 j.text);
 }
 
 static void save(struct executor *x, struct memory *memory)
@@ -123,7 +131,8 @@ static void careful_batch(struct lane *lane)
 		if (j.verdict == VERDICT_LEEWAY || stray(lane, c))
 			lane->leeway++;
 		else
-			fail(lane, c, j.text, lane->a[n].kind == OUTCOME_HUNG || lane->b[n].kind == OUTCOME_HUNG);
+			fail(lane, c, j.text,
+			     lane->a[n].kind == OUTCOME_HUNG || lane->b[n].kind == OUTCOME_HUNG);
 		xa->ops->load(xa, &lane->memory);
 		xb->ops->load(xb, &lane->memory);
 	}
@@ -132,12 +141,14 @@ static void careful_batch(struct lane *lane)
 static bool batch_differs(struct lane *lane)
 {
 	for (unsigned n = 0; n < BATCH; n++) {
-		struct judgement j = judge_outcomes(&lane->c[n], lane->engine, &lane->a[n], lane->oracle, &lane->b[n]);
+		struct judgement j = judge_outcomes(&lane->c[n], lane->engine, &lane->a[n],
+						    lane->oracle, &lane->b[n]);
 
 		if (j.verdict != VERDICT_SAME)
 			return true;
 	}
-	return judge_memory(&lane->c[0], lane->engine, lane->oracle, &lane->b[0], false).verdict != VERDICT_SAME;
+	return judge_memory(&lane->c[0], lane->engine, lane->oracle, &lane->b[0], false).verdict !=
+	       VERDICT_SAME;
 }
 
 void lane_run(struct lane *lane)
@@ -158,7 +169,9 @@ void lane_batch(struct lane *lane, uint64_t seed)
 	generate_memory(seed, &lane->memory);
 	for (unsigned n = 0; n < BATCH; n++) {
 		if (single)
-			generate_single(&lane->generator, &lane->c[n], kernel, seed / 4 * (2 * BATCH) + (seed & 1) * BATCH + n, seed * BATCH + n);
+			generate_single(&lane->generator, &lane->c[n], kernel,
+					seed / 4 * (2 * BATCH) + (seed & 1) * BATCH + n,
+					seed * BATCH + n);
 		else
 			generate_sequence(&lane->generator, &lane->c[n], kernel, seed * BATCH + n);
 	}

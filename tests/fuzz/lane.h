@@ -29,7 +29,8 @@ struct lane {
 };
 
 /* The executors stay the caller's. NULL if there is no memory. */
-struct lane *lane_create(const char *name, struct executor *engine, struct executor *oracle, bool kernel, const char *directory);
+struct lane *lane_create(const char *name, struct executor *engine, struct executor *oracle,
+			 bool kernel, const char *directory);
 void lane_destroy(struct lane *lane);
 /* Runs the batch that seed names; the same seed gives the same batch. */
 void lane_batch(struct lane *lane, uint64_t seed);
@@ -37,7 +38,8 @@ void lane_batch(struct lane *lane, uint64_t seed);
 void lane_run(struct lane *lane);
 
 /* Runs one case from this memory on both. What is different, or "" if nothing is. */
-struct judgement lane_try(struct lane *lane, const struct fuzz_case *c, const struct memory *memory, struct outcome *oracle);
+struct judgement lane_try(struct lane *lane, const struct fuzz_case *c, const struct memory *memory,
+			  struct outcome *oracle);
 
 /*
  * stray.c: whether the case, run from lane->before, executes what must not be judged: on the host,

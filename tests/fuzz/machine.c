@@ -48,7 +48,8 @@ static void put(struct bf *bf, uint32_t at, const void *data, uint32_t len)
 
 static uint64_t pack(const struct world_descriptor *d)
 {
-	return (d->limit & 0xffff) | (uint64_t)(d->base & 0xffffff) << 16 | (uint64_t)d->attr << 40 | (uint64_t)(d->limit & 0xf0000) << 32 |
+	return (d->limit & 0xffff) | (uint64_t)(d->base & 0xffffff) << 16 |
+	       (uint64_t)d->attr << 40 | (uint64_t)(d->limit & 0xf0000) << 32 |
 	       (uint64_t)(d->base & 0xff000000) << 32;
 }
 
@@ -119,7 +120,8 @@ static struct segment segment_for(struct machine *m, uint16_t selector)
 static void prepare(struct machine *m, const struct fuzz_case *c)
 {
 	const uint8_t stop[] = { BF_STOP };
-	const uint32_t cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_PG | CR0_WP | CR0_AM, cr4 = m->cr4;
+	const uint32_t cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_PG | CR0_WP | CR0_AM,
+		       cr4 = m->cr4;
 	struct bf *bf = m->bf;
 	struct cpu *cpu = bf->cpu;
 	const uint32_t at = world_base(c->seg[X86_CS]) + c->eip;
@@ -205,7 +207,8 @@ static void read_frame(struct machine *m, struct outcome *out)
 static void machine_run(struct executor *x, const struct fuzz_case *c, struct outcome *out)
 {
 	static const enum outcome_kind kinds[] = {
-		[BF_STOPPED] = OUTCOME_STOP, [BF_EXCEPTION] = OUTCOME_EXCEPTION, [BF_TRIPLE_FAULT] = OUTCOME_SHUTDOWN, [BF_HUNG] = OUTCOME_HUNG,
+		[BF_STOPPED] = OUTCOME_STOP, [BF_EXCEPTION] = OUTCOME_EXCEPTION,
+		[BF_TRIPLE_FAULT] = OUTCOME_SHUTDOWN, [BF_HUNG] = OUTCOME_HUNG,
 		[BF_DEAD] = OUTCOME_DEAD,
 	};
 	struct machine *m = of(x);
@@ -229,7 +232,8 @@ static void machine_run(struct executor *x, const struct fuzz_case *c, struct ou
 		read_frame(m, out);
 	else
 		out->vector = 0;
-	if (how == BF_EXCEPTION && vector == EXC_GP && c->ring && out->eip == c->eip + c->len && !out->error)
+	if (how == BF_EXCEPTION && vector == EXC_GP && c->ring && out->eip == c->eip + c->len &&
+	    !out->error)
 		out->kind = OUTCOME_STOP;
 }
 
@@ -243,9 +247,11 @@ bool machine_trace(struct executor *x, const struct fuzz_case *c, machine_see_fn
 
 	prepare(m, c);
 	for (unsigned n = 0; n < MAX_STEPS; n++) {
-		const unsigned avail = mem_peek(vcpu, cpu->seg[X86_CS].base + cpu->eip, bytes, sizeof(bytes));
+		const unsigned avail =
+			mem_peek(vcpu, cpu->seg[X86_CS].base + cpu->eip, bytes, sizeof(bytes));
 
-		if (!see(opaque, cpu, &i, insn_decode(bytes, avail, cpu->seg[X86_CS].attr & SEG_DB, &i)))
+		if (!see(opaque, cpu, &i,
+			 insn_decode(bytes, avail, cpu->seg[X86_CS].attr & SEG_DB, &i)))
 			return true;
 		if (interp_step(vcpu) != INTERP_OK || cpu->cpl != c->ring)
 			return false;
@@ -269,8 +275,10 @@ static void machine_load(struct executor *x, const struct memory *memory)
 {
 	for (unsigned n = 0; n < REGIONS; n++)
 		for (uint32_t at = 0; at < REGION_SIZE; at += GUEST_PAGE_SIZE)
-			if (memcmp(machine_region(x, n) + at, memory->region[n] + at, GUEST_PAGE_SIZE))
-				bf_write(of(x)->bf, region_base(n) + at, memory->region[n] + at, GUEST_PAGE_SIZE);
+			if (memcmp(machine_region(x, n) + at, memory->region[n] + at,
+				   GUEST_PAGE_SIZE))
+				bf_write(of(x)->bf, region_base(n) + at, memory->region[n] + at,
+					 GUEST_PAGE_SIZE);
 }
 
 /* --- life --- */
@@ -306,7 +314,8 @@ struct executor *machine_create(const char *engine, const char *options, const c
 	m->x.model = model;
 	m->bf = bf_create_model(engine, options, model ? model : "max");
 	features = cpu_features(m->bf->cpu);
-	m->cr4 = (features & FEATURE_FXSR ? CR4_OSFXSR : 0) | (features & FEATURE_SSE ? CR4_OSXMMEXCPT : 0);
+	m->cr4 = (features & FEATURE_FXSR ? CR4_OSFXSR : 0) |
+		 (features & FEATURE_SSE ? CR4_OSXMMEXCPT : 0);
 	build_system(m->bf);
 	m->ldtr = segment_from_descriptor(LINUX_LDT, pack(&ldt));
 	m->tr = segment_from_descriptor(GDT_SELECTOR(GDT_TSS, 0), pack(&world_gdt[GDT_TSS]));

@@ -60,7 +60,8 @@ static void simplify_state(struct lane *lane, struct fuzz_case *c, const struct 
 	struct fuzz_case tried;
 
 #define TRY(change) do { tried = *c; change; if (differs(lane, &tried, memory)) *c = tried; } while (0)
-	TRY(memset(&tried.fpu, 0, sizeof(tried.fpu)); tried.fpu.fcw = 0x37f; tried.fpu.mxcsr = 0x1f80);
+	TRY(memset(&tried.fpu, 0, sizeof(tried.fpu)); tried.fpu.fcw = 0x37f;
+	    tried.fpu.mxcsr = 0x1f80);
 	for (unsigned n = 0; n < 8; n++) {
 		TRY(memset(tried.fpu.st[n], 0, 16));
 		TRY(memset(tried.fpu.xmm[n], 0, 16));
@@ -78,7 +79,8 @@ static void simplify_state(struct lane *lane, struct fuzz_case *c, const struct 
 }
 
 /* Clears what can be, in ever smaller pieces. */
-static void clear_memory(struct lane *lane, const struct fuzz_case *c, struct memory *memory, enum region region, uint32_t at, uint32_t size)
+static void clear_memory(struct lane *lane, const struct fuzz_case *c, struct memory *memory,
+			 enum region region, uint32_t at, uint32_t size)
 {
 	const uint8_t fill = region == REGION_CODE ? 0xcc : 0;
 	uint8_t *p = memory->region[region] + at, old[REGION_SIZE];

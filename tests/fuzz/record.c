@@ -10,7 +10,8 @@
 #include "record.h"
 
 #define FORM_STRIDE 7919u /* a prime: a short recording has some forms of each kind, too */
-#define SAME_FPU    8u    /* so many cases begin with one FPU state, which is most of a case's bytes */
+/* so many cases begin with one FPU state, which is most of a case's bytes */
+#define SAME_FPU    8u
 
 struct recorder {
 	struct executor *x;
@@ -84,7 +85,8 @@ bool record_answers(struct executor *x, enum recording_judge judge, uint64_t see
 {
 	const struct audience audience = { .host = true, .others = true };
 	struct recording recording = {
-		.seed = seed, .batches = (cases + RECORDING_BATCH - 1) / RECORDING_BATCH, .body.writing = true,
+		.seed = seed, .batches = (cases + RECORDING_BATCH - 1) / RECORDING_BATCH,
+		.body.writing = true,
 	};
 	struct recorder *r = calloc(1, sizeof(*r));
 	bool good = r && !generator_create(&r->generator, &audience);

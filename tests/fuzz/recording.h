@@ -62,7 +62,8 @@ struct recording_batch {
 struct recording_bytes {
 	uint8_t *data;
 	size_t size, at;
-	bool writing, bad;           /* bad: no memory; or, reading, that they cannot be a recording */
+	/* bad: no memory; or, reading, that they cannot be a recording */
+	bool writing, bad;
 };
 
 struct recording {

@@ -126,7 +126,8 @@ static uint16_t run_length(const struct recording_change *c, uint32_t count)
 	return n;
 }
 
-static void write_changes(struct recording_bytes *b, const struct recording_change *c, uint32_t count)
+static void write_changes(struct recording_bytes *b, const struct recording_change *c,
+			  uint32_t count)
 {
 	uint32_t runs = 0;
 
@@ -274,7 +275,8 @@ bool recording_note(struct recording_batch *batch, unsigned n, const struct memo
 		for (uint32_t at = 0; at < REGION_SIZE; at += GUEST_PAGE_SIZE) {
 			const uint8_t *x = before->region[r] + at, *y = after->region[r] + at;
 
-			if (memcmp(x, y, GUEST_PAGE_SIZE) && !note_page(batch, region_base(r) + at, x, y))
+			if (memcmp(x, y, GUEST_PAGE_SIZE) &&
+			    !note_page(batch, region_base(r) + at, x, y))
 				return false;
 		}
 	}

@@ -45,13 +45,14 @@ void recording_describe(const struct recording_identity *identity, char *text, s
 	while (end && identity->brand[end - 1] == ' ')
 		end--;
 	snprintf(processor, sizeof(processor), "%.12s family %u, model %u, stepping %u (%.*s)",
-		 identity->vendor,
-		 family + (family == 15 ? s >> 20 & 0xff : 0),
-		 model | (family == 6 || family == 15 ? s >> 12 & 0xf0 : 0), s & 15, (int)end, identity->brand);
+		 identity->vendor, family + (family == 15 ? s >> 20 & 0xff : 0),
+		 model | (family == 6 || family == 15 ? s >> 12 & 0xf0 : 0), s & 15, (int)end,
+		 identity->brand);
 	if (identity->judge == JUDGE_PROCESSOR)
 		snprintf(text, size, "answered by the processor %s", processor);
 	else
-		snprintf(text, size, "answered by ringfence's interpreter and NOT BY A PROCESSOR, on %s",
+		snprintf(text, size,
+			 "answered by ringfence's interpreter and NOT BY A PROCESSOR, on %s",
 			 processor);
 }
 
@@ -99,7 +100,8 @@ bool recording_write(const struct recording *r, const char *path, char *text, si
 	uLongf packed = compressBound(r->body.at);
 	uint8_t *file = malloc(HEADER + packed);
 	bool good = file && r->body.at <= LARGEST &&
-		    compress2(file + HEADER, &packed, r->body.data, r->body.at, Z_BEST_COMPRESSION) == Z_OK;
+		    compress2(file + HEADER, &packed, r->body.data, r->body.at,
+			      Z_BEST_COMPRESSION) == Z_OK;
 
 	if (!good) {
 		free(file);
@@ -151,8 +153,8 @@ static bool unpack(struct recording *r, const uint8_t *from, uint32_t length, ui
 	return false;
 }
 
-static bool parse(struct recording *r, const char *path, const uint8_t *file, size_t there, char *text,
-		  size_t size)
+static bool parse(struct recording *r, const char *path, const uint8_t *file, size_t there,
+		  char *text, size_t size)
 {
 	const uint8_t *from = file + 8;
 	uint32_t version, sum, length, packed;
@@ -163,7 +165,8 @@ static bool parse(struct recording *r, const char *path, const uint8_t *file, si
 	GET(&from, sum);
 	if (version != RECORDING_VERSION)
 		return SAY("%s: is of version %u, and this fuzzer reads version %u: "
-			   "record it anew with this one (docs/testing.md)", path, version, RECORDING_VERSION);
+			   "record it anew with this one (docs/testing.md)",
+			   path, version, RECORDING_VERSION);
 	if (there < HEADER)
 		return SAY("%s: is truncated in its header: " REMEDY, path);
 	GET(&from, r->identity);
@@ -174,8 +177,8 @@ static bool parse(struct recording *r, const char *path, const uint8_t *file, si
 	if (there - HEADER < packed)
 		return SAY("%s: is truncated: it has %zu bytes of %zu; " REMEDY, path, there,
 			   HEADER + (size_t)packed);
-	if (there - HEADER > packed || sum != crc32(0, file + START, there - START) || length > LARGEST ||
-	    !unpack(r, from, length, packed))
+	if (there - HEADER > packed || sum != crc32(0, file + START, there - START) ||
+	    length > LARGEST || !unpack(r, from, length, packed))
 		return SAY("%s: is damaged (its checksum is wrong): " REMEDY, path);
 	return true;
 }

@@ -58,7 +58,9 @@ static void destroy(struct executor *x)
 
 struct executor *recording_oracle(const struct recording_batch *batch, bool processor)
 {
-	static const struct executor_ops ops = { nothing, nothing, load, region, store, run, destroy };
+	static const struct executor_ops ops = {
+		nothing, nothing, load, region, store, run, destroy
+	};
 	struct oracle *o = calloc(1, sizeof(*o));
 
 	if (!o)

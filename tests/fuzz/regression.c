@@ -15,7 +15,8 @@ static void put_bytes(FILE *f, const uint8_t *bytes, unsigned len)
 	fputc('\n', f);
 }
 
-static void put_words(FILE *f, const char *prefix, const char *word, const uint32_t *values, unsigned count)
+static void put_words(FILE *f, const char *prefix, const char *word, const uint32_t *values,
+		      unsigned count)
 {
 	fprintf(f, "%s%s", prefix, word);
 	for (unsigned n = 0; n < count; n++)
@@ -31,8 +32,8 @@ static bool is_filled(const uint8_t *bytes, uint8_t with, unsigned len)
 	return true;
 }
 
-static void put_state(FILE *f, const char *prefix, uint32_t eip, uint32_t eflags, const uint32_t *regs, const uint16_t *segs,
-		      const struct fxsave_image *fpu)
+static void put_state(FILE *f, const char *prefix, uint32_t eip, uint32_t eflags,
+		      const uint32_t *regs, const uint16_t *segs, const struct fxsave_image *fpu)
 {
 	const uint32_t control[] = { fpu->fcw, fpu->fsw, fpu->ftw, fpu->mxcsr };
 	uint32_t wide[X86_NSEG];
@@ -88,7 +89,8 @@ void regression_report(const struct fuzz_case *c, FILE *to)
 	if (disasm_create(&disasm))
 		return;
 	for (unsigned at = 0, len; at < c->len; at += len) {
-		len = disasm_format(disasm, mode, c->bytes + at, c->len - at, c->eip + at, text, sizeof(text));
+		len = disasm_format(disasm, mode, c->bytes + at, c->len - at, c->eip + at, text,
+				    sizeof(text));
 		if (!len)
 			len = 1;
 		if (len == 1 && c->bytes[at] == 0x90 && c->nitems > 1)
@@ -99,13 +101,15 @@ void regression_report(const struct fuzz_case *c, FILE *to)
 	disasm_destroy(disasm);
 }
 
-void regression_write(const char *directory, const char *lane, const struct fuzz_case *c, const struct memory *before, struct executor *oracle,
+void regression_write(const char *directory, const char *lane, const struct fuzz_case *c,
+		      const struct memory *before, struct executor *oracle,
 		      const struct outcome *out, const char *what)
 {
 	char path[4096];
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/%s-%llx.case", directory, lane, (unsigned long long)c->seed);
+	snprintf(path, sizeof(path), "%s/%s-%llx.case", directory, lane,
+		 (unsigned long long)c->seed);
 	f = fopen(path, "w");
 	if (!f) {
 		perror(path);
@@ -115,7 +119,8 @@ void regression_write(const char *directory, const char *lane, const struct fuzz
 	if (oracle->model)
 		fprintf(f, "model %s\n", oracle->model);
 	regression_report(c, f);
-	fprintf(f, "oracle %s\nring %x\nno_fpu %x\nsingle %x\n", oracle->name, c->ring, c->no_fpu, c->single);
+	fprintf(f, "oracle %s\nring %x\nno_fpu %x\nsingle %x\n", oracle->name, c->ring, c->no_fpu,
+		c->single);
 	put_state(f, "", c->eip, c->eflags, c->regs, c->seg, &c->fpu);
 	fprintf(f, "code");
 	put_bytes(f, c->bytes, c->len);
@@ -167,7 +172,8 @@ static bool take_state(const struct line *l, const char *word, const struct stat
 		for (unsigned n = 0; n < X86_NSEG; n++)
 			s->segs[n] = l->value[n];
 	else if (!strcmp(word, "fpu"))
-		s->fpu->fcw = l->value[0], s->fpu->fsw = l->value[1], s->fpu->ftw = l->value[2], s->fpu->mxcsr = l->value[3];
+		s->fpu->fcw = l->value[0], s->fpu->fsw = l->value[1], s->fpu->ftw = l->value[2],
+		s->fpu->mxcsr = l->value[3];
 	else if (!strcmp(word, "st"))
 		return take_bytes(l, 1, s->fpu->st[l->value[0] & 7], 10);
 	else if (!strcmp(word, "xmm"))
@@ -181,8 +187,10 @@ static bool take_state(const struct line *l, const char *word, const struct stat
 
 static bool take_line(const struct line *l, struct regression *r)
 {
-	const struct state before = { &r->c.eip, &r->c.eflags, r->c.regs, r->c.seg, &r->c.fpu, &r->before };
-	const struct state after = { &r->out.eip, &r->out.eflags, r->out.regs, r->out.seg, &r->out.fpu, &r->after };
+	const struct state before = { &r->c.eip, &r->c.eflags, r->c.regs,
+				      r->c.seg,  &r->c.fpu,    &r->before };
+	const struct state after = { &r->out.eip, &r->out.eflags, r->out.regs,
+				     r->out.seg,  &r->out.fpu,    &r->after };
 
 	if (!strcmp(l->word, "ring"))
 		r->c.ring = l->value[0];
@@ -193,7 +201,8 @@ static bool take_line(const struct line *l, struct regression *r)
 	else if (!strcmp(l->word, "code"))
 		return l->count && take_bytes(l, 0, r->c.bytes, r->c.len = l->count);
 	else if (!strcmp(l->word, "expect"))
-		r->out.kind = l->value[0], r->out.vector = l->value[1], r->out.error = l->value[2], r->out.cr2 = l->value[3];
+		r->out.kind = l->value[0], r->out.vector = l->value[1], r->out.error = l->value[2],
+		r->out.cr2 = l->value[3];
 	else if (!strncmp(l->word, "expect-", 7))
 		return take_state(l, l->word + 7, &after);
 	else
@@ -245,7 +254,8 @@ bool regression_read(const char *path, struct regression *r)
 	for (unsigned pass = 0; pass < 2 && good; pass++) {
 		rewind(f);
 		for (number = 1; good && fgets(text, sizeof(text), f); number++)
-			good = (strncmp(text, "expect-memory", 13) == 0) != (pass == 1) || parse(text, r);
+			good = (strncmp(text, "expect-memory", 13) == 0) != (pass == 1) ||
+			       parse(text, r);
 		if (pass == 0)
 			r->after = r->before;
 	}
@@ -306,7 +316,9 @@ static void destroy(struct executor *x)
 
 struct executor *regression_oracle(const struct regression *r)
 {
-	static const struct executor_ops ops = { nothing, nothing, load, region, store, run, destroy };
+	static const struct executor_ops ops = {
+		nothing, nothing, load, region, store, run, destroy
+	};
 	struct recorded *recorded = calloc(1, sizeof(*recorded));
 
 	if (!recorded)

@@ -55,7 +55,8 @@ bool replay_recording(struct executor *engine, const char *path, struct replay_c
 		snprintf(text, size, "%s: no memory", path);
 	else if (r.body.bad || r.body.at != r.body.size || !r.batches) {
 		good = false;
-		snprintf(text, size, "%s: what it says is no case: record it anew (docs/testing.md)", path);
+		snprintf(text, size,
+			 "%s: what it says is no case: record it anew (docs/testing.md)", path);
 	}
 	recording_free(&r);
 	return good;
@@ -72,8 +73,9 @@ static bool replay_on(struct executor *engine, const char *name, const char *pat
 		printf("FAILED %s\n", text);
 		return false;
 	}
-	printf("%s%s on %s: %lu cases, %lu left open, %lu failed\n", count.failures ? "FAILED " : "", path,
-	       name, count.cases, count.left_open, count.failures);
+	printf("%s%s on %s: %lu cases, %lu left open, %lu failed\n",
+	       count.failures ? "FAILED " : "", path, name, count.cases, count.left_open,
+	       count.failures);
 	return !count.failures;
 }
 
@@ -92,7 +94,9 @@ static bool introduce(const char *path, bool only_processors)
 	printf("%s: %s\n", path, text);
 	if (only_processors && r.identity.judge != JUDGE_PROCESSOR) {
 		good = false;
-		printf("FAILED %s: no processor answered; it must not be among those that are kept\n", path);
+		printf("FAILED %s: no processor answered; it must not be among those that are "
+		       "kept\n",
+		       path);
 	}
 	recording_free(&r);
 	return good;
@@ -108,8 +112,10 @@ int replay_recordings(const char *path, struct executor *const *engines, const c
 	glob_t found = { .gl_pathc = 0 };
 
 	snprintf(pattern, sizeof(pattern), "%s/*.answers", path);
-	if (glob(directory ? pattern : path, directory ? 0 : GLOB_NOCHECK | GLOB_NOESCAPE, NULL, &found)) {
-		printf("skipped: there is no recording of a processor's answers (docs/testing.md says how one is made)\n");
+	if (glob(directory ? pattern : path, directory ? 0 : GLOB_NOCHECK | GLOB_NOESCAPE, NULL,
+		 &found)) {
+		printf("skipped: there is no recording of a processor's answers (docs/testing.md "
+		       "says how one is made)\n");
 		return SKIPPED;
 	}
 	for (size_t n = 0; n < found.gl_pathc; n++) {

@@ -14,7 +14,8 @@ struct watch {
 	const struct generator *generator;
 	const struct fuzz_case *c;
 	struct executor *x;
-	bool undefined_flags; /* the instruction before left some, which the interpreter computes by hand */
+	/* the instruction before left some, which the interpreter computes by hand */
+	bool undefined_flags;
 	bool strayed;
 };
 
@@ -29,7 +30,8 @@ static bool in_own_code(const struct watch *w, const struct cpu *cpu)
  */
 static bool enters_at_the_bottom(const struct cpu *cpu, const struct insn *i)
 {
-	return i->map == MAP_1BYTE && i->opcode == 0xc8 && !(cpu->seg[X86_SS].attr & SEG_DB) && (cpu->regs[X86_ESP] & 0xffff) < i->op_size;
+	return i->map == MAP_1BYTE && i->opcode == 0xc8 && !(cpu->seg[X86_SS].attr & SEG_DB) &&
+	       (cpu->regs[X86_ESP] & 0xffff) < i->op_size;
 }
 
 /* IRET in a nested task: #GP in compatibility mode, which has none (SDM vol. 2, IRET). */
@@ -53,11 +55,13 @@ static uint16_t selector_operand(struct executor *x, const struct cpu *cpu, cons
 }
 
 /* The segment whose limit is the number of the processor. */
-static bool sees_the_processors_number(struct executor *x, const struct cpu *cpu, const struct insn *i)
+static bool sees_the_processors_number(struct executor *x, const struct cpu *cpu,
+				       const struct insn *i)
 {
 	if (i->mem && GDT_INDEX_OF(cpu->seg[i->seg].selector) == GDT_CPU_NUMBER)
 		return true;
-	return i->map == MAP_0F && i->opcode == 0x03 && GDT_INDEX_OF(selector_operand(x, cpu, i)) == GDT_CPU_NUMBER;
+	return i->map == MAP_0F && i->opcode == 0x03 &&
+	       GDT_INDEX_OF(selector_operand(x, cpu, i)) == GDT_CPU_NUMBER;
 }
 
 /* CMP AL, imm8, which the generator puts behind instructions with undefined flags. */
@@ -73,7 +77,8 @@ static bool reads_counters(const struct insn *i)
 }
 
 /* Between the engines: the translator's code is the host's. */
-static bool see_translated(void *opaque, const struct cpu *cpu, const struct insn *i, enum decode_result result)
+static bool see_translated(void *opaque, const struct cpu *cpu, const struct insn *i,
+			   enum decode_result result)
 {
 	struct watch *w = opaque;
 
@@ -81,23 +86,28 @@ static bool see_translated(void *opaque, const struct cpu *cpu, const struct ins
 	return !w->strayed;
 }
 
-static bool see(void *opaque, const struct cpu *cpu, const struct insn *i, enum decode_result result)
+static bool see(void *opaque, const struct cpu *cpu, const struct insn *i,
+		enum decode_result result)
 {
 	struct watch *w = opaque;
 	const bool own = in_own_code(w, cpu), single = own && w->c->single;
 
 	/* What no model of ours has, the host may. */
-	w->strayed = GDT_INDEX_OF(cpu->seg[X86_CS].selector) == GDT_CODE64 || (result == DECODE_UNDEFINED && !own);
+	w->strayed = GDT_INDEX_OF(cpu->seg[X86_CS].selector) == GDT_CODE64 ||
+		     (result == DECODE_UNDEFINED && !own);
 	if (result != DECODE_OK || w->strayed)
 		return !w->strayed;
 	w->strayed = !gen_allowed(w->generator, i) || (leeway_shows_pointers(i) && !single) ||
-		     (leeway_pushes_selector(i) && !own) || enters_at_the_bottom(cpu, i) || returns_from_a_task(cpu, i) ||
-		     sees_the_processors_number(w->x, cpu, i) || (w->undefined_flags && !defines_the_flags(i));
+		     (leeway_pushes_selector(i) && !own) || enters_at_the_bottom(cpu, i) ||
+		     returns_from_a_task(cpu, i) || sees_the_processors_number(w->x, cpu, i) ||
+		     (w->undefined_flags && !defines_the_flags(i));
 	/*
 	 * Those of a single instruction are the judge's. Of another processor's all that are
 	 * undefined may differ.
 	 */
-	w->undefined_flags = !single && (w->generator->audience.others ? leeway_flags(i, cpu->regs) : leeway_flags_by_hand(i));
+	w->undefined_flags = !single &&
+			     (w->generator->audience.others ? leeway_flags(i, cpu->regs) :
+							      leeway_flags_by_hand(i));
 	return !w->strayed;
 }
 

@@ -24,15 +24,21 @@ static void make(struct fuzz_case *c, struct outcome *out)
 	};
 	for (unsigned s = 0; s < X86_NSEG; s++)
 		c->seg[s] = s == X86_CS ? case_code(c) : case_data(c);
-	*out = (struct outcome){ .kind = OUTCOME_EXCEPTION, .vector = EXC_PF, .error = 4, .cr2 = EDI_AT, .eip = c->eip };
+	*out = (struct outcome){ .kind = OUTCOME_EXCEPTION,
+				 .vector = EXC_PF,
+				 .error = 4,
+				 .cr2 = EDI_AT,
+				 .eip = c->eip };
 	memcpy(out->regs, c->regs, sizeof(out->regs));
 	memcpy(out->seg, c->seg, sizeof(out->seg));
 }
 
 /* The engine's answer against another's; processor: that is one. */
-static enum verdict judge(const struct fuzz_case *c, struct outcome engine, struct outcome other, bool processor)
+static enum verdict judge(const struct fuzz_case *c, struct outcome engine, struct outcome other,
+			  bool processor)
 {
-	struct executor *a = recording_oracle(&batch, false), *b = recording_oracle(&batch, processor);
+	struct executor *a = recording_oracle(&batch, false),
+			*b = recording_oracle(&batch, processor);
 	enum verdict verdict;
 
 	a->is_recorded = b->is_recorded = false;
@@ -72,7 +78,8 @@ Test(judge, cmps_must_fault_alike_otherwise)
 	make(&c, &engine);
 	other = engine;
 	other.cr2 = EDI_AT + 1;
-	cr_expect_eq(judge(&c, engine, other, true), VERDICT_DIFFERENT, "another byte of the same operand");
+	cr_expect_eq(judge(&c, engine, other, true), VERDICT_DIFFERENT,
+		     "another byte of the same operand");
 	other.cr2 = ABSENT + 0x800;
 	cr_expect_eq(judge(&c, engine, other, true), VERDICT_DIFFERENT, "no operand");
 	other.cr2 = ESI_AT;

@@ -73,14 +73,15 @@ static void make_case(struct recording_batch *b, unsigned n)
 	*c = (struct fuzz_case){
 		.seed = n, .ring = n % 4, .single = n & 1, .no_fpu = n & 2,
 		.eip = BF_CODE + 16 * n, .eflags = 0x202 + n,
-		.len = 1 + n, .nitems = 1, .offset[1] = 1 + n, .fpu = { .fcw = 0x37f, .mxcsr = 0x1f80, .ftw = n },
+		.len = 1 + n, .nitems = 1, .offset[1] = 1 + n,
+		.fpu = { .fcw = 0x37f, .mxcsr = 0x1f80, .ftw = n },
 	};
 	memset(c->bytes, 0x90 + n % 8, c->len);
 	for (unsigned k = 0; k < 8; k++)
 		c->regs[k] = 0x01010101u * n + k;
 	*out = (struct outcome){
-		.kind = OUTCOME_EXCEPTION, .vector = n % 20, .error = n, .cr2 = ~n, .eip = c->eip + 1,
-		.fpu = c->fpu,
+		.kind = OUTCOME_EXCEPTION, .vector = n % 20, .error = n, .cr2 = ~n,
+		.eip = c->eip + 1, .fpu = c->fpu,
 	};
 	memcpy(out->regs, c->regs, sizeof(out->regs));
 	out->regs[n % 8] = ~out->regs[n % 8];
@@ -119,7 +120,8 @@ static void write_made(struct recording_batch *b)
 	recording_free(&r);
 }
 
-static void expect_same_case(const struct recording_batch *a, const struct recording_batch *b, unsigned n)
+static void expect_same_case(const struct recording_batch *a, const struct recording_batch *b,
+			     unsigned n)
 {
 	const struct recording_answer *x = &a->answer[n], *y = &b->answer[n];
 

@@ -31,7 +31,8 @@ static void nothing(struct executor *x)
 /* --- the state --- */
 
 static const int reg_names[8] = {
-	UC_X86_REG_EAX, UC_X86_REG_ECX, UC_X86_REG_EDX, UC_X86_REG_EBX, UC_X86_REG_ESP, UC_X86_REG_EBP, UC_X86_REG_ESI, UC_X86_REG_EDI,
+	UC_X86_REG_EAX, UC_X86_REG_ECX, UC_X86_REG_EDX, UC_X86_REG_EBX, UC_X86_REG_ESP,
+	UC_X86_REG_EBP, UC_X86_REG_ESI, UC_X86_REG_EDI,
 };
 
 static uint16_t tag_word(uint8_t abridged)
@@ -127,7 +128,9 @@ static void unicorn_run(struct executor *x, const struct fuzz_case *c, struct ou
 	result = uc_emu_start(u->uc, c->eip, c->eip + c->len, 0, MAX_INSNS);
 	uc_reg_read(u->uc, UC_X86_REG_EIP, &eip);
 	memset(out, 0, sizeof(*out));
-	out->kind = result || u->excepted || eip != c->eip + c->len || changed_itself(u, c) ? OUTCOME_UNJUDGED : OUTCOME_STOP;
+	out->kind = result || u->excepted || eip != c->eip + c->len || changed_itself(u, c) ?
+			    OUTCOME_UNJUDGED :
+			    OUTCOME_STOP;
 	out->vector = EXC_GP;
 	for (unsigned n = 0; n < 8; n++)
 		uc_reg_read(u->uc, reg_names[n], &out->regs[n]);
@@ -164,11 +167,13 @@ static const struct executor_ops unicorn_ops = {
 	nothing, nothing, unicorn_load, unicorn_region, unicorn_store, unicorn_run, unicorn_destroy,
 };
 
-static bool map_range(struct unicorn *u, enum region region, unsigned first, unsigned last, uint32_t protection)
+static bool map_range(struct unicorn *u, enum region region, unsigned first, unsigned last,
+		      uint32_t protection)
 {
 	const uint32_t at = first * GUEST_PAGE_SIZE;
 
-	return !uc_mem_map_ptr(u->uc, region_base(region) + at, (last - first) * GUEST_PAGE_SIZE, protection, u->memory[region] + at);
+	return !uc_mem_map_ptr(u->uc, region_base(region) + at, (last - first) * GUEST_PAGE_SIZE,
+			       protection, u->memory[region] + at);
 }
 
 static bool map_regions(struct unicorn *u)
@@ -178,9 +183,11 @@ static bool map_regions(struct unicorn *u)
 		if (!u->memory[n])
 			return false;
 	}
-	return map_range(u, REGION_CODE, 0, 16, UC_PROT_ALL) && map_range(u, REGION_DATA, 0, BF_ABSENT_PAGE, UC_PROT_ALL) &&
+	return map_range(u, REGION_CODE, 0, 16, UC_PROT_ALL) &&
+	       map_range(u, REGION_DATA, 0, BF_ABSENT_PAGE, UC_PROT_ALL) &&
 	       map_range(u, REGION_DATA, BF_ABSENT_PAGE + 1, BF_READONLY_PAGE, UC_PROT_ALL) &&
-	       map_range(u, REGION_DATA, BF_READONLY_PAGE, BF_READONLY_PAGE + 1, UC_PROT_READ | UC_PROT_EXEC) &&
+	       map_range(u, REGION_DATA, BF_READONLY_PAGE, BF_READONLY_PAGE + 1,
+			 UC_PROT_READ | UC_PROT_EXEC) &&
 	       map_range(u, REGION_DATA, BF_READONLY_PAGE + 1, BF_SUPERVISOR_PAGE, UC_PROT_ALL) &&
 	       map_range(u, REGION_DATA, BF_SUPERVISOR_PAGE + 1, 16, UC_PROT_ALL);
 }
@@ -199,7 +206,8 @@ struct executor *unicorn_create(const char **why)
 	if (!u)
 		return NULL;
 	u->x = (struct executor){ .name = "unicorn", .ops = &unicorn_ops, .is_unicorn = true };
-	if (uc_open(UC_ARCH_X86, UC_MODE_32, &u->uc) || uc_ctl_set_cpu_model(u->uc, UC_CPU_X86_NEHALEM) || !map_regions(u) ||
+	if (uc_open(UC_ARCH_X86, UC_MODE_32, &u->uc) ||
+	    uc_ctl_set_cpu_model(u->uc, UC_CPU_X86_NEHALEM) || !map_regions(u) ||
 	    uc_hook_add(u->uc, &hook, UC_HOOK_INTR, on_interrupt, u, 1, 0))
 		return NULL;
 	return &u->x;

@@ -87,9 +87,11 @@ uint32_t insn_offset(const struct insn *i, const uint32_t regs[8])
 {
 	uint32_t ea = i->disp;
 
-	ea += (i->base == INSN_NO_REG ? 0 : regs[i->base]) + (i->index == INSN_NO_REG ? 0 : regs[i->index] << i->scale);
+	ea += (i->base == INSN_NO_REG ? 0 : regs[i->base]) +
+	      (i->index == INSN_NO_REG ? 0 : regs[i->index] << i->scale);
 	if (i->mem && i->map == MAP_0F && (i->opcode & 0xe7) == 0xa3)
-		ea += i->op_size == 4 ? (uint32_t)((int32_t)regs[insn_reg(i)] >> 5) * 4 : (uint32_t)((int16_t)regs[insn_reg(i)] >> 4) * 2;
+		ea += i->op_size == 4 ? (uint32_t)((int32_t)regs[insn_reg(i)] >> 5) * 4 :
+					(uint32_t)((int16_t)regs[insn_reg(i)] >> 4) * 2;
 	if (i->map == MAP_0F && i->opcode == 0xf7)
 		ea = regs[X86_EDI]; /* MASKMOVQ, MASKMOVDQU */
 	return i->addr_size == 4 ? ea : ea & 0xffff;

@@ -67,7 +67,8 @@ enum {
 	GDT_LINUX = 3, GDT_LINUX_END = 16, /* indices that are as under Linux */
 	GDT_CODE64 = 6,      /* 64-bit code, which the machine does not know */
 	GDT_CPU_NUMBER = 15, /* its limit is the number of the host's processor */
-	GDT_TSS = 16, GDT_DF_TSS, GDT_RING1_CODE, GDT_RING1_DATA, GDT_RING2_CODE, GDT_RING2_DATA, GDT_ENTRIES,
+	GDT_TSS = 16, GDT_DF_TSS, GDT_RING1_CODE, GDT_RING1_DATA, GDT_RING2_CODE, GDT_RING2_DATA,
+	GDT_ENTRIES,
 };
 #define GDT_SELECTOR(n, rpl) ((uint16_t)((n) << 3 | (rpl)))
 extern const struct world_descriptor world_gdt[GDT_ENTRIES];

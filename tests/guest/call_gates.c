@@ -11,10 +11,13 @@
 
 /* ---- call gates ---- */
 
-SNIPPET(cg_call, "pushl $0x3333; pushl $0x2222; pushl $0x1111\n cg_call_at: lcall *(%ebx)\n cg_call_back:");
-SNIPPET(cg_callw, "pushw $0x3333; pushw $0x2222; pushw $0x1111\n cg_callw_at: lcall *(%ebx); int $0x81\n cg_callw_end:");
+SNIPPET(cg_call,
+	"pushl $0x3333; pushl $0x2222; pushl $0x1111\n cg_call_at: lcall *(%ebx)\n cg_call_back:");
+SNIPPET(cg_callw, "pushw $0x3333; pushw $0x2222; pushw $0x1111\n cg_callw_at: lcall *(%ebx); int "
+		  "$0x81\n cg_callw_end:");
 SNIPPET(cg_jump, "ljmp *(%ebx)");
-SNIPPET(cg_look, "movl %esp, %esi; movl (%esp), %ecx; movl 8(%esp), %edx; movl 16(%esp), %edi; movl 20(%esp), %eax");
+SNIPPET(cg_look, "movl %esp, %esi; movl (%esp), %ecx; movl 8(%esp), %edx; movl 16(%esp), %edi; "
+		 "movl 20(%esp), %eax");
 SNIPPET(cg_return, "movl 8(%esp), %eax; lret $12");
 SNIPPET(cg_return0, "movl %cs, %eax; lret");
 SNIPPET(cg_return16, "movw 4(%esp), %ax; lretw $6");
@@ -48,7 +51,8 @@ static void parameters(unsigned ring, unsigned inner)
 	check(trap->regs.ecx, ADDR(cg_call_back), "to%u.eip.ring%u", inner, ring);
 	check(trap->regs.edx, 0x1111, "to%u.first.ring%u", inner, ring);
 	check(trap->regs.edi, 0x3333, "to%u.third.ring%u", inner, ring);
-	check(trap->regs.esi, changes ? main_tss.stack[inner].esp - 28 : regs.esp - 20, "to%u.esp.ring%u", inner, ring);
+	check(trap->regs.esi, changes ? main_tss.stack[inner].esp - 28 : regs.esp - 20,
+	      "to%u.esp.ring%u", inner, ring);
 	if (changes)
 		check(trap->regs.eax, regs.esp - 12, "to%u.caller.esp.ring%u", inner, ring);
 	gdt_set(GATE, gate(CODE(inner) & ~3u, ADDR(cg_return), GATE_CALL32 | DPL(3), 3));
@@ -62,7 +66,8 @@ static void parameters(unsigned ring, unsigned inner)
 	regs.esp -= 128;
 	gdt_set(GATE, gate(CODE(inner) & ~3u, ADDR(cg_look), GATE_CALL32 | DPL(3), 31));
 	trap = run(&regs);
-	check(trap->regs.esi, changes ? main_tss.stack[inner].esp - 16 - 124 : regs.esp - 20, "to%u.31.ring%u", inner, ring);
+	check(trap->regs.esi, changes ? main_tss.stack[inner].esp - 16 - 124 : regs.esp - 20,
+	      "to%u.31.ring%u", inner, ring);
 }
 
 /*
@@ -80,11 +85,13 @@ static void parameters16(unsigned ring, unsigned inner)
 	regs.cs = EXTRA | ring;
 	regs.eip = 0;
 	regs.esp &= 0xffff;
-	gdt_set(SCRATCH(7), segment(STACK_TOP(ring) & ~0xffffu, 0xfffff, ATTR_DATA | ATTR_FLAT | DPL(ring)));
+	gdt_set(SCRATCH(7),
+		segment(STACK_TOP(ring) & ~0xffffu, 0xfffff, ATTR_DATA | ATTR_FLAT | DPL(ring)));
 	regs.ss = SCRATCH(7) | ring;
 	trap = run(&regs);
 	if (inner > ring) {
-		check_trap(trap, GP, TARGET, (void *)(cg_callw_at - cg_callw), "to%u.16.ring%u", inner, ring);
+		check_trap(trap, GP, TARGET, (void *)(cg_callw_at - cg_callw), "to%u.16.ring%u",
+			   inner, ring);
 		return;
 	}
 	check_done(trap, "to%u.16.ring%u", inner, ring);
@@ -104,14 +111,18 @@ static void call_checks(unsigned ring)
 			bool allowed = ring <= dpl && rpl <= dpl;
 
 			user_data[1] = GATE | rpl;
-			gdt_set(GATE, gate(CODE(ring) & ~3u, ADDR(cg_return0), GATE_CALL32 | DPL(dpl), 0));
+			gdt_set(GATE, gate(CODE(ring) & ~3u, ADDR(cg_return0),
+					   GATE_CALL32 | DPL(dpl), 0));
 			if (allowed)
 				check_done(run(&call), "dpl%u.rpl%u.ring%u", dpl, rpl, ring);
 			else
-				check_trap(run(&call), GP, GATE, cg_call_at, "dpl%u.rpl%u.ring%u", dpl, rpl, ring);
+				check_trap(run(&call), GP, GATE, cg_call_at, "dpl%u.rpl%u.ring%u",
+					   dpl, rpl, ring);
 			/* Privilege comes before presence. */
-			gdt_set(GATE, gate(CODE(ring) & ~3u, ADDR(cg_return0), (GATE_CALL32 & ~ATTR_P) | DPL(dpl), 0));
-			check_trap(run(&call), allowed ? NP : GP, GATE, cg_call_at, "absent.dpl%u.rpl%u.ring%u", dpl, rpl, ring);
+			gdt_set(GATE, gate(CODE(ring) & ~3u, ADDR(cg_return0),
+					   (GATE_CALL32 & ~ATTR_P) | DPL(dpl), 0));
+			check_trap(run(&call), allowed ? NP : GP, GATE, cg_call_at,
+				   "absent.dpl%u.rpl%u.ring%u", dpl, rpl, ring);
 		}
 	user_data[1] = GATE | 3;
 	/* A jump stays at its level. */
@@ -120,7 +131,8 @@ static void call_checks(unsigned ring)
 		if (inner == ring)
 			check(run(&regs)->regs.cs, CODE(ring), "jump.same.ring%u", ring);
 		else
-			check_trap(run(&regs), GP, CODE(inner) & ~3u, cg_jump, "jump.to%u.ring%u", inner, ring);
+			check_trap(run(&regs), GP, CODE(inner) & ~3u, cg_jump, "jump.to%u.ring%u",
+				   inner, ring);
 		gdt_set(TARGET, segment(0, 0xfffff, ATTR_CONFORMING | ATTR_FLAT | DPL(inner)));
 		gdt_set(GATE, gate(TARGET, ADDR(cg_look), GATE_CALL32 | DPL(3), 0));
 		check(run(&regs)->regs.cs, TARGET | ring, "jump.conforming%u.ring%u", inner, ring);
@@ -144,8 +156,10 @@ static void call_checks(unsigned ring)
 static void call_stacks(void)
 {
 	static const struct { const char *name; uint32_t selector, attr, limit, vector; } ways[] = {
-		{ "null", 0, 0, 0, TS }, { "rpl", EXTRA, ATTR_DATA | ATTR_FLAT | DPL(1), 0xfffff, TS },
-		{ "dpl", EXTRA | 1, ATTR_DATA | ATTR_FLAT, 0xfffff, TS }, { "readonly", EXTRA | 1, ATTR_DATA_RO | ATTR_FLAT | DPL(1), 0xfffff, TS },
+		{ "null", 0, 0, 0, TS },
+		{ "rpl", EXTRA, ATTR_DATA | ATTR_FLAT | DPL(1), 0xfffff, TS },
+		{ "dpl", EXTRA | 1, ATTR_DATA | ATTR_FLAT, 0xfffff, TS },
+		{ "readonly", EXTRA | 1, ATTR_DATA_RO | ATTR_FLAT | DPL(1), 0xfffff, TS },
 		{ "absent", EXTRA | 1, (ATTR_DATA & ~ATTR_P) | ATTR_FLAT | DPL(1), 0xfffff, SS },
 		{ "limit", EXTRA | 1, ATTR_DATA | ATTR_DB | DPL(1), 0x7f, SS },
 	};
@@ -158,7 +172,8 @@ static void call_stacks(void)
 		gdt_set(EXTRA, segment(0, ways[i].limit, ways[i].attr));
 		main_tss.stack[1].ss = ways[i].selector;
 		trap = run(&regs);
-		check_trap(trap, ways[i].vector, ways[i].selector & ~3u, cg_call_at, "stack.%s", ways[i].name);
+		check_trap(trap, ways[i].vector, ways[i].selector & ~3u, cg_call_at, "stack.%s",
+			ways[i].name);
 		check(trap->regs.esp, regs.esp - 12, "stack.%s.esp", ways[i].name);
 	}
 	machine_reset();
@@ -166,8 +181,10 @@ static void call_stacks(void)
 
 /* ---- far RET to an outer ring ---- */
 
-SNIPPET(fr_return, "pushl %ecx; pushl %edx; pushl %ebx; pushl $fr_to\n fr_return_at: lret\n fr_to: movl %ds, %eax");
-SNIPPET(fr_return_imm, "pushl %ecx; pushl %edx; pushl $2; pushl $1; pushl %ebx; pushl $fr_imm_to; lret $8\n fr_imm_to:");
+SNIPPET(fr_return, "pushl %ecx; pushl %edx; pushl %ebx; pushl $fr_to\n fr_return_at: lret\n fr_to: "
+		   "movl %ds, %eax");
+SNIPPET(fr_return_imm, "pushl %ecx; pushl %edx; pushl $2; pushl $1; pushl %ebx; pushl $fr_imm_to; "
+		       "lret $8\n fr_imm_to:");
 extern char fr_return_at[], fr_to[];
 
 static struct regs returning(const void *code, unsigned from, unsigned to)
@@ -182,9 +199,15 @@ static struct regs returning(const void *code, unsigned from, unsigned to)
 
 static void far_returns(unsigned from, unsigned to)
 {
-	static const struct { const char *name; uint32_t selector, attr; bool keeps; } segments[] = {
-		{ "data3", EXTRA | 3, ATTR_DATA | ATTR_FLAT | DPL(3), true }, { "code3", EXTRA | 3, ATTR_CODE | ATTR_FLAT | DPL(3), true },
-		{ "conforming0", EXTRA, ATTR_CONFORMING | ATTR_FLAT, true }, { "data0", EXTRA, ATTR_DATA | ATTR_FLAT, false },
+	static const struct {
+		const char *name;
+		uint32_t selector, attr;
+		bool keeps;
+	} segments[] = {
+		{ "data3", EXTRA | 3, ATTR_DATA | ATTR_FLAT | DPL(3), true },
+		{ "code3", EXTRA | 3, ATTR_CODE | ATTR_FLAT | DPL(3), true },
+		{ "conforming0", EXTRA, ATTR_CONFORMING | ATTR_FLAT, true },
+		{ "data0", EXTRA, ATTR_DATA | ATTR_FLAT, false },
 		{ "code0", EXTRA, ATTR_CODE | ATTR_FLAT, false },
 	};
 	struct regs regs = returning(fr_return, from, to);
@@ -202,21 +225,27 @@ static void far_returns(unsigned from, unsigned to)
 		gdt_set(EXTRA, segment(0, 0xfffff, segments[i].attr));
 		regs.ds = regs.es = regs.fs = regs.gs = segments[i].selector;
 		trap = run(&regs);
-		check(trap->regs.ds, segments[i].keeps ? segments[i].selector : 0, "return.%s.ds.to%u", segments[i].name, to);
-		check(trap->regs.es & 0xffff, segments[i].keeps ? segments[i].selector : 0, "return.%s.es.to%u", segments[i].name, to);
-		check(trap->regs.fs & 0xffff, segments[i].keeps ? segments[i].selector : 0, "return.%s.fs.to%u", segments[i].name, to);
-		check(trap->regs.gs & 0xffff, segments[i].keeps ? segments[i].selector : 0, "return.%s.gs.to%u", segments[i].name, to);
+		check(trap->regs.ds, segments[i].keeps ? segments[i].selector : 0,
+		      "return.%s.ds.to%u", segments[i].name, to);
+		check(trap->regs.es & 0xffff, segments[i].keeps ? segments[i].selector : 0,
+		      "return.%s.es.to%u", segments[i].name, to);
+		check(trap->regs.fs & 0xffff, segments[i].keeps ? segments[i].selector : 0,
+		      "return.%s.fs.to%u", segments[i].name, to);
+		check(trap->regs.gs & 0xffff, segments[i].keeps ? segments[i].selector : 0,
+		      "return.%s.gs.to%u", segments[i].name, to);
 	}
 }
 
 static void bad_returns(void)
 {
-	static const struct { const char *name; uint32_t cs, cs_attr, ss, ss_attr, vector, error; } ways[] = {
+	static const struct { const char *name; uint32_t cs, cs_attr, ss, ss_attr, vector,
+		error; } ways[] = {
 		{ "cs.null", 0, 0, 0, 0, GP, 0 }, { "cs.null3", 3, 0, 0, 0, GP, 0 },
 		{ "cs.data", DATA(3), 0, DATA(3), 0, GP, DATA(3) & ~3u },
 		{ "cs.behind", sizeof(gdt) | 3, 0, DATA(3), 0, GP, sizeof(gdt) },
 		{ "cs.dpl", TARGET | 3, ATTR_CODE | DPL(2), DATA(3), 0, GP, TARGET },
-		{ "cs.inner", TARGET, ATTR_CODE, DATA(3), 0, GP, TARGET }, /* RPL below the current level */
+		/* RPL below the current level */
+		{ "cs.inner", TARGET, ATTR_CODE, DATA(3), 0, GP, TARGET },
 		{ "cs.absent", TARGET | 3, (ATTR_CODE & ~ATTR_P) | DPL(3), DATA(3), 0, NP, TARGET },
 		{ "cs.conforming", TARGET | 2, ATTR_CONFORMING | DPL(3), DATA(2), 0, GP, TARGET },
 		{ "ss.null", CODE(3), 0, 0, 0, GP, 0 }, { "ss.null3", CODE(3), 0, 3, 0, GP, 0 },
@@ -236,7 +265,8 @@ static void bad_returns(void)
 		regs.ebx = ways[i].cs;
 		regs.ecx = ways[i].ss;
 		trap = run(&regs);
-		check_trap(trap, ways[i].vector, ways[i].error, fr_return_at, "return.%s", ways[i].name);
+		check_trap(trap, ways[i].vector, ways[i].error, fr_return_at, "return.%s",
+			ways[i].name);
 		check(trap->regs.esp, regs.esp - 16, "return.%s.esp", ways[i].name);
 		check(trap->regs.cs, CODE(1), "return.%s.cs", ways[i].name);
 	}
@@ -258,7 +288,8 @@ SNIPPET(se_enter, "sysenter");
 SNIPPET(se_entered, "pushfl; popl %eax; movl %cs, %ebx; movl %ss, %ebp; movl %esp, %esi");
 SNIPPET(se_exit, "sysexit");
 SNIPPET(se_back, "movl $0xe11, %eax");
-SNIPPET(se_round, "movl $5, %ebx; xorl %eax, %eax; 1: movl %esp, %ecx; movl $2f, %edx; sysenter; 2: incl %eax; decl %ebx; jnz 1b");
+SNIPPET(se_round, "movl $5, %ebx; xorl %eax, %eax; 1: movl %esp, %ecx; movl $2f, %edx; sysenter; "
+		  "2: incl %eax; decl %ebx; jnz 1b");
 
 static void fast_calls(unsigned ring)
 {
@@ -266,7 +297,8 @@ static void fast_calls(unsigned ring)
 	const struct trap *trap;
 
 	for (unsigned i = 0; i < 4; i++) {
-		static const uint32_t attrs[] = { ATTR_CODE, ATTR_DATA, ATTR_CODE | DPL(3), ATTR_DATA | DPL(3) };
+		static const uint32_t attrs[] = { ATTR_CODE, ATTR_DATA, ATTR_CODE | DPL(3),
+						  ATTR_DATA | DPL(3) };
 
 		gdt_set(SCRATCH(8 + i), segment(0, 0xfffff, attrs[i] | ATTR_FLAT));
 	}

@@ -118,13 +118,15 @@ static void put_trap(uint32_t vector, uint32_t error, uint32_t eip)
 	put_number(eip, 16);
 }
 
-void check_trap(const struct trap *trap, uint32_t vector, uint32_t error, const void *eip, const char *name, ...)
+void check_trap(const struct trap *trap, uint32_t vector, uint32_t error, const void *eip,
+		const char *name, ...)
 {
 	uint32_t got = trap->has_error ? trap->error : NO_ERROR;
 	va_list args;
 
 	va_start(args, name);
-	if (put_name(trap->vector == vector && got == error && trap->regs.eip == ADDR(eip), name, args)) {
+	if (put_name(trap->vector == vector && got == error && trap->regs.eip == ADDR(eip), name,
+		     args)) {
 		put_text(": got ");
 		put_trap(trap->vector, got, trap->regs.eip);
 		put_text(" want ");

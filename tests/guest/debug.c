@@ -23,7 +23,8 @@ static const struct trap *debugged(const struct regs *regs, uint32_t dr7)
 	return trap;
 }
 
-static void check_db(const struct trap *trap, uint32_t dr6, const void *eip, const char *name, unsigned ring)
+static void check_db(const struct trap *trap, uint32_t dr6, const void *eip, const char *name,
+		     unsigned ring)
 {
 	check_trap(trap, DB, NO_ERROR, eip, "%s.ring%u", name, ring);
 	check(read_dr6() & DR6_BITS, dr6, "%s.dr6.ring%u", name, ring);
@@ -47,15 +48,18 @@ SNIPPET(db_pop_ss, "popl %ss\n db_pop_ss_1: nop\n db_pop_ss_2: nop");
 SNIPPET(db_pop_ss_int, "popl %ss");
 SNIPPET(db_mov_ds, "movw %cx, %ds\n db_mov_ds_1: nop");
 SNIPPET(db_sti, "sti\n db_sti_1: nop\n db_sti_2: nop");
-SNIPPET(db_iret, "pushl %ecx; pushl %cs; pushl $db_iret_to; iretl\n db_iret_to: nop\n db_iret_1: nop");
+SNIPPET(db_iret,
+	"pushl %ecx; pushl %cs; pushl $db_iret_to; iretl\n db_iret_to: nop\n db_iret_1: nop");
 SNIPPET(db_icebp, ".byte 0xf1\n db_icebp_next: nop");
 SNIPPET(db_sysenter, "sysenter");
 SNIPPET(db_sysentered, "nop\n db_sysentered_1: nop");
 SNIPPET(db_cpuid, "cpuid\n db_cpuid_1: nop");
 SNIPPET(db_mov_cr, "movl %cr0, %eax\n db_mov_cr_1: nop");
-extern char db_step_1[], db_jump_to[], db_jcc_to[], db_jcc_not[], db_call_to[], db_loop_end[], db_rep_end[], db_int_next[], db_popf_at[],
-	db_popf_1[], db_popf_2[], db_popf_off_at[], db_popf_off_1[], db_pushf_1[], db_mov_ss_1[], db_mov_ss_2[], db_pop_ss_2[],
-	db_mov_ds_1[], db_sti_1[], db_sti_2[], db_iret_to[], db_iret_1[], db_icebp_next[], db_sysentered_1[], db_cpuid_1[], db_mov_cr_1[];
+extern char db_step_1[], db_jump_to[], db_jcc_to[], db_jcc_not[], db_call_to[], db_loop_end[],
+	db_rep_end[], db_int_next[], db_popf_at[], db_popf_1[], db_popf_2[], db_popf_off_at[],
+	db_popf_off_1[], db_pushf_1[], db_mov_ss_1[], db_mov_ss_2[], db_pop_ss_2[], db_mov_ds_1[],
+	db_sti_1[], db_sti_2[], db_iret_to[], db_iret_1[], db_icebp_next[], db_sysentered_1[],
+	db_cpuid_1[], db_mov_cr_1[];
 
 static const struct trap *stepped(const void *code, unsigned ring, uint32_t ecx, uint32_t eflags)
 {
@@ -69,20 +73,34 @@ static const struct trap *stepped(const void *code, unsigned ring, uint32_t ecx,
 
 static void single_steps(unsigned ring)
 {
-	static const struct { const char *name; const void *code, *then; uint32_t ecx, eflags; } steps[] = {
-		{ "step", db_step, db_step_1, 0, 0 }, { "jump", db_jump, db_jump_to, 0, 0 }, { "jcc.taken", db_jcc, db_jcc_to, 0, FLAG_ZF },
-		{ "jcc.not", db_jcc, db_jcc_not, 0, 0 }, { "call", db_call, db_call_to, 0, 0 }, { "loop", db_loop, db_loop, 3, 0 },
-		{ "loop.last", db_loop, db_loop_end, 1, 0 }, { "rep", db_rep, db_rep, 3, 0 }, { "rep.last", db_rep, db_rep_end, 1, 0 },
-		{ "pushf", db_pushf, db_pushf_1, 0, 0 }, { "cpuid", db_cpuid, db_cpuid_1, 0, 0 },
+	static const struct {
+		const char *name;
+		const void *code, *then;
+		uint32_t ecx, eflags;
+	} steps[] = {
+		{ "step", db_step, db_step_1, 0, 0 },
+		{ "jump", db_jump, db_jump_to, 0, 0 },
+		{ "jcc.taken", db_jcc, db_jcc_to, 0, FLAG_ZF },
+		{ "jcc.not", db_jcc, db_jcc_not, 0, 0 },
+		{ "call", db_call, db_call_to, 0, 0 },
+		{ "loop", db_loop, db_loop, 3, 0 },
+		{ "loop.last", db_loop, db_loop_end, 1, 0 },
+		{ "rep", db_rep, db_rep, 3, 0 },
+		{ "rep.last", db_rep, db_rep_end, 1, 0 },
+		{ "pushf", db_pushf, db_pushf_1, 0, 0 },
+		{ "cpuid", db_cpuid, db_cpuid_1, 0, 0 },
 	};
 	const struct trap *trap;
 
 	for (unsigned i = 0; i < COUNT(steps); i++) {
 		trap = stepped(steps[i].code, ring, steps[i].ecx, steps[i].eflags);
 		check_db(trap, DR6_BS, steps[i].then, steps[i].name, ring);
-		check(trap->regs.eflags & FLAG_TF, FLAG_TF, "%s.tf.saved.ring%u", steps[i].name, ring);
-		check(trap->regs.eflags & FLAG_RF, steps[i].then == (void *)db_rep ? FLAG_RF : 0, "%s.rf.ring%u", steps[i].name, ring);
-		check(trap->handler_eflags & FLAG_TF, 0, "%s.tf.handler.ring%u", steps[i].name, ring);
+		check(trap->regs.eflags & FLAG_TF, FLAG_TF, "%s.tf.saved.ring%u", steps[i].name,
+		      ring);
+		check(trap->regs.eflags & FLAG_RF, steps[i].then == (void *)db_rep ? FLAG_RF : 0,
+		      "%s.rf.ring%u", steps[i].name, ring);
+		check(trap->handler_eflags & FLAG_TF, 0, "%s.tf.handler.ring%u", steps[i].name,
+		      ring);
 	}
 	trap = stepped(db_rep, ring, 3, 0);
 	check(trap->regs.ecx, 2, "rep.ecx.ring%u", ring);
@@ -112,14 +130,16 @@ static void step_edges(unsigned ring)
 	const struct trap *trap;
 
 	regs.ecx = FLAG_TF | FLAG_1;
-	check_db(debugged(&regs, 0x400), DR6_BS, db_popf_2, "popf.sets", ring); /* not after the POPF itself */
+	/* not after the POPF itself */
+	check_db(debugged(&regs, 0x400), DR6_BS, db_popf_2, "popf.sets", ring);
 	regs.eip = ADDR(db_popf_off_at);
 	regs.esp -= 4;
 	*(uint32_t *)regs.esp = FLAG_1;
 	if (ring) { /* in ring 0 the frame to start with would lie over it */
 		regs.eflags |= FLAG_TF;
 		trap = debugged(&regs, 0x400);
-		check_db(trap, DR6_BS, db_popf_off_1, "popf.clears", ring); /* after it, once more */
+		/* after it, once more */
+		check_db(trap, DR6_BS, db_popf_off_1, "popf.clears", ring);
 		check(trap->regs.eflags & FLAG_TF, 0, "popf.clears.saved.ring%u", ring);
 	}
 	trap = stepped(db_mov_ss, ring, DATA(ring), 0);
@@ -128,7 +148,8 @@ static void step_edges(unsigned ring)
 	check_db(trap, DR6_BS, db_mov_ds_1, "mov.ds", ring);
 	if (!ring) {
 		trap = stepped(db_sti, ring, 0, 0);
-		check_db(trap, DR6_BS, db_sti_1, "sti", ring); /* which holds interrupts off, not steps */
+		/* which holds interrupts off, not steps */
+		check_db(trap, DR6_BS, db_sti_1, "sti", ring);
 		trap = stepped(db_mov_cr, ring, 0, 0);
 		check_db(trap, DR6_BS, db_mov_cr_1, "mov.cr", ring);
 	}
@@ -162,7 +183,8 @@ static void code_breakpoints(unsigned ring)
 	const struct trap *trap;
 
 	for (unsigned n = 0; n < 4; n++) {
-		static void (*const set[])(uint32_t) = { write_dr0, write_dr1, write_dr2, write_dr3 };
+		static void (*const set[])(uint32_t) = { write_dr0, write_dr1, write_dr2,
+							 write_dr3 };
 
 		set[n](ADDR(db_code_1));
 		trap = debugged(&regs, ENABLE(n, ON_EXECUTE, LENGTH_1));
@@ -181,20 +203,24 @@ static void code_breakpoints(unsigned ring)
 	check_done(trap, "code.rf.ring%u", ring);
 	check(trap->regs.eflags & FLAG_RF, 0, "code.rf.cleared.ring%u", ring);
 	regs.eip = ADDR(db_code); /* RF is spent on the instruction before */
-	check_db(debugged(&regs, ENABLE(0, ON_EXECUTE, LENGTH_1)), 1, db_code_1, "code.rf.spent", ring);
+	check_db(debugged(&regs, ENABLE(0, ON_EXECUTE, LENGTH_1)), 1, db_code_1, "code.rf.spent",
+		 ring);
 	regs.eflags &= ~FLAG_RF;
 	/* A breakpoint comes before the instruction's own fault, and before a step. */
 	write_dr0(ADDR(db_code_ud_1));
 	regs.eip = ADDR(db_code_ud_1);
-	check_db(debugged(&regs, ENABLE(0, ON_EXECUTE, LENGTH_1)), 1, db_code_ud_1, "code.ud", ring);
+	check_db(debugged(&regs, ENABLE(0, ON_EXECUTE, LENGTH_1)), 1, db_code_ud_1, "code.ud",
+		 ring);
 	regs.eflags |= FLAG_RF;
-	check_trap(debugged(&regs, ENABLE(0, ON_EXECUTE, LENGTH_1)), UD, NO_ERROR, db_code_ud_1, "code.ud.rf.ring%u", ring);
+	check_trap(debugged(&regs, ENABLE(0, ON_EXECUTE, LENGTH_1)), UD, NO_ERROR, db_code_ud_1,
+		   "code.ud.rf.ring%u", ring);
 	/* Only the first byte counts. */
 	regs = start_at(db_code_call, ring);
 	write_dr0(ADDR(db_code_call_to) + 1);
 	check_done(debugged(&regs, ENABLE(0, ON_EXECUTE, LENGTH_1)), "code.middle.ring%u", ring);
 	write_dr0(ADDR(db_code_call_to));
-	check_db(debugged(&regs, ENABLE(0, ON_EXECUTE, LENGTH_1)), 1, db_code_call_to, "code.call", ring);
+	check_db(debugged(&regs, ENABLE(0, ON_EXECUTE, LENGTH_1)), 1, db_code_call_to, "code.call",
+		 ring);
 	/* Several at once, of which one is not enabled: its bit may show its match. */
 	write_dr3(ADDR(db_code_call_to));
 	trap = debugged(&regs, ENABLE(0, ON_EXECUTE, LENGTH_1) | ENABLE(3, ON_EXECUTE, LENGTH_1));
@@ -210,11 +236,13 @@ SNIPPET(db_store, "movl %eax, user_data + 64\n db_store_next: nop");
 SNIPPET(db_store8, "movb %al, user_data + 67\n db_store8_next: nop");
 SNIPPET(db_store_at, "movl %eax, (%ebx)\n db_store_at_next: nop");
 SNIPPET(db_add, "addl %eax, user_data + 64\n db_add_next: nop");
-SNIPPET(db_stos, "movl $user_data + 60, %edi; movl $4, %ecx\n db_stos_at: rep stosl\n db_stos_next: nop");
-SNIPPET(db_mov_ss_store, "movw user_data + 64, %ss\n db_mov_ss_store_1: nop\n db_mov_ss_store_2: nop");
+SNIPPET(db_stos,
+	"movl $user_data + 60, %edi; movl $4, %ecx\n db_stos_at: rep stosl\n db_stos_next: nop");
+SNIPPET(db_mov_ss_store,
+	"movw user_data + 64, %ss\n db_mov_ss_store_1: nop\n db_mov_ss_store_2: nop");
 SNIPPET(db_both, "movl %eax, user_data + 64\n db_both_next: nop");
-extern char db_load_next[], db_store_next[], db_store8_next[], db_store_at_next[], db_add_next[], db_stos_at[], db_stos_next[],
-	db_mov_ss_store_1[], db_mov_ss_store_2[], db_both_next[];
+extern char db_load_next[], db_store_next[], db_store8_next[], db_store_at_next[], db_add_next[],
+	db_stos_at[], db_stos_next[], db_mov_ss_store_1[], db_mov_ss_store_2[], db_both_next[];
 
 /*
  * POP SS holds off a step and its own data breakpoint (which is not lost), and what comes for them
@@ -239,7 +267,8 @@ static void behind_pop_ss(unsigned ring)
 	check(trap->regs.esp, ADDR(user_data) + 2052, "pop.ss.data.esp.ring%u", ring);
 	user_data[512] = DATA(ring);
 	regs.eflags |= FLAG_TF;
-	check_db(debugged(&regs, ENABLE(1, ON_ACCESS, LENGTH_4)), DR6_BS | 2, db_pop_ss_2, "pop.ss.both", ring);
+	check_db(debugged(&regs, ENABLE(1, ON_ACCESS, LENGTH_4)), DR6_BS | 2, db_pop_ss_2,
+		 "pop.ss.both", ring);
 	user_data[512] = DATA(ring);
 	regs.eflags &= ~FLAG_TF;
 	regs.eip = ADDR(db_pop_ss_int);
@@ -251,9 +280,15 @@ static void behind_pop_ss(unsigned ring)
 
 static void data_breakpoints(unsigned ring)
 {
-	static const struct { const char *name; const void *code, *next; bool on_write, on_access; } ways[] = {
-		{ "load", db_load, db_load_next, false, true }, { "store", db_store, db_store_next, true, true },
-		{ "store8", db_store8, db_store8_next, true, true }, { "add", db_add, db_add_next, true, true },
+	static const struct {
+		const char *name;
+		const void *code, *next;
+		bool on_write, on_access;
+	} ways[] = {
+		{ "load", db_load, db_load_next, false, true },
+		{ "store", db_store, db_store_next, true, true },
+		{ "store8", db_store8, db_store8_next, true, true },
+		{ "add", db_add, db_add_next, true, true },
 	};
 	struct regs regs;
 	const struct trap *trap;
@@ -283,9 +318,11 @@ static void data_breakpoints(unsigned ring)
 		regs = start_at(db_store_at, ring);
 		regs.ebx = ADDR(user_data) + 64 + offset;
 		trap = debugged(&regs, ENABLE(1, ON_WRITE, LENGTH_4));
-		check(trap->vector, offset > -4 && offset < 4 ? DB : DONE, "overlap%u.ring%u", offset + 4, ring);
+		check(trap->vector, offset > -4 && offset < 4 ? DB : DONE, "overlap%u.ring%u",
+		      offset + 4, ring);
 		trap = debugged(&regs, ENABLE(1, ON_WRITE, LENGTH_2));
-		check(trap->vector, offset > -4 && offset < 2 ? DB : DONE, "overlap2.%u.ring%u", offset + 4, ring);
+		check(trap->vector, offset > -4 && offset < 2 ? DB : DONE, "overlap2.%u.ring%u",
+		      offset + 4, ring);
 	}
 	write_dr1(ADDR(user_data) + 66); /* with length 4: 64 to 67 */
 	regs = start_at(db_store_at, ring);
@@ -310,7 +347,8 @@ static void data_breakpoints(unsigned ring)
 	/* A step and a breakpoint in one. */
 	regs = start_at(db_both, ring);
 	regs.eflags |= FLAG_TF;
-	check_db(debugged(&regs, ENABLE(1, ON_WRITE, LENGTH_4)), DR6_BS | 2, db_both_next, "both", ring);
+	check_db(debugged(&regs, ENABLE(1, ON_WRITE, LENGTH_4)), DR6_BS | 2, db_both_next, "both",
+		 ring);
 	write_dr1(0);
 }
 

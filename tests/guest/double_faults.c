@@ -17,12 +17,19 @@ SNIPPET(df_gp, "hlt");
 SNIPPET(df_np, "movw %cx, %fs");
 SNIPPET(df_ss, "movl %ss:0xfffffff0(%ebp), %eax");
 SNIPPET(df_pf, "movl 0x40000000, %eax");
-SNIPPET(df_br, "movl $9, %eax; movl $1, user_data; movl $2, user_data + 4\n df_br_at: boundl %eax, user_data");
+SNIPPET(df_br, "movl $9, %eax; movl $1, user_data; movl $2, user_data + 4\n df_br_at: boundl %eax, "
+	       "user_data");
 extern char df_de_at[], df_bp_next[], df_br_at[];
 
 enum kind { BENIGN, CONTRIBUTORY, PAGE };
 
-struct first { const char *name; const void *code, *at; uint32_t vector; enum kind kind; bool paged; };
+struct first {
+	const char *name;
+	const void *code, *at;
+	uint32_t vector;
+	enum kind kind;
+	bool paged;
+};
 static const struct first firsts[] = {
 	{ "de", df_de, df_de_at, DE, CONTRIBUTORY, false },
 	{ "ud", df_ud, df_ud, UD, BENIGN, false },
@@ -33,13 +40,20 @@ static const struct first firsts[] = {
 	{ "pf", df_pf, df_pf, PF, PAGE, true },
 };
 
-enum spoil { GATE_ABSENT, GATE_TYPE, GATE_NULL, CODE_ABSENT, STACK_NULL, STACK_ABSENT, STACK_LIMIT, STACK_UNMAPPED, SPOILS };
+enum spoil {
+	GATE_ABSENT, GATE_TYPE, GATE_NULL, CODE_ABSENT, STACK_NULL, STACK_ABSENT, STACK_LIMIT,
+	STACK_UNMAPPED, SPOILS
+};
 
 static const struct { const char *name; uint32_t vector; enum kind kind; } seconds[SPOILS] = {
-	[GATE_ABSENT] = { "gate.absent", NP, CONTRIBUTORY }, [GATE_TYPE] = { "gate.type", GP, CONTRIBUTORY },
-	[GATE_NULL] = { "gate.null", GP, CONTRIBUTORY }, [CODE_ABSENT] = { "code.absent", NP, CONTRIBUTORY },
-	[STACK_NULL] = { "stack.null", TS, CONTRIBUTORY }, [STACK_ABSENT] = { "stack.absent", SS, CONTRIBUTORY },
-	[STACK_LIMIT] = { "stack.limit", SS, CONTRIBUTORY }, [STACK_UNMAPPED] = { "stack.unmapped", PF, PAGE },
+	[GATE_ABSENT] = { "gate.absent", NP, CONTRIBUTORY },
+	[GATE_TYPE] = { "gate.type", GP, CONTRIBUTORY },
+	[GATE_NULL] = { "gate.null", GP, CONTRIBUTORY },
+	[CODE_ABSENT] = { "code.absent", NP, CONTRIBUTORY },
+	[STACK_NULL] = { "stack.null", TS, CONTRIBUTORY },
+	[STACK_ABSENT] = { "stack.absent", SS, CONTRIBUTORY },
+	[STACK_LIMIT] = { "stack.limit", SS, CONTRIBUTORY },
+	[STACK_UNMAPPED] = { "stack.unmapped", PF, PAGE },
 };
 
 #define UNMAPPED 0x40000000u
@@ -70,7 +84,8 @@ static uint32_t spoil_delivery(uint32_t vector, enum spoil spoil)
 		main_tss.stack[1].ss = 0;
 		return 0;
 	case STACK_ABSENT:
-		gdt_set(SCRATCH(1), segment(0, 0xfffff, (ATTR_DATA & ~ATTR_P) | ATTR_FLAT | DPL(1)));
+		gdt_set(SCRATCH(1),
+			segment(0, 0xfffff, (ATTR_DATA & ~ATTR_P) | ATTR_FLAT | DPL(1)));
 		main_tss.stack[1].ss = SCRATCH(1) | 1;
 		return SCRATCH(1);
 	case STACK_LIMIT:
@@ -87,7 +102,9 @@ static void one_pair(const struct first *first, enum spoil spoil)
 {
 	struct regs regs = start_at(first->code, 3);
 	uint32_t second = seconds[spoil].vector, error;
-	bool is_double = seconds[spoil].kind != BENIGN && (first->kind == PAGE || (first->kind == CONTRIBUTORY && seconds[spoil].kind == CONTRIBUTORY));
+	bool is_double = seconds[spoil].kind != BENIGN &&
+			 (first->kind == PAGE ||
+			  (first->kind == CONTRIBUTORY && seconds[spoil].kind == CONTRIBUTORY));
 	const struct trap *trap;
 
 	/*
@@ -107,19 +124,22 @@ static void one_pair(const struct first *first, enum spoil spoil)
 	if (is_double)
 		check_trap(trap, DF, 0, first->at, "%s.then.%s", first->name, seconds[spoil].name);
 	else
-		check_trap(trap, second, error, first->at, "%s.then.%s", first->name, seconds[spoil].name);
+		check_trap(trap, second, error, first->at, "%s.then.%s", first->name,
+			   seconds[spoil].name);
 	check(trap->regs.esp, regs.esp, "%s.then.%s.esp", first->name, seconds[spoil].name);
 	check(trap->regs.cs, CODE(3), "%s.then.%s.cs", first->name, seconds[spoil].name);
 	/* Which byte of the frame faulted first is not said. */
 	if (second == PF || first->vector == PF)
-		check(trap->cr2 & ~0xfffu, UNMAPPED, "%s.then.%s.cr2", first->name, seconds[spoil].name);
+		check(trap->cr2 & ~0xfffu, UNMAPPED, "%s.then.%s.cr2", first->name,
+		      seconds[spoil].name);
 }
 
 static void pairs(void)
 {
 	for (unsigned f = 0; f < COUNT(firsts); f++)
 		for (enum spoil spoil = 0; spoil < SPOILS; spoil++)
-			if (paging != PAGING_OFF || (!firsts[f].paged && seconds[spoil].kind != PAGE))
+			if (paging != PAGING_OFF ||
+			    (!firsts[f].paged && seconds[spoil].kind != PAGE))
 				one_pair(&firsts[f], spoil);
 	machine_reset();
 }
@@ -129,7 +149,8 @@ SNIPPET(df_int_f0, "int $0xf0");
 
 static void idt_limit(void)
 {
-	struct { uint16_t limit; uint32_t base; } __attribute__((packed)) idtr = { 0xf0 * 8 + 6, ADDR(idt) };
+	struct { uint16_t limit; uint32_t base; } __attribute__((packed)) idtr = { 0xf0 * 8 + 6,
+		ADDR(idt) };
 	struct regs regs = start_at(df_int_f0, 0);
 
 	__asm__ volatile("lidt %0" :: "m"(idtr));

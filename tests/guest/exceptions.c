@@ -2,7 +2,8 @@
 /*
  * Every exception from every ring: where it says it happened, its error code, and that nothing else
  * changed (SDM vol. 3,
- * 6.15). Segment and gate faults are in other files, page faults too; here is what single instructions raise.
+ * 6.15). Segment and gate faults are in other files, page faults too; here is what single
+ * instructions raise.
  */
 #include "guest.h"
 #include "groups.h"
@@ -10,16 +11,23 @@
 #define LABEL(name) extern char name[]
 
 SNIPPET(exc_div, "xorl %ecx, %ecx\n exc_div_at: divl %ecx"); LABEL(exc_div_at);
-SNIPPET(exc_div_big, "movl $2, %edx; movl $1, %ecx\n exc_div_big_at: divl %ecx"); LABEL(exc_div_big_at);
-SNIPPET(exc_idiv, "movl $0x80000000, %eax; cltd; movl $-1, %ecx\n exc_idiv_at: idivl %ecx"); LABEL(exc_idiv_at);
+SNIPPET(exc_div_big, "movl $2, %edx; movl $1, %ecx\n exc_div_big_at: divl %ecx");
+LABEL(exc_div_big_at);
+SNIPPET(exc_idiv, "movl $0x80000000, %eax; cltd; movl $-1, %ecx\n exc_idiv_at: idivl %ecx");
+LABEL(exc_idiv_at);
 SNIPPET(exc_div8, "movw $0x1000, %ax; movb $1, %bl\n exc_div8_at: divb %bl"); LABEL(exc_div8_at);
 SNIPPET(exc_div16, "movw $0, user_data\n exc_div16_at: divw user_data"); LABEL(exc_div16_at);
 SNIPPET(exc_aam, "aam $0");
 SNIPPET(exc_int3, "int3\n exc_int3_next:"); LABEL(exc_int3_next);
 SNIPPET(exc_int3_long, ".byte 0xcd, 3\n exc_int3_long_next:"); LABEL(exc_int3_long_next);
-SNIPPET(exc_into, "movb $0x7f, %al; addb $1, %al\n exc_into_at: into\n exc_into_next:"); LABEL(exc_into_at); LABEL(exc_into_next);
-SNIPPET(exc_bound, "movl $5, user_data; movl $9, user_data + 4; movl $10, %eax\n exc_bound_at: boundl %eax, user_data"); LABEL(exc_bound_at);
-SNIPPET(exc_bound16, "movw $-5, user_data; movw $9, user_data + 2; movl $0x1fffa, %eax\n exc_bound16_at: boundw %ax, user_data");
+SNIPPET(exc_into, "movb $0x7f, %al; addb $1, %al\n exc_into_at: into\n exc_into_next:");
+LABEL(exc_into_at);
+LABEL(exc_into_next);
+SNIPPET(exc_bound, "movl $5, user_data; movl $9, user_data + 4; movl $10, %eax\n exc_bound_at: "
+		   "boundl %eax, user_data");
+LABEL(exc_bound_at);
+SNIPPET(exc_bound16, "movw $-5, user_data; movw $9, user_data + 2; movl $0x1fffa, %eax\n "
+		     "exc_bound16_at: boundw %ax, user_data");
 LABEL(exc_bound16_at);
 SNIPPET(exc_ud2, "ud2");
 SNIPPET(exc_ud1, ".byte 0x0f, 0xb9, 0xc0");
@@ -65,17 +73,25 @@ SNIPPET(exc_null_read, "movl %fs:user_data, %eax");
 SNIPPET(exc_null_write, "movl %eax, %fs:user_data");
 SNIPPET(exc_bad_msr, "movl $0x4b564d7f, %ecx\n exc_bad_msr_at: rdmsr"); LABEL(exc_bad_msr_at);
 SNIPPET(exc_bad_wrmsr, "movl $0x4b564d7f, %ecx\n exc_bad_wrmsr_at: wrmsr"); LABEL(exc_bad_wrmsr_at);
-SNIPPET(exc_cr0_pg_only, "movl $0x80000000, %eax\n exc_cr0_pg_only_at: movl %eax, %cr0"); LABEL(exc_cr0_pg_only_at);
-SNIPPET(exc_cr0_nw_only, "movl %cr0, %eax; orl $0x20000000, %eax\n exc_cr0_nw_only_at: movl %eax, %cr0"); LABEL(exc_cr0_nw_only_at);
-SNIPPET(exc_cr4_bad, "movl %cr4, %eax; orl $0x8000, %eax; orl $0x80000000, %eax\n exc_cr4_bad_at: movl %eax, %cr4"); LABEL(exc_cr4_bad_at);
+SNIPPET(exc_cr0_pg_only, "movl $0x80000000, %eax\n exc_cr0_pg_only_at: movl %eax, %cr0");
+LABEL(exc_cr0_pg_only_at);
+SNIPPET(exc_cr0_nw_only,
+	"movl %cr0, %eax; orl $0x20000000, %eax\n exc_cr0_nw_only_at: movl %eax, %cr0");
+LABEL(exc_cr0_nw_only_at);
+SNIPPET(exc_cr4_bad, "movl %cr4, %eax; orl $0x8000, %eax; orl $0x80000000, %eax\n exc_cr4_bad_at: "
+		     "movl %eax, %cr4");
+LABEL(exc_cr4_bad_at);
 SNIPPET(exc_cr1, ".byte 0x0f, 0x20, 0xc8");
 SNIPPET(exc_cr5, ".byte 0x0f, 0x22, 0xe8");
 
 SNIPPET(exc_ac_load, "movl user_data + 1, %eax");
 SNIPPET(exc_ac_store16, "movw %ax, user_data + 3");
 SNIPPET(exc_ac_push, "subl $2, %esp\n exc_ac_push_at: pushl %eax"); LABEL(exc_ac_push_at);
-SNIPPET(exc_ac_rep, "movl $user_data + 8, %esi; movl $user_data + 257, %edi; movl $4, %ecx\n exc_ac_rep_at: rep movsl"); LABEL(exc_ac_rep_at);
-SNIPPET(exc_ac_aligned, "movl user_data + 4, %eax; movb user_data + 3, %al; movw %ax, user_data + 2");
+SNIPPET(exc_ac_rep, "movl $user_data + 8, %esi; movl $user_data + 257, %edi; movl $4, %ecx\n "
+		    "exc_ac_rep_at: rep movsl");
+LABEL(exc_ac_rep_at);
+SNIPPET(exc_ac_aligned,
+	"movl user_data + 4, %eax; movb user_data + 3, %al; movw %ax, user_data + 2");
 
 enum { RINGS_ALL = 15, RING0 = 1, RINGS_OUTER = 14 };
 
@@ -142,16 +158,20 @@ static const struct raising raising[] = {
  * A fault at the first instruction leaves every register as it was; RF is set in the image of a
  * fault's EFLAGS only.
  */
-static void check_untouched(const struct raising *r, const struct trap *trap, const struct regs *regs, unsigned ring)
+static void check_untouched(const struct raising *r, const struct trap *trap,
+			    const struct regs *regs, unsigned ring)
 {
 	const uint32_t *got = &trap->regs.eax, *want = &regs->eax;
 	bool fault = r->vector != BP && r->vector != OF;
 
-	check(trap->regs.eflags & FLAG_RF, fault ? FLAG_RF : 0, "%s.%s.rf.ring%u", r->name, fault ? "fault" : "trap", ring);
+	check(trap->regs.eflags & FLAG_RF, fault ? FLAG_RF : 0, "%s.%s.rf.ring%u", r->name,
+	      fault ? "fault" : "trap", ring);
 	check(trap->regs.cs, CODE(ring), "%s.cs.ring%u", r->name, ring);
 	check(trap->regs.ss, ring ? DATA(ring) : KDATA, "%s.ss.ring%u", r->name, ring);
 	check(trap->regs.esp, regs->esp, "%s.esp.ring%u", r->name, ring);
-	check(trap->handler_eflags, FLAG_1 | (trap->regs.eflags & (FLAGS_ARITH | FLAG_AC | FLAG_ID)), "%s.handler.eflags.ring%u", r->name, ring);
+	check(trap->handler_eflags,
+	      FLAG_1 | (trap->regs.eflags & (FLAGS_ARITH | FLAG_AC | FLAG_ID)),
+	      "%s.handler.eflags.ring%u", r->name, ring);
 	if (r->at != r->code)
 		return;
 	for (unsigned i = 0; i < 8; i++)
@@ -173,11 +193,13 @@ static void raise_all(void)
 			struct regs regs = start_at(raising[i].code, ring);
 			const struct trap *trap;
 
-			if (!(raising[i].rings >> ring & 1) || (sparing_unicorn && aborts_unicorn(raising[i].code)))
+			if (!(raising[i].rings >> ring & 1) ||
+			    (sparing_unicorn && aborts_unicorn(raising[i].code)))
 				continue;
 			regs.eflags |= FLAG_IF | FLAG_ID | FLAG_CF | FLAG_SF;
 			trap = run(&regs);
-			check_trap(trap, raising[i].vector, raising[i].error, raising[i].at, "%s.ring%u", raising[i].name, ring);
+			check_trap(trap, raising[i].vector, raising[i].error, raising[i].at,
+				"%s.ring%u", raising[i].name, ring);
 			check_untouched(&raising[i], trap, &regs, ring);
 		}
 }
@@ -194,11 +216,13 @@ static void software_vectors(void)
 		if (ring)
 			check_trap(run(&regs), GP, GP * 8 + 2, exc_int_gp, "int13.ring%u", ring);
 		idt[GP] |= (uint64_t)DPL(3) << 40;
-		check_trap(run_software(&regs), GP, NO_ERROR, exc_int_gp_next, "int13.open.ring%u", ring);
+		check_trap(run_software(&regs), GP, NO_ERROR, exc_int_gp_next, "int13.open.ring%u",
+			ring);
 		idt[GP] &= ~((uint64_t)DPL(3) << 40);
 		idt[DF] |= (uint64_t)DPL(3) << 40;
 		regs.eip = ADDR(exc_int_df);
-		check_trap(run_software(&regs), DF, NO_ERROR, exc_int_df_next, "int8.open.ring%u", ring);
+		check_trap(run_software(&regs), DF, NO_ERROR, exc_int_df_next, "int8.open.ring%u",
+			ring);
 		idt[DF] &= ~((uint64_t)DPL(3) << 40);
 		idt[BP] &= ~((uint64_t)DPL(3) << 40);
 		idt[OF] &= ~((uint64_t)DPL(3) << 40);
@@ -207,7 +231,8 @@ static void software_vectors(void)
 			check_trap(run(&regs), GP, BP * 8 + 2, exc_int3, "int3.dpl.ring%u", ring);
 		regs.eip = ADDR(exc_into);
 		if (ring)
-			check_trap(run(&regs), GP, OF * 8 + 2, exc_into_at, "into.dpl.ring%u", ring);
+			check_trap(run(&regs), GP, OF * 8 + 2, exc_into_at, "into.dpl.ring%u",
+				ring);
 		idt[BP] |= (uint64_t)DPL(3) << 40;
 		idt[OF] |= (uint64_t)DPL(3) << 40;
 	}
@@ -231,8 +256,8 @@ SNIPPET(exc_fit15, ".fill 14, 1, 0x2e; nop; movl $1, %eax");
 static void alignment(void)
 {
 	static const struct { const char *name; const void *code, *at; } checks[] = {
-		{ "load", exc_ac_load, exc_ac_load }, { "store16", exc_ac_store16, exc_ac_store16 }, { "push", exc_ac_push, exc_ac_push_at },
-		{ "rep", exc_ac_rep, exc_ac_rep_at },
+		{ "load", exc_ac_load, exc_ac_load }, { "store16", exc_ac_store16, exc_ac_store16 },
+		{ "push", exc_ac_push, exc_ac_push_at }, { "rep", exc_ac_rep, exc_ac_rep_at },
 	};
 
 	for (unsigned i = 0; i < COUNT(checks); i++)
@@ -244,7 +269,8 @@ static void alignment(void)
 			check_done(run(&regs), "ac.flag.%s.ring%u", checks[i].name, ring);
 			write_cr0(read_cr0() | CR0_AM);
 			if (ring == 3)
-				check_trap(run(&regs), AC, 0, checks[i].at, "ac.%s.ring3", checks[i].name);
+				check_trap(run(&regs), AC, 0, checks[i].at, "ac.%s.ring3",
+					checks[i].name);
 			else
 				check_done(run(&regs), "ac.%s.ring%u", checks[i].name, ring);
 			regs.eip = ADDR(exc_ac_aligned);

@@ -26,11 +26,12 @@ SNIPPET(fp_sfence, "sfence; mfence");
 enum needs { X87, WAIT, MMX, SSE_STATE, SAVE, NOTHING };
 
 static const struct { const char *name; const void *code; enum needs needs; } kinds[] = {
-	{ "fld1", fp_x87, X87 }, { "fninit", fp_fninit, X87 }, { "fnstsw", fp_fnstsw, X87 }, { "fwait", fp_wait, WAIT },
-	{ "fxsave", fp_fxsave, SAVE }, { "fxrstor", fp_fxrstor, SAVE }, { "mmx", fp_mmx, MMX }, { "emms", fp_emms, MMX },
-	{ "addps", fp_sse, SSE_STATE }, { "movaps", fp_sse_load, SSE_STATE }, { "pxor", fp_sse2, SSE_STATE },
-	{ "ldmxcsr", fp_ldmxcsr, SSE_STATE }, { "prefetch", fp_prefetch, NOTHING }, { "movnti", fp_movnti, NOTHING },
-	{ "sfence", fp_sfence, NOTHING },
+	{ "fld1", fp_x87, X87 }, { "fninit", fp_fninit, X87 }, { "fnstsw", fp_fnstsw, X87 },
+	{ "fwait", fp_wait, WAIT }, { "fxsave", fp_fxsave, SAVE }, { "fxrstor", fp_fxrstor, SAVE },
+	{ "mmx", fp_mmx, MMX }, { "emms", fp_emms, MMX }, { "addps", fp_sse, SSE_STATE },
+	{ "movaps", fp_sse_load, SSE_STATE }, { "pxor", fp_sse2, SSE_STATE },
+	{ "ldmxcsr", fp_ldmxcsr, SSE_STATE }, { "prefetch", fp_prefetch, NOTHING },
+	{ "movnti", fp_movnti, NOTHING }, { "sfence", fp_sfence, NOTHING },
 };
 
 static uint32_t want_vector(enum needs needs, uint32_t cr0, uint32_t cr4)
@@ -74,10 +75,12 @@ static void availability(unsigned ring)
 			user_data[0] = 0x1f80;
 			trap = run(&regs);
 			if (want == DONE)
-				check_done(trap, "%s.mp%u.em%u.ts%u.fxsr%u.ring%u", kinds[k].name, i & 1, i >> 1 & 1, i >> 2 & 1, !(i >> 3 & 1), ring);
+				check_done(trap, "%s.mp%u.em%u.ts%u.fxsr%u.ring%u", kinds[k].name,
+					   i & 1, i >> 1 & 1, i >> 2 & 1, !(i >> 3 & 1), ring);
 			else
-				check_trap(trap, want, NO_ERROR, kinds[k].code, "%s.mp%u.em%u.ts%u.fxsr%u.ring%u", kinds[k].name, i & 1, i >> 1 & 1,
-					   i >> 2 & 1, !(i >> 3 & 1), ring);
+				check_trap(trap, want, NO_ERROR, kinds[k].code,
+					   "%s.mp%u.em%u.ts%u.fxsr%u.ring%u", kinds[k].name, i & 1,
+					   i >> 1 & 1, i >> 2 & 1, !(i >> 3 & 1), ring);
 		}
 		write_cr0(cr0);
 	}
@@ -109,32 +112,44 @@ static void priorities(unsigned ring)
 	check_trap(run(&regs), NM, NO_ERROR, fp_bad_operand, "x87.ts.ring%u", ring);
 	write_cr0(read_cr0() & ~CR0_TS);
 	if (paging != PAGING_OFF)
-		check_trap(run(&regs), PF, ring == 3 ? 4 : 0, fp_bad_operand, "x87.pf.ring%u", ring);
+		check_trap(run(&regs), PF, ring == 3 ? 4 : 0, fp_bad_operand, "x87.pf.ring%u",
+			   ring);
 	write_cr4(read_cr4() & ~CR4_OSFXSR);
 }
 
 /* ---- #MF ---- */
 
-SNIPPET(fp_unmasked, "fninit; pushl $0x37b; fldcw (%esp); popl %eax; fld1; fldz; fdivrp\n fp_unmasked_at: fld1");
-SNIPPET(fp_unmasked_wait, "fninit; pushl $0x37b; fldcw (%esp); popl %eax; fld1; fldz; fdivrp\n fp_unmasked_wait_at: fwait");
-SNIPPET(fp_unmasked_quiet, "fninit; pushl $0x37b; fldcw (%esp); popl %eax; fld1; fldz; fdivrp; fnstsw %ax; fnstcw user_data; fnclex; fld1");
-SNIPPET(fp_unmasked_mmx, "fninit; pushl $0x37b; fldcw (%esp); popl %eax; fld1; fldz; fdivrp\n fp_unmasked_mmx_at: paddb %mm0, %mm0");
+SNIPPET(fp_unmasked,
+	"fninit; pushl $0x37b; fldcw (%esp); popl %eax; fld1; fldz; fdivrp\n fp_unmasked_at: fld1");
+SNIPPET(fp_unmasked_wait, "fninit; pushl $0x37b; fldcw (%esp); popl %eax; fld1; fldz; fdivrp\n "
+			  "fp_unmasked_wait_at: fwait");
+SNIPPET(fp_unmasked_quiet, "fninit; pushl $0x37b; fldcw (%esp); popl %eax; fld1; fldz; fdivrp; "
+			   "fnstsw %ax; fnstcw user_data; fnclex; fld1");
+SNIPPET(fp_unmasked_mmx, "fninit; pushl $0x37b; fldcw (%esp); popl %eax; fld1; fldz; fdivrp\n "
+			 "fp_unmasked_mmx_at: paddb %mm0, %mm0");
 SNIPPET(fp_masked, "fninit; fld1; fldz; fdivrp; fld1; fnstsw %ax");
-SNIPPET(fp_later, "fninit; fld1; fldz; fdivrp; pushl $0x37b; fldcw (%esp); popl %eax\n fp_later_at: fwait"); /* unmasked afterwards */
-SNIPPET(fp_reload, "fninit; pushl $0x37b; fldcw (%esp); popl %eax; fld1; fldz; fdivrp; fnsave user_data; fninit; frstor user_data\n fp_reload_at: fld1");
-extern char fp_unmasked_at[], fp_unmasked_wait_at[], fp_unmasked_mmx_at[], fp_later_at[], fp_reload_at[];
+/* unmasked afterwards */
+SNIPPET(fp_later,
+	"fninit; fld1; fldz; fdivrp; pushl $0x37b; fldcw (%esp); popl %eax\n fp_later_at: fwait");
+SNIPPET(fp_reload, "fninit; pushl $0x37b; fldcw (%esp); popl %eax; fld1; fldz; fdivrp; fnsave "
+		   "user_data; fninit; frstor user_data\n fp_reload_at: fld1");
+extern char fp_unmasked_at[], fp_unmasked_wait_at[], fp_unmasked_mmx_at[], fp_later_at[],
+	fp_reload_at[];
 
 static void numeric_errors(unsigned ring)
 {
 	static const struct { const char *name; const void *code, *at; } ways[] = {
-		{ "load", fp_unmasked, fp_unmasked_at }, { "wait", fp_unmasked_wait, fp_unmasked_wait_at }, { "mmx", fp_unmasked_mmx, fp_unmasked_mmx_at },
-		{ "later", fp_later, fp_later_at }, { "reload", fp_reload, fp_reload_at },
+		{ "load", fp_unmasked, fp_unmasked_at },
+		{ "wait", fp_unmasked_wait, fp_unmasked_wait_at },
+		{ "mmx", fp_unmasked_mmx, fp_unmasked_mmx_at }, { "later", fp_later, fp_later_at },
+		{ "reload", fp_reload, fp_reload_at },
 	};
 	struct regs regs;
 
 	for (unsigned i = 0; i < COUNT(ways); i++) {
 		regs = start_at(ways[i].code, ring);
-		check_trap(run(&regs), MF, NO_ERROR, ways[i].at, "mf.%s.ring%u", ways[i].name, ring);
+		check_trap(run(&regs), MF, NO_ERROR, ways[i].at, "mf.%s.ring%u", ways[i].name,
+			   ring);
 		__asm__ volatile("fnclex; fninit");
 	}
 	regs = start_at(fp_unmasked_quiet, ring);
@@ -147,14 +162,15 @@ static void numeric_errors(unsigned ring)
 }
 
 /* CR0.NE clear: the error goes to IRQ 13 by way of the chipset; port F0h takes the request back. */
-SNIPPET(fp_ferr, "fninit; pushl $0x37b; fldcw (%esp); popl %eax; fld1; fldz; fdivrp\n fp_ferr_at: fld1");
+SNIPPET(fp_ferr,
+	"fninit; pushl $0x37b; fldcw (%esp); popl %eax; fld1; fldz; fdivrp\n fp_ferr_at: fld1");
 extern char fp_ferr_at[];
 
 static void by_interrupt(unsigned ring)
 {
 	static const struct { uint8_t port, value; } steps[] = {
-		{ 0x20, 0x11 }, { 0xa0, 0x11 }, { 0x21, 0x20 }, { 0xa1, 0x28 }, { 0x21, 4 }, { 0xa1, 2 }, { 0x21, 1 }, { 0xa1, 1 },
-		{ 0x21, 0xfb }, { 0xa1, 0xdf },
+		{ 0x20, 0x11 }, { 0xa0, 0x11 }, { 0x21, 0x20 }, { 0xa1, 0x28 }, { 0x21, 4 },
+		{ 0xa1, 2 }, { 0x21, 1 }, { 0xa1, 1 }, { 0x21, 0xfb }, { 0xa1, 0xdf },
 	};
 	struct regs regs = start_at(fp_ferr, ring);
 	const struct trap *trap;
@@ -177,8 +193,10 @@ static void by_interrupt(unsigned ring)
 
 /* ---- #XM ---- */
 
-SNIPPET(fp_xm, "ldmxcsr user_data; xorps %xmm0, %xmm0; movl $0x3f800000, %eax; movd %eax, %xmm1\n fp_xm_at: divss %xmm0, %xmm1");
-SNIPPET(fp_xm_pd, "ldmxcsr user_data; movupd user_data + 16, %xmm1\n fp_xm_pd_at: sqrtpd %xmm1, %xmm2");
+SNIPPET(fp_xm, "ldmxcsr user_data; xorps %xmm0, %xmm0; movl $0x3f800000, %eax; movd %eax, %xmm1\n "
+	       "fp_xm_at: divss %xmm0, %xmm1");
+SNIPPET(fp_xm_pd,
+	"ldmxcsr user_data; movupd user_data + 16, %xmm1\n fp_xm_pd_at: sqrtpd %xmm1, %xmm2");
 SNIPPET(fp_bad_mxcsr, "ldmxcsr user_data");
 extern char fp_xm_at[], fp_xm_pd_at[];
 

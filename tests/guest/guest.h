@@ -27,9 +27,10 @@
 /* ---- EFLAGS, control registers, vectors ---- */
 
 enum {
-	FLAG_CF = 1, FLAG_1 = 2, FLAG_PF = 4, FLAG_AF = 0x10, FLAG_ZF = 0x40, FLAG_SF = 0x80, FLAG_TF = 0x100, FLAG_IF = 0x200,
-	FLAG_DF = 0x400, FLAG_OF = 0x800, FLAG_IOPL = 0x3000, FLAG_NT = 0x4000, FLAG_RF = 0x10000, FLAG_VM = 0x20000,
-	FLAG_AC = 0x40000, FLAG_ID = 0x200000, FLAGS_ARITH = 0x8d5,
+	FLAG_CF = 1, FLAG_1 = 2, FLAG_PF = 4, FLAG_AF = 0x10, FLAG_ZF = 0x40, FLAG_SF = 0x80,
+	FLAG_TF = 0x100, FLAG_IF = 0x200, FLAG_DF = 0x400, FLAG_OF = 0x800, FLAG_IOPL = 0x3000,
+	FLAG_NT = 0x4000, FLAG_RF = 0x10000, FLAG_VM = 0x20000, FLAG_AC = 0x40000,
+	FLAG_ID = 0x200000, FLAGS_ARITH = 0x8d5,
 };
 #define IOPL(n) ((uint32_t)(n) << 12)
 
@@ -65,9 +66,11 @@ struct trap {
 	uint32_t vector;
 	bool has_error;
 	uint32_t error;
-	struct regs regs;         /* of the code that was left; ESP and SS from the frame if it holds them */
+	/* of the code that was left; ESP and SS from the frame if it holds them */
+	struct regs regs;
 	uint32_t cr2;
-	uint32_t handler_cs, handler_ss, handler_esp, handler_eflags; /* with which the handler started */
+	/* with which the handler started */
+	uint32_t handler_cs, handler_ss, handler_esp, handler_eflags;
 	uint32_t stack;           /* linear address of the handler's stack */
 	uint32_t frame[16];       /* what was found there */
 };
@@ -97,14 +100,14 @@ void enter_guest(void);
 /* ---- descriptors ---- */
 
 enum {
-	ATTR_P = 0x80, ATTR_S = 0x10, ATTR_DB = 0x4000, ATTR_G = 0x8000, ATTR_AVL = 0x1000, ATTR_ACCESSED = 1,
-	ATTR_DATA_RO = 0x90, ATTR_DATA = 0x92, ATTR_DATA_DOWN = 0x96, ATTR_CODE_XO = 0x98, ATTR_CODE = 0x9a,
-	ATTR_CONFORMING = 0x9e, ATTR_LDT = 0x82, ATTR_TSS16 = 0x81, ATTR_TSS32 = 0x89, ATTR_TSS32_BUSY = 0x8b,
-	ATTR_FLAT = 0xc000,
+	ATTR_P = 0x80, ATTR_S = 0x10, ATTR_DB = 0x4000, ATTR_G = 0x8000, ATTR_AVL = 0x1000,
+	ATTR_ACCESSED = 1, ATTR_DATA_RO = 0x90, ATTR_DATA = 0x92, ATTR_DATA_DOWN = 0x96,
+	ATTR_CODE_XO = 0x98, ATTR_CODE = 0x9a, ATTR_CONFORMING = 0x9e, ATTR_LDT = 0x82,
+	ATTR_TSS16 = 0x81, ATTR_TSS32 = 0x89, ATTR_TSS32_BUSY = 0x8b, ATTR_FLAT = 0xc000,
 };
 enum {
-	GATE_CALL16 = 0x84, GATE_TASK = 0x85, GATE_INT16 = 0x86, GATE_TRAP16 = 0x87, GATE_CALL32 = 0x8c, GATE_INT32 = 0x8e,
-	GATE_TRAP32 = 0x8f,
+	GATE_CALL16 = 0x84, GATE_TASK = 0x85, GATE_INT16 = 0x86, GATE_TRAP16 = 0x87,
+	GATE_CALL32 = 0x8c, GATE_INT32 = 0x8e, GATE_TRAP32 = 0x8f,
 };
 #define DPL(n) ((n) << 5)
 
@@ -131,11 +134,41 @@ void machine_reset(void);
 void load_tr(uint16_t selector);
 void load_ldt(uint16_t selector);
 
-static inline uint32_t read_cr0(void) { uint32_t v; __asm__ volatile("mov %%cr0, %0" : "=r"(v)); return v; }
-static inline uint32_t read_cr3(void) { uint32_t v; __asm__ volatile("mov %%cr3, %0" : "=r"(v)); return v; }
-static inline uint32_t read_cr4(void) { uint32_t v; __asm__ volatile("mov %%cr4, %0" : "=r"(v)); return v; }
-static inline uint32_t read_dr6(void) { uint32_t v; __asm__ volatile("mov %%dr6, %0" : "=r"(v)); return v; }
-static inline uint32_t read_dr7(void) { uint32_t v; __asm__ volatile("mov %%dr7, %0" : "=r"(v)); return v; }
+static inline uint32_t read_cr0(void)
+{
+	uint32_t v;
+	__asm__ volatile("mov %%cr0, %0" : "=r"(v));
+	return v;
+}
+
+static inline uint32_t read_cr3(void)
+{
+	uint32_t v;
+	__asm__ volatile("mov %%cr3, %0" : "=r"(v));
+	return v;
+}
+
+static inline uint32_t read_cr4(void)
+{
+	uint32_t v;
+	__asm__ volatile("mov %%cr4, %0" : "=r"(v));
+	return v;
+}
+
+static inline uint32_t read_dr6(void)
+{
+	uint32_t v;
+	__asm__ volatile("mov %%dr6, %0" : "=r"(v));
+	return v;
+}
+
+static inline uint32_t read_dr7(void)
+{
+	uint32_t v;
+	__asm__ volatile("mov %%dr7, %0" : "=r"(v));
+	return v;
+}
+
 static inline void write_cr0(uint32_t v) { __asm__ volatile("mov %0, %%cr0" :: "r"(v) : "memory"); }
 static inline void write_cr2(uint32_t v) { __asm__ volatile("mov %0, %%cr2" :: "r"(v) : "memory"); }
 static inline void write_cr3(uint32_t v) { __asm__ volatile("mov %0, %%cr3" :: "r"(v) : "memory"); }
@@ -146,12 +179,23 @@ static inline void write_dr2(uint32_t v) { __asm__ volatile("mov %0, %%dr2" :: "
 static inline void write_dr3(uint32_t v) { __asm__ volatile("mov %0, %%dr3" :: "r"(v)); }
 static inline void write_dr6(uint32_t v) { __asm__ volatile("mov %0, %%dr6" :: "r"(v)); }
 static inline void write_dr7(uint32_t v) { __asm__ volatile("mov %0, %%dr7" :: "r"(v)); }
-static inline void outb(uint16_t port, uint8_t v) { __asm__ volatile("outb %0, %1" :: "a"(v), "Nd"(port)); }
-static inline uint8_t inb(uint16_t port) { uint8_t v; __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
+static inline void outb(uint16_t port, uint8_t v)
+{
+	__asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port));
+}
+
+static inline uint8_t inb(uint16_t port)
+{
+	uint8_t v;
+	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
 static inline void write_msr(uint32_t msr, uint64_t v)
 {
 	__asm__ volatile("wrmsr" :: "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)));
 }
+
 static inline uint64_t read_msr(uint32_t msr)
 {
 	uint32_t low, high;
@@ -197,7 +241,11 @@ uint64_t entry_read(const void *entry);
 void entry_write(void *entry, uint64_t value);
 /* Maps in the current tables and invalidates. */
 void map(uint32_t linear, uint64_t entry);
-static inline void invlpg(uint32_t linear) { __asm__ volatile("invlpg (%0)" :: "r"(linear) : "memory"); }
+static inline void invlpg(uint32_t linear)
+{
+	__asm__ volatile("invlpg (%0)" ::"r"(linear) : "memory");
+}
+
 static inline void flush_tlb(void) { write_cr3(read_cr3()); }
 void flush_global(void);
 
@@ -210,7 +258,8 @@ void flush_global(void);
 #define CHECK_FORMAT(at) __attribute__((format(printf, at, at + 1)))
 void check(uint32_t got, uint32_t want, const char *name, ...) CHECK_FORMAT(3);
 #define NO_ERROR 0xffffffffu
-void check_trap(const struct trap *trap, uint32_t vector, uint32_t error, const void *eip, const char *name, ...) CHECK_FORMAT(5);
+void check_trap(const struct trap *trap, uint32_t vector, uint32_t error, const void *eip,
+		const char *name, ...) CHECK_FORMAT(5);
 /* The snippet came to its INT DONE. */
 void check_done(const struct trap *trap, const char *name, ...) CHECK_FORMAT(2);
 /* A note for people, which is neither. */

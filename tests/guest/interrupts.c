@@ -24,8 +24,9 @@ __asm__(".text\n"
 static void pic_init(uint8_t mask)
 {
 	static const struct { uint8_t port, value; } steps[] = {
-		{ PIC1, 0x11 }, { PIC2, 0x11 }, { PIC1 + 1, IRQ0_VECTOR }, { PIC2 + 1, IRQ0_VECTOR + 8 }, { PIC1 + 1, 4 }, { PIC2 + 1, 2 },
-		{ PIC1 + 1, 1 }, { PIC2 + 1, 1 },
+		{ PIC1, 0x11 }, { PIC2, 0x11 }, { PIC1 + 1, IRQ0_VECTOR },
+		{ PIC2 + 1, IRQ0_VECTOR + 8 }, { PIC1 + 1, 4 }, { PIC2 + 1, 2 }, { PIC1 + 1, 1 },
+		{ PIC2 + 1, 1 },
 	};
 
 	for (unsigned i = 0; i < COUNT(steps); i++)
@@ -73,9 +74,11 @@ SNIPPET(iq_mov_ss, "sti; movw %cx, %ss\n iq_mov_ss_1: nop\n iq_mov_ss_2: nop");
 SNIPPET(iq_pop_ss, "pushl %ecx; sti; popl %ss\n iq_pop_ss_1: nop\n iq_pop_ss_2: nop");
 SNIPPET(iq_nothing, "iq_nothing_at: nop; nop");
 extern char iq_sti_2[], iq_sti_sti_2[], iq_popf_1[], iq_iret_1[], iq_sti_ret_1[], iq_sti_hlt_1[],
-	iq_sti_jump_to[], iq_sti_store_1[], iq_sti_int_1[], iq_mov_ss_1[], iq_mov_ss_2[], iq_pop_ss_1[], iq_pop_ss_2[];
+	iq_sti_jump_to[], iq_sti_store_1[], iq_sti_int_1[], iq_mov_ss_1[], iq_mov_ss_2[],
+	iq_pop_ss_1[], iq_pop_ss_2[];
 
-static void pending_through(const void *code, const void *at, uint32_t ecx, uint32_t eflags, const char *name, unsigned ring)
+static void pending_through(const void *code, const void *at, uint32_t ecx, uint32_t eflags,
+			    const char *name, unsigned ring)
 {
 	struct regs regs = start_at(code, ring);
 	const struct trap *trap;
@@ -97,7 +100,8 @@ static void pending_through(const void *code, const void *at, uint32_t ecx, uint
  * In the shadow of STI. Of instructions in a row that hold interrupts off only the first need do so
  * (SDM vol. 2, POP).
  */
-static void loads_of_ss(const void *code, const void *behind, const void *next, const char *name, unsigned ring)
+static void loads_of_ss(const void *code, const void *behind, const void *next, const char *name,
+			unsigned ring)
 {
 	struct regs regs = start_at(code, ring);
 	const struct trap *trap;
@@ -106,7 +110,8 @@ static void loads_of_ss(const void *code, const void *behind, const void *next, 
 	regs.ecx = DATA(ring);
 	regs.eflags |= IOPL(3);
 	trap = run(&regs);
-	check_trap(trap, IRQ0_VECTOR, NO_ERROR, trap->regs.eip == ADDR(behind) ? behind : next, "%s.ring%u", name, ring);
+	check_trap(trap, IRQ0_VECTOR, NO_ERROR, trap->regs.eip == ADDR(behind) ? behind : next,
+		   "%s.ring%u", name, ring);
 	check(trap->regs.ss, DATA(ring), "%s.ss.ring%u", name, ring);
 	pit_stop();
 }
@@ -115,7 +120,8 @@ static void boundaries(unsigned ring)
 {
 	pending_through(iq_sti, iq_sti_2, 0, 0, "sti", ring);
 	pending_through(iq_sti_cli, NULL, 0, 0, "sti.cli", ring);
-	pending_through(iq_sti_sti, iq_sti_sti_2, 0, 0, "sti.sti", ring); /* the second STI has no shadow: IF was set */
+	/* the second STI has no shadow: IF was set */
+	pending_through(iq_sti_sti, iq_sti_sti_2, 0, 0, "sti.sti", ring);
 	pending_through(iq_popf, iq_popf_1, FLAG_1 | FLAG_IF | IOPL(3), 0, "popf", ring);
 	pending_through(iq_iret, iq_iret_1, FLAG_1 | FLAG_IF | IOPL(3), 0, "iret", ring);
 	pending_through(iq_sti_ret, iq_sti_ret_1, 0, 0, "sti.ret", ring);
@@ -145,26 +151,39 @@ static void halted(void)
 
 /* ---- at a high rate, everything goes on as if there were none ---- */
 
-SNIPPET(iq_strings, "cld; xorl %eax, %eax; movl $3000000, %ebp\n"
-		    "1: movl $user_data, %esi; movl $user_data + 2048, %edi; movl $500, %ecx; rep movsl\n"
-		    "movl $user_data, %esi; movl $user_data + 2048, %edi; movl $2000, %ecx; repe cmpsb; setne %bl; movzbl %bl, %ebx; orl %ebx, %eax\n"
-		    "orl %ecx, %eax; movl $user_data + 2048, %edi; movl $500, %ecx; pushl %eax; movl $0x55, %eax; rep stosl; popl %eax\n"
-		    "decl %ebp; jz 2f; cmpl $60, irq_count; jb 1b; 2:");
-SNIPPET(iq_arithmetic, "xorl %eax, %eax; movl $30000000, %ebp; 1: movl $1000, %ecx; xorl %ebx, %ebx; clc; 3: adcl %ecx, %ebx; pushfl; popfl; loop 3b\n"
-		       "cmpl $500500, %ebx; setne %bl; movzbl %bl, %ebx; orl %ebx, %eax; decl %ebp; jz 2f; cmpl $60, irq_count; jb 1b; 2:");
-SNIPPET(iq_calls, "xorl %eax, %eax; movl $30000000, %ebp; 1: xorl %ebx, %ebx; movl $100, %ecx; 3: call 4f; call *%edx; loop 3b; cmpl $200, %ebx\n"
-		  "setne %bl; movzbl %bl, %ebx; orl %ebx, %eax; decl %ebp; jz 2f; cmpl $60, irq_count; jb 1b; jmp 2f\n"
+SNIPPET(iq_strings,
+	"cld; xorl %eax, %eax; movl $3000000, %ebp\n"
+	"1: movl $user_data, %esi; movl $user_data + 2048, %edi; movl $500, %ecx; rep movsl\n"
+	"movl $user_data, %esi; movl $user_data + 2048, %edi; movl $2000, %ecx; repe cmpsb; setne "
+	"%bl; movzbl %bl, %ebx; orl %ebx, %eax\n"
+	"orl %ecx, %eax; movl $user_data + 2048, %edi; movl $500, %ecx; pushl %eax; movl $0x55, "
+	"%eax; rep stosl; popl %eax\n"
+	"decl %ebp; jz 2f; cmpl $60, irq_count; jb 1b; 2:");
+SNIPPET(iq_arithmetic, "xorl %eax, %eax; movl $30000000, %ebp; 1: movl $1000, %ecx; xorl %ebx, "
+		       "%ebx; clc; 3: adcl %ecx, %ebx; pushfl; popfl; loop 3b\n"
+		       "cmpl $500500, %ebx; setne %bl; movzbl %bl, %ebx; orl %ebx, %eax; decl "
+		       "%ebp; jz 2f; cmpl $60, irq_count; jb 1b; 2:");
+SNIPPET(iq_calls, "xorl %eax, %eax; movl $30000000, %ebp; 1: xorl %ebx, %ebx; movl $100, %ecx; 3: "
+		  "call 4f; call *%edx; loop 3b; cmpl $200, %ebx\n"
+		  "setne %bl; movzbl %bl, %ebx; orl %ebx, %eax; decl %ebp; jz 2f; cmpl $60, "
+		  "irq_count; jb 1b; jmp 2f\n"
 		  "iq_calls_to: 4: incl %ebx; ret; 2:");
-SNIPPET(iq_fpu, "xorl %eax, %eax; movl $30000000, %ebp; 1: fninit; fldz; fld1; movl $100, %ecx; 3: fadd %st, %st(1); loop 3b; fstp %st; fistpl user_data\n"
-		"cmpl $100, user_data; setne %bl; movzbl %bl, %ebx; orl %ebx, %eax; decl %ebp; jz 2f; cmpl $60, irq_count; jb 1b; 2:");
-SNIPPET(iq_calls_kernel, "xorl %eax, %eax; movl $3000000, %ebp; 1: fninit; fldz; fld1; movl $50, %ecx; 3: fadd %st, %st(1); int $0x92; loop 3b; fstp %st; fistpl user_data\n"
-			 "cmpl $50, user_data; setne %bl; movzbl %bl, %ebx; orl %ebx, %eax; decl %ebp; jz 2f; cmpl $60, irq_count; jb 1b; 2:");
+SNIPPET(iq_fpu, "xorl %eax, %eax; movl $30000000, %ebp; 1: fninit; fldz; fld1; movl $100, %ecx; 3: "
+		"fadd %st, %st(1); loop 3b; fstp %st; fistpl user_data\n"
+		"cmpl $100, user_data; setne %bl; movzbl %bl, %ebx; orl %ebx, %eax; decl %ebp; jz "
+		"2f; cmpl $60, irq_count; jb 1b; 2:");
+SNIPPET(iq_calls_kernel,
+	"xorl %eax, %eax; movl $3000000, %ebp; 1: fninit; fldz; fld1; movl $50, %ecx; 3: fadd %st, "
+	"%st(1); int $0x92; loop 3b; fstp %st; fistpl user_data\n"
+	"cmpl $50, user_data; setne %bl; movzbl %bl, %ebx; orl %ebx, %eax; decl %ebp; jz 2f; cmpl "
+	"$60, irq_count; jb 1b; 2:");
 extern char iq_calls_to[];
 
 static void at_high_rate(unsigned ring)
 {
 	static const struct { const char *name; const void *code; } ways[] = {
-		{ "strings", iq_strings }, { "arithmetic", iq_arithmetic }, { "calls", iq_calls }, { "fpu", iq_fpu }, { "calls.kernel", iq_calls_kernel },
+		{ "strings", iq_strings }, { "arithmetic", iq_arithmetic }, { "calls", iq_calls },
+		{ "fpu", iq_fpu }, { "calls.kernel", iq_calls_kernel },
 	};
 
 	idt[IRQ0_VECTOR] = gate(KCODE, ADDR(irq_counter), GATE_INT32, 0);

@@ -20,20 +20,25 @@ SNIPPET(io_sti, "sti; pushfl; popl %eax");
 extern char io_ins_at[], io_outs_at[], io_rep_at[];
 
 static const struct { const char *name; const void *code, *at; unsigned size; } ways[] = {
-	{ "in8", io_in8, io_in8, 1 }, { "in16", io_in16, io_in16, 2 }, { "in32", io_in32, io_in32, 4 }, { "out8", io_out8, io_out8, 1 },
-	{ "out32", io_out32, io_out32, 4 }, { "ins", io_ins, io_ins_at, 1 }, { "outs", io_outs, io_outs_at, 4 }, { "rep", io_rep, io_rep_at, 2 },
+	{ "in8", io_in8, io_in8, 1 }, { "in16", io_in16, io_in16, 2 },
+	{ "in32", io_in32, io_in32, 4 }, { "out8", io_out8, io_out8, 1 },
+	{ "out32", io_out32, io_out32, 4 }, { "ins", io_ins, io_ins_at, 1 },
+	{ "outs", io_outs, io_outs_at, 4 }, { "rep", io_rep, io_rep_at, 2 },
 };
 
-static void one_port(unsigned way, unsigned ring, unsigned iopl, uint16_t port, bool allowed, const char *what)
+static void one_port(unsigned way, unsigned ring, unsigned iopl, uint16_t port, bool allowed,
+		     const char *what)
 {
 	struct regs regs = start_at(ways[way].code, ring);
 
 	regs.edx = port;
 	regs.eflags |= IOPL(iopl);
 	if (allowed)
-		check_done(run(&regs), "%s.%s.%x.iopl%u.ring%u", what, ways[way].name, port, iopl, ring);
+		check_done(run(&regs), "%s.%s.%x.iopl%u.ring%u", what, ways[way].name, port, iopl,
+			   ring);
 	else
-		check_trap(run(&regs), GP, 0, ways[way].at, "%s.%s.%x.iopl%u.ring%u", what, ways[way].name, port, iopl, ring);
+		check_trap(run(&regs), GP, 0, ways[way].at, "%s.%s.%x.iopl%u.ring%u", what,
+			   ways[way].name, port, iopl, ring);
 }
 
 static void by_iopl(unsigned ring)
@@ -84,7 +89,8 @@ static void by_bitmap(unsigned ring)
 		allow(port, true);
 	for (unsigned way = 0; way < COUNT(ways); way++)
 		for (uint16_t port = 0x83; port < 0x8e; port++)
-			one_port(way, ring, 0, port, port >= 0x86 && port + ways[way].size <= 0x8c, "map");
+			one_port(way, ring, 0, port, port >= 0x86 && port + ways[way].size <= 0x8c,
+				 "map");
 	/* One bit is enough to forbid a doubleword. */
 	for (unsigned bit = 0; bit < 4; bit++) {
 		allow(0x88 + bit, false);
@@ -162,7 +168,8 @@ static void map_not_there(void)
 	map(page, 0);
 	regs.edx = port;
 	trap = run(&regs);
-	check_trap(trap, PF, 0, io_in8, "map.absent"); /* the processor's own access, so not the user's */
+	/* the processor's own access, so not the user's */
+	check_trap(trap, PF, 0, io_in8, "map.absent");
 	check(trap->cr2, page + 1, "map.absent.cr2");
 	map(page, was);
 	check_done(run(&regs), "map.present");

@@ -23,7 +23,8 @@ static bool trap_is_software, trap_is_gate16;
 uint64_t segment(uint32_t base, uint32_t limit, uint32_t attr)
 {
 	uint32_t low = base << 16 | (limit & 0xffff);
-	uint32_t high = (base & 0xff000000) | (base >> 16 & 0xff) | (attr & 0xf0ff) << 8 | (limit & 0xf0000);
+	uint32_t high = (base & 0xff000000) | (base >> 16 & 0xff) | (attr & 0xf0ff) << 8 |
+			(limit & 0xf0000);
 
 	return (uint64_t)high << 32 | low;
 }
@@ -54,13 +55,18 @@ void load_ldt(uint16_t selector)
 
 static void load_tables(void)
 {
-	struct { uint16_t limit; uint32_t base; } __attribute__((packed)) gdtr = { sizeof(gdt) - 1, ADDR(gdt) },
-									  idtr = { sizeof(idt) - 1, ADDR(idt) };
+	struct { uint16_t limit; uint32_t base; } __attribute__((packed)) gdtr = { sizeof(gdt) - 1,
+		ADDR(gdt) },
+									  idtr = { sizeof(idt) - 1,
+									  	ADDR(idt) };
 
-	__asm__ volatile("lgdt %0\n\tlidt %1\n\t"
-			 "ljmp %2, $1f\n1:\n\t"
-			 "mov %3, %%ds\n\tmov %3, %%es\n\tmov %3, %%fs\n\tmov %3, %%gs\n\tmov %3, %%ss"
-			 :: "m"(gdtr), "m"(idtr), "i"(KCODE), "r"(KDATA) : "memory");
+	__asm__ volatile(
+		"lgdt %0\n\tlidt %1\n\t"
+		"ljmp %2, $1f\n1:\n\t"
+		"mov %3, %%ds\n\tmov %3, %%es\n\tmov %3, %%fs\n\tmov %3, %%gs\n\tmov %3, %%ss" ::
+			"m"(gdtr),
+		"m"(idtr), "i"(KCODE), "r"(KDATA)
+		: "memory");
 }
 
 void machine_reset(void)
@@ -77,7 +83,8 @@ void machine_reset(void)
 	main_tss.io_map = sizeof(main_tss);
 	main_tss.cr3 = read_cr3();
 	for (unsigned ring = 0; ring < 3; ring++) {
-		main_tss.stack[ring].esp = ring ? STACK_TOP(ring) - 1024 : ADDR(trap_stack_end) - 4096;
+		main_tss.stack[ring].esp = ring ? STACK_TOP(ring) - 1024 :
+						  ADDR(trap_stack_end) - 4096;
 		main_tss.stack[ring].ss = DATA(ring);
 	}
 	gdt_set(MAIN_TSS, segment(ADDR(&main_tss), sizeof(main_tss) - 1, ATTR_TSS32));
@@ -100,8 +107,8 @@ void machine_reset(void)
 struct regs start_at(const void *where, unsigned ring)
 {
 	return (struct regs){
-		.eax = 0xa0a1a2a3, .ecx = 0xc0c1c2c3, .edx = 0xd0d1d2d3, .ebx = 0xb0b1b2b3, .esp = STACK_TOP(ring),
-		.ebp = 0xe0e1e2e3, .esi = 0x50515253, .edi = 0x60616263,
+		.eax = 0xa0a1a2a3, .ecx = 0xc0c1c2c3, .edx = 0xd0d1d2d3, .ebx = 0xb0b1b2b3,
+		.esp = STACK_TOP(ring), .ebp = 0xe0e1e2e3, .esi = 0x50515253, .edi = 0x60616263,
 		.eip = ADDR(where), .eflags = FLAG_1, .cs = CODE(ring), .ss = DATA(ring),
 		.ds = DATA(ring), .es = DATA(ring), .fs = DATA(ring), .gs = DATA(ring),
 	};
@@ -131,7 +138,8 @@ static uint32_t stack_linear(uint16_t ss, uint32_t esp)
 static void entry_frame(const struct regs *regs)
 {
 	static uint32_t frame[9];
-	const uint32_t items[] = { regs->eip, regs->cs, regs->eflags, regs->esp, regs->ss, regs->es, regs->ds, regs->fs, regs->gs };
+	const uint32_t items[] = { regs->eip, regs->cs, regs->eflags, regs->esp, regs->ss,
+				   regs->es,  regs->ds, regs->fs,     regs->gs };
 	bool v86 = regs->eflags & FLAG_VM;
 
 	if (v86 || (regs->cs & 3)) {
@@ -139,7 +147,9 @@ static void entry_frame(const struct regs *regs)
 		entry_stack.ss = KDATA;
 		entry_stack.esp = ADDR(frame);
 	} else {
-		uint32_t at = selector_big(regs->ss) ? regs->esp - 12 : (regs->esp & 0xffff0000) | ((regs->esp - 12) & 0xffff);
+		uint32_t at = selector_big(regs->ss) ?
+				      regs->esp - 12 :
+				      (regs->esp & 0xffff0000) | ((regs->esp - 12) & 0xffff);
 
 		for (unsigned i = 0; i < 3; i++)
 			*(uint32_t *)stack_linear(regs->ss, at + 4 * i) = items[i];
@@ -173,7 +183,8 @@ void trap_record(void)
 	__builtin_memcpy(trap.frame, (void *)trap.stack, sizeof(trap.frame));
 	for (unsigned i = 0; i < 10; i++) {
 		item[i] = 0;
-		__builtin_memcpy(&item[i], (void *)stack_linear(trapped_ss, trapped_esp + i * size), size);
+		__builtin_memcpy(&item[i], (void *)stack_linear(trapped_ss, trapped_esp + i * size),
+			size);
 	}
 	trap.has_error = vector_has_error(trap.vector) && !trap_is_software;
 	trap.error = trap.has_error ? item[n++] : 0;

@@ -47,7 +47,8 @@ static void list_groups(uint32_t care)
 static bool is_asked_for(const struct group *group, const char *mode, const char *words)
 {
 	if (!*words)
-		return !(group->needs_care & (SHUTS_DOWN | (sparing_qemu ? KILLS_QEMU : LOCKS_BUS)));
+		return !(group->needs_care &
+			 (SHUTS_DOWN | (sparing_qemu ? KILLS_QEMU : LOCKS_BUS)));
 	for (; *words; words = next_word(words))
 		if (word_asks_for(words, group->name, mode))
 			return true;
@@ -61,7 +62,8 @@ static bool run_group(const struct group *group, const char *words)
 	 * one are what kernels use.
 	 */
 	static const struct { const char *name; enum paging paging; bool global; } modes[] = {
-		{ "off", PAGING_OFF, false }, { "32", PAGING_32, true }, { "pae", PAGING_PAE, false }, { "pae-pge", PAGING_PAE, true },
+		{ "off", PAGING_OFF, false }, { "32", PAGING_32, true },
+		{ "pae", PAGING_PAE, false }, { "pae-pge", PAGING_PAE, true },
 	};
 
 	bool known = false;

@@ -27,12 +27,17 @@ static bool has_nx(void)
 
 enum access { READ, WRITE, EXEC };
 
-static const struct { const char *name; const void *code; } accesses[] = { { "read", pg_read }, { "write", pg_write }, { "exec", pg_exec } };
+static const struct {
+	const char *name;
+	const void *code;
+} accesses[] = { { "read", pg_read }, { "write", pg_write }, { "exec", pg_exec } };
 
 /* The error code, or NO_ERROR if the access is allowed. */
-static uint32_t want_error(uint64_t directory, uint64_t leaf, enum access access, unsigned ring, bool wp, bool nxe)
+static uint32_t want_error(uint64_t directory, uint64_t leaf, enum access access, unsigned ring,
+			   bool wp, bool nxe)
 {
-	uint32_t both = directory & leaf, error = (access == WRITE ? 2 : 0) | (ring == 3 ? 4 : 0) | (access == EXEC && nxe ? 16 : 0);
+	uint32_t both = directory & leaf, error = (access == WRITE ? 2 : 0) | (ring == 3 ? 4 : 0) |
+						  (access == EXEC && nxe ? 16 : 0);
 	bool present = both & PTE_P;
 
 	if (!present)
@@ -46,13 +51,16 @@ static uint32_t want_error(uint64_t directory, uint64_t leaf, enum access access
 	return NO_ERROR;
 }
 
-static void one_permission(uint32_t frame, uint64_t directory, uint64_t leaf, enum access access, unsigned ring, bool wp, bool nxe)
+static void one_permission(uint32_t frame, uint64_t directory, uint64_t leaf, enum access access,
+			   unsigned ring, bool wp, bool nxe)
 {
 	uint32_t table = entry_read(directory_entry_at(read_cr3(), TEST_PAGE)) & ~0xfffu;
-	uint64_t *at = entry_at(read_cr3(), TEST_PAGE), *directory_at = directory_entry_at(read_cr3(), TEST_PAGE);
+	uint64_t *at = entry_at(read_cr3(), TEST_PAGE),
+		 *directory_at = directory_entry_at(read_cr3(), TEST_PAGE);
 	struct regs regs = start_at(accesses[access].code, ring);
 	uint32_t want = want_error(directory, leaf, access, ring, wp, nxe);
-	uint32_t d = (directory & 7) | (directory & PTE_NX ? 8 : 0), l = (leaf & 7) | (leaf & PTE_NX ? 8 : 0);
+	uint32_t d = (directory & 7) | (directory & PTE_NX ? 8 : 0),
+		 l = (leaf & 7) | (leaf & PTE_NX ? 8 : 0);
 	const void *eip = access == EXEC ? (void *)TEST_PAGE : accesses[access].code;
 	const struct trap *trap;
 
@@ -64,15 +72,21 @@ static void one_permission(uint32_t frame, uint64_t directory, uint64_t leaf, en
 	regs.ebx = TEST_PAGE;
 	trap = run(&regs);
 	if (want != NO_ERROR) {
-		check_trap(trap, PF, want, eip, "%s.d%x.l%x.ring%u.wp%u.nxe%u", accesses[access].name, d, l, ring, wp, nxe);
-		check(trap->cr2, TEST_PAGE, "cr2.%s.d%x.l%x.ring%u.wp%u.nxe%u", accesses[access].name, d, l, ring, wp, nxe);
-		check(entry_read(at) & PTE_D, 0, "clean.%s.d%x.l%x.ring%u.wp%u.nxe%u", accesses[access].name, d, l, ring, wp, nxe);
-	} else {
-		check_done(trap, "%s.d%x.l%x.ring%u.wp%u.nxe%u", accesses[access].name, d, l, ring, wp, nxe);
-		check(entry_read(at) & (PTE_A | PTE_D), PTE_A | (access == WRITE ? PTE_D : 0), "ad.%s.d%x.l%x.ring%u.wp%u.nxe%u",
+		check_trap(trap, PF, want, eip, "%s.d%x.l%x.ring%u.wp%u.nxe%u",
+			   accesses[access].name, d, l, ring, wp, nxe);
+		check(trap->cr2, TEST_PAGE, "cr2.%s.d%x.l%x.ring%u.wp%u.nxe%u",
 		      accesses[access].name, d, l, ring, wp, nxe);
-		check(entry_read(directory_at) & PTE_A, PTE_A, "a.directory.%s.d%x.l%x.ring%u.wp%u.nxe%u", accesses[access].name, d, l, ring, wp,
+		check(entry_read(at) & PTE_D, 0, "clean.%s.d%x.l%x.ring%u.wp%u.nxe%u",
+		      accesses[access].name, d, l, ring, wp, nxe);
+	} else {
+		check_done(trap, "%s.d%x.l%x.ring%u.wp%u.nxe%u", accesses[access].name, d, l, ring,
+			   wp, nxe);
+		check(entry_read(at) & (PTE_A | PTE_D), PTE_A | (access == WRITE ? PTE_D : 0),
+		      "ad.%s.d%x.l%x.ring%u.wp%u.nxe%u", accesses[access].name, d, l, ring, wp,
 		      nxe);
+		check(entry_read(directory_at) & PTE_A, PTE_A,
+		      "a.directory.%s.d%x.l%x.ring%u.wp%u.nxe%u", accesses[access].name, d, l, ring,
+		      wp, nxe);
 	}
 	entry_write(directory_at, table | PTE_ALL);
 }
@@ -153,7 +167,8 @@ static void accessed_dirty(unsigned ring)
 	access_page(pg_write, ring, touched);
 	check(ad_bits(touched), PTE_A | PTE_D, "ad.cleaned.write.ring%u", ring);
 	/* The same by a flush of all. */
-	entry_write(entry_at(read_cr3(), touched), (entry_read(entry_at(read_cr3(), touched)) & ~0xfffull) | PTE_ALL);
+	entry_write(entry_at(read_cr3(), touched),
+		    (entry_read(entry_at(read_cr3(), touched)) & ~0xfffull) | PTE_ALL);
 	flush_tlb();
 	access_page(pg_write, ring, touched);
 	check(ad_bits(touched), PTE_A | PTE_D, "ad.flushed.write.ring%u", ring);
@@ -166,7 +181,8 @@ SNIPPET(pg_push, "xchgl %ebx, %esp; pushl %eax; xchgl %ebx, %esp");
 SNIPPET(pg_call, "movl %esp, %ebp; movl %ebx, %esp; call 1f; 1: movl %ebp, %esp");
 SNIPPET(pg_stos, "leal -4(%ebx), %edi; movl $1, %ecx; rep stosl");
 SNIPPET(pg_movs_from, "leal -4(%ebx), %esi; movl $user_data, %edi; movl $1, %ecx; rep movsl");
-SNIPPET(pg_cmpxchg, "xorl %eax, %eax; incl %eax; lock cmpxchgl %ecx, -4(%ebx)"); /* does not compare: writes all the same */
+/* does not compare: writes all the same */
+SNIPPET(pg_cmpxchg, "xorl %eax, %eax; incl %eax; lock cmpxchgl %ecx, -4(%ebx)");
 SNIPPET(pg_xchg, "xchgl %ecx, -4(%ebx)");
 SNIPPET(pg_bts, "btsl $3, -4(%ebx)");
 SNIPPET(pg_test, "testl %eax, -4(%ebx)");
@@ -178,9 +194,12 @@ SNIPPET(pg_pop, "movl %esp, %esi; leal -4(%ebx), %esp; popl %eax; movl %esi, %es
 static void dirty_by_kind(unsigned ring)
 {
 	static const struct { const char *name; const void *code; bool writes, stack; } kinds[] = {
-		{ "push", pg_push, true, true }, { "call", pg_call, true, true }, { "stos", pg_stos, true, false }, { "movs.from", pg_movs_from, false, false },
-		{ "cmpxchg", pg_cmpxchg, true, false }, { "xchg", pg_xchg, true, false }, { "bts", pg_bts, true, false }, { "test", pg_test, false, false },
-		{ "sgdt", pg_sgdt, true, false }, { "fst", pg_fst, true, false }, { "enter", pg_enter, true, true }, { "pop", pg_pop, false, false },
+		{ "push", pg_push, true, true }, { "call", pg_call, true, true },
+		{ "stos", pg_stos, true, false }, { "movs.from", pg_movs_from, false, false },
+		{ "cmpxchg", pg_cmpxchg, true, false }, { "xchg", pg_xchg, true, false },
+		{ "bts", pg_bts, true, false }, { "test", pg_test, false, false },
+		{ "sgdt", pg_sgdt, true, false }, { "fst", pg_fst, true, false },
+		{ "enter", pg_enter, true, true }, { "pop", pg_pop, false, false },
 	};
 	uint32_t frame = page_alloc();
 
@@ -190,16 +209,19 @@ static void dirty_by_kind(unsigned ring)
 		map(TEST_PAGE, frame | PTE_ALL);
 		regs.ebx = TEST_PAGE + 0x800;
 		check_done(run(&regs), "kind.%s.ring%u", kinds[i].name, ring);
-		check(ad_bits(TEST_PAGE), PTE_A | (kinds[i].writes ? PTE_D : 0), "kind.%s.ad.ring%u", kinds[i].name, ring);
+		check(ad_bits(TEST_PAGE), PTE_A | (kinds[i].writes ? PTE_D : 0),
+		      "kind.%s.ad.ring%u", kinds[i].name, ring);
 		/* And when the page may not be written. */
 		map(TEST_PAGE, frame | PTE_P | PTE_U);
 		if (!ring && kinds[i].stack)
 			continue; /* there would be no stack for the fault */
 		if (kinds[i].writes)
-			check(run(&regs)->cr2 & ~0xfffu, TEST_PAGE, "kind.%s.readonly.ring%u", kinds[i].name, ring);
+			check(run(&regs)->cr2 & ~0xfffu, TEST_PAGE, "kind.%s.readonly.ring%u",
+			      kinds[i].name, ring);
 		else
 			check_done(run(&regs), "kind.%s.readonly.ring%u", kinds[i].name, ring);
-		check(ad_bits(TEST_PAGE) & PTE_D, 0, "kind.%s.readonly.d.ring%u", kinds[i].name, ring);
+		check(ad_bits(TEST_PAGE) & PTE_D, 0, "kind.%s.readonly.d.ring%u", kinds[i].name,
+		      ring);
 	}
 }
 
@@ -227,13 +249,15 @@ static void large_page(unsigned ring)
 	*(uint32_t *)0x3ff000 = 0x1234abcd;
 	regs.ebx = LARGE_PAGE + size - 0x1000;
 	trap = run(&regs);
-	check(trap->regs.eax, size == 0x200000 ? 0x1234abcd : 0xabcd1234, "large.read.ring%u", ring);
+	check(trap->regs.eax, size == 0x200000 ? 0x1234abcd : 0xabcd1234, "large.read.ring%u",
+	      ring);
 	check(entry_read(directory) & (PTE_A | PTE_D), PTE_A, "large.read.ad.ring%u", ring);
 	regs.eip = ADDR(pg_write);
 	regs.ebx = LARGE_PAGE + 0x1fe000;
 	check_done(run(&regs), "large.write.ring%u", ring);
 	check(*(uint32_t *)(size + 0x1fe000), regs.ecx, "large.written.ring%u", ring);
-	check(entry_read(directory) & (PTE_A | PTE_D), PTE_A | PTE_D, "large.write.ad.ring%u", ring);
+	check(entry_read(directory) & (PTE_A | PTE_D), PTE_A | PTE_D, "large.write.ad.ring%u",
+	      ring);
 	/* Read-only, and the supervisor's. */
 	entry_write(directory, size | PTE_P | PTE_PS);
 	flush_global();
@@ -258,12 +282,15 @@ static void one_reserved(uint64_t *entry, uint64_t good, uint64_t bad, const cha
 		regs.ebx = TEST_PAGE;
 		entry_write(entry, good | bad);
 		flush_global();
-		check_trap(run(&regs), PF, 9 | (ring ? 4 : 0), pg_read, "reserved.%s.ring%u", name, ring);
+		check_trap(run(&regs), PF, 9 | (ring ? 4 : 0), pg_read, "reserved.%s.ring%u", name,
+			   ring);
 		regs.eip = ADDR(pg_write);
-		check_trap(run(&regs), PF, 11 | (ring ? 4 : 0), pg_write, "reserved.%s.write.ring%u", name, ring);
+		check_trap(run(&regs), PF, 11 | (ring ? 4 : 0), pg_write,
+			   "reserved.%s.write.ring%u", name, ring);
 		entry_write(entry, (good | bad) & ~(uint64_t)PTE_P);
 		flush_global();
-		check_trap(run(&regs), PF, 2 | (ring ? 4 : 0), pg_write, "absent.%s.ring%u", name, ring);
+		check_trap(run(&regs), PF, 2 | (ring ? 4 : 0), pg_write, "absent.%s.ring%u", name,
+			   ring);
 	}
 	entry_write(entry, good);
 	flush_global();

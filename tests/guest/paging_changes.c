@@ -61,10 +61,13 @@ static void remapped(unsigned ring)
 
 	for (unsigned round = 0; round < 3; round++) {
 		map(TEST_PAGE, a | PTE_ALL);
-		check(read_at(TEST_PAGE + 8, ring), 0xaaaaaaaa, "invlpg.first%u.ring%u", round, ring);
+		check(read_at(TEST_PAGE + 8, ring), 0xaaaaaaaa, "invlpg.first%u.ring%u", round,
+		      ring);
 		map(TEST_PAGE, b | PTE_ALL);
-		check(read_at(TEST_PAGE + 8, ring), 0xbbbbbbbb, "invlpg.second%u.ring%u", round, ring);
-		check(write_at(TEST_PAGE + 4, round, ring), 0, "invlpg.write%u.ring%u", round, ring);
+		check(read_at(TEST_PAGE + 8, ring), 0xbbbbbbbb, "invlpg.second%u.ring%u", round,
+		      ring);
+		check(write_at(TEST_PAGE + 4, round, ring), 0, "invlpg.write%u.ring%u", round,
+		      ring);
 		check(((uint32_t *)b)[1], round, "invlpg.written%u.ring%u", round, ring);
 		check(((uint32_t *)a)[1], 0xaaaaaaaa, "invlpg.old%u.ring%u", round, ring);
 		entry_write(entry, a | PTE_ALL);
@@ -75,7 +78,8 @@ static void remapped(unsigned ring)
 		check(read_at(TEST_PAGE + 8, ring), 0xbbbbbbbb, "cr4.flush%u.ring%u", round, ring);
 		/* INVLPG takes global entries too. */
 		map(TEST_PAGE, a | PTE_ALL | PTE_G);
-		check(read_at(TEST_PAGE + 8, ring), 0xaaaaaaaa, "invlpg.global%u.ring%u", round, ring);
+		check(read_at(TEST_PAGE + 8, ring), 0xaaaaaaaa, "invlpg.global%u.ring%u", round,
+		      ring);
 		/* Not present, then present again, for which nothing has to be invalidated. */
 		map(TEST_PAGE, 0);
 		check(read_at(TEST_PAGE, ring), 0xbad00000 | PF, "absent%u.ring%u", round, ring);
@@ -84,8 +88,10 @@ static void remapped(unsigned ring)
 		/* Write permission taken away. */
 		check(write_at(TEST_PAGE, 1, ring), 0, "writable%u.ring%u", round, ring);
 		map(TEST_PAGE, b | PTE_P | PTE_U);
-		check(write_at(TEST_PAGE, 1, ring), 0xbad00000 | PF << 8 | 3 | (ring == 3 ? 4 : 0), "readonly%u.ring%u", round, ring);
-		check(read_at(TEST_PAGE + 8, ring), 0xbbbbbbbb, "readonly.read%u.ring%u", round, ring);
+		check(write_at(TEST_PAGE, 1, ring), 0xbad00000 | PF << 8 | 3 | (ring == 3 ? 4 : 0),
+		      "readonly%u.ring%u", round, ring);
+		check(read_at(TEST_PAGE + 8, ring), 0xbbbbbbbb, "readonly.read%u.ring%u", round,
+		      ring);
 	}
 	invlpg(0xf0000000); /* of what is mapped nowhere: nothing */
 	map(TEST_PAGE, 0);
@@ -95,7 +101,8 @@ static void remapped(unsigned ring)
 static void two_spaces(unsigned ring)
 {
 	uint32_t first = read_cr3(), second = tables_build();
-	uint32_t a = frame_with(0x11111111), b = frame_with(0x22222222), code_a = page_alloc(), code_b = page_alloc();
+	uint32_t a = frame_with(0x11111111), b = frame_with(0x22222222), code_a = page_alloc(),
+		 code_b = page_alloc();
 
 	write_code(code_a, 0xc0de000a);
 	write_code(code_b, 0xc0de000b);
@@ -107,8 +114,10 @@ static void two_spaces(unsigned ring)
 		bool other = i & 1;
 
 		write_cr3(other ? second : first);
-		check(read_at(TEST_PAGE, ring), other ? 0x22222222 : 0x11111111, "spaces.read%u.ring%u", i, ring);
-		check(run_at(OTHER_PAGE, ring), other ? 0xc0de000b : 0xc0de000a, "spaces.run%u.ring%u", i, ring);
+		check(read_at(TEST_PAGE, ring), other ? 0x22222222 : 0x11111111,
+		      "spaces.read%u.ring%u", i, ring);
+		check(run_at(OTHER_PAGE, ring), other ? 0xc0de000b : 0xc0de000a,
+		      "spaces.run%u.ring%u", i, ring);
 	}
 	/* Tables that both share. */
 	write_cr3(first);
@@ -153,7 +162,8 @@ static void directory_changes(unsigned ring)
 	check(read_at(TEST_PAGE, ring), 0xbad00000 | PF, "directory.absent.ring%u", ring);
 	entry_write(directory, table & ~(uint64_t)PTE_W);
 	check(read_at(TEST_PAGE, ring), 0x33333333, "directory.present.ring%u", ring);
-	check(write_at(TEST_PAGE, 0, ring), 0xbad00000 | PF << 8 | 3 | (ring == 3 ? 4 : 0), "directory.readonly.ring%u", ring);
+	check(write_at(TEST_PAGE, 0, ring), 0xbad00000 | PF << 8 | 3 | (ring == 3 ? 4 : 0),
+	      "directory.readonly.ring%u", ring);
 	entry_write(directory, table);
 	flush_tlb();
 	check(write_at(TEST_PAGE, 0, ring), 0, "directory.writable.ring%u", ring);
@@ -162,24 +172,30 @@ static void directory_changes(unsigned ring)
 /* A large page is split into a table and put together again. */
 static void split_and_merge(unsigned ring)
 {
-	uint32_t size = paging == PAGING_PAE ? 0x200000 : 0x400000, table = page_alloc(), strange = frame_with(0x55555555);
+	uint32_t size = paging == PAGING_PAE ? 0x200000 : 0x400000, table = page_alloc(),
+		 strange = frame_with(0x55555555);
 	void *directory = directory_entry_at(read_cr3(), LARGE_PAGE);
 	unsigned count = size >> 12;
 
 	for (unsigned i = 0; i < count; i++)
-		entry_write((char *)table + i * (paging == PAGING_PAE ? 8 : 4), (size + (i << 12)) | PTE_ALL);
+		entry_write((char *)table + i * (paging == PAGING_PAE ? 8 : 4),
+			    (size + (i << 12)) | PTE_ALL);
 	entry_write((char *)table + 5 * (paging == PAGING_PAE ? 8 : 4), strange | PTE_ALL);
 	*(uint32_t *)(size + 0x4ffc) = 0x66666666;
 	*(uint32_t *)(size + 0x5ffc) = 0x77777777;
 	for (unsigned round = 0; round < 2; round++) {
 		entry_write(directory, size | PTE_ALL | PTE_PS);
 		flush_tlb();
-		check(read_at(LARGE_PAGE + 0x4ffc, ring), 0x66666666, "large.first%u.ring%u", round, ring);
-		check(read_at(LARGE_PAGE + 0x5ffc, ring), 0x77777777, "large.second%u.ring%u", round, ring);
+		check(read_at(LARGE_PAGE + 0x4ffc, ring), 0x66666666, "large.first%u.ring%u", round,
+		      ring);
+		check(read_at(LARGE_PAGE + 0x5ffc, ring), 0x77777777, "large.second%u.ring%u",
+		      round, ring);
 		entry_write(directory, table | PTE_ALL);
 		flush_tlb();
-		check(read_at(LARGE_PAGE + 0x4ffc, ring), 0x66666666, "split.first%u.ring%u", round, ring);
-		check(read_at(LARGE_PAGE + 0x5ffc, ring), 0x55555555, "split.second%u.ring%u", round, ring);
+		check(read_at(LARGE_PAGE + 0x4ffc, ring), 0x66666666, "split.first%u.ring%u", round,
+		      ring);
+		check(read_at(LARGE_PAGE + 0x5ffc, ring), 0x55555555, "split.second%u.ring%u",
+		      round, ring);
 	}
 	/* Two bytes on either side of the seam. */
 	check(read_at(LARGE_PAGE + 0x4ffe, ring), 0x55556666, "split.seam.ring%u", ring);
@@ -197,14 +213,18 @@ static void aliases(unsigned ring)
 	map(TEST_PAGE + 0x1000, frame | PTE_ALL);
 	map(OTHER_PAGE, frame | PTE_P | PTE_U);
 	for (unsigned i = 0; i < 4; i++) {
-		check(write_at(TEST_PAGE + 16 * i, i + 1, ring), 0, "alias.write%u.ring%u", i, ring);
-		check(read_at(TEST_PAGE + 0x1000 + 16 * i, ring), i + 1, "alias.read%u.ring%u", i, ring);
-		check(read_at(OTHER_PAGE + 16 * i, ring), i + 1, "alias.readonly%u.ring%u", i, ring);
+		check(write_at(TEST_PAGE + 16 * i, i + 1, ring), 0, "alias.write%u.ring%u", i,
+		      ring);
+		check(read_at(TEST_PAGE + 0x1000 + 16 * i, ring), i + 1, "alias.read%u.ring%u", i,
+		      ring);
+		check(read_at(OTHER_PAGE + 16 * i, ring), i + 1, "alias.readonly%u.ring%u", i,
+		      ring);
 		check(*(uint32_t *)(frame + 16 * i), i + 1, "alias.frame%u.ring%u", i, ring);
 		*(volatile uint32_t *)(frame + 16 * i) = i + 100;
 		check(read_at(OTHER_PAGE + 16 * i, ring), i + 100, "alias.other%u.ring%u", i, ring);
 	}
-	check(write_at(OTHER_PAGE, 0, ring) >> 8, 0xbad00000u >> 8 | PF, "alias.readonly.write.ring%u", ring);
+	check(write_at(OTHER_PAGE, 0, ring) >> 8, 0xbad00000u >> 8 | PF,
+	      "alias.readonly.write.ring%u", ring);
 	/* An unaligned access over two pages that are the same frame. */
 	*(uint32_t *)frame = 0x04030201;
 	*(uint32_t *)(frame + 0xffc) = 0x0d0c0b0a;
@@ -217,12 +237,15 @@ static void aliases(unsigned ring)
 /* ---- tables that map themselves, tables that may not be written ---- */
 
 /*
- *  32-bit paging: the directory is its own last table, so that entries are written where the processor reads them.
+ *  32-bit paging: the directory is its own last table, so that entries are written where the
+ *  processor reads them.
  */
 static void self_map(void)
 {
-	uint32_t *directory = (uint32_t *)read_cr3(), a = frame_with(0x88888888), b = frame_with(0x99999999);
-	volatile uint32_t *entry = (uint32_t *)(0xffc00000 + (TEST_PAGE >> 10)), *at = (uint32_t *)TEST_PAGE;
+	uint32_t *directory = (uint32_t *)read_cr3(), a = frame_with(0x88888888),
+	b = frame_with(0x99999999);
+	volatile uint32_t *entry = (uint32_t *)(0xffc00000 + (TEST_PAGE >> 10)),
+	*at = (uint32_t *)TEST_PAGE;
 
 	map(TEST_PAGE, 0);
 	directory[1023] = (uint32_t)directory | PTE_P | PTE_W;
@@ -238,7 +261,8 @@ static void self_map(void)
 		check(*at, 0x99999999, "self.second%u", round);
 	}
 	/* The directory through itself; its entries are seen as the processor sets them. */
-	check(*(volatile uint32_t *)(0xfffff000 + 4 * (TEST_PAGE >> 22)) & PTE_A, PTE_A, "self.directory.accessed");
+	check(*(volatile uint32_t *)(0xfffff000 + 4 * (TEST_PAGE >> 22)) & PTE_A, PTE_A,
+		"self.directory.accessed");
 	*(volatile uint32_t *)(0xfffff000 + 4 * (TEST_PAGE >> 22)) = 0;
 	flush_tlb();
 	check(read_at(TEST_PAGE, 0), 0xbad00000 | PF, "self.directory.cleared");
@@ -256,7 +280,8 @@ static void read_only_tables(void)
 	table = (uint32_t)entry & ~0xfffu;
 	check(read_at(TEST_PAGE, 3), 0xa1a1a1a1, "readonly.table.first");
 	map(table, table | PTE_P | PTE_G);
-	check(write_at((uint32_t)entry, b | PTE_ALL, 0), 0xbad00000 | PF << 8 | 3, "readonly.table.write");
+	check(write_at((uint32_t)entry, b | PTE_ALL, 0), 0xbad00000 | PF << 8 | 3,
+		"readonly.table.write");
 	check(entry_read(entry) & ~0xfffull, a, "readonly.table.kept");
 	/* The processor itself still sets bits there. */
 	write_cr0(read_cr0() & ~CR0_WP);
@@ -292,7 +317,8 @@ static void code_unmaps_itself(void)
 		regs.ebx = (uint32_t)entry_at(read_cr3(), TEST_PAGE);
 		regs.ecx = (round & 1 ? a : b) | PTE_ALL;
 		regs.edx = TEST_PAGE;
-		check(run(&regs)->regs.eax, round & 1 ? 0xaaaa : 0xbbbb, "executing.remapped%u", round);
+		check(run(&regs)->regs.eax, round & 1 ? 0xaaaa : 0xbbbb, "executing.remapped%u",
+			round);
 	}
 	regs.ecx = 0;
 	map(TEST_PAGE, a | PTE_ALL);
@@ -301,11 +327,14 @@ static void code_unmaps_itself(void)
 	 * At the latest behind the INVLPG; before it a processor may use the entry that it has, or
 	 * need not.
 	 */
-	check_trap(trap, PF, 0, (void *)(trap->regs.eip == TEST_PAGE + 2 ? TEST_PAGE + 2 : TEST_PAGE + 5), "executing.unmapped");
+	check_trap(trap, PF, 0,
+		(void *)(trap->regs.eip == TEST_PAGE + 2 ? TEST_PAGE + 2 : TEST_PAGE + 5),
+		"executing.unmapped");
 	check(trap->cr2, trap->regs.eip, "executing.unmapped.cr2");
 }
 
-SNIPPET(pc_remap_stack, "pushl $0x1111; movl %ecx, (%ebx); invlpg (%edx); popl %eax; pushl $0x2222; movl %ebp, %esp");
+SNIPPET(pc_remap_stack, "pushl $0x1111; movl %ecx, (%ebx); invlpg (%edx); popl %eax; pushl "
+			"$0x2222; movl %ebp, %esp");
 
 static void stack_remapped(void)
 {
@@ -352,15 +381,19 @@ static void switched_off(void)
  * meanwhile; and no entry that the processor marks as accessed is a PDPTE, in which that bit is
  * reserved.
  */
-SNIPPET(pc_toggle_pae, "movl %edi, %cr3; movl (%ebx), %eax; movl %edx, %cr4; movl (%ebx), %ebp; movl %ecx, %cr4; movl (%ebx), %edx; movl %esi, %cr3\n"
+SNIPPET(pc_toggle_pae, "movl %edi, %cr3; movl (%ebx), %eax; movl %edx, %cr4; movl (%ebx), %ebp; "
+		       "movl %ecx, %cr4; movl (%ebx), %edx; movl %esi, %cr3\n"
 		       "pc_toggle_pae_end:");
 extern char pc_toggle_pae_end[];
 
 static void pae_toggled(void)
 {
-	uint32_t both = page_alloc(), code = page_alloc(), table = page_alloc(), directory = page_alloc(), pae_table = page_alloc();
-	uint32_t short_entry = frame_with(0x32323232), long_entry = frame_with(0x64646464), data = TEST_PAGE + 0x1000;
-	uint32_t cr4 = read_cr4(), first = paging == PAGING_PAE ? 0x64646464 : 0x32323232, second = 0x32323232 ^ 0x64646464 ^ first;
+	uint32_t both = page_alloc(), code = page_alloc(), table = page_alloc(),
+	directory = page_alloc(), pae_table = page_alloc();
+	uint32_t short_entry = frame_with(0x32323232), long_entry = frame_with(0x64646464),
+	data = TEST_PAGE + 0x1000;
+	uint32_t cr4 = read_cr4(), first = paging == PAGING_PAE ? 0x64646464 : 0x32323232,
+	second = 0x32323232 ^ 0x64646464 ^ first;
 	struct regs regs = start_at((void *)TEST_PAGE, 0);
 	const struct trap *trap;
 

@@ -34,31 +34,47 @@ SNIPPET(pe_lgs, "lgs (%ebx), %eax");
 SNIPPET(pe_lock_add, "lock addl %ecx, (%ebx)");
 SNIPPET(pe_xchg, "xchgl %ecx, (%ebx)");
 SNIPPET(pe_lock_cmpxchg8b, "lock cmpxchg8b (%ebp)");
-extern char pe_push_at[], pe_pushm_at[], pe_call_at[], pe_pop_at[], pe_ret_at[], pe_movsd_at[], pe_movsd_from_at[],
-	pe_fistp_at[], pe_pusha_at[], pe_popa_at[];
+extern char pe_push_at[], pe_pushm_at[], pe_call_at[], pe_pop_at[], pe_ret_at[], pe_movsd_at[],
+	pe_movsd_from_at[], pe_fistp_at[], pe_pusha_at[], pe_popa_at[];
 
 /* The access is of size bytes at EBX, or below it if it pushes. */
-struct crossing { const char *name; const void *code, *at; unsigned size; bool writes, pushes, stack; };
+struct crossing {
+	const char *name;
+	const void *code, *at;
+	unsigned size;
+	bool writes, pushes, stack;
+};
 
 static const struct crossing crossings[] = {
-	{ "store", pe_store, pe_store, 4, true, false, false }, { "store16", pe_store16, pe_store16, 2, true, false, false },
-	{ "load", pe_load, pe_load, 4, false, false, false }, { "add", pe_add, pe_add, 4, true, false, false },
+	{ "store", pe_store, pe_store, 4, true, false, false },
+	{ "store16", pe_store16, pe_store16, 2, true, false, false },
+	{ "load", pe_load, pe_load, 4, false, false, false },
+	{ "add", pe_add, pe_add, 4, true, false, false },
 	{ "cmpxchg8b", pe_cmpxchg8b, pe_cmpxchg8b, 8, true, false, false },
-	{ "push", pe_push, pe_push_at, 4, true, true, true }, { "push.memory", pe_pushm, pe_pushm_at, 4, true, true, true },
-	{ "call", pe_call, pe_call_at, 4, true, true, true }, { "pop", pe_pop, pe_pop_at, 4, false, false, true },
-	{ "pop.memory", pe_popm, pe_popm, 4, true, false, false }, { "ret", pe_ret, pe_ret_at, 4, false, false, true },
+	{ "push", pe_push, pe_push_at, 4, true, true, true },
+	{ "push.memory", pe_pushm, pe_pushm_at, 4, true, true, true },
+	{ "call", pe_call, pe_call_at, 4, true, true, true },
+	{ "pop", pe_pop, pe_pop_at, 4, false, false, true },
+	{ "pop.memory", pe_popm, pe_popm, 4, true, false, false },
+	{ "ret", pe_ret, pe_ret_at, 4, false, false, true },
 	{ "sgdt", pe_sgdt, pe_sgdt, 6, true, false, false },
-	{ "movs", pe_movsd, pe_movsd_at, 4, true, false, false }, { "movs.from", pe_movsd_from, pe_movsd_from_at, 4, false, false, false },
-	{ "fild", pe_fild, pe_fild, 8, false, false, false }, { "fistp", pe_fistp, pe_fistp_at, 8, true, false, false },
-	{ "btc", pe_btc, pe_btc, 4, true, false, false }, { "shld", pe_shld, pe_shld, 4, true, false, false },
-	{ "inc", pe_incb, pe_incb, 4, true, false, false }, { "jmp", pe_jmpm, pe_jmpm, 4, false, false, false },
-	{ "pusha", pe_pusha, pe_pusha_at, 32, true, true, true }, { "popa", pe_popa, pe_popa_at, 32, false, false, true },
+	{ "movs", pe_movsd, pe_movsd_at, 4, true, false, false },
+	{ "movs.from", pe_movsd_from, pe_movsd_from_at, 4, false, false, false },
+	{ "fild", pe_fild, pe_fild, 8, false, false, false },
+	{ "fistp", pe_fistp, pe_fistp_at, 8, true, false, false },
+	{ "btc", pe_btc, pe_btc, 4, true, false, false },
+	{ "shld", pe_shld, pe_shld, 4, true, false, false },
+	{ "inc", pe_incb, pe_incb, 4, true, false, false },
+	{ "jmp", pe_jmpm, pe_jmpm, 4, false, false, false },
+	{ "pusha", pe_pusha, pe_pusha_at, 32, true, true, true },
+	{ "popa", pe_popa, pe_popa_at, 32, false, false, true },
 	{ "lgs", pe_lgs, pe_lgs, 6, false, false, false },
 };
 
 /* These lock the bus. */
 static const struct crossing locked[] = {
-	{ "lock.add", pe_lock_add, pe_lock_add, 4, true, false, false }, { "xchg", pe_xchg, pe_xchg, 4, true, false, false },
+	{ "lock.add", pe_lock_add, pe_lock_add, 4, true, false, false },
+	{ "xchg", pe_xchg, pe_xchg, 4, true, false, false },
 	{ "lock.cmpxchg8b", pe_lock_cmpxchg8b, pe_lock_cmpxchg8b, 8, true, false, false },
 };
 
@@ -77,10 +93,12 @@ static void take_frames(void)
 	low = page_alloc();
 }
 
-static void one_crossing(const struct crossing *c, unsigned ring, unsigned split, bool first_bad, bool read_only)
+static void one_crossing(const struct crossing *c, unsigned ring, unsigned split, bool first_bad,
+			 bool read_only)
 {
 	uint32_t seam = TEST_PAGE + 0x1000, start = seam - split;
-	uint32_t error = (ring == 3 ? 4 : 0) | (c->writes ? 2 : 0) | (read_only ? 1 : 0), cr2 = first_bad ? start : seam;
+	uint32_t error = (ring == 3 ? 4 : 0) | (c->writes ? 2 : 0) | (read_only ? 1 : 0),
+		 cr2 = first_bad ? start : seam;
 	struct regs regs = start_at(c->code, ring);
 	const struct trap *trap;
 	bool clean = true;
@@ -96,25 +114,28 @@ static void one_crossing(const struct crossing *c, unsigned ring, unsigned split
 	regs.esi = ADDR(user_data);
 	regs.edi = ADDR(user_data);
 	trap = run(&regs);
-	check_trap(trap, PF, error, c->at, "%s.split%u.%s.%s.ring%u", c->name, split, first_bad ? "first" : "second",
-		   read_only ? "readonly" : "absent", ring);
+	check_trap(trap, PF, error, c->at, "%s.split%u.%s.%s.ring%u", c->name, split,
+		   first_bad ? "first" : "second", read_only ? "readonly" : "absent", ring);
 	/*
 	 * Of PUSHA and POPA each item is an access of its own, in an order that is not the
 	 * memory's.
 	 */
 	if (c->size == 32)
 		cr2 = (first_bad ? TEST_PAGE : seam) | (trap->cr2 & 0xfff);
-	check(trap->cr2, cr2, "%s.split%u.%s.%s.cr2.ring%u", c->name, split, first_bad ? "first" : "second", read_only ? "readonly" : "absent",
-	      ring);
+	check(trap->cr2, cr2, "%s.split%u.%s.%s.cr2.ring%u", c->name, split,
+	      first_bad ? "first" : "second", read_only ? "readonly" : "absent", ring);
 	for (unsigned i = 0; i < 64 && stores_in_one(c); i++)
 		clean = clean && ((uint8_t *)low)[4095 - i] == 0x11 && ((uint8_t *)high)[i] == 0x22;
-	check(clean, true, "%s.split%u.%s.%s.memory.ring%u", c->name, split, first_bad ? "first" : "second", read_only ? "readonly" : "absent",
-	      ring);
+	check(clean, true, "%s.split%u.%s.%s.memory.ring%u", c->name, split,
+	      first_bad ? "first" : "second", read_only ? "readonly" : "absent", ring);
 	if (c->size != 32) /* of which some may have been loaded */
-		check(trap->regs.eax == regs.eax && trap->regs.ecx == regs.ecx && trap->regs.edx == regs.edx, 1, "%s.split%u.%s.%s.registers.ring%u",
-		      c->name, split, first_bad ? "first" : "second", read_only ? "readonly" : "absent", ring);
+		check(trap->regs.eax == regs.eax && trap->regs.ecx == regs.ecx &&
+			      trap->regs.edx == regs.edx,
+		      1, "%s.split%u.%s.%s.registers.ring%u", c->name, split,
+		      first_bad ? "first" : "second", read_only ? "readonly" : "absent", ring);
 	if (c->stack)
-		check(trap->regs.esp, regs.ebx, "%s.split%u.%s.esp.ring%u", c->name, split, first_bad ? "first" : "second", ring);
+		check(trap->regs.esp, regs.ebx, "%s.split%u.%s.esp.ring%u", c->name, split,
+		      first_bad ? "first" : "second", ring);
 }
 
 static void crossings_fault(unsigned ring)
@@ -267,9 +288,14 @@ static void fetches(unsigned ring)
 		 * Split in the MOV: it never ran. Split behind it: the INT's address is the page,
 		 * or lies before it.
 		 */
-		check_trap(trap, PF, user, (void *)(split < 5 ? seam - split : split == 5 ? seam : seam - 1), "fetch.absent%u.ring%u", split, ring);
+		check_trap(trap, PF, user,
+			   (void *)(split < 5  ? seam - split :
+				    split == 5 ? seam :
+						 seam - 1),
+			   "fetch.absent%u.ring%u", split, ring);
 		check(trap->cr2, seam, "fetch.absent%u.cr2.ring%u", split, ring);
-		check(trap->regs.eax, split < 5 ? regs.eax : 0x12345678, "fetch.absent%u.eax.ring%u", split, ring);
+		check(trap->regs.eax, split < 5 ? regs.eax : 0x12345678,
+		      "fetch.absent%u.eax.ring%u", split, ring);
 		map(seam, high | PTE_ALL);
 		trap = run(&regs);
 		check(trap->regs.eax, 0x12345678, "fetch.work%u.ring%u", split, ring);
@@ -280,7 +306,8 @@ static void fetches(unsigned ring)
 		map(seam, high | PTE_ALL);
 		if (split < 5) {
 			((uint8_t *)high)[4 - split] ^= 0xff; /* the last byte of the constant */
-			check(run(&regs)->regs.eax, 0x12345678 ^ 0xff000000, "fetch.modified%u.ring%u", split, ring);
+			check(run(&regs)->regs.eax, 0x12345678 ^ 0xff000000,
+			      "fetch.modified%u.ring%u", split, ring);
 		}
 		/* The second page is the supervisor's. */
 		map(seam, high | PTE_P | PTE_W);
@@ -322,17 +349,23 @@ static void address_end(unsigned ring)
 		trap = run(&regs);
 		both = (uint64_t)*(uint32_t *)bottom << 32 | *(uint32_t *)(top + 0xffc);
 		if (trap->vector == DONE)
-			check(both == ((0xbbbbbbbbaaaaaaaaull & ~(0xffffffffull << shift)) | 0x12345678ull << shift), 1, "end.store.%x.ring%u", at, ring);
+			check(both == ((0xbbbbbbbbaaaaaaaaull & ~(0xffffffffull << shift)) |
+				       0x12345678ull << shift),
+			      1, "end.store.%x.ring%u", at, ring);
 		else
-			check(trap->vector == GP && trap->error == 0 && both == 0xbbbbbbbbaaaaaaaaull, 1, "end.store.%x.ring%u", at, ring);
+			check(trap->vector == GP && trap->error == 0 &&
+				      both == 0xbbbbbbbbaaaaaaaaull,
+			      1, "end.store.%x.ring%u", at, ring);
 		regs.eip = ADDR(pe_load);
 		*(uint32_t *)(top + 0xffc) = 0x04030201;
 		*(uint32_t *)bottom = 0x08070605;
 		trap = run(&regs);
 		if (trap->vector == DONE)
-			check(trap->regs.eax, (uint32_t)(0x0807060504030201ull >> shift), "end.load.%x.ring%u", at, ring);
+			check(trap->regs.eax, (uint32_t)(0x0807060504030201ull >> shift),
+			      "end.load.%x.ring%u", at, ring);
 		else
-			check(trap->vector == GP && trap->error == 0, 1, "end.load.%x.ring%u", at, ring);
+			check(trap->vector == GP && trap->error == 0, 1, "end.load.%x.ring%u", at,
+			      ring);
 	}
 	map(0xfffff000, 0);
 	entry_write(entry, was);

@@ -23,7 +23,8 @@ SNIPPET(seg_add_fs, "addl %ecx, %fs:(%ebx)");
 SNIPPET(seg_stos, "movl %ebx, %edi; stosl");
 SNIPPET(seg_lods, "movl %ebx, %esi; lodsl");
 SNIPPET(seg_lods_fs, "movl %ebx, %esi; lodsl %fs:(%esi)");
-SNIPPET(seg_bt_fs, "movl $0x7ff8, %ecx\n seg_bt_fs_at: btl %ecx, %fs:(%ebx)"); /* looks at the byte 0xfff further */
+/* looks at the byte 0xfff further */
+SNIPPET(seg_bt_fs, "movl $0x7ff8, %ecx\n seg_bt_fs_at: btl %ecx, %fs:(%ebx)");
 extern char seg_write64_fs_at[], seg_bt_fs_at[];
 
 static struct regs start_in(const void *code, unsigned ring, uint16_t selector)
@@ -35,7 +36,8 @@ static struct regs start_in(const void *code, unsigned ring, uint16_t selector)
 }
 
 /* One access of size bytes at offset through FS, allowed or not. */
-static void one_access(const void *code, const void *at, unsigned ring, uint16_t selector, uint32_t offset, bool allowed, const char *name)
+static void one_access(const void *code, const void *at, unsigned ring, uint16_t selector,
+		       uint32_t offset, bool allowed, const char *name)
 {
 	struct regs regs = start_at(code, ring);
 
@@ -64,7 +66,8 @@ static void edges(unsigned ring, uint16_t selector, uint32_t limit, const char *
 	one_access(seg_write64_fs, seg_write64_fs_at, ring, selector, limit - 7, true, name);
 	one_access(seg_write64_fs, seg_write64_fs_at, ring, selector, limit - 6, false, name);
 	one_access(seg_add_fs, seg_add_fs, ring, selector, limit - 2, false, name);
-	one_access(seg_write_fs, seg_write_fs, ring, selector, 0xfffffffd, false, name); /* which wraps around */
+	/* which wraps around */
+	one_access(seg_write_fs, seg_write_fs, ring, selector, 0xfffffffd, false, name);
 	one_access(seg_write_fs, seg_write_fs, ring, selector, 0x80000000, false, name);
 }
 
@@ -96,7 +99,8 @@ static void expand_down(unsigned ring)
 	uint32_t base = ADDR(user_data);
 	struct regs regs;
 
-	gdt_set(SCRATCH(0), segment(base - 0x8000, 0x8003, ATTR_DATA_DOWN | DPL(3))); /* 16 bits: 8004 to ffff */
+	/* 16 bits: 8004 to ffff */
+	gdt_set(SCRATCH(0), segment(base - 0x8000, 0x8003, ATTR_DATA_DOWN | DPL(3)));
 	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, 0x8003, false, "down");
 	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, 0x8004, true, "down");
 	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, 0x8ffc, true, "down");
@@ -105,11 +109,14 @@ static void expand_down(unsigned ring)
 	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, 0xfffd, false, "down");
 	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, 0x10000, false, "down");
 	one_access(seg_write8_fs, seg_write8_fs, ring, SCRATCH(0) | 3, 0x18004, false, "down");
-	gdt_set(SCRATCH(0), segment(base + 0x1000, 0xffffe, ATTR_DATA_DOWN | ATTR_FLAT | DPL(3))); /* the last page */
+	/* the last page */
+	gdt_set(SCRATCH(0), segment(base + 0x1000, 0xffffe, ATTR_DATA_DOWN | ATTR_FLAT | DPL(3)));
 	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, 0xfffff000, true, "down.page");
 	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, 0xfffffffc, true, "down.page");
-	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, 0xffffeffc, false, "down.page");
-	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, 0xffffefff, false, "down.page");
+	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, 0xffffeffc, false,
+		   "down.page");
+	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, 0xffffefff, false,
+		   "down.page");
 	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, 0, false, "down.page");
 	/* The value arrives where base and offset say. */
 	user_data[0] = 0;
@@ -125,18 +132,22 @@ static void expand_down(unsigned ring)
 static void bases(unsigned ring)
 {
 	static const struct { const char *name; const void *code; bool writes; } all[] = {
-		{ "read.ds", seg_read_ds, false }, { "read.es", seg_read_es, false }, { "read.fs", seg_read_fs, false },
-		{ "read.gs", seg_read_gs, false }, { "write.ds", seg_write_ds, true }, { "write.es", seg_write_es, true },
-		{ "write.fs", seg_write_fs, true }, { "write.gs", seg_write_gs, true }, { "lods", seg_lods, false },
-		{ "lods.fs", seg_lods_fs, false }, { "stos", seg_stos, true },
+		{ "read.ds", seg_read_ds, false }, { "read.es", seg_read_es, false },
+		{ "read.fs", seg_read_fs, false }, { "read.gs", seg_read_gs, false },
+		{ "write.ds", seg_write_ds, true }, { "write.es", seg_write_es, true },
+		{ "write.fs", seg_write_fs, true }, { "write.gs", seg_write_gs, true },
+		{ "lods", seg_lods, false }, { "lods.fs", seg_lods_fs, false },
+		{ "stos", seg_stos, true },
 	};
 	static const struct { uint32_t below, limit, flags; } ways[] = {
-		{ 0, 0xfff, ATTR_DB }, { 0, 0xfffff, ATTR_FLAT }, { 0x100, 0xfffff, ATTR_FLAT }, { 0x90000000, 0xfffff, ATTR_FLAT },
-		{ 0x7fffffff, 0xfffff, ATTR_FLAT }, { 1, 0xfff, ATTR_DB },
+		{ 0, 0xfff, ATTR_DB }, { 0, 0xfffff, ATTR_FLAT }, { 0x100, 0xfffff, ATTR_FLAT },
+		{ 0x90000000, 0xfffff, ATTR_FLAT }, { 0x7fffffff, 0xfffff, ATTR_FLAT },
+		{ 1, 0xfff, ATTR_DB },
 	};
 
 	for (unsigned w = 0; w < COUNT(ways); w++) {
-		gdt_set(SCRATCH(0), segment(ADDR(user_data) - ways[w].below, ways[w].limit, ATTR_DATA | ways[w].flags | DPL(3)));
+		gdt_set(SCRATCH(0), segment(ADDR(user_data) - ways[w].below, ways[w].limit,
+					    ATTR_DATA | ways[w].flags | DPL(3)));
 		for (unsigned i = 0; i < COUNT(all); i++) {
 			struct regs regs = start_in(all[i].code, ring, SCRATCH(0) | 3);
 			const struct trap *trap;
@@ -147,10 +158,13 @@ static void bases(unsigned ring)
 			regs.eax = regs.ecx = 0x2468ace0;
 			trap = run(&regs);
 			if (all[i].writes)
-				check(user_data[16], 0x2468ace0, "base%u.%s.ring%u", w, all[i].name, ring);
+				check(user_data[16], 0x2468ace0, "base%u.%s.ring%u", w, all[i].name,
+				      ring);
 			else
-				check(trap->regs.eax, 0xe010, "base%u.%s.ring%u", w, all[i].name, ring);
-			check(user_data[15] == 0xe00f && user_data[17] == 0xe011, 1, "base%u.%s.around.ring%u", w, all[i].name, ring);
+				check(trap->regs.eax, 0xe010, "base%u.%s.ring%u", w, all[i].name,
+				      ring);
+			check(user_data[15] == 0xe00f && user_data[17] == 0xe011, 1,
+			      "base%u.%s.around.ring%u", w, all[i].name, ring);
 		}
 	}
 }
@@ -166,10 +180,12 @@ static void types(unsigned ring)
 	one_access(seg_add_fs, seg_add_fs, ring, SCRATCH(0) | 3, 0, false, "type.ro.add");
 	gdt_set(SCRATCH(0), segment(0, 0xfffff, ATTR_DATA_RO | ATTR_FLAT | DPL(3)));
 	one_access(seg_read_fs, seg_read_fs, ring, SCRATCH(0) | 3, base, true, "type.ro.flat");
-	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, base, false, "type.ro.flat.write");
+	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, base, false,
+		   "type.ro.flat.write");
 	gdt_set(SCRATCH(0), segment(0, 0xfffff, ATTR_CODE | ATTR_FLAT | DPL(3)));
 	one_access(seg_read_fs, seg_read_fs, ring, SCRATCH(0) | 3, base, true, "type.code");
-	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, base, false, "type.code.write");
+	one_access(seg_write_fs, seg_write_fs, ring, SCRATCH(0) | 3, base, false,
+		   "type.code.write");
 	/* The same in DS and ES, for which flat segments are the rule. */
 	for (unsigned i = 0; i < 2; i++) {
 		struct regs regs = start_at(i ? seg_write_es : seg_write_ds, ring);
@@ -184,7 +200,8 @@ static void types(unsigned ring)
 }
 
 /* A segment that changes in the table counts when it is loaded again, and not before. */
-SNIPPET(seg_cached, "movl %fs:(%ebx), %eax; movl $0, (%edx); movl $0, 4(%edx); movl %fs:(%ebx), %ecx; addl %ecx, %eax; movw %fs, %cx; movw %cx, %fs");
+SNIPPET(seg_cached, "movl %fs:(%ebx), %eax; movl $0, (%edx); movl $0, 4(%edx); movl %fs:(%ebx), "
+		    "%ecx; addl %ecx, %eax; movw %fs, %cx; movw %cx, %fs");
 
 static void cached(void)
 {
@@ -273,8 +290,11 @@ static void stack16_wrap(unsigned ring)
 		 * IRET to an outer ring loads SP alone for such a stack, so the upper half is
 		 * whatever the kernel had.
 		 */
-		check(ring ? trap->regs.eax & 0xffff : trap->regs.eax, (ring ? 0 : 0xabcd0000) | ((sp - 4) & 0xffff), "stack16.wrap%u.esp.ring%u", sp, ring);
-		check(*(uint32_t *)(base + ((sp - 4) & 0xffff)), regs.ecx, "stack16.wrap%u.pushed.ring%u", sp, ring);
+		check(ring ? trap->regs.eax & 0xffff : trap->regs.eax,
+		      (ring ? 0 : 0xabcd0000) | ((sp - 4) & 0xffff), "stack16.wrap%u.esp.ring%u",
+		      sp, ring);
+		check(*(uint32_t *)(base + ((sp - 4) & 0xffff)), regs.ecx,
+		      "stack16.wrap%u.pushed.ring%u", sp, ring);
 	}
 }
 
@@ -282,8 +302,8 @@ static void stack16_wrap(unsigned ring)
 static void stack_limits(unsigned ring)
 {
 	static const struct { const char *name; const void *code; uint32_t low, high; } ways[] = {
-		{ "push", seg_push, 4, 0x400 }, { "call", seg_call, 4, 0x400 }, { "pusha", seg_pusha, 32, 0x400 },
-		{ "pushf", seg_pushf, 4, 0x400 },
+		{ "push", seg_push, 4, 0x400 }, { "call", seg_call, 4, 0x400 },
+		{ "pusha", seg_pusha, 32, 0x400 }, { "pushf", seg_pushf, 4, 0x400 },
 	};
 	uint32_t base = ADDR(user_data);
 
@@ -299,9 +319,11 @@ static void stack_limits(unsigned ring)
 		regs.esp = ways[i].low;
 		check_done(run(&regs), "ss.%s.bottom.ring%u", ways[i].name, ring);
 		regs.esp = ways[i].low - 1;
-		check_trap(run(&regs), SS, 0, ways[i].code, "ss.%s.below.ring%u", ways[i].name, ring);
+		check_trap(run(&regs), SS, 0, ways[i].code, "ss.%s.below.ring%u", ways[i].name,
+			   ring);
 		regs.esp = ways[i].high + 1;
-		check_trap(run(&regs), SS, 0, ways[i].code, "ss.%s.above.ring%u", ways[i].name, ring);
+		check_trap(run(&regs), SS, 0, ways[i].code, "ss.%s.above.ring%u", ways[i].name,
+			   ring);
 		check(run(&regs)->regs.esp, regs.esp, "ss.%s.esp.ring%u", ways[i].name, ring);
 	}
 	{
@@ -348,7 +370,8 @@ static void stack_based(unsigned ring)
 {
 	struct regs regs = start_at(seg_call, ring);
 	static const struct { const char *name; const void *code; uint32_t want; } ways[] = {
-		{ "call", seg_call, 0x5150 }, { "pusha", seg_pusha, 0xc0c1c2c3 }, { "push", seg_push, 0xc0c1c2c3 }, { "ret", seg_ret_imm, 0x77 },
+		{ "call", seg_call, 0x5150 }, { "pusha", seg_pusha, 0xc0c1c2c3 },
+		{ "push", seg_push, 0xc0c1c2c3 }, { "ret", seg_ret_imm, 0x77 },
 		{ "push.seg", seg_push_seg, 0x88 },
 	};
 

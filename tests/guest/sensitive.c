@@ -24,7 +24,12 @@ SNIPPET(sens_str_m, "str user_data");
 
 static void table_registers(unsigned ring)
 {
-	static const struct { const char *name; const void *code; const void *base; uint32_t limit; } tables[] = {
+	static const struct {
+		const char *name;
+		const void *code;
+		const void *base;
+		uint32_t limit;
+	} tables[] = {
 		{ "sgdt", sens_sgdt, gdt, sizeof(gdt) - 1 },
 		{ "sgdtw", sens_sgdtw, gdt, sizeof(gdt) - 1 },
 		{ "sidt", sens_sidt, idt, sizeof(idt) - 1 },
@@ -35,8 +40,10 @@ static void table_registers(unsigned ring)
 
 		user_data[0] = user_data[1] = 0xeeeeeeee;
 		check_done(run(&regs), "%s.ring%u", tables[i].name, ring);
-		check(user_data[0] & 0xffff, tables[i].limit, "%s.limit.ring%u", tables[i].name, ring);
-		check(user_data[0] >> 16 | user_data[1] << 16, ADDR(tables[i].base), "%s.base.ring%u", tables[i].name, ring);
+		check(user_data[0] & 0xffff, tables[i].limit, "%s.limit.ring%u", tables[i].name,
+		      ring);
+		check(user_data[0] >> 16 | user_data[1] << 16, ADDR(tables[i].base),
+		      "%s.base.ring%u", tables[i].name, ring);
 		check(user_data[1] >> 16, 0xeeee, "%s.behind.ring%u", tables[i].name, ring);
 	}
 }
@@ -61,11 +68,13 @@ static void word_registers(unsigned ring)
 
 		check(run(&regs)->regs.eax, want[i], "%s.r32.ring%u", words[i].name, ring);
 		regs = start_at(words[i].reg16, ring);
-		check(run(&regs)->regs.eax, 0xa0a10000 | (want[i] & 0xffff), "%s.r16.ring%u", words[i].name, ring);
+		check(run(&regs)->regs.eax, 0xa0a10000 | (want[i] & 0xffff), "%s.r16.ring%u",
+		      words[i].name, ring);
 		regs = start_at(words[i].memory, ring);
 		user_data[0] = 0xeeeeeeee;
 		check_done(run(&regs), "%s.m16.ring%u", words[i].name, ring);
-		check(user_data[0], 0xeeee0000 | (want[i] & 0xffff), "%s.m16.value.ring%u", words[i].name, ring);
+		check(user_data[0], 0xeeee0000 | (want[i] & 0xffff), "%s.m16.value.ring%u",
+		      words[i].name, ring);
 	}
 	load_ldt(0);
 }
@@ -112,7 +121,8 @@ static const struct looked_at looked_at[] = {
 };
 
 /* One of the four: ZF, and the register where there is one (unchanged if ZF is clear). */
-static void look(const void *code, uint32_t selector, unsigned ring, bool zf, uint32_t eax, const char *what, const char *name)
+static void look(const void *code, uint32_t selector, unsigned ring, bool zf, uint32_t eax,
+		 const char *what, const char *name)
 {
 	const uint32_t undefined = code == sens_lar ? 0xf0000 : 0; /* SDM vol. 2, LAR */
 	struct regs regs = start_at(code, ring);
@@ -121,8 +131,10 @@ static void look(const void *code, uint32_t selector, unsigned ring, bool zf, ui
 	regs.ecx = selector | 0x5a5a0000; /* of the source only 16 bits count */
 	regs.eflags ^= zf ? 0 : FLAG_ZF;
 	trap = run(&regs);
-	check(trap->vector == DONE ? trap->regs.eflags & FLAG_ZF : 0xbad, zf ? FLAG_ZF : 0, "%s.%s.zf.%x.ring%u", what, name, selector, ring);
-	check(trap->regs.eax & ~undefined, (zf ? eax : 0xa0a1a2a3) & ~undefined, "%s.%s.%x.ring%u", what, name, selector, ring);
+	check(trap->vector == DONE ? trap->regs.eflags & FLAG_ZF : 0xbad, zf ? FLAG_ZF : 0,
+	      "%s.%s.zf.%x.ring%u", what, name, selector, ring);
+	check(trap->regs.eax & ~undefined, (zf ? eax : 0xa0a1a2a3) & ~undefined, "%s.%s.%x.ring%u",
+	      what, name, selector, ring);
 }
 
 static void look_all(const struct looked_at *at, unsigned ring, unsigned dpl, unsigned rpl)
@@ -134,16 +146,20 @@ static void look_all(const struct looked_at *at, unsigned ring, unsigned dpl, un
 
 	gdt_set(selector, descriptor);
 	look(sens_lar, selector, ring, at->system_lar && seen, attr, "lar", at->name);
-	look(sens_larw, selector, ring, at->system_lar && seen, 0xa0a10000 | (attr & 0xffff), "lar16", at->name);
+	look(sens_larw, selector, ring, at->system_lar && seen, 0xa0a10000 | (attr & 0xffff),
+	     "lar16", at->name);
 	look(sens_lsl, selector, ring, at->system_lsl && seen, limit, "lsl", at->name);
-	look(sens_lslw, selector, ring, at->system_lsl && seen, 0xa0a10000 | (limit & 0xffff), "lsl16", at->name);
+	look(sens_lslw, selector, ring, at->system_lsl && seen, 0xa0a10000 | (limit & 0xffff),
+	     "lsl16", at->name);
 	look(sens_verr, selector, ring, at->readable && seen, 0xa0a1a2a3, "verr", at->name);
 	look(sens_verw, selector, ring, at->writable && seen, 0xa0a1a2a3, "verw", at->name);
 }
 
 static void descriptor_looks(unsigned ring)
 {
-	static const struct looked_at conforming = { "conforming", ATTR_CONFORMING, 0x77, true, true, true, false };
+	static const struct looked_at conforming = {
+		"conforming", ATTR_CONFORMING, 0x77, true, true, true, false
+	};
 	uint64_t descriptor = segment(0, 0x77, ATTR_CONFORMING | ATTR_DB);
 
 	for (unsigned i = 0; i < COUNT(looked_at); i++)
@@ -153,7 +169,8 @@ static void descriptor_looks(unsigned ring)
 			look_all(&looked_at[2], ring, dpl, rpl);
 	/* Conforming code is seen from everywhere. */
 	gdt_set(SCRATCH(1), descriptor);
-	look(sens_lar, SCRATCH(1) | 3, ring, true, descriptor >> 32 & 0xf0ff00, "lar", conforming.name);
+	look(sens_lar, SCRATCH(1) | 3, ring, true, descriptor >> 32 & 0xf0ff00, "lar",
+	     conforming.name);
 	look(sens_lsl, SCRATCH(1) | 3, ring, true, 0x77, "lsl", conforming.name);
 	look(sens_verr, SCRATCH(1) | 3, ring, true, 0xa0a1a2a3, "verr", conforming.name);
 	look(sens_verw, SCRATCH(1) | 3, ring, false, 0, "verw", conforming.name);
@@ -181,7 +198,8 @@ SNIPPET(sens_popfw, "pushw %cx; popfw; pushfl; popl %eax");
 static void pushed_flags(unsigned ring)
 {
 	static const uint32_t sets[] = {
-		0, FLAGS_ARITH, FLAG_DF, FLAG_IF, FLAG_NT, FLAG_AC, FLAG_ID, IOPL(1), IOPL(3), FLAG_IF | IOPL(2) | FLAG_ID,
+		0, FLAGS_ARITH, FLAG_DF, FLAG_IF, FLAG_NT, FLAG_AC, FLAG_ID, IOPL(1), IOPL(3),
+		FLAG_IF | IOPL(2) | FLAG_ID,
 	};
 
 	for (unsigned i = 0; i < COUNT(sets); i++) {
@@ -193,7 +211,8 @@ static void pushed_flags(unsigned ring)
 		check(trap->regs.eax, sets[i] | FLAG_1, "pushf.%x.ring%u", sets[i], ring);
 		check(trap->regs.eflags, sets[i] | FLAG_1, "pushf.kept.%x.ring%u", sets[i], ring);
 		regs.eip = ADDR(sens_pushfw);
-		check(run(&regs)->regs.eax, 0xa0a10000 | (sets[i] & 0xffff) | FLAG_1, "pushfw.%x.ring%u", sets[i], ring);
+		check(run(&regs)->regs.eax, 0xa0a10000 | (sets[i] & 0xffff) | FLAG_1,
+		      "pushfw.%x.ring%u", sets[i], ring);
 	}
 }
 
@@ -203,8 +222,13 @@ static void pushed_flags(unsigned ring)
 static void popped_flags(unsigned ring)
 {
 	static const uint32_t values[] = {
-		FLAGS_ARITH | FLAG_DF | FLAG_NT | FLAG_IF | FLAG_IOPL | FLAG_AC | FLAG_ID | FLAG_RF | FLAG_VM, 0, FLAG_IF, IOPL(2),
-		0x180000, FLAG_CF | FLAG_OF,
+		FLAGS_ARITH | FLAG_DF | FLAG_NT | FLAG_IF | FLAG_IOPL | FLAG_AC | FLAG_ID |
+			FLAG_RF | FLAG_VM,
+		0,
+		FLAG_IF,
+		IOPL(2),
+		0x180000,
+		FLAG_CF | FLAG_OF,
 	};
 	static const uint32_t starts[] = { 0, FLAG_IF | FLAG_NT | FLAG_ID | FLAGS_ARITH };
 
@@ -221,12 +245,12 @@ static void popped_flags(unsigned ring)
 					mask |= FLAG_IOPL;
 				regs.eflags = before;
 				regs.ecx = values[i];
-				check(run(&regs)->regs.eax, (before & ~mask) | (values[i] & mask), "popf.%x.onto.%x.ring%u", values[i],
-				      before, ring);
+				check(run(&regs)->regs.eax, (before & ~mask) | (values[i] & mask),
+				      "popf.%x.onto.%x.ring%u", values[i], before, ring);
 				mask &= 0xffff;
 				regs.eip = ADDR(sens_popfw);
-				check(run(&regs)->regs.eax, (before & ~mask) | (values[i] & mask), "popfw.%x.onto.%x.ring%u", values[i],
-				      before, ring);
+				check(run(&regs)->regs.eax, (before & ~mask) | (values[i] & mask),
+				      "popfw.%x.onto.%x.ring%u", values[i], before, ring);
 			}
 }
 
@@ -247,8 +271,9 @@ SNIPPET(sens_mov_fs_r16, "movw %fs, %ax");
 static void read_segments(unsigned ring)
 {
 	static const struct { const char *name; const void *push, *mov; } segments[] = {
-		{ "cs", sens_push_cs, sens_mov_cs }, { "ss", sens_push_ss, sens_mov_ss }, { "ds", sens_push_ds, sens_mov_ds },
-		{ "es", sens_push_es, NULL }, { "fs", sens_push_fs, NULL }, { "gs", sens_push_gs, NULL },
+		{ "cs", sens_push_cs, sens_mov_cs }, { "ss", sens_push_ss, sens_mov_ss },
+		{ "ds", sens_push_ds, sens_mov_ds }, { "es", sens_push_es, NULL },
+		{ "fs", sens_push_fs, NULL }, { "gs", sens_push_gs, NULL },
 	};
 	struct regs regs;
 
@@ -288,19 +313,24 @@ SNIPPET(sens_pop_ss, "pushl %ecx; sens_pop_ss_at: popl %ss");
 SNIPPET(sens_lds, "movw %cx, user_data + 4; sens_lds_at: lds user_data, %eax");
 SNIPPET(sens_lss, "movw %cx, user_data + 4; sens_lss_at: lss user_data, %eax");
 SNIPPET(sens_lgs, "movw %cx, user_data + 4; sens_lgs_at: lgs user_data, %eax");
-extern char sens_pop_ds_at[], sens_pop_es_at[], sens_pop_fs_at[], sens_pop_gs_at[], sens_pop_ss_at[], sens_lds_at[], sens_lss_at[],
-	sens_lgs_at[];
+extern char sens_pop_ds_at[], sens_pop_es_at[], sens_pop_fs_at[], sens_pop_gs_at[],
+	sens_pop_ss_at[], sens_lds_at[], sens_lss_at[], sens_lgs_at[];
 
 struct load { const char *name; const void *code, *at; bool is_ss; unsigned field; };
 
 static const struct load loads[] = {
-	{ "mov.ds", sens_load_ds, sens_load_ds, false, 12 }, { "mov.es", sens_load_es, sens_load_es, false, 13 },
-	{ "mov.fs", sens_load_fs, sens_load_fs, false, 14 }, { "mov.gs", sens_load_gs, sens_load_gs, false, 15 },
+	{ "mov.ds", sens_load_ds, sens_load_ds, false, 12 },
+	{ "mov.es", sens_load_es, sens_load_es, false, 13 },
+	{ "mov.fs", sens_load_fs, sens_load_fs, false, 14 },
+	{ "mov.gs", sens_load_gs, sens_load_gs, false, 15 },
 	{ "mov.ss", sens_load_ss, sens_load_ss, true, 11 },
-	{ "pop.ds", sens_pop_ds, sens_pop_ds_at, false, 12 }, { "pop.es", sens_pop_es, sens_pop_es_at, false, 13 },
-	{ "pop.fs", sens_pop_fs, sens_pop_fs_at, false, 14 }, { "pop.gs", sens_pop_gs, sens_pop_gs_at, false, 15 },
+	{ "pop.ds", sens_pop_ds, sens_pop_ds_at, false, 12 },
+	{ "pop.es", sens_pop_es, sens_pop_es_at, false, 13 },
+	{ "pop.fs", sens_pop_fs, sens_pop_fs_at, false, 14 },
+	{ "pop.gs", sens_pop_gs, sens_pop_gs_at, false, 15 },
 	{ "pop.ss", sens_pop_ss, sens_pop_ss_at, true, 11 },
-	{ "lds", sens_lds, sens_lds_at, false, 12 }, { "lss", sens_lss, sens_lss_at, true, 11 }, { "lgs", sens_lgs, sens_lgs_at, false, 15 },
+	{ "lds", sens_lds, sens_lds_at, false, 12 }, { "lss", sens_lss, sens_lss_at, true, 11 },
+	{ "lgs", sens_lgs, sens_lgs_at, false, 15 },
 };
 
 /* What loading selector into the register gives: DONE, or a vector with an error code. */
@@ -322,7 +352,8 @@ static uint32_t load_result(uint32_t attr, unsigned dpl, unsigned ring, unsigned
 	return attr & ATTR_P ? DONE : NP;
 }
 
-static void load_one(const struct load *load, uint32_t attr, unsigned dpl, unsigned rpl, unsigned ring)
+static void load_one(const struct load *load, uint32_t attr, unsigned dpl, unsigned rpl,
+		     unsigned ring)
 {
 	uint32_t selector = SCRATCH(2) | rpl, want = load_result(attr, dpl, ring, rpl, load->is_ss);
 	struct regs regs = start_at(load->code, ring);
@@ -332,24 +363,28 @@ static void load_one(const struct load *load, uint32_t attr, unsigned dpl, unsig
 	regs.ecx = selector;
 	trap = run(&regs);
 	if (want != DONE) {
-		check_trap(trap, want, selector & ~3u, load->at, "%s.attr%x.dpl%u.rpl%u.ring%u", load->name, attr, dpl, rpl, ring);
-		check((&trap->regs.eax)[load->field] & 0xffff, DATA(ring), "%s.kept.attr%x.dpl%u.rpl%u.ring%u", load->name, attr, dpl, rpl, ring);
+		check_trap(trap, want, selector & ~3u, load->at, "%s.attr%x.dpl%u.rpl%u.ring%u",
+			   load->name, attr, dpl, rpl, ring);
+		check((&trap->regs.eax)[load->field] & 0xffff, DATA(ring),
+		      "%s.kept.attr%x.dpl%u.rpl%u.ring%u", load->name, attr, dpl, rpl, ring);
 	} else {
 		check_done(trap, "%s.attr%x.dpl%u.rpl%u.ring%u", load->name, attr, dpl, rpl, ring);
 		/*
 		 * A handler in ring 0 finds SS in the frame when it came from elsewhere; else SS is
 		 * what it runs on.
 		 */
-		check((&trap->regs.eax)[load->field] & 0xffff, selector, "%s.loaded.attr%x.dpl%u.rpl%u.ring%u", load->name, attr, dpl, rpl, ring);
+		check((&trap->regs.eax)[load->field] & 0xffff, selector,
+		      "%s.loaded.attr%x.dpl%u.rpl%u.ring%u", load->name, attr, dpl, rpl, ring);
 	}
-	check(gdt[selector / 8] >> 40 & 1, (attr & 1) || want == DONE, "%s.accessed.attr%x.dpl%u.rpl%u.ring%u", load->name, attr, dpl, rpl,
-	      ring);
+	check(gdt[selector / 8] >> 40 & 1, (attr & 1) || want == DONE,
+	      "%s.accessed.attr%x.dpl%u.rpl%u.ring%u", load->name, attr, dpl, rpl, ring);
 }
 
 static void load_segments(unsigned ring)
 {
 	static const uint32_t attrs[] = {
-		ATTR_DATA, ATTR_DATA_RO, ATTR_CODE, ATTR_CODE_XO, ATTR_CONFORMING, ATTR_DATA & ~ATTR_P, ATTR_TSS32, GATE_CALL32, ATTR_LDT,
+		ATTR_DATA, ATTR_DATA_RO, ATTR_CODE, ATTR_CODE_XO, ATTR_CONFORMING,
+		ATTR_DATA & ~ATTR_P, ATTR_TSS32, GATE_CALL32, ATTR_LDT,
 	};
 
 	for (unsigned i = 0; i < COUNT(loads); i++) {
@@ -363,13 +398,17 @@ static void load_segments(unsigned ring)
 		load_one(&loads[i], ATTR_DATA & ~ATTR_P, 3, 0, ring);
 		regs.ecx = 3;
 		if (loads[i].is_ss)
-			check_trap(run(&regs), GP, 0, loads[i].at, "%s.null.ring%u", loads[i].name, ring);
+			check_trap(run(&regs), GP, 0, loads[i].at, "%s.null.ring%u", loads[i].name,
+				   ring);
 		else
-			check((&run(&regs)->regs.eax)[loads[i].field] & 0xffff, 3, "%s.null.ring%u", loads[i].name, ring);
+			check((&run(&regs)->regs.eax)[loads[i].field] & 0xffff, 3, "%s.null.ring%u",
+			      loads[i].name, ring);
 		regs.ecx = sizeof(gdt) | ring;
-		check_trap(run(&regs), GP, sizeof(gdt), loads[i].at, "%s.behind.ring%u", loads[i].name, ring);
+		check_trap(run(&regs), GP, sizeof(gdt), loads[i].at, "%s.behind.ring%u",
+			   loads[i].name, ring);
 		regs.ecx = 0x2c | ring;
-		check_trap(run(&regs), GP, 0x2c, loads[i].at, "%s.noldt.ring%u", loads[i].name, ring);
+		check_trap(run(&regs), GP, 0x2c, loads[i].at, "%s.noldt.ring%u", loads[i].name,
+			   ring);
 	}
 	gdt_set(SCRATCH(2), 0);
 }
@@ -382,12 +421,16 @@ SNIPPET(sens_mov_from_7, ".byte 0x8c, 0xf8");
 /* ---- far transfers in the ring they start in, INT and IRET ---- */
 
 SNIPPET(sens_far_jump_m, "ljmp *(%ebx)\n sens_far_jump_m_to: movl $0x12, %eax");
-SNIPPET(sens_far_call_m, "lcall *(%ebx)\n sens_far_call_back: movl $0x13, %ecx; int $0x81\n"
-			 "sens_far_call_to: movl $0x14, %eax; movl (%esp), %edx; movl 4(%esp), %esi; lret");
-SNIPPET(sens_far_ret_imm, "pushl $7; pushl $8; pushl %cs; pushl $sens_far_ret_to; lret $8\n sens_far_ret_to: movl $0x15, %eax");
-SNIPPET(sens_iret_same, "pushl %ecx; pushl %cs; pushl $sens_iret_to; iretl\n sens_iret_to: pushfl; popl %eax");
+SNIPPET(sens_far_call_m,
+	"lcall *(%ebx)\n sens_far_call_back: movl $0x13, %ecx; int $0x81\n"
+	"sens_far_call_to: movl $0x14, %eax; movl (%esp), %edx; movl 4(%esp), %esi; lret");
+SNIPPET(sens_far_ret_imm, "pushl $7; pushl $8; pushl %cs; pushl $sens_far_ret_to; lret $8\n "
+			  "sens_far_ret_to: movl $0x15, %eax");
+SNIPPET(sens_iret_same,
+	"pushl %ecx; pushl %cs; pushl $sens_iret_to; iretl\n sens_iret_to: pushfl; popl %eax");
 SNIPPET(sens_int, "int $0x82\n sens_int_next:");
-extern char sens_far_jump_m_to[], sens_far_call_to[], sens_far_call_back[], sens_iret_to[], sens_int_next[];
+extern char sens_far_jump_m_to[], sens_far_call_to[], sens_far_call_back[], sens_iret_to[],
+	sens_int_next[];
 
 static void transfers(unsigned ring)
 {
@@ -404,7 +447,8 @@ static void transfers(unsigned ring)
 	user_data[1] = CODE(ring) & ~3u;
 	check(run(&regs)->regs.cs, CODE(ring), "far.jump.rpl.ring%u", ring);
 	user_data[1] = CODE(ring ^ 1);
-	check_trap(run(&regs), GP, CODE(ring ^ 1) & ~3u, sens_far_jump_m, "far.jump.otherring.ring%u", ring);
+	check_trap(run(&regs), GP, CODE(ring ^ 1) & ~3u, sens_far_jump_m,
+		   "far.jump.otherring.ring%u", ring);
 	user_data[1] = DATA(ring);
 	check_trap(run(&regs), GP, DATA(ring) & ~3u, sens_far_jump_m, "far.jump.data.ring%u", ring);
 	user_data[1] = 3;
@@ -445,12 +489,15 @@ static void iret_flags(unsigned ring)
 		if (!ring)
 			mask |= FLAG_IOPL;
 		regs.eflags = IOPL(iopl) | FLAG_1;
-		regs.ecx = FLAGS_ARITH | FLAG_DF | FLAG_NT | FLAG_IF | FLAG_IOPL | FLAG_AC | FLAG_ID;
-		check(run(&regs)->regs.eax, (IOPL(iopl) & ~mask) | (regs.ecx & mask) | FLAG_1, "iret.iopl%u.ring%u", iopl, ring);
+		regs.ecx = FLAGS_ARITH | FLAG_DF | FLAG_NT | FLAG_IF | FLAG_IOPL | FLAG_AC |
+			   FLAG_ID;
+		check(run(&regs)->regs.eax, (IOPL(iopl) & ~mask) | (regs.ecx & mask) | FLAG_1,
+		      "iret.iopl%u.ring%u", iopl, ring);
 		if (!ring)
 			continue;
 		regs.ecx = FLAG_VM | FLAG_CF;
-		check(run(&regs)->regs.eax, (IOPL(iopl) & ~mask) | FLAG_CF | FLAG_1, "iret.vm.iopl%u.ring%u", iopl, ring);
+		check(run(&regs)->regs.eax, (IOPL(iopl) & ~mask) | FLAG_CF | FLAG_1,
+		      "iret.vm.iopl%u.ring%u", iopl, ring);
 	}
 }
 

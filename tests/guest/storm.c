@@ -6,7 +6,8 @@
  * Each page can be any of its frames, which have the same places but other code in them: numbers
  * and branches of their own. A place is
  *
- *     [pusha; call change_now; popa;] imul edx, edx, 31; add edx, NUMBER; dec ecx; jz storm_out; BRANCH
+ *     [pusha; call change_now; popa;] imul edx, edx, 31; add edx, NUMBER; dec ecx; jz storm_out;
+ *     BRANCH
  *
  * so that what is in EDX in the end says which places a walk came to, and in which frames. The last
  * place of a page leads into an ADD of which the bytes behind the opcode and the first of its
@@ -29,7 +30,8 @@ enum { INTO = 10, ACROSS, PLACES, HEAD = PLACES, NUMBERS };
 enum branch_kind { BY_JMP, BY_CALL, BY_JMP_EAX, BY_JNZ, BY_PUSH_RET, BRANCH_KINDS };
 
 /* Where a place starts: some close together, all with room for what is longest. */
-static const uint16_t offsets[PLACES] = { 0x3, 0xc0, 0x1c0, 0x2c0, 0x500, 0x780, 0xa00, 0xcc0, 0xf00, 0xf80, 0xfc0, 0xffd };
+static const uint16_t offsets[PLACES] = { 0x3,   0xc0,  0x1c0, 0x2c0, 0x500, 0x780,
+					  0xa00, 0xcc0, 0xf00, 0xf80, 0xfc0, 0xffd };
 static const bool changes_here[PLACES] = { [1] = true, [3] = true, [7] = true };
 
 struct at { uint8_t page, place; };
@@ -103,7 +105,8 @@ static void remap_own(struct state *s, struct change *c)
 
 static struct change change_state(struct state *s)
 {
-	static const uint8_t ways[] = { REMAP_INVLPG, REMAP_INVLPG, REMAP_CR4, REMAP_CR4, REMAP_CR3, SWITCH, SWITCH, WRITE, WRITE };
+	static const uint8_t ways[] = { REMAP_INVLPG, REMAP_INVLPG, REMAP_CR4, REMAP_CR4, REMAP_CR3,
+					SWITCH,       SWITCH,       WRITE,     WRITE };
 	struct change c = { .how = ways[below(s, sizeof(ways))] };
 
 	if (c.how == SWITCH) {
@@ -125,7 +128,8 @@ static void set_entry(unsigned space, unsigned page)
 {
 	uint32_t frame = frames[page][live.shown[space][page]];
 
-	entry_write(entry_at(roots[space], TEST_PAGE + page * 4096), frame | PTE_P | PTE_W | (live.global[page] ? PTE_G : 0));
+	entry_write(entry_at(roots[space], TEST_PAGE + page * 4096),
+		    frame | PTE_P | PTE_W | (live.global[page] ? PTE_G : 0));
 }
 
 /* To where the code has it. */
@@ -139,7 +143,8 @@ static void write_number(unsigned page, unsigned frame, unsigned number)
 	else if (number == ACROSS)
 		code[4095] = *value;
 	else
-		__builtin_memcpy(code + offsets[number] + (changes_here[number] ? 7 : 0) + 5, value, 4);
+		__builtin_memcpy(code + offsets[number] + (changes_here[number] ? 7 : 0) + 5, value,
+				 4);
 }
 
 static void change_machine(const struct change *c)
@@ -207,7 +212,8 @@ static void put_branch(uint8_t *code, unsigned page, const struct branch *branch
 		put(put_word(put(code, "\xb8", 1), to), "\xff\xe0", 2); /* mov eax, to; jmp eax */
 		break;
 	case BY_JNZ:
-		code = put_distance(put(code, "\xf6\xc2\x01\x0f\x85", 5), page, to); /* test dl, 1; jnz to[0]; jmp to[1] */
+		/* test dl, 1; jnz to[0]; jmp to[1] */
+		code = put_distance(put(code, "\xf6\xc2\x01\x0f\x85", 5), page, to);
 		put_distance(put(code, "\xe9", 1), page, address(branch->to[1]));
 		break;
 	case BY_PUSH_RET:
@@ -225,7 +231,8 @@ static void put_place(unsigned page, unsigned frame, unsigned place)
 		return;
 	}
 	if (changes_here[place])
-		code = put(put_distance(put(code, "\x60\xe8", 2), page, ADDR(change_now)), "\x61", 1);
+		code = put(put_distance(put(code, "\x60\xe8", 2), page, ADDR(change_now)), "\x61",
+			   1);
 	code = put(code, "\x6b\xd2\x1f\x81\xc2", 5) + 4;
 	code = put_distance(put(code, "\x49\x0f\x84", 3), page, ADDR(storm_out));
 	if (place == INTO)
@@ -242,7 +249,8 @@ static void make_frame(unsigned page, unsigned frame)
 
 		branch->kind = below(&live, BRANCH_KINDS);
 		for (unsigned i = 0; i < 2; i++)
-			branch->to[i] = any_place(&live, below(&live, 3) ? below(&live, PAGES) : page);
+			branch->to[i] =
+				any_place(&live, below(&live, 3) ? below(&live, PAGES) : page);
 		put_place(page, frame, place);
 	}
 	for (unsigned number = 0; number < NUMBERS; number++) {

@@ -18,7 +18,8 @@ SNIPPET(tc_jump, "jmp *%ebx");
 SNIPPET(tc_read, "movb (%ecx), %al");
 SNIPPET(tc_write, "movb $0, (%ecx)");
 
-static uint32_t frame, code; /* the page of the entry, and where the code that has it for an operand starts */
+/* the page of the entry, and where the code that has it for an operand starts */
+static uint32_t frame, code;
 static void *entry;
 
 /*
@@ -129,8 +130,10 @@ static void own_mapping(unsigned ring)
 static void fetched_across(unsigned ring)
 {
 	static const uint8_t tail[] = { TEST_PAGE >> 24, 0xcd, DONE };
-	uint32_t table = page_alloc(), second = page_alloc(), data = page_alloc(), linear = (TEST_PAGE & 0xff000000) | second >> 8;
-	uint32_t *entries = (uint32_t *)table, *directory = directory_entry_at(read_cr3(), OTHER_PAGE), sum;
+	uint32_t table = page_alloc(), second = page_alloc(), data = page_alloc(),
+		 linear = (TEST_PAGE & 0xff000000) | second >> 8;
+	uint32_t *entries = (uint32_t *)table,
+		 *directory = directory_entry_at(read_cr3(), OTHER_PAGE), sum;
 	struct regs regs = start_at((void *)(OTHER_PAGE + 0x3feffb), ring);
 
 	__builtin_memcpy((void *)second, tail, sizeof(tail));
@@ -148,7 +151,8 @@ static void fetched_across(unsigned ring)
 		check(sum == 0x10 || sum == 0x01, 1, "across.first%u.sum.ring%u", i, ring);
 		check(entries[1023] & PTE_A, PTE_A, "across.accessed%u.ring%u", i, ring);
 		check_done(run(&regs), "across.second%u.ring%u", i, ring);
-		check(*(uint8_t *)(data + (linear & 0xfff)), sum + 1, "across.second%u.sum.ring%u", i, ring);
+		check(*(uint8_t *)(data + (linear & 0xfff)), sum + 1, "across.second%u.sum.ring%u",
+		      i, ring);
 	}
 	*directory = 0;
 	map(linear, 0);

@@ -44,7 +44,8 @@ void *directory_entry_at(uint32_t cr3, uint32_t linear)
 	if (paging == PAGING_PAE) {
 		uint64_t *pdpt = (uint64_t *)(cr3 & ~31u);
 
-		return (uint64_t *)(uint32_t)(pdpt[linear >> 30] & ~0xfffull) + (linear >> 21 & 511);
+		return (uint64_t *)(uint32_t)(pdpt[linear >> 30] & ~0xfffull) +
+		       (linear >> 21 & 511);
 	}
 	return (uint32_t *)(cr3 & ~0xfffu) + (linear >> 22);
 }
@@ -56,7 +57,8 @@ void *entry_at(uint32_t cr3, uint32_t linear)
 	if (!(entry_read(directory) & PTE_P))
 		entry_write(directory, page_alloc() | PTE_ALL);
 	if (paging == PAGING_PAE)
-		return (uint64_t *)(uint32_t)(entry_read(directory) & ~0xfffull) + (linear >> 12 & 511);
+		return (uint64_t *)(uint32_t)(entry_read(directory) & ~0xfffull) +
+		       (linear >> 12 & 511);
 	return (uint32_t *)(uint32_t)(entry_read(directory) & ~0xfffull) + (linear >> 12 & 1023);
 }
 

@@ -26,20 +26,24 @@ __asm__(".text\n"
 	 * As a task: notes where the task it comes from was, asks for another NMI, returns. The
 	 * next time it goes on behind IRET.
 	 */
-	"tn_task: movl tn_count, %eax; movl main_tss + 32, %edx; movl %edx, tn_came_at(, %eax, 4); incl tn_count; cmpl $2, tn_count; jae 1f\n"
-	ASK_FOR_NMI "movl tn_count, %eax; movl %eax, tn_in_handler\n"
+	"tn_task: movl tn_count, %eax; movl main_tss + 32, %edx; movl %edx, tn_came_at(, %eax, 4); "
+	"incl tn_count; cmpl $2, tn_count; jae 1f\n" ASK_FOR_NMI
+	"movl tn_count, %eax; movl %eax, tn_in_handler\n"
 	"1: iretl; jmp tn_task\n"
 	/*
 	 * Through a gate: the first time asks for another, and goes to the other task by JMP, which
 	 * is no return.
 	 */
-	"tn_gate: movl tn_count, %eax; movl (%esp), %edx; movl %edx, tn_came_at(, %eax, 4); incl tn_count; cmpl $2, tn_count; jae 1f\n"
-	ASK_FOR_NMI "movl tn_count, %eax; movl %eax, tn_in_handler; ljmp *tn_far\n"
+	"tn_gate: movl tn_count, %eax; movl (%esp), %edx; movl %edx, tn_came_at(, %eax, 4); incl "
+	"tn_count; cmpl $2, tn_count; jae 1f\n" ASK_FOR_NMI
+	"movl tn_count, %eax; movl %eax, tn_in_handler; ljmp *tn_far\n"
 	"1: iretl\n"
-	"tn_task_jumped_to: movl $1000, %ecx; 9: loop 9b; movl tn_count, %eax; movl %eax, tn_in_task\n"
+	"tn_task_jumped_to: movl $1000, %ecx; 9: loop 9b; movl tn_count, %eax; movl %eax, "
+	"tn_in_task\n"
 	"pushfl; pushl %cs; pushl $tn_after_iret; iretl\n"
 	"tn_after_iret: nop; int $0x81\n");
-SNIPPET(tn_ask, "movl %ecx, 0xfee00300\n tn_asked: nop; nop; nop; movl $1000, %ecx; 1: loop 1b\n tn_ask_end:");
+SNIPPET(tn_ask, "movl %ecx, 0xfee00300\n tn_asked: nop; nop; nop; movl $1000, %ecx; 1: loop 1b\n "
+		"tn_ask_end:");
 extern char tn_asked[], tn_ask_end[];
 
 static void prepare(const void *where)
@@ -76,7 +80,8 @@ static void through_task_gate(unsigned ring)
 	check_done(trap, "task.ring%u", ring);
 	check(tn_in_handler, 1, "task.held.ring%u", ring);
 	check(tn_count, 2, "task.count.ring%u", ring);
-	check(tn_came_at[0] >= ADDR(tn_asked) && tn_came_at[0] < ADDR(tn_ask_end), 1, "task.at.ring%u", ring);
+	check(tn_came_at[0] >= ADDR(tn_asked) && tn_came_at[0] < ADDR(tn_ask_end), 1,
+	      "task.at.ring%u", ring);
 	/* The one that waited comes before anything else is executed. */
 	check(tn_came_at[1], tn_came_at[0], "task.again.at.ring%u", ring);
 	check(trap->regs.cs, CODE(ring), "task.cs.ring%u", ring);

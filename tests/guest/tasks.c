@@ -79,14 +79,17 @@ static struct regs start_task(const void *code, unsigned ring, uint16_t selector
 }
 
 /* The outgoing task's TSS holds what it had. */
-static void check_saved(const struct regs *regs, const void *next, uint32_t eflags, const char *name, unsigned ring)
+static void check_saved(const struct regs *regs, const void *next, uint32_t eflags,
+			const char *name, unsigned ring)
 {
 	check(main_tss.eip, ADDR(next), "%s.saved.eip.ring%u", name, ring);
 	check(main_tss.eflags, eflags, "%s.saved.eflags.ring%u", name, ring);
-	check(main_tss.eax == regs->eax && main_tss.ecx == regs->ecx && main_tss.edx == regs->edx && main_tss.ebx == regs->ebx, 1,
-	      "%s.saved.registers.ring%u", name, ring);
+	check(main_tss.eax == regs->eax && main_tss.ecx == regs->ecx && main_tss.edx == regs->edx &&
+		      main_tss.ebx == regs->ebx,
+	      1, "%s.saved.registers.ring%u", name, ring);
 	check(main_tss.esp, regs->esp, "%s.saved.esp.ring%u", name, ring);
-	check(main_tss.ebp == regs->ebp && main_tss.esi == regs->esi && main_tss.edi == regs->edi, 1, "%s.saved.pointers.ring%u", name, ring);
+	check(main_tss.ebp == regs->ebp && main_tss.esi == regs->esi && main_tss.edi == regs->edi,
+	      1, "%s.saved.pointers.ring%u", name, ring);
 	check(main_tss.cs & 0xffff, CODE(ring), "%s.saved.cs.ring%u", name, ring);
 	check(main_tss.ss & 0xffff, ring ? DATA(ring) : KDATA, "%s.saved.ss.ring%u", name, ring);
 	check(main_tss.ds & 0xffff, DATA(ring), "%s.saved.ds.ring%u", name, ring);
@@ -96,8 +99,11 @@ static void check_saved(const struct regs *regs, const void *next, uint32_t efla
 static void check_loaded(const struct trap *trap, uint32_t eflags, const char *name, unsigned ring)
 {
 	check_done(trap, "%s.ring%u", name, ring);
-	check(trap->regs.eax == 0xa && trap->regs.ecx == 0xc && trap->regs.edx == 0xd && trap->regs.ebx == 0xb, 1, "%s.registers.ring%u", name, ring);
-	check(trap->regs.ebp == 0xebb && trap->regs.esi == 0x51 && trap->regs.edi == 0xd1, 1, "%s.pointers.ring%u", name, ring);
+	check(trap->regs.eax == 0xa && trap->regs.ecx == 0xc && trap->regs.edx == 0xd &&
+		      trap->regs.ebx == 0xb,
+	      1, "%s.registers.ring%u", name, ring);
+	check(trap->regs.ebp == 0xebb && trap->regs.esi == 0x51 && trap->regs.edi == 0xd1, 1,
+	      "%s.pointers.ring%u", name, ring);
 	check(trap->regs.esp, other.esp, "%s.esp.ring%u", name, ring);
 	check(trap->regs.cs, other.cs, "%s.cs.ring%u", name, ring);
 	check(trap->regs.eflags, eflags, "%s.eflags.ring%u", name, ring);
@@ -108,9 +114,16 @@ static void check_loaded(const struct trap *trap, uint32_t eflags, const char *n
 /* All ways in, from every ring to every ring. */
 static void ways_in(unsigned ring, unsigned to)
 {
-	static const struct { const char *name; const void *code, *next; uint16_t selector; bool nested; } ways[] = {
-		{ "jump.tss", ts_jump, ts_jump_next, OTHER, false }, { "jump.gate", ts_jump, ts_jump_next, GATE, false },
-		{ "call.tss", ts_call, ts_call_next, OTHER, true }, { "call.gate", ts_call, ts_call_next, GATE, true },
+	static const struct {
+		const char *name;
+		const void *code, *next;
+		uint16_t selector;
+		bool nested;
+	} ways[] = {
+		{ "jump.tss", ts_jump, ts_jump_next, OTHER, false },
+		{ "jump.gate", ts_jump, ts_jump_next, GATE, false },
+		{ "call.tss", ts_call, ts_call_next, OTHER, true },
+		{ "call.gate", ts_call, ts_call_next, GATE, true },
 		{ "int", ts_int, ts_int_next, 0, true },
 	};
 
@@ -121,11 +134,13 @@ static void ways_in(unsigned ring, unsigned to)
 		prepare(ts_there, to);
 		regs = start_task(ways[i].code, ring, ways[i].selector);
 		trap = run(&regs);
-		check_loaded(trap, other.eflags | (ways[i].nested ? FLAG_NT : 0), ways[i].name, ring);
+		check_loaded(trap, other.eflags | (ways[i].nested ? FLAG_NT : 0), ways[i].name,
+			     ring);
 		check_saved(&regs, ways[i].next, regs.eflags, ways[i].name, ring);
 		check(is_busy(OTHER), true, "%s.busy.ring%u", ways[i].name, ring);
 		check(is_busy(MAIN_TSS), ways[i].nested, "%s.busy.old.ring%u", ways[i].name, ring);
-		check(other.link & 0xffff, ways[i].nested ? MAIN_TSS : 0, "%s.link.ring%u", ways[i].name, ring);
+		check(other.link & 0xffff, ways[i].nested ? MAIN_TSS : 0, "%s.link.ring%u",
+		      ways[i].name, ring);
 	}
 }
 
@@ -173,8 +188,9 @@ static void word_sized(void)
 	/* A stack of 16 bits as well: the upper half of ESP is anybody's. */
 	gdt_set(SCRATCH(13), segment(STACK_TOP(0) & ~0xffffu, 0xffff, ATTR_DATA));
 	other16 = (struct tss16){
-		.ip = 0, .flags = FLAG_1 | FLAG_CF, .ax = 0x1a, .cx = 0x1c, .dx = 0x1d, .bx = 0x1b, .sp = STACK_TOP(0) & 0xffff, .bp = 0x1bb,
-		.si = 0x151, .di = 0x1d1, .es = KDATA, .cs = SCRATCH(12), .ss = SCRATCH(13), .ds = KDATA,
+		.ip = 0, .flags = FLAG_1 | FLAG_CF, .ax = 0x1a, .cx = 0x1c, .dx = 0x1d, .bx = 0x1b,
+		.sp = STACK_TOP(0) & 0xffff, .bp = 0x1bb, .si = 0x151, .di = 0x1d1, .es = KDATA,
+		.cs = SCRATCH(12), .ss = SCRATCH(13), .ds = KDATA,
 	};
 	gdt_set(OTHER, segment(ADDR(&other16), sizeof(other16) - 1, ATTR_TSS16 | DPL(3)));
 	regs = start_task(ts_call, 0, OTHER);
@@ -208,8 +224,14 @@ static void word_sized(void)
 /* What is found wrong in the old task: nothing has changed. */
 static void refused(unsigned ring)
 {
-	static const struct { const char *name; uint32_t descriptor_attr, limit; uint32_t vector; } ways[] = {
-		{ "busy", ATTR_TSS32_BUSY, 0x67, GP }, { "absent", ATTR_TSS32 & ~ATTR_P, 0x67, NP }, { "limit", ATTR_TSS32, 0x66, TS },
+	static const struct {
+		const char *name;
+		uint32_t descriptor_attr, limit;
+		uint32_t vector;
+	} ways[] = {
+		{ "busy", ATTR_TSS32_BUSY, 0x67, GP },
+		{ "absent", ATTR_TSS32 & ~ATTR_P, 0x67, NP },
+		{ "limit", ATTR_TSS32, 0x66, TS },
 		{ "limit16", ATTR_TSS16, 0x2a, TS },
 	};
 
@@ -221,15 +243,19 @@ static void refused(unsigned ring)
 			static const void *const codes[] = { ts_jump, ts_call, ts_call };
 
 			prepare(ts_there, 0);
-			gdt_set(OTHER, segment(ADDR(&other), ways[i].limit, ways[i].descriptor_attr | DPL(3)));
+			gdt_set(OTHER, segment(ADDR(&other), ways[i].limit,
+					       ways[i].descriptor_attr | DPL(3)));
 			regs = start_task(codes[g], ring, g == 2 ? GATE : OTHER);
 			trap = run(&regs);
-			check_trap(trap, ways[i].vector, OTHER, codes[g], "refused.%s.way%u.ring%u", ways[i].name, g, ring);
-			check(is_busy(MAIN_TSS), true, "refused.%s.way%u.busy.ring%u", ways[i].name, g, ring);
+			check_trap(trap, ways[i].vector, OTHER, codes[g], "refused.%s.way%u.ring%u",
+				   ways[i].name, g, ring);
+			check(is_busy(MAIN_TSS), true, "refused.%s.way%u.busy.ring%u", ways[i].name,
+			      g, ring);
 			check(other.link, 0, "refused.%s.way%u.link.ring%u", ways[i].name, g, ring);
 		}
 		regs = start_task(ts_int, ring, 0);
-		check_trap(run(&regs), ways[i].vector, OTHER, ts_int, "refused.%s.int.ring%u", ways[i].name, ring);
+		check_trap(run(&regs), ways[i].vector, OTHER, ts_int, "refused.%s.int.ring%u",
+			   ways[i].name, ring);
 	}
 	/* Privilege: the descriptor's, or the gate's. */
 	for (unsigned dpl = 0; dpl < 4; dpl++) {
@@ -244,7 +270,8 @@ static void refused(unsigned ring)
 			check_done(run(&regs), "dpl%u.tss.ring%u", dpl, ring);
 		prepare(ts_there, 0);
 		gdt_set(GATE, gate(OTHER, 0, GATE_TASK | DPL(dpl), 0));
-		gdt_set(OTHER, segment(ADDR(&other), 0x67, ATTR_TSS32)); /* whose own does not matter then */
+		/* whose own does not matter then */
+		gdt_set(OTHER, segment(ADDR(&other), 0x67, ATTR_TSS32));
 		regs = start_task(ts_jump, ring, GATE);
 		if (dpl < ring)
 			check_trap(run(&regs), GP, GATE, ts_jump, "dpl%u.gate.ring%u", dpl, ring);
@@ -253,12 +280,18 @@ static void refused(unsigned ring)
 		prepare(ts_there, 0);
 		gdt_set(GATE, gate(OTHER, 0, (GATE_TASK & ~ATTR_P) | DPL(dpl), 0));
 		regs = start_task(ts_jump, ring, GATE);
-		check_trap(run(&regs), dpl < ring ? GP : NP, GATE, ts_jump, "dpl%u.gate.absent.ring%u", dpl, ring);
+		check_trap(run(&regs), dpl < ring ? GP : NP, GATE, ts_jump,
+			   "dpl%u.gate.absent.ring%u", dpl, ring);
 	}
 	/* A gate whose selector is no TSS, is null, or is in the LDT. */
 	{
-		static const struct { uint16_t selector; uint32_t error; } bad[] = { { 0, 0 }, { KDATA, KDATA }, { OTHER | 4, OTHER | 4 },
-										     { sizeof(gdt), sizeof(gdt) } };
+		static const struct {
+			uint16_t selector;
+			uint32_t error;
+		} bad[] = { { 0, 0 },
+			    { KDATA, KDATA },
+			    { OTHER | 4, OTHER | 4 },
+			    { sizeof(gdt), sizeof(gdt) } };
 
 		for (unsigned i = 0; i < COUNT(bad); i++) {
 			struct regs regs;
@@ -266,7 +299,8 @@ static void refused(unsigned ring)
 			prepare(ts_there, 0);
 			gdt_set(GATE, gate(bad[i].selector, 0, GATE_TASK | DPL(3), 0));
 			regs = start_task(ts_call, ring, GATE);
-			check_trap(run(&regs), GP, bad[i].error, ts_call, "gate.to.%x.ring%u", bad[i].selector, ring);
+			check_trap(run(&regs), GP, bad[i].error, ts_call, "gate.to.%x.ring%u",
+				   bad[i].selector, ring);
 		}
 	}
 }
@@ -328,7 +362,9 @@ static uint32_t run_to_handler_task(const struct regs *regs, uint32_t vector, ui
 	idt[vector] = gate(SCRATCH(15), 0, GATE_TASK, 0);
 	trap = run(regs);
 	*error = trap->regs.ecx;
-	return trap->vector == DONE && trap->regs.cs == KCODE && handler_tss.link == OTHER ? vector : 0xbad00000 | trap->vector;
+	return trap->vector == DONE && trap->regs.cs == KCODE && handler_tss.link == OTHER ?
+		       vector :
+		       0xbad00000 | trap->vector;
 }
 
 /*
@@ -338,13 +374,21 @@ static uint32_t run_to_handler_task(const struct regs *regs, uint32_t vector, ui
 static void bad_new_task(void)
 {
 	static const struct { const char *name; uint32_t field, selector, attr, vector; } ways[] = {
-		{ "ldt.data", 0x60, BAD, ATTR_DATA, TS }, { "ldt.absent", 0x60, BAD, ATTR_LDT & ~ATTR_P, TS }, { "ldt.in.ldt", 0x60, 4, 0, TS },
-		{ "cs.null", 0x4c, 0, 0, TS }, { "cs.data", 0x4c, BAD, ATTR_DATA, TS }, { "cs.dpl", 0x4c, BAD, ATTR_CODE | DPL(3), TS },
-		{ "cs.absent", 0x4c, BAD, ATTR_CODE & ~ATTR_P, NP }, { "cs.behind", 0x4c, sizeof(gdt), 0, TS },
-		{ "ss.null", 0x50, 0, 0, TS }, { "ss.rpl", 0x50, BAD | 3, ATTR_DATA | DPL(3), TS }, { "ss.readonly", 0x50, BAD, ATTR_DATA_RO, TS },
+		{ "ldt.data", 0x60, BAD, ATTR_DATA, TS },
+		{ "ldt.absent", 0x60, BAD, ATTR_LDT & ~ATTR_P, TS },
+		{ "ldt.in.ldt", 0x60, 4, 0, TS }, { "cs.null", 0x4c, 0, 0, TS },
+		{ "cs.data", 0x4c, BAD, ATTR_DATA, TS },
+		{ "cs.dpl", 0x4c, BAD, ATTR_CODE | DPL(3), TS },
+		{ "cs.absent", 0x4c, BAD, ATTR_CODE & ~ATTR_P, NP },
+		{ "cs.behind", 0x4c, sizeof(gdt), 0, TS }, { "ss.null", 0x50, 0, 0, TS },
+		{ "ss.rpl", 0x50, BAD | 3, ATTR_DATA | DPL(3), TS },
+		{ "ss.readonly", 0x50, BAD, ATTR_DATA_RO, TS },
 		{ "ss.absent", 0x50, BAD, ATTR_DATA & ~ATTR_P, SS },
-		{ "ds.dpl", 0x54, BAD | 3, ATTR_DATA, TS }, { "ds.absent", 0x54, BAD, ATTR_DATA & ~ATTR_P, NP }, { "ds.execute", 0x54, BAD, ATTR_CODE_XO, TS },
-		{ "es.absent", 0x48, BAD, ATTR_DATA & ~ATTR_P, NP }, { "fs.system", 0x58, BAD, ATTR_LDT, TS }, { "gs.behind", 0x5c, sizeof(gdt), 0, TS },
+		{ "ds.dpl", 0x54, BAD | 3, ATTR_DATA, TS },
+		{ "ds.absent", 0x54, BAD, ATTR_DATA & ~ATTR_P, NP },
+		{ "ds.execute", 0x54, BAD, ATTR_CODE_XO, TS },
+		{ "es.absent", 0x48, BAD, ATTR_DATA & ~ATTR_P, NP },
+		{ "fs.system", 0x58, BAD, ATTR_LDT, TS }, { "gs.behind", 0x5c, sizeof(gdt), 0, TS },
 	};
 
 	for (unsigned i = 0; i < COUNT(ways); i++) {
@@ -359,7 +403,8 @@ static void bad_new_task(void)
 		 * CS is not there yet, or SS: a handler that needs neither is one in a task of its
 		 * own.
 		 */
-		check(run_to_handler_task(&regs, ways[i].vector, &error), ways[i].vector, "new.%s", ways[i].name);
+		check(run_to_handler_task(&regs, ways[i].vector, &error), ways[i].vector, "new.%s",
+			ways[i].name);
 		check(error, ways[i].selector & 0xfffc, "new.%s.error", ways[i].name);
 		check(other.eip, ADDR(ts_there), "new.%s.eip", ways[i].name);
 		check(main_tss.eip, ADDR(ts_jump_next), "new.%s.saved.eip", ways[i].name);

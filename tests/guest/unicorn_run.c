@@ -26,7 +26,8 @@
 #define ACPI_SIZE  0x4000u
 #define DEBUGCON   0xe9
 #define DEBUG_EXIT 0xf4
-#define NEVER      0x1000 /* an address that the guest maps and executes nothing at; each stop of Unicorn's looks it up */
+/* an address that the guest maps and executes nothing at; each stop of Unicorn's looks it up */
+#define NEVER      0x1000
 
 enum { ES, CS, SS, DS, FS, GS, SEGMENTS };
 
@@ -120,12 +121,14 @@ static bool find_state(struct run *r)
 	set_reg(r, UC_X86_REG_DR0, debug);
 	uc_reg_write(r->uc, UC_X86_REG_GDTR, &gdt);
 	uc_context_save(r->uc, r->context);
-	found = find_word(r, &general, 8, 0, &regs) && find_word(r, &gdtr, 8, regs, &gdt_base) && find_word(r, &debug, 8, gdt_base, &dr);
+	found = find_word(r, &general, 8, 0, &regs) && find_word(r, &gdtr, 8, regs, &gdt_base) &&
+		find_word(r, &debug, 8, gdt_base, &dr);
 	uc_reg_write(r->uc, UC_X86_REG_GDTR, &none);
 	set_reg(r, UC_X86_REG_EAX, 0);
 	set_reg(r, UC_X86_REG_DR0, 0);
 	/*
-	 *  16 registers, EIP, EFLAGS and four words of condition codes; hflags and hflags2; six segments, LDTR, TR, GDTR.
+	 *  16 registers, EIP, EFLAGS and four words of condition codes; hflags and hflags2; six
+	 *  segments, LDTR, TR, GDTR.
 	 */
 	r->at.eip = regs + 16 * 8;
 	r->at.hflags = r->at.eip + 48;
@@ -139,7 +142,9 @@ static bool find_state(struct run *r)
 	 * yet.
 	 */
 	r->at.in_flight = dr + 8 * 8 + 4 * 8;
-	return found && saved_word(r, r->at.in_flight) == ~0u && gdt_base == r->at.segment + (SEGMENTS + 2) * sizeof(struct hidden) + offsetof(struct hidden, base);
+	return found && saved_word(r, r->at.in_flight) == ~0u &&
+	       gdt_base == r->at.segment + (SEGMENTS + 2) * sizeof(struct hidden) +
+				   offsetof(struct hidden, base);
 }
 
 static struct hidden get_segment(const struct run *r, unsigned n)
@@ -160,8 +165,10 @@ static void put_hflags(struct run *r, unsigned cpl)
 {
 	uint32_t hflags = saved_word(r, r->at.hflags) & ~(H_CPL | H_CS32 | H_SS32 | H_ADDSEG);
 
-	hflags |= cpl | (get_segment(r, CS).flags & FLAGS_B ? H_CS32 : 0) | (get_segment(r, SS).flags & FLAGS_B ? H_SS32 : 0);
-	if (!(hflags & H_CS32) || get_segment(r, DS).base || get_segment(r, ES).base || get_segment(r, SS).base)
+	hflags |= cpl | (get_segment(r, CS).flags & FLAGS_B ? H_CS32 : 0) |
+		  (get_segment(r, SS).flags & FLAGS_B ? H_SS32 : 0);
+	if (!(hflags & H_CS32) || get_segment(r, DS).base || get_segment(r, ES).base ||
+	    get_segment(r, SS).base)
 		hflags |= H_ADDSEG;
 	put_word(r, r->at.hflags, hflags);
 }
@@ -171,11 +178,13 @@ static void put_hflags(struct run *r, unsigned cpl)
 static bool translate(struct run *r, uint32_t linear, uint32_t access, uint64_t *physical)
 {
 	struct paging paging = {
-		.cr0 = reg(r, UC_X86_REG_CR0), .cr3 = reg(r, UC_X86_REG_CR3), .cr4 = reg(r, UC_X86_REG_CR4), .nxe = true, .a20_mask = ~0u,
+		.cr0 = reg(r, UC_X86_REG_CR0), .cr3 = reg(r, UC_X86_REG_CR3),
+		.cr4 = reg(r, UC_X86_REG_CR4), .nxe = true, .a20_mask = ~0u,
 	};
 	struct walk walk;
 
-	if (paging.cr0 & CR0_PG && paging.cr4 & CR4_PAE && !walk_load_pdptes(&r->ram, paging.cr3, ~0u, paging.pdpte))
+	if (paging.cr0 & CR0_PG && paging.cr4 & CR4_PAE &&
+	    !walk_load_pdptes(&r->ram, paging.cr3, ~0u, paging.pdpte))
 		return false;
 	*physical = walk_guest(&r->ram, &paging, linear, access, &walk) ? walk.gpa : 0;
 	return *physical && guest_ram_backs(&r->ram, *physical);
@@ -198,7 +207,8 @@ static bool push(struct run *r, uint64_t base, uint32_t *esp, bool big, uint32_t
 	uint64_t physical;
 
 	*esp = big ? at : (*esp & 0xffff0000) | (at & 0xffff);
-	return translate(r, base + (big ? at : at & 0xffff), ACCESS_WRITE, &physical) && !uc_mem_write(r->uc, physical, &value, 4);
+	return translate(r, base + (big ? at : at & 0xffff), ACCESS_WRITE, &physical) &&
+	       !uc_mem_write(r->uc, physical, &value, 4);
 }
 
 /* ---- delivery ---- */
@@ -208,11 +218,13 @@ static bool load_descriptor(struct run *r, uint32_t selector, struct hidden *h)
 	struct uc_x86_mmr gdt = table(r, selector & 4 ? UC_X86_REG_LDTR : UC_X86_REG_GDTR);
 	uint32_t d[2];
 
-	if ((selector | 7) > gdt.limit || !(selector & ~3u) || !load(r, gdt.base + (selector & ~7u), d, 8))
+	if ((selector | 7) > gdt.limit || !(selector & ~3u) ||
+	    !load(r, gdt.base + (selector & ~7u), d, 8))
 		return false;
 	*h = (struct hidden){
-		.selector = selector, .base = d[0] >> 16 | (d[1] & 0xff) << 16 | (d[1] & 0xff000000), .limit = (d[0] & 0xffff) | (d[1] & 0xf0000),
-		.flags = d[1],
+		.selector = selector,
+		.base = d[0] >> 16 | (d[1] & 0xff) << 16 | (d[1] & 0xff000000),
+		.limit = (d[0] & 0xffff) | (d[1] & 0xf0000), .flags = d[1],
 	};
 	if (d[1] & 1u << 23)
 		h->limit = h->limit << 12 | 0xfff;
@@ -277,7 +289,8 @@ static const char *find_handler(struct run *r, struct delivery *d)
 		return "a gate that is neither an interrupt nor a trap gate of 32 bits";
 	d->clears_if = type == GATE_INT32;
 	d->handler = (gate[0] & 0xffff) | (gate[1] & 0xffff0000);
-	if (!load_descriptor(r, gate[0] >> 16, &d->code) || (d->code.flags & FLAGS_CODE) != FLAGS_CODE)
+	if (!load_descriptor(r, gate[0] >> 16, &d->code) ||
+	    (d->code.flags & FLAGS_CODE) != FLAGS_CODE)
 		return "no code segment in the gate";
 	d->to = d->code.flags & FLAGS_CONFORMING ? d->cpl : FLAGS_DPL(d->code.flags);
 	if (d->to > d->cpl)
@@ -287,7 +300,8 @@ static const char *find_handler(struct run *r, struct delivery *d)
 	d->esp = d->old_esp = reg(r, UC_X86_REG_ESP);
 	if (!d->to_inner)
 		return NULL;
-	if (!load(r, tr.base + 4 + 8 * d->to, ring_stack, 8) || !load_descriptor(r, ring_stack[1] & 0xffff, &d->stack))
+	if (!load(r, tr.base + 4 + 8 * d->to, ring_stack, 8) ||
+	    !load_descriptor(r, ring_stack[1] & 0xffff, &d->stack))
 		return "no stack in the TSS";
 	d->esp = ring_stack[0];
 	return NULL;
@@ -322,8 +336,8 @@ static bool push_frame(struct run *r, struct delivery *d)
 static const char *deliver(struct run *r)
 {
 	struct delivery d = {
-		.cpl = saved_word(r, r->at.hflags) & H_CPL, .error = saved_word(r, r->at.error), .is_int = saved_word(r, r->at.is_int),
-		.eflags = reg(r, UC_X86_REG_EFLAGS),
+		.cpl = saved_word(r, r->at.hflags) & H_CPL, .error = saved_word(r, r->at.error),
+		.is_int = saved_word(r, r->at.is_int), .eflags = reg(r, UC_X86_REG_EFLAGS),
 	};
 	const char *why;
 
@@ -342,7 +356,8 @@ static const char *deliver(struct run *r)
 	put_word(r, r->at.eip, d.handler);
 	put_word(r, r->at.next_eip, d.handler);
 	uc_context_restore(r->uc, r->context);
-	set_reg(r, UC_X86_REG_EFLAGS, d.eflags & ~(X86_TF | X86_NT | X86_RF | X86_VM | (d.clears_if ? X86_IF : 0)));
+	set_reg(r, UC_X86_REG_EFLAGS,
+		d.eflags & ~(X86_TF | X86_NT | X86_RF | X86_VM | (d.clears_if ? X86_IF : 0)));
 	set_reg(r, UC_X86_REG_ESP, d.esp);
 	return NULL;
 }
@@ -393,7 +408,8 @@ static void run_guest(struct run *r)
 			r->why = err ? uc_strerror(err) : "HLT";
 	}
 	if (r->status < 0)
-		printf("unicorn: vector %d last, at %08x: %s\n", r->vector, reg(r, UC_X86_REG_EIP), r->why);
+		printf("unicorn: vector %d last, at %08x: %s\n", r->vector, reg(r, UC_X86_REG_EIP),
+		       r->why);
 }
 
 /* ---- setting up ---- */
@@ -406,7 +422,10 @@ static void start_state(struct run *r, const struct cpu *cpu)
 {
 	uc_context_save(r->uc, r->context);
 	for (unsigned n = 0; n < SEGMENTS; n++)
-		put_segment(r, n, (struct hidden){ .selector = n == CS ? 0x10 : 0x18, .limit = 0xffffffff, .flags = n == CS ? 0xcf9b00 : 0xcf9300 });
+		put_segment(r, n,
+			    (struct hidden){ .selector = n == CS ? 0x10 : 0x18,
+					     .limit = 0xffffffff,
+					     .flags = n == CS ? 0xcf9b00 : 0xcf9300 });
 	put_hflags(r, 0);
 	uc_context_restore(r->uc, r->context);
 	set_reg(r, UC_X86_REG_EAX, cpu->regs[X86_EAX]);
@@ -422,9 +441,11 @@ static void start_state(struct run *r, const struct cpu *cpu)
 static bool map_memory(struct run *r)
 {
 	const size_t rest = (1ull << 32) - RAM_SIZE;
-	void *nothing = mmap(NULL, rest, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *nothing = mmap(NULL, rest, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return nothing != MAP_FAILED && !uc_mem_map_ptr(r->uc, 0, RAM_SIZE, UC_PROT_ALL, r->ram.flat) &&
+	return nothing != MAP_FAILED &&
+	       !uc_mem_map_ptr(r->uc, 0, RAM_SIZE, UC_PROT_ALL, r->ram.flat) &&
 	       !uc_mem_map_ptr(r->uc, RAM_SIZE, rest, UC_PROT_ALL, nothing);
 }
 
@@ -458,7 +479,8 @@ int main(int argc, char **argv)
 	}
 	r.saved = (uint8_t *)r.context;
 	if (!find_state(&r)) {
-		fprintf(stderr, "unicorn_run: this version of Unicorn lays its contexts out in another way\n");
+		fprintf(stderr, "unicorn_run: this version of Unicorn lays its contexts out in "
+				"another way\n");
 		return 2;
 	}
 	uc_hook_add(r.uc, &hooks[0], UC_HOOK_INTR, on_interrupt, &r, 1, 0);

@@ -26,8 +26,9 @@ static struct regs v86_start(const char *code, unsigned size, unsigned iopl)
 {
 	__builtin_memcpy((void *)(V86_CODE + 0x100), code, size);
 	return (struct regs){
-		.eip = 0x100, .cs = V86_CODE >> 4, .ss = V86_STACK >> 4, .esp = 0x800, .eflags = FLAG_VM | FLAG_1 | IOPL(iopl),
-		.ds = V86_CODE >> 4, .es = 0x1111, .fs = 0x2222, .gs = 0x3333, .eax = 0x12345678, .ebx = 0x400,
+		.eip = 0x100, .cs = V86_CODE >> 4, .ss = V86_STACK >> 4, .esp = 0x800,
+		.eflags = FLAG_VM | FLAG_1 | IOPL(iopl), .ds = V86_CODE >> 4, .es = 0x1111,
+		.fs = 0x2222, .gs = 0x3333, .eax = 0x12345678, .ebx = 0x400,
 	};
 }
 
@@ -48,16 +49,20 @@ V86(v86_lar, "lar %ax, %ax");
 V86(v86_sldt, "sldt %ax");
 V86(v86_arpl, "arpl %ax, %ax");
 V86(v86_ud2, "ud2");
-V86(v86_segments, "movw $0x2345, %ax; movw %ax, %ds; movw %ds, %cx; pushw %cs; popw %es; int $0x81");
-V86(v86_memory_code, "movw (%bx), %ax; addw $1, %ax; movw %ax, 2(%bx); movw %cs:(%bx), %dx; int $0x81");
+V86(v86_segments,
+    "movw $0x2345, %ax; movw %ax, %ds; movw %ds, %cx; pushw %cs; popw %es; int $0x81");
+V86(v86_memory_code,
+    "movw (%bx), %ax; addw $1, %ax; movw %ax, 2(%bx); movw %cs:(%bx), %dx; int $0x81");
 V86(v86_limit, "movw 0xffff, %ax");
 V86(v86_limit32, "movl $0x10000, %ebx; movb (%ebx), %al");
-V86(v86_calls, "call 1f; jmp 2f; 1: movw $0x55aa, %cx; ret; 2: lcall $0x2000, $(0x100 + v86_calls_far - v86_calls); int $0x81\n v86_calls_far: movw $0x66bb, %dx; lret");
+V86(v86_calls, "call 1f; jmp 2f; 1: movw $0x55aa, %cx; ret; 2: lcall $0x2000, $(0x100 + "
+	       "v86_calls_far - v86_calls); int $0x81\n v86_calls_far: movw $0x66bb, %dx; lret");
 V86(v86_flags, "pushfw; popw %cx; pushfl; popl %edx; int $0x81");
 V86(v86_popf_ok, "pushw $0x7ed7; popfw; pushfl; popl %edx; int $0x81");
 V86(v86_in, "inb $0x80, %al");
 V86(v86_smsw, "smsw %ax; sgdt (%bx); sidt 8(%bx); int $0x81");
-V86(v86_iret_ok, "pushw $0x0203; pushw %cs; pushw $(0x100 + v86_iret_to - v86_iret_ok); iretw\n v86_iret_to: pushfl; popl %edx; int $0x81");
+V86(v86_iret_ok, "pushw $0x0203; pushw %cs; pushw $(0x100 + v86_iret_to - v86_iret_ok); iretw\n "
+		 "v86_iret_to: pushfl; popl %edx; int $0x81");
 
 static void check_v86_frame(const struct trap *trap, const struct regs *regs, const char *name)
 {
@@ -65,27 +70,43 @@ static void check_v86_frame(const struct trap *trap, const struct regs *regs, co
 
 	check(trap->regs.cs, regs->cs, "%s.cs", name);
 	check(trap->regs.ss, regs->ss, "%s.ss", name);
-	check(trap->regs.eflags & (FLAG_VM | FLAG_IOPL), regs->eflags & (FLAG_VM | FLAG_IOPL), "%s.eflags", name);
+	check(trap->regs.eflags & (FLAG_VM | FLAG_IOPL), regs->eflags & (FLAG_VM | FLAG_IOPL),
+	      "%s.eflags", name);
 	check(rest[0] & 0xffff, regs->es, "%s.es", name);
 	check(rest[1] & 0xffff, regs->ds, "%s.ds", name);
 	check(rest[2] & 0xffff, regs->fs, "%s.fs", name);
 	check(rest[3] & 0xffff, regs->gs, "%s.gs", name);
-	check(trap->regs.ds | (trap->regs.es & 0xffff) | (trap->regs.fs & 0xffff) | (trap->regs.gs & 0xffff), 0, "%s.nulled", name);
-	check(trap->handler_eflags & (FLAG_VM | FLAG_IF | FLAG_NT | FLAG_TF), 0, "%s.handler", name);
-	check(trap->handler_esp, main_tss.stack[0].esp - (trap->has_error ? 40 : 36), "%s.handler.esp", name);
+	check(trap->regs.ds | (trap->regs.es & 0xffff) | (trap->regs.fs & 0xffff) |
+		      (trap->regs.gs & 0xffff),
+	      0, "%s.nulled", name);
+	check(trap->handler_eflags & (FLAG_VM | FLAG_IF | FLAG_NT | FLAG_TF), 0, "%s.handler",
+	      name);
+	check(trap->handler_esp, main_tss.stack[0].esp - (trap->has_error ? 40 : 36),
+	      "%s.handler.esp", name);
 }
 
 /* What faults in v86 mode, by IOPL. */
 static void v86_faults(unsigned iopl)
 {
-	static const struct { const char *name, *code, *end; uint32_t vector, error; bool iopl3_too; } ways[] = {
-		{ "hlt", v86_hlt, v86_hlt_end, GP, 0, true }, { "cli", v86_cli, v86_cli_end, GP, 0, false },
-		{ "sti", v86_sti, v86_sti_end, GP, 0, false }, { "pushf", v86_pushf, v86_pushf_end, GP, 0, false },
-		{ "popf", v86_popf, v86_popf_end, GP, 0, false }, { "iret", v86_iret, v86_iret_end, GP, 0, false },
-		{ "int", v86_int, v86_int_end, GP, 0, false }, { "lgdt", v86_lgdt, v86_lgdt_end, GP, 0, true },
-		{ "cr0", v86_cr0, v86_cr0_end, GP, 0, true }, { "lar", v86_lar, v86_lar_end, UD, NO_ERROR, true },
-		{ "sldt", v86_sldt, v86_sldt_end, UD, NO_ERROR, true }, { "arpl", v86_arpl, v86_arpl_end, UD, NO_ERROR, true },
-		{ "ud2", v86_ud2, v86_ud2_end, UD, NO_ERROR, true }, { "in", v86_in, v86_in_end, GP, 0, true },
+	static const struct {
+		const char *name, *code, *end;
+		uint32_t vector, error;
+		bool iopl3_too;
+	} ways[] = {
+		{ "hlt", v86_hlt, v86_hlt_end, GP, 0, true },
+		{ "cli", v86_cli, v86_cli_end, GP, 0, false },
+		{ "sti", v86_sti, v86_sti_end, GP, 0, false },
+		{ "pushf", v86_pushf, v86_pushf_end, GP, 0, false },
+		{ "popf", v86_popf, v86_popf_end, GP, 0, false },
+		{ "iret", v86_iret, v86_iret_end, GP, 0, false },
+		{ "int", v86_int, v86_int_end, GP, 0, false },
+		{ "lgdt", v86_lgdt, v86_lgdt_end, GP, 0, true },
+		{ "cr0", v86_cr0, v86_cr0_end, GP, 0, true },
+		{ "lar", v86_lar, v86_lar_end, UD, NO_ERROR, true },
+		{ "sldt", v86_sldt, v86_sldt_end, UD, NO_ERROR, true },
+		{ "arpl", v86_arpl, v86_arpl_end, UD, NO_ERROR, true },
+		{ "ud2", v86_ud2, v86_ud2_end, UD, NO_ERROR, true },
+		{ "in", v86_in, v86_in_end, GP, 0, true },
 		{ "limit", v86_limit, v86_limit_end, GP, 0, true },
 	};
 
@@ -93,10 +114,12 @@ static void v86_faults(unsigned iopl)
 		struct regs regs = v86_start(ways[i].code, ways[i].end - ways[i].code, iopl);
 		const struct trap *trap;
 
-		if ((iopl == 3 && !ways[i].iopl3_too) || (sparing_qemu && ways[i].code == v86_limit))
+		if ((iopl == 3 && !ways[i].iopl3_too) ||
+		    (sparing_qemu && ways[i].code == v86_limit))
 			continue;
 		trap = run(&regs);
-		check_trap(trap, ways[i].vector, ways[i].error, (void *)0x100, "%s.iopl%u", ways[i].name, iopl);
+		check_trap(trap, ways[i].vector, ways[i].error, (void *)0x100, "%s.iopl%u",
+			   ways[i].name, iopl);
 		check_v86_frame(trap, &regs, ways[i].name);
 	}
 	{
@@ -166,7 +189,8 @@ static void v86_works(void)
 }
 
 /* EIP beyond 64 KiB in the image is refused in ring 0. */
-SNIPPET(v86_iret_in, "pushl $0; pushl $0; pushl $0; pushl $0; pushl $0x3000; pushl $0x800; pushl $0x20002; pushl $0x2000; pushl %ecx\n v86_iret_in_at: iretl");
+SNIPPET(v86_iret_in, "pushl $0; pushl $0; pushl $0; pushl $0; pushl $0x3000; pushl $0x800; pushl "
+		     "$0x20002; pushl $0x2000; pushl %ecx\n v86_iret_in_at: iretl");
 extern char v86_iret_in_at[];
 
 static void v86_entry(void)
@@ -191,7 +215,8 @@ void group_v86(void)
 
 /* ---- IRET in protected mode ---- */
 
-SNIPPET(ir_outer, "pushl %ecx; pushl %edx; pushl %esi; pushl %ebx; pushl $ir_to\n ir_at: iretl\n ir_to: pushfl; popl %eax");
+SNIPPET(ir_outer, "pushl %ecx; pushl %edx; pushl %esi; pushl %ebx; pushl $ir_to\n ir_at: iretl\n "
+		  "ir_to: pushfl; popl %eax");
 SNIPPET(ir_word, "pushw %cx; pushw %dx; pushw %si; pushw %bx; pushw %di; iretw");
 SNIPPET(ir_word_to, "movl $0x16161616, %eax");
 extern char ir_at[], ir_to[];
@@ -213,11 +238,13 @@ static void iret_outer(unsigned from, unsigned to, unsigned iopl)
 	regs.eflags = IOPL(iopl) | FLAG_1;
 	trap = run(&regs);
 	check_done(trap, "iret.from%u.to%u.iopl%u", from, to, iopl);
-	check(trap->regs.eax, (IOPL(iopl) & ~mask) | (regs.esi & mask) | FLAG_1, "iret.eflags.from%u.to%u.iopl%u", from, to, iopl);
+	check(trap->regs.eax, (IOPL(iopl) & ~mask) | (regs.esi & mask) | FLAG_1,
+	      "iret.eflags.from%u.to%u.iopl%u", from, to, iopl);
 	check(trap->regs.cs, CODE(to), "iret.cs.from%u.to%u.iopl%u", from, to, iopl);
 	check(trap->regs.ss, DATA(to), "iret.ss.from%u.to%u.iopl%u", from, to, iopl);
 	check(trap->regs.esp, regs.edx, "iret.esp.from%u.to%u.iopl%u", from, to, iopl);
-	check(trap->regs.ds, from ? DATA(from) * (DATA(from) / 16 >= to + 1) : 0, "iret.ds.from%u.to%u.iopl%u", from, to, iopl);
+	check(trap->regs.ds, from ? DATA(from) * (DATA(from) / 16 >= to + 1) : 0,
+	      "iret.ds.from%u.to%u.iopl%u", from, to, iopl);
 }
 
 static void iret_word(unsigned from, unsigned to)
@@ -226,7 +253,8 @@ static void iret_word(unsigned from, unsigned to)
 	const struct trap *trap;
 
 	gdt_set(SCRATCH(0), segment(ADDR(ir_word_to), 0xfffff, ATTR_CODE | ATTR_FLAT | DPL(to)));
-	gdt_set(SCRATCH(1), segment(STACK_TOP(to) & ~0xffffu, 0xfffff, ATTR_DATA | ATTR_FLAT | DPL(to)));
+	gdt_set(SCRATCH(1),
+		segment(STACK_TOP(to) & ~0xffffu, 0xfffff, ATTR_DATA | ATTR_FLAT | DPL(to)));
 	regs.ebx = SCRATCH(0) | to;
 	regs.ecx = SCRATCH(1) | to;
 	regs.edx = STACK_TOP(to) & 0xffff;
@@ -242,17 +270,22 @@ static void iret_word(unsigned from, unsigned to)
 
 static void bad_irets(void)
 {
-	static const struct { const char *name; uint32_t cs, cs_attr, ss, ss_attr, vector, error; } ways[] = {
-		{ "cs.null", 3, 0, DATA(3), 0, GP, 0 }, { "cs.data", DATA(3), 0, DATA(3), 0, GP, DATA(3) & ~3u },
+	static const struct { const char *name; uint32_t cs, cs_attr, ss, ss_attr, vector,
+		error; } ways[] = {
+		{ "cs.null", 3, 0, DATA(3), 0, GP, 0 },
+		{ "cs.data", DATA(3), 0, DATA(3), 0, GP, DATA(3) & ~3u },
 		{ "cs.inner", SCRATCH(0), ATTR_CODE, DATA(3), 0, GP, SCRATCH(0) },
 		{ "cs.dpl", SCRATCH(0) | 3, ATTR_CODE | DPL(2), DATA(3), 0, GP, SCRATCH(0) },
-		{ "cs.absent", SCRATCH(0) | 3, (ATTR_CODE & ~ATTR_P) | DPL(3), DATA(3), 0, NP, SCRATCH(0) },
-		{ "cs.gate", SCRATCH(0) | 3, GATE_CALL32 | DPL(3), DATA(3), 0, GP, SCRATCH(0) },
+		{ "cs.absent", SCRATCH(0) | 3, (ATTR_CODE & ~ATTR_P) | DPL(3), DATA(3), 0, NP,
+			SCRATCH(0) },
+			{ "cs.gate", SCRATCH(0) | 3, GATE_CALL32 | DPL(3), DATA(3), 0, GP,
+				SCRATCH(0) },
 		{ "ss.null", CODE(3), 0, 3, 0, GP, 0 },
 		{ "ss.rpl", CODE(3), 0, SCRATCH(1), ATTR_DATA | DPL(3), GP, SCRATCH(1) },
 		{ "ss.dpl", CODE(3), 0, SCRATCH(1) | 3, ATTR_DATA, GP, SCRATCH(1) },
 		{ "ss.code", CODE(3), 0, SCRATCH(1) | 3, ATTR_CODE | DPL(3), GP, SCRATCH(1) },
-		{ "ss.absent", CODE(3), 0, SCRATCH(1) | 3, (ATTR_DATA & ~ATTR_P) | DPL(3), SS, SCRATCH(1) },
+		{ "ss.absent", CODE(3), 0, SCRATCH(1) | 3, (ATTR_DATA & ~ATTR_P) | DPL(3), SS,
+			SCRATCH(1) },
 	};
 
 	for (unsigned i = 0; i < COUNT(ways); i++) {
@@ -286,7 +319,8 @@ void group_iret(void)
 
 /* ---- 16-bit code ---- */
 
-V86(c16_plain, "movw $0x1234, %ax; incl %ecx; addl $0x10001, %edx; pushw %ax; popw %bx; movw $0x5678, 8(%si); int $0x81");
+V86(c16_plain, "movw $0x1234, %ax; incl %ecx; addl $0x10001, %edx; pushw %ax; popw %bx; movw "
+	       "$0x5678, 8(%si); int $0x81");
 V86(c16_call, "call 1f; int $0x81; 1: movw $0x99, %ax; ret");
 V86(c16_calll, "calll 1f; int $0x81; 1: movw $0x98, %ax; retl");
 V86(c16_loop, "movw $5, %cx; xorw %ax, %ax; 1: incw %ax; loop 1b; jcxz 2f; incw %ax; 2: int $0x81");
@@ -336,7 +370,8 @@ static void code16(unsigned ring)
 	check(trap->regs.edi, 0x7fff0024, "code16.stos.edi.ring%u", ring);
 	check(((uint8_t *)user_data)[0x23], 0xa3, "code16.stos.ring%u", ring);
 	regs.eip = c16_ud - c16_plain;
-	check_trap(run(&regs), UD, NO_ERROR, (void *)(c16_ud - c16_plain + 1), "code16.ud.ring%u", ring);
+	check_trap(run(&regs), UD, NO_ERROR, (void *)(c16_ud - c16_plain + 1), "code16.ud.ring%u",
+		   ring);
 	if (sparing_qemu)
 		return;
 	/* EIP beyond the limit. */
@@ -356,14 +391,20 @@ static void code32(unsigned ring)
 	const struct trap *trap;
 
 	for (unsigned limit = 4; limit < 17; limit++) {
-		gdt_set(SCRATCH(0), segment(ADDR(c32_limit), limit, ATTR_CODE | ATTR_DB | DPL(ring)));
+		gdt_set(SCRATCH(0),
+			segment(ADDR(c32_limit), limit, ATTR_CODE | ATTR_DB | DPL(ring)));
 		regs.cs = SCRATCH(0) | ring;
 		regs.eip = 0;
 		trap = run(&regs);
 		if (limit >= 10)
-			check_trap(trap, GP, 0, (void *)(limit < 15 ? 11 : limit == 15 ? 16 : 17), "code32.limit%u.ring%u", limit, ring);
+			check_trap(trap, GP, 0,
+				   (void *)(limit < 15  ? 11 :
+					    limit == 15 ? 16 :
+							  17),
+				   "code32.limit%u.ring%u", limit, ring);
 		else
-			check_trap(trap, GP, 0, (void *)(limit + 1), "code32.limit%u.ring%u", limit, ring);
+			check_trap(trap, GP, 0, (void *)(limit + 1), "code32.limit%u.ring%u", limit,
+				   ring);
 	}
 	/* The target of a jump is judged before the jump, so EIP is the jump's. */
 	gdt_set(SCRATCH(0), segment(0, ADDR(c32_call) >> 12, ATTR_CODE | ATTR_FLAT | DPL(ring)));
@@ -372,7 +413,8 @@ static void code32(unsigned ring)
 		regs.cs = SCRATCH(0) | ring;
 		regs.ebx = 0x40000000;
 		trap = run(&regs);
-		check_trap(trap, GP, 0, i ? c32_call : c32_jump, "code32.%s.ring%u", i ? "call" : "jump", ring);
+		check_trap(trap, GP, 0, i ? c32_call : c32_jump, "code32.%s.ring%u",
+			   i ? "call" : "jump", ring);
 		check(trap->regs.esp, regs.esp, "code32.%s.esp.ring%u", i ? "call" : "jump", ring);
 	}
 }

@@ -3,8 +3,10 @@
  * Random guests that do what no sane guest does, as whole machines, and what must hold whatever
  * they do.
  *
- * 	hostile_code.c    streams of instructions: noise, and system instructions with operands that mean something
- * 	hostile_world.c   descriptor tables, page tables, tasks, devices and the state the processor starts in
+ * 	hostile_code.c    streams of instructions: noise, and system instructions with operands that
+ * 	                  mean something
+ * 	hostile_world.c   descriptor tables, page tables, tasks, devices and the state the processor
+ * 	                  starts in
  * 	hostile_watch.c   what is looked at when a guest has ended
  * hostile_options.c the command line
  * 	hostile_fuzz.c    the program: seeds, machines, deadlines, workers
@@ -30,7 +32,8 @@ enum {
 	HX_DESCRIPTOR_TABLES = 0x13800, /* six-byte operands of LGDT and LIDT, eight apart */
 	HX_TABLES = 0x14000, HX_TABLES_END = 0x24000, /* page tables of all formats */
 	HX_PAGE_DIR = 0x14000, HX_PAGE_TABLES = 0x15000, /* 4-byte entries; three tables: 12 MiB */
-	HX_PDPT = 0x18000, HX_PAE_DIRS = 0x19000, HX_PAE_TABLES = 0x1d000, /* 8-byte entries; four directories, four tables: 8 MiB */
+	/* 8-byte entries; four directories, four tables: 8 MiB */
+	HX_PDPT = 0x18000, HX_PAE_DIRS = 0x19000, HX_PAE_TABLES = 0x1d000,
 	HX_SPOILT = 0x22000,       /* pages of random entries */
 	HX_HANDLERS = 0x28000,     /* 256, 16 bytes each */
 	HX_STACKS = 0x2a000,       /* ring 0's, 1's, 2's, 3's tops are at the ends of 0x1000 each */
@@ -45,9 +48,10 @@ enum {
  * descriptors.
  */
 enum {
-	HX_SEL_CODE = 0x08, HX_SEL_DATA = 0x10, HX_SEL_USER_CODE = 0x1b, HX_SEL_USER_DATA = 0x23, HX_SEL_CODE16 = 0x28,
-	HX_SEL_DATA16 = 0x30, HX_SEL_TSS = 0x38, HX_SEL_TSS2 = 0x40, HX_SEL_TSS3 = 0x48, HX_SEL_LDT = 0x58, HX_SEL_GATE = 0x60,
-	HX_SEL_CONFORMING = 0x68, HX_SEL_LIMITED = 0x70, HX_SEL_DOWN = 0x78, HX_SEL_RING1 = 0x81, HX_SEL_ODD = 0x88,
+	HX_SEL_CODE = 0x08, HX_SEL_DATA = 0x10, HX_SEL_USER_CODE = 0x1b, HX_SEL_USER_DATA = 0x23,
+	HX_SEL_CODE16 = 0x28, HX_SEL_DATA16 = 0x30, HX_SEL_TSS = 0x38, HX_SEL_TSS2 = 0x40,
+	HX_SEL_TSS3 = 0x48, HX_SEL_LDT = 0x58, HX_SEL_GATE = 0x60, HX_SEL_CONFORMING = 0x68,
+	HX_SEL_LIMITED = 0x70, HX_SEL_DOWN = 0x78, HX_SEL_RING1 = 0x81, HX_SEL_ODD = 0x88,
 };
 
 /* --- hostile_options.c --- */

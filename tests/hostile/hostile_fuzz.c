@@ -53,7 +53,8 @@ static const char *const bt_options[] = {
 	NULL, NULL, "verify=on", "verify=on,flush-every=5", "host=-bmi2",
 	"host=-bmi2,verify=on,soft=always", "links=off", "tu-insns=1", "cache-kib=256", "windows=2",
 	"tables=compare", "tables=trace", "soft=always", "soft=off",
-	"fill-around=off", "cache-kib=256,windows=2,tables=trace", "tu-insns=1,soft=always,verify=on", "windows=2,fill-around=off", "flush-every=1",
+	"fill-around=off", "cache-kib=256,windows=2,tables=trace",
+	"tu-insns=1,soft=always,verify=on", "windows=2,fill-around=off", "flush-every=1",
 	"host=-bmi2", "host=-bmi2,soft=always,verify=on",
 };
 
@@ -67,9 +68,11 @@ struct one {
 static void write_kernel(struct random_source *r, int fd)
 {
 	static const uint8_t elf[] = {
-		0x7f, 'E', 'L', 'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 1, 0, 0, 0, 0, 0, 0x10, 0, 52, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		0x7f, 'E', 'L', 'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 1, 0, 0, 0, 0,
+		0, 0x10, 0, 52, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 		52, 0, 32, 0, 1, 0, 0, 0, 0, 0, 0, 0,
-		1, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0x10, 0, 0, 0, 0x10, 0, 0, 0x80, 0, 0, 0, 0x80, 0, 0, 7, 0, 0, 0, 0, 0x10, 0, 0,
+		1, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0x10, 0, 0, 0, 0x10, 0, 0, 0x80, 0, 0, 0, 0x80, 0,
+		0, 7, 0, 0, 0, 0, 0x10, 0, 0,
 	};
 	uint8_t image[KERNEL_SIZE] = { 0 };
 
@@ -79,7 +82,8 @@ static void write_kernel(struct random_source *r, int fd)
 		abort();
 }
 
-static void one_configure(struct one *one, const struct hostile_settings *set, uint64_t seed, int kernel_fd, const char *kernel)
+static void one_configure(struct one *one, const struct hostile_settings *set, uint64_t seed,
+			  int kernel_fd, const char *kernel)
 {
 	static const uint32_t megabytes[] = { 4, 4, 8, 8, 16, 33 };
 	bool bt;
@@ -90,10 +94,13 @@ static void one_configure(struct one *one, const struct hostile_settings *set, u
 	bt = set->bt && (!set->interp || random_next(&one->r) % 4);
 	one->config.engine = bt ? "bt" : "interp";
 	if (bt && (set->options || bt_options[seed % RF_ARRAY_SIZE(bt_options)])) {
-		snprintf(one->options, sizeof(one->options), "%s", set->options ? set->options : bt_options[seed % RF_ARRAY_SIZE(bt_options)]);
+		snprintf(one->options, sizeof(one->options), "%s",
+			 set->options ? set->options :
+					bt_options[seed % RF_ARRAY_SIZE(bt_options)]);
 		one->config.engine_options = one->options;
 	}
-	one->config.ram_size = (uint64_t)megabytes[random_next(&one->r) % RF_ARRAY_SIZE(megabytes)] << 20;
+	one->config.ram_size = (uint64_t)megabytes[random_next(&one->r) % RF_ARRAY_SIZE(megabytes)]
+			       << 20;
 	if (random_next(&one->r) % 64 == 0)
 		one->config.ram_size = 1024ull << 20;
 	one->config.kernel = kernel;
@@ -158,7 +165,8 @@ static void count_reason(struct progress *p, const char *reason)
 	if (strstr(reason, " needs "))
 		reason = strstr(reason, " needs ") + 1;
 	snprintf(text, sizeof(text), "%.90s", reason);
-	while (n + 1 < RF_ARRAY_SIZE(p->reasons) && p->reasons[n].count && strcmp(p->reasons[n].text, text))
+	while (n + 1 < RF_ARRAY_SIZE(p->reasons) && p->reasons[n].count &&
+	       strcmp(p->reasons[n].text, text))
 		n++;
 	memcpy(p->reasons[n].text, text, sizeof(text));
 	p->reasons[n].count++;
@@ -195,7 +203,8 @@ static const char *one_judge(struct machine *machine, struct hostile_watch *watc
 }
 
 /* Runs the guest; found (of size) is what is wrong. */
-static void one_case(struct one *one, struct hostile_watch *watch, struct progress *p, char *found, size_t size, bool *maybe)
+static void one_case(struct one *one, struct hostile_watch *watch, struct progress *p, char *found,
+		     size_t size, bool *maybe)
 {
 	char error[MACHINE_ERROR_SIZE] = "";
 	struct machine *machine;
@@ -256,16 +265,19 @@ static void check_footprint(const struct footprint *before, struct progress *p)
 
 	measure(&now);
 	if (now.descriptors > before->descriptors)
-		snprintf(p->found, sizeof(p->found), "%u descriptors are left over", now.descriptors - before->descriptors);
+		snprintf(p->found, sizeof(p->found), "%u descriptors are left over",
+			 now.descriptors - before->descriptors);
 	else if (now.mappings > before->mappings + 64)
-		snprintf(p->found, sizeof(p->found), "mappings went from %u to %u", before->mappings, now.mappings);
+		snprintf(p->found, sizeof(p->found), "mappings went from %u to %u",
+			 before->mappings, now.mappings);
 	else if (now.resident_kib > before->resident_kib + RSS_MARGIN_KIB)
-		snprintf(p->found, sizeof(p->found), "resident memory went from %lu to %lu KiB", before->resident_kib, now.resident_kib);
+		snprintf(p->found, sizeof(p->found), "resident memory went from %lu to %lu KiB",
+			 before->resident_kib, now.resident_kib);
 }
 
 /* A suspicion is a finding if it comes again with windows elsewhere. */
-static void worker_case(const struct hostile_settings *set, uint64_t seed, int kernel_fd, const char *kernel, struct hostile_watch *watch,
-			struct progress *p)
+static void worker_case(const struct hostile_settings *set, uint64_t seed, int kernel_fd,
+			const char *kernel, struct hostile_watch *watch, struct progress *p)
 {
 	char found[sizeof(p->found)];
 	struct one one;
@@ -273,7 +285,8 @@ static void worker_case(const struct hostile_settings *set, uint64_t seed, int k
 
 	for (unsigned turn = 0; turn < REPEATS; turn++) {
 		one_configure(&one, set, seed, kernel_fd, kernel);
-		snprintf(p->what, sizeof(p->what), "%s%s%s", one.config.engine, one.options[0] ? "," : "", one.options);
+		snprintf(p->what, sizeof(p->what), "%s%s%s", one.config.engine,
+			 one.options[0] ? "," : "", one.options);
 		one_case(&one, watch, p, found, sizeof(found), &maybe);
 		if (!found[0])
 			return;
@@ -340,7 +353,8 @@ static uint64_t checksum(const struct machine *machine)
 	return sum;
 }
 
-static void worker(const struct hostile_settings *set, uint64_t seed, uint64_t cases, time_t until, struct progress *p)
+static void worker(const struct hostile_settings *set, uint64_t seed, uint64_t cases, time_t until,
+		   struct progress *p)
 {
 	int kernel_fd = memfd_create("kernel", 0);
 	struct footprint settled = { 0 };
@@ -426,9 +440,14 @@ static void sabotage(enum sabotage what, struct machine *machine)
 
 static int self_test(struct hostile_settings *set)
 {
-	static const char *const names[] = { "nothing", "a host address in RAM", "a host address in the FPU", "a write below 4 GiB",
-					     "a read above 4 GiB", "a read behind a window's guard",
-					     "a read at twice a window's base", "reserved EFLAGS" };
+	static const char *const names[] = { "nothing",
+					     "a host address in RAM",
+					     "a host address in the FPU",
+					     "a write below 4 GiB",
+					     "a read above 4 GiB",
+					     "a read behind a window's guard",
+					     "a read at twice a window's base",
+					     "reserved EFLAGS" };
 	int kernel_fd = memfd_create("kernel", 0), failed = 0;
 	struct random_source r;
 	struct hostile_watch *watch;
@@ -455,8 +474,10 @@ static int self_test(struct hostile_settings *set)
 		sleep_us(2000);
 		vm_end(&machine->vm, VM_QUIT, 0);
 		machine_stop(machine);
-		if (sabotaged_place(what, machine) && !hostile_watch_traps(watch, sabotaged_place(what, machine))) {
-			printf("ok      %s: not tried, something lies there in this build\n", names[what]);
+		if (sabotaged_place(what, machine) &&
+		    !hostile_watch_traps(watch, sabotaged_place(what, machine))) {
+			printf("ok      %s: not tried, something lies there in this build\n",
+			       names[what]);
 			machine_destroy(machine);
 			continue;
 		}
@@ -465,7 +486,8 @@ static int self_test(struct hostile_settings *set)
 		if (!why == !what)
 			printf("ok      %s: %s\n", names[what], why ? why : "no finding");
 		else
-			printf("FAILED  %s: %s\n", names[what], why ? why : "not noticed"), failed++;
+			printf("FAILED  %s: %s\n", names[what], why ? why : "not noticed"),
+				failed++;
 		machine_destroy(machine);
 	}
 	hostile_watch_destroy(watch);
@@ -520,7 +542,8 @@ static const char *describe(int status, const struct progress *p, char *text, si
 	if (status == -1)
 		snprintf(text, size, "the monitor hung");
 	else if (WIFSIGNALED(status))
-		snprintf(text, size, "the monitor died of signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+		snprintf(text, size, "the monitor died of signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
 	else if (p->found[0])
 		snprintf(text, size, "%s", p->found);
 	else
@@ -530,17 +553,22 @@ static const char *describe(int status, const struct progress *p, char *text, si
 
 static void summary(const struct progress *p)
 {
-	printf("ends: deadline %llu, shutdown or reset %llu, power-off %llu, debug exit %llu, stopped with a report %llu\n",
-	       (unsigned long long)p->ends[VM_QUIT], (unsigned long long)(p->ends[VM_TRIPLE_FAULT] + p->ends[VM_REBOOT]),
-	       (unsigned long long)p->ends[VM_POWEROFF], (unsigned long long)p->ends[VM_DEBUG_EXIT], (unsigned long long)p->ends[VM_KILLED]);
-	printf("%llu exceptions and %llu interrupts delivered, %llu translation units made\n", (unsigned long long)p->exceptions,
-	       (unsigned long long)p->interrupts, (unsigned long long)p->tus);
+	printf("ends: deadline %llu, shutdown or reset %llu, power-off %llu, debug exit %llu, "
+	       "stopped with a report %llu\n",
+	       (unsigned long long)p->ends[VM_QUIT],
+	       (unsigned long long)(p->ends[VM_TRIPLE_FAULT] + p->ends[VM_REBOOT]),
+	       (unsigned long long)p->ends[VM_POWEROFF], (unsigned long long)p->ends[VM_DEBUG_EXIT],
+	       (unsigned long long)p->ends[VM_KILLED]);
+	printf("%llu exceptions and %llu interrupts delivered, %llu translation units made\n",
+	       (unsigned long long)p->exceptions, (unsigned long long)p->interrupts,
+	       (unsigned long long)p->tus);
 	if (p->coincidences)
-		printf("%llu guest%s had a number like a host address, but not when run again\n", (unsigned long long)p->coincidences,
-		       p->coincidences == 1 ? "" : "s");
+		printf("%llu guest%s had a number like a host address, but not when run again\n",
+		       (unsigned long long)p->coincidences, p->coincidences == 1 ? "" : "s");
 	for (unsigned n = 0; n < RF_ARRAY_SIZE(p->reasons); n++) {
 		if (p->reasons[n].count)
-			printf("    %llu stopped: %s\n", (unsigned long long)p->reasons[n].count, p->reasons[n].text);
+			printf("    %llu stopped: %s\n", (unsigned long long)p->reasons[n].count,
+			       p->reasons[n].text);
 	}
 }
 
@@ -563,14 +591,24 @@ static bool suspected_again(char *const arguments[])
 /*
  * What looks like an address of the host can be a number of the guest's own, the same each time,
  * that happens to lie where the host has put a mapping. In another process mappings lie elsewhere:
- * there it would have to look like one again, in half of them at least: a guest that makes many such
- * numbers (of a TSC that it has set itself) has one in a mapping now and then.
+ * there it would have to look like one again, in half of them at least: a guest that makes many
+ * such numbers (of a TSC that it has set itself) has one in a mapping now and then.
  */
 static bool confirmed(const struct hostile_settings *set, uint64_t seed)
 {
-	char seed_text[24], *arguments[] = { "hostile-fuzz", "--seed", seed_text, "--cases", "1", "--engine",
-		set->bt && set->interp ? "both" : set->bt ? "bt" : "interp", "--unconfirmed", set->options ? "--options" : NULL,
-		(char *)set->options, NULL };
+	char seed_text[24], *arguments[] = { "hostile-fuzz",
+					     "--seed",
+					     seed_text,
+					     "--cases",
+					     "1",
+					     "--engine",
+					     set->bt && set->interp ? "both" :
+					     set->bt                ? "bt" :
+								      "interp",
+					     "--unconfirmed",
+					     set->options ? "--options" : NULL,
+					     (char *)set->options,
+					     NULL };
 	unsigned again = 0;
 
 	snprintf(seed_text, sizeof(seed_text), "%llu", (unsigned long long)seed);
@@ -581,14 +619,16 @@ static bool confirmed(const struct hostile_settings *set, uint64_t seed)
 
 static int fuzz(const struct hostile_settings *set)
 {
-	struct progress *p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct progress *p =
+		mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	const time_t until = set->seconds ? time(NULL) + set->seconds : 0;
 	uint64_t failed = 0;
 
 	if (p == MAP_FAILED)
 		return 2;
 	while (p->started < set->cases && (!until || time(NULL) < until)) {
-		const uint64_t left = set->cases - p->started, cases = left < CASES_PER_WORKER ? left : CASES_PER_WORKER;
+		const uint64_t left = set->cases - p->started,
+			       cases = left < CASES_PER_WORKER ? left : CASES_PER_WORKER;
 		FILE *log = tmpfile();
 		char text[600];
 		int status;
@@ -603,16 +643,19 @@ static int fuzz(const struct hostile_settings *set)
 			worker(set, set->seed + p->started, cases, until, p);
 		}
 		status = await(pid, p, set->patience);
-		if (status > 0 && WIFEXITED(status) && p->suspicion && !set->unconfirmed && !confirmed(set, set->seed + p->started - 1)) {
+		if (status > 0 && WIFEXITED(status) && p->suspicion && !set->unconfirmed &&
+		    !confirmed(set, set->seed + p->started - 1)) {
 			p->coincidences++;
 			p->finished++;
 		} else if (status) {
 			failed++;
-			printf("FAILED  --seed %llu --cases 1 (%s): %s\n", (unsigned long long)(set->seed + p->started - 1), p->what,
+			printf("FAILED  --seed %llu --cases 1 (%s): %s\n",
+				(unsigned long long)(set->seed + p->started - 1), p->what,
 			       describe(status, p, text, sizeof(text)));
 			print_file(log);
 		} else if (set->verbose)
-			printf("%llu guest%s\n", (unsigned long long)p->finished, p->finished == 1 ? "" : "s");
+			printf("%llu guest%s\n", (unsigned long long)p->finished,
+			       p->finished == 1 ? "" : "s");
 		fclose(log);
 	}
 	summary(p);
@@ -620,7 +663,8 @@ static int fuzz(const struct hostile_settings *set)
 		printf("FAILED  these guests did nothing\n");
 		failed++;
 	}
-	printf("hostile guests: %llu passed, %llu failed\n", (unsigned long long)p->finished, (unsigned long long)failed);
+	printf("hostile guests: %llu passed, %llu failed\n", (unsigned long long)p->finished,
+	       (unsigned long long)failed);
 	return failed != 0;
 }
 

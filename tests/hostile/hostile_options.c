@@ -14,7 +14,8 @@
 
 static const char usage[] =
 	"usage: hostile-fuzz [options]\n"
-	"Random guests on whole machines: whatever they do, the monitor must neither crash nor hang nor let them see or touch the host.\n"
+	"Random guests on whole machines: whatever they do, the monitor must neither crash nor "
+	"hang nor let them see or touch the host.\n"
 	"  --seed N       the first guest's seed (default: from the clock); the others' follow\n"
 	"  --cases N      how many guests (default: 400 without --seconds)\n"
 	"  --seconds N    as many as fit\n"
@@ -23,10 +24,12 @@ static const char usage[] =
 	"  --patience N   seconds after which the monitor counts as hung (default 600)\n"
 	"  --verbose      say how far it is\n"
 	"  --self-test    whether what guests must not do would be noticed\n"
-	"The last line is \"hostile guests: N passed, N failed\". Seed N with --cases 1 repeats a guest.\n"
+	"The last line is \"hostile guests: N passed, N failed\". Seed N with --cases 1 repeats a "
+	"guest.\n"
 	"Exit status: 0 nothing failed, 1 something did, 2 it could not be run.\n";
 
-static bool parse_number(const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *number)
+static bool parse_number(const char *option, const char *text, uint64_t least, uint64_t most,
+			 uint64_t *number)
 {
 	char *end;
 
@@ -35,8 +38,8 @@ static bool parse_number(const char *option, const char *text, uint64_t least, u
 	/* strtoull() takes a sign and leading space, and is content with nothing at all. */
 	if (*text >= '0' && *text <= '9' && !*end && !errno && *number >= least && *number <= most)
 		return true;
-	fprintf(stderr, "hostile-fuzz: --%s \"%s\": a whole number from %llu to %llu is wanted\n", option, text, (unsigned long long)least,
-		(unsigned long long)most);
+	fprintf(stderr, "hostile-fuzz: --%s \"%s\": a whole number from %llu to %llu is wanted\n",
+		option, text, (unsigned long long)least, (unsigned long long)most);
 	return false;
 }
 
@@ -68,9 +71,11 @@ static bool parse_bt_options(struct hostile_settings *set, const char *text)
 	const bool too_long = strlen(text) >= HX_OPTIONS_SIZE;
 
 	if (err)
-		fprintf(stderr, "hostile-fuzz: --options \"%s\": %s\n", text, why ? why : strerror(-err));
+		fprintf(stderr, "hostile-fuzz: --options \"%s\": %s\n", text,
+			why ? why : strerror(-err));
 	else if (too_long)
-		fprintf(stderr, "hostile-fuzz: --options \"%s\": more than %d characters\n", text, HX_OPTIONS_SIZE - 1);
+		fprintf(stderr, "hostile-fuzz: --options \"%s\": more than %d characters\n", text,
+			HX_OPTIONS_SIZE - 1);
 	free((char *)why);
 	bt_options_free(&options);
 	set->options = text;
@@ -99,8 +104,10 @@ static bool parse_option(struct hostile_settings *set, const struct option *opti
 bool hostile_options_parse(struct hostile_settings *set, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "seed", 1, NULL, 's' }, { "cases", 1, NULL, 'c' }, { "seconds", 1, NULL, 't' }, { "engine", 1, NULL, 'e' }, { "options", 1, NULL, 'o' },
-		{ "patience", 1, NULL, 'p' }, { "verbose", 0, NULL, 'v' }, { "self-test", 0, NULL, 'x' }, { "unconfirmed", 0, NULL, 'u' },
+		{ "seed", 1, NULL, 's' }, { "cases", 1, NULL, 'c' }, { "seconds", 1, NULL, 't' },
+		{ "engine", 1, NULL, 'e' }, { "options", 1, NULL, 'o' },
+		{ "patience", 1, NULL, 'p' }, { "verbose", 0, NULL, 'v' },
+		{ "self-test", 0, NULL, 'x' }, { "unconfirmed", 0, NULL, 'u' },
 		{ "help", 0, NULL, 'h' }, { 0 },
 	};
 	int c, which;
@@ -109,17 +116,21 @@ bool hostile_options_parse(struct hostile_settings *set, int argc, char **argv)
 	 * Patience: where processors tell of bus locks, a guest that makes some may stand still for
 	 * tens of seconds.
 	 */
-	*set = (struct hostile_settings){ .seed = (uint64_t)time(NULL) * 1000, .patience = 600, .bt = true, .interp = true };
+	*set = (struct hostile_settings){
+		.seed = (uint64_t)time(NULL) * 1000, .patience = 600, .bt = true, .interp = true
+	};
 	while ((c = getopt_long(argc, argv, "", options, &which)) != -1) {
 		if (c == '?') {
-			fputs("hostile-fuzz: --help lists the options\n", stderr); /* getopt has named the word */
+			/* getopt has named the word */
+			fputs("hostile-fuzz: --help lists the options\n", stderr);
 			return false;
 		}
 		if (!parse_option(set, &options[which]))
 			return false;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "hostile-fuzz: \"%s\" is no option; --help lists them\n", argv[optind]);
+		fprintf(stderr, "hostile-fuzz: \"%s\" is no option; --help lists them\n",
+			argv[optind]);
 		return false;
 	}
 	if (!set->cases)

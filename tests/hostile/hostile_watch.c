@@ -2,11 +2,13 @@
 /*
  * What must hold when a hostile guest has ended:
  *
- * - It saw nothing of the host: no 64-bit value that it stored or has in its FPU is an address of one of the process' mappings.
- *   (Its general registers are 32 bits wide; there a host address cannot be told from any other number.)
- * - Nothing was touched outside the windows: pages that translated code would hit if it forgot the window, or computed it
- *   wrongly, are mapped, and stay untouched.
- * - The processor's state is one that a processor can have, and the shadow page tables are consistent.
+ * - It saw nothing of the host: no 64-bit value that it stored or has in its FPU is an address of
+ *   one of the process' mappings. (Its general registers are 32 bits wide; there a host address
+ *   cannot be told from any other number.)
+ * - Nothing was touched outside the windows: pages that translated code would hit if it forgot the
+ *   window, or computed it wrongly, are mapped, and stay untouched.
+ * - The processor's state is one that a processor can have, and the shadow page tables are
+ *   consistent.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +66,11 @@ static void trap(struct hostile_watch *w, uint64_t start, uint64_t size)
 		return;
 	p = mmap((void *)start, size, PROT_READ | PROT_WRITE, flags, -1, 0);
 	if (p == MAP_FAILED)
-		return; /* something lies there already: no trap is needed where an access would be noticed anyway */
+		/*
+		 * something lies there already: no trap is needed where an access would be noticed
+		 * anyway
+		 */
+		return;
 	if (p != (void *)start) {
 		munmap(p, size);
 		return;
@@ -104,7 +110,9 @@ static const char *check_traps(struct hostile_watch *w)
 			if (!(w->resident[n] & 1))
 				continue;
 			madvise((void *)(t->start + n * page), page, MADV_DONTNEED);
-			snprintf(w->text, sizeof(w->text), "host page %#llx, which is nobody's, was touched", (unsigned long long)(t->start + n * page));
+			snprintf(w->text, sizeof(w->text),
+				 "host page %#llx, which is nobody's, was touched",
+				 (unsigned long long)(t->start + n * page));
 			return w->text;
 		}
 	}
@@ -291,13 +299,15 @@ static bool in_windows(uint64_t value)
  * Whether the guest has as good a number where no window is as where one is: then it counts, or is
  * noise, and has not learned it from the host.
  */
-static bool makes_such_numbers(const struct hostile_watch *w, const uint8_t *now, const uint8_t *before, uint64_t from, uint64_t to)
+static bool makes_such_numbers(const struct hostile_watch *w, const uint8_t *now,
+			       const uint8_t *before, uint64_t from, uint64_t to)
 {
 	for (uint64_t at = from; at + 8 <= to; at += 4) {
 		uint64_t value;
 
 		memcpy(&value, now + at, 8);
-		if (!in_windows(value) || !memcmp(now + at, before + at, 8) || is_host_address(w, value))
+		if (!in_windows(value) || !memcmp(now + at, before + at, 8) ||
+		    is_host_address(w, value))
 			continue;
 		for (uint64_t n = 1; n <= DECOYS; n++) {
 			if (is_host_address(w, value + n * HOST_WINDOW_SIZE) ||
@@ -309,7 +319,8 @@ static bool makes_such_numbers(const struct hostile_watch *w, const uint8_t *now
 }
 
 /* 64-bit values at every dword that are not what was there before. */
-static const char *scan(struct hostile_watch *w, const char *what, const uint8_t *now, const uint8_t *before, uint64_t from, uint64_t to)
+static const char *scan(struct hostile_watch *w, const char *what, const uint8_t *now,
+			const uint8_t *before, uint64_t from, uint64_t to)
 {
 	int made_up = -1; /* not known yet */
 
@@ -326,7 +337,8 @@ static const char *scan(struct hostile_watch *w, const char *what, const uint8_t
 			if (made_up)
 				continue;
 		}
-		snprintf(w->text, sizeof(w->text), "%s at %#llx: host address %#llx", what, (unsigned long long)at, (unsigned long long)value);
+		snprintf(w->text, sizeof(w->text), "%s at %#llx: host address %#llx", what,
+			 (unsigned long long)at, (unsigned long long)value);
 		return w->text;
 	}
 	return NULL;
@@ -334,7 +346,9 @@ static const char *scan(struct hostile_watch *w, const char *what, const uint8_t
 
 /* Calls each for the stretches of guest RAM that exist. */
 static const char *each_extent(struct hostile_watch *w, const struct guest_ram *ram,
-			       const char *(*each)(struct hostile_watch *w, const struct guest_ram *ram, uint64_t from, uint64_t to))
+			       const char *(*each)(struct hostile_watch *w,
+						   const struct guest_ram *ram, uint64_t from,
+						   uint64_t to))
 {
 	off_t from = 0, to;
 	const char *why = NULL;
@@ -347,13 +361,15 @@ static const char *each_extent(struct hostile_watch *w, const struct guest_ram *
 	return why;
 }
 
-static const char *remember(struct hostile_watch *w, const struct guest_ram *ram, uint64_t from, uint64_t to)
+static const char *remember(struct hostile_watch *w, const struct guest_ram *ram, uint64_t from,
+			    uint64_t to)
 {
 	memcpy(w->before + from, ram->flat + from, to - from);
 	return NULL;
 }
 
-static const char *scan_ram(struct hostile_watch *w, const struct guest_ram *ram, uint64_t from, uint64_t to)
+static const char *scan_ram(struct hostile_watch *w, const struct guest_ram *ram, uint64_t from,
+			    uint64_t to)
 {
 	return scan(w, "guest RAM", ram->flat, w->before, from, to);
 }
@@ -365,7 +381,8 @@ void hostile_watch_start(struct hostile_watch *w, struct machine *machine)
 	if (w->before)
 		munmap(w->before, w->before_size);
 	w->before_size = ram->size;
-	w->before = mmap(NULL, ram->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	w->before = mmap(NULL, ram->size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (w->before == MAP_FAILED)
 		abort(); /* the worker's end is seen */
 	each_extent(w, ram, remember);
@@ -388,7 +405,8 @@ static const char *check_state(const struct cpu *cpu)
 		return "real mode outside ring 0";
 	if (cpu->fpu.mxcsr & ~0xffffu)
 		return "reserved bits of MXCSR";
-	if (cpu->cr0 & CR0_PE && !(cpu->eflags & X86_VM) && cpu->seg[X86_SS].attr & SEG_P && cpu->seg[X86_SS].attr & SEG_CODE)
+	if (cpu->cr0 & CR0_PE && !(cpu->eflags & X86_VM) && cpu->seg[X86_SS].attr & SEG_P &&
+	    cpu->seg[X86_SS].attr & SEG_CODE)
 		return "a stack in a code segment";
 	return NULL;
 }
@@ -416,6 +434,7 @@ const char *hostile_watch_check(struct hostile_watch *w, struct machine *machine
 		return why;
 	*maybe = true;
 	read_ranges(w);
-	why = scan(w, "FPU", (const uint8_t *)fpu, (const uint8_t *)&w->fpu_before, 0, offsetof(struct fxsave_image, xmm[8]));
+	why = scan(w, "FPU", (const uint8_t *)fpu, (const uint8_t *)&w->fpu_before, 0,
+		   offsetof(struct fxsave_image, xmm[8]));
 	return why ? why : each_extent(w, &machine->vm.ram, scan_ram);
 }

@@ -43,22 +43,31 @@ static uint64_t random64(struct world *w)
 
 static uint64_t descriptor(uint32_t base, uint32_t limit, uint16_t attr)
 {
-	return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)attr << 40 | (uint64_t)(limit >> 16 & 15) << 48 |
-	       (uint64_t)(base >> 24) << 56;
+	return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)attr << 40 |
+	       (uint64_t)(limit >> 16 & 15) << 48 | (uint64_t)(base >> 24) << 56;
 }
 
 static uint64_t gate(uint16_t selector, uint32_t offset, unsigned type, unsigned dpl)
 {
-	return (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)(type | dpl << 5 | 0x80) << 40 | (uint64_t)(offset >> 16) << 48;
+	return (offset & 0xffff) | (uint64_t)selector << 16 |
+	       (uint64_t)(type | dpl << 5 | 0x80) << 40 | (uint64_t)(offset >> 16) << 48;
 }
 
 static uint64_t odd_descriptor(struct world *w)
 {
 	switch (below(w, 4)) {
 	case 0: return random64(w);
-	case 1: return gate(hostile_selector(w->r), hostile_address(w->r), below(w, 16), below(w, 4)) | (uint64_t)below(w, 32) << 32;
-	case 2: return descriptor(HX_TSS + 0x400 * below(w, 4), below(w, 3) ? 0x67 : below(w, 0x200), 0x80 | below(w, 16) | below(w, 4) << 5);
-	default: return descriptor(hostile_address(w->r), random_value(w->r) & 0xfffff, random_next(w->r) & 0xf0ff);
+	case 1:
+		return gate(hostile_selector(w->r), hostile_address(w->r), below(w, 16),
+			    below(w, 4)) |
+		       (uint64_t)below(w, 32) << 32;
+	case 2:
+		return descriptor(HX_TSS + 0x400 * below(w, 4),
+				  below(w, 3) ? 0x67 : below(w, 0x200),
+				  0x80 | below(w, 16) | below(w, 4) << 5);
+	default:
+		return descriptor(hostile_address(w->r), random_value(w->r) & 0xfffff,
+				  random_next(w->r) & 0xf0ff);
 	}
 }
 
@@ -89,13 +98,17 @@ static void build_segments(struct world *w)
 			put64(w, HX_GDT + (usual[n].selector & ~7), usual[n].descriptor);
 	}
 	for (unsigned n = 0; n < HX_LDT_ENTRIES; n++)
-		put64(w, HX_LDT + 8 * n, below(w, 3) ? usual[below(w, RF_ARRAY_SIZE(usual))].descriptor : odd_descriptor(w));
+		put64(w, HX_LDT + 8 * n,
+		      below(w, 3) ? usual[below(w, RF_ARRAY_SIZE(usual))].descriptor :
+				    odd_descriptor(w));
 	for (unsigned n = 0; n < 16; n++) {
 		static const struct { uint16_t limit; uint32_t base; } tables[] = {
-			{ 8 * HX_GDT_ENTRIES - 1, HX_GDT }, { 0x7ff, HX_IDT }, { 8 * HX_LDT_ENTRIES - 1, HX_LDT }, { 0x3ff, 0 },
+			{ 8 * HX_GDT_ENTRIES - 1, HX_GDT }, { 0x7ff, HX_IDT },
+			{ 8 * HX_LDT_ENTRIES - 1, HX_LDT }, { 0x3ff, 0 },
 		};
 		const bool usual_one = n < 12;
-		const uint32_t limit = usual_one ? tables[n % 4].limit : random_value(w->r), base = usual_one ? tables[n % 4].base : hostile_address(w->r);
+		const uint32_t limit = usual_one ? tables[n % 4].limit : random_value(w->r),
+			       base = usual_one ? tables[n % 4].base : hostile_address(w->r);
 
 		put64(w, HX_DESCRIPTOR_TABLES + 8 * n, (limit & 0xffff) | (uint64_t)base << 16);
 	}
@@ -110,14 +123,20 @@ static void build_tasks(struct world *w)
 			put32(w, tss + at, spoil(w) ? random_value(w->r) : 0);
 		for (unsigned ring = 0; ring < 3; ring++) {
 			put32(w, tss + 4 + 8 * ring, HX_STACKS + 0x1000 * (ring + 1));
-			put32(w, tss + 8 + 8 * ring, spoil(w) ? hostile_selector(w->r) : ring ? HX_SEL_RING1 + ring - 1 : HX_SEL_DATA);
+			put32(w, tss + 8 + 8 * ring,
+			      spoil(w) ? hostile_selector(w->r) :
+			      ring     ? HX_SEL_RING1 + ring - 1 :
+					 HX_SEL_DATA);
 		}
 		put32(w, tss + 0x1c, below(w, 2) ? HX_PAGE_DIR : HX_PDPT);
 		put32(w, tss + 0x20, HX_CODE + below(w, HX_CODE_SIZE));
 		put32(w, tss + 0x24, X86_F1 | (random_next(w->r) & X86_IF));
 		put32(w, tss + 0x38, HX_STACKS + 0x1000);
 		for (unsigned s = 0; s < X86_NSEG; s++)
-			put32(w, tss + 0x48 + 4 * s, spoil(w) ? hostile_selector(w->r) : s == X86_CS ? HX_SEL_CODE : HX_SEL_DATA);
+			put32(w, tss + 0x48 + 4 * s,
+			      spoil(w)    ? hostile_selector(w->r) :
+			      s == X86_CS ? HX_SEL_CODE :
+					    HX_SEL_DATA);
 		put32(w, tss + 0x64, below(w, 4) ? 0x680000 : random_next(w->r));
 	}
 }
@@ -125,8 +144,10 @@ static void build_tasks(struct world *w)
 /* Handlers that go on behind what faulted, acknowledge what interrupted, or are nonsense. */
 static void build_handler(struct world *w, unsigned vector)
 {
-	static const uint32_t with_error = 1 << EXC_DF | 1 << EXC_TS | 1 << EXC_NP | 1 << EXC_SS | 1 << EXC_GP | 1 << EXC_PF | 1 << EXC_AC;
-	const bool fault = vector < 32 && vector != EXC_NMI && vector != EXC_DB && vector != EXC_BP && vector != EXC_OF;
+	static const uint32_t with_error = 1 << EXC_DF | 1 << EXC_TS | 1 << EXC_NP | 1 << EXC_SS |
+					   1 << EXC_GP | 1 << EXC_PF | 1 << EXC_AC;
+	const bool fault = vector < 32 && vector != EXC_NMI && vector != EXC_DB &&
+			   vector != EXC_BP && vector != EXC_OF;
 	static const uint8_t acknowledge[] = { 0x50, 0xb0, 0x20, 0xe6, 0x20, 0x58, 0xcf };
 	uint8_t code[16] = { 0xcf }, n = 0;
 
@@ -149,15 +170,20 @@ static void build_handler(struct world *w, unsigned vector)
 
 static void build_interrupts(struct world *w)
 {
-	static const uint8_t types[] = { SYS_INT_GATE32, SYS_INT_GATE32, SYS_TRAP_GATE32, SYS_INT_GATE16, SYS_TRAP_GATE16 };
+	static const uint8_t types[] = { SYS_INT_GATE32, SYS_INT_GATE32, SYS_TRAP_GATE32,
+					 SYS_INT_GATE16, SYS_TRAP_GATE16 };
 
 	for (unsigned v = 0; v < 256; v++) {
-		uint64_t entry = gate(HX_SEL_CODE, HX_HANDLERS + 16 * v, types[below(w, 3)], below(w, 2) * 3);
+		uint64_t entry = gate(HX_SEL_CODE, HX_HANDLERS + 16 * v, types[below(w, 3)],
+				      below(w, 2) * 3);
 
 		if (spoil(w))
-			entry = gate(hostile_selector(w->r), hostile_address(w->r), types[below(w, RF_ARRAY_SIZE(types))], below(w, 4));
+			entry = gate(hostile_selector(w->r), hostile_address(w->r),
+				     types[below(w, RF_ARRAY_SIZE(types))], below(w, 4));
 		else if (spoil(w))
-			entry = below(w, 2) ? gate(HX_SEL_TSS2 + 8 * below(w, 2), 0, SYS_TASK_GATE, below(w, 4)) : random64(w);
+			entry = below(w, 2) ? gate(HX_SEL_TSS2 + 8 * below(w, 2), 0, SYS_TASK_GATE,
+						   below(w, 4)) :
+					      random64(w);
 		put64(w, HX_IDT + 8 * v, entry);
 		build_handler(w, v);
 	}
@@ -168,7 +194,8 @@ static void build_interrupts(struct world *w)
 
 static uint64_t spoilt_entry(struct world *w, bool pae)
 {
-	return hostile_pte(w->r) | (pae && below(w, 4) == 0 ? (uint64_t)random_next(w->r) << 32 : 0);
+	return hostile_pte(w->r) |
+	       (pae && below(w, 4) == 0 ? (uint64_t)random_next(w->r) << 32 : 0);
 }
 
 static void build_page_tables(struct world *w)
@@ -176,21 +203,33 @@ static void build_page_tables(struct world *w)
 	const uint32_t usual = PTE_P | PTE_W | PTE_U | PTE_A | PTE_D;
 
 	for (unsigned n = 0; n < 1024; n++) {
-		put32(w, HX_PAGE_DIR + 4 * n, n < 3 ? (HX_PAGE_TABLES + 0x1000 * n) | usual : spoil(w) ? hostile_pte(w->r) : 0);
+		put32(w, HX_PAGE_DIR + 4 * n,
+		      n < 3    ? (HX_PAGE_TABLES + 0x1000 * n) | usual :
+		      spoil(w) ? hostile_pte(w->r) :
+				 0);
 		for (unsigned table = 0; table < 3; table++)
-			put32(w, HX_PAGE_TABLES + 0x1000 * table + 4 * n, spoil(w) && below(w, 2) ? hostile_pte(w->r) :
-				(table << 22 | n << 12 | usual | (below(w, 4) ? 0 : PTE_G)) & ~(below(w, 8) ? 0 : PTE_A | PTE_D));
+			put32(w, HX_PAGE_TABLES + 0x1000 * table + 4 * n,
+			      spoil(w) && below(w, 2) ?
+				      hostile_pte(w->r) :
+				      (table << 22 | n << 12 | usual | (below(w, 4) ? 0 : PTE_G)) &
+					      ~(below(w, 8) ? 0 : PTE_A | PTE_D));
 	}
 	/* The directory as a table of itself, and devices. */
 	put32(w, HX_PAGE_DIR + 4 * 1023, HX_PAGE_DIR | usual);
 	put32(w, HX_PAGE_DIR + 4 * 0x3fb, 0xfec00000 | usual | PTE_PS);
 	for (unsigned n = 0; n < 4; n++)
-		put64(w, HX_PDPT + 8 * n, spoil(w) ? random64(w) : (HX_PAE_DIRS + 0x1000 * n) | PTE_P);
+		put64(w, HX_PDPT + 8 * n,
+		      spoil(w) ? random64(w) : (HX_PAE_DIRS + 0x1000 * n) | PTE_P);
 	for (unsigned n = 0; n < 4 * 512; n++) {
 		const unsigned dir = n >> 9;
 
-		put64(w, HX_PAE_DIRS + 8 * n, n < 4 ? (HX_PAE_TABLES + 0x1000 * n) | usual : spoil(w) ? spoilt_entry(w, true) : 0);
-		put64(w, HX_PAE_TABLES + 8 * n, spoil(w) && below(w, 2) ? spoilt_entry(w, true) : (dir << 21 | (n & 511) << 12 | usual));
+		put64(w, HX_PAE_DIRS + 8 * n,
+		      n < 4    ? (HX_PAE_TABLES + 0x1000 * n) | usual :
+		      spoil(w) ? spoilt_entry(w, true) :
+				 0);
+		put64(w, HX_PAE_TABLES + 8 * n,
+		      spoil(w) && below(w, 2) ? spoilt_entry(w, true) :
+						(dir << 21 | (n & 511) << 12 | usual));
 	}
 	put64(w, HX_PAE_DIRS + 8 * 2047, HX_PAE_DIRS | usual);
 	put64(w, HX_PAE_DIRS + 8 * 2039, 0xfee00000 | usual | PTE_PS);
@@ -211,7 +250,8 @@ static void build_memory(struct world *w)
 	for (uint32_t at = HX_DATA; at < HX_DATA + HX_DATA_SIZE; at += 4)
 		put32(w, at, at & 0x2000 ? random_value(w->r) : hostile_address(w->r));
 	for (uint32_t at = HX_STACKS; at < HX_STACKS + 0x4000; at += 4)
-		put32(w, at, below(w, 2) ? HX_CODE + below(w, HX_CODE_SIZE) : hostile_selector(w->r));
+		put32(w, at,
+		      below(w, 2) ? HX_CODE + below(w, HX_CODE_SIZE) : hostile_selector(w->r));
 }
 
 /* --- devices --- */
@@ -225,8 +265,10 @@ static void port_write(struct world *w, const uint8_t *pairs, unsigned n)
 static void start_timers(struct world *w)
 {
 	const uint16_t divisor = 20 + below(w, 5000);
-	const uint8_t pic[] = { 0x20, 0x11, 0x21, 0x20, 0x21, 4, 0x21, 1, 0x21, random_next(w->r) & 0xfa, 0xa0, 0x11, 0xa1, 0x28, 0xa1, 2, 0xa1, 1,
-				0xa1, random_next(w->r) };
+	const uint8_t pic[] = { 0x20, 0x11, 0x21, 0x20, 0x21,
+				4,    0x21, 1,    0x21, random_next(w->r) & 0xfa,
+				0xa0, 0x11, 0xa1, 0x28, 0xa1,
+				2,    0xa1, 1,    0xa1, random_next(w->r) };
 	const uint8_t pit[] = { 0x43, 0x34, 0x40, divisor & 0xff, 0x40, divisor >> 8 };
 
 	if (below(w, 3))
@@ -265,14 +307,18 @@ static void start_protected(struct world *w, bool user, unsigned paging)
 	put64(w, HX_GDT + HX_SEL_DATA, descriptor(0, 0xfffff, 0xc093));
 	put64(w, HX_GDT + (HX_SEL_USER_CODE & ~7), descriptor(0, 0xfffff, 0xc0fb));
 	put64(w, HX_GDT + (HX_SEL_USER_DATA & ~7), descriptor(0, 0xfffff, 0xc0f3));
-	set_segments(w, user ? HX_SEL_USER_CODE : HX_SEL_CODE, user ? HX_SEL_USER_DATA : HX_SEL_DATA);
+	set_segments(w, user ? HX_SEL_USER_CODE : HX_SEL_CODE,
+		     user ? HX_SEL_USER_DATA : HX_SEL_DATA);
 	cpu->tr = segment_from_descriptor(HX_SEL_TSS, descriptor(HX_TSS, 0x3ff, 0x008b));
-	cpu->cr0 = CR0_PE | CR0_ET | (random_next(w->r) & (CR0_NE | CR0_MP | CR0_WP | CR0_AM)) | (below(w, 8) ? 0 : CR0_TS);
-	cpu->cr4 = random_next(w->r) & (CR4_PSE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_TSD | CR4_DE);
+	cpu->cr0 = CR0_PE | CR0_ET | (random_next(w->r) & (CR0_NE | CR0_MP | CR0_WP | CR0_AM)) |
+		   (below(w, 8) ? 0 : CR0_TS);
+	cpu->cr4 = random_next(w->r) &
+		   (CR4_PSE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_TSD | CR4_DE);
 	cpu->cr4 |= below(w, 4) ? CR4_OSFXSR | CR4_PSE : 0;
 	cpu->eip = user ? HX_USER_CODE : HX_CODE;
 	cpu->regs[X86_ESP] = HX_STACKS + (user ? 0x4000 : 0x1000) - 4 * below(w, 64);
-	cpu->eflags = X86_F1 | (random_next(w->r) & (X86_ARITH_FLAGS | X86_IF)) | (user && below(w, 4) == 0 ? X86_IOPL : 0);
+	cpu->eflags = X86_F1 | (random_next(w->r) & (X86_ARITH_FLAGS | X86_IF)) |
+		      (user && below(w, 4) == 0 ? X86_IOPL : 0);
 	if (paging) {
 		cpu->cr0 |= CR0_PG;
 		cpu->cr3 = paging == 2 ? HX_PDPT : HX_PAGE_DIR;
@@ -303,9 +349,14 @@ static void start_16bit(struct world *w)
 		cpu->idtr = (struct table_register){ 0, 0x3ff };
 	}
 	for (unsigned s = 0; s < X86_NSEG; s++) {
-		const uint16_t selector = s == X86_CS ? HX_CODE >> 4 & 0xf000 : s == X86_SS ? HX_STACKS >> 4 : HX_DATA >> 4;
+		const uint16_t selector = s == X86_CS ? HX_CODE >> 4 & 0xf000 :
+					  s == X86_SS ? HX_STACKS >> 4 :
+							HX_DATA >> 4;
 
-		cpu->seg[s] = (struct segment){ selector, SEG_P | SEG_S | SEG_WRITABLE | SEG_ACCESSED | (v86 ? SEG_DPL : 0), selector << 4, 0xffff };
+		cpu->seg[s] = (struct segment){ selector,
+						SEG_P | SEG_S | SEG_WRITABLE | SEG_ACCESSED |
+							(v86 ? SEG_DPL : 0),
+						selector << 4, 0xffff };
 	}
 	/* Below 1 MiB, where such code can live. */
 	cpu->seg[X86_CS].selector = 0x4000;
@@ -324,7 +375,8 @@ static void start_processor(struct world *w)
 		cpu->regs[n] = below(w, 2) ? hostile_address(w->r) : random_value(w->r);
 	cpu->gdtr = (struct table_register){ HX_GDT, 8 * HX_GDT_ENTRIES - 1 };
 	cpu->idtr = (struct table_register){ HX_IDT, 0x7ff };
-	cpu->ldtr = segment_from_descriptor(HX_SEL_LDT, descriptor(HX_LDT, 8 * HX_LDT_ENTRIES - 1, 0x0082));
+	cpu->ldtr = segment_from_descriptor(HX_SEL_LDT,
+					    descriptor(HX_LDT, 8 * HX_LDT_ENTRIES - 1, 0x0082));
 	cpu->sysenter_cs = HX_SEL_CODE;
 	cpu->sysenter_eip = HX_CODE + below(w, HX_CODE_SIZE);
 	cpu->sysenter_esp = HX_STACKS + 0x1000;
@@ -340,7 +392,11 @@ void hostile_world(struct random_source *r, struct machine *machine)
 {
 	static const unsigned chaos[] = { 0, 1, 1, 2, 4, 8, 16, 48 };
 	struct vm *vm = &machine->vm;
-	struct world w = { .r = r, .vm = vm, .cpu = &vm->vcpu.cpu, .ram = vm->ram.flat, .chaos = chaos[random_next(r) % RF_ARRAY_SIZE(chaos)] };
+	struct world w = { .r = r,
+			   .vm = vm,
+			   .cpu = &vm->vcpu.cpu,
+			   .ram = vm->ram.flat,
+			   .chaos = chaos[random_next(r) % RF_ARRAY_SIZE(chaos)] };
 
 	build_memory(&w);
 	start_processor(&w);
