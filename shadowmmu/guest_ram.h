@@ -8,7 +8,7 @@
  *
  * Every store that C code makes to guest RAM (interpreter, callouts, devices) goes through
  * guest_ram_written() afterwards, so that translations and page-table copies of that memory are
- * told. It is called on the vCPU thread; for others monitor/dma.c has it called there.
+ * told. It is called on the vCPU thread; for others monitor/vm/dma.c has it called there.
  */
 #ifndef RF_SHADOWMMU_GUEST_RAM_H
 #define RF_SHADOWMMU_GUEST_RAM_H

@@ -7,8 +7,8 @@
 #include <unistd.h>
 #include "bt_fixture.h"
 #include "devices/bus.h"
-#include "monitor/cpu_models.h"
-#include "monitor/system.h"
+#include "monitor/processor/cpu_models.h"
+#include "monitor/processor/processor.h"
 
 #define PATIENCE_MS 60000
 #define WATCHDOG_TICK_MS 20
@@ -171,6 +171,7 @@ struct bf *bf_create_model(const char *engine, const char *options, const char *
 	vm_init(vm);
 	cr_assert_eq(guest_ram_init(&vm->ram, BF_RAM_SIZE), 0);
 	cr_assert_eq(vcpu_init(&vm->vcpu, vm), 0);
+	processor_reset(&vm->vcpu);
 	cr_assert_eq(bus_create(&vm->bus), 0);
 	cr_assert_eq(bus_attach(vm->bus, &stop_device, bf, 0), 0);
 	bf->cpu = &vm->vcpu.cpu;

@@ -11,8 +11,10 @@
 #define RF_TESTS_BT_FIXTURE_H
 
 #include <criterion/criterion.h>
-#include "monitor/descriptors.h"
-#include "monitor/vm.h"
+#include "monitor/interp/interp.h"
+#include "monitor/bt/bt.h"
+#include "monitor/processor/descriptors.h"
+#include "monitor/vm/vm.h"
 
 #define BF_RAM_SIZE 0x800000u
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What tests and benchmarks need of the host beyond what ringfence needs. Only trying tells: a
- * processor may have what its system does not let programs use. What KVM can do, monitor/kvm_host.h
+ * processor may have what its system does not let programs use. What KVM can do, monitor/kvm/host.h
  * says.
  *
  * For scripts the same is build/tests/host-features.

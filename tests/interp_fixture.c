@@ -1,37 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The machine of the interpreter's tests, and stubs for ports and for vm_kill(). */
-#include <stdarg.h>
+/* The machine of the interpreter's tests. */
 #include <string.h>
 #include "interp_fixture.h"
-
-struct ix_record ix_record;
-
-uint32_t vm_pio_read(struct vm *vm, uint16_t port, unsigned size)
-{
-	ix_record.pio_reads++;
-	ix_record.port = port;
-	ix_record.size = size;
-	return 0x44332211;
-}
-
-void vm_pio_write(struct vm *vm, uint16_t port, uint32_t value, unsigned size)
-{
-	ix_record.pio_writes++;
-	ix_record.port = port;
-	ix_record.size = size;
-	ix_record.value = value;
-}
-
-enum x86_status vm_kill(struct vcpu *vcpu, const char *fmt, ...)
-{
-	ix_record.kills++;
-	return X86_DEAD;
-}
 
 void ix_setup(void)
 {
 	fx_setup();
-	memset(&ix_record, 0, sizeof(ix_record));
 	CPU.model = cpu_model_find("max");
 	cr_assert_not_null(CPU.model);
 	CPU.cr0 |= CR0_NE | CR0_MP;

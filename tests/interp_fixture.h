@@ -3,18 +3,9 @@
 #ifndef RF_TESTS_INTERP_FIXTURE_H
 #define RF_TESTS_INTERP_FIXTURE_H
 
-#include "monitor/interp.h"
-#include "monitor/system.h"
+#include "monitor/interp/interp.h"
+#include "monitor/processor/processor.h"
 #include "system_fixture.h"
-
-/* What the port stubs recorded. */
-struct ix_record {
-	unsigned pio_reads, pio_writes, kills;
-	uint16_t port;
-	unsigned size;
-	uint32_t value;
-};
-extern struct ix_record ix_record;
 
 void ix_setup(void);
 void ix_teardown(void);

@@ -1,49 +1,61 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The machine of the system-architecture tests, and stubs for the parts of the monitor that are not
- * under test.
+ * The machine of the system-architecture tests, and a device that notes what reaches it.
  */
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include "devices/pc_board.h"
-#include "monitor/log.h"
+#include "devices/bus.h"
 #include "system_fixture.h"
 
 struct fx_record fx_record;
 struct vm *fx_vm;
 
-/* ---- stubs ---- */
+/* ---- a device that answers everywhere ---- */
 
-enum x86_status vm_triple_fault(struct vcpu *vcpu)
-{
-	fx_record.triple_faults++;
-	return X86_DEAD;
-}
-
-uint64_t vm_mmio_read(struct vm *vm, gpa_t gpa, unsigned size)
+static uint64_t mmio_read(void *device, uint64_t offset, unsigned size)
 {
 	fx_record.mmio_reads++;
-	fx_record.mmio_gpa = gpa;
+	fx_record.mmio_gpa = offset;
 	fx_record.mmio_size = size;
 	return 0x1122334455667788ull;
 }
 
-void vm_mmio_write(struct vm *vm, gpa_t gpa, uint64_t value, unsigned size)
+static void mmio_write(void *device, uint64_t offset, uint64_t value, unsigned size)
 {
 	fx_record.mmio_writes++;
-	fx_record.mmio_gpa = gpa;
+	fx_record.mmio_gpa = offset;
 	fx_record.mmio_value = value;
 	fx_record.mmio_size = size;
 }
 
-bool pc_board_apic_base_set(struct pc_board *board, uint64_t value)
+static uint64_t pio_read(void *device, uint64_t offset, unsigned size)
 {
-	return true;
+	fx_record.pio_reads++;
+	fx_record.port = offset;
+	fx_record.pio_size = size;
+	return 0x44332211;
 }
 
-void log_write(struct log *log, const char *fmt, ...)
+static void pio_write(void *device, uint64_t offset, uint64_t value, unsigned size)
 {
+	fx_record.pio_writes++;
+	fx_record.port = offset;
+	fx_record.pio_size = size;
+	fx_record.pio_value = value;
+}
+
+static const struct bus_range everywhere[] = {
+	{ BUS_PIO, 0, 0x10000, { pio_read, pio_write, 1, 4 } },
+	{ BUS_MMIO, 0, 1ull << 36, { mmio_read, mmio_write, 1, 8 } },
+};
+
+static const struct device_desc recorder = {
+	.name = "recorder", .ranges = everywhere, .nranges = RF_ARRAY_SIZE(everywhere),
+};
+
+bool fx_shut_down(void)
+{
+	return atomic_load(&CPU.events) & EVENT_RESET;
 }
 
 /* ---- memory ---- */
@@ -156,9 +168,12 @@ static void set_segment(enum x86_seg seg, uint16_t selector)
 void fx_setup(void)
 {
 	fx_vm = calloc(1, sizeof(*fx_vm));
+	vm_init(fx_vm);
 	memset(&fx_record, 0, sizeof(fx_record));
 	cr_assert_eq(guest_ram_init(&fx_vm->ram, FX_RAM_SIZE), 0);
-	VCPU->vm = fx_vm;
+	cr_assert_eq(bus_create(&fx_vm->bus), 0);
+	cr_assert_eq(bus_attach(fx_vm->bus, &recorder, NULL, 0), 0);
+	cr_assert_eq(vcpu_init(VCPU, fx_vm), 0);
 	build_gdt();
 	build_tss();
 	CPU.a20_mask = 0xffffffff;
@@ -178,6 +193,8 @@ void fx_setup(void)
 
 void fx_teardown(void)
 {
+	vcpu_destroy(VCPU);
+	bus_destroy(fx_vm->bus);
 	guest_ram_destroy(&fx_vm->ram);
 	free(fx_vm);
 	fx_vm = NULL;

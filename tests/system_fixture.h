@@ -7,8 +7,8 @@
 #define RF_TESTS_SYSTEM_FIXTURE_H
 
 #include <criterion/criterion.h>
-#include "monitor/descriptors.h"
-#include "monitor/vm.h"
+#include "monitor/processor/descriptors.h"
+#include "monitor/vm/vm.h"
 
 #define FX_RAM_SIZE 0x200000u
 
@@ -29,14 +29,20 @@ enum {
 	EXECUTE_ONLY = 0xb0, FX_GDT_LIMIT = 0xb7,
 };
 
-/* What the stubs recorded. */
+/* What reached the device that answers at every port and address. */
 struct fx_record {
-	unsigned triple_faults, mmio_writes, mmio_reads;
+	unsigned pio_reads, pio_writes, pio_size;
+	uint16_t port;
+	uint32_t pio_value;
+	unsigned mmio_writes, mmio_reads;
 	gpa_t mmio_gpa;
 	uint64_t mmio_value;
 	unsigned mmio_size;
 };
 extern struct fx_record fx_record;
+
+/* Whether a triple fault has asked for a reset. */
+bool fx_shut_down(void);
 
 extern struct vm *fx_vm;
 #define VCPU (&fx_vm->vcpu)

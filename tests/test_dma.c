@@ -7,8 +7,8 @@
 #include <string.h>
 #include <time.h>
 #include "bt_fixture.h"
-#include "monitor/dma.h"
-#include "monitor/vcpu.h"
+#include "monitor/vm/dma.h"
+#include "monitor/vm/vcpu.h"
 
 #define ROUNDS   600
 #define VECTOR   0x40

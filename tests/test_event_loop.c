@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "host_clock.h"
-#include "monitor/event_loop.h"
+#include "monitor/vm/event_loop.h"
 
 #define PATIENCE_MS 240000 /* what takes longer hangs */
 #define MS 1000000ull

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "monitor/guest_symbols.h"
+#include "monitor/bt/guest_symbols.h"
 #include "scratch.h"
 
 TestSuite(guest_symbols, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 120);

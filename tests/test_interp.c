@@ -710,14 +710,14 @@ Test(interp, ports)
 	CPU.regs[X86_EDX] = 0x3f8;
 	RUN(1, 0xec);
 	cr_expect_eq(CPU.regs[X86_EAX], 0xaabbcc11);
-	cr_expect_eq(ix_record.port, 0x3f8);
+	cr_expect_eq(fx_record.port, 0x3f8);
 	RUN(1, 0x66, 0xe5, 0x60);
 	cr_expect_eq(CPU.regs[X86_EAX], 0xaabb2211);
-	cr_expect_eq(ix_record.port, 0x60);
-	cr_expect_eq(ix_record.size, 2);
+	cr_expect_eq(fx_record.port, 0x60);
+	cr_expect_eq(fx_record.pio_size, 2);
 	RUN(1, 0xef);
-	cr_expect_eq(ix_record.value, 0xaabb2211);
-	cr_expect_eq(ix_record.size, 4);
+	cr_expect_eq(fx_record.pio_value, 0xaabb2211);
+	cr_expect_eq(fx_record.pio_size, 4);
 }
 
 Test(interp, ins_touches_no_port_if_the_store_would_fault)
@@ -726,7 +726,7 @@ Test(interp, ins_touches_no_port_if_the_store_would_fault)
 	CPU.regs[X86_EDI] = 0x5000;
 	cr_expect_eq(RUN(1, 0x6c), INTERP_EXCEPTION);
 	cr_expect_eq(ix_vector(), EXC_PF);
-	cr_expect_eq(ix_record.pio_reads, 0);
+	cr_expect_eq(fx_record.pio_reads, 0);
 }
 
 Test(interp, sti_holds_interrupts_for_one_instruction)

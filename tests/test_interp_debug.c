@@ -156,7 +156,7 @@ Test(interp_debug, io_breakpoint)
 	CPU.cr4 |= CR4_DE;
 	cr_expect_eq(RUN(1, 0xe4, 0x60), INTERP_EXCEPTION);
 	cr_expect_eq(CPU.dr[6] & 0xf, 4);
-	cr_expect_eq(ix_record.pio_reads, 2);
+	cr_expect_eq(fx_record.pio_reads, 2);
 }
 
 Test(interp_debug, int1)

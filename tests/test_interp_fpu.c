@@ -8,7 +8,7 @@
 #include <string.h>
 #include <ucontext.h>
 #include "interp_fixture.h"
-#include "monitor/fpu_proxy.h"
+#include "monitor/interp/fpu_proxy.h"
 #include "random_state.h"
 
 TestSuite(interp_fpu, .init = ix_setup, .fini = ix_teardown, .timeout = 120);
@@ -81,7 +81,7 @@ Test(interp_fpu, without_ne_the_board_is_asked)
 	raise_zero_divide();
 	CPU.cr0 &= ~CR0_NE;
 	cr_expect_eq(RUN(1, 0x9b), INTERP_DEAD);
-	cr_expect_eq(ix_record.kills, 1);
+	cr_expect_eq(fx_vm->end, VM_KILLED);
 }
 
 static unsigned ferrs;

@@ -11,11 +11,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "monitor/cpu_models.h"
-#include "monitor/kvm.h"
-#include "monitor/kvm_host.h"
-#include "monitor/system.h"
-#include "monitor/vm.h"
+#include "monitor/kvm/kvm.h"
+#include "monitor/processor/cpu_models.h"
+#include "monitor/kvm/internal.h"
+#include "monitor/kvm/host.h"
+#include "monitor/processor/processor.h"
+#include "monitor/vm/vm.h"
 
 /* ---- what is said of a host ---- */
 
@@ -160,6 +161,7 @@ static void setup(void)
 	vm_init(&vm);
 	cr_assert_eq(guest_ram_init(&vm.ram, RAM_SIZE), 0);
 	cr_assert_eq(vcpu_init(vcpu, &vm), 0);
+	processor_reset(vcpu);
 	vcpu->engine = &engine_kvm;
 	vm.no_reboot = true;
 	create("check=off");
@@ -191,7 +193,7 @@ static void flat(void)
 {
 	const struct segment data = { .selector = 16, .limit = 0xffffffff, .attr = FLAT_DATA };
 
-	vcpu_reset(vcpu);
+	processor_reset(vcpu);
 	put_descriptor(1, 0, 0xfffff, FLAT_DATA | SEG_CODE);
 	put_descriptor(2, 0, 0xfffff, FLAT_DATA);
 	for (int i = 0; i < X86_NSEG; i++)
@@ -458,7 +460,7 @@ Test(kvm, reset_state_comes_back)
 {
 	struct cpu before;
 
-	vcpu_reset(vcpu);
+	processor_reset(vcpu);
 	engine_kvm.reset(vcpu);
 	round_trip(&before);
 	expect_registers(&before);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "monitor/loader.h"
+#include "monitor/boot/loader.h"
 
 #define RAM_SIZE (64u << 20)
 #define ACPI_SIZE 0x4000u

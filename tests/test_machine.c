@@ -5,8 +5,9 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-#include "monitor/host_facts.h"
-#include "monitor/machine.h"
+#include "monitor/bt/internal.h"
+#include "monitor/vm/host_facts.h"
+#include "monitor/machine/machine.h"
 
 static char kernel[] = "/tmp/test-machine-XXXXXX";
 static struct vm_config config;
@@ -85,7 +86,7 @@ Test(machine, needs_nothing_that_this_host_lacks)
 	struct machine *m;
 
 	host_facts_probe(&facts);
-	cr_assert_null(host_lacks_for_bt(&facts));
+	cr_assert_null(bt_host_lacks(&facts));
 	config.host = &facts;
 	cr_assert_eq(machine_create(&config, &m, error), 0, "%s", error);
 	machine_destroy(m);
@@ -112,13 +113,13 @@ Test(machine, what_is_said_of_hosts)
 	struct host_facts facts = { .features = HOST_LAHF | HOST_BMI2 };
 	char text[384];
 
-	host_describe_for_bt(&facts, text, sizeof(text));
+	bt_describe_host(&facts, text, sizeof(text));
 	cr_expect_not_null(strstr(text, "usable here, with BMI2"), "%s", text);
 	facts.features = HOST_LAHF | HOST_FSGSBASE;
-	host_describe_for_bt(&facts, text, sizeof(text));
+	bt_describe_host(&facts, text, sizeof(text));
 	cr_expect_not_null(strstr(text, "usable here, without BMI2"), "%s", text);
 	facts.features = HOST_BMI2;
-	host_describe_for_bt(&facts, text, sizeof(text));
+	bt_describe_host(&facts, text, sizeof(text));
 	cr_expect_not_null(strstr(text, "not usable here: this host's processor has no LAHF"), "%s",
 			   text);
 }

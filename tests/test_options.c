@@ -2,8 +2,8 @@
 /* The command line: what it means, and that what is not understood is an error that names it. */
 #include <criterion/criterion.h>
 #include <string.h>
-#include "monitor/log.h"
-#include "monitor/options.h"
+#include "monitor/vm/log.h"
+#include "monitor/machine/options.h"
 
 static struct vm_config config;
 static char error[OPTIONS_ERROR_SIZE];

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "bt_fixture.h"
-#include "monitor/bt.h"
+#include "monitor/bt/internal.h"
 #include "scratch.h"
 #include "translator/perf_map.h"
 

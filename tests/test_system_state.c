@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "monitor/cpu_models.h"
+#include "monitor/processor/cpu_models.h"
 #include "system_fixture.h"
 
 TestSuite(tasks, .init = fx_setup, .fini = fx_teardown);

@@ -7,9 +7,10 @@
 #include <errno.h>
 #include <time.h>
 #include <unistd.h>
+#include "monitor/processor/processor.h"
 #include "host_clock.h"
-#include "monitor/event_loop.h"
-#include "monitor/vm.h"
+#include "monitor/vm/event_loop.h"
+#include "monitor/vm/vm.h"
 
 static struct vm vm;
 static struct vcpu *const vcpu = &vm.vcpu;
@@ -93,6 +94,7 @@ static void setup(void)
 	vm_init(&vm);
 	cr_assert_eq(guest_ram_init(&vm.ram, 1 << 20), 0);
 	cr_assert_eq(vcpu_init(vcpu, &vm), 0);
+	processor_reset(vcpu);
 	vcpu->engine = &waiting_engine;
 	vm.reset = on_reset;
 	vm.ended = on_end;
@@ -113,7 +115,7 @@ Test(vcpu, reset_state_is_the_manuals)
 	c->regs[X86_EAX] = 1;
 	c->cr3 = 0x1000;
 	c->halted = true;
-	vcpu_reset(vcpu);
+	processor_reset(vcpu);
 	cr_expect_eq(c->eip, 0xfff0);
 	cr_expect_eq(c->seg[X86_CS].selector, 0xf000);
 	cr_expect_eq(c->seg[X86_CS].base, 0xffff0000);

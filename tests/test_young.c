@@ -5,8 +5,8 @@
  * young=always.
  */
 #include "bt_code.h"
-#include "monitor/bt.h"
-#include "monitor/host_costs.h"
+#include "monitor/bt/internal.h"
+#include "monitor/bt/host_costs.h"
 
 TestSuite(young, .timeout = 120);
 

@@ -60,6 +60,17 @@ enum x86_seg { X86_ES, X86_CS, X86_SS, X86_DS, X86_FS, X86_GS, X86_NSEG };
 
 #define EFER_NXE 0x0800u
 
+/* Debug registers (SDM vol. 3, 17.2). */
+#define DR6_BD 0x00002000u /* debug register access detected */
+#define DR6_BS 0x00004000u /* single step */
+#define DR6_BT 0x00008000u /* task switch */
+#define DR6_WRITABLE    0x0000e00fu
+#define DR6_FIXED_ONES  0xffff0ff0u
+#define DR7_GD          0x2000u /* general detect enable */
+#define DR7_LOCAL_ENABLES 0x0155u /* L0 to L3 and LE: a task switch clears them (17.2.4) */
+#define DR7_FIXED_ONES  0x0400u
+#define DR7_FIXED_ZEROS 0xd000u /* bits 12, 14 and 15 */
+
 /* Exception vectors (SDM vol. 3, table 6-1). */
 enum x86_vector {
 	EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6,

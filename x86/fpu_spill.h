@@ -43,6 +43,12 @@ static inline void fpu_spill_x87(struct cpu *cpu)
 }
 
 /*
+ * From FPU_LIVE to FPU_LIVE_X87, enough for C code that has nothing to do with the guest's x87
+ * state (fpu_spill.c).
+ */
+void fpu_spill_sse(struct cpu *cpu);
+
+/*
  * The x87 instruction and operand pointers and the opcode in a state saved from translated code are
  * the host's: the guest must not see them.
  */

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
-#include "monitor/kvm_host.h"
+#include "monitor/kvm/host.h"
 #include "tests/host_features.h"
 
 #define RATE_NS 200000000

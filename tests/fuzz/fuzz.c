@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "lane.h"
-#include "monitor/bt_options.h"
+#include "monitor/bt/options.h"
 #include "record.h"
 #include "regression.h"
 

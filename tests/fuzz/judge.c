@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "judge.h"
-#include "monitor/cpu_models.h"
+#include "monitor/processor/cpu_models.h"
 #include "tests/leeway.h"
 
 #define FSW_ES            0x80u

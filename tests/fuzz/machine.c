@@ -10,10 +10,10 @@
 #include <string.h>
 #include <time.h>
 #include "executor.h"
-#include "monitor/cpu_models.h"
-#include "monitor/interp.h"
-#include "monitor/soft_tlb.h"
-#include "monitor/system.h"
+#include "monitor/processor/cpu_models.h"
+#include "monitor/interp/interp.h"
+#include "monitor/vm/soft_tlb.h"
+#include "monitor/processor/processor.h"
 #include "tests/random_state.h"
 
 #define LDT_AT      (BF_GDT + 0x800)

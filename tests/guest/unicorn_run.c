@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unicorn/unicorn.h>
-#include "monitor/loader.h"
+#include "monitor/boot/loader.h"
 #include "shadowmmu/walker.h"
 
 #define RAM_SIZE   (32u << 20)

@@ -17,7 +17,7 @@
 #ifndef RF_TESTS_HOSTILE_H
 #define RF_TESTS_HOSTILE_H
 
-#include "monitor/machine.h"
+#include "monitor/machine/machine.h"
 #include "tests/random_state.h"
 
 /*

@@ -20,7 +20,7 @@
 #include <dirent.h>
 #include "devices/pc_board.h"
 #include "hostile.h"
-#include "monitor/bt.h"
+#include "monitor/bt/internal.h"
 
 #define CASES_PER_WORKER 1000
 #define SETTLED_AFTER 100  /* cases after which nothing may grow any more */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 #include "hostile.h"
-#include "monitor/bt_options.h"
+#include "monitor/bt/options.h"
 
 #define DEFAULT_CASES 400
 

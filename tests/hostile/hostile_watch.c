@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "hostile.h"
-#include "monitor/bt.h"
+#include "monitor/bt/internal.h"
 #include "shadowmmu/host_mapping.h"
 #include "shadowmmu/shadow.h"
 #include "translator/translator.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 #include "devices/bus.h"
 #include "hostile.h"
-#include "monitor/descriptors.h"
+#include "monitor/processor/descriptors.h"
 
 struct world {
 	struct random_source *r;

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Character backends: where the bytes of a serial port, the debug console or the monitor prompt go
+ * on the host.
+ *
+ *   stdio               the terminal (in raw mode) or whatever standard input and output are
+ *                       char_stdio.c
+ *   file:PATH           output only char_stream.c
+ *   pty                 a new pseudo terminal, whose name is printed char_pty.c
+ *   unix:PATH,server,nowait   a listening local socket, one peer at a time char_unix.c
+ *   null                nothing
+ *
+ * "mon:" in front shares the backend between the device and the monitor prompt (char_mux.c).
+ * All but open and close run under the VM's device lock, on whichever thread.
+ */
+#ifndef RF_MONITOR_BACKENDS_CHAR_BACKEND_H
+#define RF_MONITOR_BACKENDS_CHAR_BACKEND_H
+
+#include "devices/chardev.h"
+#include "monitor/vm/vm.h"
+
+struct char_backend {
+	struct chardev chardev; /* first; the device or the mux attaches here */
+	void (*close)(struct char_backend *backend);
+};
+
+/*
+ * Whether there is such a kind of backend, without opening it: 0, or a negative errno with error as
+ * below.
+ */
+int char_backend_check(const char *spec, char *error, size_t size) RF_MUST_CHECK;
+
+/*
+ * Opens spec (not "none", without "mon:"). 0, or a negative errno with error (size bytes) telling
+ * what to do. signals: stdio leaves Ctrl-C and the like to the terminal.
+ */
+int char_backend_open(struct vm *vm, const char *spec, bool signals, struct char_backend **out,
+		      char *error, size_t size) RF_MUST_CHECK;
+/* backend may be NULL. The device must not use it any more. */
+void char_backend_close(struct char_backend *backend);
+
+/* The kinds; arg is what follows "kind:" in the specification. */
+struct char_open {
+	struct vm *vm;
+	const char *arg;
+	bool signals;
+	char *error;
+	size_t error_size;
+};
+
+int char_stdio_open(const struct char_open *how, struct char_backend **out);
+int char_file_open(const struct char_open *how, struct char_backend **out);
+int char_pty_open(const struct char_open *how, struct char_backend **out);
+int char_unix_open(const struct char_open *how, struct char_backend **out);
+
+/* Fills how->error; returns -err. */
+int char_fail(const struct char_open *how, int err, const char *fmt, ...) RF_PRINTF(3, 4);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A character backend over file descriptors: the common part of all real ones. Input is read only
+ * as far as the device takes it; output is written at once.
+ */
+#ifndef RF_MONITOR_BACKENDS_CHAR_STREAM_H
+#define RF_MONITOR_BACKENDS_CHAR_STREAM_H
+
+#include "char_backend.h"
+#include "monitor/vm/vm.h"
+
+enum char_patience {
+	/* a reader that is slow slows the guest down, like a slow line: standard output, files */
+	CHAR_WAIT,
+	/* a reader may be absent: after a short wait bytes are dropped until it reads again */
+	CHAR_DROP,
+};
+
+struct char_stream {
+	struct char_backend backend; /* first */
+	struct vm *vm;
+	int in_fd, out_fd; /* -1: none */
+	enum char_patience patience;
+	bool stalled;      /* CHAR_DROP: dropping */
+	struct event_source *input;
+	/*
+	 * The input ended (end of file, peer gone). Under the device lock, on the loop's thread.
+	 * May be NULL.
+	 */
+	void (*at_end)(struct char_stream *stream);
+};
+
+/*
+ * Fills in stream->backend.chardev; the caller sets backend.close. in_fd and out_fd may be -1 and
+ * the same.
+ */
+void char_stream_init(struct char_stream *stream, struct vm *vm, int in_fd, int out_fd,
+		      enum char_patience patience);
+/* Starts reading in_fd. 0 or a negative errno. */
+int char_stream_start_input(struct char_stream *stream) RF_MUST_CHECK;
+/* Stops reading; the descriptors stay open. */
+void char_stream_stop_input(struct char_stream *stream);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Loaders: what -kernel, -initrd and -append put into guest memory, and the CPU state the guest
+ * starts in. They stand in for firmware and boot loader. The kind of file decides:
+ *
+ *   Linux        bzImage or zImage, boot protocol 2.00 and later, entered by the 32-bit boot
+ *                protocol
+ *                (Documentation/x86/boot.rst of Linux, "32-bit boot protocol")   linux.c
+ *   multiboot    the Multiboot Specification 0.6.96 multiboot.c
+ *   ELF          any other 32-bit executable: flat protected mode at its entry     elf.c
+ *
+ * A loader only writes guest RAM (telling guest_ram_written()) and architectural registers of a CPU
+ * that was just reset, so loading again after a machine reset starts the guest afresh.
+ */
+#ifndef RF_MONITOR_BOOT_BOOT_H
+#define RF_MONITOR_BOOT_BOOT_H
+
+#include "memory_map.h"
+#include "shadowmmu/guest_ram.h"
+#include "x86/cpu.h"
+
+/* What to load and where it may go. Strings are borrowed; initrd and append may be NULL. */
+struct boot_request {
+	struct guest_ram *ram;
+	struct cpu *cpu;
+	const struct memory_map *map;
+	const char *kernel, *initrd, *append;
+	/* what was wrong and what to do, without a program-name prefix, when a loader fails */
+	char error[640];
+};
+
+/*
+ * Loads boot->kernel. 0, or a negative errno with boot->error set; guest RAM may then be partly
+ * written.
+ */
+int loader_load(struct boot_request *boot) RF_MUST_CHECK;
+
+#endif

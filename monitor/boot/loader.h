@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the loaders share; boot.h is the public part. */
+#ifndef RF_MONITOR_BOOT_LOADER_H
+#define RF_MONITOR_BOOT_LOADER_H
+
+#include "boot.h"
+
+/* A whole file in the monitor's memory. */
+struct file_image {
+	const char *path;
+	uint8_t *data;
+	size_t size;
+};
+
+/* The parts, for loader.c and each other. */
+bool loader_linux_probe(const struct file_image *kernel);
+int loader_linux(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
+bool loader_multiboot_probe(const struct file_image *kernel);
+int loader_multiboot(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
+bool loader_elf_probe(const struct file_image *kernel);
+int loader_elf(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
+
+/*
+ * Loads the segments of a 32-bit ELF: *entry is physical, *end the first byte behind the highest
+ * segment.
+ */
+int loader_elf_segments(struct boot_request *boot, const struct file_image *kernel, uint32_t *entry,
+			gpa_t *end) RF_MUST_CHECK;
+
+/* Fills boot->error and returns -err. */
+int loader_fail(struct boot_request *boot, int err, const char *fmt, ...) RF_PRINTF(3, 4);
+
+/*
+ * Reads a regular file whole; what names its role in messages ("kernel"). The caller frees with
+ * file_image_free().
+ */
+int file_image_read(struct boot_request *boot, const char *what, const char *path,
+		    struct file_image *image) RF_MUST_CHECK;
+void file_image_free(struct file_image *image);
+
+/* Copies into guest RAM; a range that is not all RAM is an error naming what. data NULL: zeroes. */
+int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const void *data,
+		size_t size) RF_MUST_CHECK;
+
+/*
+ * Flat 4-GiB protected mode, paging and interrupts off, at eip, with a GDT written at gdt (32 bytes
+ * of RAM): selector 0x10 is code,
+ * 0x18 data. General registers are zero.
+ */
+int loader_enter_flat(struct boot_request *boot, gpa_t gdt, uint32_t eip) RF_MUST_CHECK;
+
+/* Low memory that loaders use for what the guest reads at its start. */
+#define LOADER_BOOT_PARAMS 0x90000u /* where Linux before 2.02 wants it */
+#define LOADER_GDT         0x91000u
+#define LOADER_SETUP_DATA  0x91800u
+#define LOADER_COMMAND_LINE 0x92000u
+#define LOADER_COMMAND_LINE_END MEMORY_MAP_LOW_END
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* C functions that translated code calls. The whole guest state is in struct cpu. */
+#include "internal.h"
+#include "monitor/interp/interp.h"
+#include "monitor/processor/processor.h"
+#include "x86/fpu_spill.h"
+
+int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	struct bt *bt = bt_of(vcpu);
+	const uint64_t odd = bt->traced_writes + vcpu->mmio_accesses;
+	const gva_t eip = cpu->eip;
+
+	bt->stats.callouts_interpret++;
+	bt->changed = false;
+	fpu_forget_pointers(cpu);
+	switch (interp_step(vcpu)) {
+	case INTERP_OK:
+		bt_refresh_segments(cpu);
+		if (adapt &&
+		    bt_unadapt_idle(bt, eip, bt->traced_writes + vcpu->mmio_accesses != odd))
+			return CALLOUT_LEAVE(TC_LEAVE_RESUME);
+		if (cpu->eip == next_eip && !bt->changed && !cpu->inhibit &&
+		    bt_mode(cpu) == cpu->tcw.mode) {
+			return CALLOUT_NEXT;
+		}
+		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
+	case INTERP_DEAD:
+		return CALLOUT_LEAVE(TC_LEAVE_DEAD);
+	default:
+		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
+	}
+}
+
+/* CPL is 0: translated so. */
+int bt_callout_load_cr3(struct cpu *cpu, uint32_t value, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	enum x86_status status = control_reg_write(vcpu, 3, value);
+
+	if (status == X86_OK)
+		cpu->eip = next_eip;
+	return bt_light_transfer(vcpu, status);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Light callouts: the ways between rings and segment loads, while the guest's FPU state stays in
+ * the host's registers.
+ *
+ * This file, and those of the system architecture it calls, are compiled for general registers
+ * only. What they may call beyond that calls fpu_spill() first (x86/fpu_spill.h).
+ */
+#include "internal.h"
+#include "monitor/vm/vm.h"
+#include "monitor/processor/processor.h"
+#include "x86/fpu_spill.h"
+
+#define IDLE_BEFORE_UNADAPTING 64
+
+int bt_light_transfer(struct vcpu *vcpu, enum x86_status status)
+{
+	struct bt *bt = bt_of(vcpu);
+
+	if (log_on(vcpu->vm->log, LOG_INT))
+		fpu_spill(&vcpu->cpu);
+	if (status == X86_FAULT)
+		status = exception_deliver(vcpu);
+	if (status != X86_OK)
+		return CALLOUT_LEAVE(TC_LEAVE_DEAD);
+	if (bt->prefill || vcpu->cpu.inhibit || bt->returns_stale ||
+	    log_on(vcpu->vm->log, LOG_EXEC))
+		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
+	/* The return address of this callout goes before the return stack is judged. */
+	vcpu->cpu.tcw.tc_rsp += 8;
+	if (bt_prepare(bt) & MODE_UNTRANSLATABLE) {
+		vcpu->cpu.tcw.tc_rsp -= 8;
+		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
+	}
+	vcpu->cpu.tcw.tc_rsp -= 8;
+	return CALLOUT_JUMP;
+}
+
+int bt_light_int(struct cpu *cpu, uint32_t vector, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+
+	return bt_light_transfer(vcpu, software_interrupt(vcpu, vector, next_eip, true));
+}
+
+/*
+ * The guest is back where a page fault came from, or, if it is elsewhere, may never come back
+ * there: a kernel's fault handler that mends its own access goes on behind it. Then nothing waits
+ * for that place, since every way between rings would wait with it.
+ */
+static void returned_from_fault(struct vcpu *vcpu)
+{
+	struct bt *bt = bt_of(vcpu);
+
+	bt->prefill &= vcpu->cpu.cpl != bt->prefill_cpl || vcpu->cpu.eip == bt->prefill_eip;
+}
+
+int bt_light_iret(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	const enum x86_status status = iret(vcpu, next_eip, 4);
+
+	returned_from_fault(vcpu);
+	return bt_light_transfer(vcpu, status);
+}
+
+int bt_light_sysenter(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+
+	return bt_light_transfer(vcpu, sysenter(vcpu));
+}
+
+int bt_light_sysexit(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+
+	return bt_light_transfer(vcpu, sysexit(vcpu));
+}
+
+int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	struct bt *bt = bt_of(vcpu);
+	const uint32_t access = (argument & CALLOUT_WRITE ? ACCESS_WRITE : ACCESS_READ) |
+				(cpu->cpl == 3 ? ACCESS_USER : 0);
+	bool exposed;
+
+	bt->stats.soft_misses++;
+	bt->changed = false;
+	if (soft_tlb_expose(vcpu, gva, (argument & 0xff) + 1, access, &exposed) != X86_OK) {
+		bt_soft_faulted(bt, cpu->eip);
+		return bt_light_transfer(vcpu, X86_FAULT);
+	}
+	if (bt->changed) /* the walk stored accessed or dirty bits to code: this may be it */
+		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
+	if (!exposed) /* where it goes no look-up will ever hit: its plain form may do better */
+		return CALLOUT_LEAVE(TC_LEAVE_INTERPRET);
+	bt_soft_missed(bt, cpu->eip);
+	return CALLOUT_NEXT;
+}
+
+/*
+ * An instruction that was adapted because it met a traced page or a device may have been bound
+ * elsewhere since: a function whose stack lay beside code, say.
+ */
+bool bt_unadapt_idle(struct bt *bt, gva_t eip, bool needed)
+{
+	struct bt_hit *idle = &bt->idle[eip & (BT_HITS - 1)];
+	struct shadow_fill_info info;
+	bool global;
+
+	if (idle->gpa != eip || needed)
+		*idle = (struct bt_hit){ .gpa = eip };
+	if (needed || ++idle->count < IDLE_BEFORE_UNADAPTING)
+		return false;
+	idle->count = 0;
+	fpu_spill(&bt->vcpu->cpu);
+	if (!shadow_fetch(bt->shadow, eip, ACCESS_EXEC | (bt->vcpu->cpu.cpl == 3 ? ACCESS_USER : 0),
+			  &info, &global))
+		return false;
+	translator_unadapt(bt->translator, info.gpa, ADAPT_INTERPRET);
+	bt->returns_stale = true;
+	return true;
+}
+
+int bt_light_store(struct cpu *cpu, uint32_t value, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	struct bt *bt = bt_of(vcpu);
+	const uint64_t odd = bt->traced_writes + vcpu->mmio_accesses;
+	const gva_t eip = cpu->eip;
+	enum x86_status status;
+
+	bt->stats.callouts_store++;
+	bt->changed = false;
+	status = mem_write(vcpu, cpu->tcw.scratch[1], &value, sizeof(value),
+			   ACCESS_WRITE | (cpu->cpl == 3 ? ACCESS_USER : 0));
+	if (status != X86_OK)
+		return bt_light_transfer(vcpu, status);
+	cpu->eip = next_eip;
+	if (bt_unadapt_idle(bt, eip, bt->traced_writes + vcpu->mmio_accesses != odd) || bt->changed)
+		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
+	return CALLOUT_NEXT;
+}
+
+/* CPL is 0: translated so. */
+int bt_light_invlpg(struct cpu *cpu, uint32_t gva, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	struct bt *bt = bt_of(vcpu);
+
+	bt->changed = false;
+	soft_tlb_flush_page(vcpu, gva);
+	if (shadow_relies_on(bt->shadow, gva))
+		vcpu->engine->flush_page(vcpu, gva);
+	cpu->eip = next_eip;
+	return bt->changed ? CALLOUT_LEAVE(TC_LEAVE_RESUME) : CALLOUT_NEXT;
+}
+
+void bt_light_page_fault(struct vcpu *vcpu, gva_t gva)
+{
+	if (shadow_relies_on(bt_of(vcpu)->shadow, gva))
+		vcpu->engine->flush_page(vcpu, gva);
+}
+
+int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	struct bt *bt = bt_of(vcpu);
+	const enum x86_seg seg = argument >> 16 & 7;
+	enum x86_status status;
+
+	bt->changed = false;
+	status = segment_load(vcpu, seg, argument);
+	if (status != X86_OK)
+		return bt_light_transfer(vcpu, status);
+	if (!cpu->cpl)
+		soft_tlb_note_segment(vcpu, seg, argument);
+	if (argument & CALLOUT_POP)
+		cpu->regs[X86_ESP] += 4;
+	bt_refresh_segment(cpu, seg);
+	cpu->eip = next_eip;
+	if (!bt->changed && bt_mode(cpu) == cpu->tcw.mode)
+		return CALLOUT_NEXT;
+	return bt_light_transfer(vcpu, X86_OK);
+}

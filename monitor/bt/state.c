@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What translated code takes for granted, derived from the architectural state: the mode key,
+ * segment bases, the window of the current view. Computed anew before each entry, so that no
+ * routine which changes state has to think of it.
+ */
+#include "internal.h"
+#include "monitor/processor/processor.h"
+#include "x86/fpu_spill.h"
+
+static inline bool code_segment_is_flat(const struct segment *s)
+{
+	return (s->attr & (SEG_P | SEG_S | SEG_CODE | SEG_DB)) ==
+		       (SEG_P | SEG_S | SEG_CODE | SEG_DB) &&
+	       !s->base && s->limit == 0xffffffff;
+}
+
+static inline bool bt_translatable(const struct cpu *cpu)
+{
+	if (!(cpu->cr0 & CR0_PE) || cpu->eflags & (X86_VM | X86_TF) || cpu->dr[7] & 0xff)
+		return false;
+	if (cpu->eflags & X86_AC && cpu->cr0 & CR0_AM && cpu->cpl == 3)
+		return false;
+	return code_segment_is_flat(&cpu->seg[X86_CS]);
+}
+
+static inline bool data_segment_is_flat(const struct segment *s)
+{
+	return !s->base && segment_is_whole(s);
+}
+
+static inline uint32_t mode_of(const struct cpu *cpu)
+{
+	uint32_t mode = cpu->cpl;
+
+	if (!bt_translatable(cpu))
+		return MODE_UNTRANSLATABLE;
+	if (data_segment_is_flat(&cpu->seg[X86_SS]) && cpu->seg[X86_SS].attr & SEG_DB)
+		mode |= MODE_SS_FLAT;
+	if (data_segment_is_flat(&cpu->seg[X86_DS]))
+		mode |= MODE_DS_FLAT;
+	if (data_segment_is_flat(&cpu->seg[X86_ES]))
+		mode |= MODE_ES_FLAT;
+	/* The host knows no IGNNE#: the interpreter runs what would wait. */
+	if (!(cpu->cr0 & (CR0_TS | CR0_EM)) && !cpu->ignne)
+		mode |= cpu->cr4 & CR4_OSFXSR ? MODE_FPU | MODE_SSE : MODE_FPU;
+	if (!(cpu->cr4 & CR4_TSD) || !cpu->cpl)
+		mode |= MODE_TSC;
+	return mode;
+}
+
+uint32_t bt_mode(const struct cpu *cpu)
+{
+	return mode_of(cpu);
+}
+
+struct tc_space *bt_tc_space(struct bt *bt)
+{
+	if (rf_unlikely(!bt->space->engine_data)) {
+		fpu_spill(&bt->vcpu->cpu);
+		bt->space->engine_data = tc_space_create(bt->translator);
+	}
+	return bt->space->engine_data;
+}
+
+uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag)
+{
+	return EVENT_STOP | EVENT_RESET | (cpu->nmi_blocked ? 0 : EVENT_NMI) |
+	       (interrupt_flag ? EVENT_INTR : 0);
+}
+
+/*
+ * The return stack holds addresses that are good in one space and mode. Each ring has its own, so
+ * that a program's survives a system call; ring 0 starts with an empty one.
+ */
+static void bt_check_returns(struct bt *bt, uint32_t mode)
+{
+	struct cpu *cpu = &bt->vcpu->cpu;
+	const bool was_user = (bt->returns_mode & MODE_CPL) == 3, user = (mode & MODE_CPL) == 3;
+	struct bt_returns *saved = &bt->user_returns;
+
+	if (!bt->returns_stale && bt->returns_space == bt->space && bt->returns_mode == mode)
+		return;
+	if (was_user && !user && !bt->returns_stale)
+		*saved = (struct bt_returns){ .space = bt->returns_space,
+					      .mode = bt->returns_mode,
+					      .rsp = cpu->tcw.tc_rsp };
+	if (bt->returns_stale)
+		saved->space = NULL;
+	if (user && !was_user && saved->space == bt->space && saved->mode == mode)
+		cpu->tcw.tc_rsp = saved->rsp;
+	else
+		translator_reset_returns(bt->translator, cpu, user);
+	bt->returns_space = bt->space;
+	bt->returns_mode = mode;
+	bt->returns_stale = false;
+}
+
+static inline void refresh_segment(struct cpu *cpu, enum x86_seg seg)
+{
+	cpu->tcw.seg_base[seg] = segment_is_whole(&cpu->seg[seg]) ? &cpu->seg[seg].base : NULL;
+}
+
+void bt_refresh_segment(struct cpu *cpu, enum x86_seg seg)
+{
+	refresh_segment(cpu, seg);
+}
+
+static inline void refresh_segments(struct cpu *cpu)
+{
+#pragma GCC unroll 6
+	for (int i = 0; i < X86_NSEG; i++)
+		refresh_segment(cpu, i);
+}
+
+void bt_refresh_segments(struct cpu *cpu)
+{
+	refresh_segments(cpu);
+}
+
+static inline void bt_set_views(struct bt *bt)
+{
+	const uint8_t gibs = bt->vcpu->cpu.cpl == 3 ? 0xf : bt->unsettled ? 0 : bt->user_gibs;
+	const hva_t *window = bt->space->window;
+	uint64_t *view = bt->vcpu->cpu.tcw.view_by_gib;
+
+	view[0] = window[gibs & 1 ? SHADOW_USER : SHADOW_KERNEL];
+	view[1] = window[gibs & 2 ? SHADOW_USER : SHADOW_KERNEL];
+	view[2] = window[gibs & 4 ? SHADOW_USER : SHADOW_KERNEL];
+	view[3] = window[gibs & 8 ? SHADOW_USER : SHADOW_KERNEL];
+}
+
+void bt_settle(struct bt *bt)
+{
+	fpu_spill(&bt->vcpu->cpu);
+	shadow_settle(bt->shadow);
+	bt->unsettled = false;
+	bt_set_views(bt);
+}
+
+/* MODE_SOFT if ring 3 of a young space is about to run. Counts for how long it did before. */
+static uint32_t young_mode(struct bt *bt, bool user)
+{
+	struct young *y = &bt->space->young;
+	uint64_t now;
+
+	bt->vcpu->cpu.tcw.soft_views = !user && y->is;
+	if (rf_likely(!bt->young_running && !(user && y->is)))
+		return 0;
+	now = __builtin_ia32_rdtsc();
+	if (bt->young_running &&
+	    young_ran(&bt->young, bt->young_running, now - bt->young_since, now))
+		bt->stats.young_grown++;
+	bt->young_running = user && y->is ? y : NULL;
+	bt->young_since = now;
+	return bt->young_running ? MODE_SOFT : 0;
+}
+
+uint32_t bt_prepare(struct bt *bt)
+{
+	struct cpu *cpu = &bt->vcpu->cpu;
+	struct tc_words *w = &cpu->tcw;
+	uint32_t mode = mode_of(cpu);
+	const bool user = cpu->cpl == 3;
+	struct tc_space *tc_space;
+
+	bt->space = shadow_current(bt->shadow);
+	if (mode & MODE_UNTRANSLATABLE || !bt->space)
+		return MODE_UNTRANSLATABLE;
+	tc_space = bt_tc_space(bt);
+	if (!tc_space)
+		return MODE_UNTRANSLATABLE;
+	refresh_segments(cpu);
+	w->window = bt->space->window[user ? SHADOW_USER : SHADOW_KERNEL];
+	if (bt->unsettled && user)
+		bt_settle(bt);
+	else
+		bt_set_views(bt);
+	/*
+	 * Where entry is refused for an event, RF is still to be saved: what is entered drops it.
+	 */
+	w->eflags_sys = cpu->eflags & ~(LIVE_FLAGS | X86_IF | X86_RF);
+	w->if_flag = cpu->eflags & X86_IF;
+	w->mode = mode;
+	mode |= young_mode(bt, user);
+	for (int access = 0; access < SOFT_NACCESSES; access++)
+		w->soft_table[access] = (hva_t)bt->vcpu->soft_tlb.lookup[user][access];
+	w->segment_memos = (hva_t)bt->vcpu->soft_tlb.segment;
+	soft_tlb_check_gdt(bt->vcpu);
+	w->scratch[2] = bt_event_mask(cpu, w->if_flag);
+	translator_use_space(bt->translator, cpu, tc_space, mode);
+	bt_check_returns(bt, mode);
+	return mode;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Steering a running VM (commands.h). */
+#include "commands.h"
+#include "devices/pc_board.h"
+
+void command_quit(struct vm *vm)
+{
+	vm_end(vm, VM_QUIT, 0);
+}
+
+void command_stop(struct vm *vm)
+{
+	vm_pause(vm);
+}
+
+void command_cont(struct vm *vm)
+{
+	vm_continue(vm);
+}
+
+void command_system_reset(struct vm *vm)
+{
+	vm_end(vm, VM_REBOOT, 0);
+}
+
+void command_system_powerdown(struct vm *vm)
+{
+	if (vm->board)
+		pc_board_power_button(vm->board);
+}
+
+struct command_status command_query_status(const struct vm *vm)
+{
+	return (struct command_status){ .paused = vm->paused };
+}
+
+static void take_registers(struct vcpu *vcpu, struct vm_work *work)
+{
+	struct command_registers *query = rf_container_of(work, struct command_registers, work);
+
+	vcpu_report_take(vcpu, &query->report);
+	query->done(query);
+}
+
+void command_query_registers(struct vm *vm, struct command_registers *query)
+{
+	query->work.run = take_registers;
+	vm_queue_work(vm, &query->work);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How the interpreter reaches memory through segments: the slow halves of the inline accessors of
+ * internal.h.
+ *
+ * The inline halves serve an expand-up writable data segment and a page the software TLB knows;
+ * everything else (code segments, expand-down, null, limit violations, alignment checks,
+ * breakpoints, page crossings, MMIO, traced pages) comes here.
+ */
+#include "internal.h"
+
+static enum x86_status segment_fault(struct vcpu *vcpu, enum x86_seg seg)
+{
+	return fault_raise_error(&vcpu->cpu, seg == X86_SS ? EXC_SS : EXC_GP, 0);
+}
+
+/*
+ * Whether type and presence allow the access. In real mode every segment may be read and written
+ * whatever attr says.
+ */
+static bool segment_allows(const struct cpu *cpu, const struct segment *s, uint32_t access)
+{
+	if (!cpu_uses_descriptors(cpu))
+		return true;
+	if ((s->attr & (SEG_P | SEG_S)) != (SEG_P | SEG_S))
+		return false;
+	if (s->attr & SEG_CODE)
+		return !(access & ACCESS_WRITE) && s->attr & SEG_WRITABLE;
+	return !(access & ACCESS_WRITE) || s->attr & SEG_WRITABLE;
+}
+
+static bool segment_covers(const struct segment *s, uint32_t offset, unsigned size)
+{
+	uint64_t last = (uint64_t)offset + size - 1;
+
+	if ((s->attr & (SEG_CODE | SEG_EXPAND_DOWN)) == SEG_EXPAND_DOWN)
+		return offset > s->limit && last <= (s->attr & SEG_DB ? 0xffffffffu : 0xffffu);
+	return last <= s->limit;
+}
+
+/* Data breakpoints (SDM vol. 3, 17.2.4): notes which of DR0..3 cover part of the access. */
+static void watch_data(struct vcpu *vcpu, gva_t gva, unsigned size, uint32_t access)
+{
+	static const uint8_t lengths[4] = { 1, 2, 8, 4 };
+	struct cpu *cpu = &vcpu->cpu;
+
+	for (unsigned n = 0; n < 4; n++) {
+		unsigned kind = cpu->dr[7] >> (16 + 4 * n) & 3,
+			 len = lengths[cpu->dr[7] >> (18 + 4 * n) & 3];
+		gva_t start = cpu->dr[n] & ~(len - 1u);
+
+		if (!(cpu->dr[7] >> (2 * n) & 3) ||
+		    (kind != 3 && !(kind == 1 && access & ACCESS_WRITE)))
+			continue;
+		if (gva < (uint64_t)start + len && start < (uint64_t)gva + size)
+			vcpu_interp(vcpu)->dr6_pending |= 1u << n;
+	}
+}
+
+void interp_watch_io(struct vcpu *vcpu, uint16_t port, unsigned size)
+{
+	static const uint8_t lengths[4] = { 1, 2, 8, 4 };
+	struct cpu *cpu = &vcpu->cpu;
+
+	if (rf_likely(!(cpu->dr[7] & 0xff)) || !(cpu->cr4 & CR4_DE))
+		return;
+	for (unsigned n = 0; n < 4; n++) {
+		unsigned len = lengths[cpu->dr[7] >> (18 + 4 * n) & 3];
+		uint32_t start = cpu->dr[n] & ~(len - 1u);
+
+		if (cpu->dr[7] >> (2 * n) & 3 && (cpu->dr[7] >> (16 + 4 * n) & 3) == 2 &&
+		    port < start + len && start < port + size)
+			vcpu_interp(vcpu)->dr6_pending |= 1u << n;
+	}
+}
+
+/*
+ * What an operand is checked for under EFLAGS.AC, by its size (SDM vol. 3, 6.15, "Alignment
+ * Requirements by Data Type").
+ */
+static unsigned alignment(unsigned size)
+{
+	switch (size) {
+	case 1: case 2: case 4: case 8: return size;
+	case 10:                        return 8;
+	case 14: case 94:               return 2; /* x87 environments and states in 16-bit format */
+	/* model specific; what must be aligned is #GP else (SDM vol. 2, MOVUPS) */
+	case 16:                        return 1;
+	default:                        return 4;
+	}
+}
+
+enum x86_status interp_read_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t ea,
+				    unsigned opsize, uint32_t *offset, uint16_t *selector)
+{
+	uint32_t words[2];
+
+	RETURN_IF_FAULT(seg_read(vcpu, seg, ea, opsize, &words[0]));
+	RETURN_IF_FAULT(seg_read(vcpu, seg, ea + opsize, 2, &words[1]));
+	*offset = words[0];
+	*selector = words[1];
+	return X86_OK;
+}
+
+enum x86_status interp_segment_check(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
+				     unsigned size, uint32_t access, gva_t *gva)
+{
+	struct cpu *cpu = &vcpu->cpu;
+	const struct segment *s = &cpu->seg[seg];
+	const unsigned align = alignment(size);
+
+	if (!segment_allows(cpu, s, access) || !segment_covers(s, offset, size))
+		return segment_fault(vcpu, seg);
+	*gva = s->base + offset;
+	if (cpu->eflags & X86_AC && cpu->cr0 & CR0_AM && cpu->cpl == 3 && *gva & (align - 1))
+		return fault_raise_error(cpu, EXC_AC, 0);
+	if (cpu->dr[7] & 0xff)
+		watch_data(vcpu, *gva, size, access);
+	return X86_OK;
+}
+
+enum x86_status interp_read_slow(struct vcpu *vcpu, gva_t gva, void *buf, unsigned size)
+{
+	return mem_read(vcpu, gva, buf, size, ACCESS_READ | cpu_access(&vcpu->cpu));
+}
+
+enum x86_status interp_write_slow(struct vcpu *vcpu, gva_t gva, const void *buf, unsigned size)
+{
+	vcpu_interp(vcpu)->code_stored = true;
+	return mem_write(vcpu, gva, buf, size, ACCESS_WRITE | cpu_access(&vcpu->cpu));
+}
+
+enum x86_status interp_rmw_slow(struct vcpu *vcpu, gva_t gva, unsigned size, void *old)
+{
+	uint32_t user = cpu_access(&vcpu->cpu);
+
+	RETURN_IF_FAULT(mem_probe_write(vcpu, gva, size, ACCESS_WRITE | user));
+	return mem_read(vcpu, gva, old, size, ACCESS_READ | user);
+}
+
+#define CHUNK 64u /* what mem_read() and mem_write() take */
+
+enum x86_status interp_read_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, void *buf,
+				  unsigned size)
+{
+	gva_t gva;
+
+	RETURN_IF_FAULT(seg_linear(vcpu, seg, offset, size, ACCESS_READ, &gva));
+	for (unsigned done = 0; done < size; done += CHUNK)
+		RETURN_IF_FAULT(interp_read_slow(vcpu, gva + done, (uint8_t *)buf + done,
+						 size - done < CHUNK ? size - done : CHUNK));
+	return X86_OK;
+}
+
+enum x86_status interp_probe_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
+				   unsigned size)
+{
+	uint32_t access = ACCESS_WRITE | cpu_access(&vcpu->cpu);
+	gva_t gva;
+
+	RETURN_IF_FAULT(seg_linear(vcpu, seg, offset, size, ACCESS_WRITE, &gva));
+	for (unsigned done = 0; done < size; done += CHUNK)
+		RETURN_IF_FAULT(mem_probe_write(vcpu, gva + done,
+						size - done < CHUNK ? size - done : CHUNK, access));
+	return X86_OK;
+}
+
+enum x86_status interp_write_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
+				   const void *buf, unsigned size)
+{
+	gva_t gva = vcpu->cpu.seg[seg].base + offset;
+
+	RETURN_IF_FAULT(interp_probe_block(vcpu, seg, offset, size));
+	for (unsigned done = 0; done < size; done += CHUNK)
+		RETURN_IF_FAULT(interp_write_slow(vcpu, gva + done, (const uint8_t *)buf + done,
+						  size - done < CHUNK ? size - done : CHUNK));
+	return X86_OK;
+}

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Puts a machine together, boots it, resets it, takes it apart: in reverse order, also when half
+ * made.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+#include "monitor/processor/processor.h"
+#include "devices/bus.h"
+#include "devices/pc_board.h"
+#include "monitor/vm/vm.h"
+#include "engines.h"
+#include "monitor/interp/interp.h"
+#include "monitor/boot/boot.h"
+#include "machine.h"
+
+#define DEFAULT_CPU "max"
+
+static struct machine *machine_of(struct vm *vm)
+{
+	return rf_container_of(vm, struct machine, vm);
+}
+
+static int machine_fail(char *error, int err, const char *fmt, ...) RF_PRINTF(3, 4);
+
+static int machine_fail(char *error, int err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(error, MACHINE_ERROR_SIZE, fmt, args);
+	va_end(args);
+	return err;
+}
+
+static uint64_t host_ns(clockid_t which)
+{
+	struct timespec ts;
+
+	clock_gettime(which, &ts);
+	return ts.tv_sec * NS_PER_SECOND + ts.tv_nsec;
+}
+
+/* What the board tells the VM, under the device lock. */
+
+static void board_intr(void *opaque, bool level)
+{
+	struct vm *vm = opaque;
+
+	if (level)
+		vcpu_raise_event(&vm->vcpu, EVENT_INTR);
+	else
+		vcpu_clear_event(&vm->vcpu, EVENT_INTR);
+}
+
+static bool board_gsi(void *opaque, unsigned gsi, bool level)
+{
+	struct vm *vm = opaque;
+
+	if (!vm->gsi)
+		return false;
+	vm->gsi(vm, gsi, level);
+	return true;
+}
+
+static void board_nmi(void *opaque)
+{
+	struct vm *vm = opaque;
+
+	vcpu_raise_event(&vm->vcpu, EVENT_NMI);
+}
+
+static void board_reset_request(void *opaque)
+{
+	vm_end(opaque, VM_REBOOT, 0);
+}
+
+static void board_poweroff(void *opaque)
+{
+	vm_end(opaque, VM_POWEROFF, 0);
+}
+
+/* Comes on the vCPU thread: a port write of its own, or a reset. */
+static void board_a20(void *opaque, bool enabled)
+{
+	struct vm *vm = opaque;
+	uint32_t mask = enabled ? 0xffffffffu : 0xffefffffu;
+
+	if (vm->vcpu.cpu.a20_mask == mask)
+		return;
+	vm->vcpu.cpu.a20_mask = mask;
+	soft_tlb_flush(&vm->vcpu, true);
+	if (vm->vcpu.engine && vm->vcpu.engine->flush)
+		vm->vcpu.engine->flush(&vm->vcpu, TLB_FLUSH_ALL);
+}
+
+static void board_ignne(void *opaque)
+{
+	struct vm *vm = opaque;
+
+	fpu_ignore_error(&vm->vcpu.cpu);
+}
+
+static void machine_ferr(struct vm *vm)
+{
+	pc_board_ferr(vm->board);
+}
+
+static void board_debug_exit(void *opaque, uint32_t code)
+{
+	vm_end(opaque, VM_DEBUG_EXIT, (int)((code << 1 | 1) & 0xff));
+}
+
+static int board_interrupt_ack(void *opaque)
+{
+	struct vm *vm = opaque;
+
+	return pc_board_intr_ack(vm->board);
+}
+
+static int64_t machine_rtc_base(const struct vm_config *config)
+{
+	time_t now = time(NULL);
+	struct tm local;
+
+	if (!config->rtc_localtime || !localtime_r(&now, &local))
+		return now;
+	return now + local.tm_gmtoff;
+}
+
+static int machine_make_board(struct machine *m, char *error)
+{
+	const struct vm_config *config = m->config;
+	struct vm *vm = &m->vm;
+	struct pc_board_config board = {
+		.bus = vm->bus,
+		.clock = event_loop_clock(vm->loop),
+		.memory = dma_guest_memory(vm),
+		.ram_size = vm->ram.size,
+		.opaque = vm,
+		.intr = board_intr,
+		.gsi = board_gsi,
+		.nmi = board_nmi,
+		.reset_request = board_reset_request,
+		.poweroff = board_poweroff,
+		.ignne = board_ignne,
+		.a20 = board_a20,
+		.debug_exit = board_debug_exit,
+		.debugcon = m->console.debugcon,
+		.debugcon_iobase = config->debugcon_iobase,
+		.debug_exit_iobase = config->debug_exit_iobase,
+		.debug_exit_iosize = config->debug_exit ? config->debug_exit_iosize : 0,
+		.rtc_base = machine_rtc_base(config),
+	};
+	int err;
+
+	for (int i = 0; i < VM_SERIAL_PORTS; i++)
+		board.serial[i] = m->console.serial[i];
+	err = pc_board_create(&board, &vm->board);
+	if (err == -EEXIST)
+		return machine_fail(error, err,
+				    "devices collide: %s; give one of them another iobase",
+				    bus_error(vm->bus));
+	if (err)
+		return machine_fail(error, err, "cannot make the board: %s", strerror(-err));
+	vm->interrupt_ack = board_interrupt_ack;
+	vm->interrupt_ack_opaque = vm;
+	vm->store_unlocked = pc_board_store_unlocked(vm->board, &vm->store_unlocked_opaque);
+	vm->ferr = machine_ferr;
+	return 0;
+}
+
+/* What -kernel and -initrd name, put where it will go. */
+static int machine_load(struct machine *m, char *error)
+{
+	struct vm *vm = &m->vm;
+	struct boot_request boot = {
+		.ram = &vm->ram,
+		.cpu = &vm->vcpu.cpu,
+		.map = &m->map,
+		.kernel = m->config->kernel,
+		.initrd = m->config->initrd,
+		.append = m->config->append,
+	};
+	int err = loader_load(&boot);
+
+	return err ? machine_fail(error, err, "%s", boot.error) : 0;
+}
+
+/*
+ * Tables and boot image into RAM, the CPU into its start state. On the vCPU thread, or before it
+ * exists.
+ */
+static int machine_boot(struct machine *m, char *error)
+{
+	struct vm *vm = &m->vm;
+	int err;
+
+	processor_reset(&vm->vcpu);
+	err = machine_load(m, error);
+	if (err)
+		return err;
+	pthread_mutex_lock(&vm->device_lock);
+	err = pc_board_write_tables(vm->board);
+	pthread_mutex_unlock(&vm->device_lock);
+	if (err)
+		return machine_fail(
+			error, err,
+			"-m %lluM is too little for the machine's ACPI tables; give at least 2M",
+			(unsigned long long)(vm->ram.size >> 20));
+	if (vm->vcpu.engine && vm->vcpu.engine->flush)
+		vm->vcpu.engine->flush(&vm->vcpu, TLB_FLUSH_ALL);
+	if (vm->vcpu.engine && vm->vcpu.engine->reset)
+		vm->vcpu.engine->reset(&vm->vcpu);
+	return 0;
+}
+
+static int machine_reset(struct vm *vm)
+{
+	struct machine *m = machine_of(vm);
+
+	m->resets++;
+	pthread_mutex_lock(&vm->device_lock);
+	pc_board_reset(vm->board);
+	pthread_mutex_unlock(&vm->device_lock);
+	return machine_boot(m, m->error);
+}
+
+static void machine_ended(struct vm *vm)
+{
+	uint64_t one = 1;
+
+	if (write(machine_of(vm)->ended_fd, &one, sizeof(one)) < 0)
+		return; /* it is readable already */
+}
+
+static int machine_make_engine(struct machine *m, const struct engine *engine, const char *options,
+			       char *error)
+{
+	struct vcpu *vcpu = &m->vm.vcpu;
+	const char *why = NULL;
+	int err;
+
+	vcpu->engine = engine;
+	err = engine->create(vcpu, options, &why);
+	if (!err)
+		return 0;
+	vcpu->engine = NULL;
+	machine_fail(error, err, "-accel %s: %s", engine->name, why ? why : strerror(-err));
+	free((void *)why);
+	return err;
+}
+
+static int machine_make_cpu(struct machine *m, char *error)
+{
+	struct vcpu *vcpu = &m->vm.vcpu;
+	const char *spec = m->config->cpu ? m->config->cpu : DEFAULT_CPU;
+	char *wrong = NULL, usage[MACHINE_ERROR_SIZE];
+	int err;
+
+	if (!cpu_model_parse(spec, &m->cpu_model, &wrong)) {
+		err = machine_fail(error, -EINVAL, "-cpu %s: %s", spec,
+				   wrong ? wrong : "no memory");
+		free(wrong);
+		return err;
+	}
+	vcpu->cpu.model = m->cpu_model;
+	err = machine_make_engine(
+		m, m->config->engine ? engine_find(m->config->engine) : engine_default(),
+		m->config->engine_options, error);
+	/*
+	 * What is wrong with the command line comes before what the host lacks: another host would
+	 * not help.
+	 */
+	if (err && err != -EINVAL && machine_load(m, usage))
+		return machine_fail(error, -EINVAL, "%s", usage);
+	/* Wrong options are wrong; an engine that this host cannot run gives way to the next. */
+	for (unsigned i = 0;
+	     err && err != -EINVAL && i < VM_ENGINE_FALLBACKS && m->config->engine_fallback[i];
+	     i++) {
+		const struct engine *next = engine_find(m->config->engine_fallback[i]);
+
+		fprintf(stderr, "ringfence: %s; going on with -accel %s\n", error, next->name);
+		err = machine_make_engine(m, next, NULL, error);
+	}
+	return err;
+}
+
+static int machine_make(struct machine *m, char *error)
+{
+	const struct vm_config *config = m->config;
+	struct vm *vm = &m->vm;
+	gpa_t acpi_base;
+	uint64_t acpi_size;
+	int err = log_open(&m->log, config->log_items, config->log_path);
+
+	if (err)
+		return machine_fail(error, err, "cannot write the log '%s': %s", config->log_path,
+				    strerror(-err));
+	vm->log = &m->log;
+	m->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (m->ended_fd < 0)
+		return machine_fail(error, -errno, "cannot make an eventfd: %s", strerror(errno));
+	err = guest_ram_init(&vm->ram, config->ram_size);
+	if (err)
+		return machine_fail(error, err,
+				    "cannot get %llu MiB of guest RAM: %s; give less with -m",
+				    (unsigned long long)(config->ram_size >> 20), strerror(-err));
+	err = vcpu_init(&vm->vcpu, vm);
+	if (!err)
+		err = bus_create(&vm->bus);
+	if (!err)
+		err = event_loop_create(&vm->device_lock, &vm->loop);
+	if (err)
+		return machine_fail(error, err, "cannot set up the machine: %s", strerror(-err));
+	pc_board_acpi_area(config->ram_size, &acpi_base, &acpi_size);
+	memory_map_build(&m->map, config->ram_size, acpi_base, acpi_size);
+	err = machine_make_cpu(m, error);
+	if (!err)
+		err = console_open(&m->console, vm, config, error, MACHINE_ERROR_SIZE);
+	if (!err)
+		err = machine_make_board(m, error);
+	if (!err)
+		err = machine_boot(m, error);
+	if (err || !config->stats_path)
+		return err;
+	err = machine_open_stats(m, config->stats_path);
+	return err ? machine_fail(error, err, "-accel: cannot write the statistics '%s': %s",
+				  config->stats_path, strerror(-err)) :
+		     0;
+}
+
+int machine_create(const struct vm_config *config, struct machine **out,
+		   char error[MACHINE_ERROR_SIZE])
+{
+	struct machine *m = calloc(1, sizeof(*m));
+	int err;
+
+	if (!m)
+		return machine_fail(error, -ENOMEM, "no memory");
+	m->config = config;
+	m->ended_fd = -1;
+	m->vm.ram.fd = -1;
+	vm_init(&m->vm);
+	m->vm.name = config->name;
+	m->vm.host = config->host;
+	m->vm.no_reboot = config->no_reboot;
+	m->vm.no_shutdown = config->no_shutdown;
+	m->vm.paused = config->start_paused;
+	m->vm.reset = machine_reset;
+	m->vm.ended = machine_ended;
+	err = machine_make(m, error);
+	if (err) {
+		machine_destroy(m);
+		return err;
+	}
+	*out = m;
+	return 0;
+}
+
+void machine_destroy(struct machine *m)
+{
+	struct vm *vm;
+
+	if (!m)
+		return;
+	vm = &m->vm;
+	if (vm->board)
+		pc_board_destroy(vm->board);
+	console_close(&m->console);
+	if (vm->vcpu.engine)
+		vm->vcpu.engine->destroy(&vm->vcpu);
+	event_loop_destroy(vm->loop);
+	if (vm->bus)
+		bus_destroy(vm->bus);
+	if (vm->vcpu.vm)
+		vcpu_destroy(&vm->vcpu);
+	if (vm->ram.flat)
+		guest_ram_destroy(&vm->ram);
+	free(m->cpu_model);
+	if (m->ended_fd >= 0)
+		close(m->ended_fd);
+	log_close(&m->log);
+	if (m->stats)
+		fclose(m->stats);
+	free(m);
+}
+
+static void *machine_vcpu_thread(void *opaque)
+{
+	struct machine *m = opaque;
+	struct vcpu *vcpu = &m->vm.vcpu;
+
+	vcpu_thread_begins(vcpu);
+	vcpu_thread_loop(vcpu);
+	vcpu_thread_ends(vcpu);
+	m->vcpu_cpu_ns = host_ns(CLOCK_THREAD_CPUTIME_ID);
+	return NULL;
+}
+
+int machine_start(struct machine *m)
+{
+	int err = event_loop_start(m->vm.loop);
+
+	if (err)
+		return err;
+	m->started_ns = host_ns(CLOCK_MONOTONIC);
+	err = -pthread_create(&m->vcpu_thread, NULL, machine_vcpu_thread, m);
+	if (err)
+		event_loop_stop(m->vm.loop);
+	return err;
+}
+
+void machine_stop(struct machine *m)
+{
+	pthread_join(m->vcpu_thread, NULL);
+	event_loop_stop(m->vm.loop);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Taking interrupts at an instruction boundary: NMI, then INTR (SDM vol. 3, 6.6 to 6.9). Delivery
+ * through the IDT is in exceptions.c.
+ */
+#include "processor.h"
+#include "monitor/vm/vm.h"
+
+bool vcpu_interruptible(const struct vcpu *vcpu)
+{
+	const struct cpu *cpu = &vcpu->cpu;
+	uint32_t events = atomic_load(&cpu->events);
+
+	if (cpu->inhibit)
+		return false;
+	return ((events & EVENT_NMI) && !cpu->nmi_blocked) ||
+	       ((events & EVENT_INTR) && (cpu->eflags & X86_IF));
+}
+
+int vcpu_acknowledge_interrupt(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	int vector = -1;
+
+	pthread_mutex_lock(&vm->device_lock);
+	if (vm->interrupt_ack)
+		vector = vm->interrupt_ack(vm->interrupt_ack_opaque);
+	/*
+	 * Nothing to deliver though INTR was up: drop it, or HLT and the engines would spin on it.
+	 */
+	if (vector < 0)
+		vcpu_clear_event(vcpu, EVENT_INTR);
+	pthread_mutex_unlock(&vm->device_lock);
+	return vector;
+}
+
+enum x86_status vcpu_deliver_interrupts(struct vcpu *vcpu)
+{
+	struct cpu *cpu = &vcpu->cpu;
+	uint32_t events = atomic_load(&cpu->events);
+	int vector;
+
+	if (cpu->inhibit)
+		return X86_OK;
+	if ((events & EVENT_NMI) && !cpu->nmi_blocked) {
+		vcpu_clear_event(vcpu, EVENT_NMI);
+		cpu->nmi_blocked = true;
+		cpu->halted = false;
+		return interrupt_deliver(vcpu, EXC_NMI);
+	}
+	if (!(events & EVENT_INTR) || !(cpu->eflags & X86_IF))
+		return X86_OK;
+	vector = vcpu_acknowledge_interrupt(vcpu);
+	if (vector < 0)
+		return X86_OK;
+	cpu->halted = false;
+	vcpu->interrupts++;
+	log_item(vcpu->vm->log, LOG_INT, "interrupt %02x at %04x:%08x\n", vector,
+		 cpu->seg[X86_CS].selector, cpu->eip);
+	return interrupt_deliver(vcpu, vector);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Model-specific registers (SDM vol. 4; vol. 2, RDMSR and WRMSR). A table says which exist, for
+ * which models, and how each is read and written; anything else raises #GP(0), as on a processor
+ * that does not have it.
+ */
+#include <x86intrin.h>
+#include "cpu_models.h"
+#include "descriptors.h"
+#include "devices/pc_board.h"
+#include "monitor/vm/vm.h"
+
+#define MSR_PLATFORM_ID      0x17
+#define MSR_EBL_CR_POWERON   0x2a
+#define MSR_BIOS_UPDT_TRIG   0x79
+#define MSR_DEBUGCTL         0x1d9
+
+#define APIC_BASE_BSP        (1ull << 8)
+#define APIC_BASE_ENABLE     (1ull << 11)
+#define APIC_BASE_ADDRESS    0xffffff000ull
+/* fast strings, MONITOR, limit CPUID: remembered only */
+#define MISC_ENABLE_WRITABLE (1ull << 0 | 1ull << 18 | 1ull << 22)
+
+struct msr {
+	uint32_t index;
+	uint32_t feature; /* it exists if the model has this */
+	uint64_t (*read)(struct vcpu *vcpu);
+	bool (*write)(struct vcpu *vcpu, uint64_t value); /* false: the value raises #GP(0) */
+};
+
+uint64_t guest_tsc(const struct cpu *cpu)
+{
+	return __rdtsc() + cpu->tsc_offset;
+}
+
+/* ---- the registers ---- */
+
+static uint64_t read_zero(struct vcpu *vcpu)
+{
+	return 0;
+}
+
+static bool write_ignored(struct vcpu *vcpu, uint64_t value)
+{
+	return true;
+}
+
+static uint64_t tsc_read(struct vcpu *vcpu)
+{
+	return guest_tsc(&vcpu->cpu);
+}
+
+static bool tsc_write(struct vcpu *vcpu, uint64_t value)
+{
+	uint64_t change = value - guest_tsc(&vcpu->cpu);
+
+	vcpu->cpu.tsc_offset += change;
+	vcpu->cpu.tsc_adjust += change;
+	return true;
+}
+
+static uint64_t tsc_adjust_read(struct vcpu *vcpu)
+{
+	return vcpu->cpu.tsc_adjust;
+}
+
+static bool tsc_adjust_write(struct vcpu *vcpu, uint64_t value)
+{
+	vcpu->cpu.tsc_offset += value - vcpu->cpu.tsc_adjust;
+	vcpu->cpu.tsc_adjust = value;
+	return true;
+}
+
+static uint64_t apic_base_read(struct vcpu *vcpu)
+{
+	return vcpu->cpu.apic_base;
+}
+
+static bool apic_base_write(struct vcpu *vcpu, uint64_t value)
+{
+	struct vm *vm = vcpu->vm;
+	bool accepted = true;
+
+	if (value & ~(APIC_BASE_ADDRESS | APIC_BASE_ENABLE | APIC_BASE_BSP))
+		return false;
+	if (vm->board) {
+		pthread_mutex_lock(&vm->device_lock);
+		accepted = pc_board_apic_base_set(vm->board, value);
+		pthread_mutex_unlock(&vm->device_lock);
+	}
+	if (accepted)
+		vcpu->cpu.apic_base = (value & ~APIC_BASE_BSP) |
+				      (vcpu->cpu.apic_base & APIC_BASE_BSP);
+	return accepted;
+}
+
+static uint64_t bios_sign_read(struct vcpu *vcpu)
+{
+	const struct cpu_model *model = vcpu->cpu.model ? vcpu->cpu.model : cpu_model_default();
+
+	return (uint64_t)model->microcode << 32;
+}
+
+static uint64_t sysenter_cs_read(struct vcpu *vcpu)  { return vcpu->cpu.sysenter_cs; }
+static uint64_t sysenter_esp_read(struct vcpu *vcpu) { return vcpu->cpu.sysenter_esp; }
+static uint64_t sysenter_eip_read(struct vcpu *vcpu) { return vcpu->cpu.sysenter_eip; }
+
+static bool sysenter_cs_write(struct vcpu *vcpu, uint64_t value)
+{
+	vcpu->cpu.sysenter_cs = value;
+	return true;
+}
+
+static bool sysenter_esp_write(struct vcpu *vcpu, uint64_t value)
+{
+	vcpu->cpu.sysenter_esp = value;
+	return true;
+}
+
+static bool sysenter_eip_write(struct vcpu *vcpu, uint64_t value)
+{
+	vcpu->cpu.sysenter_eip = value;
+	return true;
+}
+
+static uint64_t misc_enable_read(struct vcpu *vcpu)
+{
+	return vcpu->cpu.misc_enable;
+}
+
+static bool misc_enable_write(struct vcpu *vcpu, uint64_t value)
+{
+	vcpu->cpu.misc_enable = (vcpu->cpu.misc_enable & ~MISC_ENABLE_WRITABLE) |
+				(value & MISC_ENABLE_WRITABLE);
+	return true;
+}
+
+static uint64_t pat_read(struct vcpu *vcpu)
+{
+	return vcpu->cpu.pat;
+}
+
+/*
+ * Memory types 2, 3 and those above 7 are reserved (SDM vol. 3, table 11-10). The types themselves
+ * mean nothing here.
+ */
+static bool pat_write(struct vcpu *vcpu, uint64_t value)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		uint8_t type = value >> (8 * i);
+
+		if (type > 7 || type == 2 || type == 3)
+			return false;
+	}
+	vcpu->cpu.pat = value;
+	return true;
+}
+
+static uint64_t efer_read(struct vcpu *vcpu)
+{
+	return vcpu->cpu.efer;
+}
+
+static bool efer_write(struct vcpu *vcpu, uint64_t value)
+{
+	if (value & ~(uint64_t)EFER_NXE)
+		return false;
+	if (vcpu->cpu.efer == value)
+		return true;
+	vcpu->cpu.efer = value;
+	soft_tlb_flush(vcpu, true);
+	if (vcpu->engine && vcpu->engine->flush)
+		vcpu->engine->flush(vcpu, TLB_FLUSH_ALL);
+	return true;
+}
+
+static const struct msr msrs[] = {
+	{ MSR_TSC, FEATURE_TSC, tsc_read, tsc_write },
+	{ MSR_PLATFORM_ID, FEATURE_PAE, read_zero, NULL },
+	{ MSR_APIC_BASE, FEATURE_APIC, apic_base_read, apic_base_write },
+	{ MSR_EBL_CR_POWERON, FEATURE_PAE, read_zero, write_ignored },
+	{ MSR_TSC_ADJUST, FEATURE_TSC_ADJUST, tsc_adjust_read, tsc_adjust_write },
+	{ MSR_BIOS_UPDT_TRIG, FEATURE_PAE, NULL, write_ignored },
+	{ MSR_BIOS_SIGN, FEATURE_PAE, bios_sign_read, write_ignored },
+	{ MSR_SYSENTER_CS, FEATURE_SEP, sysenter_cs_read, sysenter_cs_write },
+	{ MSR_SYSENTER_ESP, FEATURE_SEP, sysenter_esp_read, sysenter_esp_write },
+	{ MSR_SYSENTER_EIP, FEATURE_SEP, sysenter_eip_read, sysenter_eip_write },
+	{ MSR_MISC_ENABLE, FEATURE_SSE2, misc_enable_read, misc_enable_write },
+	{ MSR_DEBUGCTL, FEATURE_PAE, read_zero, write_ignored },
+	{ MSR_PAT, FEATURE_PAT, pat_read, pat_write },
+	{ MSR_EFER, FEATURE_NX, efer_read, efer_write },
+};
+
+/* ---- RDMSR and WRMSR ---- */
+
+static const struct msr *msr_find(const struct cpu *cpu, uint32_t index)
+{
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(msrs); i++) {
+		if (msrs[i].index == index && (cpu_features(cpu) & msrs[i].feature))
+			return &msrs[i];
+	}
+	return NULL;
+}
+
+enum x86_status msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+	struct cpu *cpu = &vcpu->cpu;
+	const struct msr *msr = msr_find(cpu, index);
+
+	if (cpu->cpl)
+		return fault_raise_error(cpu, EXC_GP, 0);
+	if (!msr || !msr->read) {
+		log_item(vcpu->vm->log, LOG_GUEST_ERRORS, "rdmsr of unknown MSR %#x at %#x\n",
+			 index, cpu->eip);
+		return fault_raise_error(cpu, EXC_GP, 0);
+	}
+	*value = msr->read(vcpu);
+	return X86_OK;
+}
+
+enum x86_status msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+	struct cpu *cpu = &vcpu->cpu;
+	const struct msr *msr = msr_find(cpu, index);
+
+	if (cpu->cpl)
+		return fault_raise_error(cpu, EXC_GP, 0);
+	if (!msr || !msr->write || !msr->write(vcpu, value)) {
+		log_item(vcpu->vm->log, LOG_GUEST_ERRORS,
+			 "wrmsr of %#llx to MSR %#x refused at %#x\n", (unsigned long long)value,
+			 index, cpu->eip);
+		return fault_raise_error(cpu, EXC_GP, 0);
+	}
+	return X86_OK;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What executes guest instructions: binary translation (bt/), the interpreter
+ * (interp/), the host's KVM (kvm/). An engine runs one vCPU on one thread; all its
+ * methods are called on that thread unless they say otherwise.
+ */
+#ifndef RF_MONITOR_VM_ENGINE_H
+#define RF_MONITOR_VM_ENGINE_H
+
+#include <stdio.h>
+#include "vcpu.h"
+
+enum tlb_flush { TLB_FLUSH_NONGLOBAL, TLB_FLUSH_ALL };
+
+struct engine {
+	const char *name;
+	/*
+	 * options: what follows "bt," in -accel, or NULL. On failure a negative errno, and *why
+	 * (allocated, for the caller to free, or NULL) says what to do.
+	 * -EINVAL means that the options are wrong, and only that.
+	 */
+	int (*create)(struct vcpu *vcpu, const char *options, const char **why);
+	void (*destroy)(struct vcpu *vcpu);
+	/*
+	 * Runs guest code until cpu.events asks for STOP or RESET, or the VM is dead. Handles HLT,
+	 * interrupts and faults itself.
+	 */
+	void (*run)(struct vcpu *vcpu);
+	/*
+	 * The machine was reset, or booted for the first time: the registers have start values.
+	 * Outside run(); may be NULL.
+	 */
+	void (*reset)(struct vcpu *vcpu);
+	/*
+	 * The architecture flushed translations: INVLPG, and MOV CR3 / a changed paging mode (after
+	 * the registers changed).
+	 */
+	void (*flush_page)(struct vcpu *vcpu, gva_t gva);
+	void (*flush)(struct vcpu *vcpu, enum tlb_flush kind);
+	/* A page fault at gva is being delivered. Light: x86/fpu_spill.h. */
+	void (*page_fault)(struct vcpu *vcpu, gva_t gva);
+	/* C code stored to a traced page of guest RAM. */
+	void (*ram_written)(struct vcpu *vcpu, gpa_t gpa, uint32_t len);
+	/* Any thread: make a running vCPU come out (e.g. pthread_kill). */
+	void (*kick)(struct vcpu *vcpu);
+	/* Adds its counters to the statistics object (a jansson json_t). */
+	void (*stats)(struct vcpu *vcpu, void *json_object);
+	/* For -accel help: one line about what this host offers. May be NULL. */
+	void (*describe)(char *text, size_t size);
+	/* For -accel NAME,help: a line for each option create() takes. NULL: it takes none. */
+	void (*list_options)(FILE *out);
+};
+
+#endif

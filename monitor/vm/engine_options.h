@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What -accel ENGINE,... may say: a table an engine has, its parser and its list. */
+#ifndef RF_MONITOR_VM_ENGINE_OPTIONS_H
+#define RF_MONITOR_VM_ENGINE_OPTIONS_H
+
+#include <stdio.h>
+#include "x86/types.h"
+
+struct engine_option {
+	const char *name;
+	/* set() gets the index of the one given */
+	const char *choices[4];
+	void (*set)(void *options, uint32_t value);       /* for choices and numbers */
+	/* instead: any other text but none; false: no memory, or not one of values */
+	bool (*set_text)(void *options, const char *text);
+	uint32_t least, most;                             /* numbers */
+	bool or_zero;                                     /* 0 too */
+	const char *argument;                             /* what the list calls its text: "FILE" */
+	/* what is said of wrong text; NULL: "the name of a file" */
+	const char *values;
+	const char *help;
+};
+
+struct engine_options {
+	const char *engine; /* its name */
+	const struct engine_option *option;
+	size_t n;
+};
+
+/*
+ * text: "KEY=VALUE,..." or NULL. 0 or a negative errno; *why is then allocated, or NULL. What was
+ * set before an error stays set.
+ */
+int engine_options_parse(const struct engine_options *table, void *options, const char *text,
+			 const char **why) RF_MUST_CHECK;
+
+/* A line for each option. */
+void engine_options_list(const struct engine_options *table, FILE *out);
+
+/* For set_text(): *field becomes a copy of text. */
+bool engine_options_copy(char **field, const char *text);
+
+#endif

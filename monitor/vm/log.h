@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The log that -d and -D choose: a set of items, each a stream of text lines about one aspect of
+ * the guest's running. Checking whether an item is on is one load and one test, so that call sites
+ * on hot paths cost nothing when it is off.
+ */
+#ifndef RF_MONITOR_VM_LOG_H
+#define RF_MONITOR_VM_LOG_H
+
+#include <stdio.h>
+#include "x86/types.h"
+
+enum log_item {
+	LOG_IN_ASM = 1 << 0,       /* guest code as it is translated */
+	LOG_OUT_ASM = 1 << 1,      /* host code that translation made */
+	LOG_INT = 1 << 2,          /* exceptions and interrupts delivered */
+	LOG_EXEC = 1 << 3,         /* every translation unit (or instruction) entered */
+	LOG_CPU = 1 << 4,          /* registers with each LOG_EXEC line */
+	LOG_GUEST_ERRORS = 1 << 5, /* the guest does something a correct one would not */
+	LOG_UNIMP = 1 << 6,        /* the guest uses something that is not modelled */
+};
+
+struct log {
+	uint32_t items;
+	FILE *out;
+	bool owns_file;
+};
+
+/*
+ * Parses "item,item,..." into *items. False: an unknown item, its text in bad (bad_size bytes); an
+ * empty list is unknown too.
+ */
+bool log_parse_items(const char *list, uint32_t *items, char *bad, size_t bad_size);
+void log_list_items(FILE *out);
+
+/* path NULL: standard error. 0, or the negative errno of opening path. */
+int log_open(struct log *log, uint32_t items, const char *path) RF_MUST_CHECK;
+void log_close(struct log *log);
+
+/* log may be NULL (tests): nothing is on. */
+static inline bool log_on(const struct log *log, uint32_t items)
+{
+	return rf_unlikely(log && (log->items & items));
+}
+
+/* Writes without looking at the items: guard with log_on(). */
+void log_write(struct log *log, const char *fmt, ...) RF_PRINTF(2, 3);
+
+#define log_item(log, item, ...) \
+	do { \
+		if (log_on(log, item)) \
+			log_write(log, __VA_ARGS__); \
+	} while (0)
+
+#endif

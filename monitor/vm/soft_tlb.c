@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The software TLB (soft_tlb.h).
+ *
+ * Invariants:
+ *   - an entry of kind WRITE was filled by a walk for a write, so its leaf is dirty; any entry's
+ *     path is accessed;
+ *   - permissions are settled when an entry is made (CR0.WP and CR4 changes flush all), so a hit
+ *     needs no check;
+ *   - whether a page is traced or ROM is looked up at each write: those states change without a
+ *     guest flush;
+ *   - a bit of used[] is set for every valid entry, so that a flush costs what was filled and not
+ *     the size of the TLB;
+ *   - what lookup[] holds is a valid entry, to RAM, and for stores to a page without flags.
+ */
+#include <string.h>
+#include "vm.h"
+#include "x86/descriptor.h"
+#include "x86/fault.h"
+#include "x86/fpu_spill.h"
+
+#define ENTRY_MASK (SOFT_TLB_ENTRIES - 1)
+#define LARGE_REGION_SHIFT 22 /* the largest guest page */
+
+/* ---- filling and flushing ---- */
+
+struct paging vcpu_paging(const struct vcpu *vcpu)
+{
+	const struct cpu *cpu = &vcpu->cpu;
+
+	return (struct paging){
+		.cr0 = cpu->cr0, .cr3 = cpu->cr3, .cr4 = cpu->cr4, .nxe = cpu->efer & EFER_NXE,
+		.a20_mask = cpu->a20_mask,
+		.pdpte = { cpu->pdpte[0], cpu->pdpte[1], cpu->pdpte[2], cpu->pdpte[3] },
+	};
+}
+
+static enum soft_tlb_kind access_kind(uint32_t access)
+{
+	return access & ACCESS_WRITE ? SOFT_TLB_WRITE :
+	       access & ACCESS_EXEC  ? SOFT_TLB_EXEC :
+				       SOFT_TLB_READ;
+}
+
+static void segments_forget(struct soft_tlb *tlb)
+{
+	for (uint32_t left = tlb->segments_used; left; left &= left - 1)
+		tlb->segment[__builtin_ctz(left)].next_selector = 0;
+	tlb->segments_used = 0;
+}
+
+/* An entry goes, or is replaced: so does what translated code takes from it. */
+static void lookup_hide(struct soft_tlb *tlb, unsigned user, unsigned kind, unsigned index)
+{
+	if (kind != SOFT_TLB_EXEC)
+		tlb->lookup[user][kind == SOFT_TLB_WRITE ? SOFT_WRITE : SOFT_READ][index]
+			.inverted_page = 0;
+	if (kind == SOFT_TLB_READ && !user)
+		segments_forget(tlb);
+}
+
+static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, uint32_t access,
+				const struct soft_tlb_entry **out)
+{
+	struct soft_tlb *tlb = &vcpu->soft_tlb;
+	struct paging paging = vcpu_paging(vcpu);
+	unsigned index = gva >> GUEST_PAGE_SHIFT & ENTRY_MASK, user = !!(access & ACCESS_USER),
+		 kind = access_kind(access);
+	struct soft_tlb_entry *entry = &tlb->entry[user][kind][index];
+	struct walk walk;
+
+	if (!walk_guest(&vcpu->vm->ram, &paging, gva, access, &walk))
+		return fault_raise_pf(&vcpu->cpu, gva, walk.error);
+	lookup_hide(tlb, user, kind, index);
+	entry->page = (gva & GUEST_PAGE_MASK) | 1;
+	entry->global = walk.global && walk.levels && (vcpu->cpu.cr4 & CR4_PGE);
+	entry->large = walk.levels && walk.page_shift > GUEST_PAGE_SHIFT;
+	entry->gpa = walk.gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1);
+	entry->host = guest_ram_ptr(&vcpu->vm->ram, entry->gpa);
+	tlb->used[user][kind][index / 64] |= 1ull << (index % 64);
+	if (entry->large)
+		tlb->large_regions[gva >> LARGE_REGION_SHIFT >> 6] |=
+			1ull << (gva >> LARGE_REGION_SHIFT & 63);
+	*out = entry;
+	return X86_OK;
+}
+
+static inline enum x86_status tlb_lookup(struct vcpu *vcpu, gva_t gva, uint32_t access,
+					 const struct soft_tlb_entry **out)
+{
+	const struct soft_tlb_entry *entry = &vcpu->soft_tlb.entry[!!(
+		access & ACCESS_USER)][access_kind(access)][gva >> GUEST_PAGE_SHIFT & ENTRY_MASK];
+
+	if (rf_likely(entry->page == ((gva & GUEST_PAGE_MASK) | 1))) {
+		*out = entry;
+		return X86_OK;
+	}
+	return tlb_fill(vcpu, gva, access, out);
+}
+
+/*
+ * Drops the valid entries for which the test holds: everything, what is not global, or large pages
+ * of a region.
+ */
+enum drop { DROP_ALL, DROP_NONGLOBAL, DROP_LARGE_REGION };
+
+static void tlb_drop(struct soft_tlb *tlb, enum drop drop, gva_t gva)
+{
+	const unsigned words = SOFT_TLB_ENTRIES / 64;
+
+	for (unsigned i = 0; i < 2 * SOFT_TLB_NKINDS * words; i++) {
+		uint64_t *used = &tlb->used[0][0][0] + i, left = *used;
+		struct soft_tlb_entry *entries = &tlb->entry[0][0][0] + i * 64;
+		const unsigned user = i / (SOFT_TLB_NKINDS * words),
+			       kind = i / words % SOFT_TLB_NKINDS;
+
+		for (; left; left &= left - 1) {
+			unsigned bit = __builtin_ctzll(left);
+			struct soft_tlb_entry *entry = &entries[bit];
+
+			if (drop == DROP_NONGLOBAL && entry->global)
+				continue;
+			if (drop == DROP_LARGE_REGION &&
+			    (!entry->large || (entry->page ^ gva) >> LARGE_REGION_SHIFT))
+				continue;
+			entry->page = 0;
+			*used &= ~(1ull << bit);
+			lookup_hide(tlb, user, kind, i % words * 64 + bit);
+		}
+	}
+}
+
+void soft_tlb_flush(struct vcpu *vcpu, bool global_too)
+{
+	struct soft_tlb *tlb = &vcpu->soft_tlb;
+
+	tlb_drop(tlb, global_too ? DROP_ALL : DROP_NONGLOBAL, 0);
+	/*
+	 * After a partial flush the bits of large_regions may be too many, which only costs a scan.
+	 */
+	if (global_too)
+		memset(tlb->large_regions, 0, sizeof(tlb->large_regions));
+}
+
+void soft_tlb_flush_page(struct vcpu *vcpu, gva_t gva)
+{
+	struct soft_tlb *tlb = &vcpu->soft_tlb;
+	unsigned index = gva >> GUEST_PAGE_SHIFT & ENTRY_MASK, region = gva >> LARGE_REGION_SHIFT;
+
+	for (unsigned user = 0; user < 2; user++) {
+		for (unsigned kind = 0; kind < SOFT_TLB_NKINDS; kind++) {
+			struct soft_tlb_entry *entry = &tlb->entry[user][kind][index];
+
+			if (entry->page != ((gva & GUEST_PAGE_MASK) | 1))
+				continue;
+			entry->page = 0;
+			tlb->used[user][kind][index / 64] &= ~(1ull << (index % 64));
+			lookup_hide(tlb, user, kind, index);
+		}
+	}
+	/*
+	 * INVLPG of any address in a large page ends all pieces of its translation (SDM vol. 3,
+	 * 4.10.2.3).
+	 */
+	if (tlb->large_regions[region >> 6] >> (region & 63) & 1)
+		tlb_drop(tlb, DROP_LARGE_REGION, gva);
+}
+
+/* ---- segment registers ---- */
+
+void soft_tlb_check_gdt(struct vcpu *vcpu)
+{
+	struct soft_tlb *tlb = &vcpu->soft_tlb;
+	const struct table_register *gdt = &vcpu->cpu.gdtr;
+
+	if (rf_likely(tlb->segments_gdt.base == gdt->base && tlb->segments_gdt.limit == gdt->limit))
+		return;
+	segments_forget(tlb);
+	tlb->segments_gdt = *gdt;
+}
+
+void soft_tlb_note_segment(struct vcpu *vcpu, enum x86_seg seg, uint16_t selector)
+{
+	static const uint64_t no_descriptor;
+	struct soft_tlb *tlb = &vcpu->soft_tlb;
+	struct cpu *cpu = &vcpu->cpu;
+	const unsigned index = selector >> 3 & (SEGMENT_MEMOS - 1);
+	struct segment_memo *memo = &tlb->segment[index];
+	const struct segment *s = &cpu->seg[seg];
+	const void *at = &no_descriptor;
+	const bool whole = segment_is_whole(s);
+
+	if (!selector_is_null(selector))
+		at = soft_tlb_hit(tlb, SOFT_TLB_READ, false,
+				  cpu->gdtr.base + (selector & SELECTOR_INDEX), sizeof(uint64_t));
+	if (!at || (selector & SELECTOR_TI))
+		return;
+	*memo = (struct segment_memo){ .next_selector = selector + 1u,
+				       .limit = s->limit,
+				       .descriptor_at = at };
+	memcpy(&memo->image, s, sizeof(memo->image));
+	memcpy(&memo->descriptor, at, sizeof(memo->descriptor));
+	memo->seg_base[0] = whole ? &cpu->seg[X86_FS].base : NULL;
+	memo->seg_base[1] = whole ? &cpu->seg[X86_GS].base : NULL;
+	tlb->segments_used |= 1u << index;
+}
+
+/* ---- what is behind a page that is not plain RAM ---- */
+
+/*
+ * Devices see the access in one piece if it has a size they know, else in naturally sized pieces.
+ */
+static unsigned mmio_piece(uint32_t len)
+{
+	return len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
+}
+
+static void mmio_read(struct vm *vm, gpa_t gpa, uint8_t *buf, uint32_t len)
+{
+	fpu_spill_sse(&vm->vcpu.cpu);
+	vm->vcpu.mmio_accesses++;
+	while (len) {
+		unsigned piece = mmio_piece(len);
+		uint64_t value = vm_mmio_read(vm, gpa, piece);
+
+		memcpy(buf, &value, piece);
+		gpa += piece;
+		buf += piece;
+		len -= piece;
+	}
+}
+
+static bool store_unlocked(struct vm *vm, gpa_t gpa, const uint8_t *buf, uint32_t len)
+{
+	uint32_t value;
+
+	if (len != sizeof(value) || !vm->store_unlocked)
+		return false;
+	memcpy(&value, buf, sizeof(value));
+	return vm->store_unlocked(vm->store_unlocked_opaque, gpa, value);
+}
+
+static void mmio_write(struct vm *vm, gpa_t gpa, const uint8_t *buf, uint32_t len)
+{
+	vm->vcpu.mmio_accesses++;
+	if (store_unlocked(vm, gpa, buf, len))
+		return;
+	fpu_spill_sse(&vm->vcpu.cpu);
+	while (len) {
+		unsigned piece = mmio_piece(len);
+		uint64_t value = 0;
+
+		memcpy(&value, buf, piece);
+		vm_mmio_write(vm, gpa, value, piece);
+		gpa += piece;
+		buf += piece;
+		len -= piece;
+	}
+}
+
+#define COPY_BY_STRING 128 /* bytes from which REP MOVSB repays its start */
+
+/*
+ * Without libc, whose memcpy uses vector registers (see x86/fpu_spill.h); the empty asm keeps the
+ * compiler from calling it.
+ */
+static inline void copy_bytes(void *to, const void *from, size_t len)
+{
+	uint8_t *t = to;
+	const uint8_t *f = from;
+
+	if (len >= COPY_BY_STRING) {
+		__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len) : : "memory");
+		return;
+	}
+	for (; len >= 4; len -= 4, t += 4, f += 4) {
+		memcpy(t, f, 4);
+		__asm__ volatile("" : : : "memory");
+	}
+	for (; len; len--) {
+		*t++ = *f++;
+		__asm__ volatile("" : : : "memory");
+	}
+}
+
+/* Small copies are most of all accesses: constant sizes keep them free of a call. */
+static inline void copy_small(void *to, const void *from, uint32_t len)
+{
+	switch (len) {
+	case 1: memcpy(to, from, 1); break;
+	case 2: memcpy(to, from, 2); break;
+	case 4: memcpy(to, from, 4); break;
+	/* a stack in a TSS */
+	case 6: memcpy(to, from, 4); memcpy((uint8_t *)to + 4, (const uint8_t *)from + 4, 2); break;
+	case 8: memcpy(to, from, 8); break;
+	/* what IRET pops */
+	case 12: memcpy(to, from, 8); memcpy((uint8_t *)to + 8, (const uint8_t *)from + 8,
+		4); break;
+	case 20: case 24: /* frames of interrupts */
+		memcpy(to, from, 16);
+		memcpy((uint8_t *)to + len - 8, (const uint8_t *)from + len - 8, 8);
+		break;
+	default: copy_bytes(to, from, len);
+	}
+}
+
+static inline void entry_read(struct vcpu *vcpu, const struct soft_tlb_entry *entry, gva_t gva,
+			      void *buf, uint32_t len)
+{
+	uint32_t offset = gva & (GUEST_PAGE_SIZE - 1);
+
+	if (rf_likely(entry->host != NULL))
+		copy_small(buf, entry->host + offset, len);
+	else
+		mmio_read(vcpu->vm, entry->gpa + offset, buf, len);
+}
+
+static inline void entry_write(struct vcpu *vcpu, const struct soft_tlb_entry *entry, gva_t gva,
+			       const void *buf, uint32_t len)
+{
+	struct guest_ram *ram = &vcpu->vm->ram;
+	uint32_t offset = gva & (GUEST_PAGE_SIZE - 1);
+	gpa_t gpa = entry->gpa + offset;
+
+	if (rf_unlikely(entry->host == NULL)) {
+		mmio_write(vcpu->vm, gpa, buf, len);
+		return;
+	}
+	if (rf_unlikely(guest_ram_flags(ram, gpa) & RAM_PAGE_ROM))
+		return;
+	copy_small(entry->host + offset, buf, len);
+	guest_ram_written(ram, gpa, len);
+}
+
+/* ---- accesses ---- */
+
+static inline bool crosses_page(gva_t gva, uint32_t len)
+{
+	return (gva & (GUEST_PAGE_SIZE - 1)) + len > GUEST_PAGE_SIZE;
+}
+
+static inline uint32_t bytes_in_page(gva_t gva)
+{
+	return GUEST_PAGE_SIZE - (gva & (GUEST_PAGE_SIZE - 1));
+}
+
+/*
+ * The entries of both pages of an access that crosses. The second fill never displaces the first:
+ * neighbouring pages have different indices.
+ */
+static enum x86_status tlb_lookup_two(struct vcpu *vcpu, gva_t gva, uint32_t access,
+				      const struct soft_tlb_entry *entry[2])
+{
+	enum x86_status status = tlb_lookup(vcpu, gva, access, &entry[0]);
+
+	return status ? status : tlb_lookup(vcpu, gva + bytes_in_page(gva), access, &entry[1]);
+}
+
+static enum x86_status read_crossing(struct vcpu *vcpu, gva_t gva, uint8_t *buf, uint32_t len,
+				     uint32_t access)
+{
+	const struct soft_tlb_entry *entry[2];
+	uint32_t first = bytes_in_page(gva);
+	enum x86_status status = tlb_lookup_two(vcpu, gva, access, entry);
+
+	if (status)
+		return status;
+	entry_read(vcpu, entry[0], gva, buf, first);
+	entry_read(vcpu, entry[1], gva + first, buf + first, len - first);
+	return X86_OK;
+}
+
+static enum x86_status write_crossing(struct vcpu *vcpu, gva_t gva, const uint8_t *buf,
+				      uint32_t len, uint32_t access)
+{
+	const struct soft_tlb_entry *entry[2];
+	struct soft_tlb_entry second;
+	uint32_t first = bytes_in_page(gva);
+	enum x86_status status = tlb_lookup_two(vcpu, gva, access, entry);
+
+	if (status)
+		return status;
+	/* Telling of the first store may flush the TLB. */
+	second = *entry[1];
+	entry_write(vcpu, entry[0], gva, buf, first);
+	entry_write(vcpu, &second, gva + first, buf + first, len - first);
+	return X86_OK;
+}
+
+enum x86_status mem_read(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len, uint32_t access)
+{
+	const struct soft_tlb_entry *entry;
+	enum x86_status status;
+
+	if (rf_unlikely(crosses_page(gva, len)))
+		return read_crossing(vcpu, gva, buf, len, access);
+	status = tlb_lookup(vcpu, gva, access, &entry);
+	if (rf_likely(!status))
+		entry_read(vcpu, entry, gva, buf, len);
+	return status;
+}
+
+enum x86_status mem_write(struct vcpu *vcpu, gva_t gva, const void *buf, uint32_t len,
+			  uint32_t access)
+{
+	const struct soft_tlb_entry *entry;
+	enum x86_status status;
+
+	access |= ACCESS_WRITE;
+	if (rf_unlikely(crosses_page(gva, len)))
+		return write_crossing(vcpu, gva, buf, len, access);
+	status = tlb_lookup(vcpu, gva, access, &entry);
+	if (rf_likely(!status))
+		entry_write(vcpu, entry, gva, buf, len);
+	return status;
+}
+
+enum x86_status mem_probe_write(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access)
+{
+	const struct soft_tlb_entry *entry[2];
+
+	access |= ACCESS_WRITE;
+	return crosses_page(gva, len) ? tlb_lookup_two(vcpu, gva, access, entry) :
+					tlb_lookup(vcpu, gva, access, &entry[0]);
+}
+
+enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access,
+				bool *exposed)
+{
+	const enum soft_access kind = access & ACCESS_WRITE ? SOFT_WRITE : SOFT_READ;
+	const struct soft_tlb_entry *entry;
+	struct soft_lookup *lookup;
+	enum x86_status status;
+
+	*exposed = false;
+	if (crosses_page(gva, len))
+		return X86_OK;
+	status = tlb_lookup(vcpu, gva, access, &entry);
+	if (status || !entry->host ||
+	    (kind == SOFT_WRITE && guest_ram_flags(&vcpu->vm->ram, entry->gpa)))
+		return status;
+	lookup = &vcpu->soft_tlb.lookup[!!(access & ACCESS_USER)][kind]
+				       [gva >> GUEST_PAGE_SHIFT & ENTRY_MASK];
+	lookup->addend = (hva_t)entry->host - (gva & GUEST_PAGE_MASK);
+	lookup->inverted_page = ~(gva >> GUEST_PAGE_SHIFT);
+	*exposed = true;
+	return X86_OK;
+}
+
+void soft_tlb_hide_frame(struct vcpu *vcpu, gpa_t gpa)
+{
+	struct soft_tlb *tlb = &vcpu->soft_tlb;
+
+	gpa &= ~(gpa_t)(GUEST_PAGE_SIZE - 1);
+	for (unsigned user = 0; user < 2; user++) {
+		for (unsigned i = 0; i < SOFT_TLB_ENTRIES; i++) {
+			if (tlb->entry[user][SOFT_TLB_WRITE][i].gpa == gpa)
+				lookup_hide(tlb, user, SOFT_TLB_WRITE, i);
+		}
+	}
+}
+
+enum x86_status mem_translate(struct vcpu *vcpu, gva_t gva, uint32_t access, gpa_t *gpa)
+{
+	const struct soft_tlb_entry *entry;
+	enum x86_status status = tlb_lookup(vcpu, gva, access, &entry);
+
+	if (!status)
+		*gpa = entry->gpa + (gva & (GUEST_PAGE_SIZE - 1));
+	return status;
+}
+
+uint32_t mem_peek(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len)
+{
+	struct paging paging = vcpu_paging(vcpu);
+	uint32_t done = 0;
+
+	while (done < len) {
+		uint32_t piece = bytes_in_page(gva + done);
+		struct walk walk;
+		const uint8_t *host;
+
+		if (piece > len - done)
+			piece = len - done;
+		if (!walk_guest(&vcpu->vm->ram, &paging, gva + done, ACCESS_READ | ACCESS_PROBE,
+				&walk))
+			break;
+		host = guest_ram_ptr(&vcpu->vm->ram, walk.gpa);
+		if (!host)
+			break;
+		memcpy((uint8_t *)buf + done, host, piece);
+		done += piece;
+	}
+	return done;
+}
+
+enum x86_status mem_rmw_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access,
+				void **host)
+{
+	const struct soft_tlb_entry *entry;
+	enum x86_status status;
+
+	*host = NULL;
+	if (crosses_page(gva, len))
+		return mem_probe_write(vcpu, gva, len, access);
+	status = tlb_lookup(vcpu, gva, access | ACCESS_WRITE, &entry);
+	if (status || !entry->host || (guest_ram_flags(&vcpu->vm->ram, entry->gpa) & RAM_PAGE_ROM))
+		return status;
+	*host = entry->host + (gva & (GUEST_PAGE_SIZE - 1));
+	return X86_OK;
+}
+
+void mem_written(struct vcpu *vcpu, gva_t gva, const void *host, uint32_t len)
+{
+	struct guest_ram *ram = &vcpu->vm->ram;
+
+	guest_ram_written(ram, (const uint8_t *)host - ram->flat, len);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How the rest of the monitor reaches a virtual processor: events from other threads, sleeping in
+ * HLT, and the thread that runs it.
+ *
+ * Lock order: the device lock, then wake_mutex.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <x86intrin.h>
+#include "event_loop.h"
+#include "log.h"
+#include "vm.h"
+
+int vcpu_init(struct vcpu *vcpu, struct vm *vm)
+{
+	memset(vcpu, 0, sizeof(*vcpu));
+	vcpu->vm = vm;
+	pthread_mutex_init(&vcpu->wake_mutex, NULL);
+	pthread_cond_init(&vcpu->wake_cond, NULL);
+	return 0;
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+	pthread_cond_destroy(&vcpu->wake_cond);
+	pthread_mutex_destroy(&vcpu->wake_mutex);
+}
+
+bool vcpu_is_self(const struct vcpu *vcpu)
+{
+	return vcpu->thread_valid && pthread_equal(vcpu->thread, pthread_self());
+}
+
+void vcpu_raise_event(struct vcpu *vcpu, uint32_t events)
+{
+	uint32_t before = atomic_fetch_or(&vcpu->cpu.events, events);
+
+	if ((before & events) == events || vcpu_is_self(vcpu))
+		return;
+	/*
+	 * If it is not asleep now it will look at events before it goes to sleep. While we hold the
+	 * lock it does not end.
+	 */
+	pthread_mutex_lock(&vcpu->wake_mutex);
+	if (vcpu->asleep)
+		pthread_cond_broadcast(&vcpu->wake_cond);
+	else if (vcpu->thread_valid && vcpu->engine && vcpu->engine->kick)
+		vcpu->engine->kick(vcpu);
+	pthread_mutex_unlock(&vcpu->wake_mutex);
+}
+
+void vcpu_thread_begins(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->wake_mutex);
+	vcpu->thread = pthread_self();
+	vcpu->thread_valid = true;
+	pthread_mutex_unlock(&vcpu->wake_mutex);
+}
+
+void vcpu_thread_ends(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->wake_mutex);
+	vcpu->thread_valid = false;
+	pthread_mutex_unlock(&vcpu->wake_mutex);
+}
+
+static void vcpu_sleep_locked(struct vcpu *vcpu)
+{
+	vcpu->asleep = true;
+	pthread_cond_wait(&vcpu->wake_cond, &vcpu->wake_mutex);
+	vcpu->asleep = false;
+}
+
+void vcpu_clear_event(struct vcpu *vcpu, uint32_t events)
+{
+	atomic_fetch_and(&vcpu->cpu.events, ~events);
+}
+
+static bool vcpu_must_wake(const struct vcpu *vcpu)
+{
+	const struct cpu *cpu = &vcpu->cpu;
+	uint32_t events = atomic_load(&cpu->events);
+
+	if (events & (EVENT_STOP | EVENT_RESET))
+		return true;
+	return ((events & EVENT_NMI) && !cpu->nmi_blocked) ||
+	       ((events & EVENT_INTR) && (cpu->eflags & X86_IF));
+}
+
+void vcpu_wait_for_interrupt(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->wake_mutex);
+	while (!vcpu_must_wake(vcpu))
+		vcpu_sleep_locked(vcpu);
+	pthread_mutex_unlock(&vcpu->wake_mutex);
+}
+
+/* The next of what was queued; while the VM is paused, waits for it if may_wait. */
+static struct vm_work *vcpu_next_work(struct vcpu *vcpu, bool may_wait)
+{
+	struct vm *vm = vcpu->vm;
+	struct vm_work *work;
+
+	pthread_mutex_lock(&vcpu->wake_mutex);
+	for (;;) {
+		/*
+		 * Before looking at why: a reason that comes up after the look then raises it, and
+		 * wakes us, again.
+		 */
+		vcpu_clear_event(vcpu, EVENT_STOP);
+		if (vm->work || !may_wait || !vm->paused || !vm_is_running(vm) ||
+		    (atomic_load(&vcpu->cpu.events) & EVENT_RESET))
+			break;
+		vcpu_sleep_locked(vcpu);
+	}
+	work = vm->work;
+	if (work)
+		vm->work = work->next;
+	pthread_mutex_unlock(&vcpu->wake_mutex);
+	return work;
+}
+
+static void vcpu_freeze_clock(struct vcpu *vcpu, bool freeze)
+{
+	struct vm *vm = vcpu->vm;
+
+	if (!vm->loop)
+		return;
+	pthread_mutex_lock(&vm->device_lock);
+	if (freeze)
+		event_loop_freeze(vm->loop);
+	else
+		event_loop_thaw(vm->loop);
+	pthread_mutex_unlock(&vm->device_lock);
+}
+
+/*
+ * Runs what was queued, and waits while the VM is paused. The clock and the TSC stand still then; a
+ * pause that begins later is the next call's.
+ */
+static void vcpu_stop_point(struct vcpu *vcpu)
+{
+	struct vm_work *work;
+	bool paused = vcpu->vm->paused;
+	uint64_t since = __rdtsc();
+
+	if (paused)
+		vcpu_freeze_clock(vcpu, true);
+	while ((work = vcpu_next_work(vcpu, paused)))
+		work->run(vcpu, work);
+	if (paused) {
+		vcpu->cpu.tsc_offset -= __rdtsc() - since;
+		vcpu_freeze_clock(vcpu, false);
+	}
+}
+
+static void vcpu_reset_machine(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	vcpu_clear_event(vcpu, EVENT_RESET);
+	if (vm->reset && vm->reset(vm))
+		vm_end(vm, VM_HOST_ERROR, 1);
+}
+
+void vcpu_thread_loop(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	while (vm_is_running(vm)) {
+		uint32_t events = atomic_load(&vcpu->cpu.events);
+
+		if (events & EVENT_RESET)
+			vcpu_reset_machine(vcpu);
+		else if (events & EVENT_STOP || vm->paused)
+			vcpu_stop_point(vcpu);
+		else
+			vcpu->engine->run(vcpu);
+	}
+}

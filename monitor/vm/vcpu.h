@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One virtual processor as the monitor sees it: architectural state, the engine that runs it, and
+ * how others reach it.
+ */
+#ifndef RF_MONITOR_VM_VCPU_H
+#define RF_MONITOR_VM_VCPU_H
+
+#include <pthread.h>
+#include "x86/cpu.h"
+#include "soft_tlb.h"
+
+struct vm;
+struct engine;
+
+struct vcpu {
+	struct cpu cpu; /* first: translated code addresses it through r15 */
+	struct vm *vm;
+	const struct engine *engine;
+	void *engine_data;
+	struct soft_tlb soft_tlb;
+	pthread_t thread;
+	/* from vcpu_thread_begins() to vcpu_thread_ends(); else nobody is kicked */
+	_Atomic bool thread_valid;
+	/* HLT sleeps here. */
+	pthread_mutex_t wake_mutex;
+	pthread_cond_t wake_cond;
+	bool asleep; /* under wake_mutex: waits for wake_cond, so needs no kick */
+	/* Decode and scratch state of the interpreter (interp/interp.h). */
+	void *interp;
+	uint64_t exceptions[32]; /* delivered, by vector */
+	uint64_t mmio_accesses;  /* by C code for this vCPU */
+	uint64_t interrupts;     /* external interrupts delivered */
+	/* The last fault in ring 0 for want of a feature (processor/cpu_lacks.h). */
+	struct cpu_lack {
+		uint32_t features;   /* 0: none since reset */
+		uint16_t cs;
+		uint32_t eip;
+		uint64_t delivered;  /* exceptions and interrupts before it */
+		bool told;
+	} lack;
+};
+
+/* The registers are processor_reset()'s to set. 0 or a negative errno. */
+int vcpu_init(struct vcpu *vcpu, struct vm *vm) RF_MUST_CHECK;
+void vcpu_destroy(struct vcpu *vcpu);
+
+/*
+ * Sets event bits (EVENT_*) and makes the vCPU notice: a sleeping one is woken, one in guest code
+ * is signalled so that it leaves at the next instruction boundary. Any thread. vcpu_clear_event is
+ * for the interrupt controller's falling edge.
+ */
+void vcpu_raise_event(struct vcpu *vcpu, uint32_t events);
+void vcpu_clear_event(struct vcpu *vcpu, uint32_t events);
+
+/* Whether the caller is the vCPU's own thread. */
+bool vcpu_is_self(const struct vcpu *vcpu);
+
+/* Sleeps until an event is pending that ends HLT. */
+void vcpu_wait_for_interrupt(struct vcpu *vcpu);
+
+/* The calling thread is the vCPU's from now on, and no more: what may be kicked. */
+void vcpu_thread_begins(struct vcpu *vcpu);
+void vcpu_thread_ends(struct vcpu *vcpu);
+
+/* The vCPU thread's body: runs the engine until the VM stops. */
+void vcpu_thread_loop(struct vcpu *vcpu);
+
+#endif

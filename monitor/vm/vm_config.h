@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A virtual machine as its user wants it: plain data, checked where it was made (options.c). */
+#ifndef RF_MONITOR_VM_VM_CONFIG_H
+#define RF_MONITOR_VM_VM_CONFIG_H
+
+#include "x86/types.h"
+
+struct host_facts;
+
+#define VM_SERIAL_PORTS 4
+#define VM_ENGINE_FALLBACKS 2
+
+struct vm_config {
+	const char *name;         /* -name; NULL: none */
+	uint64_t ram_size;        /* bytes, whole pages */
+	const char *cpu;          /* MODEL[,+feature|-feature]..., NULL: the default */
+	const char *engine;       /* "bt", "kvm", "interp"; NULL: the default */
+	/* tried in order, without options, if the host cannot run it; NULL: no more */
+	const char *engine_fallback[VM_ENGINE_FALLBACKS];
+	char *engine_options;     /* what the engine gets; NULL: none */
+	char *stats_path;         /* stats=FILE of -accel; NULL: none */
+	const char *kernel, *initrd, *append;
+	/* Specifications of character backends ("stdio", "file:x"); NULL: no device. */
+	const char *serial[VM_SERIAL_PORTS];
+	const char *monitor;
+	const char *debugcon;
+	uint16_t debugcon_iobase; /* 0: the default */
+	/* Ctrl-C at a stdio backend ends ringfence rather than reach the guest */
+	bool terminal_signals;
+	bool debug_exit;          /* -device isa-debug-exit */
+	uint16_t debug_exit_iobase, debug_exit_iosize;
+	bool rtc_localtime;
+	bool no_reboot, no_shutdown, start_paused;
+	uint32_t log_items;       /* enum log_item */
+	const char *log_path;     /* NULL: standard error */
+	const struct host_facts *host; /* no option: what the host is taken for; NULL: as it is */
+};
+
+#endif
