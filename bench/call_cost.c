@@ -32,25 +32,29 @@
 	"movl $1001, " MEM("-8") "\n lea -8(%r14), %r14d\n call " name "\n" CHECK \
 	"add $16, %r14d\n add %eax, %esi\n cmp $1, %ebx\n ja 1b\n" \
 	"and $1, %edi\n lea (%rsi,%rdi), %eax\n" \
-	"2: mov " MEM("0") ", %ebx\n mov " MEM("4") ", %esi\n mov " MEM("8") ", %edi\n mov " MEM("12") ", %r8d\n" \
+	"2: mov " MEM("0") ", %ebx\n mov " MEM("4") ", %esi\n mov " MEM("8") ", %edi\n" \
+	"mov " MEM("12") ", %r8d\n" \
 	"lea 16(%r14), %r14d\n ret\n"
 #define BY_GS(disp)   "%gs:" disp "(%r14d)"
 #define BY_BASE(disp) disp "(%r12,%r14)"
-#define LEA_JRCXZ "mov %ecx, %r9d\n lea -1001(%r8), %ecx\n jrcxz 3f\n ud2\n nop\n nop\n nop\n 3: mov %r9d, %ecx\n"
+#define LEA_JRCXZ \
+	"mov %ecx, %r9d\n lea -1001(%r8), %ecx\n jrcxz 3f\n ud2\n nop\n nop\n nop\n" \
+	"3: mov %r9d, %ecx\n"
 #define CMP       "cmp $1001, %r8d\n je 3f\n ud2\n nop\n nop\n nop\n 3:\n"
 
-__asm__(".text\n" FIB("fib_gs", BY_GS, LEA_JRCXZ) FIB("fib_base", BY_BASE, LEA_JRCXZ)
-		FIB("fib_cmp", BY_GS, CMP)
-			FIB("fib_unchecked", BY_GS,
-			    "") ".p2align 4\nfib_native:\n"
-				"push %rdi\n push %rsi\n push %rbx\n mov 32(%rsp), %edi\n mov "
-				"%edi, %eax\n cmp $1, %edi\n jbe 2f\n"
-				"mov %edi, %ebx\n xor %esi, %esi\n"
-				"1: sub $24, %rsp\n lea -1(%rbx), %eax\n sub $2, %ebx\n push "
-				"%rax\n call fib_native\n"
-				"add $32, %rsp\n add %eax, %esi\n cmp $1, %ebx\n ja 1b\n"
-				"and $1, %edi\n lea (%rsi,%rdi), %eax\n"
-				"2: pop %rbx\n pop %rsi\n pop %rdi\n ret\n");
+__asm__(".text\n"
+	FIB("fib_gs", BY_GS, LEA_JRCXZ)
+	FIB("fib_base", BY_BASE, LEA_JRCXZ)
+	FIB("fib_cmp", BY_GS, CMP)
+	FIB("fib_unchecked", BY_GS, "")
+	".p2align 4\nfib_native:\n"
+	"push %rdi\n push %rsi\n push %rbx\n"
+	"mov 32(%rsp), %edi\n mov %edi, %eax\n cmp $1, %edi\n jbe 2f\n"
+	"mov %edi, %ebx\n xor %esi, %esi\n"
+	"1: sub $24, %rsp\n lea -1(%rbx), %eax\n sub $2, %ebx\n push %rax\n call fib_native\n"
+	"add $32, %rsp\n add %eax, %esi\n cmp $1, %ebx\n ja 1b\n"
+	"and $1, %edi\n lea (%rsi,%rdi), %eax\n"
+	"2: pop %rbx\n pop %rsi\n pop %rdi\n ret\n");
 
 void fib_native(void);
 void fib_gs(void);

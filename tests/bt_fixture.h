@@ -113,6 +113,10 @@ enum bf_outcome bf_run(struct bf *bf, int *vector);
 /* A counter of engine bt by its name in the statistics ("translator", "links_direct"). */
 long bf_stat(struct bf *bf, const char *part, const char *name);
 
-#define BF_CODE_AT(bf, gpa, ...) ({ const uint8_t code_[] = { __VA_ARGS__ }; bf_write(bf, gpa, code_, sizeof(code_)); })
+#define BF_CODE_AT(bf, gpa, ...) \
+	({ \
+		const uint8_t code_[] = { __VA_ARGS__ }; \
+		bf_write(bf, gpa, code_, sizeof(code_)); \
+	})
 
 #endif

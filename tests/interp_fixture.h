@@ -15,6 +15,10 @@ int ix_vector(void);
 
 /* Puts code at CS:EIP and steps n times; the result of the last step. */
 enum interp_result ix_run(const void *code, unsigned len, unsigned steps);
-#define RUN(steps, ...) ({ const uint8_t code_[] = { __VA_ARGS__ }; ix_run(code_, sizeof(code_), steps); })
+#define RUN(steps, ...) \
+	({ \
+		const uint8_t code_[] = { __VA_ARGS__ }; \
+		ix_run(code_, sizeof(code_), steps); \
+	})
 
 #endif

@@ -73,9 +73,13 @@ void fx_enable_paging(void); /* identity for the first 4 MiB, all user and writa
 		cr_assert_eq((status), X86_FAULT, "no fault"); \
 		cr_assert_eq(CPU.fault.vector, (expected_vector), "vector %u", CPU.fault.vector); \
 		cr_assert(CPU.fault.has_error); \
-		cr_assert_eq(CPU.fault.error, (uint32_t)(expected_error), "error code %#x", CPU.fault.error); \
+		cr_assert_eq(CPU.fault.error, (uint32_t)(expected_error), "error code %#x", \
+			     CPU.fault.error); \
 	} while (0)
-#define ASSERT_OK(status) cr_assert_eq((status), X86_OK, "fault %u(%#x)", CPU.fault.vector, CPU.fault.error)
-#define ASSERT_EQ(a, b) cr_assert_eq((a), (b), "%s is %#llx, not %#llx", #a, (unsigned long long)(a), (unsigned long long)(b))
+#define ASSERT_OK(status) \
+	cr_assert_eq((status), X86_OK, "fault %u(%#x)", CPU.fault.vector, CPU.fault.error)
+#define ASSERT_EQ(a, b) \
+	cr_assert_eq((a), (b), "%s is %#llx, not %#llx", #a, (unsigned long long)(a), \
+		     (unsigned long long)(b))
 
 #endif

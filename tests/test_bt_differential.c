@@ -424,8 +424,8 @@ static char difference[256];
 #define DIFFER(what, a, b) \
 	do { \
 		if ((a) != (b)) { \
-			snprintf(difference, sizeof(difference), "%s: bt %llx, interp %llx", what, (unsigned long long)(a), \
-				 (unsigned long long)(b)); \
+			snprintf(difference, sizeof(difference), "%s: bt %llx, interp %llx", what, \
+				 (unsigned long long)(a), (unsigned long long)(b)); \
 			return difference; \
 		} \
 	} while (0)

@@ -370,8 +370,8 @@ static unsigned first_difference(const uint8_t *a, const uint8_t *b, unsigned le
 #define EXPECT_SAME(what, got, want) \
 	do { \
 		const unsigned long got_ = (got), want_ = (want); \
-		cr_expect_eq(got_, want_, "[%s] %s: %s is %#lx, not %#lx", where, name, what, got_, \
-			     want_); \
+		cr_expect_eq(got_, want_, "[%s] %s: %s is %#lx, not %#lx", where, name, what, \
+			     got_, want_); \
 	} while (0)
 
 static void expect_same(const char *where, const char *name, const struct after *want,

@@ -19,7 +19,12 @@ static void expect_vector(int vector, const char *what)
 	CPU.eip = FX_CODE;
 }
 
-#define EXPECT(vector, ...) ({ CPU.eip = FX_CODE; RUN(1, __VA_ARGS__); expect_vector(vector, #__VA_ARGS__); })
+#define EXPECT(vector, ...) \
+	({ \
+		CPU.eip = FX_CODE; \
+		RUN(1, __VA_ARGS__); \
+		expect_vector(vector, #__VA_ARGS__); \
+	})
 
 Test(interp_fpu, task_switched)
 {

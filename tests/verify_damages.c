@@ -7,7 +7,8 @@
  * A NOP in place of a removed step is a copied instruction in the middle of a sequence: often that
  * is what is refused.
  */
-#define DAMAGE(w, i, a, n, k, r, ...) { .what = w, .in = i, .at = a, .nth = n, .kind = k, .rule = VERIFY_##r, __VA_ARGS__ }
+#define DAMAGE(w, i, a, n, k, r, ...) \
+	{ .what = w, .in = i, .at = a, .nth = n, .kind = k, .rule = VERIFY_##r, __VA_ARGS__ }
 #define MAKE(w, i, a, r, ...) DAMAGE(w, i, a, 0, REPLACE, r, BYTES(__VA_ARGS__))
 #define REMOVE(w, i, a, r) DAMAGE(w, i, a, 0, DELETE, r, .len = 0)
 #define REMOVE_NTH(w, i, a, n, r) DAMAGE(w, i, a, n, DELETE, r, .len = 0)

@@ -19,9 +19,11 @@
 #define M OPA_MODRM
 
 /* One entry: attributes, immediate, memory size, flags read and written. */
-#define OP(a, i, sz, r, w) { .attr = OPA_VALID | (a), .imm = IMM_##i, .size = (sz), .flags_read = (r), .flags_written = (w) }
-#define OPF(a, i, sz, r, w, f) { .attr = OPA_VALID | (a), .imm = IMM_##i, .size = (sz), .flags_read = (r), .flags_written = (w), \
-				 .feature = FEAT(f) }
+#define OP_FIELDS(a, i, sz, r, w) \
+	.attr = OPA_VALID | (a), .imm = IMM_##i, .size = (sz), \
+	.flags_read = (r), .flags_written = (w)
+#define OP(a, i, sz, r, w) { OP_FIELDS(a, i, sz, r, w) }
+#define OPF(a, i, sz, r, w, f) { OP_FIELDS(a, i, sz, r, w), .feature = FEAT(f) }
 #define GRP(g) { .attr = OPA_VALID | OPA_MODRM, .group = GROUP_##g }
 #define X87 { .attr = OPA_VALID | OPA_MODRM | OPA_FPU, .group = GROUP_X87 }
 
@@ -36,9 +38,16 @@
 
 /* Flags that condition code cc (0..15) reads. */
 #define CC_FLAGS(cc) \
-	((cc) < 2 ? FL_O : (cc) < 4 ? FL_C : (cc) < 6 ? FL_Z : (cc) < 8 ? FL_C | FL_Z : (cc) < 10 ? FL_S : (cc) < 12 ? FL_P : \
-	 (cc) < 14 ? FL_S | FL_O : FL_Z | FL_S | FL_O)
-#define EIGHT(m, b) m(b), m((b) + 1), m((b) + 2), m((b) + 3), m((b) + 4), m((b) + 5), m((b) + 6), m((b) + 7)
+	((cc) < 2    ? FL_O \
+	 : (cc) < 4  ? FL_C \
+	 : (cc) < 6  ? FL_Z \
+	 : (cc) < 8  ? FL_C | FL_Z \
+	 : (cc) < 10 ? FL_S \
+	 : (cc) < 12 ? FL_P \
+	 : (cc) < 14 ? FL_S | FL_O \
+		     : FL_Z | FL_S | FL_O)
+#define FOUR(m, b) m(b), m((b) + 1), m((b) + 2), m((b) + 3)
+#define EIGHT(m, b) FOUR(m, b), FOUR(m, (b) + 4)
 #define SIXTEEN(m, b) EIGHT(m, b), EIGHT(m, (b) + 8)
 
 #define INC_FLAGS (FL_ARITH & ~FL_C)
@@ -194,10 +203,14 @@ static const struct opcode_info map_0f[256] = {
 #define REG(n, ...) [(n) + 8] = __VA_ARGS__
 
 #define ALU_GROUP(b, i, sz) { \
-	BOTH(0, OP(M | (b) | RW | OPA_LOCK, i, sz, 0, FL_ARITH)), BOTH(1, OP(M | (b) | RW | OPA_LOCK, i, sz, 0, FL_ARITH)), \
-	BOTH(2, OP(M | (b) | RW | OPA_LOCK, i, sz, FL_C, FL_ARITH)), BOTH(3, OP(M | (b) | RW | OPA_LOCK, i, sz, FL_C, FL_ARITH)), \
-	BOTH(4, OP(M | (b) | RW | OPA_LOCK, i, sz, 0, FL_ARITH)), BOTH(5, OP(M | (b) | RW | OPA_LOCK, i, sz, 0, FL_ARITH)), \
-	BOTH(6, OP(M | (b) | RW | OPA_LOCK, i, sz, 0, FL_ARITH)), BOTH(7, OP(M | (b) | RD, i, sz, 0, FL_ARITH)) }
+	BOTH(0, OP(M | (b) | RW | OPA_LOCK, i, sz, 0, FL_ARITH)), \
+	BOTH(1, OP(M | (b) | RW | OPA_LOCK, i, sz, 0, FL_ARITH)), \
+	BOTH(2, OP(M | (b) | RW | OPA_LOCK, i, sz, FL_C, FL_ARITH)), \
+	BOTH(3, OP(M | (b) | RW | OPA_LOCK, i, sz, FL_C, FL_ARITH)), \
+	BOTH(4, OP(M | (b) | RW | OPA_LOCK, i, sz, 0, FL_ARITH)), \
+	BOTH(5, OP(M | (b) | RW | OPA_LOCK, i, sz, 0, FL_ARITH)), \
+	BOTH(6, OP(M | (b) | RW | OPA_LOCK, i, sz, 0, FL_ARITH)), \
+	BOTH(7, OP(M | (b) | RD, i, sz, 0, FL_ARITH)) }
 
 #define SHIFT_WRITES (FL_C | FL_O | FL_S | FL_Z | FL_P)
 /* rot, rcx, sh: the flags that rotates, rotates through carry and shifts write for sure. */
@@ -208,10 +221,14 @@ static const struct opcode_info map_0f[256] = {
 	BOTH(6, OP(M | RW | (a), i, sz, 0, sh)), BOTH(7, OP(M | RW | (a), i, sz, 0, sh)) }
 
 #define UNARY_GROUP(b, i, sz) { \
-	BOTH(0, OP(M | (b) | RD, i, sz, 0, FL_ARITH)), BOTH(1, OP(M | (b) | RD, i, sz, 0, FL_ARITH)), \
-	BOTH(2, OP(M | (b) | RW | OPA_LOCK, NONE, sz, 0, 0)), BOTH(3, OP(M | (b) | RW | OPA_LOCK, NONE, sz, 0, FL_ARITH)), \
-	BOTH(4, OP(M | (b) | RD, NONE, sz, 0, FL_C | FL_O)), BOTH(5, OP(M | (b) | RD, NONE, sz, 0, FL_C | FL_O)), \
-	BOTH(6, OP(M | (b) | RD, NONE, sz, 0, 0)), BOTH(7, OP(M | (b) | RD, NONE, sz, 0, 0)) }
+	BOTH(0, OP(M | (b) | RD, i, sz, 0, FL_ARITH)), \
+	BOTH(1, OP(M | (b) | RD, i, sz, 0, FL_ARITH)), \
+	BOTH(2, OP(M | (b) | RW | OPA_LOCK, NONE, sz, 0, 0)), \
+	BOTH(3, OP(M | (b) | RW | OPA_LOCK, NONE, sz, 0, FL_ARITH)), \
+	BOTH(4, OP(M | (b) | RD, NONE, sz, 0, FL_C | FL_O)), \
+	BOTH(5, OP(M | (b) | RD, NONE, sz, 0, FL_C | FL_O)), \
+	BOTH(6, OP(M | (b) | RD, NONE, sz, 0, 0)), \
+	BOTH(7, OP(M | (b) | RD, NONE, sz, 0, 0)) }
 
 #define MOV_FROM_SEG(n) BOTH(n, OP(M | WR | SYS, NONE, 2, 0, 0))
 #define MOV_TO_SEG(n) BOTH(n, OP(M | RD | SYS | OPA_SEG_LOAD, NONE, 2, 0, 0))

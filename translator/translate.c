@@ -105,8 +105,9 @@ static const translate_fn table_0f[256] = {
 	[0xf7] = translate_interpret,
 };
 
-#define OPA_NOT_COPIED (OPA_PRIV | OPA_SYSTEM | OPA_FAR | OPA_INT | OPA_IO | OPA_SEG_LOAD | OPA_STRING | OPA_STACK | OPA_JUMP | \
-			OPA_CALL | OPA_RET | OPA_BRANCH | OPA_INDIRECT)
+#define OPA_NOT_COPIED \
+	(OPA_PRIV | OPA_SYSTEM | OPA_FAR | OPA_INT | OPA_IO | OPA_SEG_LOAD | OPA_STRING | \
+	 OPA_STACK | OPA_JUMP | OPA_CALL | OPA_RET | OPA_BRANCH | OPA_INDIRECT)
 
 /* x87 forms that would show the host's instruction pointer: FLDENV, FSTENV, FRSTOR, FSAVE. */
 static bool fpu_environment(const struct insn *i)

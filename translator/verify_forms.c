@@ -11,7 +11,9 @@
 #include "verify_forms.h"
 
 #define R(number) (1u << (number))
-#define GUEST_REGISTERS (R(H_RAX) | R(H_RCX) | R(H_RDX) | R(H_RBX) | R(H_RBP) | R(H_RSI) | R(H_RDI) | R(H_GUEST_ESP))
+#define GUEST_REGISTERS \
+	(R(H_RAX) | R(H_RCX) | R(H_RDX) | R(H_RBX) | R(H_RBP) | R(H_RSI) | R(H_RDI) | \
+	 R(H_GUEST_ESP))
 #define SCRATCH_REGISTERS (R(H_R8) | R(H_R9) | R(H_R10) | R(H_R11))
 
 /* --- facts --- */
@@ -133,14 +135,18 @@ struct pattern {
 #define BYTE_REGISTER REG(R(H_RAX) | R(H_RCX) | R(H_RDX) | R(H_RBX), 1)
 #define IMM { .kind = PATTERN_IMMEDIATE }
 #define MEMORY(n) { .kind = PATTERN_GUEST_MEMORY, .bytes = (n) }
-#define AT(b, i, n) { .kind = PATTERN_AT, .base = (b), .index = (i), .scale = 1, .bytes = (n), .count = 1 }
-#define SUM(b, i) { .kind = PATTERN_AT, .base = (b), .index = (i), .scale = 1, .any_disp = true, .count = 1 }
-#define TIMES(i, s) { .kind = PATTERN_AT, .base = VERIFY_NO_REG, .index = (i), .scale = (s), .count = 1 }
 #define ANY_SUM { .kind = PATTERN_AT, .any_disp = true }
-#define CPU_ARRAY(off, n, c, s) { .kind = PATTERN_AT, .base = H_CPU, .index = VERIFY_NO_REG, .scale = 1, .bytes = (n), \
-				  .disp = (off), .count = (c), .stride = (s) }
+/* base + index * scale; the rest of the pattern's fields follow. */
+#define ADDRESS(b, i, s, ...) \
+	{ .kind = PATTERN_AT, .base = (b), .index = (i), .scale = (s), __VA_ARGS__ }
+#define AT(b, i, n) ADDRESS(b, i, 1, .bytes = (n), .count = 1)
+#define SUM(b, i) ADDRESS(b, i, 1, .any_disp = true, .count = 1)
+#define TIMES(i, s) ADDRESS(VERIFY_NO_REG, i, s, .count = 1)
+#define CPU_ARRAY(off, n, c, s) \
+	ADDRESS(H_CPU, VERIFY_NO_REG, 1, .bytes = (n), .disp = (off), .count = (c), .stride = (s))
 #define CPU(off, n) CPU_ARRAY(off, n, 1, 0)
-#define CPU_INDEXED(off, i, s, n) { .kind = PATTERN_AT, .base = H_CPU, .index = (i), .scale = (s), .bytes = (n), .disp = (off), .count = 1 }
+#define CPU_INDEXED(off, i, s, n) \
+	ADDRESS(H_CPU, i, s, .bytes = (n), .disp = (off), .count = 1)
 
 static bool matches_address(const struct pattern *p, const struct host_operand *o)
 {
@@ -360,8 +366,10 @@ static void give_tsc(struct verifier *v)
 
 #define TCW(field) CPU_OFF(tcw.field)
 #define SCRATCH_WORD TCW(scratch[0])
-#define BRANCH_ENTRY { .kind = PATTERN_AT, .base = H_LINKS, .index = H_R9, .scale = 2, .any_disp = true, .bytes = 4, .count = 1 }
-#define SELECTORS CPU_ARRAY(CPU_SEG_OFF(0) + (int32_t)offsetof(struct segment, selector), 2, X86_NSEG, sizeof(struct segment))
+#define BRANCH_ENTRY ADDRESS(H_LINKS, H_R9, 2, .any_disp = true, .bytes = 4, .count = 1)
+#define SELECTORS \
+	CPU_ARRAY(CPU_SEG_OFF(0) + (int32_t)offsetof(struct segment, selector), 2, X86_NSEG, \
+		  sizeof(struct segment))
 
 /* In docs/translation.md the same table is told in words: keep them in step. */
 static const struct form forms[] = {
@@ -409,19 +417,24 @@ static const struct form forms[] = {
 		.gives = FACT_WINDOW_SUM, .check = check_window_sum,
 	  .effect = give_window_sum },
 #define VIEW(r, fact) \
-	{ "GiB", HOST_LEA, { R64(H_R9), TIMES(r, 4) }, .need = { { .reg = (r), .kind = (fact) } }, .gives = FACT_TIMES_4, .of = (r) }, \
-	{ "GiB", HOST_MOV, { CPU(SCRATCH_WORD, 8), R64(H_R9) }, .need = { NEED_OF(H_R9, TIMES_4, r) }, .word = FACT_TIMES_4, .of = (r) }, \
-	{ "GiB", HOST_MOV, { R32(H_R9), CPU(SCRATCH_WORD + 4, 4) }, .need = { NEED_OF(VERIFY_WORD, TIMES_4, r) }, .gives = FACT_GIB, .of = (r) }, \
-	{ "window of a GiB", HOST_MOV, { R64(H_R9), CPU_INDEXED(TCW(view_by_gib), H_R9, 8, 8) }, .need = { NEED_OF(H_R9, GIB, r) }, \
-	  .gives = FACT_VIEW, .of = (r) }
+	{ "GiB", HOST_LEA, { R64(H_R9), TIMES(r, 4) }, \
+		.need = { { .reg = (r), .kind = (fact) } }, .gives = FACT_TIMES_4, .of = (r) }, \
+	{ "GiB", HOST_MOV, { CPU(SCRATCH_WORD, 8), R64(H_R9) }, \
+		.need = { NEED_OF(H_R9, TIMES_4, r) }, .word = FACT_TIMES_4, .of = (r) }, \
+	{ "GiB", HOST_MOV, { R32(H_R9), CPU(SCRATCH_WORD + 4, 4) }, \
+		.need = { NEED_OF(VERIFY_WORD, TIMES_4, r) }, .gives = FACT_GIB, .of = (r) }, \
+	{ "window of a GiB", HOST_MOV, { R64(H_R9), CPU_INDEXED(TCW(view_by_gib), H_R9, 8, 8) }, \
+		.need = { NEED_OF(H_R9, GIB, r) }, .gives = FACT_VIEW, .of = (r) }
 	VIEW(H_R10, FACT_VALUE), VIEW(H_RSI, FACT_GUEST), VIEW(H_RDI, FACT_GUEST),
 	/* String instructions. */
 #define STRING_REGISTER(reg) \
-	{ "window added", HOST_LEA, { R64(reg), AT(reg, H_WINDOW, 0) }, .need = { NEED(reg, GUEST) }, .gives = FACT_WINDOWED, \
-	  .check = check_string }, \
-	{ "window added", HOST_LEA, { R64(reg), AT(reg, H_R9, 0) }, .need = { NEED_OF(H_R9, VIEW, reg), NEED(reg, GUEST) }, .gives = FACT_WINDOWED, \
-	  .check = check_string }, \
-	{ "window taken off", HOST_MOV, { R32(reg), R32(reg) }, .need = { NEED(reg, WINDOWED) }, .gives = FACT_GUEST }
+	{ "window added", HOST_LEA, { R64(reg), AT(reg, H_WINDOW, 0) }, \
+		.need = { NEED(reg, GUEST) }, .gives = FACT_WINDOWED, .check = check_string }, \
+	{ "window added", HOST_LEA, { R64(reg), AT(reg, H_R9, 0) }, \
+		.need = { NEED_OF(H_R9, VIEW, reg), NEED(reg, GUEST) }, .gives = FACT_WINDOWED, \
+		.check = check_string }, \
+	{ "window taken off", HOST_MOV, { R32(reg), R32(reg) }, .need = { NEED(reg, WINDOWED) }, \
+		.gives = FACT_GUEST }
 	STRING_REGISTER(H_RSI), STRING_REGISTER(H_RDI),
 	/* Return sites and the branch look-up. */
 	{ "return compared", HOST_LEA, { R32(H_RCX), SUM(H_R8, VERIFY_NO_REG) },

@@ -55,8 +55,8 @@ static const uint16_t mmx[] = {
 
 /* The compares have a name of their own for each immediate below 8. */
 #define COMPARES(suffix) \
-	I(CMP##suffix), I(CMPEQ##suffix), I(CMPLT##suffix), I(CMPLE##suffix), I(CMPUNORD##suffix), I(CMPNEQ##suffix), I(CMPNLT##suffix), \
-	I(CMPNLE##suffix), I(CMPORD##suffix)
+	I(CMP##suffix), I(CMPEQ##suffix), I(CMPLT##suffix), I(CMPLE##suffix), I(CMPUNORD##suffix), \
+	I(CMPNEQ##suffix), I(CMPNLT##suffix), I(CMPNLE##suffix), I(CMPORD##suffix)
 
 static const uint16_t sse[] = {
 	COMPARES(PS), COMPARES(PD), COMPARES(SS), COMPARES(SD),

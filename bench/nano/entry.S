@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where the kernel starts, how it goes to ring 3 and comes back, and the handlers that are part of what is measured. */
+/*
+ * Where the kernel starts, how it goes to ring 3 and comes back, and the handlers that are part of
+ * what is measured.
+ */
 #include "layout.h"
 
 	.section .multiboot, "ax"
@@ -37,7 +40,10 @@ run_user:
 	pushl %eax
 	iretl
 
-/* Back from ring 3, or out of what went wrong: restores the stack and segments of who set kernel_esp. */
+/*
+ * Back from ring 3, or out of what went wrong: restores the stack and segments of who set
+ * kernel_esp.
+ */
 	.global handle_done
 handle_done:
 	movl $KDATA, %ecx
@@ -47,7 +53,11 @@ handle_done:
 	popal
 	ret
 
-/* ---- handlers that are measured. Each counts, so that a loop can be seen to have done what it says. ---- */
+/*
+ * ---- handlers that are measured ----
+ *
+ * Each counts, so that a loop can be seen to have done what it says.
+ */
 
 	.balign 64
 	.global handle_syscall

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Loops that need no privilege: ring 0 runs them in the guest, the native program as a process of the host. */
+/*
+ * Loops that need no privilege: ring 0 runs them in the guest, the native program as a process of
+ * the host.
+ */
 #include "loop.h"
 
 	.text

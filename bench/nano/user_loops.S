@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Loops that run in ring 3, in user pages. run_user() enters them with the count in ESI; INT VECTOR_DONE ends them. */
+/*
+ * Loops that run in ring 3, in user pages. run_user() enters them with the count in ESI; INT
+ * VECTOR_DONE ends them.
+ */
 #include "layout.h"
 
 	.macro USER_LOOP name

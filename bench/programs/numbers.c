@@ -62,7 +62,8 @@ int run_fib(long amount)
 		for (long i = 0; i < amount; i++)                                      \
 			for (long j = 0; j < amount; j++)                              \
 				for (long k = 0; k < amount; k++)                      \
-					c[i * amount + j] += a[i * amount + k] * b[k * amount + j]; \
+					c[i * amount + j] +=                           \
+						a[i * amount + k] * b[k * amount + j]; \
 		for (size_t i = 0; i < cells; i++)                                     \
 			sum += c[i];                                                   \
 		printf(format "\n", sum);                                              \

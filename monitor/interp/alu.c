@@ -14,15 +14,17 @@ enum alu_op { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_
 
 #define HOST_BINARY(mnemonic, type, a, b, ax) \
 	({ type a_ = (a), b_ = (b); \
-	   asm(mnemonic " %[src], %[dst]" ASM_SAVE_FLAGS : [dst] "+q" (a_), "=a" (ax) : [src] "q" (b_) : "cc"); a_; })
+	   asm(mnemonic " %[src], %[dst]" ASM_SAVE_FLAGS \
+	       : [dst] "+q" (a_), "=a" (ax) : [src] "q" (b_) : "cc"); a_; })
 #define HOST_BINARY_CARRY(mnemonic, type, a, b, ax, carry) \
 	({ type a_ = (a), b_ = (b); \
 	   asm("bt $0, %[cf]; " mnemonic " %[src], %[dst]" ASM_SAVE_FLAGS \
 	       : [dst] "+q" (a_), "=a" (ax) : [src] "q" (b_), [cf] "r" (carry) : "cc"); a_; })
 
 #define BY_SIZE(m, name, size, ...) \
-	((size) == 1 ? m(name "b", uint8_t, __VA_ARGS__) : (size) == 2 ? m(name "w", uint16_t, __VA_ARGS__) : \
-	 m(name "l", uint32_t, __VA_ARGS__))
+	((size) == 1   ? m(name "b", uint8_t, __VA_ARGS__) \
+	 : (size) == 2 ? m(name "w", uint16_t, __VA_ARGS__) \
+		       : m(name "l", uint32_t, __VA_ARGS__))
 
 /* a op b with flags; op and size are constants at every use. */
 INLINE uint32_t alu(struct cpu *cpu, enum alu_op op, unsigned size, uint32_t a, uint32_t b)
@@ -110,9 +112,13 @@ INLINE enum x86_status alu_rm_imm(struct vcpu *vcpu, const struct insn *i, enum 
 }
 
 #define ALU_HANDLER(form, op, size) \
-	static enum x86_status form##_##op##_##size(struct vcpu *vcpu, const struct insn *i) { return form(vcpu, i, op, size); }
-#define ALU_SIZES(form, op) ALU_HANDLER(form, op, 1) ALU_HANDLER(form, op, 2) ALU_HANDLER(form, op, 4)
-#define ALU_FORMS(op) ALU_SIZES(alu_rm_r, op) ALU_SIZES(alu_r_rm, op) ALU_SIZES(alu_acc_imm, op) ALU_SIZES(alu_rm_imm, op)
+	static enum x86_status form##_##op##_##size(struct vcpu *vcpu, const struct insn *i) \
+	{ return form(vcpu, i, op, size); }
+#define ALU_SIZES(form, op) \
+	ALU_HANDLER(form, op, 1) ALU_HANDLER(form, op, 2) ALU_HANDLER(form, op, 4)
+#define ALU_FORMS(op) \
+	ALU_SIZES(alu_rm_r, op) ALU_SIZES(alu_r_rm, op) \
+	ALU_SIZES(alu_acc_imm, op) ALU_SIZES(alu_rm_imm, op)
 ALU_FORMS(ALU_ADD) ALU_FORMS(ALU_OR) ALU_FORMS(ALU_ADC) ALU_FORMS(ALU_SBB)
 ALU_FORMS(ALU_AND) ALU_FORMS(ALU_SUB) ALU_FORMS(ALU_XOR) ALU_FORMS(ALU_CMP)
 ALU_SIZES(alu_rm_r, ALU_TEST) ALU_SIZES(alu_acc_imm, ALU_TEST) ALU_SIZES(alu_rm_imm, ALU_TEST)
@@ -121,7 +127,8 @@ enum alu_form { FORM_RM_R, FORM_R_RM, FORM_ACC_IMM, FORM_RM_IMM };
 
 #define NAMES(form, op) { form##_##op##_1, form##_##op##_2, form##_##op##_4 }
 #define ALL_NAMES(op) \
-	[op] = { NAMES(alu_rm_r, op), NAMES(alu_r_rm, op), NAMES(alu_acc_imm, op), NAMES(alu_rm_imm, op) }
+	[op] = { NAMES(alu_rm_r, op), NAMES(alu_r_rm, op), \
+		 NAMES(alu_acc_imm, op), NAMES(alu_rm_imm, op) }
 static const insn_handler alu_handlers[9][4][3] = {
 	ALL_NAMES(ALU_ADD), ALL_NAMES(ALU_OR), ALL_NAMES(ALU_ADC), ALL_NAMES(ALU_SBB),
 	ALL_NAMES(ALU_AND), ALL_NAMES(ALU_SUB), ALL_NAMES(ALU_XOR), ALL_NAMES(ALU_CMP),
@@ -180,8 +187,10 @@ INLINE enum x86_status incdec_reg(struct vcpu *vcpu, const struct insn *i, bool 
 }
 
 #define INCDEC(form, size) \
-	static enum x86_status inc_##form##_##size(struct vcpu *vcpu, const struct insn *i) { return incdec_##form(vcpu, i, false, size); } \
-	static enum x86_status dec_##form##_##size(struct vcpu *vcpu, const struct insn *i) { return incdec_##form(vcpu, i, true, size); }
+	static enum x86_status inc_##form##_##size(struct vcpu *vcpu, const struct insn *i) \
+	{ return incdec_##form(vcpu, i, false, size); } \
+	static enum x86_status dec_##form##_##size(struct vcpu *vcpu, const struct insn *i) \
+	{ return incdec_##form(vcpu, i, true, size); }
 INCDEC(rm, 1) INCDEC(rm, 2) INCDEC(rm, 4) INCDEC(reg, 2) INCDEC(reg, 4)
 
 /* 40..4F, FE /0 /1, FF /0 /1 */
@@ -228,7 +237,8 @@ static enum x86_status op_neg(struct vcpu *vcpu, const struct insn *i)
 
 /* MUL and IMUL of the accumulator. */
 #define HOST_MUL(mnemonic, source) \
-	asm(ASM_LOAD_FLAGS "mov %[lo], %%eax; " mnemonic " %[src]; mov %%eax, %[lo]" ASM_SAVE_FLAGS \
+	asm(ASM_LOAD_FLAGS "mov %[lo], %%eax; " mnemonic " %[src]; mov %%eax, %[lo]" \
+	    ASM_SAVE_FLAGS \
 	    : [lo] "+r" (lo), "+&a" (ax), "+d" (hi) : [src] "q" (source) : "cc")
 
 static enum x86_status op_mul(struct vcpu *vcpu, const struct insn *i)

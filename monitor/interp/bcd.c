@@ -15,7 +15,8 @@ static void set_flag(struct cpu *cpu, uint32_t flag, bool value)
 /* AL +- by, AX +- by, with all flags. */
 #define HOST_ADJUST(cpu, mnemonic, reg, by) \
 	({ uint32_t ax_; \
-	   asm(mnemonic " %[src], %[dst]" ASM_SAVE_FLAGS : [dst] "+q" (*(reg)), "=a" (ax_) : [src] "q" (by) : "cc"); \
+	   asm(mnemonic " %[src], %[dst]" ASM_SAVE_FLAGS \
+	       : [dst] "+q" (*(reg)), "=a" (ax_) : [src] "q" (by) : "cc"); \
 	   flags_from_ax(cpu, ax_); })
 
 static enum x86_status decimal_adjust(struct cpu *cpu, bool subtract)

@@ -6,15 +6,22 @@
 #include "internal.h"
 
 #define HOST_SHIFT(mnemonic, reg) \
-	asm(ASM_LOAD_FLAGS mnemonic " %%cl, %[dst]" ASM_SAVE_FLAGS : [dst] "+q" (reg), "+&a" (ax) : "c" (count) : "cc")
+	asm(ASM_LOAD_FLAGS mnemonic " %%cl, %[dst]" ASM_SAVE_FLAGS \
+	    : [dst] "+q" (reg), "+&a" (ax) : "c" (count) : "cc")
 
+#define SHIFT(name, type, mnemonic) \
+	static uint32_t name(uint32_t value, uint32_t count, uint32_t *flags) \
+	{ \
+		type v = value; \
+		uint32_t ax = *flags; \
+		HOST_SHIFT(mnemonic, v); \
+		*flags = ax; \
+		return v; \
+	}
 #define SHIFT_SIZES(name, mnemonic) \
-	static uint32_t name##_1(uint32_t value, uint32_t count, uint32_t *flags) \
-	{ uint8_t v = value; uint32_t ax = *flags; HOST_SHIFT(mnemonic "b", v); *flags = ax; return v; } \
-	static uint32_t name##_2(uint32_t value, uint32_t count, uint32_t *flags) \
-	{ uint16_t v = value; uint32_t ax = *flags; HOST_SHIFT(mnemonic "w", v); *flags = ax; return v; } \
-	static uint32_t name##_4(uint32_t value, uint32_t count, uint32_t *flags) \
-	{ uint32_t v = value, ax = *flags; HOST_SHIFT(mnemonic "l", v); *flags = ax; return v; }
+	SHIFT(name##_1, uint8_t, mnemonic "b") \
+	SHIFT(name##_2, uint16_t, mnemonic "w") \
+	SHIFT(name##_4, uint32_t, mnemonic "l")
 SHIFT_SIZES(rol, "rol") SHIFT_SIZES(ror, "ror") SHIFT_SIZES(rcl, "rcl") SHIFT_SIZES(rcr, "rcr")
 SHIFT_SIZES(shl, "shl") SHIFT_SIZES(shr, "shr") SHIFT_SIZES(sar, "sar")
 
@@ -32,17 +39,27 @@ static const shift_fn shift_table[8][3] = {
  * each count, 16 bytes apart.
  */
 #define HOST_ROTATE(mnemonic, reg) \
-	asm("lea 1f(%%rip), %[to]; add %[count], %[to]; " ASM_LOAD_FLAGS "jmp *%[to]; .balign 16; 1: .set count_, 0; " \
-	    ".rept 32; " mnemonic " $count_, %[dst]; jmp 2f; .balign 16; .set count_, count_ + 1; .endr; 2:" ASM_SAVE_FLAGS \
-	    : [dst] "+q" (reg), "+&a" (ax), [to] "=&r" (to) : [count] "r" ((uint64_t)(count & 31) * 16) : "cc")
+	asm("lea 1f(%%rip), %[to]; add %[count], %[to]; " \
+	    ASM_LOAD_FLAGS "jmp *%[to]; .balign 16; 1: .set count_, 0; " \
+	    ".rept 32; " mnemonic " $count_, %[dst]; jmp 2f; .balign 16; " \
+	    ".set count_, count_ + 1; .endr; 2:" ASM_SAVE_FLAGS \
+	    : [dst] "+q" (reg), "+&a" (ax), [to] "=&r" (to) \
+	    : [count] "r" ((uint64_t)(count & 31) * 16) : "cc")
 
+#define ROTATE(name, type, mnemonic) \
+	static uint32_t name(uint32_t value, uint32_t count, uint32_t *flags) \
+	{ \
+		type v = value; \
+		uint32_t ax = *flags; \
+		uint64_t to; \
+		HOST_ROTATE(mnemonic, v); \
+		*flags = ax; \
+		return v; \
+	}
 #define ROTATE_SIZES(name, mnemonic) \
-	static uint32_t name##_imm_1(uint32_t value, uint32_t count, uint32_t *flags) \
-	{ uint8_t v = value; uint32_t ax = *flags; uint64_t to; HOST_ROTATE(mnemonic "b", v); *flags = ax; return v; } \
-	static uint32_t name##_imm_2(uint32_t value, uint32_t count, uint32_t *flags) \
-	{ uint16_t v = value; uint32_t ax = *flags; uint64_t to; HOST_ROTATE(mnemonic "w", v); *flags = ax; return v; } \
-	static uint32_t name##_imm_4(uint32_t value, uint32_t count, uint32_t *flags) \
-	{ uint32_t v = value, ax = *flags; uint64_t to; HOST_ROTATE(mnemonic "l", v); *flags = ax; return v; }
+	ROTATE(name##_imm_1, uint8_t, mnemonic "b") \
+	ROTATE(name##_imm_2, uint16_t, mnemonic "w") \
+	ROTATE(name##_imm_4, uint32_t, mnemonic "l")
 ROTATE_SIZES(rol, "rol") ROTATE_SIZES(ror, "ror")
 
 static const shift_fn rotate_imm_table[2][3] = { SHIFT_ROW(rol_imm), SHIFT_ROW(ror_imm) };
@@ -138,7 +155,8 @@ static uint32_t bit_apply(struct cpu *cpu, enum bit_op op, uint32_t value, uint3
 	uint32_t ax = flags_to_ax(cpu);
 
 #define HOST_BIT(mnemonic) \
-	asm(ASM_LOAD_FLAGS mnemonic " %[bit], %[dst]" ASM_SAVE_FLAGS : [dst] "+r" (value), "+&a" (ax) : [bit] "r" (bit) : "cc")
+	asm(ASM_LOAD_FLAGS mnemonic " %[bit], %[dst]" ASM_SAVE_FLAGS \
+	    : [dst] "+r" (value), "+&a" (ax) : [bit] "r" (bit) : "cc")
 	switch (op) {
 	case BIT_TEST: HOST_BIT("btl"); break;
 	case BIT_SET: HOST_BIT("btsl"); break;
@@ -189,7 +207,8 @@ static enum x86_status bit_scan(struct vcpu *vcpu, const struct insn *i, bool re
 
 	RETURN_IF_FAULT(rm_read(vcpu, i, i->op_size, &source));
 #define HOST_SCAN(mnemonic, w) \
-	asm(ASM_LOAD_FLAGS mnemonic " %" w "[src], %" w "[dst]" ASM_SAVE_FLAGS : [dst] "+r" (result), "+&a" (ax) : [src] "r" (source) : "cc")
+	asm(ASM_LOAD_FLAGS mnemonic " %" w "[src], %" w "[dst]" ASM_SAVE_FLAGS \
+	    : [dst] "+r" (result), "+&a" (ax) : [src] "r" (source) : "cc")
 	if (i->op_size == 4 && reverse)
 		HOST_SCAN("bsrl", "");
 	else if (i->op_size == 4)

@@ -16,12 +16,13 @@ INLINE enum x86_status jcc(struct vcpu *vcpu, const struct insn *i, unsigned cc)
 	return jump_near(vcpu, vcpu->cpu.eip + i->imm, i->op_size);
 }
 
-#define JCC(cc) static enum x86_status jcc_##cc(struct vcpu *vcpu, const struct insn *i) { return jcc(vcpu, i, 0x##cc); }
-JCC(0)
-JCC(1) JCC(2) JCC(3) JCC(4) JCC(5) JCC(6) JCC(7) JCC(8) JCC(9) JCC(a) JCC(b) JCC(c) JCC(d) JCC(e)
-	JCC(f)
+#define JCC(cc) \
+	static enum x86_status jcc_##cc(struct vcpu *vcpu, const struct insn *i) \
+	{ return jcc(vcpu, i, 0x##cc); }
+JCC(0) JCC(1) JCC(2) JCC(3) JCC(4) JCC(5) JCC(6) JCC(7)
+JCC(8) JCC(9) JCC(a) JCC(b) JCC(c) JCC(d) JCC(e) JCC(f)
 
-		insn_handler pick_jcc(const struct insn *i)
+insn_handler pick_jcc(const struct insn *i)
 {
 	static const insn_handler handlers[16] = {
 		jcc_0, jcc_1, jcc_2, jcc_3, jcc_4, jcc_5, jcc_6, jcc_7, jcc_8, jcc_9, jcc_a, jcc_b,

@@ -522,6 +522,11 @@ jump_near(struct vcpu *vcpu, uint32_t target, unsigned op_size)
 	return X86_OK;
 }
 
-#define RETURN_IF_FAULT(expr) do { enum x86_status s_ = (expr); if (rf_unlikely(s_)) return s_; } while (0)
+#define RETURN_IF_FAULT(expr) \
+	do { \
+		enum x86_status s_ = (expr); \
+		if (rf_unlikely(s_)) \
+			return s_; \
+	} while (0)
 
 #endif

@@ -46,15 +46,17 @@ INLINE enum x86_status mov_rm_imm(struct vcpu *vcpu, const struct insn *i, unsig
 }
 
 #define MOV_HANDLER(form, size) \
-	static enum x86_status form##_##size(struct vcpu *vcpu, const struct insn *i) { return form(vcpu, i, size); }
-#define MOV_SIZES(form) MOV_HANDLER(form, 1) MOV_HANDLER(form, 2) MOV_HANDLER(form, 4) \
+	static enum x86_status form##_##size(struct vcpu *vcpu, const struct insn *i) \
+	{ return form(vcpu, i, size); }
+#define MOV_SIZES(form) \
+	MOV_HANDLER(form, 1) MOV_HANDLER(form, 2) MOV_HANDLER(form, 4) \
 	static const insn_handler form##_handlers[3] = { form##_1, form##_2, form##_4 };
-MOV_SIZES(mov_store)
-MOV_SIZES(mov_load) MOV_SIZES(mov_load_acc) MOV_SIZES(mov_store_acc) MOV_SIZES(mov_reg_imm)
-	MOV_SIZES(mov_rm_imm)
+MOV_SIZES(mov_store) MOV_SIZES(mov_load)
+MOV_SIZES(mov_store_acc) MOV_SIZES(mov_load_acc)
+MOV_SIZES(mov_reg_imm) MOV_SIZES(mov_rm_imm)
 
-	/* The commonest by far: 32-bit registers and memory. */
-	static enum x86_status mov_r32_r32(struct vcpu *vcpu, const struct insn *i)
+/* The commonest by far: 32-bit registers and memory. */
+static enum x86_status mov_r32_r32(struct vcpu *vcpu, const struct insn *i)
 {
 	unsigned to = i->opcode == 0x8b ? insn_reg(i) : insn_rm(i),
 		 from = i->opcode == 0x8b ? insn_rm(i) : insn_reg(i);

@@ -17,7 +17,8 @@
 #include <stdlib.h>
 #include "internal.h"
 
-#define BLOCK_END (OPA_JUMP | OPA_CALL | OPA_RET | OPA_INT | OPA_FAR | OPA_SYSTEM | OPA_STRING | OPA_PRIV)
+#define BLOCK_END \
+	(OPA_JUMP | OPA_CALL | OPA_RET | OPA_INT | OPA_FAR | OPA_SYSTEM | OPA_STRING | OPA_PRIV)
 
 /* All zero is empty, so that an engine which needs no blocks does not pay for their memory. */
 int interp_blocks_create(struct interp *interp)

@@ -138,7 +138,9 @@ static long double operand(uint64_t value, bool wide, uint32_t mxcsr)
 }
 
 #define X87(INSN) \
-	__asm__ volatile("fnstcw %2\n\tfnclex\n\tfldcw %3\n\t" INSN "\n\tfnstsw %1\n\tfldcw %2\n\tfnclex" \
+	__asm__ volatile("fnstcw %2\n\tfnclex\n\tfldcw %3\n\t" \
+			 INSN \
+			 "\n\tfnstsw %1\n\tfldcw %2\n\tfnclex" \
 			 : "+t"(a), "=m"(fsw), "=m"(host) : "m"(fcw), "u"(b))
 
 /* Whether the result's significand is rounded. */

@@ -9,7 +9,10 @@
 #define REQUIRE_CPL0(vcpu) do { if ((vcpu)->cpu.cpl != 0) return raise_gp(vcpu); } while (0)
 /* Instructions on descriptors exist in protected mode only. */
 #define REQUIRE_PROTECTED(vcpu) \
-	do { if (!cpu_uses_descriptors(&(vcpu)->cpu)) return fault_raise(&(vcpu)->cpu, EXC_UD); } while (0)
+	do { \
+		if (!cpu_uses_descriptors(&(vcpu)->cpu)) \
+			return fault_raise(&(vcpu)->cpu, EXC_UD); \
+	} while (0)
 
 /* Stores a 16-bit system value: memory takes 16 bits, a register the operand size. */
 static enum x86_status store_word(struct vcpu *vcpu, const struct insn *i, uint32_t value)

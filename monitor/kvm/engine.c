@@ -447,7 +447,8 @@ static void kvm_write_stats(struct vcpu *vcpu, void *object)
 	json_object_set_new(root, "host", host);
 	json_object_set_new(root, "irqchip",
 			    json_string(kvm->irqchip_in_kernel ? "kernel" : "monitor"));
-#define KVM_EXIT_STAT(name, reason, text) json_object_set_new(exits, #name, json_integer(stats->name));
+#define KVM_EXIT_STAT(name, reason, text) \
+	json_object_set_new(exits, #name, json_integer(stats->name));
 #define KVM_STAT(name, text) json_object_set_new(root, #name, json_integer(stats->name));
 #include "stats.def"
 #undef KVM_EXIT_STAT

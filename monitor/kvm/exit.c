@@ -272,7 +272,8 @@ static const struct {
 	bool (*handle)(struct kvm_engine *kvm);
 	size_t counter; /* of struct kvm_stats */
 } exits[] = {
-#define HANDLED(reason, function, name) [KVM_EXIT_##reason] = { function, offsetof(struct kvm_stats, name) }
+#define HANDLED(reason, function, name) \
+	[KVM_EXIT_##reason] = { function, offsetof(struct kvm_stats, name) }
 	HANDLED(IO, exit_io, io),
 	HANDLED(MMIO, exit_mmio, mmio),
 	HANDLED(HLT, exit_hlt, hlt),

@@ -12,7 +12,9 @@
 #include "descriptors.h"
 #include "monitor/vm/vm.h"
 
-#define CR0_IMPLEMENTED (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
+#define CR0_IMPLEMENTED \
+	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
+	 CR0_PG)
 
 
 static enum x86_status require_cpl0(struct cpu *cpu)

@@ -229,10 +229,11 @@ enum x86_status task_register_load(struct vcpu *vcpu, uint16_t selector)
  * System descriptor types that LAR and LSL accept, as a bit mask (SDM vol. 2, tables 3-53 and
  * 3-56).
  */
-#define LAR_SYSTEM_TYPES (1u << SYS_TSS16_AVAIL | 1u << SYS_LDT | 1u << SYS_TSS16_BUSY | 1u << SYS_CALL_GATE16 | \
-			  1u << SYS_TASK_GATE | 1u << SYS_TSS32_AVAIL | 1u << SYS_TSS32_BUSY | 1u << SYS_CALL_GATE32)
-#define LSL_SYSTEM_TYPES (1u << SYS_TSS16_AVAIL | 1u << SYS_LDT | 1u << SYS_TSS16_BUSY | 1u << SYS_TSS32_AVAIL | \
-			  1u << SYS_TSS32_BUSY)
+#define LSL_SYSTEM_TYPES \
+	(1u << SYS_LDT | 1u << SYS_TSS16_AVAIL | 1u << SYS_TSS16_BUSY | \
+	 1u << SYS_TSS32_AVAIL | 1u << SYS_TSS32_BUSY)
+#define LAR_SYSTEM_TYPES \
+	(LSL_SYSTEM_TYPES | 1u << SYS_TASK_GATE | 1u << SYS_CALL_GATE16 | 1u << SYS_CALL_GATE32)
 
 /*
  * The descriptor if it exists, has a fitting type and is visible at CPL and RPL; else *visible is

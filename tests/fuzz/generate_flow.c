@@ -217,7 +217,12 @@ void gen_far(struct generator *g, struct fuzz_case *c)
 	if (world_code16(c->seg[X86_CS]) || c->len + 60 > CASE_MAX_BYTES)
 		return;
 	gen_clear_stack(c);
-#define PUT(...) ({ const uint8_t b_[] = { __VA_ARGS__ }; memcpy(bytes + len, b_, sizeof(b_)); len += sizeof(b_); })
+#define PUT(...) \
+	({ \
+		const uint8_t b_[] = { __VA_ARGS__ }; \
+		memcpy(bytes + len, b_, sizeof(b_)); \
+		len += sizeof(b_); \
+	})
 	target = world_base(c->seg[X86_CS]) + c->eip + c->len - world_base(selector);
 	switch (gen_next(g) % 4) {
 	case 0:

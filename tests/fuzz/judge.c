@@ -11,7 +11,8 @@
 #define DIFFER(what, x, y) \
 	do { \
 		if ((x) != (y)) { \
-			snprintf(j->text, sizeof(j->text), "%s: %s %llx, %s %llx", what, na, (unsigned long long)(x), nb, (unsigned long long)(y)); \
+			snprintf(j->text, sizeof(j->text), "%s: %s %llx, %s %llx", what, \
+				 na, (unsigned long long)(x), nb, (unsigned long long)(y)); \
 			j->verdict = VERDICT_DIFFERENT; \
 			return; \
 		} \

@@ -59,7 +59,13 @@ static void simplify_state(struct lane *lane, struct fuzz_case *c, const struct 
 {
 	struct fuzz_case tried;
 
-#define TRY(change) do { tried = *c; change; if (differs(lane, &tried, memory)) *c = tried; } while (0)
+#define TRY(change) \
+	do { \
+		tried = *c; \
+		change; \
+		if (differs(lane, &tried, memory)) \
+			*c = tried; \
+	} while (0)
 	TRY(memset(&tried.fpu, 0, sizeof(tried.fpu)); tried.fpu.fcw = 0x37f;
 	    tried.fpu.mxcsr = 0x1f80);
 	for (unsigned n = 0; n < 8; n++) {

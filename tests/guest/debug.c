@@ -8,7 +8,8 @@
 
 enum { DR6_BD = 0x2000, DR6_BS = 0x4000, DR6_BITS = 0xe00f };
 /* DR7: breakpoint n enabled (globally), with its kind and length. */
-#define ENABLE(n, rw, len) (0x400u | 2u << (2 * (n)) | (uint32_t)((rw) | (len) << 2) << (16 + 4 * (n)))
+#define ENABLE(n, rw, len) \
+	(0x400u | 2u << (2 * (n)) | (uint32_t)((rw) | (len) << 2) << (16 + 4 * (n)))
 enum { ON_EXECUTE, ON_WRITE, ON_IO, ON_ACCESS };
 enum { LENGTH_1, LENGTH_2, LENGTH_8, LENGTH_4 };
 

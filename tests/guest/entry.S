@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where the guest starts, how it goes into the code under test (enter_guest), and how it comes back: every vector has a stub,
- * all stubs meet in trap_common, which notes the registers as the handler found them and returns from enter_guest.
+ * Where the guest starts, how it goes into the code under test (enter_guest), and how it comes
+ * back: every vector has a stub, all stubs meet in trap_common, which notes the registers as the
+ * handler found them and returns from enter_guest.
  */
 #include "selectors.h"
 
@@ -22,8 +23,8 @@ start:
 	jmp 1b
 
 /*
- * Loads the registers of `entry` and goes there with the IRET frame that entry_stack points at. Comes back when anything
- * is delivered to a stub.
+ * Loads the registers of `entry` and goes there with the IRET frame that entry_stack points at.
+ * Comes back when anything is delivered to a stub.
  */
 	.global enter_guest
 enter_guest:
@@ -63,7 +64,10 @@ trap_stubs:
 	.set vector, vector + 1
 	.endr
 
-/* On the stack: CS of the stub, vector, what the processor pushed. Nothing here changes a flag before they are noted. */
+/*
+ * On the stack: CS of the stub, vector, what the processor pushed. Nothing here changes a flag
+ * before they are noted.
+ */
 trap_common:
 	pushl %ds
 	pushl %eax
@@ -76,7 +80,8 @@ trap_common:
 	movl %esp, trapped_esp
 	movl %ss, %eax
 	movl %eax, trapped_ss
-	movl $trap_stack_end, %esp	/* SS still the handler's: nothing is pushed before it is ours */
+	/* SS is still the handler's: nothing is pushed before it is ours. */
+	movl $trap_stack_end, %esp
 	movl $KDATA, %eax
 	movw %ax, %ss
 	pushfl

@@ -77,7 +77,8 @@ struct trap {
 
 #define SNIPPET(name, code) \
 	extern char name[]; \
-	__asm__(".pushsection .snippets, \"awx\", @progbits\n" #name ":\n" code "\nint $0x81\n.popsection")
+	__asm__(".pushsection .snippets, \"awx\", @progbits\n" \
+		#name ":\n" code "\nint $0x81\n.popsection")
 #define USER __attribute__((section(".user"))) /* data in user pages */
 
 #define STACK_SIZE 4096

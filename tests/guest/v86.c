@@ -32,7 +32,9 @@ static struct regs v86_start(const char *code, unsigned size, unsigned iopl)
 	};
 }
 
-#define V86(name, code) SNIPPET(name, ".code16\n" code "\n" #name "_end: .code32"); extern char name##_end[]
+#define V86(name, code) \
+	SNIPPET(name, ".code16\n" code "\n" #name "_end: .code32"); \
+	extern char name##_end[]
 #define START(name, iopl) v86_start(name, name##_end - name, iopl)
 
 V86(v86_int3, "int3");
