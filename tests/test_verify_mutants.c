@@ -457,7 +457,7 @@ static void check_memory(void)
 	if (after.tcw.if_flag != 0 && after.tcw.if_flag != X86_IF)
 		what = "the interrupt flag is something else";
 	after.tcw.if_flag = w.before.tcw.if_flag;
-	after.tcw.scratch[0] = w.before.tcw.scratch[0];
+	after.tcw.scratch = w.before.tcw.scratch;
 	if (memcmp(&after, &w.before, sizeof(after)))
 		what = "struct cpu changed";
 	if (memcmp(w.branches, w.branches_before, BRANCH_CACHE_BYTES))

@@ -11,8 +11,8 @@
 /* Displacements into struct cpu. */
 #define CPU8(field) (uint8_t)CPU_OFF(tcw.field)
 #define CPU32(field) LE32(CPU_OFF(tcw.field))
-#define WORD CPU32(scratch[0])
-#define WORD_HIGH LE32(CPU_OFF(tcw.scratch[0]) + 4)
+#define WORD CPU32(scratch)
+#define WORD_HIGH LE32(CPU_OFF(tcw.scratch) + 4)
 /* From the link table to a field of an entry in the branch cache of mode FLAT. */
 #define BRANCH32(field) \
 	LE32(-(int32_t)(FLAT + 1) * 0x20000 + (int32_t)offsetof(struct branch_entry, field))

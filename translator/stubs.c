@@ -68,7 +68,7 @@ static void stub_save_guest(struct translator *tr, struct emitter *e)
 static void stub_save_fpu(struct emitter *e)
 {
 	emit_0fae(e, 0, CPU_OFF(fpu));
-	emit_0fae(e, 2, CPU_OFF(tcw.scratch[3]));
+	emit_0fae(e, 2, CPU_OFF(tcw.mxcsr_for_c));
 }
 
 /*
@@ -143,14 +143,14 @@ static void stub_emit_enter(struct translator *tr, struct emitter *e)
 	for (unsigned i = 0; i < sizeof(callee_saved); i++)
 		emit_push(e, callee_saved[i]);
 	emit_mov64(e, H_CPU, H_RDI);
-	emit_store64(e, H_RSI, memref_cpu(CPU_OFF(tcw.scratch[0])));
+	emit_store64(e, H_RSI, memref_cpu(CPU_OFF(tcw.scratch)));
 	emit_store64(e, H_RSP, memref_cpu(CPU_OFF(tcw.host_rsp)));
 	/*
 	 * An event raised after the dispatcher's last look: the kick found C code and did nothing.
-	 * scratch[2]: those that count.
+	 * event_mask: those that count.
 	 */
 	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(events)));
-	emit_op_mem1(e, OP1(0x85), H_RAX, memref_cpu(CPU_OFF(tcw.scratch[2])));
+	emit_op_mem1(e, OP1(0x85), H_RAX, memref_cpu(CPU_OFF(tcw.event_mask)));
 	emit_bytes(e, "\x74", 1); /* jz on */
 	on = e->p;
 	emit8(e, 0);
@@ -160,7 +160,7 @@ static void stub_emit_enter(struct translator *tr, struct emitter *e)
 	emit_view_registers(e);
 	emit_0fae(e, 1, CPU_OFF(fpu));
 	stub_load_guest(tr, e);
-	emit_op_mem1(e, OP1(0xff), 4, memref_cpu(CPU_OFF(tcw.scratch[0])));
+	emit_op_mem1(e, OP1(0xff), 4, memref_cpu(CPU_OFF(tcw.scratch)));
 }
 
 static void stub_emit_leave(struct translator *tr, struct emitter *e)
@@ -169,12 +169,12 @@ static void stub_emit_leave(struct translator *tr, struct emitter *e)
 	tr->stub_leave = emit_here(e);
 	emit_load64(e, H_RSP, memref_cpu(CPU_OFF(tcw.host_rsp)));
 	emit8(e, 0xfc);
-	emit_0fae(e, 2, CPU_OFF(tcw.scratch[3]));
+	emit_0fae(e, 2, CPU_OFF(tcw.mxcsr_for_c));
 	stub_epilogue(e);
 
 	/* r9d: the exit's number. */
 	tr->stub_link = emit_here(e);
-	emit_store32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch[1])));
+	emit_store32(e, H_R9, memref_cpu(CPU_OFF(tcw.exit)));
 	stub_save_guest(tr, e);
 	stub_save_fpu(e);
 	emit_mov32_imm(e, H_RAX, TC_LEAVE_LINK);
@@ -336,7 +336,7 @@ static void stub_callout_save_fpu(struct emitter *e, enum fpu_live live)
 	if (live == FPU_LIVE_X87) {
 		stub_move_xmm(e, 0x11);
 		emit_0fae(e, 3, CPU_OFF(fpu.mxcsr));
-		emit_0fae(e, 2, CPU_OFF(tcw.scratch[3]));
+		emit_0fae(e, 2, CPU_OFF(tcw.mxcsr_for_c));
 	}
 }
 
@@ -446,7 +446,7 @@ static void stub_callout_body(struct translator *tr, struct emitter *e, enum cal
 
 	patch_forward(e, jump);
 	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(events)));
-	emit_op_mem1(e, OP1(0x85), H_RAX, memref_cpu(CPU_OFF(tcw.scratch[2])));
+	emit_op_mem1(e, OP1(0x85), H_RAX, memref_cpu(CPU_OFF(tcw.event_mask)));
 	event = emit_forward(e, COND_Z);
 	emit_mov32_imm(e, H_RAX, TC_LEAVE_RESUME);
 	stub_callout_leave(e, live);
@@ -576,12 +576,12 @@ static void stub_emit_segment(struct translator *tr, struct emitter *e, enum x86
 
 	emit_mov64(e, H_RCX, H_R11);
 	emit_load32(e, H_R8, memref_cpu(CPU_OFF(eip)));
-	emit_load32(e, H_R10, memref_cpu(CPU_OFF(tcw.scratch[0])));
+	emit_load32(e, H_R10, memref_cpu(CPU_OFF(tcw.scratch)));
 	emit_jmp(e, tr->stub_callout[CALLOUT_LOAD_SEGMENT]);
 
 	tr->stub_segment[seg] = emit_here(e);
 	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
-	emit_store32(e, H_R10, memref_cpu(CPU_OFF(tcw.scratch[0])));
+	emit_store32(e, H_R10, memref_cpu(CPU_OFF(tcw.scratch)));
 	emit_mov64(e, H_R11, H_RCX);
 	emit_op_reg1(e, OP2(0xb7), H_RCX, H_R9); /* movzx ecx, r9w */
 	emit_memo_address(tr, e);
@@ -606,7 +606,7 @@ static void stub_emit_store(struct translator *tr, struct emitter *e)
 {
 	tr->stub_callout[CALLOUT_STORE] = emit_here(e);
 	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
-	emit_store32(e, H_R10, memref_cpu(CPU_OFF(tcw.scratch[1])));
+	emit_store32(e, H_R10, memref_cpu(CPU_OFF(tcw.linear)));
 	emit_mov32(e, H_R10, H_R11);
 	stub_callout_body(tr, e, CALLOUT_STORE, 0);
 }
@@ -652,12 +652,12 @@ static void stub_emit_soft(struct translator *tr, struct emitter *e, enum soft_a
 
 	again = emit_here(e);
 	emit_load32(e, H_R8, memref_cpu(CPU_OFF(eip)));
-	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch[0])));
-	emit_load32(e, H_R10, memref_cpu(CPU_OFF(tcw.scratch[1])));
+	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch)));
+	emit_load32(e, H_R10, memref_cpu(CPU_OFF(tcw.linear)));
 
 	tr->stub_soft[access] = emit_here(e);
 	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
-	emit_store32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch[0])));
+	emit_store32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch)));
 	emit_mov64(e, H_R11, H_RCX);
 	emit_lea32(e, H_RCX, (struct memref){ .base = H_R10, .index = H_R9 });
 	emit_soft_index(tr, e);
@@ -672,10 +672,10 @@ static void stub_emit_soft(struct translator *tr, struct emitter *e, enum soft_a
 
 	patch_forward(e, miss);
 	emit_mov64(e, H_RCX, H_R11);
-	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch[0])));
+	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch)));
 	if (access == SOFT_WRITE)
 		emit_lea32(e, H_R9, memref_plain(H_R9, CALLOUT_WRITE));
-	emit_store32(e, H_R10, memref_cpu(CPU_OFF(tcw.scratch[1])));
+	emit_store32(e, H_R10, memref_cpu(CPU_OFF(tcw.linear)));
 	stub_callout_body(tr, e, CALLOUT_SOFT, again);
 }
 
@@ -686,7 +686,7 @@ static void stub_emit_soft(struct translator *tr, struct emitter *e, enum soft_a
  */
 void emit_view(struct emitter *e, unsigned reg)
 {
-	const int32_t word = CPU_OFF(tcw.scratch[0]);
+	const int32_t word = CPU_OFF(tcw.scratch);
 
 	emit_lea64(e, H_R9, (struct memref){ .base = NO_REG, .index = reg, .scale = 2 });
 	emit_store64(e, H_R9, memref_cpu(word));

@@ -65,7 +65,7 @@ enum callout {
 	CALLOUT_SOFT,
 	/*
 	 * MOV of four bytes to memory that is adapted to be interpreted; argument: the value; its
-	 * linear address is in tcw.scratch[1]. So common with devices and page tables that it does
+	 * linear address is in tcw.linear. So common with devices and page tables that it does
 	 * not go through the interpreter.
 	 */
 	CALLOUT_STORE,
@@ -183,7 +183,7 @@ void translator_cache_branch(struct translator *tr, struct tc_space *space, stru
 
 /*
  * Runs translated code from tu until it leaves. cpu->tcw must be set up: window, seg_base, space,
- * eflags split, and scratch[2]: the EVENT_* bits that keep it from entering (TC_LEAVE_RESUME).
+ * eflags split, and event_mask (what is in it comes back as TC_LEAVE_RESUME).
  */
 enum tc_leave translator_enter(struct translator *tr, struct cpu *cpu, struct tu *tu);
 

@@ -210,7 +210,7 @@ struct form {
 	struct pattern operand[3];
 	struct need need[2];
 	uint8_t gives, of;         /* fact of operand 0 afterwards */
-	uint8_t word;              /* fact of tcw.scratch[0] afterwards; FACT_NONE: as it was */
+	uint8_t word;              /* fact of tcw.scratch afterwards; FACT_NONE: as it was */
 	uint8_t flags;
 	bool (*check)(struct verifier *v);  /* more to check; false: verify_fail()ed */
 	void (*effect)(struct verifier *v); /* more effects */
@@ -365,7 +365,7 @@ static void give_tsc(struct verifier *v)
 }
 
 #define TCW(field) CPU_OFF(tcw.field)
-#define SCRATCH_WORD TCW(scratch[0])
+#define SCRATCH_WORD TCW(scratch)
 #define BRANCH_ENTRY ADDRESS(H_LINKS, H_R9, 2, .any_disp = true, .bytes = 4, .count = 1)
 #define SELECTORS \
 	CPU_ARRAY(CPU_SEG_OFF(0) + (int32_t)offsetof(struct segment, selector), 2, X86_NSEG, \

@@ -72,7 +72,7 @@ struct verify_state {
 	bool returned;          /* at a return site that has not compared yet */
 };
 
-/* Where the fact is of what a sequence has put into tcw.scratch[0]. */
+/* Where the fact is of what a sequence has put into tcw.scratch. */
 #define VERIFY_WORD H_R12
 
 struct verify_edge {

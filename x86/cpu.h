@@ -95,7 +95,22 @@ struct tc_words {
 	const uint32_t *seg_base[6];
 	/* window to use for linear addresses in each GiB (dual-window accesses from ring 0) */
 	uint64_t view_by_gib[4];
-	uint64_t scratch[4];
+	/*
+	 * Of the code of one guest instruction, or of one stub: a 64-bit value whose halves part, and
+	 * what a stub needs once more after others have had its registers. Nothing at an
+	 * instruction's boundary.
+	 */
+	uint64_t scratch;
+	/* from TC_LEAVE_LINK to translator_exit_taken(): the number of the exit */
+	uint32_t exit;
+	/* while CALLOUT_STORE or CALLOUT_SOFT runs: the linear address that it is about */
+	uint32_t linear;
+	/*
+	 * EVENT_* bits that keep translated code from being entered with the state as it is: set
+	 * with that, before each entry and by callouts that go on in another state
+	 */
+	uint32_t event_mask;
+	uint32_t mxcsr_for_c; /* what C code finds in MXCSR: set at each entry */
 	uint32_t mode;        /* mode key of the current TU family */
 	/* enum fpu_live: what of the guest FPU state is in the host registers while C code runs */
 	uint32_t fpu_live;
@@ -109,7 +124,6 @@ struct tc_words {
 	uint32_t soft_value;
 	/* not zero: ring 0 reaches user memory through the software TLB, too (dual accesses) */
 	uint32_t soft_views;
-	void *tc;
 };
 
 struct cpu_model;

@@ -134,7 +134,7 @@ int bt_light_store(struct cpu *cpu, uint32_t value, uint32_t next_eip)
 
 	bt->stats.callouts_store++;
 	bt->changed = false;
-	status = mem_write(vcpu, cpu->tcw.scratch[1], &value, sizeof(value),
+	status = mem_write(vcpu, cpu->tcw.linear, &value, sizeof(value),
 			   ACCESS_WRITE | (cpu->cpl == 3 ? ACCESS_USER : 0));
 	if (status != X86_OK)
 		return bt_light_transfer(vcpu, status);

@@ -187,7 +187,7 @@ uint32_t bt_prepare(struct bt *bt)
 		w->soft_table[access] = (hva_t)bt->vcpu->soft_tlb.lookup[user][access];
 	w->segment_memos = (hva_t)bt->vcpu->soft_tlb.segment;
 	soft_tlb_check_gdt(bt->vcpu);
-	w->scratch[2] = bt_event_mask(cpu, w->if_flag);
+	w->event_mask = bt_event_mask(cpu, w->if_flag);
 	translator_use_space(bt->translator, cpu, tc_space, mode);
 	bt_check_returns(bt, mode);
 	return mode;
