@@ -8,7 +8,7 @@ static void fpu_error_set(struct fpu_error *port, bool latched)
 	irq_set(&port->irq, latched);
 }
 
-void fpu_error_assert(struct fpu_error *port)
+void fpu_error_assert(void *port, unsigned n, uint32_t value)
 {
 	fpu_error_set(port, true);
 }
@@ -26,7 +26,7 @@ static void fpu_error_write(void *opaque, uint64_t offset, uint64_t value, unsig
 	if (!port->s.latched)
 		return;
 	fpu_error_set(port, false);
-	port->ignne(port->opaque);
+	signal_raise(&port->ignne, 0);
 }
 
 static void fpu_error_reset(void *opaque)

@@ -8,22 +8,21 @@
 #define RF_DEVICES_FPU_ERROR_H
 
 #include "bus.h"
-#include "irq.h"
+#include "wires.h"
 
 struct fpu_error {
 	struct irq_line irq;
-	void *opaque;
 	/* IGNNE# is asserted; the CPU knows itself when FERR#, and so IGNNE#, goes away */
-	void (*ignne)(void *opaque);
+	struct signal_line ignne;
 	struct fpu_error_state {
 		bool latched;
 	} s;
 };
 
-/* The instance needs no more than irq and the callback set. */
+/* The instance needs no more than its wires set. */
 extern const struct device_desc fpu_error_desc;
 
-/* The CPU asserts FERR#. */
-void fpu_error_assert(struct fpu_error *port);
+/* The CPU asserts FERR#. As signal_line.raise. */
+void fpu_error_assert(void *port, unsigned n, uint32_t value);
 
 #endif

@@ -122,17 +122,16 @@ static void reply(struct i8042 *kbc, uint8_t byte, bool aux)
 static void set_output_port(struct i8042 *kbc, uint8_t value)
 {
 	kbc->s.output_port = value;
-	kbc->config.a20(kbc->config.opaque, value & OUTPUT_A20);
+	a20_gate_set(kbc->config.a20, value & OUTPUT_A20);
 	if (!(value & OUTPUT_NO_RESET))
-		kbc->config.reset_request(kbc->config.opaque);
+		signal_raise(&kbc->config.reset, 0);
 }
 
 static uint8_t output_port(struct i8042 *kbc)
 {
 	uint8_t value = kbc->s.output_port & ~OUTPUT_A20;
 
-	return value | OUTPUT_NO_RESET |
-	       (kbc->config.a20_level(kbc->config.opaque) ? OUTPUT_A20 : 0);
+	return value | OUTPUT_NO_RESET | (kbc->config.a20->enabled ? OUTPUT_A20 : 0);
 }
 
 static void set_mode(struct i8042 *kbc, uint8_t value)
@@ -157,7 +156,7 @@ static void ranged_command(struct i8042 *kbc, uint8_t command)
 	} else if (command >= CMD_WRITE_RAM && command < CMD_WRITE_RAM + 0x20) {
 		kbc->s.command = command;
 	} else if (command >= CMD_PULSE_FIRST && !(command & OUTPUT_NO_RESET)) {
-		kbc->config.reset_request(kbc->config.opaque); /* bit 0 low: that line is pulsed */
+		signal_raise(&kbc->config.reset, 0); /* bit 0 low: that line is pulsed */
 	}
 	/* Unknown commands are ignored, as by the chip's firmware. */
 }
@@ -176,8 +175,8 @@ static void kbc_command(struct i8042 *kbc, uint8_t command)
 	case CMD_SELF_TEST: self_test(kbc); break;
 	case CMD_READ_INPUT_PORT: reply(kbc, 0x80, false); break; /* keyboard not locked */
 	case CMD_READ_OUTPUT_PORT: reply(kbc, output_port(kbc), false); break;
-	case CMD_A20_OFF: kbc->config.a20(kbc->config.opaque, false); break;
-	case CMD_A20_ON: kbc->config.a20(kbc->config.opaque, true); break;
+	case CMD_A20_OFF: a20_gate_set(kbc->config.a20, false); break;
+	case CMD_A20_ON: a20_gate_set(kbc->config.a20, true); break;
 	case CMD_WRITE_OUTPUT_PORT:
 	case CMD_FAKE_KEYBOARD:
 	case CMD_FAKE_MOUSE:

@@ -7,16 +7,15 @@
 #ifndef RF_DEVICES_I8042_H
 #define RF_DEVICES_I8042_H
 
+#include "a20_gate.h"
 #include "bus.h"
-#include "irq.h"
+#include "wires.h"
 #include "ps2_device.h"
 
 struct i8042_config {
 	struct irq_line keyboard_irq, mouse_irq;
-	void *opaque; /* first argument of the callbacks */
-	void (*a20)(void *opaque, bool enabled);
-	bool (*a20_level)(void *opaque); /* port 92h shares the gate */
-	void (*reset_request)(void *opaque);
+	struct a20_gate *a20;
+	struct signal_line reset;
 };
 
 struct i8042 {

@@ -9,7 +9,7 @@
 
 #include "bus.h"
 #include "clock.h"
-#include "irq.h"
+#include "wires.h"
 
 #define I8254_HZ 1193182u
 

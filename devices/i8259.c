@@ -130,8 +130,9 @@ static unsigned chip_ack(struct i8259_chip *c, bool is_master)
 	return (unsigned)n;
 }
 
-uint8_t i8259_ack(struct i8259 *pic)
+int i8259_ack(void *opaque)
 {
+	struct i8259 *pic = opaque;
 	struct i8259_chip *m = master(pic), *s = slave(pic);
 	int n = chip_pending(m, true);
 	uint8_t vector;

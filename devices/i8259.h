@@ -7,7 +7,7 @@
 #define RF_DEVICES_I8259_H
 
 #include "bus.h"
-#include "irq.h"
+#include "wires.h"
 
 struct i8259_chip {
 	uint8_t lines;      /* input levels */
@@ -38,7 +38,7 @@ void i8259_set_irq(void *pic, unsigned n, bool level);
  * The INTA cycle: always yields a vector, that of input 7 of a chip which had nothing any more
  * (spurious).
  */
-uint8_t i8259_ack(struct i8259 *pic);
+int i8259_ack(void *pic);
 static inline bool i8259_int(const struct i8259 *pic) { return pic->s.chip[0].int_out; }
 
 #endif

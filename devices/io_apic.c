@@ -67,8 +67,10 @@ bool io_apic_is_requested(const struct io_apic *apic, unsigned n)
 	return !(entry & ENTRY_MASKED) && lapic_is_requested(apic->lapic, (uint8_t)entry);
 }
 
-void io_apic_eoi(struct io_apic *apic, uint8_t vector)
+void io_apic_eoi(void *opaque, unsigned n, uint32_t vector)
 {
+	struct io_apic *apic = opaque;
+
 	for (unsigned pin = 0; pin < IO_APIC_PINS; pin++) {
 		uint64_t *entry = &apic->s.entry[pin];
 

@@ -32,7 +32,7 @@ static inline bool io_apic_is_masked(const struct io_apic *apic, unsigned n)
 
 /* Whether the interrupt of pin n is enabled, requested at the local APIC, and not yet taken. */
 bool io_apic_is_requested(const struct io_apic *apic, unsigned n);
-/* A local APIC broadcast the end of vector. */
-void io_apic_eoi(struct io_apic *apic, uint8_t vector);
+/* A local APIC broadcast the end of vector. As signal_line.raise. */
+void io_apic_eoi(void *apic, unsigned n, uint32_t vector);
 
 #endif

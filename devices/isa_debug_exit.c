@@ -11,7 +11,7 @@ static void exit_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 {
 	struct isa_debug_exit *device = opaque;
 
-	device->exit(device->opaque, (uint32_t)value);
+	signal_raise(&device->exit, (uint32_t)value);
 }
 
 int isa_debug_exit_map(struct isa_debug_exit *device, struct bus *bus, uint16_t iobase,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* isa-debug-exit: a write to its ports ends the VM; the value is reported to the monitor. */
+/* isa-debug-exit: a write to its ports ends the VM; the value is what the signal carries. */
 #ifndef RF_DEVICES_ISA_DEBUG_EXIT_H
 #define RF_DEVICES_ISA_DEBUG_EXIT_H
 
 #include "bus.h"
+#include "wires.h"
 
 struct isa_debug_exit {
-	void *opaque;
-	void (*exit)(void *opaque, uint32_t code);
+	struct signal_line exit;
 	struct bus_mapping *mapping;
 };
 

@@ -95,7 +95,7 @@ static void lapic_update(struct lapic *apic)
 	level = extint(apic) || deliverable(apic) >= 0;
 	if (level != apic->s.intr_level) {
 		apic->s.intr_level = level;
-		apic->config.intr(apic->config.opaque, level);
+		irq_set(&apic->config.intr, level);
 	}
 }
 
@@ -136,8 +136,7 @@ static bool accept(struct lapic *apic, enum apic_delivery mode, uint8_t vector,
 	case APIC_LOWEST:
 		return accept_fixed(apic, vector, level_triggered);
 	case APIC_NMI:
-		if (apic->config.nmi)
-			apic->config.nmi(apic->config.opaque);
+		signal_raise(&apic->config.nmi, 0);
 		return true;
 	default: /* SMI, INIT and start-up of the only processor by itself: nothing to do */
 		return true;
@@ -198,8 +197,8 @@ void lapic_set_lint(void *opaque, unsigned n, bool level)
 	bool rising = level && !apic->s.lint_level[n];
 
 	apic->s.lint_level[n] = level;
-	if (n == 1 && rising && !globally_enabled(apic) && apic->config.nmi)
-		apic->config.nmi(apic->config.opaque); /* the pin is NMI then */
+	if (n == 1 && rising && !globally_enabled(apic))
+		signal_raise(&apic->config.nmi, 0); /* the pin is NMI then */
 	lint_event(apic, n ? LVT_LINT1 : LVT_LINT0, level, rising);
 	lapic_update(apic);
 }
@@ -223,7 +222,7 @@ int lapic_ack(struct lapic *apic)
 		bit_set(apic->s.isr, (unsigned)vector);
 	} else if (extint(apic)) {
 		/* lowers LINT0 through lapic_set_lint() */
-		vector = apic->config.pic_ack(apic->config.opaque);
+		vector = apic->config.pic_ack(apic->config.pic);
 	}
 	if (vector >= 0)
 		lapic_timer_interrupt_taken(apic);
@@ -246,7 +245,7 @@ static void end_of_interrupt(struct lapic *apic)
 			apic->s.lvt[i] &= ~LVT_REMOTE_IRR;
 			lint_event(apic, i, apic->s.lint_level[i - LVT_LINT0], false);
 		}
-		apic->config.eoi(apic->config.opaque, (uint8_t)vector);
+		signal_raise(&apic->config.eoi, (uint8_t)vector);
 	}
 	lapic_update(apic);
 }
@@ -470,7 +469,7 @@ static int lapic_restored(void *opaque)
 	lapic_timer_restored(apic);
 	note_requested(apic);
 	apic->s.intr_level = extint(apic) || deliverable(apic) >= 0;
-	apic->config.intr(apic->config.opaque, apic->s.intr_level);
+	irq_set(&apic->config.intr, apic->s.intr_level);
 	return remap(apic);
 }
 

@@ -11,7 +11,7 @@
 
 #include "bus.h"
 #include "clock.h"
-#include "irq.h"
+#include "wires.h"
 
 #define LAPIC_DEFAULT_BASE 0xfee00000u
 #define LAPIC_BASE_BSP     0x100u
@@ -31,11 +31,11 @@ struct lapic_config {
 	struct clock clock;
 	/* for its page, which moves with IA32_APIC_BASE */
 	struct bus *bus;
-	void *opaque;                             /* first argument of the callbacks */
-	void (*intr)(void *opaque, bool level);   /* called when it changes */
-	void (*nmi)(void *opaque);                /* may be NULL */
-	int (*pic_ack)(void *opaque);             /* INTA cycle to the 8259s: a vector */
-	void (*eoi)(void *opaque, uint8_t vector); /* EOI broadcast of a level-triggered vector */
+	struct irq_line intr;   /* the CPU's INTR pin; set when it changes */
+	struct signal_line nmi;
+	struct signal_line eoi; /* EOI broadcast of a level-triggered vector, the value */
+	int (*pic_ack)(void *opaque); /* INTA cycle to the 8259s: a vector */
+	void *pic;                    /* its argument */
 	/* physical addresses the CPU has, e.g. 0xfffffffff */
 	uint64_t address_mask;
 };

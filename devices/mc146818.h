@@ -8,7 +8,7 @@
 
 #include "bus.h"
 #include "clock.h"
-#include "irq.h"
+#include "wires.h"
 
 struct mc146818 {
 	struct clock clock;

@@ -38,7 +38,7 @@ enum line_source { SOURCE_ISA, SOURCE_ISA_SHARED, SOURCE_PIRQ, SOURCE_PM, SOURCE
 struct pc_board {
 	struct pc_board_config config;
 	uint8_t sources[NGSI]; /* bit per enum line_source */
-	bool a20;
+	struct a20_gate a20;
 	struct i8259 pic;
 	struct lapic lapic;
 	struct io_apic io_apic;
@@ -74,8 +74,10 @@ static void set_source(struct pc_board *board, unsigned gsi, enum line_source so
 
 	*sources = level ? *sources | 1u << source : *sources & ~(1u << source);
 	up = *sources != 0;
-	if (board->config.gsi && board->config.gsi(board->config.opaque, gsi, up))
+	if (board->config.gsi.set) {
+		board->config.gsi.set(board->config.gsi.opaque, gsi, up);
 		return;
+	}
 	if (gsi < 16)
 		i8259_set_irq(&board->pic, gsi, up);
 	io_apic_set_pin(&board->io_apic, gsi == 0 ? 2 : gsi, up);
@@ -98,75 +100,6 @@ void pc_board_set_irq(struct pc_board *board, unsigned gsi, bool level)
 		set_source(board, gsi, SOURCE_OTHER, level);
 }
 
-static void cpu_intr(void *opaque, bool level)
-{
-	struct pc_board *board = opaque;
-
-	board->config.intr(board->config.opaque, level);
-}
-
-static void cpu_nmi(void *opaque)
-{
-	struct pc_board *board = opaque;
-
-	if (board->config.nmi)
-		board->config.nmi(board->config.opaque);
-}
-
-static int pic_ack(void *opaque)
-{
-	return i8259_ack(&((struct pc_board *)opaque)->pic);
-}
-
-static void eoi(void *opaque, uint8_t vector)
-{
-	io_apic_eoi(&((struct pc_board *)opaque)->io_apic, vector);
-}
-
-static void reset_request(void *opaque)
-{
-	struct pc_board *board = opaque;
-
-	board->config.reset_request(board->config.opaque);
-}
-
-static void poweroff(void *opaque)
-{
-	struct pc_board *board = opaque;
-
-	board->config.poweroff(board->config.opaque);
-}
-
-static void ignne(void *opaque)
-{
-	struct pc_board *board = opaque;
-
-	if (board->config.ignne)
-		board->config.ignne(board->config.opaque);
-}
-
-static void debug_exit(void *opaque, uint32_t code)
-{
-	struct pc_board *board = opaque;
-
-	board->config.debug_exit(board->config.opaque, code);
-}
-
-static void set_a20(void *opaque, bool enabled)
-{
-	struct pc_board *board = opaque;
-
-	if (enabled == board->a20)
-		return;
-	board->a20 = enabled;
-	board->config.a20(board->config.opaque, enabled);
-}
-
-static bool a20_level(void *opaque)
-{
-	return ((struct pc_board *)opaque)->a20;
-}
-
 /* Where the last IRQ 0 is, by whichever way it comes. */
 static enum i8254_irq timer_irq_state(void *opaque)
 {
@@ -187,11 +120,11 @@ static int init_interrupts(struct pc_board *board)
 	const struct lapic_config lapic = {
 		.clock = board->config.clock,
 		.bus = board->config.bus,
-		.opaque = board,
-		.intr = cpu_intr,
-		.nmi = cpu_nmi,
-		.pic_ack = pic_ack,
-		.eoi = eoi,
+		.intr = board->config.intr,
+		.nmi = board->config.nmi,
+		.eoi = { io_apic_eoi, &board->io_apic },
+		.pic_ack = i8259_ack,
+		.pic = &board->pic,
 		.address_mask = 0xfffffffffull,
 	};
 	int err = lapic_init(&board->lapic, &lapic);
@@ -222,20 +155,14 @@ static void init_ports(struct pc_board *board)
 	const struct i8042_config kbc = {
 		.keyboard_irq = gsi_line(board, 1, SOURCE_ISA),
 		.mouse_irq = gsi_line(board, 12, SOURCE_ISA),
-		.opaque = board,
-		.a20 = set_a20,
-		.a20_level = a20_level,
-		.reset_request = reset_request,
+		.a20 = &board->a20,
+		.reset = board->config.reset,
 	};
 
 	i8042_init(&board->kbc, &kbc);
-	board->port92 = (struct port92){
-		.opaque = board, .a20 = set_a20, .a20_level = a20_level,
-		.reset_request = reset_request,
-	};
+	board->port92 = (struct port92){ .a20 = &board->a20, .reset = board->config.reset };
 	board->fpu_error = (struct fpu_error){ .irq = gsi_line(board, 13, SOURCE_ISA),
-					       .opaque = board,
-					       .ignne = ignne };
+					       .ignne = board->config.ignne };
 }
 
 static int init_pci(struct pc_board *board)
@@ -246,9 +173,9 @@ static int init_pci(struct pc_board *board)
 	for (unsigned n = 0; n < 16; n++)
 		isa[n] = gsi_line(board, n, SOURCE_PIRQ);
 	pci_host_init(&board->pci, board->config.bus);
-	piix3_init(&board->piix3, isa, board, reset_request);
+	piix3_init(&board->piix3, isa, board->config.reset);
 	err = piix4_pm_init(&board->pm, &board->config.clock,
-			    gsi_line(board, PM_SCI_IRQ, SOURCE_PM), board, poweroff);
+			    gsi_line(board, PM_SCI_IRQ, SOURCE_PM), board->config.poweroff);
 	if (err)
 		return err;
 	pci_host_add(&board->pci, &board->piix3.function);
@@ -324,8 +251,7 @@ static int init_debug(struct pc_board *board)
 				   c->debugcon_iobase ? c->debugcon_iobase : 0xe9);
 	}
 	if (!err && c->debug_exit_iosize) {
-		board->debug_exit.opaque = board;
-		board->debug_exit.exit = debug_exit;
+		board->debug_exit.exit = c->debug_exit;
 		err = isa_debug_exit_map(&board->debug_exit, c->bus, c->debug_exit_iobase,
 					 c->debug_exit_iosize);
 	}
@@ -358,7 +284,7 @@ int pc_board_create(const struct pc_board_config *config, struct pc_board **out)
 	if (!board)
 		return -ENOMEM;
 	board->config = *config;
-	board->a20 = true;
+	board->a20.out = config->a20;
 	err = assemble(board);
 	if (err) {
 		pc_board_destroy(board);
@@ -419,8 +345,7 @@ void pc_board_reset(struct pc_board *board)
 	memset(board->sources, 0, sizeof(board->sources));
 	bus_reset_all(board->config.bus);
 	act_as_firmware(board);
-	board->a20 = true;
-	board->config.a20(board->config.opaque, true);
+	a20_gate_reset(&board->a20);
 }
 
 int pc_board_intr_ack(struct pc_board *board)
@@ -463,9 +388,9 @@ pc_board_store_fn pc_board_store_unlocked(struct pc_board *board, void **opaque)
 	return lapic_store_unlocked;
 }
 
-void pc_board_ferr(struct pc_board *board)
+struct signal_line pc_board_ferr(struct pc_board *board)
 {
-	fpu_error_assert(&board->fpu_error);
+	return (struct signal_line){ fpu_error_assert, &board->fpu_error, 0 };
 }
 
 void pc_board_power_button(struct pc_board *board)

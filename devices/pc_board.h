@@ -16,6 +16,7 @@
 #include "chardev.h"
 #include "clock.h"
 #include "guest_memory.h"
+#include "wires.h"
 
 #define PC_SERIAL_PORTS 4
 
@@ -25,23 +26,18 @@ struct pc_board_config {
 	struct guest_memory memory; /* for pc_board_write_tables() */
 	uint64_t ram_size;          /* bytes, at most 3.5 GiB */
 
-	void *opaque; /* first argument of all callbacks */
-	/* the CPU's INTR pin; called when it changes */
-	void (*intr)(void *opaque, bool level);
+	struct irq_line intr;        /* the CPU's INTR pin; set when it changes */
+	struct signal_line nmi;
+	struct signal_line ignne;    /* an x87 error is being reported: the CPU's IGNNE# pin */
+	struct irq_line a20;         /* set when it changes, and at reset (enabled) */
+	struct signal_line reset;    /* keyboard controller, port 92h, port cf9h: soon */
+	struct signal_line poweroff; /* ACPI S5 */
+	struct signal_line debug_exit; /* the value that was written to isa-debug-exit */
 	/*
-	 * A line of global system interrupt gsi changes. True: another controller takes it, ours
-	 * must not. May be NULL.
+	 * Whose interrupt controllers take the lines: set for line n, the global system interrupt,
+	 * when it changes. Not connected: the board's own.
 	 */
-	bool (*gsi)(void *opaque, unsigned gsi, bool level);
-	void (*nmi)(void *opaque);                       /* an NMI edge; may be NULL */
-	/* keyboard controller, port 92h, port cf9h: reset the machine soon */
-	void (*reset_request)(void *opaque);
-	void (*poweroff)(void *opaque);                  /* ACPI S5 */
-	/* port F0h, an x87 error being reported: the CPU's IGNNE# pin; may be NULL */
-	void (*ignne)(void *opaque);
-	/* called when it changes, and at reset (enabled) */
-	void (*a20)(void *opaque, bool enabled);
-	void (*debug_exit)(void *opaque, uint32_t code); /* a value was written to isa-debug-exit */
+	struct irq_line gsi;
 
 	struct chardev *serial[PC_SERIAL_PORTS]; /* COM1..COM4; NULL: no such port */
 	struct chardev *debugcon;                /* NULL: none */
@@ -73,7 +69,7 @@ void pc_board_reset(struct pc_board *board);
  * disabled the 8259s directly, otherwise.
  */
 int pc_board_intr_ack(struct pc_board *board);
-/* The level last reported through config.intr. */
+/* The level that config.intr was last set to. */
 bool pc_board_intr_level(const struct pc_board *board);
 
 /*
@@ -99,8 +95,8 @@ pc_board_store_fn pc_board_store_unlocked(struct pc_board *board, void **opaque)
  */
 void pc_board_set_irq(struct pc_board *board, unsigned gsi, bool level);
 
-/* The CPU asserts FERR#: an x87 error is to be reported as IRQ 13. */
-void pc_board_ferr(struct pc_board *board);
+/* Where FERR# of the CPU goes: an x87 error is to be reported as IRQ 13. */
+struct signal_line pc_board_ferr(struct pc_board *board);
 
 /* The user pressed the power button (system_powerdown): ACPI PWRBTN event. */
 void pc_board_power_button(struct pc_board *board);

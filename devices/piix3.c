@@ -74,7 +74,7 @@ void piix3_narrow_write(void *opaque, unsigned offset, uint8_t value)
 		return;
 	piix->s.reset_control = value & RESET_WRITABLE;
 	if (rises)
-		piix->reset_request(piix->opaque);
+		signal_raise(&piix->reset, 0);
 }
 
 static void config_written(void *opaque, unsigned offset, unsigned size)
@@ -109,8 +109,8 @@ static int piix3_restored(void *opaque)
 	return 0;
 }
 
-void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16], void *opaque,
-		void (*reset_request)(void *))
+void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16],
+		struct signal_line reset)
 {
 	static const struct pci_identity identity = { 0x8086, 0x7000, 0, 0, 0x0601 };
 	static const uint8_t routes[PIIX3_NPIRQ] = { 10, 10, 11, 11 }; /* as SeaBIOS sets them */
@@ -118,8 +118,7 @@ void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16], void *opa
 
 	memset(piix, 0, sizeof(*piix));
 	memcpy(piix->isa_irq, isa_irq, sizeof(piix->isa_irq));
-	piix->opaque = opaque;
-	piix->reset_request = reset_request;
+	piix->reset = reset;
 	pci_function_init(f, "PIIX3", PCI_DEVFN(1, 0), &identity, piix);
 	f->config_written = config_written;
 	f->initial[PCI_HEADER_TYPE] = PCI_HEADER_MULTIFUNCTION;

@@ -6,7 +6,7 @@
 #ifndef RF_DEVICES_PIIX3_H
 #define RF_DEVICES_PIIX3_H
 
-#include "irq.h"
+#include "wires.h"
 #include "pci.h"
 
 #define PIIX3_NPIRQ 4
@@ -15,8 +15,7 @@ struct piix3 {
 	struct pci_function function;
 	/* ISA IRQ 0..15. Several PCI devices and one ISA device may share one: the board ORs. */
 	struct irq_line isa_irq[16];
-	void *opaque;
-	void (*reset_request)(void *opaque);
+	struct signal_line reset;
 	struct piix3_state {
 		uint8_t reset_control;
 		uint8_t pirq_levels; /* bit n: PIRQ n asserted by some device */
@@ -28,8 +27,8 @@ struct piix3 {
 
 extern const struct device_desc piix3_desc;
 
-void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16], void *opaque,
-		void (*reset_request)(void *));
+void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16],
+		struct signal_line reset);
 /* INTA..INTD (pin 0..3) of the function at devfn. */
 void piix3_set_intx(struct piix3 *piix, uint8_t devfn, unsigned pin, bool level);
 /*

@@ -79,7 +79,7 @@ static void write_control(struct piix4_pm *pm, uint16_t value)
 	if (!(value & CONTROL_SLEEP_ENABLE))
 		return;
 	if ((value & CONTROL_SLEEP_TYPE) == SLEEP_TYPE_S5)
-		pm->poweroff(pm->opaque);
+		signal_raise(&pm->poweroff, 0);
 	else
 		pm->s.status |= EVENT_WAKE; /* no other sleep state is offered: awake at once */
 }
@@ -244,8 +244,8 @@ static int pm_restored(void *opaque)
 	return 0;
 }
 
-int piix4_pm_init(struct piix4_pm *pm, const struct clock *clock, struct irq_line sci, void *opaque,
-		  void (*poweroff)(void *))
+int piix4_pm_init(struct piix4_pm *pm, const struct clock *clock, struct irq_line sci,
+		  struct signal_line poweroff)
 {
 	static const struct pci_identity identity = { 0x8086, 0x7113, 3, 0, 0x0680 };
 	struct pci_function *f = &pm->function;
@@ -254,7 +254,6 @@ int piix4_pm_init(struct piix4_pm *pm, const struct clock *clock, struct irq_lin
 	memset(pm, 0, sizeof(*pm));
 	pm->clock = *clock;
 	pm->sci = sci;
-	pm->opaque = opaque;
 	pm->poweroff = poweroff;
 	err = clock_timer_create(clock, timer_fired, pm, &pm->timer);
 	if (err)

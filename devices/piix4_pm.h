@@ -8,7 +8,7 @@
 #define RF_DEVICES_PIIX4_PM_H
 
 #include "clock.h"
-#include "irq.h"
+#include "wires.h"
 #include "pci.h"
 
 #define PM_DEFAULT_BASE 0x600
@@ -26,8 +26,7 @@ struct piix4_pm {
 	struct clock_timer *timer;
 	struct irq_line sci;
 	struct bus_mapping *mapping; /* the I/O block at PMBASE, while enabled */
-	void *opaque;
-	void (*poweroff)(void *opaque);
+	struct signal_line poweroff;
 	struct piix4_pm_state {
 		/* halves of the PM timer's 24-bit round already accounted for */
 		uint64_t seen_half;
@@ -41,8 +40,8 @@ struct piix4_pm {
 extern const struct device_desc piix4_pm_desc;
 
 /* 0 or -ENOMEM. poweroff: S5 was entered. */
-int piix4_pm_init(struct piix4_pm *pm, const struct clock *clock, struct irq_line sci, void *opaque,
-		  void (*poweroff)(void *)) RF_MUST_CHECK;
+int piix4_pm_init(struct piix4_pm *pm, const struct clock *clock, struct irq_line sci,
+		  struct signal_line poweroff) RF_MUST_CHECK;
 void piix4_pm_destroy(struct piix4_pm *pm);
 void piix4_pm_power_button(struct piix4_pm *pm);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Port 92h. The gate has two masters; the last one to speak wins, and both read back what is. */
+/* Port 92h; see port92.h. */
 #include "port92.h"
 
 #define FAST_RESET 0x01
@@ -9,7 +9,7 @@ static uint64_t port92_read(void *opaque, uint64_t offset, unsigned size)
 {
 	struct port92 *port = opaque;
 
-	return (port->s.value & ~A20) | (port->a20_level(port->opaque) ? A20 : 0);
+	return (port->s.value & ~A20) | (port->a20->enabled ? A20 : 0);
 }
 
 static void port92_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
@@ -18,9 +18,9 @@ static void port92_write(void *opaque, uint64_t offset, uint64_t value, unsigned
 	bool resets = (value & ~port->s.value) & FAST_RESET;
 
 	port->s.value = (uint8_t)value;
-	port->a20(port->opaque, value & A20);
+	a20_gate_set(port->a20, value & A20);
 	if (resets)
-		port->reset_request(port->opaque);
+		signal_raise(&port->reset, 0);
 }
 
 static void port92_reset(void *opaque)

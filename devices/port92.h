@@ -3,19 +3,18 @@
 #ifndef RF_DEVICES_PORT92_H
 #define RF_DEVICES_PORT92_H
 
+#include "a20_gate.h"
 #include "bus.h"
 
 struct port92 {
-	void *opaque; /* first argument of the callbacks */
-	void (*a20)(void *opaque, bool enabled);
-	bool (*a20_level)(void *opaque); /* the keyboard controller shares the gate */
-	void (*reset_request)(void *opaque);
+	struct a20_gate *a20;
+	struct signal_line reset;
 	struct port92_state {
 		uint8_t value;
 	} s;
 };
 
-/* The instance needs no more than its callbacks set. */
+/* The instance needs no more than its wires set. */
 extern const struct device_desc port92_desc;
 
 #endif

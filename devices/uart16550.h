@@ -10,7 +10,7 @@
 #include "bus.h"
 #include "chardev.h"
 #include "clock.h"
-#include "irq.h"
+#include "wires.h"
 
 #define UART_FIFO_SIZE 16
 

@@ -43,13 +43,17 @@ static int ram_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
 	return 0;
 }
 
-static void on_intr(void *opaque, bool level) { b.intr = level; }
-static void on_nmi(void *opaque) { b.nmis++; }
-static void on_reset(void *opaque) { b.resets++; }
-static void on_poweroff(void *opaque) { b.poweroffs++; }
-static void on_ignne(void *opaque) { b.ignnes++; }
-static void on_a20(void *opaque, bool enabled) { b.a20 = enabled; }
-static void on_exit_port(void *opaque, uint32_t code) { b.exits++; b.exit_code = code; }
+static void on_intr(void *opaque, unsigned n, bool level) { b.intr = level; }
+static void on_nmi(void *opaque, unsigned n, uint32_t value) { b.nmis++; }
+static void on_reset(void *opaque, unsigned n, uint32_t value) { b.resets++; }
+static void on_poweroff(void *opaque, unsigned n, uint32_t value) { b.poweroffs++; }
+static void on_ignne(void *opaque, unsigned n, uint32_t value) { b.ignnes++; }
+static void on_a20(void *opaque, unsigned n, bool enabled) { b.a20 = enabled; }
+static void on_exit_port(void *opaque, unsigned n, uint32_t code)
+{
+	b.exits++;
+	b.exit_code = code;
+}
 
 static void drop(struct chardev *chardev, const uint8_t *bytes, size_t count) { }
 static const struct chardev_ops drop_ops = { .write = drop };
@@ -66,8 +70,9 @@ static void setup(void)
 		.clock = fake_clock_interface(&b.time),
 		.memory = { ram_read, ram_write, NULL },
 		.ram_size = RAM_SIZE,
-		.intr = on_intr, .nmi = on_nmi, .reset_request = on_reset, .poweroff = on_poweroff,
-		.ignne = on_ignne, .a20 = on_a20, .debug_exit = on_exit_port,
+		.intr = { on_intr }, .nmi = { on_nmi }, .reset = { on_reset },
+		.poweroff = { on_poweroff }, .ignne = { on_ignne }, .a20 = { on_a20 },
+		.debug_exit = { on_exit_port },
 		.serial = { &b.chardev[0], &b.chardev[1] },
 		.debugcon = &b.chardev[2],
 		.debug_exit_iobase = 0xf4, .debug_exit_iosize = 4,
@@ -354,6 +359,13 @@ Test(board, timer_runs_after_reset)
  * FERR# is IRQ 13 until port F0h is written, which asserts IGNNE#; without an error the port does
  * nothing.
  */
+static void ferr(void)
+{
+	const struct signal_line pin = pc_board_ferr(b.board);
+
+	signal_raise(&pin, 0);
+}
+
 Test(board, x87_errors)
 {
 	program_pics();
@@ -361,7 +373,7 @@ Test(board, x87_errors)
 	cr_expect_eq(b.ignnes, 0);
 	cr_expect_not(b.intr);
 	for (unsigned round = 1; round <= 2; round++) {
-		pc_board_ferr(b.board);
+		ferr();
 		cr_expect_eq(pc_board_intr_ack(b.board), 0x38 + 5);
 		cr_expect_eq(b.ignnes, round - 1);
 		out(0xf0, 0);
@@ -369,7 +381,7 @@ Test(board, x87_errors)
 		end_both();
 		cr_expect_eq(pc_board_intr_ack(b.board), -1);
 	}
-	pc_board_ferr(b.board);
+	ferr();
 	pc_board_reset(b.board);
 	out(0xf0, 0);
 	cr_expect_eq(b.ignnes, 2, "reset forgets the error");
@@ -691,7 +703,7 @@ Test(pci, pirq_routing)
 	isa_levels = 0;
 	for (unsigned n = 0; n < 16; n++)
 		lines[n] = (struct irq_line){ isa_set, NULL, n };
-	piix3_init(&piix, lines, NULL, on_reset);
+	piix3_init(&piix, lines, (struct signal_line){ .raise = on_reset });
 	piix3_set_intx(&piix, PCI_DEVFN(3, 0), 0, true); /* PIRQC */
 	cr_expect_eq(isa_levels, 1u << 11);
 	piix3_set_intx(&piix, PCI_DEVFN(7, 0), 0, true); /* shares it */

@@ -268,15 +268,13 @@ static void apic_write(unsigned reg, uint32_t value)
 
 static uint32_t apic_read(unsigned reg) { return (uint32_t)bus_mmio_read(w.bus, APIC + reg, 4); }
 
-static void cpu_intr(void *opaque, bool level) { pin_set(opaque, 0, level); }
-static void cpu_nmi(void *opaque) { w.nmis++; }
-static int pic_ack(void *opaque) { return i8259_ack(&w.pic); }
+static void cpu_nmi(void *opaque, unsigned n, uint32_t value) { w.nmis++; }
 
-static void eoi(void *opaque, uint8_t vector)
+static void eoi(void *opaque, unsigned n, uint32_t vector)
 {
 	w.eois++;
-	w.last_eoi = vector;
-	io_apic_eoi(&w.ioapic, vector);
+	w.last_eoi = (uint8_t)vector;
+	io_apic_eoi(&w.ioapic, 0, vector);
 }
 
 /* A count that goes by nanoseconds: divided by 1. */
@@ -290,7 +288,8 @@ static void start_timer(uint32_t lvt, uint32_t count)
 static void apic_setup(void)
 {
 	struct lapic_config config = {
-		.intr = cpu_intr, .nmi = cpu_nmi, .pic_ack = pic_ack, .eoi = eoi,
+		.intr = { pin_set }, .nmi = { cpu_nmi }, .eoi = { eoi },
+		.pic_ack = i8259_ack, .pic = &w.pic,
 		.address_mask = 0xfffffffff,
 	};
 

@@ -42,17 +42,11 @@ static int no_memory_either(void *opaque, gpa_t gpa, const void *buf, size_t len
 	return -EFAULT;
 }
 
-static void ignore_level(void *opaque, bool level) { }
-static void ignore(void *opaque) { }
-static void ignore_code(void *opaque, uint32_t code) { }
-
 static void setup(void)
 {
 	struct pc_board_config config = {
 		.memory = { no_memory, no_memory_either, NULL },
 		.ram_size = 32u << 20,
-		.intr = ignore_level, .a20 = ignore_level, .reset_request = ignore,
-		.poweroff = ignore, .debug_exit = ignore_code,
 	};
 
 	memset(&k, 0, sizeof(k));

@@ -650,7 +650,7 @@ Test(rtc, reset_keeps_the_date_and_drops_enables)
 
 /* PM timer and events. */
 
-static void off(void *opaque) { t.poweroffs++; }
+static void off(void *opaque, unsigned n, uint32_t value) { t.poweroffs++; }
 
 static void pm_setup(void)
 {
@@ -659,7 +659,7 @@ static void pm_setup(void)
 	common_setup();
 	t.time.now = 0;
 	clock = fake_clock_interface(&t.time);
-	cr_assert_eq(piix4_pm_init(&t.pm, &clock, line, NULL, off), 0);
+	cr_assert_eq(piix4_pm_init(&t.pm, &clock, line, (struct signal_line){ .raise = off }), 0);
 	t.pm.function.bus = t.bus;
 	cr_assert_eq(bus_attach(t.bus, &piix4_pm_desc, &t.pm, 0), 0);
 	bus_reset_all(t.bus);

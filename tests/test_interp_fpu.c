@@ -91,7 +91,7 @@ Test(interp_fpu, without_ne_the_board_is_asked)
 
 static unsigned ferrs;
 
-static void on_ferr(struct vm *vm)
+static void on_ferr(void *opaque, unsigned n, uint32_t value)
 {
 	ferrs++;
 }
@@ -106,7 +106,7 @@ static void on_ferr(struct vm *vm)
 
 Test(interp_fpu, without_ne_errors_go_to_the_board)
 {
-	fx_vm->ferr = on_ferr;
+	fx_vm->ferr.raise = on_ferr;
 	raise_zero_divide();
 	CPU.cr0 &= ~CR0_NE;
 	EXPECT_STOPPED(0x9b);
@@ -123,7 +123,7 @@ Test(interp_fpu, without_ne_errors_go_to_the_board)
 
 Test(interp_fpu, ignne_lasts_until_the_error_is_cleared)
 {
-	fx_vm->ferr = on_ferr;
+	fx_vm->ferr.raise = on_ferr;
 	fpu_ignore_error(&CPU);
 	cr_expect_not(CPU.ignne, "nothing to ignore");
 	raise_zero_divide();

@@ -42,11 +42,11 @@ static enum x86_status report_by_interrupt(struct vcpu *vcpu, const struct insn 
 {
 	struct vm *vm = vcpu->vm;
 
-	if (!vm->ferr)
+	if (!vm->ferr.raise)
 		return vm_kill(vcpu,
 			       "an x87 error with CR0.NE clear, and nothing is wired to FERR#");
 	pthread_mutex_lock(&vm->device_lock);
-	vm->ferr(vm);
+	signal_raise(&vm->ferr, 0);
 	pthread_mutex_unlock(&vm->device_lock);
 	vcpu->cpu.eip -= i->len;
 	vcpu->cpu.halted = true;

@@ -112,7 +112,7 @@ static void kvm_destroy(struct vcpu *vcpu)
 	struct kvm_engine *kvm = kvm_of(vcpu);
 	const int fds[] = { kvm->vcpu_fd, kvm->vm_fd, kvm->device_fd };
 
-	vcpu->vm->gsi = NULL;
+	vcpu->vm->gsi = (struct irq_line){ 0 };
 	vcpu->vm->ram.flagged = NULL;
 	kvm_irqchip_destroy(kvm);
 	if (kvm->run)
@@ -184,11 +184,6 @@ static void kvm_flagged(void *opaque, gpa_t gpa)
 	kvm->slots_stale = true;
 }
 
-static void kvm_gsi(struct vm *vm, unsigned gsi, bool level)
-{
-	kvm_irqchip_set_gsi(kvm_of(&vm->vcpu), gsi, level);
-}
-
 /* In this order. What fails is named. */
 static const struct {
 	const char *what;
@@ -225,7 +220,8 @@ static int kvm_build(struct kvm_engine *kvm, const char **why)
 		return err;
 	vm->ram.flagged_opaque = kvm;
 	vm->ram.flagged = kvm_flagged;
-	vm->gsi = kvm->irqchip_in_kernel ? kvm_gsi : NULL;
+	if (kvm->irqchip_in_kernel)
+		vm->gsi = (struct irq_line){ kvm_irqchip_set_gsi, kvm, 0 };
 	return 0;
 }
 

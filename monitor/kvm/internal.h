@@ -77,7 +77,7 @@ int kvm_irqchip_remember(struct kvm_engine *kvm) RF_MUST_CHECK;
 int kvm_irqchip_reset(struct kvm_engine *kvm) RF_MUST_CHECK;
 void kvm_irqchip_destroy(struct kvm_engine *kvm);
 /* Any thread, under the device lock. */
-void kvm_irqchip_set_gsi(struct kvm_engine *kvm, unsigned gsi, bool level);
+void kvm_irqchip_set_gsi(void *kvm, unsigned gsi, bool level);
 
 /*
  * Deals with what KVM_RUN returned for. False: leave the engine (then the VM is dead, or about to

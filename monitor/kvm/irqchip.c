@@ -101,8 +101,9 @@ void kvm_irqchip_destroy(struct kvm_engine *kvm)
 	kvm->irqchip = NULL;
 }
 
-void kvm_irqchip_set_gsi(struct kvm_engine *kvm, unsigned gsi, bool level)
+void kvm_irqchip_set_gsi(void *opaque, unsigned gsi, bool level)
 {
+	struct kvm_engine *kvm = opaque;
 	struct kvm_irq_level line = { .irq = gsi, .level = level };
 
 	/* It fails only for a line that is not routed. */

@@ -47,74 +47,49 @@ static uint64_t host_ns(clockid_t which)
 	return ts.tv_sec * NS_PER_SECOND + ts.tv_nsec;
 }
 
-/* What the board tells the VM, under the device lock. */
+/* The ends of the board's wires, under the device lock. */
 
-static void board_intr(void *opaque, bool level)
+static void cpu_set_level(void *vcpu, unsigned event, bool level)
 {
-	struct vm *vm = opaque;
-
 	if (level)
-		vcpu_raise_event(&vm->vcpu, EVENT_INTR);
+		vcpu_raise_event(vcpu, event);
 	else
-		vcpu_clear_event(&vm->vcpu, EVENT_INTR);
+		vcpu_clear_event(vcpu, event);
 }
 
-static bool board_gsi(void *opaque, unsigned gsi, bool level)
+static void cpu_raise(void *vcpu, unsigned event, uint32_t value)
 {
-	struct vm *vm = opaque;
-
-	if (!vm->gsi)
-		return false;
-	vm->gsi(vm, gsi, level);
-	return true;
+	vcpu_raise_event(vcpu, event);
 }
 
-static void board_nmi(void *opaque)
+static void cpu_ignne(void *vcpu, unsigned n, uint32_t value)
 {
-	struct vm *vm = opaque;
-
-	vcpu_raise_event(&vm->vcpu, EVENT_NMI);
-}
-
-static void board_reset_request(void *opaque)
-{
-	vm_end(opaque, VM_REBOOT, 0);
-}
-
-static void board_poweroff(void *opaque)
-{
-	vm_end(opaque, VM_POWEROFF, 0);
+	fpu_ignore_error(&((struct vcpu *)vcpu)->cpu);
 }
 
 /* Comes on the vCPU thread: a port write of its own, or a reset. */
-static void board_a20(void *opaque, bool enabled)
+static void cpu_set_a20(void *opaque, unsigned n, bool enabled)
 {
-	struct vm *vm = opaque;
+	struct vcpu *vcpu = opaque;
 	uint32_t mask = enabled ? 0xffffffffu : 0xffefffffu;
 
-	if (vm->vcpu.cpu.a20_mask == mask)
+	if (vcpu->cpu.a20_mask == mask)
 		return;
-	vm->vcpu.cpu.a20_mask = mask;
-	soft_tlb_flush(&vm->vcpu, true);
-	if (vm->vcpu.engine && vm->vcpu.engine->flush)
-		vm->vcpu.engine->flush(&vm->vcpu, TLB_FLUSH_ALL);
+	vcpu->cpu.a20_mask = mask;
+	soft_tlb_flush(vcpu, true);
+	if (vcpu->engine && vcpu->engine->flush)
+		vcpu->engine->flush(vcpu, TLB_FLUSH_ALL);
 }
 
-static void board_ignne(void *opaque)
+static void vm_ends(void *vm, unsigned how, uint32_t value)
 {
-	struct vm *vm = opaque;
-
-	fpu_ignore_error(&vm->vcpu.cpu);
+	vm_end(vm, how, 0);
 }
 
-static void machine_ferr(struct vm *vm)
+/* The exit status is QEMU's. */
+static void vm_ends_with(void *vm, unsigned how, uint32_t value)
 {
-	pc_board_ferr(vm->board);
-}
-
-static void board_debug_exit(void *opaque, uint32_t code)
-{
-	vm_end(opaque, VM_DEBUG_EXIT, (int)((code << 1 | 1) & 0xff));
+	vm_end(vm, how, (int)((value << 1 | 1) & 0xff));
 }
 
 static int board_interrupt_ack(void *opaque)
@@ -143,15 +118,14 @@ static int machine_make_board(struct machine *m, char *error)
 		.clock = event_loop_clock(vm->loop),
 		.memory = dma_guest_memory(vm),
 		.ram_size = vm->ram.size,
-		.opaque = vm,
-		.intr = board_intr,
-		.gsi = board_gsi,
-		.nmi = board_nmi,
-		.reset_request = board_reset_request,
-		.poweroff = board_poweroff,
-		.ignne = board_ignne,
-		.a20 = board_a20,
-		.debug_exit = board_debug_exit,
+		.intr = { cpu_set_level, &vm->vcpu, EVENT_INTR },
+		.nmi = { cpu_raise, &vm->vcpu, EVENT_NMI },
+		.ignne = { cpu_ignne, &vm->vcpu },
+		.a20 = { cpu_set_a20, &vm->vcpu },
+		.reset = { vm_ends, vm, VM_REBOOT },
+		.poweroff = { vm_ends, vm, VM_POWEROFF },
+		.debug_exit = { vm_ends_with, vm, VM_DEBUG_EXIT },
+		.gsi = vm->gsi,
 		.debugcon = m->console.debugcon,
 		.debugcon_iobase = config->debugcon_iobase,
 		.debug_exit_iobase = config->debug_exit_iobase,
@@ -172,7 +146,7 @@ static int machine_make_board(struct machine *m, char *error)
 	vm->interrupt_ack = board_interrupt_ack;
 	vm->interrupt_ack_opaque = vm;
 	vm->store_unlocked = pc_board_store_unlocked(vm->board, &vm->store_unlocked_opaque);
-	vm->ferr = machine_ferr;
+	vm->ferr = pc_board_ferr(vm->board);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #define RF_MONITOR_VM_VM_H
 
 #include <stdio.h>
+#include "devices/wires.h"
 #include "dma.h"
 #include "engine.h"
 #include "engine_options.h"
@@ -82,15 +83,15 @@ struct vm {
 	bool (*store_unlocked)(void *opaque, gpa_t gpa, uint32_t value);
 	void *store_unlocked_opaque;
 	/*
-	 * FERR#: the guest has an x87 error with CR0.NE clear. Under the device lock. NULL: no such
-	 * wire.
+	 * FERR#: the guest has an x87 error with CR0.NE clear. Raised under the device lock. May be
+	 * unconnected.
 	 */
-	void (*ferr)(struct vm *vm);
+	struct signal_line ferr;
 	/*
 	 * Interrupt lines of the board go here, under the device lock, if the controllers are the
-	 * engine's. NULL: they are the board's.
+	 * engine's, which connects it when it is created. Unconnected: they are the board's.
 	 */
-	void (*gsi)(struct vm *vm, unsigned gsi, bool level);
+	struct irq_line gsi;
 	_Atomic int end;      /* enum vm_end; first one wins */
 	int exit_code;
 	char kill_reason[1024];
