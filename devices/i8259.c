@@ -120,7 +120,7 @@ static void chip_begin_service(struct i8259_chip *c, unsigned n)
 		c->irr &= ~(1u << n);
 }
 
-static unsigned chip_ack(struct i8259_chip *c, bool is_master)
+static unsigned chip_acknowledge(struct i8259_chip *c, bool is_master)
 {
 	int n = chip_pending(c, is_master);
 
@@ -130,7 +130,7 @@ static unsigned chip_ack(struct i8259_chip *c, bool is_master)
 	return (unsigned)n;
 }
 
-int i8259_ack(void *opaque)
+int i8259_acknowledge(void *opaque)
 {
 	struct i8259 *pic = opaque;
 	struct i8259_chip *m = master(pic), *s = slave(pic);
@@ -139,9 +139,9 @@ int i8259_ack(void *opaque)
 
 	if (n == CASCADE) {
 		chip_begin_service(m, CASCADE);
-		vector = (s->icw2 & 0xf8) | (uint8_t)chip_ack(s, false);
+		vector = (s->icw2 & 0xf8) | (uint8_t)chip_acknowledge(s, false);
 	} else {
-		vector = (m->icw2 & 0xf8) | (uint8_t)chip_ack(m, true);
+		vector = (m->icw2 & 0xf8) | (uint8_t)chip_acknowledge(m, true);
 	}
 	pic_update(pic);
 	return vector;

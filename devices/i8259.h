@@ -35,10 +35,10 @@ void i8259_reset(void *pic);
 /* Input n, 0..15; 2 is the cascade and ignored. As irq_line.set. */
 void i8259_set_irq(void *pic, unsigned n, bool level);
 /*
- * The INTA cycle: always yields a vector, that of input 7 of a chip which had nothing any more
- * (spurious).
+ * As interrupt_source.acknowledge. Always yields a vector, that of input 7 of a chip which had
+ * nothing any more (spurious).
  */
-int i8259_ack(void *pic);
+int i8259_acknowledge(void *pic);
 static inline bool i8259_int(const struct i8259 *pic) { return pic->s.chip[0].int_out; }
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * Local APIC: registers, priorities, messages.
  *
- * Invariant outside this file: intr_level, and so the CPU's pin, says whether lapic_ack() would
- * yield a vector. Every change of the state it depends on (IRR, ISR, TPR, SVR, LVT_LINT0, LINT0,
- * the base MSR) ends in lapic_update().
+ * Invariant outside this file: intr_level, and so the CPU's pin, says whether lapic_acknowledge()
+ * would yield a vector. Every change of the state it depends on (IRR, ISR, TPR, SVR, LVT_LINT0,
+ * LINT0, the base MSR) ends in lapic_update().
  */
 #include "local_apic.h"
 
@@ -213,8 +213,9 @@ bool lapic_is_requested(const struct lapic *apic, uint8_t vector)
 	return bit_test(apic->s.irr, vector);
 }
 
-int lapic_ack(struct lapic *apic)
+int lapic_acknowledge(void *opaque)
 {
+	struct lapic *apic = opaque;
 	int vector = deliverable(apic);
 
 	if (vector >= 0) {
@@ -222,7 +223,7 @@ int lapic_ack(struct lapic *apic)
 		bit_set(apic->s.isr, (unsigned)vector);
 	} else if (extint(apic)) {
 		/* lowers LINT0 through lapic_set_lint() */
-		vector = apic->config.pic_ack(apic->config.pic);
+		vector = interrupt_acknowledge(&apic->config.pic);
 	}
 	if (vector >= 0)
 		lapic_timer_interrupt_taken(apic);

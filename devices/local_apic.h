@@ -34,8 +34,7 @@ struct lapic_config {
 	struct irq_line intr;   /* the CPU's INTR pin; set when it changes */
 	struct signal_line nmi;
 	struct signal_line eoi; /* EOI broadcast of a level-triggered vector, the value */
-	int (*pic_ack)(void *opaque); /* INTA cycle to the 8259s: a vector */
-	void *pic;                    /* its argument */
+	struct interrupt_source pic; /* the 8259s */
 	/* physical addresses the CPU has, e.g. 0xfffffffff */
 	uint64_t address_mask;
 };
@@ -88,8 +87,8 @@ bool lapic_heeds_pic(const struct lapic *apic);
 /* Whether vector is requested and not yet acknowledged. */
 bool lapic_is_requested(const struct lapic *apic, uint8_t vector);
 
-/* The CPU's acknowledge cycle: a vector, or -1 if nothing is deliverable (any more). */
-int lapic_ack(struct lapic *apic);
+/* As interrupt_source.acknowledge. */
+int lapic_acknowledge(void *apic);
 static inline bool lapic_intr(const struct lapic *apic) { return apic->s.intr_level; }
 
 bool lapic_base_set(struct lapic *apic, uint64_t value) RF_MUST_CHECK; /* false: #GP */

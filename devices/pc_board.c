@@ -123,8 +123,7 @@ static int init_interrupts(struct pc_board *board)
 		.intr = board->config.intr,
 		.nmi = board->config.nmi,
 		.eoi = { io_apic_eoi, &board->io_apic },
-		.pic_ack = i8259_ack,
-		.pic = &board->pic,
+		.pic = { i8259_acknowledge, &board->pic },
 		.address_mask = 0xfffffffffull,
 	};
 	int err = lapic_init(&board->lapic, &lapic);
@@ -348,9 +347,10 @@ void pc_board_reset(struct pc_board *board)
 	a20_gate_reset(&board->a20);
 }
 
-int pc_board_intr_ack(struct pc_board *board)
+int pc_board_acknowledge(void *opaque)
 {
-	int vector = lapic_ack(&board->lapic);
+	struct pc_board *board = opaque;
+	int vector = lapic_acknowledge(&board->lapic);
 
 	if (vector >= 0)
 		i8254_interrupt_taken(&board->pit);

@@ -64,11 +64,10 @@ void pc_board_destroy(struct pc_board *board);
 void pc_board_reset(struct pc_board *board);
 
 /*
- * The CPU's interrupt acknowledge cycle: the vector to deliver, or -1 when nothing is deliverable
- * any more. The local APIC's own interrupts come first; ExtINT through LINT0, or with the APIC
- * disabled the 8259s directly, otherwise.
+ * As interrupt_source.acknowledge. The local APIC's own interrupts come first; ExtINT through
+ * LINT0, or with the APIC disabled the 8259s directly, otherwise.
  */
-int pc_board_intr_ack(struct pc_board *board);
+int pc_board_acknowledge(void *board);
 /* The level that config.intr was last set to. */
 bool pc_board_intr_level(const struct pc_board *board);
 

@@ -40,4 +40,18 @@ static inline void signal_raise(const struct signal_line *line, uint32_t value)
 		line->raise(line->opaque, line->n, value);
 }
 
+/*
+ * Whom the CPU's interrupt acknowledge cycle (INTA) asks. acknowledge returns the vector, which
+ * must now be delivered, or -1 when nothing is deliverable any more.
+ */
+struct interrupt_source {
+	int (*acknowledge)(void *opaque); /* NULL: there is none */
+	void *opaque;
+};
+
+static inline int interrupt_acknowledge(const struct interrupt_source *source)
+{
+	return source->acknowledge ? source->acknowledge(source->opaque) : -1;
+}
+
 #endif

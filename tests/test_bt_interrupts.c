@@ -33,8 +33,7 @@ static int acknowledge(void *opaque)
 
 static void connect_source(struct irq_source *source)
 {
-	source->bf->vm.interrupt_ack = acknowledge;
-	source->bf->vm.interrupt_ack_opaque = source;
+	source->bf->vm.interrupt_source = (struct interrupt_source){ acknowledge, source };
 }
 
 /* Interrupts go to HANDLER instead of the stop stub. */

@@ -303,27 +303,27 @@ Test(board, irqs_through_the_8259s)
 	pc_board_keyboard_put(b.board, (const uint8_t[]){ 0x1c }, 1);
 	cr_expect(b.intr);
 	cr_expect(pc_board_intr_level(b.board));
-	cr_expect_eq(pc_board_intr_ack(b.board), 0x31);
+	cr_expect_eq(pc_board_acknowledge(b.board), 0x31);
 	cr_expect_not(b.intr);
 	in(0x60);
 	out(0x20, 0x20);
-	cr_expect_eq(pc_board_intr_ack(b.board), -1);
+	cr_expect_eq(pc_board_acknowledge(b.board), -1);
 	/* PIT at 100 Hz. */
 	out(0x43, 0x34);
 	out(0x40, 0x9c);
 	out(0x40, 0x2e);
 	if (b.intr) { /* the edge of setting the mode */
-		cr_expect_eq(pc_board_intr_ack(b.board), 0x30);
+		cr_expect_eq(pc_board_acknowledge(b.board), 0x30);
 		out(0x20, 0x20);
 	}
 	for (unsigned i = 0; i < 5; i++) {
 		fake_clock_advance(&b.time, 10000000 - (i ? 0 : 100));
-		cr_expect_eq(pc_board_intr_ack(b.board), i ? 0x30 : -1, "%u", i);
+		cr_expect_eq(pc_board_acknowledge(b.board), i ? 0x30 : -1, "%u", i);
 		out(0x20, 0x20);
 	}
 	/* COM2 and the RTC. */
 	out(0x2f9, 0x02);
-	cr_expect_eq(pc_board_intr_ack(b.board), 0x33);
+	cr_expect_eq(pc_board_acknowledge(b.board), 0x33);
 	out(0x20, 0x20);
 	out(0x70, 0x0b);
 	out(0x71, 0x12);
@@ -350,7 +350,7 @@ Test(board, timer_runs_after_reset)
 		after = in(0x40);
 		after |= in(0x40) << 8;
 		cr_expect_eq((uint16_t)(before - after), 1193);
-		cr_expect_eq(pc_board_intr_ack(b.board), -1, "and nothing is interrupted by it");
+		cr_expect_eq(pc_board_acknowledge(b.board), -1, "and nothing is interrupted by it");
 		pc_board_reset(b.board);
 	}
 }
@@ -374,12 +374,12 @@ Test(board, x87_errors)
 	cr_expect_not(b.intr);
 	for (unsigned round = 1; round <= 2; round++) {
 		ferr();
-		cr_expect_eq(pc_board_intr_ack(b.board), 0x38 + 5);
+		cr_expect_eq(pc_board_acknowledge(b.board), 0x38 + 5);
 		cr_expect_eq(b.ignnes, round - 1);
 		out(0xf0, 0);
 		cr_expect_eq(b.ignnes, round);
 		end_both();
-		cr_expect_eq(pc_board_intr_ack(b.board), -1);
+		cr_expect_eq(pc_board_acknowledge(b.board), -1);
 	}
 	ferr();
 	pc_board_reset(b.board);
@@ -397,17 +397,17 @@ Test(board, irqs_through_the_io_apic)
 	bus_mmio_write(b.bus, 0xfec00010, 0x8059, 4);
 	out(0x43, 0x30); /* the timer's own output is up */
 	pc_board_set_irq(b.board, 0, true);
-	cr_expect_eq(pc_board_intr_ack(b.board), 0x50);
+	cr_expect_eq(pc_board_acknowledge(b.board), 0x50);
 	bus_mmio_write(b.bus, 0xfee000b0, 0, 4);
 	/* The power button raises the SCI, level triggered, until it is cleared. */
 	bus_pio_write(b.bus, 0x602, 0x0100, 2);
 	pc_board_power_button(b.board);
-	cr_expect_eq(pc_board_intr_ack(b.board), 0x59);
+	cr_expect_eq(pc_board_acknowledge(b.board), 0x59);
 	bus_mmio_write(b.bus, 0xfee000b0, 0, 4);
-	cr_expect_eq(pc_board_intr_ack(b.board), 0x59);
+	cr_expect_eq(pc_board_acknowledge(b.board), 0x59);
 	bus_pio_write(b.bus, 0x600, 0x0100, 2);
 	bus_mmio_write(b.bus, 0xfee000b0, 0, 4);
-	cr_expect_eq(pc_board_intr_ack(b.board), -1);
+	cr_expect_eq(pc_board_acknowledge(b.board), -1);
 	cr_expect_not(b.intr);
 }
 
@@ -516,7 +516,7 @@ Test(board, damaged_saved_state_is_safe)
 		fake_clock_advance(&b.time, 100000);
 		for (uint16_t port = 0x20; port < 0xa2; port++)
 			bus_pio_read(b.bus, port, 1);
-		pc_board_intr_ack(b.board);
+		pc_board_acknowledge(b.board);
 	}
 	pc_board_reset(b.board);
 	cr_expect_eq(bus_load(b.bus, saved, size), 0);
@@ -573,7 +573,7 @@ Test(board, random_accesses_do_no_harm)
 		cr_assert_eq(b.intr, pc_board_intr_level(b.board), "step %u", i);
 		if (rand() % 4 == 0) {
 			bool promised = b.intr;
-			int vector = pc_board_intr_ack(b.board);
+			int vector = pc_board_acknowledge(b.board);
 
 			cr_assert(promised == (vector >= 0) && vector < 256, "step %u: %d", i,
 				  vector);

@@ -69,7 +69,7 @@ Test(pic, edge_is_acknowledged_once)
 {
 	irq(4, true);
 	cr_expect(w.intr);
-	cr_expect_eq(i8259_ack(&w.pic), 0x34);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x34);
 	cr_expect_not(w.intr);
 	out(0x20, 0x20);
 	cr_expect_not(w.intr, "the line staying high is no new edge");
@@ -81,22 +81,22 @@ Test(pic, priorities_and_nesting)
 {
 	pulse(5);
 	pulse(3);
-	cr_expect_eq(i8259_ack(&w.pic), 0x33);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x33);
 	cr_expect_not(w.intr, "5 waits behind 3");
 	pulse(1);
 	cr_expect(w.intr, "1 nests in 3");
-	cr_expect_eq(i8259_ack(&w.pic), 0x31);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x31);
 	out(0x20, 0x20); /* non-specific: ends 1 */
 	cr_expect_not(w.intr);
 	out(0x20, 0x20);
 	cr_expect(w.intr);
-	cr_expect_eq(i8259_ack(&w.pic), 0x35);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x35);
 }
 
 Test(pic, slave_through_the_cascade)
 {
 	pulse(12);
-	cr_expect_eq(i8259_ack(&w.pic), 0x3c);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x3c);
 	out(0x20, 0x0b);
 	cr_expect_eq(in(0x20), 0x04);
 	out(0xa0, 0x0b);
@@ -107,17 +107,17 @@ Test(pic, slave_through_the_cascade)
 	cr_expect_not(w.intr, "without special fully nested mode the slave cannot nest in itself");
 	out(0xa0, 0x20);
 	out(0x20, 0x20);
-	cr_expect_eq(i8259_ack(&w.pic), 0x39);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x39);
 }
 
 Test(pic, special_fully_nested_mode)
 {
 	program(0x20, 0x30, 0x04, 0x11);
 	pulse(12);
-	cr_expect_eq(i8259_ack(&w.pic), 0x3c);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x3c);
 	pulse(9);
 	cr_expect(w.intr);
-	cr_expect_eq(i8259_ack(&w.pic), 0x39);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x39);
 }
 
 Test(pic, mask_holds_back_but_remembers)
@@ -135,11 +135,11 @@ Test(pic, spurious_7_and_15)
 {
 	pulse(4);
 	out(0x21, 0xff);
-	cr_expect_eq(i8259_ack(&w.pic), 0x37);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x37);
 	out(0x20, 0x0b);
 	cr_expect_eq(in(0x20), 0x00, "a spurious interrupt is not in service");
 	out(0x21, 0x00);
-	i8259_ack(&w.pic);
+	i8259_acknowledge(&w.pic);
 	out(0x20, 0x20);
 	/* A level line of the slave that drops before the acknowledge. */
 	out(0x4d1, 0x08);
@@ -152,7 +152,7 @@ Test(pic, level_triggered_requests_while_high)
 {
 	out(0x4d1, 0x0c);
 	irq(10, true);
-	cr_expect_eq(i8259_ack(&w.pic), 0x3a);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x3a);
 	out(0xa0, 0x20);
 	out(0x20, 0x20);
 	cr_expect(w.intr, "still high: requests again");
@@ -171,55 +171,55 @@ Test(pic, elcr_keeps_system_lines_edge)
 Test(pic, specific_eoi_and_rotation)
 {
 	pulse(5);
-	cr_expect_eq(i8259_ack(&w.pic), 0x35);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x35);
 	out(0x20, 0xe5); /* rotate on specific EOI: 5 becomes the lowest */
 	pulse(5);
 	pulse(6);
-	cr_expect_eq(i8259_ack(&w.pic), 0x36, "6 is now the highest");
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x36, "6 is now the highest");
 	out(0x20, 0x66);
-	cr_expect_eq(i8259_ack(&w.pic), 0x35);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x35);
 	out(0x20, 0x65);
 	out(0x20, 0xc7); /* set priority: 7 lowest again */
 	pulse(6);
 	pulse(5);
-	cr_expect_eq(i8259_ack(&w.pic), 0x35);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x35);
 }
 
 Test(pic, rotate_on_nonspecific_eoi)
 {
 	pulse(0);
-	i8259_ack(&w.pic);
+	i8259_acknowledge(&w.pic);
 	out(0x20, 0xa0);
 	pulse(0);
 	pulse(7);
-	cr_expect_eq(i8259_ack(&w.pic), 0x37, "0 went to the end");
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x37, "0 went to the end");
 }
 
 Test(pic, automatic_eoi)
 {
 	program(0x20, 0x30, 0x04, 0x03);
 	pulse(3);
-	cr_expect_eq(i8259_ack(&w.pic), 0x33);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x33);
 	out(0x20, 0x0b);
 	cr_expect_eq(in(0x20), 0);
 	out(0x20, 0x80); /* rotate in AEOI mode */
 	pulse(3);
-	i8259_ack(&w.pic);
+	i8259_acknowledge(&w.pic);
 	pulse(3);
 	pulse(4);
-	cr_expect_eq(i8259_ack(&w.pic), 0x34);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x34);
 }
 
 Test(pic, special_mask_mode_lets_lower_ones_in)
 {
 	pulse(2 + 1);
-	i8259_ack(&w.pic);
+	i8259_acknowledge(&w.pic);
 	pulse(6);
 	cr_expect_not(w.intr);
 	out(0x21, 0x08);
 	out(0x20, 0x68);
 	cr_expect(w.intr);
-	cr_expect_eq(i8259_ack(&w.pic), 0x36);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x36);
 	out(0x20, 0x20);
 	out(0x20, 0x0b);
 	cr_expect_eq(in(0x20), 0x08, "the EOI ended 6, not the masked 3");
@@ -289,7 +289,7 @@ static void apic_setup(void)
 {
 	struct lapic_config config = {
 		.intr = { pin_set }, .nmi = { cpu_nmi }, .eoi = { eoi },
-		.pic_ack = i8259_ack, .pic = &w.pic,
+		.pic = { i8259_acknowledge, &w.pic },
 		.address_mask = 0xfffffffff,
 	};
 
@@ -338,18 +338,18 @@ Test(lapic, priority_classes)
 	self_ipi(0x61);
 	self_ipi(0x52);
 	cr_expect_eq(w.changes, 1);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x61);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x61);
 	cr_expect_not(w.intr, "0x5x waits behind 0x6x");
 	cr_expect_eq(apic_read(0xa0), 0x60);
 	apic_write(0xb0, 0);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x52);
-	cr_expect_eq(lapic_ack(&w.lapic), -1, "same class does not nest");
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x52);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), -1, "same class does not nest");
 	self_ipi(0x71);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x71);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x71);
 	apic_write(0xb0, 0);
 	cr_expect_not(w.intr);
 	apic_write(0xb0, 0);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x51);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x51);
 }
 
 Test(lapic, task_priority)
@@ -361,9 +361,9 @@ Test(lapic, task_priority)
 	cr_expect(w.intr);
 	apic_write(0x80, 0xf0);
 	cr_expect_not(w.intr, "raising the TPR takes the request back");
-	cr_expect_eq(lapic_ack(&w.lapic), -1);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), -1);
 	lapic_tpr_set(&w.lapic, 0);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x60);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x60);
 	cr_expect_eq(apic_read(0xa0), 0x60);
 	apic_write(0x80, 0x73);
 	cr_expect_eq(apic_read(0xa0), 0x73);
@@ -391,7 +391,7 @@ Test(lapic, task_priority_without_the_lock)
 	apic_write(0x80, 0xf0);
 	cr_expect_not(w.intr);
 	apic_write(0x80, 0);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x5f);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x5f);
 	cr_expect(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0x60),
 		  "nothing is requested any more");
 	cr_expect_eq(apic_read(0xa0), 0x60);
@@ -464,7 +464,7 @@ Test(lapic, task_priority_while_another_thread_requests, .timeout = 120)
 			sched_yield();
 		cr_assert_eq(w.intr, lowers, "round %u", round);
 		store_tpr(0);
-		cr_assert_eq(lapic_ack(&w.lapic), 0x61);
+		cr_assert_eq(lapic_acknowledge(&w.lapic), 0x61);
 		apic_write(0xb0, 0);
 	}
 	pthread_join(thread, NULL);
@@ -474,7 +474,7 @@ Test(lapic, irr_isr_registers)
 {
 	self_ipi(0x83);
 	cr_expect_eq(apic_read(0x240), 1u << 3);
-	lapic_ack(&w.lapic);
+	lapic_acknowledge(&w.lapic);
 	cr_expect_eq(apic_read(0x240), 0);
 	cr_expect_eq(apic_read(0x140), 1u << 3);
 	cr_expect_eq(apic_read(0x1c0), 0);
@@ -488,23 +488,23 @@ Test(lapic, icr_destinations)
 	apic_write(0x20, 3u << 24);
 	apic_write(0x310, 3u << 24);
 	apic_write(0x300, 0x41);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x41);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x41);
 	apic_write(0x310, 2u << 24);
 	apic_write(0x300, 0x42);
-	cr_expect_eq(lapic_ack(&w.lapic), -1);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), -1);
 	apic_write(0xd0, 4u << 24);
 	apic_write(0x310, 6u << 24);
 	apic_write(0x300, 0x843 | 0x10);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x53, "flat logical");
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x53, "flat logical");
 	apic_write(0xe0, 0x0fffffff);
 	apic_write(0xd0, 0x12u << 24);
 	apic_write(0x310, 0x13u << 24);
 	apic_write(0x300, 0x863);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x63, "cluster");
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x63, "cluster");
 	apic_write(0x300, 0xc0000 | 0x71);
-	cr_expect_eq(lapic_ack(&w.lapic), -1, "all but self is nobody");
+	cr_expect_eq(lapic_acknowledge(&w.lapic), -1, "all but self is nobody");
 	apic_write(0x300, 0x80000 | 0x81);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x81);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x81);
 	apic_write(0x300, 0x40000 | 0x400);
 	cr_expect_eq(w.nmis, 1);
 }
@@ -519,7 +519,7 @@ Test(lapic, errors)
 	cr_expect_eq(apic_read(0x280), 0);
 	apic_write(0x370, 0xfe);
 	apic_read(0x3f0);
-	cr_expect_eq(lapic_ack(&w.lapic), 0xfe);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0xfe);
 	apic_write(0xb0, 0);
 	/* An error vector that is itself illegal must not recurse. */
 	apic_write(0x280, 0);
@@ -533,7 +533,7 @@ Test(lapic, extint_through_lint0)
 {
 	pulse(1);
 	cr_expect(w.intr);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x31);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x31);
 	cr_expect_not(w.intr);
 	out(0x20, 0x20);
 	apic_write(0x350, 0x10700);
@@ -542,18 +542,18 @@ Test(lapic, extint_through_lint0)
 	apic_write(0x350, 0x00700);
 	cr_expect(w.intr);
 	self_ipi(0x91);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x91, "its own come first");
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x91, "its own come first");
 	cr_expect(w.intr, "ExtINT is not subject to priority");
-	cr_expect_eq(lapic_ack(&w.lapic), 0x31);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x31);
 }
 
 Test(lapic, lint0_as_fixed_vector)
 {
 	apic_write(0x350, 0x41);
 	pulse(1);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x41);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x41);
 	apic_write(0xb0, 0);
-	cr_expect_eq(lapic_ack(&w.lapic), -1);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), -1);
 }
 
 Test(lapic, lint1_nmi)
@@ -578,9 +578,9 @@ Test(lapic, software_disable)
 	cr_expect_eq(apic_read(0x320), 0x10041, "and stay so");
 	self_ipi(0x50);
 	apic_write(0xf0, 0x1ff);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x42, "what was pending is kept");
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x42, "what was pending is kept");
 	apic_write(0xb0, 0);
-	cr_expect_eq(lapic_ack(&w.lapic), -1, "what came meanwhile is not");
+	cr_expect_eq(lapic_acknowledge(&w.lapic), -1, "what came meanwhile is not");
 }
 
 Test(lapic, base_msr)
@@ -597,7 +597,7 @@ Test(lapic, base_msr)
 	cr_expect_not(w.intr);
 	pulse(1);
 	cr_expect(w.intr, "disabled: the 8259s reach the CPU directly");
-	cr_expect_eq(lapic_ack(&w.lapic), 0x31);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x31);
 	cr_expect(lapic_base_set(&w.lapic, 0xfee00900));
 	cr_expect_eq(apic_read(0xf0), 0xff, "as after reset");
 	/* On top of the I/O APIC: refused quietly, nothing breaks. */
@@ -612,7 +612,7 @@ Test(lapic, one_shot_timer)
 	cr_expect_eq(apic_read(0x390), 30000);
 	cr_expect_not(w.intr);
 	fake_clock_advance(&w.time, 30000);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x41);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x41);
 	apic_write(0xb0, 0);
 	cr_expect_eq(apic_read(0x390), 0);
 	fake_clock_advance(&w.time, 1000000);
@@ -629,7 +629,7 @@ Test(lapic, periodic_timer_and_divider)
 		cr_expect_not(w.intr);
 		cr_expect_eq(apic_read(0x390), 1);
 		fake_clock_advance(&w.time, 1);
-		cr_expect_eq(lapic_ack(&w.lapic), 0x41);
+		cr_expect_eq(lapic_acknowledge(&w.lapic), 0x41);
 		apic_write(0xb0, 0);
 	}
 	/* Ticks a late host has missed come at double rate, and the phase stays. */
@@ -637,7 +637,7 @@ Test(lapic, periodic_timer_and_divider)
 	unsigned ticks = 0;
 	for (unsigned i = 0; i < 1000; i++) {
 		fake_clock_advance(&w.time, 1000);
-		if (lapic_ack(&w.lapic) == 0x41)
+		if (lapic_acknowledge(&w.lapic) == 0x41)
 			ticks++;
 		apic_write(0xb0, 0);
 	}
@@ -664,14 +664,14 @@ Test(lapic, ticks_a_slow_guest_misses_are_owed)
 	fake_clock_advance(&w.time, 10000000); /* ten ticks with interrupts off */
 	unsigned ticks = 0;
 	for (unsigned i = 0; i < 100; i++) {
-		if (lapic_ack(&w.lapic) == 0x41)
+		if (lapic_acknowledge(&w.lapic) == 0x41)
 			ticks++;
 		apic_write(0xb0, 0);
 		fake_clock_advance(&w.time, 100000);
 	}
 	cr_expect_geq(ticks, 17);
 	for (unsigned i = 0; i < 100; i++) {
-		if (lapic_ack(&w.lapic) == 0x41)
+		if (lapic_acknowledge(&w.lapic) == 0x41)
 			ticks++;
 		apic_write(0xb0, 0);
 		fake_clock_advance(&w.time, 100000);
@@ -679,13 +679,13 @@ Test(lapic, ticks_a_slow_guest_misses_are_owed)
 	cr_expect(ticks == 29 || ticks == 30, "%u", ticks);
 	/* A new count forgives all debts but the one that is requested already. */
 	fake_clock_advance(&w.time, 5000000);
-	lapic_ack(&w.lapic);
+	lapic_acknowledge(&w.lapic);
 	apic_write(0xb0, 0);
 	apic_write(0x380, 1000000);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x41);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x41);
 	apic_write(0xb0, 0);
 	fake_clock_advance(&w.time, 999999);
-	cr_expect_eq(lapic_ack(&w.lapic), -1);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), -1);
 }
 
 Test(lapic, ticks_due_come_as_they_are_taken)
@@ -694,12 +694,12 @@ Test(lapic, ticks_due_come_as_they_are_taken)
 	fake_clock_advance(&w.time, 1000000);
 	fake_clock_stall(&w.time, 4000000); /* the clock's thread does not run */
 	for (unsigned i = 0; i < 5; i++) {
-		cr_expect_eq(lapic_ack(&w.lapic), 0x41);
+		cr_expect_eq(lapic_acknowledge(&w.lapic), 0x41);
 		apic_write(0xb0, 0);
 	}
-	cr_expect_eq(lapic_ack(&w.lapic), -1, "no more than are due");
+	cr_expect_eq(lapic_acknowledge(&w.lapic), -1, "no more than are due");
 	fake_clock_advance(&w.time, 1000000);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x41);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x41);
 }
 
 /*
@@ -712,10 +712,10 @@ Test(lapic, ticks_due_survive_a_new_lvt_entry)
 	fake_clock_stall(&w.time, 3000000);
 	apic_write(0x320, 0x20042);
 	for (unsigned i = 0; i < 3; i++) {
-		cr_expect_eq(lapic_ack(&w.lapic), i ? 0x42 : 0x41, "%u", i);
+		cr_expect_eq(lapic_acknowledge(&w.lapic), i ? 0x42 : 0x41, "%u", i);
 		apic_write(0xb0, 0);
 	}
-	cr_expect_eq(lapic_ack(&w.lapic), -1);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), -1);
 }
 
 Test(lapic, a_single_tick_due_survives_what_is_written)
@@ -733,10 +733,10 @@ Test(lapic, a_single_tick_due_survives_what_is_written)
 		start_timer(0x41, 1000);
 		fake_clock_stall(&w.time, 3000);
 		apic_write(writes[i].offset, writes[i].value);
-		cr_expect_eq(lapic_ack(&w.lapic), 0x41, "write %u", i);
+		cr_expect_eq(lapic_acknowledge(&w.lapic), 0x41, "write %u", i);
 		apic_write(0xb0, 0);
 		fake_clock_advance(&w.time, 10000);
-		cr_expect_eq(lapic_ack(&w.lapic), -1, "write %u", i);
+		cr_expect_eq(lapic_acknowledge(&w.lapic), -1, "write %u", i);
 	}
 }
 
@@ -745,7 +745,7 @@ Test(lapic, a_tick_due_while_masked_is_lost)
 	start_timer(0x10041, 1000);
 	fake_clock_stall(&w.time, 3000);
 	apic_write(0x320, 0x00041);
-	cr_expect_eq(lapic_ack(&w.lapic), -1);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), -1);
 }
 
 /* Interrupts of the 8259s are a sign of life as well. */
@@ -753,10 +753,10 @@ Test(lapic, a_tick_that_is_due_comes_when_the_8259s_interrupt_is_taken)
 {
 	start_timer(0x20041, 1000000);
 	fake_clock_stall(&w.time, 1000000);
-	cr_expect_eq(lapic_ack(&w.lapic), -1);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), -1);
 	pulse(1);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x31);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x41);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x31);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x41);
 }
 
 Test(lapic, masked_timer_counts_but_is_quiet)
@@ -811,14 +811,14 @@ Test(ioapic, edge)
 {
 	ioapic_write(0x10 + 2 * 4, 0x44);
 	io_apic_set_pin(&w.ioapic, 4, true);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x44);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x44);
 	apic_write(0xb0, 0);
 	cr_expect_eq(w.eois, 0);
 	io_apic_set_pin(&w.ioapic, 4, true);
 	cr_expect_not(w.intr);
 	io_apic_set_pin(&w.ioapic, 4, false);
 	io_apic_set_pin(&w.ioapic, 4, true);
-	cr_expect_eq(lapic_ack(&w.lapic), 0x44);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x44);
 }
 
 Test(ioapic, masked_edge_is_lost_masked_level_is_not)
@@ -839,12 +839,12 @@ Test(ioapic, level_with_remote_irr_and_eoi)
 	ioapic_write(0x10 + 2 * 10, 0x8055);
 	io_apic_set_pin(&w.ioapic, 10, true);
 	cr_expect_eq(ioapic_read(0x10 + 2 * 10), 0xc055, "remote IRR");
-	cr_expect_eq(lapic_ack(&w.lapic), 0x55);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x55);
 	cr_expect_eq(apic_read(0x1a0), 1u << 0x15, "TMR");
 	apic_write(0xb0, 0);
 	cr_expect_eq(w.last_eoi, 0x55);
 	cr_expect(w.intr, "still high: again");
-	cr_expect_eq(lapic_ack(&w.lapic), 0x55);
+	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x55);
 	io_apic_set_pin(&w.ioapic, 10, false);
 	apic_write(0xb0, 0);
 	cr_expect_not(w.intr);

@@ -102,7 +102,7 @@ static void start(enum way way)
 	apic_write(0x3e0, 0xb);
 	apic_write(0x320, 0x20000 | LAPIC_VECTOR);
 	out(0x43, 0x34);
-	while (pc_board_intr_ack(k.board) >= 0) { /* the edge of setting the mode */
+	while (pc_board_acknowledge(k.board) >= 0) { /* the edge of setting the mode */
 		out(0x20, 0x20);
 		apic_write(0xb0, 0);
 	}
@@ -138,7 +138,7 @@ static void take(unsigned most)
 {
 	int vector;
 
-	while (most-- && (vector = pc_board_intr_ack(k.board)) >= 0) {
+	while (most-- && (vector = pc_board_acknowledge(k.board)) >= 0) {
 		if (vector == LAPIC_VECTOR) {
 			k.lapic_ticks++;
 			apic_write(0xb0, 0);

@@ -100,8 +100,7 @@ static void load(struct bf *bf, bool with_interrupts)
 	bf_write32(bf, SEEN, 0xffffffff);
 	bf_write32(bf, ERRORS, 0);
 	bf->cpu->eflags |= X86_IF;
-	bf->vm.interrupt_ack = acknowledge;
-	bf->vm.interrupt_ack_opaque = bf;
+	bf->vm.interrupt_source = (struct interrupt_source){ acknowledge, bf };
 }
 
 /*

@@ -620,7 +620,7 @@ static void count_interrupts(void)
 	put_code(CODE + 0x100, handler, sizeof(handler));
 	set_gate(0x31, CODE + 0x100);
 	set_gate(EXC_NMI, CODE + 0x100);
-	vm.interrupt_ack = ack;
+	vm.interrupt_source.acknowledge = ack;
 }
 
 /* events: one or more; each is to be counted once a round. */

@@ -100,8 +100,7 @@ static void load(struct bf *bf, uint32_t seed)
 	bf->cpu->regs[X86_EAX] = seed;
 	bf->cpu->regs[X86_ECX] = ITERATIONS;
 	bf->cpu->eflags |= X86_IF;
-	bf->vm.interrupt_ack = acknowledge;
-	bf->vm.interrupt_ack_opaque = bf;
+	bf->vm.interrupt_source = (struct interrupt_source){ acknowledge, bf };
 }
 
 static time_t seconds(void)

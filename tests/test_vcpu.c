@@ -159,7 +159,7 @@ static int no_vector(void *opaque)
 
 Test(vcpu, withdrawn_interrupt_is_dropped)
 {
-	vm.interrupt_ack = no_vector;
+	vm.interrupt_source.acknowledge = no_vector;
 	vcpu->cpu.eflags |= X86_IF;
 	vcpu->cpu.halted = true;
 	vcpu_raise_event(vcpu, EVENT_INTR);

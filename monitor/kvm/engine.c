@@ -320,7 +320,7 @@ static int kvm_inject_interrupt(struct kvm_engine *kvm)
 			cpu->halted = false;
 		return 0;
 	}
-	vector = vcpu_acknowledge_interrupt(vcpu);
+	vector = vcpu_acknowledge(vcpu);
 	run->request_interrupt_window = !!(atomic_load(&cpu->events) & EVENT_INTR);
 	if (vector < 0)
 		return 0;

@@ -92,13 +92,6 @@ static void vm_ends_with(void *vm, unsigned how, uint32_t value)
 	vm_end(vm, how, (int)((value << 1 | 1) & 0xff));
 }
 
-static int board_interrupt_ack(void *opaque)
-{
-	struct vm *vm = opaque;
-
-	return pc_board_intr_ack(vm->board);
-}
-
 static int64_t machine_rtc_base(const struct vm_config *config)
 {
 	time_t now = time(NULL);
@@ -143,8 +136,7 @@ static int machine_make_board(struct machine *m, char *error)
 				    bus_error(vm->bus));
 	if (err)
 		return machine_fail(error, err, "cannot make the board: %s", strerror(-err));
-	vm->interrupt_ack = board_interrupt_ack;
-	vm->interrupt_ack_opaque = vm;
+	vm->interrupt_source = (struct interrupt_source){ pc_board_acknowledge, vm->board };
 	vm->store_unlocked = pc_board_store_unlocked(vm->board, &vm->store_unlocked_opaque);
 	vm->ferr = pc_board_ferr(vm->board);
 	return 0;

@@ -17,14 +17,13 @@ bool vcpu_interruptible(const struct vcpu *vcpu)
 	       ((events & EVENT_INTR) && (cpu->eflags & X86_IF));
 }
 
-int vcpu_acknowledge_interrupt(struct vcpu *vcpu)
+int vcpu_acknowledge(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
-	int vector = -1;
+	int vector;
 
 	pthread_mutex_lock(&vm->device_lock);
-	if (vm->interrupt_ack)
-		vector = vm->interrupt_ack(vm->interrupt_ack_opaque);
+	vector = interrupt_acknowledge(&vm->interrupt_source);
 	/*
 	 * Nothing to deliver though INTR was up: drop it, or HLT and the engines would spin on it.
 	 */
@@ -50,7 +49,7 @@ enum x86_status vcpu_deliver_interrupts(struct vcpu *vcpu)
 	}
 	if (!(events & EVENT_INTR) || !(cpu->eflags & X86_IF))
 		return X86_OK;
-	vector = vcpu_acknowledge_interrupt(vcpu);
+	vector = vcpu_acknowledge(vcpu);
 	if (vector < 0)
 		return X86_OK;
 	cpu->halted = false;

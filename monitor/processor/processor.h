@@ -45,11 +45,8 @@ bool vcpu_interruptible(const struct vcpu *vcpu);
  */
 enum x86_status vcpu_deliver_interrupts(struct vcpu *vcpu) RF_MUST_CHECK;
 
-/*
- * Acknowledges an interrupt at the machine's controller: the vector, which must now be delivered,
- * or -1 for none.
- */
-int vcpu_acknowledge_interrupt(struct vcpu *vcpu);
+/* As interrupt_source.acknowledge: asks the machine's controller, under the device lock. */
+int vcpu_acknowledge(struct vcpu *vcpu);
 
 /*
  * shutdown.c: a processor shutdown (triple fault) resets the machine, or ends it under no_reboot.

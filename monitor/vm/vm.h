@@ -69,12 +69,8 @@ struct vm {
 	 * under it on the event-loop thread.
 	 */
 	pthread_mutex_t device_lock;
-	/*
-	 * Interrupt acknowledge: the vector to deliver, or -1 for none (spurious raise). NULL:
-	 * there is no controller.
-	 */
-	int (*interrupt_ack)(void *opaque);
-	void *interrupt_ack_opaque;
+	/* The machine's interrupt controller, asked under the device lock. */
+	struct interrupt_source interrupt_source;
 	/*
 	 * Stores of four bytes beyond RAM are tried here first, on the vCPU's thread without the
 	 * device lock; for general registers only. False: on the bus. NULL: there is no such short

@@ -359,8 +359,7 @@ int machine_disturb(struct executor *x)
 	struct machine *m = of(x);
 
 	put(m->bf, BF_STUBS + 16 * DISTURBANCE, iret, sizeof(iret));
-	m->bf->vm.interrupt_ack = acknowledge;
-	m->bf->vm.interrupt_ack_opaque = m;
+	m->bf->vm.interrupt_source = (struct interrupt_source){ acknowledge, m };
 	if (pthread_create(&m->disturber, NULL, disturb, m))
 		return -EAGAIN;
 	x->interrupted = true;
