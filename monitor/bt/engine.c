@@ -67,12 +67,19 @@ static void bt_space_destroyed(void *opaque, struct space *space)
 	space->engine_data = NULL;
 }
 
-/* struct guest_ram.written: C code stored to a page with flags. */
+/* struct guest_ram.written: C code stored to a traced page. */
 static void bt_written(void *opaque, gpa_t gpa, uint32_t len)
 {
 	struct vcpu *vcpu = opaque;
+	struct bt *bt = bt_of(vcpu);
+	const uint8_t flags = guest_ram_flags(&vcpu->vm->ram, gpa);
 
-	vcpu->engine->ram_written(vcpu, gpa, len);
+	bt->traced_writes++;
+	fpu_spill(&vcpu->cpu);
+	if (flags & RAM_PAGE_CODE && translator_invalidate(bt->translator, gpa, len))
+		bt->changed = bt->returns_stale = true;
+	if (flags & RAM_PAGE_TABLE)
+		shadow_table_written(bt->shadow, gpa, len);
 }
 
 /* struct guest_ram.flagged */
@@ -248,19 +255,6 @@ static void bt_flush_page(struct vcpu *vcpu, gva_t gva)
 		vcpu->cpu.tcw.view_by_gib[g] = bt->space->window[SHADOW_KERNEL];
 }
 
-static void bt_ram_written(struct vcpu *vcpu, gpa_t gpa, uint32_t len)
-{
-	struct bt *bt = bt_of(vcpu);
-	const uint8_t flags = guest_ram_flags(&vcpu->vm->ram, gpa);
-
-	bt->traced_writes++;
-	fpu_spill(&vcpu->cpu);
-	if (flags & RAM_PAGE_CODE && translator_invalidate(bt->translator, gpa, len))
-		bt->changed = bt->returns_stale = true;
-	if (flags & RAM_PAGE_TABLE)
-		shadow_table_written(bt->shadow, gpa, len);
-}
-
 static void bt_run(struct vcpu *vcpu)
 {
 	struct bt *bt = bt_of(vcpu);
@@ -321,7 +315,6 @@ const struct engine engine_bt = {
 	.flush_page = bt_flush_page,
 	.page_fault = bt_light_page_fault,
 	.flush = bt_flush,
-	.ram_written = bt_ram_written,
 	.kick = bt_kick,
 	.stats = bt_stats,
 	.describe = bt_describe,

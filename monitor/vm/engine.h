@@ -39,8 +39,6 @@ struct engine {
 	void (*flush)(struct vcpu *vcpu, enum tlb_flush kind);
 	/* A page fault at gva is being delivered. Light: x86/fpu_spill.h. */
 	void (*page_fault)(struct vcpu *vcpu, gva_t gva);
-	/* C code stored to a traced page of guest RAM. */
-	void (*ram_written)(struct vcpu *vcpu, gpa_t gpa, uint32_t len);
 	/* Any thread: make a running vCPU come out (e.g. pthread_kill). */
 	void (*kick)(struct vcpu *vcpu);
 	/* Adds its counters to the statistics object (a jansson json_t). */
