@@ -160,16 +160,16 @@ static void compare_region(struct shadow *s, struct domain *d, struct region *r)
 	const uint8_t *guest = s->ram->flat + r->table;
 	unsigned i;
 
-	if (trace_is_current(s, r))
+	if (table_trace_is_current(s, r))
 		return;
 	s->stats.tables_compared++;
 	if (copy_equals(s, &r->copy, guest)) {
-		trace_note_equal(s, r);
+		table_trace_note_equal(s, r);
 	} else {
 		s->stats.tables_changed++;
 		for (i = r->copy.lo; i < r->copy.hi; i++)
 			follow_entry(s, d, r, guest, i);
-		trace_note_changed(s, r);
+		table_trace_note_changed(s, r);
 	}
 	if (!r->relied)
 		region_free(s, d, r);

@@ -16,7 +16,7 @@
 #define RUN_REACH      64u /* how far a physically contiguous run is followed, each way */
 #define AROUND_PAGES   16u /* aligned block in which other neighbours are looked for */
 #define AROUND_MAPS    8u  /* how many host mappings are made for them */
-#define LARGE_MAPS     16u /* the same within a large page, which traced pages may break up */
+#define LARGE_MAPS     16u /* the same within a large page, which protected pages may break up */
 #define POPULATE_PAGES 64u /* longer runs are left to the host's own faults */
 #define UPGRADE        0x4u /* with a window's entry: the page is mapped, but read-only */
 /* ring-0 accesses to non-global supervisor pages before the kernel window is given up */
@@ -43,7 +43,7 @@ static uint32_t identity_entry(const struct fill *f, unsigned i)
 	if (!guest_ram_backs(f->s->ram, gpa))
 		return 0;
 	return (uint32_t)gpa | LEAF_PRESENT |
-	       (guest_ram_flags(f->s->ram, gpa) & RAM_PAGE_TRACED ? 0 : LEAF_WRITE);
+	       (guest_ram_flags(f->s->ram, gpa) & RAM_PAGE_PROTECTED ? 0 : LEAF_WRITE);
 }
 
 /*
@@ -79,7 +79,7 @@ static uint32_t wanted_entry(const struct fill *f, unsigned i)
 	if (!guest_ram_backs(s->ram, gpa))
 		return 0;
 	write |= f->view == SHADOW_KERNEL && !s->mode.wp;
-	write &= dirty && !(guest_ram_flags(s->ram, gpa) & RAM_PAGE_TRACED);
+	write &= dirty && !(guest_ram_flags(s->ram, gpa) & RAM_PAGE_PROTECTED);
 	return (uint32_t)gpa | LEAF_PRESENT | (write ? LEAF_WRITE : 0);
 }
 
@@ -354,8 +354,8 @@ static enum shadow_fill fill(struct shadow *s, enum shadow_view view, gva_t gva,
 	flags = guest_ram_flags(s->ram, f.walk.gpa);
 	if ((access & ACCESS_WRITE) && flags) {
 		if (flags & (RAM_PAGE_CODE | RAM_PAGE_ROM))
-			return SHADOW_FILL_TRACED;
-		trace_lift(s, f.walk.gpa);
+			return SHADOW_FILL_PROTECTED;
+		table_trace_lift(s, f.walk.gpa);
 	}
 	return map_walked(&f, gva, access, info, speculative);
 }
@@ -372,8 +372,8 @@ static void count_fill(struct shadow_stats *stats, enum shadow_fill result)
 	case SHADOW_FILL_UNBACKED:
 		stats->unbacked_faults++;
 		break;
-	case SHADOW_FILL_TRACED:
-		stats->trace_faults++;
+	case SHADOW_FILL_PROTECTED:
+		stats->protected_faults++;
 		break;
 	case SHADOW_FILL_USER_VIEW:
 		stats->user_view_faults++;

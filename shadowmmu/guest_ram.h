@@ -20,13 +20,14 @@
 #define GUEST_VIDEO_HOLE_END   0xc0000u
 
 /*
- * Flags of one guest physical page. A page with any RAM_PAGE_TRACED flag is mapped read-only in
- * every window.
+ * Flags of one guest physical page. A page with any of them is protected: mapped read-only in every
+ * window. A traced page is protected because the monitor relies on its contents.
  */
 #define RAM_PAGE_CODE   0x01u /* translations were made from it */
-#define RAM_PAGE_TABLE  0x02u /* a traced page-table page */
+#define RAM_PAGE_TABLE  0x02u /* a page table that is relied on without comparing it */
 #define RAM_PAGE_ROM    0x04u /* guest writes are dropped */
-#define RAM_PAGE_TRACED (RAM_PAGE_CODE | RAM_PAGE_TABLE | RAM_PAGE_ROM)
+#define RAM_PAGE_TRACED (RAM_PAGE_CODE | RAM_PAGE_TABLE)
+#define RAM_PAGE_PROTECTED (RAM_PAGE_TRACED | RAM_PAGE_ROM)
 
 struct guest_ram {
 	int fd;              /* memfd; offset in it = guest physical address */

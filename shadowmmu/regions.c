@@ -74,7 +74,7 @@ static struct region *region_create(struct shadow *s, struct domain *d, unsigned
 	d->dir_regions[slot_dir(s, slot)]++;
 	bit_set(d->active, slot);
 	if (!r->large)
-		trace_note_created(s, r);
+		table_trace_note_created(s, r);
 	return r;
 }
 

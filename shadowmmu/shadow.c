@@ -47,7 +47,7 @@ int shadow_create(struct guest_ram *ram, struct host_mapping *hm,
 	s->vma_limit = hm->ops->mapping_limit(hm) / 2;
 	err = rmap_create(s);
 	if (!err)
-		err = trace_create(s);
+		err = table_trace_create(s);
 	if (err) {
 		shadow_destroy(s);
 		return err;
@@ -67,7 +67,7 @@ static void drop_everything(struct shadow *s)
 void shadow_reset(struct shadow *s)
 {
 	drop_everything(s);
-	trace_reset(s);
+	table_trace_reset(s);
 	rmap_reset(s);
 	pool_destroy(s);
 	s->paging = (struct paging){ .a20_mask = ~0u };
@@ -82,7 +82,7 @@ void shadow_destroy(struct shadow *s)
 	if (!s)
 		return;
 	drop_everything(s);
-	trace_destroy(s);
+	table_trace_destroy(s);
 	rmap_destroy(s);
 	pool_destroy(s);
 	free(s);
@@ -246,5 +246,5 @@ void shadow_invlpg(struct shadow *s, gva_t gva)
 void shadow_table_written(struct shadow *s, gpa_t gpa, uint32_t len)
 {
 	if (guest_ram_backs(s->ram, gpa))
-		trace_lift(s, gpa);
+		table_trace_lift(s, gpa);
 }

@@ -134,10 +134,10 @@ enum shadow_fill {
 	/* no RAM there (MMIO or nothing): emulate the access at fill->gpa */
 	SHADOW_FILL_UNBACKED,
 	/*
-	 * a write to a page in guest_ram traced state: emulate it; guest_ram_written() does the
-	 * rest
+	 * a write to ROM, or to a page that translations were made from: emulate it;
+	 * guest_ram_written() does the rest
 	 */
-	SHADOW_FILL_TRACED,
+	SHADOW_FILL_PROTECTED,
 	/*
 	 * view was KERNEL (shared) and the page is a user page: make the access through the user
 	 * view
@@ -181,7 +181,7 @@ void shadow_prefill(struct shadow *shadow, enum shadow_view view, gva_t gva, uin
 bool shadow_fetch(struct shadow *shadow, gva_t gva, uint32_t access, struct shadow_fill_info *info,
 		  bool *global);
 
-/* Starts and ends write protection of a page that translations were made from. */
+/* Begins and ends the trace of a page that translations were made from. */
 void shadow_protect_code(struct shadow *shadow, gpa_t gpa);
 void shadow_unprotect_code(struct shadow *shadow, gpa_t gpa);
 

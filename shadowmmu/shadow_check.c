@@ -28,8 +28,8 @@ static const char *check_window(const struct shadow *s, const struct window *w)
 		if (!guest_ram_backs(s->ram, entry & GUEST_PAGE_MASK))
 			return "a mapping goes beyond RAM";
 		if ((entry & LEAF_WRITE) &&
-		    (guest_ram_flags(s->ram, entry & GUEST_PAGE_MASK) & RAM_PAGE_TRACED))
-			return "a traced page is mapped writable";
+		    (guest_ram_flags(s->ram, entry & GUEST_PAGE_MASK) & RAM_PAGE_PROTECTED))
+			return "a protected page is mapped writable";
 	}
 	if (present != w->present)
 		return "a window's count of pages is wrong";
@@ -147,7 +147,7 @@ static const char *check_regions(const struct shadow *s, const struct domain *d)
 		if (relied != r->relied)
 			return "a region's count is wrong";
 		/* Accessed and dirty bits may have been added since. */
-		for (i = r->copy.lo; !r->large && trace_is_current(s, r) && i < r->copy.hi; i++)
+		for (i = r->copy.lo; !r->large && table_trace_is_current(s, r) && i < r->copy.hi; i++)
 			if ((entry_read(s, r->copy.page, i) ^
 			     entry_read(s, s->ram->flat + r->table, i)) &
 			    ~(uint64_t)(PTE_A | PTE_D))

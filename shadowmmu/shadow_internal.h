@@ -144,9 +144,9 @@ struct shadow {
 	uint32_t frames;
 	uint32_t *rmap_first;
 
-	/* trace.c: per guest page frame */
+	/* table_trace.c: per guest page frame */
 	uint32_t *table_generation;
-	uint8_t *trace_backoff;
+	uint8_t *table_backoff;
 
 	/* pool.c */
 	void *free_block, *free_region, *free_leaf;
@@ -258,16 +258,16 @@ void domain_compare(struct shadow *s, struct domain *d);
 void region_follow(struct shadow *s, struct domain *d, struct region *r, unsigned i);
 void code_dropped(struct shadow *s, struct domain *d, struct region *r, unsigned i);
 
-/* trace.c */
-int trace_create(struct shadow *s);
-void trace_destroy(struct shadow *s);
-void trace_reset(struct shadow *s);
+/* table_trace.c: traces of page tables */
+int table_trace_create(struct shadow *s);
+void table_trace_destroy(struct shadow *s);
+void table_trace_reset(struct shadow *s);
 /* traced, and unwritten since r was compared */
-bool trace_is_current(const struct shadow *s, const struct region *r);
-void trace_note_equal(struct shadow *s, struct region *r);
-void trace_note_changed(struct shadow *s, struct region *r);
-void trace_note_created(struct shadow *s, struct region *r);
-void trace_lift(struct shadow *s, gpa_t gpa);
+bool table_trace_is_current(const struct shadow *s, const struct region *r);
+void table_trace_note_equal(struct shadow *s, struct region *r);
+void table_trace_note_changed(struct shadow *s, struct region *r);
+void table_trace_note_created(struct shadow *s, struct region *r);
+void table_trace_lift(struct shadow *s, gpa_t gpa);
 
 /* space.c */
 struct space_impl *space_find(struct shadow *s, uint32_t cr3);

@@ -21,11 +21,11 @@
 _Static_assert(EQUAL_COMPARES << BACKOFF_MAX <= UINT16_MAX,
 	       "region.equal must be able to count that far");
 
-int trace_create(struct shadow *s)
+int table_trace_create(struct shadow *s)
 {
 	s->table_generation = pool_array(s->frames * 4ull);
-	s->trace_backoff = pool_array(s->frames);
-	return s->table_generation && s->trace_backoff ? 0 : -ENOMEM;
+	s->table_backoff = pool_array(s->frames);
+	return s->table_generation && s->table_backoff ? 0 : -ENOMEM;
 }
 
 static void lift_all(struct shadow *s)
@@ -38,19 +38,19 @@ static void lift_all(struct shadow *s)
 	}
 }
 
-void trace_reset(struct shadow *s)
+void table_trace_reset(struct shadow *s)
 {
 	lift_all(s);
 	pool_array_clear(s->table_generation, s->frames * 4ull);
-	pool_array_clear(s->trace_backoff, s->frames);
+	pool_array_clear(s->table_backoff, s->frames);
 }
 
-void trace_destroy(struct shadow *s)
+void table_trace_destroy(struct shadow *s)
 {
 	if (s->table_generation)
 		lift_all(s);
 	pool_array_free(s->table_generation, s->frames * 4ull);
-	pool_array_free(s->trace_backoff, s->frames);
+	pool_array_free(s->table_backoff, s->frames);
 }
 
 static uint32_t frame_of(const struct region *r)
@@ -63,7 +63,7 @@ static bool traced(const struct shadow *s, uint32_t frame)
 	return s->ram->page_flags[frame] & RAM_PAGE_TABLE;
 }
 
-bool trace_is_current(const struct shadow *s, const struct region *r)
+bool table_trace_is_current(const struct shadow *s, const struct region *r)
 {
 	return traced(s, frame_of(r)) && r->generation == s->table_generation[frame_of(r)];
 }
@@ -85,10 +85,10 @@ static uint32_t patience(const struct shadow *s, uint32_t frame)
 {
 	if (s->options.policy == SHADOW_POLICY_TRACE_ONLY)
 		return 1;
-	return EQUAL_COMPARES << s->trace_backoff[frame];
+	return EQUAL_COMPARES << s->table_backoff[frame];
 }
 
-void trace_note_equal(struct shadow *s, struct region *r)
+void table_trace_note_equal(struct shadow *s, struct region *r)
 {
 	uint32_t frame = frame_of(r);
 
@@ -101,26 +101,26 @@ void trace_note_equal(struct shadow *s, struct region *r)
 		begin(s, r);
 }
 
-void trace_note_changed(struct shadow *s, struct region *r)
+void table_trace_note_changed(struct shadow *s, struct region *r)
 {
 	r->equal = 0;
 	r->generation = s->table_generation[frame_of(r)];
 }
 
-void trace_note_created(struct shadow *s, struct region *r)
+void table_trace_note_created(struct shadow *s, struct region *r)
 {
 	r->generation = s->table_generation[frame_of(r)];
 	if (s->options.policy == SHADOW_POLICY_TRACE_ONLY && !traced(s, frame_of(r)))
 		begin(s, r);
 }
 
-void trace_lift(struct shadow *s, gpa_t gpa)
+void table_trace_lift(struct shadow *s, gpa_t gpa)
 {
 	uint32_t frame = (uint32_t)(gpa >> GUEST_PAGE_SHIFT);
 
 	if (!traced(s, frame))
 		return;
 	s->ram->page_flags[frame] &= (uint8_t)~RAM_PAGE_TABLE;
-	if (s->trace_backoff[frame] < BACKOFF_MAX)
-		s->trace_backoff[frame]++;
+	if (s->table_backoff[frame] < BACKOFF_MAX)
+		s->table_backoff[frame]++;
 }

@@ -309,7 +309,7 @@ static void check_large(uint32_t cr4, unsigned pages)
 	/* Code inside it. */
 	shadow_protect_code(g.shadow, 0x810000);
 	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, gva + 0x10000, ACCESS_WRITE, &info),
-		     SHADOW_FILL_TRACED);
+		     SHADOW_FILL_PROTECTED);
 	cr_assert_eq(info.gpa, 0x810000);
 	cr_assert(window_writable(g.space->window[SHADOW_KERNEL], gva + 0x11000));
 	expect_sane(&g);
@@ -464,14 +464,14 @@ Test(shadow, code_pages_are_read_only_through_every_alias)
 	expect_sane(&g);
 	cr_assert_eq(
 		guest_access(&g, SHADOW_USER, UVA(3) + 0x44, ACCESS_WRITE | ACCESS_USER, &info),
-		SHADOW_FILL_TRACED);
+		SHADOW_FILL_PROTECTED);
 	cr_assert_eq(info.gpa, PAGE_OF(0x300) + 0x44);
 	expect_reads(&g, SHADOW_USER, UVA(3), 0x300);
 	load_cr3(&g, PD);
-	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_TRACED);
-	cr_assert_eq(user_write(&g, UVA(7)), SHADOW_FILL_TRACED);
+	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_PROTECTED);
+	cr_assert_eq(user_write(&g, UVA(7)), SHADOW_FILL_PROTECTED);
 	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, UVA(7), ACCESS_WRITE, &info),
-		     SHADOW_FILL_TRACED);
+		     SHADOW_FILL_PROTECTED);
 	shadow_unprotect_code(g.shadow, PAGE_OF(0x300));
 	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_OK);
 	cr_assert_eq(user_write(&g, UVA(7)), SHADOW_FILL_OK);
@@ -486,7 +486,7 @@ Test(shadow, rom_is_read_only)
 	g.ram.page_flags[0x300] = RAM_PAGE_ROM;
 	user_pte(&g, 0, 0x300, USER_RW | PTE_A | PTE_D);
 	expect_reads(&g, SHADOW_USER, UVA(0), 0x300);
-	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_TRACED);
+	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_PROTECTED);
 	guest_destroy(&g);
 }
 
@@ -711,7 +711,7 @@ Test(shadow, host_refusals_cost_only_time)
 	shadow_protect_code(g.shadow, PAGE_OF(0x400));
 	expect_sane(&g);
 	cr_assert_not(mapped(&g, SHADOW_USER, UVA(1)));
-	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_TRACED);
+	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_PROTECTED);
 	expect_reads(&g, SHADOW_USER, UVA(1), 0x401);
 	g.hm.fail_takes = 1;
 	put32(&g, PT2 + 4, PAGE_OF(0x402) | USER_RW);

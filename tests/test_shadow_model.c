@@ -117,8 +117,8 @@ static void check_page(struct model *m, enum shadow_view view, gva_t gva, bool g
 		cr_assert(walk_guest(&g->ram, &g->paging, gva, access | ACCESS_WRITE, &w),
 			"%x should be read-only", gva);
 		cr_assert(w.dirty, "%x is writable but clean", gva);
-		cr_assert_not(guest_ram_flags(&g->ram, w.gpa) & RAM_PAGE_TRACED,
-			"%x: a traced page is writable", gva);
+		cr_assert_not(guest_ram_flags(&g->ram, w.gpa) & RAM_PAGE_PROTECTED,
+			"%x: a protected page is writable", gva);
 	}
 }
 
@@ -157,7 +157,7 @@ static void access_page(struct model *m)
 		cr_assert(allowed);
 		cr_assert_eq(info.gpa, w.gpa);
 	}
-	if (result == SHADOW_FILL_TRACED)
+	if (result == SHADOW_FILL_PROTECTED)
 		shadow_unprotect_code(m->g.shadow, info.gpa);
 	if (result == SHADOW_FILL_USER_VIEW)
 		cr_assert(w.user && !w.global);

@@ -350,6 +350,10 @@ Test(guest_ram, written_tells_of_traced_pages_only)
 	sum = 0;
 	guest_ram_written(&ram, 0x5800, 0x2000);
 	cr_assert_eq(sum, 0x1000 + (0x6000ull << 32));
+	sum = 0;
+	ram.page_flags[6] = RAM_PAGE_ROM;
+	guest_ram_written(&ram, 0x5800, 0x2000);
+	cr_assert_eq(sum, 0, "nobody relies on what is in ROM");
 	cr_assert_null(guest_ram_ptr(&ram, 0xa0000));
 	cr_assert_null(guest_ram_ptr(&ram, RAM_SIZE));
 	cr_assert_not_null(guest_ram_ptr(&ram, 0xc0000));

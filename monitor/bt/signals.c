@@ -226,7 +226,7 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 	case SHADOW_FILL_UNBACKED:
 		*why = signal_adapt(bt, at, ADAPT_INTERPRET);
 		return true;
-	case SHADOW_FILL_TRACED:
+	case SHADOW_FILL_PROTECTED:
 	case SHADOW_FILL_EMULATE:
 		if (signal_count_hit(bt, at->gpa, HITS_BEFORE_ADAPTING))
 			*why = signal_adapt(bt, at, ADAPT_INTERPRET);

@@ -7,7 +7,7 @@
  *     path is accessed;
  *   - permissions are settled when an entry is made (CR0.WP and CR4 changes flush all), so a hit
  *     needs no check;
- *   - whether a page is traced or ROM is looked up at each write: those states change without a
+ *   - whether a page is protected is looked up at each write: those states change without a
  *     guest flush;
  *   - a bit of used[] is set for every valid entry, so that a flush costs what was filled and not
  *     the size of the TLB;

@@ -25,7 +25,7 @@ struct soft_tlb_entry {
 };
 
 /*
- * [0]: supervisor accesses, [1]: CPL 3. Writes to traced pages still enter here; mem_write calls
+ * [0]: supervisor accesses, [1]: CPL 3. Writes to protected pages still enter here; mem_write calls
  * guest_ram_written().
  */
 struct soft_tlb {
@@ -99,7 +99,7 @@ enum x86_status mem_probe_write(struct vcpu *vcpu, gva_t gva, uint32_t len,
  */
 enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access,
 				bool *exposed) RF_MUST_CHECK;
-/* The frame of gpa is traced from now on: translated code must not store to it unseen. */
+/* The frame of gpa is protected from now on: translated code must not store to it unseen. */
 void soft_tlb_hide_frame(struct vcpu *vcpu, gpa_t gpa);
 /* Translates to guest physical. */
 enum x86_status mem_translate(struct vcpu *vcpu, gva_t gva, uint32_t access,
