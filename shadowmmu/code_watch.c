@@ -20,11 +20,6 @@ bool shadow_fetch(struct shadow *s, gva_t gva, uint32_t access, struct shadow_fi
 	*global = false;
 	if (!walk_guest(s->ram, &s->paging, gva, access, &w)) {
 		info->error = w.error;
-		if (s->current)
-			domain_sync_page(s, &s->current->domain, gva);
-		if (s->kernel)
-			domain_sync_page(s, s->kernel, gva);
-		batch_finish(s);
 		return false;
 	}
 	info->gpa = w.gpa;

@@ -338,13 +338,6 @@ static enum shadow_fill fill(struct shadow *s, enum shadow_view view, gva_t gva,
 	if (already_mapped(s, view, gva, access))
 		return SHADOW_FILL_OK;
 	if (!walk_guest(s->ram, &s->paging, gva, access, &f.walk)) {
-		/*
-		 * A page fault invalidates what the TLB held for the address (SDM vol. 3,
-		 * 4.10.4.1).
-		 */
-		domain_sync_page(s, &s->current->domain, gva);
-		if (s->kernel)
-			domain_sync_page(s, s->kernel, gva);
 		info->error = f.walk.error;
 		return SHADOW_FILL_FAULT;
 	}

@@ -130,7 +130,11 @@ void shadow_empty_user(struct shadow *shadow);
 
 enum shadow_fill {
 	SHADOW_FILL_OK,         /* mapped: restart the access */
-	SHADOW_FILL_FAULT,      /* a true fault: fill->error, to be injected */
+	/*
+	 * a true fault: fill->error, to be injected; whoever delivers it also ends what the TLB
+	 * held for gva (shadow_invlpg())
+	 */
+	SHADOW_FILL_FAULT,
 	/* no RAM there (MMIO or nothing): emulate the access at fill->gpa */
 	SHADOW_FILL_UNBACKED,
 	/*
@@ -176,7 +180,8 @@ void shadow_prefill(struct shadow *shadow, enum shadow_view view, gva_t gva, uin
 /*
  * Translates an instruction fetch at gva (access: ACCESS_EXEC, plus ACCESS_USER at CPL 3) in the
  * current space and records that code there is relied on (see code_mapping_changed). False: true
- * fault, info->error. *global says that the translation is global (same in every space).
+ * fault, info->error, as with shadow_fill(). *global says that the translation is global (same in
+ * every space).
  */
 bool shadow_fetch(struct shadow *shadow, gva_t gva, uint32_t access, struct shadow_fill_info *info,
 		  bool *global);

@@ -88,6 +88,38 @@ Test(bt_memory, global_pages_end_with_pge)
 	in_all(global_pages_end_with_pge, 0, true);
 }
 
+/* A page fault ends what the TLB holds for its address (SDM vol. 3, 4.10.4.1). */
+static void page_faults_end_what_the_tlb_held(struct bf *bf)
+{
+	const uint32_t handler = BF_CODE + 0x800, read_only = BF_PTE_USER & ~PTE_W;
+	struct code c = code_at(bf, BF_STUBS + 16 * EXC_PF);
+
+	emit_relative(&c, 0xe9, handler);
+	c = code_at(bf, handler);
+	emit_load_ebx(&c, REMAPPED);
+	STOP(&c);
+	bf_write32(bf, REMAPPED, 0x11111111);
+	bf_write32(bf, OTHER_FRAME, 0x22222222);
+	bf_write32(bf, BF_PTE_AT(REMAPPED), REMAPPED | read_only);
+	bf->cpu->cr0 |= CR0_WP;
+	bf_flush(bf);
+	c = code_at(bf, BF_CODE);
+	emit_load_ebx(&c, REMAPPED);
+	EMIT(&c, 0xc7, 0x05);
+	EMIT32(&c, BF_PTE_AT(REMAPPED));
+	EMIT32(&c, OTHER_FRAME | read_only);
+	EMIT(&c, 0x89, 0x1d); EMIT32(&c, REMAPPED);             /* mov [REMAPPED], ebx */
+	STOP(&c);
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->cr2, REMAPPED);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 0x22222222);
+}
+
+Test(bt_memory, page_faults_end_what_the_tlb_held)
+{
+	in_all(page_faults_end_what_the_tlb_held, 0, true);
+}
+
 /* PAE: a MOV to CR0 that changes CD loads the PDPTEs (SDM vol. 3, 4.4.1). */
 static void pdptes_loaded_by_cr0(struct bf *bf)
 {

@@ -185,19 +185,6 @@ Test(shadow, invlpg_is_cheap_and_exact)
 	guest_destroy(&g);
 }
 
-Test(shadow, a_true_fault_flushes_its_address)
-{
-	struct guest g = { 0 };
-
-	two_spaces(&g, &alone, 0);
-	user_pte(&g, 0, 0x300, PTE_P | PTE_U);
-	expect_reads(&g, SHADOW_USER, UVA(0), 0x300);
-	user_pte(&g, 0, 0x301, PTE_P | PTE_U);
-	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_FAULT);
-	expect_reads(&g, SHADOW_USER, UVA(0), 0x301);
-	guest_destroy(&g);
-}
-
 Test(shadow, spaces_keep_apart_and_are_kept)
 {
 	struct guest g = { 0 };

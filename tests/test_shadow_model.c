@@ -147,6 +147,7 @@ static void access_page(struct model *m)
 	case SHADOW_FILL_FAULT:
 		cr_assert_not(allowed, "%x: a fault that the tables do not give", gva);
 		cr_assert_eq(info.error, w.error);
+		shadow_invlpg(m->g.shadow, gva); /* as its delivery does */
 		break;
 	case SHADOW_FILL_OK: /* a stale entry may have let it through */
 		break;
