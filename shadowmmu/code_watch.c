@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-bool shadow_fetch(struct shadow *s, gva_t gva, uint32_t access, struct shadow_fill_info *info,
+bool shadow_fetch(struct shadow *s, gva_t gva, enum access access, struct shadow_fill_info *info,
 		  bool *global)
 {
 	unsigned i = (gva >> GUEST_PAGE_SHIFT) & (region_pages(s) - 1);

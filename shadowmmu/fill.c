@@ -105,10 +105,13 @@ static uint32_t missing_entry(struct fill *f, unsigned i)
 /* Mapping a scattered page costs the host four times what changing its protection does. */
 static int window_change(struct fill *f, unsigned first, unsigned count, uint32_t entry)
 {
+	const bool soon = count <= POPULATE_PAGES || f->s->options.dear;
+
 	if (entry & UPGRADE)
 		return window_allow_write(f->s, f->window, f->base + first, count);
 	return window_map(f->s, f->window, f->base + first, entry >> GUEST_PAGE_SHIFT, count,
-			  entry & LEAF_WRITE, count <= POPULATE_PAGES || f->s->options.dear);
+			  (entry & LEAF_WRITE ? ACCESS_WRITE : ACCESS_READ) |
+				  (soon ? ACCESS_SOON : 0));
 }
 
 static int map_run(struct fill *f, unsigned first, unsigned count, uint32_t entry)
@@ -281,7 +284,7 @@ static bool find_region(struct fill *f, gva_t gva)
 }
 
 static bool already_mapped(const struct shadow *s, enum shadow_view view, gva_t gva,
-			   uint32_t access)
+			   enum access access)
 {
 	const struct domain *d = &s->current->domain;
 	const struct window *w = d->window[view];
@@ -298,7 +301,7 @@ static bool already_mapped(const struct shadow *s, enum shadow_view view, gva_t 
 }
 
 /* The access is allowed by the walk and goes to RAM: see that it succeeds. */
-static enum shadow_fill map_walked(struct fill *f, gva_t gva, uint32_t access,
+static enum shadow_fill map_walked(struct fill *f, gva_t gva, enum access access,
 				   struct shadow_fill_info *info, bool speculative)
 {
 	enum shadow_fill result = choose_window(f, info, speculative);
@@ -325,7 +328,7 @@ static enum shadow_fill map_walked(struct fill *f, gva_t gva, uint32_t access,
 	return SHADOW_FILL_OK;
 }
 
-static enum shadow_fill fill(struct shadow *s, enum shadow_view view, gva_t gva, uint32_t access,
+static enum shadow_fill fill(struct shadow *s, enum shadow_view view, gva_t gva, enum access access,
 			     struct shadow_fill_info *info, bool speculative)
 {
 	struct fill f = { .s = s, .view = view };
@@ -379,7 +382,7 @@ static void count_fill(struct shadow_stats *stats, enum shadow_fill result)
 	}
 }
 
-enum shadow_fill shadow_fill(struct shadow *s, enum shadow_view view, gva_t gva, uint32_t access,
+enum shadow_fill shadow_fill(struct shadow *s, enum shadow_view view, gva_t gva, enum access access,
 			     struct shadow_fill_info *info)
 {
 	enum shadow_fill result;
@@ -395,7 +398,7 @@ enum shadow_fill shadow_fill(struct shadow *s, enum shadow_view view, gva_t gva,
 	return result;
 }
 
-void shadow_prefill(struct shadow *s, enum shadow_view view, gva_t gva, uint32_t access)
+void shadow_prefill(struct shadow *s, enum shadow_view view, gva_t gva, enum access access)
 {
 	struct shadow_fill_info info = { 0 };
 	uint64_t maps = s->stats.host_maps;

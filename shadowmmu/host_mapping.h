@@ -11,6 +11,7 @@
 #define RF_SHADOWMMU_HOST_MAPPING_H
 
 #include "guest_ram.h"
+#include "x86/access.h"
 
 struct host_mapping;
 
@@ -18,18 +19,18 @@ struct host_mapping;
 #define HOST_WINDOW_GUARD_BELOW  HOST_WINDOW_SIZE
 #define HOST_WINDOW_GUARD_ABOVE  (14 * HOST_WINDOW_SIZE)
 
-#define HOST_MAP_WRITE    0x1u
-#define HOST_MAP_POPULATE 0x2u /* make the host's own page-table entries now */
-
 struct host_mapping_ops {
 	const char *name;
-	/* All return 0 or a negative errno. Lengths are whole pages. */
+	/*
+	 * All return 0 or a negative errno. Lengths are whole pages. access: ACCESS_READ or
+	 * ACCESS_WRITE; map() also takes ACCESS_SOON.
+	 */
 	int (*window_create)(struct host_mapping *hm, hva_t *base);
 	void (*window_destroy)(struct host_mapping *hm, hva_t base);
 	int (*map)(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa, uint64_t len,
-		   uint32_t flags);
+		   enum access access);
 	int (*protect)(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len,
-		       uint32_t flags);
+		       enum access access);
 	int (*unmap)(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len);
 	/* How many mappings (VMAs) may exist at once; 0: no limit. */
 	uint32_t (*mapping_limit)(struct host_mapping *hm);

@@ -104,24 +104,26 @@ static void process_window_destroy(struct host_mapping *hm, hva_t base)
 		p->next = i;
 }
 
-static int process_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa, uint64_t len,
-		       uint32_t flags)
+static int protection(enum access access)
 {
-	int prot = PROT_READ | (flags & HOST_MAP_WRITE ? PROT_WRITE : 0);
-	int how = MAP_SHARED | MAP_FIXED | MAP_NORESERVE |
-		  (flags & HOST_MAP_POPULATE ? MAP_POPULATE : 0);
+	return PROT_READ | (access & ACCESS_WRITE ? PROT_WRITE : 0);
+}
 
-	if (mmap(at(base + gva), len, prot, how, hm->ram->fd, (off_t)gpa) == MAP_FAILED)
-		return -errno;
-	return 0;
+static int process_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa, uint64_t len,
+		       enum access access)
+{
+	const int how = MAP_SHARED | MAP_FIXED | MAP_NORESERVE |
+			(access & ACCESS_SOON ? MAP_POPULATE : 0);
+	const void *mapped = mmap(at(base + gva), len, protection(access), how, hm->ram->fd,
+				  (off_t)gpa);
+
+	return mapped == MAP_FAILED ? -errno : 0;
 }
 
 static int process_protect(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len,
-			   uint32_t flags)
+			   enum access access)
 {
-	int prot = PROT_READ | (flags & HOST_MAP_WRITE ? PROT_WRITE : 0);
-
-	return mprotect(at(base + gva), len, prot) < 0 ? -errno : 0;
+	return mprotect(at(base + gva), len, protection(access)) < 0 ? -errno : 0;
 }
 
 static int process_unmap(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len)

@@ -168,14 +168,14 @@ struct shadow_fill_info {
  * synchronous signal handler that interrupted translated code.
  */
 enum shadow_fill shadow_fill(struct shadow *shadow, enum shadow_view view, gva_t gva,
-			     uint32_t access, struct shadow_fill_info *info);
+			     enum access access, struct shadow_fill_info *info);
 
 /*
  * After a true fault at gva was delivered and the guest is about to resume the access: map it now
  * if the walk allows it, sparing the hidden fault. Never faults, never sets D bits unless access is
  * a write that the walk allows.
  */
-void shadow_prefill(struct shadow *shadow, enum shadow_view view, gva_t gva, uint32_t access);
+void shadow_prefill(struct shadow *shadow, enum shadow_view view, gva_t gva, enum access access);
 
 /*
  * Translates an instruction fetch at gva (access: ACCESS_EXEC, plus ACCESS_USER at CPL 3) in the
@@ -183,8 +183,8 @@ void shadow_prefill(struct shadow *shadow, enum shadow_view view, gva_t gva, uin
  * fault, info->error, as with shadow_fill(). *global says that the translation is global (same in
  * every space).
  */
-bool shadow_fetch(struct shadow *shadow, gva_t gva, uint32_t access, struct shadow_fill_info *info,
-		  bool *global);
+bool shadow_fetch(struct shadow *shadow, gva_t gva, enum access access,
+		  struct shadow_fill_info *info, bool *global);
 
 /* Begins and ends the trace of a page that translations were made from. */
 void shadow_protect_code(struct shadow *shadow, gpa_t gpa);

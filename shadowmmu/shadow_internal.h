@@ -222,9 +222,12 @@ void rmap_write_protect(struct shadow *s, uint32_t gfn);
 int window_create(struct shadow *s, enum shadow_view view, struct window **out);
 void window_destroy(struct shadow *s, struct window *w);
 uint32_t window_get(const struct window *w, uint32_t page);
-/* Maps count pages at page to frames from gfn on; entries are set only if the host agreed. */
+/*
+ * Maps count pages at page to frames from gfn on, with access as host_mapping.map takes it; entries
+ * are set only if the host agreed.
+ */
 int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, uint32_t count,
-	       bool write, bool populate);
+	       enum access access);
 /* Makes count pages at page, mapped read-only, writable. */
 int window_allow_write(struct shadow *s, struct window *w, uint32_t page, uint32_t count);
 void window_drop_page(struct shadow *s, struct window *w, uint32_t page);

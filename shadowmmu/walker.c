@@ -45,7 +45,7 @@ static void set_bits(struct guest_ram *ram, gpa_t at, uint32_t entry, uint32_t b
 		guest_ram_written(ram, at, 1);
 }
 
-static bool fail(const struct paging *paging, uint32_t access, uint32_t why, struct walk *w)
+static bool fail(const struct paging *paging, enum access access, uint32_t why, struct walk *w)
 {
 	w->error = why;
 	if (access & ACCESS_WRITE)
@@ -145,7 +145,7 @@ static bool walk_pae(struct guest_ram *ram, const struct paging *paging, gva_t g
 	return true;
 }
 
-static bool allowed(const struct paging *paging, uint32_t access, const struct walk *w)
+static bool allowed(const struct paging *paging, enum access access, const struct walk *w)
 {
 	if ((access & ACCESS_USER) && !w->user)
 		return false;
@@ -155,7 +155,7 @@ static bool allowed(const struct paging *paging, uint32_t access, const struct w
 	return !(access & ACCESS_EXEC) || w->executable;
 }
 
-bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, uint32_t access,
+bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, enum access access,
 		struct walk *w)
 {
 	uint64_t raw[WALK_LEVELS] = { 0 };

@@ -8,6 +8,7 @@
 #define RF_SHADOWMMU_WALKER_H
 
 #include "guest_ram.h"
+#include "x86/access.h"
 #include "x86/arch.h"
 
 /* What the paging unit needs to know. pdpte[] is what CR3's load cached under PAE. */
@@ -17,13 +18,6 @@ struct paging {
 	uint32_t a20_mask;
 	uint64_t pdpte[4];
 };
-
-/* The access that asks. Combine: one of READ/WRITE/EXEC, plus USER for CPL 3 explicit accesses. */
-#define ACCESS_READ  0x0u
-#define ACCESS_WRITE 0x1u
-#define ACCESS_EXEC  0x2u
-#define ACCESS_USER  0x4u
-#define ACCESS_PROBE 0x8u /* leave accessed and dirty bits alone */
 
 #define WALK_LEVELS 3
 
@@ -54,7 +48,7 @@ struct walk {
  * that appear in a table take nothing away from anybody, and their disappearing again is seen by
  * whoever copied the table, so that a write trace need not know.
  */
-bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, uint32_t access,
+bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, enum access access,
 		struct walk *w);
 
 /*

@@ -155,7 +155,7 @@ static void batch_flush(struct shadow *s, struct host_batch *b, enum batch_kind 
 		err = s->hm->ops->unmap(s->hm, b->window->base, gva, len);
 	} else {
 		s->stats.host_protects++;
-		err = s->hm->ops->protect(s->hm, b->window->base, gva, len, 0);
+		err = s->hm->ops->protect(s->hm, b->window->base, gva, len, ACCESS_READ);
 	}
 	if (err)
 		b->window->broken = s->any_broken = true;
@@ -181,7 +181,7 @@ int window_allow_write(struct shadow *s, struct window *w, uint32_t page, uint32
 	batch_finish(s);
 	s->stats.host_protects++;
 	err = s->hm->ops->protect(s->hm, w->base, page << GUEST_PAGE_SHIFT,
-				  (uint64_t)count << GUEST_PAGE_SHIFT, HOST_MAP_WRITE);
+				  (uint64_t)count << GUEST_PAGE_SHIFT, ACCESS_WRITE);
 	if (err) {
 		/* How far it came is uncertain. */
 		w->broken = s->any_broken = true;
@@ -194,9 +194,10 @@ int window_allow_write(struct shadow *s, struct window *w, uint32_t page, uint32
 }
 
 int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, uint32_t count,
-	       bool write, bool populate)
+	       enum access access)
 {
-	uint32_t flags = (write ? HOST_MAP_WRITE : 0) | (populate ? HOST_MAP_POPULATE : 0), i;
+	const uint32_t bits = LEAF_PRESENT | (access & ACCESS_WRITE ? LEAF_WRITE : 0);
+	uint32_t i;
 	int err;
 
 	cancel_unmap(s, w, page, count);
@@ -207,7 +208,7 @@ int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, 
 		s->stats.host_maps++;
 		err = s->hm->ops->map(s->hm, w->base, page << GUEST_PAGE_SHIFT,
 				      (gpa_t)gfn << GUEST_PAGE_SHIFT,
-				      (uint64_t)count << GUEST_PAGE_SHIFT, flags);
+				      (uint64_t)count << GUEST_PAGE_SHIFT, access);
 	}
 	if (err) {
 		/* What is mapped there now is uncertain. */
@@ -220,8 +221,7 @@ int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, 
 	}
 	s->stats.pages_mapped += count;
 	for (i = 0; i < count; i++)
-		set_entry(s, w, page + i,
-			  (gfn + i) << GUEST_PAGE_SHIFT | LEAF_PRESENT | (write ? LEAF_WRITE : 0));
+		set_entry(s, w, page + i, (gfn + i) << GUEST_PAGE_SHIFT | bits);
 	return 0;
 }
 

@@ -29,7 +29,7 @@ static void checked_window_destroy(struct host_mapping *hm, hva_t base)
 }
 
 static int checked_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa, uint64_t len,
-		       uint32_t flags)
+		       enum access access)
 {
 	cr_assert(len && !(len & 0xfff) && !(gva & 0xfff) && !(gpa & 0xfff));
 	cr_assert_leq(gva + len, 1ull << 32, "mapped beyond the window");
@@ -41,11 +41,11 @@ static int checked_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa
 		return -ENOMEM;
 	}
 	checked(hm)->maps++;
-	return checked(hm)->real->ops->map(checked(hm)->real, base, gva, gpa, len, flags);
+	return checked(hm)->real->ops->map(checked(hm)->real, base, gva, gpa, len, access);
 }
 
 static int checked_protect(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len,
-			   uint32_t flags)
+			   enum access access)
 {
 	int err;
 
@@ -54,7 +54,7 @@ static int checked_protect(struct host_mapping *hm, hva_t base, gva_t gva, uint6
 		return -ENOMEM;
 	}
 	checked(hm)->protects++;
-	err = checked(hm)->real->ops->protect(checked(hm)->real, base, gva, len, flags);
+	err = checked(hm)->real->ops->protect(checked(hm)->real, base, gva, len, access);
 	cr_assert_eq(err, 0, "protected what is not mapped");
 	return err;
 }
@@ -170,7 +170,7 @@ bool window_writable(hva_t window, gva_t gva)
 	       process_vm_writev(getpid(), &from, 1, &to, 1, 0) == 4;
 }
 
-enum shadow_fill guest_access(struct guest *g, enum shadow_view view, gva_t gva, uint32_t access,
+enum shadow_fill guest_access(struct guest *g, enum shadow_view view, gva_t gva, enum access access,
 			      struct shadow_fill_info *info)
 {
 	enum shadow_fill result = SHADOW_FILL_OK;
@@ -194,8 +194,8 @@ enum shadow_fill guest_access(struct guest *g, enum shadow_view view, gva_t gva,
 void expect_reads(struct guest *g, enum shadow_view view, gva_t gva, uint32_t frame)
 {
 	struct shadow_fill_info info;
-	uint32_t found = ~0u,
-		 access = view == SHADOW_USER ? ACCESS_READ | ACCESS_USER : ACCESS_READ;
+	enum access access = view == SHADOW_USER ? ACCESS_READ | ACCESS_USER : ACCESS_READ;
+	uint32_t found = ~0u;
 	enum shadow_fill result = guest_access(g, view, gva, access, &info);
 
 	cr_assert_eq(result, SHADOW_FILL_OK, "reading %x: %d", gva, result);

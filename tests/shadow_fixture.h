@@ -56,7 +56,7 @@ bool window_writable(hva_t window, gva_t gva);
  * An access as an engine would make it: through the window if it can, else filling and trying
  * again.
  */
-enum shadow_fill guest_access(struct guest *g, enum shadow_view view, gva_t gva, uint32_t access,
+enum shadow_fill guest_access(struct guest *g, enum shadow_view view, gva_t gva, enum access access,
 			      struct shadow_fill_info *info);
 
 /* Asserts that reading gva in view succeeds and finds frame. */

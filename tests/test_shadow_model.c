@@ -98,8 +98,9 @@ static void edit_traced(struct model *m)
 /* What a window lets through right after a flush must be allowed by the tables as they are. */
 static void check_page(struct model *m, enum shadow_view view, gva_t gva, bool global_may_be_stale)
 {
-	uint32_t access = ACCESS_PROBE | (view == SHADOW_USER ? ACCESS_USER : 0), word;
+	enum access access = ACCESS_PROBE | (view == SHADOW_USER ? ACCESS_USER : 0);
 	struct guest *g = &m->g;
+	uint32_t word;
 	struct walk w;
 	bool write;
 
@@ -136,7 +137,7 @@ static void access_page(struct model *m)
 {
 	gva_t gva = m->pages[pick(m, RF_ARRAY_SIZE(m->pages))];
 	enum shadow_view view = pick(m, 2) ? SHADOW_USER : SHADOW_KERNEL;
-	uint32_t access = (pick(m, 2) ? ACCESS_WRITE : ACCESS_READ) |
+	enum access access = (pick(m, 2) ? ACCESS_WRITE : ACCESS_READ) |
 			  (view == SHADOW_USER && pick(m, 4) ? ACCESS_USER : 0);
 	struct shadow_fill_info info;
 	struct walk w;
@@ -167,7 +168,7 @@ static void access_page(struct model *m)
 static void fetch(struct model *m)
 {
 	gva_t gva = m->pages[pick(m, RF_ARRAY_SIZE(m->pages))];
-	uint32_t access = ACCESS_EXEC | (pick(m, 2) ? ACCESS_USER : 0);
+	enum access access = ACCESS_EXEC | (pick(m, 2) ? ACCESS_USER : 0);
 	struct shadow_fill_info info;
 	struct walk w;
 	bool allowed = walk_guest(&m->g.ram, &m->g.paging, gva, access | ACCESS_PROBE, &w), global;

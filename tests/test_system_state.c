@@ -597,13 +597,13 @@ Test(tlb, hit_path)
 {
 	uint32_t value;
 
-	cr_assert_null(soft_tlb_hit(&VCPU->soft_tlb, SOFT_TLB_READ, false, 0x50010, 4));
+	cr_assert_null(soft_tlb_hit(&VCPU->soft_tlb, 0x50010, 4, ACCESS_READ));
 	ASSERT_OK(mem_read(VCPU, 0x50010, &value, 4, ACCESS_READ));
-	ASSERT_EQ(soft_tlb_hit(&VCPU->soft_tlb, SOFT_TLB_READ, false, 0x50ffc, 4) - fx_vm->ram.flat,
+	ASSERT_EQ(soft_tlb_hit(&VCPU->soft_tlb, 0x50ffc, 4, ACCESS_READ) - fx_vm->ram.flat,
 		  0x50ffc);
-	cr_assert_null(soft_tlb_hit(&VCPU->soft_tlb, SOFT_TLB_READ, false, 0x50ffd, 4));
-	cr_assert_null(soft_tlb_hit(&VCPU->soft_tlb, SOFT_TLB_READ, true, 0x50010, 4));
-	cr_assert_null(soft_tlb_hit(&VCPU->soft_tlb, SOFT_TLB_WRITE, false, 0x50010, 4));
+	cr_assert_null(soft_tlb_hit(&VCPU->soft_tlb, 0x50ffd, 4, ACCESS_READ));
+	cr_assert_null(soft_tlb_hit(&VCPU->soft_tlb, 0x50010, 4, ACCESS_READ | ACCESS_USER));
+	cr_assert_null(soft_tlb_hit(&VCPU->soft_tlb, 0x50010, 4, ACCESS_WRITE));
 	soft_tlb_flush(VCPU, false);
-	cr_assert_null(soft_tlb_hit(&VCPU->soft_tlb, SOFT_TLB_READ, false, 0x50010, 4));
+	cr_assert_null(soft_tlb_hit(&VCPU->soft_tlb, 0x50010, 4, ACCESS_READ));
 }

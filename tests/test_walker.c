@@ -61,7 +61,7 @@ static void map_pae(struct fixture *f, uint64_t pde, uint64_t pte)
 	put64(f, PT, PAGE | pte);
 }
 
-static bool walk(struct fixture *f, uint32_t access, struct walk *w)
+static bool walk(struct fixture *f, enum access access, struct walk *w)
 {
 	return walk_guest(&f->ram, &f->p, GVA, access, w);
 }

@@ -22,7 +22,7 @@ static bool bt_fetch(void *opaque, gva_t gva, gpa_t *gpa, bool *global)
 	struct bt *bt = opaque;
 	struct shadow_fill_info info;
 
-	if (!shadow_fetch(bt->shadow, gva, ACCESS_EXEC | (bt->vcpu->cpu.cpl == 3 ? ACCESS_USER : 0),
+	if (!shadow_fetch(bt->shadow, gva, ACCESS_EXEC | access_at_cpl(bt->vcpu->cpu.cpl),
 			  &info, global))
 		return false;
 	*gpa = info.gpa;

@@ -90,7 +90,8 @@ struct bt {
 	 * it tries again.
 	 */
 	bool prefill;
-	uint32_t prefill_eip, prefill_access, prefill_cpl;
+	uint32_t prefill_eip, prefill_cpl;
+	enum access prefill_access;
 	gva_t prefill_gva;
 
 	/* the host instruction that is being stepped over, to come to a boundary */

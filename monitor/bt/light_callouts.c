@@ -82,8 +82,8 @@ int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva)
 {
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
 	struct bt *bt = bt_of(vcpu);
-	const uint32_t access = (argument & CALLOUT_WRITE ? ACCESS_WRITE : ACCESS_READ) |
-				(cpu->cpl == 3 ? ACCESS_USER : 0);
+	const enum access access = (argument & CALLOUT_WRITE ? ACCESS_WRITE : ACCESS_READ) |
+				access_at_cpl(cpu->cpl);
 	bool exposed;
 
 	bt->stats.soft_misses++;
@@ -116,7 +116,7 @@ bool bt_unadapt_idle(struct bt *bt, gva_t eip, bool needed)
 		return false;
 	idle->count = 0;
 	fpu_spill(&bt->vcpu->cpu);
-	if (!shadow_fetch(bt->shadow, eip, ACCESS_EXEC | (bt->vcpu->cpu.cpl == 3 ? ACCESS_USER : 0),
+	if (!shadow_fetch(bt->shadow, eip, ACCESS_EXEC | access_at_cpl(bt->vcpu->cpu.cpl),
 			  &info, &global))
 		return false;
 	translator_unadapt(bt->translator, info.gpa, ADAPT_INTERPRET);
@@ -135,7 +135,7 @@ int bt_light_store(struct cpu *cpu, uint32_t value, uint32_t next_eip)
 	bt->stats.callouts_store++;
 	bt->changed = false;
 	status = mem_write(vcpu, cpu->tcw.linear, &value, sizeof(value),
-			   ACCESS_WRITE | (cpu->cpl == 3 ? ACCESS_USER : 0));
+			   ACCESS_WRITE | access_at_cpl(cpu->cpl));
 	if (status != X86_OK)
 		return bt_light_transfer(vcpu, status);
 	cpu->eip = next_eip;

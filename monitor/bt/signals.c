@@ -144,7 +144,7 @@ static enum tc_leave signal_user_view(struct bt *bt, const struct tc_position *a
 }
 
 static void signal_true_fault(struct bt *bt, const struct tc_position *at, gva_t gva,
-			      uint32_t access, uint32_t error)
+			      enum access access, uint32_t error)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
 
@@ -178,10 +178,11 @@ static enum tc_leave signal_guard(struct bt *bt, const struct tc_position *at)
  * A page fault of the host at a guest access. Returns false when the access can simply be repeated.
  */
 static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_position *at,
-			      bool write, enum tc_leave *why)
+			      enum tc_leave *why)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
-	uint32_t access = (write ? ACCESS_WRITE : ACCESS_READ) | (cpu->cpl == 3 ? ACCESS_USER : 0);
+	enum access access = (*reg(uc, REG_ERR) & ERROR_WRITE ? ACCESS_WRITE : ACCESS_READ) |
+			     access_at_cpl(cpu->cpl);
 	hva_t window = cpu->tcw.window;
 	struct shadow_fill_info info;
 	enum shadow_view view;
@@ -314,7 +315,7 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 		profile_fault_begins(bt->profile, at.eip, *reg(uc, REG_RBP));
 	if (trap == TRAP_PAGE_FAULT) {
 		bt->stats.host_faults++;
-		again = !signal_page_fault(bt, uc, &at, *reg(uc, REG_ERR) & ERROR_WRITE, &why);
+		again = !signal_page_fault(bt, uc, &at, &why);
 		site = signal_site_kind(again, why);
 	} else {
 		bt->stats.host_traps++;

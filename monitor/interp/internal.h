@@ -211,7 +211,7 @@ void fpu_init(struct fxsave_image *fpu); /* what FNINIT does */
  * part of seg_linear().
  */
 enum x86_status interp_segment_check(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
-				     unsigned size, uint32_t access, gva_t *gva) RF_MUST_CHECK;
+				     unsigned size, enum access access, gva_t *gva) RF_MUST_CHECK;
 enum x86_status interp_read_slow(struct vcpu *vcpu, gva_t gva, void *buf,
 				 unsigned size) RF_MUST_CHECK;
 enum x86_status interp_write_slow(struct vcpu *vcpu, gva_t gva, const void *buf,
@@ -239,9 +239,9 @@ static inline enum x86_status raise_gp(struct vcpu *vcpu)
 	return fault_raise_error(&vcpu->cpu, EXC_GP, 0);
 }
 
-static inline uint32_t cpu_access(const struct cpu *cpu)
+static inline enum access cpu_access(const struct cpu *cpu)
 {
-	return cpu->cpl == 3 ? ACCESS_USER : 0;
+	return access_at_cpl(cpu->cpl);
 }
 
 /* --- Flags: LAHF/SETO give them in AX as S Z 0 A 0 P 1 C, 0000000 O. --- */
@@ -334,7 +334,7 @@ static inline uint32_t insn_ea(const struct cpu *cpu, const struct insn *i)
  * ACCESS_WRITE.
  */
 static __attribute__((always_inline)) inline enum x86_status
-seg_linear(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, uint32_t access,
+seg_linear(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, enum access access,
 	   gva_t *gva)
 {
 	const uint16_t kind = SEG_P | SEG_S | SEG_CODE | SEG_EXPAND_DOWN | SEG_WRITABLE;
@@ -351,7 +351,7 @@ seg_linear(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, 
 
 /* Host address of [gva, +size) if the software TLB has it as RAM within one page, else NULL. */
 static __attribute__((always_inline)) inline uint8_t *
-tlb_host(struct vcpu *vcpu, gva_t gva, unsigned size, enum soft_tlb_kind kind, gpa_t *gpa)
+tlb_host(struct vcpu *vcpu, gva_t gva, unsigned size, enum access kind, gpa_t *gpa)
 {
 	const struct soft_tlb_entry *e =
 		&vcpu->soft_tlb.entry[vcpu->cpu.cpl == 3][kind]
@@ -369,7 +369,7 @@ static __attribute__((always_inline)) inline enum x86_status lin_read(struct vcp
 								      void *buf, unsigned size)
 {
 	gpa_t gpa;
-	const uint8_t *host = tlb_host(vcpu, gva, size, SOFT_TLB_READ, &gpa);
+	const uint8_t *host = tlb_host(vcpu, gva, size, ACCESS_READ, &gpa);
 
 	if (rf_unlikely(!host))
 		return interp_read_slow(vcpu, gva, buf, size);
@@ -381,7 +381,7 @@ static __attribute__((always_inline)) inline enum x86_status
 lin_write(struct vcpu *vcpu, gva_t gva, const void *buf, unsigned size)
 {
 	gpa_t gpa;
-	uint8_t *host = tlb_host(vcpu, gva, size, SOFT_TLB_WRITE, &gpa);
+	uint8_t *host = tlb_host(vcpu, gva, size, ACCESS_WRITE, &gpa);
 
 	if (rf_unlikely(!host || guest_ram_flags(&vcpu->vm->ram, gpa) ||
 			gpa >> GUEST_PAGE_SHIFT == vcpu_interp(vcpu)->code_page))
@@ -454,7 +454,7 @@ rmw_begin(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, s
 
 	if (rf_unlikely(status))
 		return status;
-	rmw->host = tlb_host(vcpu, rmw->gva, size, SOFT_TLB_WRITE, &gpa);
+	rmw->host = tlb_host(vcpu, rmw->gva, size, ACCESS_WRITE, &gpa);
 	if (rf_unlikely(!rmw->host || guest_ram_flags(&vcpu->vm->ram, gpa) ||
 			gpa >> GUEST_PAGE_SHIFT == vcpu_interp(vcpu)->code_page)) {
 		rmw->host = NULL;

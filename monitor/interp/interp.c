@@ -82,7 +82,7 @@ static enum x86_status fetch_slow(struct vcpu *vcpu, struct icache_entry **out)
 	struct cpu *cpu = &vcpu->cpu;
 	const struct segment *cs = &cpu->seg[X86_CS];
 	bool code32 = cs->attr & SEG_DB;
-	uint32_t access = ACCESS_EXEC | cpu_access(cpu);
+	enum access access = ACCESS_EXEC | cpu_access(cpu);
 	gva_t gva = cs->base + cpu->eip;
 	uint64_t room = cpu->eip > cs->limit ? 0 : (uint64_t)cs->limit - cpu->eip + 1;
 	unsigned avail = room < INSN_MAX_LEN ? room : INSN_MAX_LEN,
@@ -125,7 +125,7 @@ static inline enum x86_status fetch(struct vcpu *vcpu, struct icache_entry **out
 	struct cpu *cpu = &vcpu->cpu;
 	const struct segment *cs = &cpu->seg[X86_CS];
 	gpa_t gpa;
-	const uint8_t *host = tlb_host(vcpu, cs->base + cpu->eip, 1, SOFT_TLB_EXEC, &gpa);
+	const uint8_t *host = tlb_host(vcpu, cs->base + cpu->eip, 1, ACCESS_EXEC, &gpa);
 	struct icache_entry *entry;
 	uint64_t bytes[2];
 

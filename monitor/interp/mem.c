@@ -18,7 +18,7 @@ static enum x86_status segment_fault(struct vcpu *vcpu, enum x86_seg seg)
  * Whether type and presence allow the access. In real mode every segment may be read and written
  * whatever attr says.
  */
-static bool segment_allows(const struct cpu *cpu, const struct segment *s, uint32_t access)
+static bool segment_allows(const struct cpu *cpu, const struct segment *s, enum access access)
 {
 	if (!cpu_uses_descriptors(cpu))
 		return true;
@@ -39,7 +39,7 @@ static bool segment_covers(const struct segment *s, uint32_t offset, unsigned si
 }
 
 /* Data breakpoints (SDM vol. 3, 17.2.4): notes which of DR0..3 cover part of the access. */
-static void watch_data(struct vcpu *vcpu, gva_t gva, unsigned size, uint32_t access)
+static void watch_data(struct vcpu *vcpu, gva_t gva, unsigned size, enum access access)
 {
 	static const uint8_t lengths[4] = { 1, 2, 8, 4 };
 	struct cpu *cpu = &vcpu->cpu;
@@ -103,7 +103,7 @@ enum x86_status interp_read_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_
 }
 
 enum x86_status interp_segment_check(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
-				     unsigned size, uint32_t access, gva_t *gva)
+				     unsigned size, enum access access, gva_t *gva)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	const struct segment *s = &cpu->seg[seg];
@@ -155,7 +155,7 @@ enum x86_status interp_read_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t 
 enum x86_status interp_probe_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
 				   unsigned size)
 {
-	uint32_t access = ACCESS_WRITE | cpu_access(&vcpu->cpu);
+	enum access access = ACCESS_WRITE | cpu_access(&vcpu->cpu);
 	gva_t gva;
 
 	RETURN_IF_FAULT(seg_linear(vcpu, seg, offset, size, ACCESS_WRITE, &gva));

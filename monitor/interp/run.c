@@ -100,7 +100,7 @@ static inline struct block *block_find(struct vcpu *vcpu)
 	const struct segment *cs = &cpu->seg[X86_CS];
 	bool code32 = cs->attr & SEG_DB;
 	gpa_t gpa;
-	const uint8_t *host = tlb_host(vcpu, cs->base + cpu->eip, 1, SOFT_TLB_EXEC, &gpa);
+	const uint8_t *host = tlb_host(vcpu, cs->base + cpu->eip, 1, ACCESS_EXEC, &gpa);
 	struct block *b;
 
 	if (rf_unlikely(!host))

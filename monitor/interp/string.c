@@ -160,7 +160,7 @@ static enum x86_status outs_once(struct vcpu *vcpu, const struct string_op *op)
  * segment's and the page's end.
  */
 static uint8_t *run_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
-			    const struct string_op *op, enum soft_tlb_kind kind, uint32_t *count,
+			    const struct string_op *op, enum access kind, uint32_t *count,
 			    gpa_t *gpa)
 {
 	const uint16_t shape = SEG_P | SEG_S | SEG_CODE | SEG_EXPAND_DOWN | SEG_WRITABLE;
@@ -210,9 +210,9 @@ static uint32_t run_movs(struct vcpu *vcpu, const struct string_op *op, uint32_t
 	struct cpu *cpu = &vcpu->cpu;
 	gpa_t gpa, ignored;
 	const uint8_t *from = run_pointer(vcpu, op->insn->seg, cpu->regs[X86_ESI] & op->mask, op,
-					  SOFT_TLB_READ, &count, &ignored);
+					  ACCESS_READ, &count, &ignored);
 	uint8_t *to = from ? run_pointer(vcpu, X86_ES, cpu->regs[X86_EDI] & op->mask, op,
-					 SOFT_TLB_WRITE, &count, &gpa) :
+					 ACCESS_WRITE, &count, &gpa) :
 			     NULL;
 
 	if (!to || guest_ram_flags(&vcpu->vm->ram, gpa) & RAM_PAGE_ROM)
@@ -228,7 +228,7 @@ static uint32_t run_stos(struct vcpu *vcpu, const struct string_op *op, uint32_t
 {
 	struct cpu *cpu = &vcpu->cpu;
 	gpa_t gpa;
-	uint8_t *to = run_pointer(vcpu, X86_ES, cpu->regs[X86_EDI] & op->mask, op, SOFT_TLB_WRITE,
+	uint8_t *to = run_pointer(vcpu, X86_ES, cpu->regs[X86_EDI] & op->mask, op, ACCESS_WRITE,
 				  &count, &gpa);
 
 	if (!to || guest_ram_flags(&vcpu->vm->ram, gpa) & RAM_PAGE_ROM)

@@ -13,8 +13,8 @@
 struct stack_frame {
 	const struct segment *ss;
 	uint32_t esp;
-	uint32_t access;   /* ACCESS_USER if the stack is used at CPL 3 */
-	uint32_t ss_error; /* error code of the #SS that a limit violation raises */
+	enum access access; /* ACCESS_USER if the stack is used at CPL 3 */
+	uint32_t ss_error;  /* error code of the #SS that a limit violation raises */
 };
 
 /* The stack in use. */
@@ -23,7 +23,7 @@ static inline struct stack_frame stack_current(const struct cpu *cpu)
 	return (struct stack_frame){
 		.ss = &cpu->seg[X86_SS],
 		.esp = cpu->regs[X86_ESP],
-		.access = cpu->cpl == 3 ? ACCESS_USER : 0,
+		.access = access_at_cpl(cpu->cpl),
 	};
 }
 

@@ -11,10 +11,10 @@
  * be most of its cost.
  */
 static inline __attribute__((always_inline)) enum x86_status
-mem_load(struct vcpu *vcpu, gva_t gva, void *to, uint32_t len, uint32_t access)
+mem_load(struct vcpu *vcpu, gva_t gva, void *to, uint32_t len, enum access access)
 {
-	const uint8_t *from =
-		soft_tlb_hit(&vcpu->soft_tlb, SOFT_TLB_READ, access & ACCESS_USER, gva, len);
+	const uint8_t *from = soft_tlb_hit(&vcpu->soft_tlb, gva, len,
+					   ACCESS_READ | (access & ACCESS_USER));
 
 	if (rf_unlikely(!from))
 		return mem_read(vcpu, gva, to, len, ACCESS_READ | access);
@@ -27,9 +27,10 @@ mem_load(struct vcpu *vcpu, gva_t gva, void *to, uint32_t len, uint32_t access)
  * has to be told of one; else NULL.
  */
 static inline uint8_t *mem_store_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len,
-					 uint32_t access)
+					 enum access access)
 {
-	uint8_t *to = soft_tlb_hit(&vcpu->soft_tlb, SOFT_TLB_WRITE, access & ACCESS_USER, gva, len);
+	uint8_t *to = soft_tlb_hit(&vcpu->soft_tlb, gva, len,
+				   ACCESS_WRITE | (access & ACCESS_USER));
 
 	return to && !guest_ram_flags(&vcpu->vm->ram, to - vcpu->vm->ram.flat) ? to : NULL;
 }

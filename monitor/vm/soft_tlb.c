@@ -13,6 +13,7 @@
  *     the size of the TLB;
  *   - what lookup[] holds is a valid entry, to RAM, and for stores to a page without flags.
  */
+#include <assert.h>
 #include <string.h>
 #include "vm.h"
 #include "x86/descriptor.h"
@@ -35,13 +36,6 @@ struct paging vcpu_paging(const struct vcpu *vcpu)
 	};
 }
 
-static enum soft_tlb_kind access_kind(uint32_t access)
-{
-	return access & ACCESS_WRITE ? SOFT_TLB_WRITE :
-	       access & ACCESS_EXEC  ? SOFT_TLB_EXEC :
-				       SOFT_TLB_READ;
-}
-
 static void segments_forget(struct soft_tlb *tlb)
 {
 	for (uint32_t left = tlb->segments_used; left; left &= left - 1)
@@ -52,23 +46,24 @@ static void segments_forget(struct soft_tlb *tlb)
 /* An entry goes, or is replaced: so does what translated code takes from it. */
 static void lookup_hide(struct soft_tlb *tlb, unsigned user, unsigned kind, unsigned index)
 {
-	if (kind != SOFT_TLB_EXEC)
-		tlb->lookup[user][kind == SOFT_TLB_WRITE ? SOFT_WRITE : SOFT_READ][index]
+	if (kind != ACCESS_EXEC)
+		tlb->lookup[user][kind == ACCESS_WRITE ? SOFT_WRITE : SOFT_READ][index]
 			.inverted_page = 0;
-	if (kind == SOFT_TLB_READ && !user)
+	if (kind == ACCESS_READ && !user)
 		segments_forget(tlb);
 }
 
-static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, uint32_t access,
+static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, enum access access,
 				const struct soft_tlb_entry **out)
 {
 	struct soft_tlb *tlb = &vcpu->soft_tlb;
 	struct paging paging = vcpu_paging(vcpu);
 	unsigned index = gva >> GUEST_PAGE_SHIFT & ENTRY_MASK, user = !!(access & ACCESS_USER),
-		 kind = access_kind(access);
+		 kind = access & ACCESS_KIND;
 	struct soft_tlb_entry *entry = &tlb->entry[user][kind][index];
 	struct walk walk;
 
+	assert(kind < ACCESS_KINDS);
 	if (!walk_guest(&vcpu->vm->ram, &paging, gva, access, &walk))
 		return fault_raise_pf(&vcpu->cpu, gva, walk.error);
 	lookup_hide(tlb, user, kind, index);
@@ -85,11 +80,12 @@ static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, uint32_t access,
 	return X86_OK;
 }
 
-static inline enum x86_status tlb_lookup(struct vcpu *vcpu, gva_t gva, uint32_t access,
+static inline enum x86_status tlb_lookup(struct vcpu *vcpu, gva_t gva, enum access access,
 					 const struct soft_tlb_entry **out)
 {
-	const struct soft_tlb_entry *entry = &vcpu->soft_tlb.entry[!!(
-		access & ACCESS_USER)][access_kind(access)][gva >> GUEST_PAGE_SHIFT & ENTRY_MASK];
+	const struct soft_tlb_entry *entry =
+		&vcpu->soft_tlb.entry[!!(access & ACCESS_USER)][access & ACCESS_KIND]
+				     [gva >> GUEST_PAGE_SHIFT & ENTRY_MASK];
 
 	if (rf_likely(entry->page == ((gva & GUEST_PAGE_MASK) | 1))) {
 		*out = entry;
@@ -108,11 +104,11 @@ static void tlb_drop(struct soft_tlb *tlb, enum drop drop, gva_t gva)
 {
 	const unsigned words = SOFT_TLB_ENTRIES / 64;
 
-	for (unsigned i = 0; i < 2 * SOFT_TLB_NKINDS * words; i++) {
+	for (unsigned i = 0; i < 2 * ACCESS_KINDS * words; i++) {
 		uint64_t *used = &tlb->used[0][0][0] + i, left = *used;
 		struct soft_tlb_entry *entries = &tlb->entry[0][0][0] + i * 64;
-		const unsigned user = i / (SOFT_TLB_NKINDS * words),
-			       kind = i / words % SOFT_TLB_NKINDS;
+		const unsigned user = i / (ACCESS_KINDS * words),
+			       kind = i / words % ACCESS_KINDS;
 
 		for (; left; left &= left - 1) {
 			unsigned bit = __builtin_ctzll(left);
@@ -148,7 +144,7 @@ void soft_tlb_flush_page(struct vcpu *vcpu, gva_t gva)
 	unsigned index = gva >> GUEST_PAGE_SHIFT & ENTRY_MASK, region = gva >> LARGE_REGION_SHIFT;
 
 	for (unsigned user = 0; user < 2; user++) {
-		for (unsigned kind = 0; kind < SOFT_TLB_NKINDS; kind++) {
+		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
 			struct soft_tlb_entry *entry = &tlb->entry[user][kind][index];
 
 			if (entry->page != ((gva & GUEST_PAGE_MASK) | 1))
@@ -191,8 +187,8 @@ void soft_tlb_note_segment(struct vcpu *vcpu, enum x86_seg seg, uint16_t selecto
 	const bool whole = segment_is_whole(s);
 
 	if (!selector_is_null(selector))
-		at = soft_tlb_hit(tlb, SOFT_TLB_READ, false,
-				  cpu->gdtr.base + (selector & SELECTOR_INDEX), sizeof(uint64_t));
+		at = soft_tlb_hit(tlb, cpu->gdtr.base + (selector & SELECTOR_INDEX),
+				  sizeof(uint64_t), ACCESS_READ);
 	if (!at || (selector & SELECTOR_TI))
 		return;
 	*memo = (struct segment_memo){ .next_selector = selector + 1u,
@@ -348,7 +344,7 @@ static inline uint32_t bytes_in_page(gva_t gva)
  * The entries of both pages of an access that crosses. The second fill never displaces the first:
  * neighbouring pages have different indices.
  */
-static enum x86_status tlb_lookup_two(struct vcpu *vcpu, gva_t gva, uint32_t access,
+static enum x86_status tlb_lookup_two(struct vcpu *vcpu, gva_t gva, enum access access,
 				      const struct soft_tlb_entry *entry[2])
 {
 	enum x86_status status = tlb_lookup(vcpu, gva, access, &entry[0]);
@@ -357,7 +353,7 @@ static enum x86_status tlb_lookup_two(struct vcpu *vcpu, gva_t gva, uint32_t acc
 }
 
 static enum x86_status read_crossing(struct vcpu *vcpu, gva_t gva, uint8_t *buf, uint32_t len,
-				     uint32_t access)
+				     enum access access)
 {
 	const struct soft_tlb_entry *entry[2];
 	uint32_t first = bytes_in_page(gva);
@@ -371,7 +367,7 @@ static enum x86_status read_crossing(struct vcpu *vcpu, gva_t gva, uint8_t *buf,
 }
 
 static enum x86_status write_crossing(struct vcpu *vcpu, gva_t gva, const uint8_t *buf,
-				      uint32_t len, uint32_t access)
+				      uint32_t len, enum access access)
 {
 	const struct soft_tlb_entry *entry[2];
 	struct soft_tlb_entry second;
@@ -387,7 +383,7 @@ static enum x86_status write_crossing(struct vcpu *vcpu, gva_t gva, const uint8_
 	return X86_OK;
 }
 
-enum x86_status mem_read(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len, uint32_t access)
+enum x86_status mem_read(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len, enum access access)
 {
 	const struct soft_tlb_entry *entry;
 	enum x86_status status;
@@ -401,7 +397,7 @@ enum x86_status mem_read(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len, 
 }
 
 enum x86_status mem_write(struct vcpu *vcpu, gva_t gva, const void *buf, uint32_t len,
-			  uint32_t access)
+			  enum access access)
 {
 	const struct soft_tlb_entry *entry;
 	enum x86_status status;
@@ -415,7 +411,7 @@ enum x86_status mem_write(struct vcpu *vcpu, gva_t gva, const void *buf, uint32_
 	return status;
 }
 
-enum x86_status mem_probe_write(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access)
+enum x86_status mem_probe_write(struct vcpu *vcpu, gva_t gva, uint32_t len, enum access access)
 {
 	const struct soft_tlb_entry *entry[2];
 
@@ -424,7 +420,7 @@ enum x86_status mem_probe_write(struct vcpu *vcpu, gva_t gva, uint32_t len, uint
 					tlb_lookup(vcpu, gva, access, &entry[0]);
 }
 
-enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access,
+enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, enum access access,
 				bool *exposed)
 {
 	const enum soft_access kind = access & ACCESS_WRITE ? SOFT_WRITE : SOFT_READ;
@@ -454,13 +450,13 @@ void soft_tlb_hide_frame(struct vcpu *vcpu, gpa_t gpa)
 	gpa &= ~(gpa_t)(GUEST_PAGE_SIZE - 1);
 	for (unsigned user = 0; user < 2; user++) {
 		for (unsigned i = 0; i < SOFT_TLB_ENTRIES; i++) {
-			if (tlb->entry[user][SOFT_TLB_WRITE][i].gpa == gpa)
-				lookup_hide(tlb, user, SOFT_TLB_WRITE, i);
+			if (tlb->entry[user][ACCESS_WRITE][i].gpa == gpa)
+				lookup_hide(tlb, user, ACCESS_WRITE, i);
 		}
 	}
 }
 
-enum x86_status mem_translate(struct vcpu *vcpu, gva_t gva, uint32_t access, gpa_t *gpa)
+enum x86_status mem_translate(struct vcpu *vcpu, gva_t gva, enum access access, gpa_t *gpa)
 {
 	const struct soft_tlb_entry *entry;
 	enum x86_status status = tlb_lookup(vcpu, gva, access, &entry);
@@ -494,7 +490,7 @@ uint32_t mem_peek(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len)
 	return done;
 }
 
-enum x86_status mem_rmw_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access,
+enum x86_status mem_rmw_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, enum access access,
 				void **host)
 {
 	const struct soft_tlb_entry *entry;

@@ -13,8 +13,7 @@
 
 struct vcpu;
 
-#define SOFT_TLB_ENTRIES SOFT_LOOKUP_ENTRIES /* per access kind */
-enum soft_tlb_kind { SOFT_TLB_READ, SOFT_TLB_WRITE, SOFT_TLB_EXEC, SOFT_TLB_NKINDS };
+#define SOFT_TLB_ENTRIES SOFT_LOOKUP_ENTRIES /* for each kind of access */
 
 struct soft_tlb_entry {
 	gva_t page;    /* linear page address | 1 when valid; 0 when not */
@@ -29,9 +28,9 @@ struct soft_tlb_entry {
  * guest_ram_written().
  */
 struct soft_tlb {
-	struct soft_tlb_entry entry[2][SOFT_TLB_NKINDS][SOFT_TLB_ENTRIES];
+	struct soft_tlb_entry entry[2][ACCESS_KINDS][SOFT_TLB_ENTRIES];
 	/* a bit for every entry that may be valid */
-	uint64_t used[2][SOFT_TLB_NKINDS][SOFT_TLB_ENTRIES / 64];
+	uint64_t used[2][ACCESS_KINDS][SOFT_TLB_ENTRIES / 64];
 	/* a bit for every 4-MiB region that may have large entries */
 	uint64_t large_regions[1024 / 64];
 	/*
@@ -50,15 +49,16 @@ struct soft_tlb {
 
 /*
  * The hit path, for an interpreter's inner loop: the monitor's address of gva if it is in the TLB
- * for this kind of access, is RAM, and len bytes stay within the page; else NULL (then mem_read()
+ * for the access, is RAM, and len bytes stay within the page; else NULL (then mem_read()
  * and friends find out). A store through it must look at guest_ram_flags() first: any flag means
  * mem_write() instead.
  */
-static inline uint8_t *soft_tlb_hit(const struct soft_tlb *tlb, enum soft_tlb_kind kind, bool user,
-				    gva_t gva, uint32_t len)
+static inline uint8_t *soft_tlb_hit(const struct soft_tlb *tlb, gva_t gva, uint32_t len,
+				    enum access access)
 {
 	const struct soft_tlb_entry *entry =
-		&tlb->entry[user][kind][gva >> GUEST_PAGE_SHIFT & (SOFT_TLB_ENTRIES - 1)];
+		&tlb->entry[!!(access & ACCESS_USER)][access & ACCESS_KIND]
+			   [gva >> GUEST_PAGE_SHIFT & (SOFT_TLB_ENTRIES - 1)];
 
 	if (rf_unlikely(entry->page != ((gva & GUEST_PAGE_MASK) | 1) || !entry->host ||
 			(gva & ~GUEST_PAGE_MASK) + len > GUEST_PAGE_SIZE))
@@ -84,25 +84,25 @@ void soft_tlb_check_gdt(struct vcpu *vcpu);
  * has stored nothing.
  */
 enum x86_status mem_read(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len,
-			 uint32_t access) RF_MUST_CHECK;
+			 enum access access) RF_MUST_CHECK;
 enum x86_status mem_write(struct vcpu *vcpu, gva_t gva, const void *buf, uint32_t len,
-			  uint32_t access) RF_MUST_CHECK;
+			  enum access access) RF_MUST_CHECK;
 /*
  * Checks that a write of len bytes would succeed, setting A/D as the write would (for
  * read-modify-write and multi-push).
  */
 enum x86_status mem_probe_write(struct vcpu *vcpu, gva_t gva, uint32_t len,
-				uint32_t access) RF_MUST_CHECK;
+				enum access access) RF_MUST_CHECK;
 /*
  * Makes an access of len bytes succeed in translated code's own look-up. X86_FAULT as above;
  * *exposed false: it cannot be, for the access crosses a page, or does not go to plain RAM.
  */
-enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access,
+enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, enum access access,
 				bool *exposed) RF_MUST_CHECK;
 /* The frame of gpa is protected from now on: translated code must not store to it unseen. */
 void soft_tlb_hide_frame(struct vcpu *vcpu, gpa_t gpa);
 /* Translates to guest physical. */
-enum x86_status mem_translate(struct vcpu *vcpu, gva_t gva, uint32_t access,
+enum x86_status mem_translate(struct vcpu *vcpu, gva_t gva, enum access access,
 			      gpa_t *gpa) RF_MUST_CHECK;
 /* Debugger-style read: no faults, no A bits. Returns bytes read. */
 uint32_t mem_peek(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len);
@@ -112,7 +112,7 @@ uint32_t mem_peek(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len);
  * checks of a write; NULL in
  * *host if it crosses a page or is MMIO (then read, modify, write). Follow with mem_written().
  */
-enum x86_status mem_rmw_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, uint32_t access,
+enum x86_status mem_rmw_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, enum access access,
 				void **host) RF_MUST_CHECK;
 void mem_written(struct vcpu *vcpu, gva_t gva, const void *host, uint32_t len);
 
