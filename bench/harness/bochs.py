@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs a multiboot kernel in Bochs without a display.
 
-Bochs loads no kernels, so that one boots from a disc with GRUB. Debian's Bochs has its debugger built in, which waits for a command,
-and has no display library for nothing at all: the text one is given a pseudo terminal. The serial line is a FIFO.
+Bochs loads no kernels, so that one boots from a disc with GRUB. Debian's Bochs has its debugger
+built in, which waits for a command, and has no display library for nothing at all: the text one is
+given a pseudo terminal. The serial line is a FIFO.
 """
 import os
 import pty
@@ -38,8 +39,10 @@ def make_disc(directory, kernel, append):
 	shutil.copy(kernel, os.path.join(tree, "kernel"))
 	with open(os.path.join(tree, "grub", "grub.cfg"), "w", encoding="ascii") as file:
 		file.write(GRUB.format(append=append))
-	done = subprocess.run(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", os.path.join(directory, "disc.iso"),
-			       os.path.dirname(tree), f"--install-modules={MODULES}", "--locales=", "--fonts=", "--themes="],
+	done = subprocess.run(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o",
+			       os.path.join(directory, "disc.iso"),
+			       os.path.dirname(tree), f"--install-modules={MODULES}", "--locales=",
+			       "--fonts=", "--themes="],
 			      capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
 	if done.returncode:
 		raise OSError(f"grub-mkrescue: {done.stderr.strip()[-200:]}")
@@ -51,11 +54,14 @@ def write(path, text):
 
 
 def start(program, directory):
-	"""The process, with a terminal that is drained by nobody: what it shows there in text mode fits the buffer or is lost."""
+	"""The process, with a terminal that is drained by nobody: what it shows there in text mode
+	fits the buffer or is lost."""
 	master, slave = pty.openpty()
 	os.set_blocking(slave, False)
-	process = subprocess.Popen([program, "-q", "-f", os.path.join(directory, "bochsrc"), "-rc", os.path.join(directory, "commands")],
-				   stdin=slave, stdout=slave, stderr=slave, env=dict(os.environ, TERM="xterm"), start_new_session=True)
+	process = subprocess.Popen([program, "-q", "-f", os.path.join(directory, "bochsrc"), "-rc",
+				    os.path.join(directory, "commands")],
+				   stdin=slave, stdout=slave, stderr=slave,
+				   env=dict(os.environ, TERM="xterm"), start_new_session=True)
 	os.close(slave)
 	return process, master
 
@@ -64,7 +70,8 @@ def run(program, kernel, append, take, timeout, memory_mib=64):
 	"""Lines of the first serial port go to take(now, line)."""
 	with tempfile.TemporaryDirectory() as directory:
 		make_disc(directory, kernel, append)
-		write(os.path.join(directory, "bochsrc"), CONFIGURATION.format(directory=directory, memory=memory_mib))
+		write(os.path.join(directory, "bochsrc"),
+		      CONFIGURATION.format(directory=directory, memory=memory_mib))
 		write(os.path.join(directory, "commands"), "c\n")
 		os.mkfifo(os.path.join(directory, "com1"))
 		serial = os.open(os.path.join(directory, "com1"), os.O_RDWR | os.O_NONBLOCK)
@@ -76,7 +83,8 @@ def run(program, kernel, append, take, timeout, memory_mib=64):
 			status = process.wait()
 			os.close(terminal)
 			os.close(serial)
-		return Ending(0 if not timed_out and status in (0, 1, -9) else status, timed_out, tail)
+		return Ending(0 if not timed_out and status in (0, 1, -9) else status,
+			      timed_out, tail)
 
 
 def follow(process, serial, terminal, take, timeout):

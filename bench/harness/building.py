@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Builds of ringfence what a run needs, and no more, so that what is measured is the source as it is."""
+"""Builds of ringfence what a run needs, and no more, so that what is measured is the source as it
+is."""
 import os
 import subprocess
 import sys
@@ -24,29 +25,38 @@ def run(command):
 	try:
 		subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
 	except FileNotFoundError:
-		raise CannotBuild(f"there is no {command[0]}, which is needed to build ringfence (apt install meson ninja-build)") from None
+		raise CannotBuild(f"there is no {command[0]}, which is needed to build ringfence "
+				  f"(apt install meson ninja-build)") from None
 	except subprocess.CalledProcessError as error:
-		raise CannotBuild(f"\"{' '.join(command)}\" failed with status {error.returncode}; what it wrote is above") from None
+		raise CannotBuild(f"\"{' '.join(command)}\" failed with status {error.returncode}; "
+				  f"what it wrote is above") from None
 
 
 def install_packages(root):
-	"""Installs what is lacking. Where that is impossible the run goes on, and names what it cannot do."""
-	done = subprocess.run([os.path.join(root, "tests/guest-image/host-packages"), "bench"], check=False, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+	"""Installs what is lacking.
+	Where that is impossible the run goes on, and names what it cannot do."""
+	done = subprocess.run([os.path.join(root, "tests/guest-image/host-packages"), "bench"],
+			      check=False, stdin=subprocess.DEVNULL, stdout=sys.stderr)
 	if done.returncode:
-		print("run: some packages are lacking (above); what needs them is not measured", file=sys.stderr)
+		print("run: some packages are lacking (above); what needs them is not measured",
+		      file=sys.stderr)
 
 
 def prepare(root, directory, wanted):
-	"""The build directory with what is wanted in it. directory: what the user named, or None: build, made if it is not there."""
+	"""The build directory with what is wanted in it. directory: what the user named, or None:
+	build, made if it is not there."""
 	chosen = directory or os.path.join(root, "build")
 	if not os.path.exists(os.path.join(chosen, "build.ninja")):
-		lacking = [name for name in wanted if not os.path.exists(os.path.join(chosen, name))]
+		lacking = [name for name in wanted
+			   if not os.path.exists(os.path.join(chosen, name))]
 		if not lacking:
 			return chosen  # programs from elsewhere
 		if directory:
-			raise CannotBuild(f"--build {directory}: " + ("there is no such directory" if not os.path.exists(directory) else
-				f"neither a build directory (no build.ninja) nor are all programs there: {', '.join(lacking)}") +
-				f"; to make one: meson setup {directory} {root}")
+			why = ("there is no such directory" if not os.path.exists(directory) else
+			       "neither a build directory (no build.ninja) nor are all programs "
+			       f"there: {', '.join(lacking)}")
+			raise CannotBuild(f"--build {directory}: {why}; to make one: "
+					  f"meson setup {directory} {root}")
 		run(["meson", "setup", chosen, root])
 	run(["ninja", "-C", chosen, *wanted])
 	return chosen

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The output of a program as lines with the times they came, and a program run to its end for it."""
+"""The output of a program as lines with the times they came, and a program run to its end for
+it."""
 import os
 import selectors
 import subprocess
@@ -8,7 +9,8 @@ from dataclasses import dataclass, field
 
 
 class Console:
-	"""A file descriptor as lines, each with the time it came; the unfinished last line can be looked at too."""
+	"""A file descriptor as lines, each with the time it came; the unfinished last line can be
+	looked at too."""
 
 	def __init__(self, descriptor, deadline):
 		self.descriptor = descriptor
@@ -19,14 +21,16 @@ class Console:
 		self.selector.register(descriptor, selectors.EVENT_READ)
 
 	def read(self):
-		"""Waits for output. [(host seconds, line)], possibly empty; EOFError at the end, TimeoutError when late."""
+		"""Waits for output. [(host seconds, line)], possibly empty; EOFError at the end,
+		TimeoutError when late."""
 		if not self.selector.select(max(0, self.deadline - time.monotonic())):
 			raise TimeoutError
 		data = os.read(self.descriptor, 65536)
 		now = time.monotonic()
 		if not data:
 			raise EOFError
-		*lines, self.partial = (self.partial + data.decode("utf-8", "replace").replace("\r", "")).split("\n")
+		text = data.decode("utf-8", "replace").replace("\r", "")
+		*lines, self.partial = (self.partial + text).split("\n")
 		self.tail = (self.tail + lines)[-15:]
 		return [(now, line) for line in lines]
 
@@ -44,7 +48,8 @@ class Ending:
 			return f"not done in time; its last lines: {last}"
 		if self.status in good:
 			return None
-		how = f"exit status {self.status}" if self.status >= 0 else f"killed by signal {-self.status}"
+		how = (f"exit status {self.status}" if self.status >= 0
+		       else f"killed by signal {-self.status}")
 		return f"{how}; its last lines: {last}"
 
 
@@ -60,11 +65,14 @@ def finish(process, patience):
 
 
 def follow(command, take, timeout, cwd=None, preexec=None, early=None):
-	"""Runs a command, hands each line of its output to take(now, line), and never leaves it behind.
+	"""Runs a command, hands each line of its output to take(now, line), and never leaves it
+	behind.
 
-	early: (seconds, predicate): by then the predicate has to hold, or it is not waited for any longer.
+	early: (seconds, predicate): by then the predicate has to hold, or it is not waited for any
+	longer.
 	"""
-	process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
+	process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+				   stderr=subprocess.STDOUT, bufsize=0,
 				   cwd=cwd, preexec_fn=preexec)
 	start = time.monotonic()
 	console = Console(process.stdout.fileno(), start + timeout)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs one boot of the benchmark guest, or the same list natively, and collects what it measured.
 
-A run is a Run: the time of each workload by the clock of the guest and by that of the host, which have to agree.
+A run is a Run: the time of each workload by the clock of the guest and by that of the host, which
+have to agree.
 """
 import json
 import os
@@ -79,7 +80,8 @@ class Collector:
 		timing = Timing(guest_ns, host_ns, iterations, checksum, least_ns and int(least_ns))
 		self.run.timings[name] = timing
 		if not timing.clocks_agree():
-			self.run.problems.append(f"{name}: {guest_ns / 1e9:.2f} s by the guest's clock, "
+			self.run.problems.append(
+				f"{name}: {guest_ns / 1e9:.2f} s by the guest's clock, "
 						 f"{host_ns / 1e9:.2f} s by the host's")
 
 
@@ -90,12 +92,14 @@ def cpu_seconds(pid):
 
 
 def is_guest_ram(name, size_kib):
-	"""Guest RAM is a memfd of ours, or the one anonymous mapping that is exactly as large (qemu)."""
+	"""Guest RAM is a memfd of ours, or the one anonymous mapping that is exactly as large
+	(qemu)."""
 	return ("memfd:" in name and "ram" in name) or size_kib == MEMORY_MIB * 1024
 
 
 def memory_use(pid):
-	"""KiB: guest RAM that is there, all else that is (each page once), and the host's page tables for both."""
+	"""KiB: guest RAM that is there, all else that is (each page once), and the host's page
+	tables for both."""
 	use = {"guest_ram_kib": 0, "monitor_kib": 0, "page_tables_kib": 0, "mappings": 0}
 	guest_ram = False
 	with open(f"/proc/{pid}/smaps", encoding="utf-8", errors="replace") as file:
@@ -107,7 +111,8 @@ def memory_use(pid):
 			elif words[0] == "Size:":
 				guest_ram = is_guest_ram(name, int(words[1]))
 			elif words[0] == "Pss:":
-				use["guest_ram_kib" if guest_ram else "monitor_kib"] += int(words[1])
+				whose = "guest_ram_kib" if guest_ram else "monitor_kib"
+				use[whose] += int(words[1])
 	with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
 		for line in file:
 			if line.startswith("VmPTE:"):
@@ -124,9 +129,11 @@ class Emulator:
 	def run(self, kernel, initramfs, timeout, extras):
 		with tempfile.TemporaryDirectory() as directory:
 			stats_file = os.path.join(directory, "stats.json")
-			command = [word + f",stats={stats_file}" if self.stats and before == "-accel" else word
+			command = [word + f",stats={stats_file}" if self.stats
+				   and before == "-accel" else word
 				   for before, word in zip([""] + self.command, self.command)]
-			command += ["-m", str(MEMORY_MIB), "-nographic", "-no-reboot", "-kernel", kernel,
+			command += ["-m", str(MEMORY_MIB), "-nographic", "-no-reboot",
+				    "-kernel", kernel,
 				    "-initrd", initramfs, "-append", "console=ttyS0 panic=-1 quiet"]
 			run = Run()
 			self.boot(command, run, timeout, extras)
@@ -143,9 +150,11 @@ class Emulator:
 		try:
 			self.drive(process, console, Collector(run, start), extras)
 		except EOFError:
-			run.problems.append("ended too soon; its last lines: " + " | ".join(console.tail[-4:]))
+			run.problems.append("ended too soon; its last lines: "
+					    + " | ".join(console.tail[-4:]))
 		except TimeoutError:
-			run.problems.append(f"not done after {timeout:g} s; its last lines: " + " | ".join(console.tail[-4:]))
+			run.problems.append(f"not done after {timeout:g} s; its last lines: "
+					    + " | ".join(console.tail[-4:]))
 		finally:
 			if process.poll() is None:
 				process.kill()
@@ -180,7 +189,8 @@ def run_native(directory, timeout):
 	run = Run()
 	start = time.monotonic()
 	cpu = max(os.sched_getaffinity(0))
-	process = subprocess.Popen(["./workloads", "timer", "list"], cwd=directory, stdin=subprocess.DEVNULL,
+	process = subprocess.Popen(["./workloads", "timer", "list"], cwd=directory,
+				   stdin=subprocess.DEVNULL,
 				   stdout=subprocess.PIPE, bufsize=0,
 				   preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
 	console = Console(process.stdout.fileno(), start + timeout)

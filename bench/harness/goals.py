@@ -48,7 +48,8 @@ def of_all(label, values, summed_up, limit, at_least, meant, shown_by_one=False)
 
 
 def user_count(without=()):
-	return sum(workload.group == USER and workload.name not in without for workload in WORKLOADS)
+	return sum(workload.group == USER and workload.name not in without
+		   for workload in WORKLOADS)
 
 
 def of_users(report):
@@ -57,9 +58,11 @@ def of_users(report):
 	if not user:
 		return []
 	slowdowns = [report.slowdown(name) for name in user]
-	native = [of_all("user compute: geometric mean at most 1.3 x native", slowdowns, geometric_mean,
+	native = [of_all("user compute: geometric mean at most 1.3 x native",
+			 slowdowns, geometric_mean,
 			 1.3, False, meant),
-		  of_all("user compute: none over 2 x native", slowdowns, max, 2, False, meant, shown_by_one=True)]
+		  of_all("user compute: none over 2 x native", slowdowns, max, 2, False, meant,
+			 shown_by_one=True)]
 	for goal in native if report.native_is_64_bit else []:
 		goal.met, goal.why_not = None, "native is 64-bit code"
 	return native + [user_faster(report, 5)]
@@ -72,7 +75,8 @@ def user_faster(report, limit, without=(), text=""):
 
 
 def faster(report, name, limit):
-	return of_one(f"{name}: at least {limit:g} x faster than TCG", report.speedup(name), limit, True)
+	return of_one(f"{name}: at least {limit:g} x faster than TCG",
+		      report.speedup(name), limit, True)
 
 
 def everywhere(report):
@@ -94,9 +98,12 @@ def where_page_tables_are_dear(report):
 	found = []
 	if report.group(USER):
 		found += [user_faster(report, DEAR_USER),
-			  user_faster(report, DEAR_USER_WITHOUT_MATRIX, MATRIX, " without the matrix loops")]
-	found += [faster(report, name, limit) for name, limit in DEAR.items() if name in report.medians]
+			  user_faster(report, DEAR_USER_WITHOUT_MATRIX, MATRIX,
+				      " without the matrix loops")]
+	found += [faster(report, name, limit) for name, limit in DEAR.items()
+		  if name in report.medians]
 	if "boot" in report.extras:
 		times = ratio(report.boot("tcg"), report.boot("ringfence"))
-		found.append(of_one(f"boot to init: at least {DEAR_BOOT:g} x faster than TCG", times, DEAR_BOOT, True))
+		found.append(of_one(f"boot to init: at least {DEAR_BOOT:g} x faster than TCG",
+				    times, DEAR_BOOT, True))
 	return found

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the measurements ran on. Virtualization hardware is what CPUID shows, never what /dev/kvm promises."""
+"""What the measurements ran on.
+Virtualization hardware is what CPUID shows, never what /dev/kvm promises."""
 import json
 import mmap
 import os
@@ -11,7 +12,8 @@ import time
 BUSY_LOAD = 0.5
 
 
-# A page that costs more than this is dear: 21 us were measured on a paravirtual guest, and a tenth of that is usual elsewhere.
+# A page that costs more than this is dear: 21 us were measured on a paravirtual guest, and a tenth
+# of that is usual elsewhere.
 DEAR_PAGE_US = 8
 
 
@@ -33,8 +35,10 @@ def load():
 
 
 def describe(facts_program, load_before=None):
-	"""The machine as it goes into the results. facts_program: bench/harness/host, built. load_before: load() before our own work."""
-	facts = json.loads(subprocess.run([facts_program], check=True, capture_output=True, text=True).stdout)
+	"""The machine as it goes into the results. facts_program: bench/harness/host, built.
+	load_before: load() before our own work."""
+	facts = json.loads(subprocess.run([facts_program], check=True, capture_output=True,
+					  text=True).stdout)
 	facts["cpus"] = len(os.sched_getaffinity(0))
 	facts["kernel"] = platform.release()
 	facts["memory_mib"] = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
@@ -59,9 +63,11 @@ def kvm_text(facts):
 	if facts["kvm_api"] != 12:
 		return f"not usable: its API is version {facts['kvm_api']}, not 12"
 	if not hardware(facts):
-		return "without VT-x or SVM (CPUID shows neither): software or paravirtual, not hardware virtualization"
+		return ("without VT-x or SVM (CPUID shows neither): software or paravirtual, not "
+			"hardware virtualization")
 	if facts["hypervisor"]:
-		return f"{hardware(facts)} inside a virtual machine ({facts['hypervisor']}): nested virtualization"
+		return (f"{hardware(facts)} inside a virtual machine ({facts['hypervisor']}): "
+			"nested virtualization")
 	return hardware(facts)
 
 
@@ -69,14 +75,18 @@ def load_warning(facts):
 	"""A sentence if other work may have disturbed the values, else None."""
 	if facts["load_before"] <= BUSY_LOAD * facts["cpus"]:
 		return None
-	return f"Warning: the load was {facts['load_before']:.2f} on {facts['cpus']} CPUs before the run. Other work may have disturbed " \
-		"the values; measure again on an idle machine before relying on them."
+	return (f"Warning: the load was {facts['load_before']:.2f} on {facts['cpus']} CPUs before "
+		"the run. Other work may have disturbed the values; measure again on an idle "
+		"machine before relying on them.")
 
 
 def lines(facts):
-	inside = f", inside a virtual machine ({facts['hypervisor']})" if facts["hypervisor"] else ""
+	inside = (f", inside a virtual machine ({facts['hypervisor']})" if facts["hypervisor"]
+		  else "")
 	return [
-		f"CPU: {facts['cpu']}, {facts['cpus']} usable, TSC {facts['tsc_hz'] / 1e6:.1f} MHz{inside}",
-		f"Linux {facts['kernel']}, {facts['memory_mib']} MiB, load {facts['load_before']:.2f} before the run",
+		f"CPU: {facts['cpu']}, {facts['cpus']} usable, TSC {facts['tsc_hz'] / 1e6:.1f} "
+		f"MHz{inside}",
+		f"Linux {facts['kernel']}, {facts['memory_mib']} MiB, load "
+		f"{facts['load_before']:.2f} before the run",
 		f"KVM: {facts['kvm']}",
 	]

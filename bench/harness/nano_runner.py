@@ -8,7 +8,8 @@ from .console import follow
 MEMORY_MIB = 64
 # A run takes so long at least, or its clock could not be judged.
 LEAST_SECONDS = 0.5
-# Programs of a machine of its own, in the order in which a reader wants them; others that a run reports go behind.
+# Programs of a machine of its own, in the order in which a reader wants them; others that a run
+# reports go behind.
 ABOUT = {
 	"empty": "the loop around the others in ring 0, an iteration",
 	"empty-user": "the same in ring 3",
@@ -30,14 +31,19 @@ ABOUT = {
 	"invlpg": "INVLPG", "invlpg-use": "INVLPG and a load from the page",
 	"in-pic": "IN from an 8259", "out": "OUT to port 80h",
 	"mmio-read": "a load from the local APIC", "mmio-write": "a store to the I/O APIC",
-	"cli-sti": "CLI, STI", "pushf-popf": "PUSHF, POPF", "irq-save": "PUSHF, CLI, POPF with interrupts on",
-	"iret": "IRET within ring 0", "lret": "far RET within ring 0", "int3": "INT3 within ring 0, and back by IRET",
+	"cli-sti": "CLI, STI", "pushf-popf": "PUSHF, POPF",
+	"irq-save": "PUSHF, CLI, POPF with interrupts on",
+	"iret": "IRET within ring 0", "lret": "far RET within ring 0",
+	"int3": "INT3 within ring 0, and back by IRET",
 	"irq-self": "an interrupt of the local APIC to itself: ICR, delivery, EOI, IRET",
-	"task-switch": "far JMP to another TSS", "mov-ds": "MOV to DS", "mov-from-cr0": "MOV from CR0", "clts": "CLTS",
+	"task-switch": "far JMP to another TSS", "mov-ds": "MOV to DS",
+	"mov-from-cr0": "MOV from CR0", "clts": "CLTS",
 	"rdmsr": "RDMSR", "sgdt": "SGDT", "rdtsc": "RDTSC", "cpuid": "CPUID",
-	"call-indirect": "CALL through a register, one target", "call-indirect-8": "CALL through a table, eight targets in turn",
+	"call-indirect": "CALL through a register, one target",
+	"call-indirect-8": "CALL through a table, eight targets in turn",
 	"load": "a load whose address the one before has loaded",
-	"smc": "a store to an instruction and its execution", "smc-beside": "a store to the page of the code that runs",
+	"smc": "a store to an instruction and its execution",
+	"smc-beside": "a store to the page of the code that runs",
 	"hlt-wakeup": "from the timer's due time to the handler, out of HLT",
 	"linux-int80-getppid": "the host's kernel: INT 80h, getppid",
 	"linux-divzero-signal": "the host's kernel: division by zero to a signal handler",
@@ -65,10 +71,14 @@ class NanoRunner:
 			names = EMPTY + [name for name in names if not name.startswith("empty")]
 		append = " ".join(self.settings_for(engine) + names)
 		if engine.kind == engines.BOCHS:
-			ending, good = bochs.run(engine.program, self.kernel, append, collector.take, self.timeout, MEMORY_MIB), (0,)
+			ending = bochs.run(engine.program, self.kernel, append, collector.take,
+					   self.timeout, MEMORY_MIB)
+			good = (0,)
 		else:
-			command = engine.guest_command(self.kernel, append, MEMORY_MIB, engines.debug_exit(engine))
-			ending, good = follow(command, collector.take, self.timeout), (engines.NANO_OK,)
+			command = engine.guest_command(self.kernel, append, MEMORY_MIB,
+						       engines.debug_exit(engine))
+			ending = follow(command, collector.take, self.timeout)
+			good = (engines.NANO_OK,)
 		return self.judged(collector.run, ending, good, names)
 
 	def settings_for(self, engine):
@@ -95,19 +105,23 @@ class NanoRunner:
 			run.problems.append("ended before its last line")
 		run.problems += [f"{name}: no result" for name in names
 				 if run.ended and name not in run.values and name not in run.skipped
-				 and not any(problem.startswith(name + ":") for problem in run.problems)]
+				 and not any(problem.startswith(name + ":")
+					     for problem in run.problems)]
 		return run
 
 
 EMPTY = ["empty", "empty-user"]
 # All that --quick has of an engine that takes long.
 QUICK_BY_HOST_CLOCK = EMPTY + list(paper.NANO)
-NATIVE_NAMES = ["call-ret", "call-indirect", "call-indirect-8", "load", "rdtsc", "cpuid", "smc", "smc-beside", "linux-int80-getppid",
+NATIVE_NAMES = ["call-ret", "call-indirect", "call-indirect-8", "load", "rdtsc", "cpuid", "smc",
+		"smc-beside", "linux-int80-getppid",
 		"linux-divzero-signal", "linux-pgfault-anonymous"]
 
 
 def build_native(source_directory, output):
 	"""The native program; CalledProcessError has what the compiler said."""
-	subprocess.run(["gcc", "-m32", "-O2", "-static", "-no-pie", "-DNATIVE", "-Wl,--no-warn-rwx-segments", "-o", output,
-			os.path.join(source_directory, "native.c"), os.path.join(source_directory, "loops.S")],
+	subprocess.run(["gcc", "-m32", "-O2", "-static", "-no-pie", "-DNATIVE",
+			"-Wl,--no-warn-rwx-segments", "-o", output,
+			os.path.join(source_directory, "native.c"),
+			os.path.join(source_directory, "loops.S")],
 		       check=True, capture_output=True, text=True)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What Adams and Agesen measured (A Comparison of Software and Hardware Techniques for x86 Virtualization, ASPLOS 2006) on a 3.8 GHz
-Pentium 4, to stand beside our own values. Columns are theirs; keys are our benchmarks, each the nearest to theirs."""
+"""What Adams and Agesen measured (A Comparison of Software and Hardware Techniques for x86
+Virtualization, ASPLOS 2006) on a 3.8 GHz Pentium 4, to stand beside our own values. Columns are
+theirs; keys are our benchmarks, each the nearest to theirs."""
 
-COLUMNS = {"native": "paper: native", "software": "paper: software VMM", "hardware": "paper: hardware VMM"}
+COLUMNS = {"native": "paper: native", "software": "paper: software VMM",
+	   "hardware": "paper: hardware VMM"}
 
 # Cycles. Approximate are those of READ_OFF.
 NANO = {
@@ -15,13 +17,15 @@ NANO = {
 	"ptemod": {"native": 1, "software": 391, "hardware": 12733},
 }
 # (benchmark, column): read off the paper's figure; the text gives the others.
-READ_OFF = [("syscall-sysenter", "software"), ("in", "software"), ("tpr-write", "native"), ("tpr-write", "hardware")]
+READ_OFF = [("syscall-sysenter", "software"), ("in", "software"), ("tpr-write", "native"),
+	    ("tpr-write", "hardware")]
 # Seconds for 40,000 processes.
 FORKWAIT = {"native": 6.0, "software": 36.9, "hardware": 106.4}
 
 
 def note():
-	return "Read off the paper's figure, so approximate: " + ", ".join(f"{name} ({column})" for name, column in READ_OFF)
+	return "Read off the paper's figure, so approximate: " + ", ".join(
+		f"{name} ({column})" for name, column in READ_OFF)
 
 
 def relative(times):

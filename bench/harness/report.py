@@ -2,8 +2,8 @@
 """Values, ratios, the table, and how they compare with the goals.
 
 A user program does the same each time, so the least of all its iterations in all rounds is the one
-that was least disturbed, on every engine alike. Of system calls, processes and boots, in which hosts
-take part, the value is the median of the rounds.
+that was least disturbed, on every engine alike. Of system calls, processes and boots, in which
+hosts take part, the value is the median of the rounds.
 """
 from . import goals
 from .arithmetic import geometric_mean, least, median, ratio, spread
@@ -46,7 +46,8 @@ class Report:
 		self.native_is_64_bit = native_is_64_bit
 		self.dear_pages = dear_pages
 		# Named so for its reader in files of results; of user programs they are the least.
-		self.medians = {workload.name: {engine: value_of(workload, runs) for engine, runs in results.items()}
+		self.medians = {workload.name: {engine: value_of(workload, runs)
+						for engine, runs in results.items()}
 				for workload in workloads}
 
 	def slowdown(self, name):
@@ -71,10 +72,12 @@ class Report:
 		"""Workloads whose result differs between engines or rounds."""
 		found = []
 		for workload in self.workloads:
-			sums = {run.timings[workload.name].checksum for runs in self.results.values() for run in runs
+			sums = {run.timings[workload.name].checksum
+				for runs in self.results.values() for run in runs
 				if workload.name in run.timings}
 			if len(sums) > 1:
-				found.append(f"{workload.name}: results differ: {', '.join(sorted(sums))}")
+				found.append(f"{workload.name}: results differ: "
+					     f"{', '.join(sorted(sums))}")
 		return found
 
 	def unsteady(self):
@@ -82,9 +85,12 @@ class Report:
 		found = []
 		for name in self.group(USER):
 			for engine, runs in self.results.items():
-				best, worst = self.medians[name][engine], max(of_runs(runs, name, mean_ns), default=None)
+				best = self.medians[name][engine]
+				worst = max(of_runs(runs, name, mean_ns), default=None)
 				if best and worst > UNSTEADY * best:
-					found.append(f"{engine}: {name} took {worst / 1e6:.0f} ms on average in a round, "
+					found.append(
+						f"{engine}: {name} took {worst / 1e6:.0f} ms on "
+						f"average in a round, "
 						     f"{best / 1e6:.0f} ms at best")
 		return found
 
@@ -92,17 +98,22 @@ class Report:
 		return "native, 64-bit" if self.native_is_64_bit else "native"
 
 	def table(self):
-		head = f"{'workload':14}{self.native_name() + ' ms':>18}{'ringfence ms':>14}{'TCG ms':>10}" \
-			f"{'ringfence/native':>18}{'TCG/native':>12}{'TCG/ringfence':>15}{'spread':>8}"
+		head = (f"{'workload':14}{self.native_name() + ' ms':>18}{'ringfence ms':>14}"
+			f"{'TCG ms':>10}{'ringfence/native':>18}{'TCG/native':>12}"
+			f"{'TCG/ringfence':>15}{'spread':>8}")
 		lines = [head, "-" * len(head)]
 		for workload in self.workloads:
 			name = workload.name
-			ms = {engine: value and value / 1e6 for engine, value in self.medians[name].items()}
+			ms = {engine: value and value / 1e6
+			      for engine, value in self.medians[name].items()}
 			runs = self.results.get(RINGFENCE, [])
-			lines.append(f"{name:14}{text(ms.get(NATIVE), '{:.1f}'):>18}{text(ms.get(RINGFENCE), '{:.1f}'):>14}"
-				     f"{text(ms.get(TCG), '{:.1f}'):>10}{text(self.slowdown(name)):>18}"
-				     f"{text(self.tcg_slowdown(name)):>12}{text(self.speedup(name)):>15}"
-				     f"{text(spread(of_runs(runs, name, mean_ns)), '{:.0%}'):>8}")
+			lines.append(
+				f"{name:14}{text(ms.get(NATIVE), '{:.1f}'):>18}"
+				f"{text(ms.get(RINGFENCE), '{:.1f}'):>14}"
+				f"{text(ms.get(TCG), '{:.1f}'):>10}{text(self.slowdown(name)):>18}"
+				f"{text(self.tcg_slowdown(name)):>12}"
+				f"{text(self.speedup(name)):>15}"
+				f"{text(spread(of_runs(runs, name, mean_ns)), '{:.0%}'):>8}")
 		return lines + self.means()
 
 	def means(self):
@@ -113,16 +124,18 @@ class Report:
 		lines = []
 		for label, members in groups:
 			if len(members) > 1:
-				lines.append(f"{label + ', geometric mean':56}"
-					     f"{text(geometric_mean(map(self.slowdown, members))):>18}"
-					     f"{text(geometric_mean(map(self.tcg_slowdown, members))):>12}"
-					     f"{text(geometric_mean(map(self.speedup, members))):>15}")
+				slowdown, tcg_slowdown, speedup = (
+					text(geometric_mean(map(of, members)))
+					for of in (self.slowdown, self.tcg_slowdown, self.speedup))
+				lines.append(f"{label + ', geometric mean':56}{slowdown:>18}"
+					     f"{tcg_slowdown:>12}{speedup:>15}")
 		return lines
 
 	def extra_lines(self):
 		lines = []
 		def row(label, form, get):
-			cells = "".join(f"{text(self.extra(engine, get), form):>16}" for engine in (RINGFENCE, TCG))
+			cells = "".join(f"{text(self.extra(engine, get), form):>16}"
+					for engine in (RINGFENCE, TCG))
 			lines.append(f"{label:40}{cells}")
 		def memory(key):
 			return lambda run: run.memory and run.memory[key] / 1024

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The results of bench/run: gathered, summed up, written and read. docs/benchmarks.md describes the file.
+"""The results of bench/run: gathered, summed up, written and read. docs/benchmarks.md describes the
+file.
 
-Nothing is ever made up: a value that was not measured is not there, and what follows from it is not either.
+Nothing is ever made up: a value that was not measured is not there, and what follows from it is not
+either.
 """
 import json
 import os
@@ -11,7 +13,8 @@ from . import machine
 
 SCHEMA = "ringfence-bench/1"
 HOST_CLOCK_MARK = "\u2020"
-HOST_CLOCK_NOTE = HOST_CLOCK_MARK + " by the host's clock, less the empty loop, in cycles of the host's TSC; the guest's clock keeps another rate"
+HOST_CLOCK_NOTE = (HOST_CLOCK_MARK + " by the host's clock, less the empty loop, in cycles of the "
+		   "host's TSC; the guest's clock keeps another rate")
 
 
 def spread(values):
@@ -22,11 +25,13 @@ def spread(values):
 
 def ratio(value, base):
 	"""value / base, if both were measured and are positive."""
-	return value / base if value is not None and base is not None and value > 0 and base > 0 else None
+	return (value / base if value is not None and base is not None and value > 0 and base > 0
+		else None)
 
 
 class Results:
-	"""benchmarks: key -> description. engines: name -> description. values: [{"benchmark", "engine", "round", "value", ...}]"""
+	"""benchmarks: key -> description. engines: name -> description. values: [{"benchmark",
+	"engine", "round", "value", ...}]"""
 
 	def __init__(self, machine, settings):
 		self.machine = machine
@@ -46,60 +51,77 @@ class Results:
 	def add_value(self, benchmark, engine, number, value, **more):
 		if benchmark not in self.benchmarks or engine not in self.engines:
 			raise KeyError(f"{benchmark} on {engine} was not announced")
-		self.values.append({"benchmark": benchmark, "engine": engine, "round": number, "value": value, **more})
+		self.values.append({"benchmark": benchmark, "engine": engine, "round": number,
+				    "value": value, **more})
 
 	def problem(self, engine, text, benchmark=None):
 		self.problems.append({"engine": engine, "benchmark": benchmark, "text": text})
 
 	def not_run(self, engine, family, why, names=()):
-		"""An engine that is left out of a family, or of the named part of it; no failure by itself."""
-		self.left_out.append({"engine": engine, "family": family, "why": why, "names": list(names)})
+		"""An engine that is left out of a family, or of the named part of it; no failure by
+		itself."""
+		self.left_out.append({"engine": engine, "family": family, "why": why,
+				      "names": list(names)})
 
 	def gave_up(self, engine, family):
 		"""Whether the engine is left out of the whole family."""
-		return any(entry["engine"] == engine and entry["family"] == family and not entry["names"] for entry in self.left_out)
+		return any(entry["engine"] == engine and entry["family"] == family
+			   and not entry["names"] for entry in self.left_out)
 
 	def left_out_lines(self):
-		return [f"{entry['family']} on {entry['engine']}: " + (", ".join(entry["names"]) + ": " if entry["names"] else "") + entry["why"]
+		return [f"{entry['family']} on {entry['engine']}: "
+			+ (", ".join(entry["names"]) + ": " if entry["names"] else "")
+			+ entry["why"]
 			for entry in self.left_out]
 
 	def of(self, benchmark, engine):
-		return [value["value"] for value in self.values if value["benchmark"] == benchmark and value["engine"] == engine]
+		return [value["value"] for value in self.values if value["benchmark"] == benchmark
+			and value["engine"] == engine]
 
 	def settle_baseline(self, chosen):
-		"""After the last value: a baseline without any is replaced if it was not the user's choice; either way it is said."""
-		baseline, having = self.settings["baseline"], [name for name in self.engines if any(value["engine"] == name for value in self.values)]
+		"""After the last value: a baseline without any is replaced if it was not the user's
+		choice; either way it is said."""
+		baseline = self.settings["baseline"]
+		having = [name for name in self.engines
+			  if any(value["engine"] == name for value in self.values)]
 		if baseline is None or baseline in having or not having:
 			return
 		if chosen:
-			self.settings["baseline_note"] = f"There are no ratios: the baseline, {baseline}, has no value here."
+			note = f"There are no ratios: the baseline, {baseline}, has no value here."
 		else:
 			self.settings["baseline"] = having[0]
-			self.settings["baseline_note"] = f"The baseline is {having[0]}: {baseline} has no value here."
+			note = f"The baseline is {having[0]}: {baseline} has no value here."
+		self.settings["baseline_note"] = note
 
 	def by_host_clock(self, benchmark, engine):
 		"""Whether a value of a family that goes by the guest's clock does not."""
 		return self.benchmarks[benchmark]["family"] == "nano" and any(
 			value["clock"] == "host" for value in self.values
-			if value["benchmark"] == benchmark and value["engine"] == engine and "clock" in value)
+			if value["benchmark"] == benchmark and value["engine"] == engine
+			and "clock" in value)
 
 	def summary(self):
-		"""benchmark -> engine -> median, min, max, spread, rounds, ratio to the baseline; only of what was measured."""
+		"""benchmark -> engine -> median, min, max, spread, rounds, ratio to the baseline;
+		only of what was measured."""
 		baseline = self.settings.get("baseline")
 		found = {}
 		for benchmark in self.benchmarks:
 			measured = {engine: self.of(benchmark, engine) for engine in self.engines}
-			medians = {engine: statistics.median(values) for engine, values in measured.items() if values}
+			medians = {engine: statistics.median(values)
+				   for engine, values in measured.items() if values}
 			found[benchmark] = {engine: {
-				"median": medians[engine], "min": min(measured[engine]), "max": max(measured[engine]),
+				"median": medians[engine], "min": min(measured[engine]),
+				"max": max(measured[engine]),
 				"spread": spread(measured[engine]), "rounds": len(measured[engine]),
 				"ratio": ratio(medians[engine], medians.get(baseline)),
 			} for engine in medians}
 		return found
 
 	def as_json(self):
-		return {"schema": SCHEMA, "machine": self.machine, "settings": self.settings, "engines": self.engines,
-			"benchmarks": self.benchmarks, "values": self.values, "summary": self.summary(), "problems": self.problems,
+		return {"schema": SCHEMA, "machine": self.machine, "settings": self.settings,
+			"engines": self.engines,
+			"benchmarks": self.benchmarks, "values": self.values,
+			"summary": self.summary(), "problems": self.problems,
 			"left_out": self.left_out}
 
 	def write(self, path):
@@ -120,8 +142,10 @@ def read(path):
 	for key, description in data["benchmarks"].items():
 		results.add_benchmark(key, **description)
 	for value in data["values"]:
-		results.add_value(value["benchmark"], value["engine"], value["round"], value["value"],
-				  **{key: more for key, more in value.items() if key not in ("benchmark", "engine", "round", "value")})
+		results.add_value(value["benchmark"], value["engine"],
+				  value["round"], value["value"],
+				  **{key: more for key, more in value.items()
+				     if key not in ("benchmark", "engine", "round", "value")})
 	results.problems = data["problems"]
 	results.left_out = [{"names": [], **entry} for entry in data["left_out"]]
 	return results
@@ -140,14 +164,17 @@ def notes(results):
 	"""What a reader has to know before any value: sentences."""
 	settings, found = results.settings, []
 	if settings["quick"]:
-		found.append("A quick run (--quick): one round, less of most programs, some left out. Its values compare only with those of "
+		found.append("A quick run (--quick): one round, less of most programs, some left "
+			     "out. Its values compare only with those of "
 			     "other quick runs.")
 	if settings.get("interrupted"):
-		found.append("The run was interrupted: what had been measured by then is here, the rest is missing.")
+		found.append("The run was interrupted: what had been measured by then is here, the "
+			     "rest is missing.")
 	if settings.get("baseline_note"):
 		found.append(settings["baseline_note"])
 	if "native" in results.engines and machine.native_is_64_bit(results.machine):
-		found.append("This host runs no 32-bit programs: the native column has the same sources built for 64 bits, where there are sources.")
+		found.append("This host runs no 32-bit programs: the native column has the same "
+			     "sources built for 64 bits, where there are sources.")
 	warning = machine.load_warning(results.machine)
 	if warning:
 		found.append(warning)
@@ -155,7 +182,8 @@ def notes(results):
 
 
 def problem_line(problem):
-	return problem["engine"] + (f", {problem['benchmark']}" if problem["benchmark"] else "") + f": {problem['text']}"
+	benchmark = f", {problem['benchmark']}" if problem["benchmark"] else ""
+	return f"{problem['engine']}{benchmark}: {problem['text']}"
 
 
 def number(value):
@@ -167,21 +195,24 @@ def number(value):
 
 
 def table(results, family):
-	"""Lines: a row a benchmark, a column an engine that has any value; ratios to the baseline behind, where there is one."""
+	"""Lines: a row a benchmark, a column an engine that has any value; ratios to the baseline
+	behind, where there is one."""
 	summary = results.summary()
 	keys = [key for key, about in results.benchmarks.items() if about["family"] == family]
 	engines = [name for name in results.engines if any(name in summary[key] for key in keys)]
 	baseline = results.settings.get("baseline")
 	if not engines:
 		return []
-	rows = {key: [cell(summary[key].get(name), name != baseline, results.by_host_clock(key, name)) for name in engines] for key in keys}
+	rows = {key: [cell(summary[key].get(name), name != baseline,
+			   results.by_host_clock(key, name)) for name in engines] for key in keys}
 	heads = [results.engines[name]["short"] if name == "native" else name for name in engines]
 	width = max([22] + [len(text) + 2 for texts in [heads, *rows.values()] for text in texts])
 	unit = results.benchmarks[keys[0]]["unit"]
 	lines = [f"{family + ', ' + unit:24}" + "".join(f"{name:>{width}}" for name in heads)]
 	lines.append("-" * len(lines[0]))
 	for key, cells in rows.items():
-		lines.append(f"{key.split('/', 1)[1]:24}" + "".join(f"{text:>{width}}" for text in cells))
+		lines.append(f"{key.split('/', 1)[1]:24}"
+			     + "".join(f"{text:>{width}}" for text in cells))
 	if any(HOST_CLOCK_MARK in text for cells in rows.values() for text in cells):
 		lines.append(HOST_CLOCK_NOTE)
 	return lines

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs the nano kernel on an engine and asks whether what it says can be: all benchmarks there, positive, in an order that no load
-of the host turns round, and that the machine's end says it went well.
+"""Runs the nano kernel on an engine and asks whether what it says can be: all benchmarks there,
+positive, in an order that no load of the host turns round, and that the machine's end says it went
+well.
 
     test_nano.py RINGFENCE NANO BENCH-HOST ENGINE
 """
@@ -14,16 +15,20 @@ sys.path.insert(0, os.path.join(ROOT, "bench"))
 from harness import engines, machine, nano, nano_runner  # noqa: E402
 
 TIMEOUT = 240  # of a run, which takes seconds
-# A host that runs other tests at the same time may let the reader of the lines wait; test_harness.py is about the clocks.
+# A host that runs other tests at the same time may let the reader of the lines wait;
+# test_harness.py is about the clocks.
 nano.BENCHMARK_SLACK = nano.RUN_SLACK = (TIMEOUT, 0)
-# A host that stands still for a moment may spoil any figure of a run. What is wrong is so in all of them.
+# A host that stands still for a moment may spoil any figure of a run. What is wrong is so in all of
+# them.
 RUNS = 3
 
 # What may come out as nothing beside its loop: the processor does it meanwhile.
 MAY_BE_NOTHING = {"ptemod", "mov-from-cr0"}
 # (less, more): by the least value of each: the host may be busy.
-ORDER = [("call-ret", "syscall-int80"), ("syscall-sysenter", "syscall-int80"), ("call-ret", "pgfault"),
-	 ("ptemod", "ptemod-use"), ("call-ret", "task-switch"), ("pushf-popf", "irq-self"), ("rdtsc", "pgfault"), ("call-ret", "smc")]
+ORDER = [("call-ret", "syscall-int80"), ("syscall-sysenter", "syscall-int80"),
+	 ("call-ret", "pgfault"),
+	 ("ptemod", "ptemod-use"), ("call-ret", "task-switch"), ("pushf-popf", "irq-self"),
+	 ("rdtsc", "pgfault"), ("call-ret", "smc")]
 
 
 def guest_names(known):
@@ -41,7 +46,8 @@ class Judge:
 
 def implausible(values):
 	"""What cannot be: a complaint for each."""
-	wrong = {name: f"{name}: {value} is not positive" for name, value in values.items() if value.median <= 0 and name not in MAY_BE_NOTHING}
+	wrong = {name: f"{name}: {value} is not positive" for name, value in values.items()
+		 if value.median <= 0 and name not in MAY_BE_NOTHING}
 	for less, more in ORDER:
 		if less in values and more in values and values[less].min >= values[more].min:
 			wrong[less, more] = f"{less} {values[less]} not below {more} {values[more]}"
@@ -54,7 +60,8 @@ def run_all(runner, engine, judge):
 	judge.check(run.ended, "no last line")
 	judge.check(not run.skipped, f"skipped on the default CPU: {run.skipped}")
 	names = guest_names(nano_runner.ABOUT)
-	judge.check(set(run.values) == set(names), f"not what is described: {set(run.values) ^ set(names)}")
+	judge.check(set(run.values) == set(names),
+		    f"not what is described: {set(run.values) ^ set(names)}")
 	for name, value in run.values.items():
 		judge.check(value.min <= value.median <= value.max, f"{name}: {value}")
 	return implausible(run.values)
@@ -62,9 +69,11 @@ def run_all(runner, engine, judge):
 
 def run_some(runner, engine, judge):
 	run = runner.run(engine, ["in", "ptemod-use"])
-	judge.check(sorted(run.values) == ["in", "ptemod-use"] and not run.problems, f"two by name: {run}")
+	judge.check(sorted(run.values) == ["in", "ptemod-use"] and not run.problems,
+		    f"two by name: {run}")
 	run = runner.run(engine, ["no-such-benchmark"])
-	judge.check(any("no-such-benchmark: unknown" in problem for problem in run.problems), f"an unknown name: {run.problems}")
+	judge.check(any("no-such-benchmark: unknown" in problem for problem in run.problems),
+		    f"an unknown name: {run.problems}")
 	runner.kernel += "-that-is-not-there"
 	run = runner.run(engine, ["in"])
 	judge.check(len(run.problems) >= 1 and not run.values, f"no kernel: {run}")

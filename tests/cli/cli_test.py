@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The program from outside: exit statuses, messages, signals, character devices, the monitor prompt, the terminal.
+"""The program from outside: exit statuses, messages, signals, character devices, the monitor
+prompt, the terminal.
 
 usage: cli_test.py RINGFENCE [unittest arguments]
 
-Guests are a few instructions of machine code in an ELF file made here. ENGINE in the environment chooses the engine.
+Guests are a few instructions of machine code in an ELF file made here. ENGINE in the environment
+chooses the engine.
 """
 import json
 import os
@@ -43,13 +45,16 @@ RESET = bytes.fromhex('b0 fe e6 64') + HALT
 
 
 def elf(code, entry=0x200000):
-    header = struct.pack('<16sHHIIIIIHHHHHH', b'\x7fELF\x01\x01\x01', 2, 3, 1, entry, 52, 0, 0, 52, 32, 1, 0, 0, 0)
-    program = struct.pack('<IIIIIIII', 1, 0x1000, entry, entry, len(code), len(code) + 4096, 7, 4096)
+    header = struct.pack('<16sHHIIIIIHHHHHH', b'\x7fELF\x01\x01\x01', 2, 3, 1, entry, 52, 0, 0,
+                         52, 32, 1, 0, 0, 0)
+    program = struct.pack('<IIIIIIII', 1, 0x1000, entry, entry, len(code),
+                          len(code) + 4096, 7, 4096)
     return (header + program).ljust(0x1000, b'\0') + code
 
 
 def until(fd, wanted, process=None, seconds=TIMEOUT):
-    """Reads until wanted has come. process: whose end is the end, for a terminal, which has none itself."""
+    """Reads until wanted has come. process: whose end is the end, for a terminal, which has none
+    itself."""
     got = b''
     end = time.monotonic() + seconds
     while wanted not in got:
@@ -80,11 +85,13 @@ class Case(unittest.TestCase):
         return path
 
     def command(self, code, *args, accel=ENGINE):
-        return [PROGRAM, '-accel', accel, '-display', 'none', '-m', '16', '-kernel', self.guest(code), *args]
+        return [PROGRAM, '-accel', accel, '-display', 'none', '-m', '16', '-kernel',
+                self.guest(code), *args]
 
     def run_guest(self, code, *args, accel=ENGINE, **how):
         how.setdefault('stdin', subprocess.DEVNULL)
-        return subprocess.run(self.command(code, *args, accel=accel), capture_output=True, timeout=TIMEOUT, **how)
+        return subprocess.run(self.command(code, *args, accel=accel), capture_output=True,
+                              timeout=TIMEOUT, **how)
 
     def start(self, command, **how):
         process = subprocess.Popen(command, **how)
@@ -103,7 +110,8 @@ class Case(unittest.TestCase):
 
 class Usage(Case):
     def expect(self, status, text, *args):
-        result = subprocess.run([PROGRAM, *args], capture_output=True, stdin=subprocess.DEVNULL, timeout=TIMEOUT)
+        result = subprocess.run([PROGRAM, *args], capture_output=True, stdin=subprocess.DEVNULL,
+                                timeout=TIMEOUT)
         stream = result.stderr if status else result.stdout
         self.assertEqual(result.returncode, status, result)
         self.assertIn(text, stream.decode())
@@ -143,26 +151,33 @@ class Usage(Case):
         self.expect(1, wrong, '-nographic', '-kernel', kernel, '-accel', ENGINE + ',bogus=1')
 
     def test_engines_of_others(self):
-        self.expect(1, '-accel: there is no engine \'tcg\', which is QEMU\'s; use -accel bt', '-nographic', '-kernel', 'x', '-accel', 'tcg')
+        self.expect(1, '-accel: there is no engine \'tcg\', which is QEMU\'s; use -accel bt',
+                    '-nographic', '-kernel', 'x', '-accel', 'tcg')
         self.expect(1, 'use -accel bt', '-nographic', '-kernel', 'x', '-M', 'pc,accel=tcg')
 
     def test_help_of_engines(self):
-        for engine, option in (('bt', 'windows=N'), ('kvm', 'irqchip=monitor|kernel'), ('interp', 'stats=FILE')):
+        for engine, option in (('bt', 'windows=N'), ('kvm', 'irqchip=monitor|kernel'),
+                               ('interp', 'stats=FILE')):
             self.expect(0, option, '-accel', f'{engine},help')
         self.expect(0, '1 to 96', '-accel', 'bt,links=off,help')
 
     def test_features(self):
-        result = subprocess.run([PROGRAM, '-cpu', 'help'], capture_output=True, timeout=TIMEOUT, text=True)
+        result = subprocess.run([PROGRAM, '-cpu', 'help'], capture_output=True,
+                                timeout=TIMEOUT, text=True)
         models, features = result.stdout.split('\n\n')
         self.assertIn('pentium2', models)
-        self.assertTrue({'fpu', 'cmov', 'sse4.2', 'tsc-adjust', 'nx'} <= set(features.split('\n', 1)[1].split()))
+        names = set(features.split('\n', 1)[1].split())
+        self.assertTrue({'fpu', 'cmov', 'sse4.2', 'tsc-adjust', 'nx'} <= names)
         self.assertLess(max(map(len, result.stdout.splitlines())), 80)
         kernel = self.guest(DEBUG_EXIT)
         for name in features.split('\n', 1)[1].split():
-            result = self.run_guest(DEBUG_EXIT, '-cpu', f'486,-{name},{name}=off', '-device', 'isa-debug-exit,iobase=0xf4')
+            result = self.run_guest(DEBUG_EXIT, '-cpu', f'486,-{name},{name}=off', '-device',
+                                    'isa-debug-exit,iobase=0xf4')
             self.assertEqual((result.returncode, result.stderr), (0x21, b''), name)
-        self.expect(1, "unknown CPU feature '+bogus' (-cpu help lists them;", '-cpu', 'max,+bogus', '-nographic', '-kernel', kernel)
-        self.expect(1, "'nx=maybe': give +nx, -nx or nx=on|off", '-cpu', 'max,nx=maybe', '-nographic', '-kernel', kernel)
+        self.expect(1, "unknown CPU feature '+bogus' (-cpu help lists them;", '-cpu', 'max,+bogus',
+                    '-nographic', '-kernel', kernel)
+        self.expect(1, "'nx=maybe': give +nx, -nx or nx=on|off", '-cpu', 'max,nx=maybe',
+                    '-nographic', '-kernel', kernel)
 
     def test_kvm_that_is_not_there(self):
         kernel = self.guest(HALT)
@@ -175,18 +190,25 @@ class Usage(Case):
     def test_usage_comes_before_what_the_host_lacks(self):
         kernel = self.guest(HALT)
         absent = 'kvm,device=/nodir/kvm'
-        for words, text in ((('-kernel', '/nofile'), 'nofile'), (('-kernel', kernel, '-initrd', '/nofile'), 'initrd'),
-                            (('-kernel', '/etc/passwd'), 'not a kernel'), (('-kernel', kernel, '-m', 'x'), '-m x'),
+        for words, text in ((('-kernel', '/nofile'), 'nofile'),
+                            (('-kernel', kernel, '-initrd', '/nofile'), 'initrd'),
+                            (('-kernel', '/etc/passwd'), 'not a kernel'),
+                            (('-kernel', kernel, '-m', 'x'), '-m x'),
                             (('-kernel', kernel, '-cpu', 'nosuchcpu'), 'nosuchcpu'),
-                            (('-kernel', kernel, '-serial', 'bogus'), "'bogus' is not a character device"),
-                            (('-kernel', kernel, '-debugcon', 'bogus'), "-debugcon: 'bogus' is not a character device"),
-                            (('-kernel', kernel, '-monitor', 'bogus'), "-monitor: 'bogus' is not a character device")):
+                            (('-kernel', kernel, '-serial', 'bogus'),
+                             "'bogus' is not a character device"),
+                            (('-kernel', kernel, '-debugcon', 'bogus'),
+                             "-debugcon: 'bogus' is not a character device"),
+                            (('-kernel', kernel, '-monitor', 'bogus'),
+                             "-monitor: 'bogus' is not a character device")):
             self.expect(1, text, '-display', 'none', '-accel', absent, *words)
-        self.expect(1, 'bogus=1', '-display', 'none', '-accel', absent + ',bogus=1', '-kernel', kernel)
+        self.expect(1, 'bogus=1', '-display', 'none', '-accel', absent + ',bogus=1',
+                    '-kernel', kernel)
         self.expect(1, '/nodir/kvm', '-display', 'none', '-accel', absent, '-kernel', kernel)
 
     def test_kvm_that_is_not_there_gives_way(self):
-        result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', accel='kvm:interp,device=/nodir/kvm')
+        result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4',
+                                accel='kvm:interp,device=/nodir/kvm')
         self.assertEqual(result.returncode, 0x21)
         self.assertIn(b'/nodir/kvm', result.stderr)
         self.assertIn(b'going on with -accel interp', result.stderr)
@@ -197,11 +219,13 @@ class Usage(Case):
     def test_errors_of_devices(self):
         kernel = self.guest(HALT)
         self.expect(1, 'bogus', '-serial', 'bogus', '-kernel', kernel)
-        self.expect(1, 'stdio is used twice', '-nographic', '-serial', 'stdio', '-monitor', 'stdio', '-kernel', kernel)
+        self.expect(1, 'stdio is used twice', '-nographic', '-serial', 'stdio', '-monitor', 'stdio',
+                    '-kernel', kernel)
         self.expect(1, '/nodir/x', '-serial', 'file:/nodir/x', '-kernel', kernel)
         self.expect(1, 'nowait', '-serial', 'unix:/tmp/x', '-kernel', kernel)
         self.expect(1, 'nosuchcpu', '-cpu', 'nosuchcpu', '-nographic', '-kernel', kernel)
-        self.expect(1, '/nodir/log', '-nographic', '-kernel', kernel, '-D', '/nodir/log', '-d', 'int')
+        self.expect(1, '/nodir/log', '-nographic', '-kernel', kernel, '-D',
+                    '/nodir/log', '-d', 'int')
 
     def test_serial_on_a_used_port(self):
         result = self.run_guest(HALT, '-serial', 'null', '-device', 'isa-debug-exit,iobase=0x3f8')
@@ -213,8 +237,10 @@ class Ends(Case):
     def test_smallest_and_largest_memory(self):
         for size in ('2', '3584'):
             kernel = self.guest(DEBUG_EXIT, 0x10000)
-            result = subprocess.run([PROGRAM, '-accel', ENGINE, '-display', 'none', '-m', size, '-kernel', kernel, '-device',
-                                     'isa-debug-exit,iobase=0xf4'], stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT)
+            result = subprocess.run([PROGRAM, '-accel', ENGINE, '-display', 'none', '-m', size,
+                                     '-kernel', kernel, '-device',
+                                     'isa-debug-exit,iobase=0xf4'], stdin=subprocess.DEVNULL,
+                                     capture_output=True, timeout=TIMEOUT)
             self.assertEqual((result.returncode, result.stderr), (0x21, b''))
 
     def test_debug_exit(self):
@@ -234,9 +260,11 @@ class Ends(Case):
         self.assertIn(b'triple fault', result.stderr)
 
     def test_reset_loads_the_guest_again(self):
-        # On the first pass write a mark behind the code (to be lost by reloading), print A and reset; the serial port then shows another.
+        # On the first pass write a mark behind the code (to be lost by reloading), print A and
+        # reset; the serial port then shows another.
         guest = SERIAL_A + bytes.fromhex('c6 05 00 00 20 00 f4') + RESET
-        process = self.start(self.command(guest, '-serial', 'stdio'), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        process = self.start(self.command(guest, '-serial', 'stdio'), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE,
                              stderr=subprocess.DEVNULL)
         until(process.stdout.fileno(), b'AAAA')
         process.terminate()
@@ -245,7 +273,8 @@ class Ends(Case):
     def test_signals(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             for code in (HALT, SPIN):
-                process = self.start(self.command(SERIAL_A + code, '-serial', 'stdio'), stdin=subprocess.DEVNULL,
+                process = self.start(self.command(SERIAL_A + code, '-serial', 'stdio'),
+                                     stdin=subprocess.DEVNULL,
                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
                 until(process.stdout.fileno(), b'A')
                 process.send_signal(number)
@@ -255,16 +284,19 @@ class Ends(Case):
         path = os.path.join(self.dir, 'stats.json')
         command = self.command(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4')
         command[2] = f'{ENGINE},stats={path}'
-        self.assertEqual(subprocess.run(command, stdin=subprocess.DEVNULL, timeout=TIMEOUT).returncode, 0x21)
+        self.assertEqual(subprocess.run(command, stdin=subprocess.DEVNULL,
+                                        timeout=TIMEOUT).returncode, 0x21)
         with open(path) as f:
             stats = json.load(f)
-        self.assertEqual((stats['engine'], stats['end'], stats['exit_status']), (ENGINE.split(',')[0], 'debug-exit', 0x21))
+        self.assertEqual((stats['engine'], stats['end'], stats['exit_status']),
+                         (ENGINE.split(',')[0], 'debug-exit', 0x21))
 
     def test_statistics_that_cannot_be_written(self):
         # The guest would run for ever.
         result = self.run_guest(SPIN, accel=f'{ENGINE},stats=/nodir/stats')
         self.assertEqual((result.returncode, result.stdout), (1, b''))
-        self.assertEqual(result.stderr, b"ringfence: -accel: cannot write the statistics '/nodir/stats': No such file or directory\n")
+        self.assertEqual(result.stderr, b"ringfence: -accel: cannot write the statistics "
+                                        b"'/nodir/stats': No such file or directory\n")
         result = self.run_guest(SPIN, accel=f'{ENGINE},stats={self.dir}')
         self.assertEqual(result.returncode, 1)
         self.assertIn(b'Is a directory', result.stderr)
@@ -272,7 +304,8 @@ class Ends(Case):
     def test_statistics_on_a_full_disk(self):
         result = self.run_guest(POWER_OFF, accel=f'{ENGINE},stats=/dev/full')
         self.assertEqual(result.returncode, 1)
-        self.assertIn(b"cannot write statistics to '/dev/full': No space left on device", result.stderr)
+        self.assertIn(b"cannot write statistics to '/dev/full': No space left on device",
+                      result.stderr)
 
     def test_statistics_of_another_run_survive_a_wrong_command(self):
         path = os.path.join(self.dir, 'stats.json')
@@ -287,30 +320,40 @@ class Ends(Case):
     def test_wrong_values(self):
         for name, values, wrong in (
                 ('windows', '0, or 2 to 160', ('1', '161', '-1', '-0', '', '4294967298')),
-                ('cache-kib', '256 to 1048576', ('0', '255', '1048577', '-256', '4294967552', '18014398509482240', '256k')),
-                ('tu-insns', '1 to 96', ('0', '97', '-1', '+1', ' 1', '4294967297', '99999999999999999999')),
+                ('cache-kib', '256 to 1048576',
+                 ('0', '255', '1048577', '-256', '4294967552', '18014398509482240', '256k')),
+                ('tu-insns', '1 to 96',
+                 ('0', '97', '-1', '+1', ' 1', '4294967297', '99999999999999999999')),
                 ('flush-every', '0 to 4294967295', ('-1', '4294967296', '0x10', 'x', '')),
-                ('links', 'on or off', ('maybe', '', 'onn', 'o')), ('fill-around', 'on or off', ('1',)),
-                ('tables', 'adaptive, compare or trace', ('none', 'on')), ('soft', 'adaptive, always or off', ('on',)),
-                ('host', '-FEATURE for each of fsgsbase, bmi2, lahf_lm', ('', 'bmi2', '-', '-bmi', '-bmi2+fsgsbase', '--bmi2'))):
+                ('links', 'on or off', ('maybe', '', 'onn', 'o')),
+                ('fill-around', 'on or off', ('1',)),
+                ('tables', 'adaptive, compare or trace', ('none', 'on')),
+                ('soft', 'adaptive, always or off', ('on',)),
+                ('host', '-FEATURE for each of fsgsbase, bmi2, lahf_lm',
+                 ('', 'bmi2', '-', '-bmi', '-bmi2+fsgsbase', '--bmi2'))):
             for value in wrong:
                 result = self.run_guest(SPIN, accel=f'{ENGINE},{name}={value}')
                 self.assertEqual(result.returncode, 1, (name, value))
-                self.assertEqual(result.stderr.decode(), f'ringfence: -accel bt: {name}={value}: {values}\n')
+                self.assertEqual(result.stderr.decode(),
+                                 f'ringfence: -accel bt: {name}={value}: {values}\n')
         result = self.run_guest(SPIN, accel=f'{ENGINE},links')
-        self.assertEqual((result.returncode, result.stderr), (1, b'ringfence: -accel bt: links=: on or off\n'))
+        self.assertEqual((result.returncode, result.stderr),
+                         (1, b'ringfence: -accel bt: links=: on or off\n'))
 
     @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'options of engine bt')
     def test_least_and_most(self):
-        for options in ('windows=0', 'windows=2', 'windows=160', 'cache-kib=256', 'cache-kib=1048576', 'tu-insns=1', 'tu-insns=96',
+        for options in ('windows=0', 'windows=2', 'windows=160', 'cache-kib=256',
+                        'cache-kib=1048576', 'tu-insns=1', 'tu-insns=96',
                         'flush-every=0', 'flush-every=1', 'flush-every=4294967295'):
-            result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', accel=f'{ENGINE},{options}')
+            result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4',
+                                    accel=f'{ENGINE},{options}')
             self.assertEqual((result.returncode, result.stderr), (0x21, b''), options)
 
     @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'options of engine bt')
     def test_hosts_that_lack_something(self):
         for lacks in ('-fsgsbase', '-bmi2', '-fsgsbase-bmi2', '-bmi2-bmi2'):
-            result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', accel=f'{ENGINE},host={lacks}')
+            result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4',
+                                    accel=f'{ENGINE},host={lacks}')
             self.assertEqual((result.returncode, result.stderr), (0x21, b''), lacks)
         result = self.run_guest(DEBUG_EXIT, accel=f'{ENGINE},host=-bmi2-lahf_lm')
         self.assertEqual(result.returncode, 1)
@@ -320,7 +363,8 @@ class Ends(Case):
     def test_verification(self):
         path = os.path.join(self.dir, 'stats.json')
         for value in ('on', 'off'):
-            result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', accel=f'{ENGINE},verify={value},stats={path}')
+            result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4',
+                                    accel=f'{ENGINE},verify={value},stats={path}')
             self.assertEqual((result.returncode, result.stderr), (0x21, b''))
             with open(path) as f:
                 counts = json.load(f)['bt']['translator']
@@ -333,10 +377,12 @@ class Ends(Case):
     def test_listing_names_forms(self):
         path = os.path.join(self.dir, 'log')
         for option, form in (('soft=off', 'interpret'), ('soft=always', 'soft')):
-            self.run_guest(bytes.fromhex('a1 00 00 0a 00') + DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', '-d', 'in_asm', '-D', path,
+            self.run_guest(bytes.fromhex('a1 00 00 0a 00') + DEBUG_EXIT, '-device',
+                           'isa-debug-exit,iobase=0xf4', '-d', 'in_asm', '-D', path,
                            accel=f'{ENGINE},{option}')
             with open(path) as f:
-                self.assertRegex(f.read(), rf'00200000  a100000a00 +mov eax, dword ptr \[0xa0000\]   \[{form}\]\n')
+                self.assertRegex(f.read(), rf'00200000  a100000a00 +mov eax, dword ptr \[0xa0000\] '
+                                           rf'  \[{form}\]\n')
 
     @staticmethod
     def threads(process):
@@ -345,11 +391,14 @@ class Ends(Case):
         for thread in os.listdir(f'/proc/{process.pid}/task'):
             with open(f'/proc/{process.pid}/task/{thread}/stat') as f:
                 fields.append(f.read().rpartition(')')[2].split())
-        return {words[0] for words in fields}, sum(int(words[11]) + int(words[12]) for words in fields) / os.sysconf('SC_CLK_TCK')
+        ticks = sum(int(words[11]) + int(words[12]) for words in fields)
+        return {words[0] for words in fields}, ticks / os.sysconf('SC_CLK_TCK')
 
     def test_halted_guest_takes_no_time(self):
-        """All sleep, and after a second have had next to no time and sleep again. What is busy is never found so, whatever the host does."""
-        process = self.start(self.command(SERIAL_A + HALT, '-serial', 'stdio'), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        """All sleep, and after a second have had next to no time and sleep again.
+        What is busy is never found so, whatever the host does."""
+        process = self.start(self.command(SERIAL_A + HALT, '-serial', 'stdio'),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         until(process.stdout.fileno(), b'A')
         end = time.monotonic() + TIMEOUT
         while True:
@@ -378,19 +427,22 @@ class Profiles(Case):
         return path
 
     def profile(self, options, loops=50000000):
-        return self.run_guest(self.busy(loops), '-device', 'isa-debug-exit,iobase=0xf4', accel=f'{ENGINE},{options}')
+        return self.run_guest(self.busy(loops), '-device', 'isa-debug-exit,iobase=0xf4',
+                              accel=f'{ENGINE},{options}')
 
     @staticmethod
     def counts(path):
         """Of all stacks, and of those in the loop."""
         with open(path) as f:
             lines = [line.rsplit(' ', 1) for line in f]
-        return sum(int(count) for _, count in lines), sum(int(count) for stack, count in lines if stack.startswith('ring0;busy'))
+        busy = sum(int(count) for stack, count in lines if stack.startswith('ring0;busy'))
+        return sum(int(count) for _, count in lines), busy
 
     def test_profile(self):
         profile = self.path('p')
         symbols = self.path('map', '00200000 T busy\n00201000 T idle\n')
-        # A host's tick may be as long as ten periods of the timer, and a host that stands still has one sample stand for all of that.
+        # A host's tick may be as long as ten periods of the timer, and a host that stands still has
+        # one sample stand for all of that.
         loops = 200000000
         while True:
             result = self.profile(f'profile={profile},symbols={symbols}', loops)
@@ -406,13 +458,15 @@ class Profiles(Case):
         self.assertIn(['callout-interpret-integer', '0x0020000a', 'busy+0xa', '1'], sites)
 
     def test_map_for_perf(self):
-        process = self.start(self.command(SPIN, accel=f'{ENGINE},perf-map=on'), stdin=subprocess.DEVNULL)
+        process = self.start(self.command(SPIN, accel=f'{ENGINE},perf-map=on'),
+                             stdin=subprocess.DEVNULL)
         path = f'/tmp/perf-{process.pid}.map'
         self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
         deadline = time.monotonic() + TIMEOUT
         while True:
             lines = self.lines(path)
-            if any(line.endswith(' guest:0x00200000') for line in lines) or time.monotonic() > deadline or process.poll() is not None:
+            found = any(line.endswith(' guest:0x00200000') for line in lines)
+            if found or time.monotonic() > deadline or process.poll() is not None:
                 break
             time.sleep(0.05)
         for line in lines:
@@ -421,8 +475,10 @@ class Profiles(Case):
         self.assertTrue(any(line.endswith(' guest:0x00200000') for line in lines), lines)
         with open(f'/proc/{process.pid}/maps') as f:
             maps = f.read()
-        executable = [line.split()[1:] for line in maps.splitlines() if '/dev/zero' in line and 'x' in line.split()[1]]
-        self.assertEqual([words[0] for words in executable], ['r-xs'], 'perf knows code that is made by this name')
+        executable = [line.split()[1:] for line in maps.splitlines() if '/dev/zero' in line
+                      and 'x' in line.split()[1]]
+        self.assertEqual([words[0] for words in executable], ['r-xs'],
+                         'perf knows code that is made by this name')
         process.terminate()
         self.assertEqual(process.wait(TIMEOUT), 0)
 
@@ -448,11 +504,14 @@ class Profiles(Case):
         self.expect_error(f'profile={self.path("taken")}', 'taken.sites', 'Is a directory')
         self.expect_error('profile=', 'profile=: the name of a file')
         self.expect_error('perf-map=perhaps', 'perf-map=perhaps: on or off')
-        self.expect_error(f'profile={good},symbols=/nodir/map', "'/nodir/map'", 'No such file or directory')
-        self.expect_error(f'symbols={self.path("wrong", "00100000 T one" + chr(10) + "what is this?" + chr(10))}', 'wrong', 'line 2', 'what is this?')
+        self.expect_error(f'profile={good},symbols=/nodir/map', "'/nodir/map'",
+                          'No such file or directory')
+        wrong = self.path('wrong', '00100000 T one\nwhat is this?\n')
+        self.expect_error(f'symbols={wrong}', 'wrong', 'line 2', 'what is this?')
 
     def test_a_wrong_file_is_no_reason_for_another_engine(self):
-        result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', accel='bt:interp,profile=/nodir/p')
+        result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4',
+                                accel='bt:interp,profile=/nodir/p')
         self.assertEqual(result.returncode, 1)
         self.assertNotIn(b'going on', result.stderr)
 
@@ -460,7 +519,8 @@ class Profiles(Case):
 class Characters(Case):
     def test_file(self):
         path = os.path.join(self.dir, 'out')
-        self.run_guest(SERIAL_A + DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', '-serial', f'file:{path}')
+        self.run_guest(SERIAL_A + DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4',
+                       '-serial', f'file:{path}')
         self.assertEqual(self.content(path), b'A')
 
     @staticmethod
@@ -471,19 +531,23 @@ class Characters(Case):
     def test_second_port_and_debug_console(self):
         code = bytes.fromhex('66 ba f8 02 b0 42 ee b0 43 e6 e9') + DEBUG_EXIT
         one, two, con = (os.path.join(self.dir, name) for name in ('one', 'two', 'con'))
-        self.run_guest(code, '-device', 'isa-debug-exit,iobase=0xf4', '-serial', f'file:{one}', '-serial', f'file:{two}',
+        self.run_guest(code, '-device', 'isa-debug-exit,iobase=0xf4', '-serial', f'file:{one}',
+                       '-serial', f'file:{two}',
                        '-debugcon', f'file:{con}')
         self.assertEqual([self.content(p) for p in (one, two, con)], [b'', b'B', b'C'])
 
     def test_closed_output_does_not_kill(self):
-        process = self.start(self.command(SERIAL_A * 1000 + DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4',
-                                          '-serial', 'stdio'), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        process = self.start(self.command(SERIAL_A * 1000 + DEBUG_EXIT, '-device',
+                                          'isa-debug-exit,iobase=0xf4',
+                                          '-serial', 'stdio'), stdin=subprocess.DEVNULL,
+                                          stdout=subprocess.PIPE)
         process.stdout.close()
         self.assertEqual(process.wait(TIMEOUT), 0x21)
 
     def test_input_from_a_pipe_is_not_lost(self):
         text = bytes(range(0x30, 0x5a)) * 40
-        process = self.start(self.command(SERIAL_ECHO, '-serial', 'stdio'), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        process = self.start(self.command(SERIAL_ECHO, '-serial', 'stdio'), stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE,
                              stderr=subprocess.DEVNULL)
         process.stdin.write(text)
         process.stdin.close()
@@ -497,7 +561,8 @@ class Characters(Case):
 
     def test_unix_socket(self):
         path = os.path.join(self.dir, 'socket')
-        process = self.start(self.command(SERIAL_ECHO, '-serial', f'unix:{path},server,nowait'), stdin=subprocess.DEVNULL)
+        process = self.start(self.command(SERIAL_ECHO, '-serial', f'unix:{path},server,nowait'),
+                             stdin=subprocess.DEVNULL)
         for _ in range(2):  # a second peer is served after the first has gone
             with self.connect(path, process) as peer:
                 peer.sendall(b'HAL')
@@ -518,7 +583,8 @@ class Characters(Case):
                 time.sleep(0.02)
 
     def test_pseudo_terminal(self):
-        process = self.start(self.command(SERIAL_ECHO, '-serial', 'pty'), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = self.start(self.command(SERIAL_ECHO, '-serial', 'pty'), stdin=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE)
         said = process.stderr.readline()
         self.assertRegex(said, b'/dev/pts/[0-9]+$')
         name = said.split()[-1]
@@ -529,7 +595,8 @@ class Characters(Case):
 
     def test_monitor_on_a_socket(self):
         path = os.path.join(self.dir, 'monitor')
-        process = self.start(self.command(SPIN, '-S', '-monitor', f'unix:{path},server,nowait'), stdin=subprocess.DEVNULL)
+        process = self.start(self.command(SPIN, '-S', '-monitor', f'unix:{path},server,nowait'),
+                             stdin=subprocess.DEVNULL)
         with self.connect(path, process) as peer:
             def ask(command, answer):
                 peer.sendall(command.encode() + b'\n')
@@ -557,7 +624,8 @@ class Terminal(Case):
         command = self.command(code, *args)
         if '-nographic' in args:
             command = [word for word in command if word not in ('-display', 'none')]
-        process = self.start(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+        process = self.start(command, stdin=slave, stdout=slave, stderr=slave,
+                             start_new_session=True)
         return master, slave, before, process
 
     def test_escape_keys(self):
@@ -588,7 +656,8 @@ class Terminal(Case):
         self.assertEqual(termios.tcgetattr(slave), before)
 
     def test_terminal_comes_back_after_signals(self):
-        for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGABRT, signal.SIGSEGV, signal.SIGTRAP):
+        for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGABRT, signal.SIGSEGV,
+                       signal.SIGTRAP):
             master, slave, before, process = self.session(SERIAL_A + HALT, '-nographic')
             until(master, b'A', process)
             self.assertNotEqual(termios.tcgetattr(slave), before)

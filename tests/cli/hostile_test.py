@@ -4,9 +4,10 @@
 
 usage: hostile_test.py RINGFENCE [unittest arguments]
 
-Every guest is a piece of assembly in PRELUDE's world: flat 32-bit ring 0 with an interrupt table in which every vector's
-handler ends the guest with its own number ("faulted" VECTOR), unless the guest names a handler of its own. A guest that
-was right ends with success. ENGINE in the environment chooses the engine; FUZZ the number of random guests.
+Every guest is a piece of assembly in PRELUDE's world: flat 32-bit ring 0 with an interrupt table in
+which every vector's handler ends the guest with its own number ("faulted" VECTOR), unless the guest
+names a handler of its own. A guest that was right ends with success. ENGINE in the environment
+chooses the engine; FUZZ the number of random guests.
 """
 import os
 import random
@@ -120,11 +121,13 @@ align 4096
 guest:
 '''
 
-# name: (expected, assembly). Expected: 'success', ('faulted', vector), 'triple fault', 'killed', or a tuple of such.
+# name: (expected, assembly). Expected: 'success', ('faulted', vector), 'triple fault', 'killed', or
+# a tuple of such.
 GUESTS = {
     'jump_to_hole': (('faulted', 6), 'mov eax, 0xfebf0000\njmp eax'),
     'jump_above_ram': (('faulted', 6), 'mov eax, 0x8000000\njmp eax'),
-    'hole_without_handlers': ('triple fault', 'lidt [none]\nmov eax, 0xfebf0000\njmp eax\nnone: dd 0, 0'),
+    'hole_without_handlers': ('triple fault', 'lidt [none]\nmov eax, 0xfebf0000\njmp eax\nnone: dd '
+                                              '0, 0'),
     'fault_address_of_hole': ('success', '''
 	on 6, .ud
 	mov eax, 0xfebf0123
@@ -186,13 +189,15 @@ GUESTS = {
 	out 0xf4, al
 .db:	inc ebx
 	iret'''),
-    'double_fault': (('faulted', 8), 'mov word [idt + 8 * 3 + 2], 0x1230\nmov word [idt + 8 * 13 + 2], 0x1230\nint3'),
+    'double_fault': (('faulted', 8), 'mov word [idt + 8 * 3 + 2], 0x1230\nmov word [idt + 8 * 13 + '
+                                     '2], 0x1230\nint3'),
     'no_gate': (('faulted', 13), 'int 0x70'),
     'null_stack': (('faulted', 13), 'xor eax, eax\nmov ss, ax'),
     'null_data': (('faulted', 13), 'xor eax, eax\nmov ds, ax\nmov al, [0]'),
     'selector_beyond_table': (('faulted', 13), 'mov ax, 0x1238\nmov es, ax'),
     'far_jump_to_data': (('faulted', 13), 'jmp DATA:0'),
-    'paging_without_protection': (('faulted', 13), 'mov eax, cr0\nor eax, 0x80000000\nand al, 0xfe\nmov cr0, eax'),
+    'paging_without_protection': (('faulted', 13),
+                                  'mov eax, cr0\nor eax, 0x80000000\nand al, 0xfe\nmov cr0, eax'),
     'unknown_msr': (('faulted', 13), 'mov ecx, 0x12345678\nrdmsr'),
     'reserved_cr4': (('faulted', 13), 'mov eax, 0x80000000\nmov cr4, eax'),
     'sysenter_unset': (('faulted', 13), 'sysenter'),
@@ -207,10 +212,13 @@ GUESTS = {
 	jne .bad
 	succeed
 .bad:	fail 0x40'''),
-    'return_from_hole': (('triple fault', ('faulted', 13), ('faulted', 6)), 'mov esp, 0xfebf1000\ncall .f\n.f: ret'),
+    'return_from_hole': (('triple fault', ('faulted', 13), ('faulted', 6)),
+                         'mov esp, 0xfebf1000\ncall .f\n.f: ret'),
     'fault_with_stack_in_device': (('triple fault', ('faulted', 3)), 'mov esp, 0xfee00800\nint3'),
-    'stack_in_rom': ('success', 'mov esp, 0xf1000\npush eax\npusha\npop eax\ncall .f\n.f: mov esp, 0x300000\nsucceed'),
-    'stack_around_zero': (('success', 'triple fault', ('faulted', 12)), 'mov esp, 2\npush eax\nmov esp, 0x300000\nsucceed'),
+    'stack_in_rom': ('success', 'mov esp, 0xf1000\npush eax\npusha\npop eax\ncall .f\n.f: mov esp, '
+                                '0x300000\nsucceed'),
+    'stack_around_zero': (('success', 'triple fault', ('faulted', 12)),
+                          'mov esp, 2\npush eax\nmov esp, 0x300000\nsucceed'),
     'write_to_nothing': ('success', '''
 	mov edi, 0x2000000
 	mov ecx, 100
@@ -229,15 +237,21 @@ GUESTS = {
 	fninit
 	movsd
 	succeed'''),
-    'string_through_device': ('success', 'mov edi, 0xfee00300\nmov esi, 0xfebf0000\nmov ecx, 64\nrep movsb\nsucceed'),
-    'run_off_the_end_of_memory': (('triple fault', ('faulted', 6)), 'mov dword [0xfffffc], 0x90909090\nmov eax, 0xfffffc\njmp eax'),
-    'page_tables_in_hole': (('triple fault', 'killed', ('faulted', 14), 'runs'), 'mov eax, 0xfebf0000\nmov cr3, eax\nmov eax, cr0\n'
+    'string_through_device': ('success', 'mov edi, 0xfee00300\nmov esi, 0xfebf0000\nmov ecx, '
+                                         '64\nrep movsb\nsucceed'),
+    'run_off_the_end_of_memory': (('triple fault', ('faulted', 6)),
+                                  'mov dword [0xfffffc], 0x90909090\nmov eax, 0xfffffc\njmp eax'),
+    'page_tables_in_hole': (('triple fault', 'killed', ('faulted', 14), 'runs'),
+                            'mov eax, 0xfebf0000\nmov cr3, eax\nmov eax, cr0\n'
                             'or eax, 0x80000000\nmov cr0, eax\njmp $'),
-    'page_tables_in_apic': (('triple fault', 'killed', ('faulted', 14), 'runs'), 'mov eax, 0xfee00000\nmov cr3, eax\nmov eax, cr0\n'
+    'page_tables_in_apic': (('triple fault', 'killed', ('faulted', 14), 'runs'),
+                            'mov eax, 0xfee00000\nmov cr3, eax\nmov eax, cr0\n'
                             'or eax, 0x80000000\nmov cr0, eax\njmp $'),
-    'empty_page_tables': ('triple fault', 'mov eax, 0x600000\nmov cr3, eax\nmov eax, cr0\nor eax, 0x80000000\nmov cr0, eax\njmp $'),
+    'empty_page_tables': ('triple fault', 'mov eax, 0x600000\nmov cr3, eax\nmov eax, cr0\nor eax, '
+                                          '0x80000000\nmov cr0, eax\njmp $'),
     'page_directory_maps_itself': ('success', '''
-	; 4 MiB pages for the first 8 MiB, and the directory as its own last table, in which an entry is then changed
+	; 4 MiB pages for the first 8 MiB, and the directory as its own last table, in which an
+	; entry is then changed
 	mov dword [0x600000], 0x83
 	mov dword [0x600004], 0x400083
 	mov dword [0x600ffc], 0x600003
@@ -281,7 +295,8 @@ GUESTS = {
 	mov eax, [0x12345678]
 .pf:	add esp, 4
 	iret'''),
-    'handler_is_undefined': (('runs', 'triple fault', ('faulted', 6), ('faulted', 13), 'killed'), 'on 6, .ud\n.ud: ud2'),
+    'handler_is_undefined': (('runs', 'triple fault', ('faulted', 6), ('faulted', 13), 'killed'),
+                             'on 6, .ud\n.ud: ud2'),
     'handler_in_hole': (('runs', 'triple fault', 'killed'), 'on 6, 0xfebf0000\nud2'),
     'self_modifying': ('success', '''
 	xor ebx, ebx
@@ -528,12 +543,14 @@ bits 32
     'spin_on_device': ('runs', '.l: mov eax, [0xfee00020]\nin al, 0x80\njmp .l'),
     'endless_string_in_hole': ('runs', 'mov ecx, -1\nmov edi, 0x1000000\n.l: rep stosb\njmp .l'),
     'halted_with_interrupts_off': ('runs', '.l: hlt\njmp .l'),
-    'calls_without_return': (('runs', 'triple fault', 'killed', ('faulted', 6), ('faulted', 13)), '.l: call .l'),
+    'calls_without_return': (('runs', 'triple fault', 'killed', ('faulted', 6), ('faulted', 13)),
+                             '.l: call .l'),
 }
 
 
 def elf(code):
-    header = struct.pack('<16sHHIIIIIHHHHHH', b'\x7fELF\x01\x01\x01', 2, 3, 1, BASE, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+    header = struct.pack('<16sHHIIIIIHHHHHH', b'\x7fELF\x01\x01\x01', 2, 3, 1, BASE, 52, 0, 0,
+                         52, 32, 1, 0, 0, 0)
     program = struct.pack('<IIIIIIII', 1, 0x1000, BASE, BASE, len(code), len(code) + 4096, 7, 4096)
     return (header + program).ljust(0x1000, b'\0') + code
 
@@ -553,7 +570,8 @@ class Hostile(unittest.TestCase):
             return f.read()
 
     def wait_until_it_listens(self, process):
-        """Until the program takes SIGTERM as an order: on a busy host its start may take longer than a guest is given."""
+        """Until the program takes SIGTERM as an order: on a busy host its start may take longer
+        than a guest is given."""
         until = time.monotonic() + TIMEOUT
         while time.monotonic() < until and process.poll() is None:
             with open(f'/proc/{process.pid}/status', encoding='ascii') as f:
@@ -563,13 +581,16 @@ class Hostile(unittest.TestCase):
             time.sleep(0.005)
 
     def run_guest(self, code, runs_for, *options):
-        """How the guest ended: 'success', ('faulted', vector), 'triple fault', 'killed', or 'runs' if it had to be told."""
+        """How the guest ended: 'success', ('faulted', vector), 'triple fault', 'killed', or 'runs'
+        if it had to be told."""
         path = os.path.join(self.dir, 'guest')
         with open(path, 'wb') as f:
             f.write(elf(code))
-        command = [PROGRAM, '-accel', ENGINE, '-display', 'none', '-m', '16', '-no-reboot', '-kernel', path, '-device',
+        command = [PROGRAM, '-accel', ENGINE, '-display', 'none', '-m', '16', '-no-reboot',
+                   '-kernel', path, '-device',
                    'isa-debug-exit,iobase=0xf4,iosize=1', *options]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE)
         try:
             told = False
             self.wait_until_it_listens(process)
@@ -604,16 +625,21 @@ class Hostile(unittest.TestCase):
 
     def check(self, name):
         expected, text = GUESTS[name]
-        choices = expected if isinstance(expected, tuple) and expected[0] != 'faulted' else (expected,)
+        choices = (expected if isinstance(expected, tuple) and expected[0] != 'faulted'
+                   else (expected,))
         how = self.run_guest(self.assemble(text), 1 if 'runs' in choices else TIMEOUT)
         self.assertIn(how, choices)
 
     def test_random_guests(self):
-        """Random bytes, half of them from what instructions are made of; any end but a bad one will do."""
-        frequent = bytes.fromhex('0f 0f 8b 89 c7 83 81 e8 ff 66 f3 a4 ab cd cf 8e 0f00 0f01 0f20 0f22 9d 9a ea cb 60 61 f7 8d c8 c9')
-        for seed in range(int(os.environ.get('SEED', '1')), int(os.environ.get('SEED', '1')) + FUZZ):
+        """Random bytes, half of them from what instructions are made of; any end but a bad one will
+        do."""
+        frequent = bytes.fromhex('0f 0f 8b 89 c7 83 81 e8 ff 66 f3 a4 ab cd cf 8e 0f00 0f01 0f20 '
+                                 '0f22 9d 9a ea cb 60 61 f7 8d c8 c9')
+        for seed in range(int(os.environ.get('SEED', '1')),
+                          int(os.environ.get('SEED', '1')) + FUZZ):
             rng = random.Random(seed)
-            code = bytes(rng.choice(frequent) if rng.random() < .5 else rng.randrange(256) for _ in range(4096))
+            code = bytes(rng.choice(frequent) if rng.random() < .5 else rng.randrange(256)
+                         for _ in range(4096))
             with self.subTest(seed=seed):
                 prelude = self.assemble('')
                 try:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The machine as small guests see it, on each engine: how chips, processor and engine play together.
+"""The machine as small guests see it, on each engine: how chips, processor and engine play
+together.
 
 usage: machine_test.py RINGFENCE [unittest arguments]
 
@@ -65,7 +66,8 @@ section .text
 '''
 
 GUESTS = {
-    # An STI holds interrupts off for one round of the string instruction behind it, not for all: timer ticks come in its midst.
+    # An STI holds interrupts off for one round of the string instruction behind it, not for all:
+    # timer ticks come in its midst.
     'interrupts_in_a_string_behind_sti': ('success', '''
 	on 0x31, .timer
 	mov dword [0xfee000f0], 0x13f
@@ -92,7 +94,8 @@ GUESTS = {
 	mov dword [0xfee000b0], 0
 	iret
 ticks: dd 0'''),
-    # CR0.NE clear: x87 errors are IRQ 13, ended by port F0h, which lets the handler use the FPU before it clears the error.
+    # CR0.NE clear: x87 errors are IRQ 13, ended by port F0h, which lets the handler use the FPU
+    # before it clears the error.
     'x87_error_by_interrupt': ('success', X87 + '''
 	on 45, .irq13
 	irq13_only
@@ -189,9 +192,10 @@ ticks: dd 0'''),
 }
 
 
-# Resets itself 100 times, in each of the ways there are. Before it does, it makes work for an engine: address spaces, code of its own in
-# each and at each start elsewhere, accesses to a device from everywhere, all of memory. 'B' on the serial port is a start; at
-# each of SAMPLES it says 'W' and waits for a byte.
+# Resets itself 100 times, in each of the ways there are. Before it does, it makes work for an
+# engine: address spaces, code of its own in each and at each start elsewhere, accesses to a device
+# from everywhere, all of memory. 'B' on the serial port is a start; at each of SAMPLES it says 'W'
+# and waits for a byte.
 RESETS = 100
 SAMPLES = (10, RESETS)
 SLACK_KIB = int(os.environ.get('RF_SLACK_KIB', 1024))  # a sanitizer's allocator keeps more
@@ -276,14 +280,19 @@ none:	dd 0, 0
 '''
 
 HALTS = 'cli\n.stuck: hlt\njmp .stuck\n'
-# On CPU models that lack something: (how it ends, -cpu, what is said on standard error: None, or the note, or (the note, the report),
-# assembly).
+# On CPU models that lack something: (how it ends, -cpu, what is said on standard error: None, or
+# the note, or (the note, the report), assembly).
 MODELS = {
-    'cmov_without_handlers': ('killed', 'pentium', 'needs cmov, which -cpu pentium lacks: choose -cpu pentium2 or later',
+    'cmov_without_handlers': ('killed', 'pentium',
+                              'needs cmov, which -cpu pentium lacks: choose -cpu pentium2 or later',
                               'lidt [none]\ncmovz eax, ebx\nnone: dd 0, 0'),
-    'cmov_and_a_handler_that_halts': ('killed', '486', 'needs cmov, which -cpu 486 lacks: choose -cpu pentium2 or later',
+    'cmov_and_a_handler_that_halts': ('killed', '486',
+                                      'needs cmov, which -cpu 486 lacks: choose -cpu pentium2 or '
+                                      'later',
                                       'on 6, .ud\ncmovz eax, ebx\n.ud: ' + HALTS),
-    'a_handler_that_has_the_same_trouble': ('killed', '486', ('needs sse, which', 'needs cmov, sse, which -cpu 486 lacks: choose -cpu pentium3 or later'), '''
+    'a_handler_that_has_the_same_trouble': ('killed', '486', (
+        'needs sse, which',
+        'needs cmov, sse, which -cpu 486 lacks: choose -cpu pentium3 or later'), '''
 	on 6, .ud
 	xor ecx, ecx
 	xorps xmm0, xmm0
@@ -292,17 +301,25 @@ MODELS = {
 	je .give_up
 	cmovz eax, ebx
 .give_up: ''' + HALTS),
-    'pae_without_handlers': ('killed', 'pentium', 'needs pae, which -cpu pentium lacks: choose -cpu pentium2 or later',
+    'pae_without_handlers': ('killed', 'pentium',
+                             'needs pae, which -cpu pentium lacks: choose -cpu pentium2 or later',
                              'lidt [none]\nmov eax, 0x20\nmov cr4, eax\nnone: dd 0, 0'),
-    'sse_taken_away': ('killed', 'pentium3,-sse', 'needs sse, which -cpu pentium3,-sse lacks: leave out -sse',
+    'sse_taken_away': ('killed', 'pentium3,-sse',
+                       'needs sse, which -cpu pentium3,-sse lacks: leave out -sse',
                        'lidt [none]\nxorps xmm0, xmm0\nnone: dd 0, 0'),
-    'cmov_taken_away': ('killed', 'max,-cmov', 'needs cmov, which -cpu max,-cmov lacks: leave out -cmov',
+    'cmov_taken_away': ('killed', 'max,-cmov', 'needs cmov, which -cpu max,-cmov lacks: leave out '
+                                               '-cmov',
                         'lidt [none]\ncmovz eax, ebx\nnone: dd 0, 0'),
-    'what_it_builds_on_taken_away': ('killed', 'max,+nx,fxsr=off', 'needs sse, which -cpu max,+nx,fxsr=off lacks: leave out fxsr=off',
+    'what_it_builds_on_taken_away': ('killed', 'max,+nx,fxsr=off',
+                                     'needs sse, which -cpu max,+nx,fxsr=off lacks: leave out '
+                                     'fxsr=off',
                                      'lidt [none]\nxorps xmm0, xmm0\nnone: dd 0, 0'),
-    'taken_away_and_too_old': ('killed', 'pentium,-fxsr', 'needs sse, which -cpu pentium,-fxsr lacks: leave out -fxsr and choose -cpu pentium3 or later',
+    'taken_away_and_too_old': ('killed', 'pentium,-fxsr',
+                               'needs sse, which -cpu pentium,-fxsr lacks: leave out -fxsr and '
+                               'choose -cpu pentium3 or later',
                                'lidt [none]\nxorps xmm0, xmm0\nnone: dd 0, 0'),
-    'newest': ('killed', 'pentium3', 'needs popcnt, which -cpu pentium3 lacks: choose -cpu max', 'lidt [none]\npopcnt eax, ebx\nnone: dd 0, 0'),
+    'newest': ('killed', 'pentium3', 'needs popcnt, which -cpu pentium3 lacks: choose -cpu max',
+               'lidt [none]\npopcnt eax, ebx\nnone: dd 0, 0'),
     # Kernels that find out by trying are not stopped: something else has happened when they halt.
     'tried_and_avoided': ('runs', 'pentium', 'needs cmov', '''
 	on 6, .ud
@@ -315,7 +332,8 @@ MODELS = {
 .ud:	inc dword [esp]
 .de:	add dword [esp], 2
 	iret'''),
-    'tried_and_succeeded': ('success', 'pentium', 'needs cmov', 'on 6, .ud\ncmovz eax, ebx\n.ud: succeed'),
+    'tried_and_succeeded': ('success', 'pentium', 'needs cmov',
+                            'on 6, .ud\ncmovz eax, ebx\n.ud: succeed'),
     'triple_fault_for_another_reason': ('triple fault', 'pentium', 'needs cmov', '''
 	on 6, .ud
 	cmovz eax, ebx
@@ -340,7 +358,8 @@ class Machine(hostile_test.Hostile):
         else:
             self.assertEqual(len(notes), 1, text)
             self.assertIn(self.note[0], notes[0])
-        how = super().judge(status, ''.join(line for line in text.splitlines(True) if line.rstrip('\n') not in notes), told)
+        how = super().judge(status, ''.join(line for line in text.splitlines(True)
+                                            if line.rstrip('\n') not in notes), told)
         if how == 'killed':
             self.assertIn(self.note[-1], text.split('was stopped: ')[1].splitlines()[0])
         return how
@@ -348,11 +367,13 @@ class Machine(hostile_test.Hostile):
     def check_model(self, name):
         expected, model, said, text = MODELS[name]
         self.note = (said,) if isinstance(said, str) else said
-        self.assertEqual(self.run_guest(self.assemble(text), 1 if expected == 'runs' else hostile_test.TIMEOUT, '-cpu', model), expected)
+        seconds = 1 if expected == 'runs' else hostile_test.TIMEOUT
+        self.assertEqual(self.run_guest(self.assemble(text), seconds, '-cpu', model), expected)
 
     def check(self, name):
         expected, text = GUESTS[name]
-        self.assertEqual(self.run_guest(self.assemble(text), 1 if expected == 'runs' else hostile_test.TIMEOUT), expected)
+        seconds = 1 if expected == 'runs' else hostile_test.TIMEOUT
+        self.assertEqual(self.run_guest(self.assemble(text), seconds), expected)
 
     def sample(self, process):
         """Resident KiB, descriptors, mappings."""
@@ -366,9 +387,12 @@ class Machine(hostile_test.Hostile):
         path = os.path.join(self.dir, 'guest')
         with open(path, 'wb') as f:
             f.write(hostile_test.elf(self.assemble(RESETTING)))
-        process = subprocess.Popen([hostile_test.PROGRAM, '-accel', hostile_test.ENGINE, '-display', 'none', '-m', '16', '-kernel', path,
-                                    '-serial', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
+        process = subprocess.Popen([hostile_test.PROGRAM, '-accel', hostile_test.ENGINE, '-display',
+                                    'none', '-m', '16', '-kernel', path,
+                                    '-serial', 'stdio', '-device',
+                                    'isa-debug-exit,iobase=0xf4,iosize=1'],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, bufsize=0)
         samples, starts = {}, 0
         try:
             while said := process.stdout.read(1):
@@ -384,7 +408,9 @@ class Machine(hostile_test.Hostile):
             process.stdin.close()
             process.stdout.close()
         self.assertEqual(starts, RESETS)
-        (resident, files, mappings), (resident_after, files_after, mappings_after) = (samples[n] for n in SAMPLES)
+        before, after = (samples[n] for n in SAMPLES)
+        resident, files, mappings = before
+        resident_after, files_after, mappings_after = after
         text = f'{samples}'
         self.assertEqual(files_after, files, text)
         self.assertLessEqual(mappings_after, mappings + 8, text)

@@ -4,7 +4,8 @@
 
 usage: needs_engine.py RINGFENCE ENGINE
 
-Exit status: 0 it can; 77 it cannot, and a line "skipped: WHY". Only KVM may be missing: the other engines run on every host, and one that refuses is a failure.
+Exit status: 0 it can; 77 it cannot, and a line "skipped: WHY". Only KVM may be missing: the other
+engines run on every host, and one that refuses is a failure.
 """
 import struct
 import subprocess
@@ -13,7 +14,8 @@ import tempfile
 
 # Nothing runs: devices that collide are found after the engine has been made, a kernel that is none
 # before. An ELF of two bytes.
-KERNEL = (struct.pack('<16sHHIIIIIHHHHHH', b'\x7fELF\x01\x01\x01', 2, 3, 1, 0x200000, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+KERNEL = (struct.pack('<16sHHIIIIIHHHHHH', b'\x7fELF\x01\x01\x01', 2, 3, 1, 0x200000, 52, 0, 0,
+                      52, 32, 1, 0, 0, 0)
           + struct.pack('<IIIIIIII', 1, 84, 0x200000, 0x200000, 2, 2, 7, 1) + b'\xfa\xf4')
 COLLIDING = ['-serial', 'null', '-device', 'isa-debug-exit,iobase=0x3f8']
 REFUSAL = 'ringfence: -accel kvm: '
@@ -27,7 +29,8 @@ def why_not(program, engine):
     with tempfile.NamedTemporaryFile() as kernel:
         kernel.write(KERNEL)
         kernel.flush()
-        command = [program, '-accel', engine, '-display', 'none', '-kernel', kernel.name, *COLLIDING]
+        command = [program, '-accel', engine, '-display', 'none', '-kernel',
+                   kernel.name, *COLLIDING]
         result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                                 timeout=300, check=False)
     said = result.stderr.strip()

@@ -41,12 +41,14 @@ class Skips(unittest.TestCase):
     def expect(self, last, skips, tests, status=0):
         """tests: name, result, output of each."""
         with tempfile.TemporaryDirectory() as directory:
-            good, skipped, bad = (sum(test[1] == result for test in tests) for result in (GOOD, SKIPPED, BAD))
+            good, skipped, bad = (sum(test[1] == result for test in tests)
+                                  for result in (GOOD, SKIPPED, BAD))
             self.write(directory, 'meson', MESON.format(directory=directory, status=status))
             self.write(directory, 'log', ''.join(TEST.format(*test) for test in tests))
             self.write(directory, 'summary', SUMMARY.format(good, bad, skipped))
             environment = dict(os.environ, PATH=directory + ':' + os.environ['PATH'])
-            result = subprocess.run([os.path.join(ROOT, 'tests/unit-tests'), directory], env=environment,
+            result = subprocess.run([os.path.join(ROOT, 'tests/unit-tests'), directory],
+                                    env=environment,
                                     stdout=subprocess.PIPE, text=True, check=False)
         lines = result.stdout.splitlines()
         self.assertEqual(lines[-1], 'unit tests: ' + last)
@@ -69,7 +71,8 @@ class Skips(unittest.TestCase):
 
     def test_all_of_a_suite(self):
         self.expect('1 passed, 0 failed, 2 skipped', ['skipped a::b: why', 'skipped a::c: why'],
-                    [('a', GOOD, '[SKIP] a::b: why\n[SKIP] a::c: why\n' + SUITE.format(0, 0, 0)), WORDS])
+                    [('a', GOOD, '[SKIP] a::b: why\n[SKIP] a::c: why\n' + SUITE.format(0, 0, 0)),
+                     WORDS])
 
     def test_a_suite_of_nothing_is_skipped_and_no_more(self):
         self.expect('0 passed, 0 failed, 1 skipped', ['skipped a::b: why'],
