@@ -116,7 +116,8 @@ int main(void)
 	if (page == MAP_FAILED || cs_open(CS_ARCH_X86, CS_MODE_64, &handle))
 		return 2;
 	signal(SIGILL, handler);
-	printf("           bytes            processor  Capstone %d.%d\n", CS_API_MAJOR, CS_API_MINOR);
+	printf("           bytes            processor  Capstone %d.%d\n", CS_API_MAJOR,
+	       CS_API_MINOR);
 	for (int fence = 0; fence < 3; fence++) {
 		int run = 0, decoded = 0, first;
 
@@ -128,12 +129,13 @@ int main(void)
 			if (!rm)
 				first = decoded;
 		}
-		printf("%s  0f ae %02x to %02x   runs %d of 8  decodes %d\n", names[fence], 0xe8 + 8 * fence,
-		       0xef + 8 * fence, run, decoded);
+		printf("%s  0f ae %02x to %02x   runs %d of 8  decodes %d\n", names[fence],
+		       0xe8 + 8 * fence, 0xef + 8 * fence, run, decoded);
 		as_ever &= run == 8 && decoded == 1 && first;
 	}
 	if (!as_ever)
-		puts("This is not what it was: all are to run, and the first of each eight is to be decoded.");
+		puts("This is not what it was: all are to run, and the first of each eight is to "
+		     "be decoded.");
 	return !as_ever;
 }
 END

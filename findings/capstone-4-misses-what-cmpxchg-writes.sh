@@ -89,7 +89,8 @@ static struct state run(const unsigned char *code, size_t length)
 
 	memcpy(page, code, length);
 	page[length] = 0xc3;
-	__asm__ volatile("subq $128, %%rsp; pushq %2; popfq; call *%4; pushfq; popq %2; addq $128, %%rsp"
+	__asm__ volatile("subq $128, %%rsp; pushq %2; popfq; call *%4; pushfq; popq %2; "
+			 "addq $128, %%rsp"
 			 : "+a"(s.rax), "+c"(s.rcx), "+r"(s.flags), "+D"(at)
 			 : "r"(page)
 			 : "rdx", "memory", "cc");

@@ -60,15 +60,17 @@ private_apt() {
 	program=$1
 	shift
 	"$program" -q -y -o APT::Sandbox::User= -o Dir::State="$folder/state" \
-		-o Dir::State::status="$folder/state/status" -o Dir::Cache="$folder/cache" -o Acquire::Retries=3 -o Acquire::Languages=none "$@"
+		-o Dir::State::status="$folder/state/status" -o Dir::Cache="$folder/cache" \
+		-o Acquire::Retries=3 -o Acquire::Languages=none "$@"
 }
 
 unpack_qemu() {
 	mkdir -p "$root" "$folder/state/lists/partial" "$folder/cache/archives/partial"
 	: >"$folder/state/status"
 	private_apt apt-get update >"$folder/log" 2>&1 || true
-	private_apt apt-get install --download-only --no-install-recommends "qemu-system-x86=$version" \
-		>>"$folder/log" 2>&1 || cannot "cannot fetch qemu-system-x86 $version: $(tail -n 3 "$folder/log")"
+	private_apt apt-get install --download-only --no-install-recommends \
+		"qemu-system-x86=$version" >>"$folder/log" 2>&1 ||
+		cannot "cannot fetch qemu-system-x86 $version: $(tail -n 3 "$folder/log")"
 	# Into one tree, as on a system where /bin and /lib are links into /usr.
 	mkdir -p "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib" "$root/usr/lib64"
 	for name in bin sbin lib lib64; do
@@ -82,7 +84,9 @@ unpack_qemu() {
 qemu() {
 	libraries=$root/usr/lib/x86_64-linux-gnu
 	QEMU_MODULE_DIR=$libraries/qemu "$root/lib64/ld-linux-x86-64.so.2" \
-		--library-path "$libraries:$libraries/pulseaudio" "$root/usr/libexec/qemu-system-i386" -L "$root/usr/share/seabios" -L "$root/usr/share/qemu" "$@"
+		--library-path "$libraries:$libraries/pulseaudio" \
+		"$root/usr/libexec/qemu-system-i386" \
+		-L "$root/usr/share/seabios" -L "$root/usr/share/qemu" "$@"
 }
 
 build_kernel() {
@@ -202,9 +206,11 @@ awk -v least="$least_ratio" '
 	NR == 1 { first = $1 }
 	{ last = $1 }
 	END {
-		printf "%.1f times as fast after six flushes as before any\n", first / (last ? last : 1)
+		times = first / (last ? last : 1)
+		printf "%.1f times as fast after six flushes as before any\n", times
 		if (first < least * last) {
-			print "This is not what it was: the reads are to take " least " times as long before any flush."
+			print "This is not what it was: the reads are to take " least \
+				" times as long before any flush."
 			exit 1
 		}
 	}' "$folder/ticks"

@@ -17,8 +17,8 @@
 #
 # What happens: the AMD processor reports rSI's operand. Intel's (Sapphire Rapids, as reported; not
 # seen by who wrote this) reports rDI's. The Intel manual does not say (vol. 2,
-# CMPS; vol. 3, 6.9). A handler gets other addresses in CR2, or si_addr, and pages come in by another
-# order.
+# CMPS; vol. 3, 6.9). A handler gets other addresses in CR2, or si_addr, and pages come in by
+# another order.
 #
 # Output seen:
 #
@@ -120,7 +120,8 @@ int main(int argc, char **argv)
 		as_amd &= address == rsi;
 		as_intel &= address == rdi;
 		printf("%-11s rSI in the %s page: the fault is at %s\n", cases[i / 2].name,
-		       i & 1 ? "upper" : "lower", address == rsi ? "rSI" : address == rdi ? "rDI" : "neither");
+		       i & 1 ? "upper" : "lower",
+		       address == rsi ? "rSI" : address == rdi ? "rDI" : "neither");
 	}
 	return judge(argv[1], as_amd, as_intel);
 }

@@ -97,16 +97,22 @@ static int judge(const char *vendor, int as_amd, int as_intel)
 int main(int argc, char **argv)
 {
 	static const long double huge = 0x1p16000L, tiny = 0x1p-16000L;
-	static const struct { const char *name; const long double *value; int unmasked; } cases[] = {
+	static const struct {
+		const char *name;
+		const long double *value;
+		int unmasked;
+	} cases[] = {
 		{ "stack empty", NULL, INVALID }, { "overflow", &huge, OVERFLOW },
 		{ "underflow", &tiny, UNDERFLOW },
 	};
 	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
-	unsigned char *good = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *good = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				   -1, 0);
 	unsigned char *bad = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int as_amd = 1, as_intel = 1;
 
-	if (argc < 2 || good == MAP_FAILED || bad == MAP_FAILED || sigaction(SIGSEGV, &action, NULL))
+	if (argc < 2 || good == MAP_FAILED || bad == MAP_FAILED ||
+	    sigaction(SIGSEGV, &action, NULL))
 		return 2;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		unsigned char before[BYTES];
