@@ -137,12 +137,19 @@ static inline void emit_mov64(struct emitter *e, unsigned to, unsigned from)
 	emit_op_reg1(e, OP1W(0x8b), to, from);
 }
 
+/* From r8 on; below that from al, cl, dl or bl only. */
+static inline void emit_movzx8(struct emitter *e, unsigned to, unsigned from)
+{
+	emit_op_reg1(e, OP2(0xb6), to, from);
+}
+
 static inline void emit_movzx16(struct emitter *e, unsigned to, unsigned from)
 {
 	emit_op_reg1(e, OP2(0xb7), to, from);
 }
 
 void emit_mov32_imm(struct emitter *e, unsigned reg, uint32_t imm);
+void emit_mov64_imm(struct emitter *e, unsigned reg, uint64_t imm);
 void emit_store32_imm(struct emitter *e, uint32_t imm, struct memref m);
 /* SHRX to, from, count (BMI2: leaves the flags alone). */
 void emit_shrx32(struct emitter *e, unsigned to, unsigned from, unsigned count);
@@ -151,8 +158,78 @@ void emit_shlx32(struct emitter *e, unsigned to, unsigned from, unsigned count);
 void emit_pext32(struct emitter *e, unsigned to, unsigned from, unsigned mask);
 void emit_pdep32(struct emitter *e, unsigned to, unsigned from, unsigned mask);
 
+
+/* The host's stack, of 64-bit words: translated code's is the return stack. */
+void emit_push(struct emitter *e, unsigned reg);
+void emit_pop(struct emitter *e, unsigned reg);
+
+/* Byte registers as they are numbered without a REX prefix. */
+enum host_byte_reg { H_AL, H_CL, H_DL, H_BL, H_AH, H_CH, H_DH, H_BH };
+void emit_mov8(struct emitter *e, enum host_byte_reg to, enum host_byte_reg from);
+void emit_xchg8(struct emitter *e, enum host_byte_reg a, enum host_byte_reg b);
+void emit_add8_imm(struct emitter *e, enum host_byte_reg reg, uint8_t imm);
+void emit_seto(struct emitter *e, enum host_byte_reg reg);
+
+/* Arithmetic with an immediate, which is sign-extended where it has eight bits: spoils flags. */
+enum alu_op { ALU_ADD, ALU_OR, ALU_AND = 4, ALU_SUB, ALU_CMP = 7 };
+void emit_alu32_imm(struct emitter *e, enum alu_op op, unsigned reg, uint32_t imm);
+void emit_alu32_imm8(struct emitter *e, enum alu_op op, unsigned reg, uint8_t imm);
+void emit_alu64_imm8(struct emitter *e, enum alu_op op, unsigned reg, uint8_t imm);
+void emit_alu32_mem_imm8(struct emitter *e, enum alu_op op, struct memref m, uint8_t imm);
+void emit_alu64_mem_imm8(struct emitter *e, enum alu_op op, struct memref m, uint8_t imm);
+/* reg op= memory. */
+void emit_alu32_mem(struct emitter *e, enum alu_op op, unsigned reg, struct memref m);
+void emit_test_eax_imm(struct emitter *e, uint32_t imm);
+void emit_test32_mem(struct emitter *e, unsigned reg, struct memref m);
+void emit_test32_mem_imm(struct emitter *e, struct memref m, uint32_t imm);
+void emit_shr32_imm(struct emitter *e, unsigned reg, uint8_t count);
+
+/* These change no flag. */
+void emit_not32(struct emitter *e, unsigned reg);
+void emit_not64(struct emitter *e, unsigned reg);
+void emit_bswap32(struct emitter *e, unsigned reg);
+
+static inline void emit_pushf(struct emitter *e) { emit8(e, 0x9c); }
+static inline void emit_popf(struct emitter *e) { emit8(e, 0x9d); }
+static inline void emit_sahf(struct emitter *e) { emit8(e, 0x9e); }
+static inline void emit_lahf(struct emitter *e) { emit8(e, 0x9f); }
+static inline void emit_cld(struct emitter *e) { emit8(e, 0xfc); }
+static inline void emit_ret(struct emitter *e) { emit8(e, 0xc3); }
+void emit_rdtsc(struct emitter *e);
+
+/* x87 and SSE state to memory and back. */
+void emit_fxsave(struct emitter *e, struct memref m);
+void emit_fxrstor(struct emitter *e, struct memref m);
+void emit_ldmxcsr(struct emitter *e, struct memref m);
+void emit_stmxcsr(struct emitter *e, struct memref m);
+void emit_movups_load(struct emitter *e, unsigned xmm, struct memref m);
+void emit_movups_store(struct emitter *e, unsigned xmm, struct memref m);
+
+/* Conditions of jumps, as the instructions number them. */
+enum host_condition { COND_Z = 4, COND_NZ = 5, COND_A = 7 };
+
 /* Control transfers to executable addresses within the cache. */
 void emit_jmp(struct emitter *e, hva_t target);
 void emit_call(struct emitter *e, hva_t target);
+void emit_jcc_to(struct emitter *e, unsigned condition, hva_t target);
+/* To the address in memory, or in a register. */
+void emit_jmp_mem(struct emitter *e, struct memref m);
+void emit_call_mem(struct emitter *e, struct memref m);
+void emit_call_reg(struct emitter *e, unsigned reg);
+
+/*
+ * Transfers whose target is not known yet. Each returns its field of 32 bits, for patch_here() or
+ * link_patch_rel32(); of eight bits if it is a short one, for patch_short_here().
+ */
+uint8_t *emit_jmp_forward(struct emitter *e);
+uint8_t *emit_call_forward(struct emitter *e);
+uint8_t *emit_jcc_forward(struct emitter *e, unsigned condition);
+uint8_t *emit_jmp_short(struct emitter *e);
+uint8_t *emit_jcc_short(struct emitter *e, unsigned condition);
+/* Taken if rcx is zero; looks at no flag. */
+uint8_t *emit_jrcxz_short(struct emitter *e);
+/* The transfer leads to what is emitted next. A short one reaches 127 bytes. */
+void patch_here(struct emitter *e, uint8_t *field);
+void patch_short_here(struct emitter *e, uint8_t *field);
 
 #endif

@@ -15,60 +15,32 @@ static const uint8_t guest_regs[] = {
 	X86_EAX, X86_ECX, X86_EDX, X86_EBX, X86_EBP, X86_ESI, X86_EDI
 };
 
-static void emit_push(struct emitter *e, unsigned reg)
-{
-	if (reg & 8)
-		emit8(e, 0x41);
-	emit8(e, 0x50 | (reg & 7));
-}
-
-static void emit_pop(struct emitter *e, unsigned reg)
-{
-	if (reg & 8)
-		emit8(e, 0x41);
-	emit8(e, 0x58 | (reg & 7));
-}
-
-/* and/or/cmp reg32, imm32: ext 4, 1, 7. */
-static void emit_alu_imm(struct emitter *e, unsigned ext, unsigned reg, uint32_t imm)
-{
-	emit_op_reg1(e, OP1(0x81), ext, reg);
-	emit32(e, imm);
-}
-
-static void emit_test_eax(struct emitter *e, uint32_t imm)
-{
-	emit8(e, 0xa9);
-	emit32(e, imm);
-}
-
-/* FXSAVE (ext 0), FXRSTOR (1), LDMXCSR (2). */
-static void emit_0fae(struct emitter *e, unsigned ext, int32_t offset)
-{
-	emit_op_mem1(e, OP2(0xae), ext, memref_cpu(offset));
-}
-
 static void stub_save_guest(struct translator *tr, struct emitter *e)
 {
+	uint8_t *clear;
+
 	for (unsigned i = 0; i < sizeof(guest_regs); i++)
 		emit_store32(e, guest_regs[i], memref_cpu(CPU_REG_OFF(guest_regs[i])));
 	emit_store32(e, H_GUEST_ESP, memref_cpu(CPU_REG_OFF(X86_ESP)));
 	emit_store64(e, H_RSP, memref_cpu(CPU_OFF(tcw.tc_rsp)));
 	emit_load64(e, H_RSP, memref_cpu(CPU_OFF(tcw.host_rsp)));
-	emit8(e, 0x9c); /* pushfq */
+	emit_pushf(e);
 	emit_pop(e, H_RAX);
-	emit_alu_imm(e, 4, H_RAX, LIVE_FLAGS);
-	emit_op_mem1(e, OP1(0x0b), H_RAX, memref_cpu(CPU_OFF(tcw.eflags_sys)));
-	emit_op_mem1(e, OP1(0x0b), H_RAX, memref_cpu(CPU_OFF(tcw.if_flag)));
+	emit_alu32_imm(e, ALU_AND, H_RAX, LIVE_FLAGS);
+	emit_alu32_mem(e, ALU_OR, H_RAX, memref_cpu(CPU_OFF(tcw.eflags_sys)));
+	emit_alu32_mem(e, ALU_OR, H_RAX, memref_cpu(CPU_OFF(tcw.if_flag)));
 	emit_store32(e, H_RAX, memref_cpu(CPU_OFF(eflags)));
-	emit_test_eax(e, X86_DF);
-	emit_bytes(e, "\x74\x01\xfc", 3); /* jz over; cld: the branch is cheaper */
+	emit_test_eax_imm(e, X86_DF);
+	/* The branch is cheaper than CLD. */
+	clear = emit_jcc_short(e, COND_Z);
+	emit_cld(e);
+	patch_short_here(e, clear);
 }
 
 static void stub_save_fpu(struct emitter *e)
 {
-	emit_0fae(e, 0, CPU_OFF(fpu));
-	emit_0fae(e, 2, CPU_OFF(tcw.mxcsr_for_c));
+	emit_fxsave(e, memref_cpu(CPU_OFF(fpu)));
+	emit_ldmxcsr(e, memref_cpu(CPU_OFF(tcw.mxcsr_for_c)));
 }
 
 /*
@@ -79,23 +51,22 @@ static void stub_load_flags(struct emitter *e)
 {
 	uint8_t *fast, *done;
 
-	emit_test_eax(e, X86_DF);
-	emit8(e, 0x74); /* jz fast */
-	fast = e->p;
-	emit8(e, 0);
-	emit_alu_imm(e, 4, H_RAX, LIVE_FLAGS);
-	emit_alu_imm(e, 1, H_RAX, X86_F1);
+	emit_test_eax_imm(e, X86_DF);
+	fast = emit_jcc_short(e, COND_Z);
+	emit_alu32_imm(e, ALU_AND, H_RAX, LIVE_FLAGS);
+	emit_alu32_imm(e, ALU_OR, H_RAX, X86_F1);
 	emit_push(e, H_RAX);
-	emit8(e, 0x9d); /* popfq */
-	emit8(e, 0xeb); /* jmp done */
-	done = e->p;
-	emit8(e, 0);
-	*fast = e->p - (fast + 1);
+	emit_popf(e);
+	done = emit_jmp_short(e);
+	patch_short_here(e, fast);
 	emit_mov32(e, H_RCX, H_RAX);
-	emit_bytes(e, "\xc1\xe9\x0b\x83\xe1\x01", 6); /* shr ecx, 11; and ecx, 1: OF */
-	emit_bytes(e, "\x88\xc4", 2); /* mov ah, al: the other arithmetic flags */
-	emit_bytes(e, "\x80\xc1\x7f\x9e", 4); /* add cl, 7fh: overflows if it was 1; sahf */
-	*done = e->p - (done + 1);
+	_Static_assert(X86_OF == 1 << 11, "cl gets OF");
+	emit_shr32_imm(e, H_RCX, 11);
+	emit_alu32_imm8(e, ALU_AND, H_RCX, 1);
+	emit_mov8(e, H_AH, H_AL); /* the other arithmetic flags */
+	emit_add8_imm(e, H_CL, 0x7f); /* overflows if it was 1 */
+	emit_sahf(e);
+	patch_short_here(e, done);
 }
 
 /*
@@ -105,14 +76,14 @@ static void stub_load_guest(struct translator *tr, struct emitter *e)
 {
 	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(eflags)));
 	emit_mov32(e, H_RCX, H_RAX);
-	emit_alu_imm(e, 4, H_RCX, X86_IF);
+	emit_alu32_imm(e, ALU_AND, H_RCX, X86_IF);
 	emit_store32(e, H_RCX, memref_cpu(CPU_OFF(tcw.if_flag)));
 	emit_mov32(e, H_RCX, H_RAX);
 	/*
 	 * RF lasts for one instruction and holds off breakpoints only, of which there are none
 	 * here.
 	 */
-	emit_alu_imm(e, 4, H_RCX, ~(uint32_t)(LIVE_FLAGS | X86_IF | X86_RF));
+	emit_alu32_imm(e, ALU_AND, H_RCX, ~(uint32_t)(LIVE_FLAGS | X86_IF | X86_RF));
 	emit_store32(e, H_RCX, memref_cpu(CPU_OFF(tcw.eflags_sys)));
 	stub_load_flags(e);
 	emit_load64(e, H_RSP, memref_cpu(CPU_OFF(tcw.tc_rsp)));
@@ -132,7 +103,7 @@ static void stub_epilogue(struct emitter *e)
 {
 	for (unsigned i = sizeof(callee_saved); i-- > 0;)
 		emit_pop(e, callee_saved[i]);
-	emit8(e, 0xc3);
+	emit_ret(e);
 }
 
 static void stub_emit_enter(struct translator *tr, struct emitter *e)
@@ -150,17 +121,15 @@ static void stub_emit_enter(struct translator *tr, struct emitter *e)
 	 * event_mask: those that count.
 	 */
 	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(events)));
-	emit_op_mem1(e, OP1(0x85), H_RAX, memref_cpu(CPU_OFF(tcw.event_mask)));
-	emit_bytes(e, "\x74", 1); /* jz on */
-	on = e->p;
-	emit8(e, 0);
+	emit_test32_mem(e, H_RAX, memref_cpu(CPU_OFF(tcw.event_mask)));
+	on = emit_jcc_short(e, COND_Z);
 	emit_mov32_imm(e, H_RAX, TC_LEAVE_RESUME);
 	stub_epilogue(e);
-	*on = e->p - (on + 1);
+	patch_short_here(e, on);
 	emit_view_registers(e);
-	emit_0fae(e, 1, CPU_OFF(fpu));
+	emit_fxrstor(e, memref_cpu(CPU_OFF(fpu)));
 	stub_load_guest(tr, e);
-	emit_op_mem1(e, OP1(0xff), 4, memref_cpu(CPU_OFF(tcw.scratch)));
+	emit_jmp_mem(e, memref_cpu(CPU_OFF(tcw.scratch)));
 }
 
 static void stub_emit_leave(struct translator *tr, struct emitter *e)
@@ -168,8 +137,8 @@ static void stub_emit_leave(struct translator *tr, struct emitter *e)
 	/* From a signal handler: registers are saved already, eax is set. */
 	tr->stub_leave = emit_here(e);
 	emit_load64(e, H_RSP, memref_cpu(CPU_OFF(tcw.host_rsp)));
-	emit8(e, 0xfc);
-	emit_0fae(e, 2, CPU_OFF(tcw.mxcsr_for_c));
+	emit_cld(e);
+	emit_ldmxcsr(e, memref_cpu(CPU_OFF(tcw.mxcsr_for_c)));
 	stub_epilogue(e);
 
 	/* r9d: the exit's number. */
@@ -192,12 +161,13 @@ static void emit_branch_index(struct emitter *e)
 	emit_movzx16(e, H_R9, H_R9);
 }
 
-/* Jumps on if ecx is zero; returns the rel32 of the jump taken otherwise. */
+/* Goes on if rcx is zero; returns the rel32 of the jump taken otherwise. */
 static uint8_t *emit_if_zero(struct emitter *e)
 {
-	emit_bytes(e, "\xe3\x05\xe9", 3); /* jrcxz on; jmp elsewhere; on: */
-	emit32(e, 0);
-	return e->p - 4;
+	uint8_t *on = emit_jrcxz_short(e), *elsewhere = emit_jmp_forward(e);
+
+	patch_short_here(e, on);
+	return elsewhere;
 }
 
 /*
@@ -252,22 +222,21 @@ static uint8_t *emit_branch_lookup_any(struct emitter *e)
 /* r8d: guest target. */
 static void stub_emit_lookup(struct translator *tr, struct emitter *e)
 {
-	uint8_t *miss;
-	int32_t rel;
+	uint8_t *miss, *look;
 
 	/* From a return site: ecx waits in r9d. */
 	tr->stub_return_miss = emit_here(e);
 	emit_mov32(e, H_RCX, H_R9);
-	emit_bytes(e, "\xeb\x05", 2); /* over the LEA below */
+	look = emit_jmp_short(e);
 	/* The sentinel below the oldest return address: put it back. */
 	tr->stub_underflow = emit_here(e);
-	emit_bytes(e, "\x48\x8d\x64\x24\xf8", 5); /* lea rsp, [rsp-8] */
+	emit_lea64(e, H_RSP, memref_plain(H_RSP, -8));
+	patch_short_here(e, look);
 
 	tr->stub_lookup = emit_here(e);
 	miss = emit_branch_lookup_any(e);
-	emit_op_mem1(e, OP1(0xff), 4, memref_plain(H_R9, offsetof(struct branch_entry, host)));
-	rel = e->p - (miss + 4);
-	memcpy(miss, &rel, 4);
+	emit_jmp_mem(e, memref_plain(H_R9, offsetof(struct branch_entry, host)));
+	patch_here(e, miss);
 	/* Inline look-ups come here when they miss. */
 	tr->stub_lookup_miss = emit_here(e);
 	emit_mov64(e, H_RCX, H_R11);
@@ -278,29 +247,9 @@ static void stub_emit_lookup(struct translator *tr, struct emitter *e)
 	stub_epilogue(e);
 }
 
-/* cmp dword [r15 + offset], imm8 */
 static void emit_cmp_cpu(struct emitter *e, int32_t offset, uint8_t imm)
 {
-	emit_op_mem1(e, OP1(0x83), 7, memref_cpu(offset));
-	emit8(e, imm);
-}
-
-enum condition { COND_Z = 4, COND_NZ = 5, COND_A = 7 };
-
-/* A conditional jump forward, to where patch_forward() is called. */
-static uint8_t *emit_forward(struct emitter *e, enum condition condition)
-{
-	emit8(e, 0x0f);
-	emit8(e, 0x80 | condition);
-	emit32(e, 0);
-	return e->p - 4;
-}
-
-static void patch_forward(struct emitter *e, uint8_t *field)
-{
-	int32_t rel = e->p - (field + 4);
-
-	memcpy(field, &rel, 4);
+	emit_alu32_mem_imm8(e, ALU_CMP, memref_cpu(offset), imm);
 }
 
 /* What is done about the guest's FPU state around a callout (x86/fpu_spill.h). */
@@ -313,17 +262,16 @@ static enum fpu_live callout_fpu(enum callout which)
 	}
 }
 
-/* MOVUPS to memory (0x11) or from it (0x10) for the guest's eight registers. */
-static void stub_move_xmm(struct emitter *e, uint8_t opcode)
+static struct memref memref_xmm(unsigned i)
 {
-	for (unsigned i = 0; i < 8; i++)
-		emit_op_mem1(e, OP2(opcode), i, memref_cpu(CPU_OFF(fpu.xmm) + 16 * (int32_t)i));
+	return memref_cpu(CPU_OFF(fpu.xmm) + 16 * (int32_t)i);
 }
 
 static void stub_load_sse(struct emitter *e)
 {
-	stub_move_xmm(e, 0x10);
-	emit_0fae(e, 2, CPU_OFF(fpu.mxcsr));
+	for (unsigned i = 0; i < 8; i++)
+		emit_movups_load(e, i, memref_xmm(i));
+	emit_ldmxcsr(e, memref_cpu(CPU_OFF(fpu.mxcsr)));
 }
 
 static void stub_callout_save_fpu(struct emitter *e, enum fpu_live live)
@@ -334,9 +282,10 @@ static void stub_callout_save_fpu(struct emitter *e, enum fpu_live live)
 	}
 	emit_store32_imm(e, live, memref_cpu(CPU_OFF(tcw.fpu_live)));
 	if (live == FPU_LIVE_X87) {
-		stub_move_xmm(e, 0x11);
-		emit_0fae(e, 3, CPU_OFF(fpu.mxcsr));
-		emit_0fae(e, 2, CPU_OFF(tcw.mxcsr_for_c));
+		for (unsigned i = 0; i < 8; i++)
+			emit_movups_store(e, i, memref_xmm(i));
+		emit_stmxcsr(e, memref_cpu(CPU_OFF(fpu.mxcsr)));
+		emit_ldmxcsr(e, memref_cpu(CPU_OFF(tcw.mxcsr_for_c)));
 	}
 }
 
@@ -346,17 +295,16 @@ static void stub_callout_leave(struct emitter *e, enum fpu_live live)
 	uint8_t *spilled, *all;
 
 	/* The return address of the callout is not to be used again. */
-	emit_op_mem1(e, OP1W(0x83), 0, memref_cpu(CPU_OFF(tcw.tc_rsp)));
-	emit8(e, 8);
+	emit_alu64_mem_imm8(e, ALU_ADD, memref_cpu(CPU_OFF(tcw.tc_rsp)), 8);
 	if (live != FPU_SAVED) {
 		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_SAVED);
-		spilled = emit_forward(e, COND_Z);
+		spilled = emit_jcc_forward(e, COND_Z);
 		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_LIVE);
-		all = emit_forward(e, COND_Z);
+		all = emit_jcc_forward(e, COND_Z);
 		stub_load_sse(e);
-		patch_forward(e, all);
+		patch_here(e, all);
 		stub_save_fpu(e);
-		patch_forward(e, spilled);
+		patch_here(e, spilled);
 		emit_store32_imm(e, FPU_SAVED, memref_cpu(CPU_OFF(tcw.fpu_live)));
 	}
 	stub_epilogue(e);
@@ -367,21 +315,21 @@ static void stub_restore_fpu(struct emitter *e, enum fpu_live live)
 	uint8_t *there = NULL, *sse;
 
 	if (live == FPU_SAVED) {
-		emit_0fae(e, 1, CPU_OFF(fpu));
+		emit_fxrstor(e, memref_cpu(CPU_OFF(fpu)));
 		return;
 	}
 	/* C code of a light callout may have spilled some of it, or all. */
 	if (live == FPU_LIVE) {
 		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_LIVE);
-		there = emit_forward(e, COND_Z);
+		there = emit_jcc_forward(e, COND_Z);
 	}
 	emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_SAVED);
-	sse = emit_forward(e, COND_NZ);
-	emit_0fae(e, 1, CPU_OFF(fpu));
-	patch_forward(e, sse);
+	sse = emit_jcc_forward(e, COND_NZ);
+	emit_fxrstor(e, memref_cpu(CPU_OFF(fpu)));
+	patch_here(e, sse);
 	stub_load_sse(e);
 	if (there)
-		patch_forward(e, there);
+		patch_here(e, there);
 	emit_store32_imm(e, FPU_SAVED, memref_cpu(CPU_OFF(tcw.fpu_live)));
 }
 
@@ -389,18 +337,15 @@ static void stub_restore_fpu(struct emitter *e, enum fpu_live live)
  * There is an event: goes on at place if it is just an interrupt, and the guest, whose flags are
  * saved, takes none now.
  */
-static void emit_unless_event_counts(struct emitter *e, uint8_t *place)
+static void emit_unless_event_counts(struct emitter *e, hva_t place)
 {
 	uint8_t *other;
 
 	emit_cmp_cpu(e, CPU_OFF(events), EVENT_INTR);
-	other = emit_forward(e, COND_NZ);
-	emit_op_mem1(e, OP1(0xf7), 0, memref_cpu(CPU_OFF(eflags))); /* test */
-	emit32(e, X86_IF);
-	emit8(e, 0x0f);
-	emit8(e, 0x80 | COND_Z);
-	emit32(e, (uint32_t)(place - (e->p + 4)));
-	patch_forward(e, other);
+	other = emit_jcc_forward(e, COND_NZ);
+	emit_test32_mem_imm(e, memref_cpu(CPU_OFF(eflags)), X86_IF);
+	emit_jcc_to(e, COND_Z, place);
+	patch_here(e, other);
 }
 
 /*
@@ -412,45 +357,46 @@ static void stub_callout_body(struct translator *tr, struct emitter *e, enum cal
 			      hva_t next)
 {
 	const enum fpu_live live = callout_fpu(which);
-	uint8_t *leave, *event, *jump, *on;
+	uint8_t *leave, *event, *jump;
+	hva_t on;
 
 	stub_save_guest(tr, e);
 	stub_callout_save_fpu(e, live);
 	emit_mov64(e, H_RDI, H_CPU);
 	emit_mov32(e, H_RSI, H_R9);
 	emit_mov32(e, H_RDX, H_R10);
-	emit8(e, 0x48); /* mov rax, imm64 */
-	emit8(e, 0xb8);
-	emit64(e, (uint64_t)(hva_t)tr->cb.callout[which]);
+	emit_mov64_imm(e, H_RAX, (uint64_t)(hva_t)tr->cb.callout[which]);
 	/* Entered by one push more than six: keep the stack aligned for the ABI. */
-	emit_bytes(e, "\x48\x83\xec\x08\xff\xd0\x48\x83\xc4\x08", 10);
-	emit_bytes(e, "\x83\xf8\x01", 3); /* cmp eax, CALLOUT_JUMP */
-	jump = emit_forward(e, COND_Z);
-	leave = emit_forward(e, COND_A);
+	emit_alu64_imm8(e, ALU_SUB, H_RSP, 8);
+	emit_call_reg(e, H_RAX);
+	emit_alu64_imm8(e, ALU_ADD, H_RSP, 8);
+	emit_alu32_imm8(e, ALU_CMP, H_RAX, CALLOUT_JUMP);
+	jump = emit_jcc_forward(e, COND_Z);
+	leave = emit_jcc_forward(e, COND_A);
 	emit_cmp_cpu(e, CPU_OFF(events), 0);
-	event = emit_forward(e, COND_NZ);
-	on = e->p;
+	event = emit_jcc_forward(e, COND_NZ);
+	on = emit_here(e);
 	stub_restore_fpu(e, live);
 	stub_load_guest(tr, e);
 	if (next)
 		emit_jmp(e, next);
 	else
-		emit8(e, 0xc3);
+		emit_ret(e);
 
-	patch_forward(e, event);
+	patch_here(e, event);
 	emit_unless_event_counts(e, on);
 	emit_mov32_imm(e, H_RAX, CALLOUT_LEAVE(TC_LEAVE_RESUME));
-	patch_forward(e, leave);
-	emit_bytes(e, "\x83\xe8\x02", 3); /* sub eax, 2 */
+	patch_here(e, leave);
+	emit_alu32_imm8(e, ALU_SUB, H_RAX, CALLOUT_LEAVE(0));
 	stub_callout_leave(e, live);
 
-	patch_forward(e, jump);
+	patch_here(e, jump);
 	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(events)));
-	emit_op_mem1(e, OP1(0x85), H_RAX, memref_cpu(CPU_OFF(tcw.event_mask)));
-	event = emit_forward(e, COND_Z);
+	emit_test32_mem(e, H_RAX, memref_cpu(CPU_OFF(tcw.event_mask)));
+	event = emit_jcc_forward(e, COND_Z);
 	emit_mov32_imm(e, H_RAX, TC_LEAVE_RESUME);
 	stub_callout_leave(e, live);
-	patch_forward(e, event);
+	patch_here(e, event);
 	stub_restore_fpu(e, live);
 	emit_view_registers(e);
 	stub_load_guest(tr, e);
@@ -470,8 +416,10 @@ static void stub_emit_callout(struct translator *tr, struct emitter *e, enum cal
 /* ecx or rcx is zero: go on; else to miss. */
 static void emit_unless_zero(struct emitter *e, hva_t miss)
 {
-	emit_bytes(e, "\xe3\x05", 2); /* jrcxz over the jump */
+	uint8_t *on = emit_jrcxz_short(e);
+
 	emit_jmp(e, miss);
+	patch_short_here(e, on);
 }
 
 #define MEMO_OFF(field) (int32_t)offsetof(struct segment_memo, field)
@@ -481,11 +429,12 @@ static void emit_memo_difference(struct emitter *e, bool wide, int32_t field, in
 {
 	const struct memref sum = { .base = H_RCX, .index = H_R8, .disp = add };
 
-	emit_bytes(e, "\x48\xf7\xd1" + !wide, 2 + wide); /* not rcx, ecx */
 	if (wide) {
+		emit_not64(e, H_RCX);
 		emit_load64(e, H_R8, memref_plain(H_R10, field));
 		emit_lea64(e, H_RCX, sum);
 	} else {
+		emit_not32(e, H_RCX);
 		emit_load32(e, H_R8, memref_plain(H_R10, field));
 		emit_lea32(e, H_RCX, sum);
 	}
@@ -498,20 +447,15 @@ static void emit_memo_difference(struct emitter *e, bool wide, int32_t field, in
 static void emit_keep_flags(struct emitter *e)
 {
 	emit_store64(e, H_RAX, memref_cpu(CPU_OFF(tcw.kept_rax)));
-	emit_bytes(e, "\x9f\x0f\x90\xc0", 4); /* lahf; seto al */
+	emit_lahf(e);
+	emit_seto(e, H_AL);
 }
 
 static void emit_restore_flags(struct emitter *e)
 {
-	emit_bytes(e, "\x04\x7f\x9e", 3); /* add al, 7fh: overflows if it was 1; sahf */
+	emit_add8_imm(e, H_AL, 0x7f); /* overflows if it was 1 */
+	emit_sahf(e);
 	emit_load64(e, H_RAX, memref_cpu(CPU_OFF(tcw.kept_rax)));
-}
-
-/* SHR reg, n: spoils flags. */
-static void emit_shr(struct emitter *e, unsigned reg, uint8_t n)
-{
-	emit_op_reg1(e, OP1(0xc1), 5, reg);
-	emit8(e, n);
 }
 
 /* r8d = eight times the memo's index for the selector in ecx; changes r10. */
@@ -527,7 +471,7 @@ static void emit_memo_index(struct translator *tr, struct emitter *e)
 	}
 	emit_keep_flags(e);
 	emit_mov32(e, H_R8, H_RCX);
-	emit_alu_imm(e, 4, H_R8, (SEGMENT_MEMOS - 1) << 3);
+	emit_alu32_imm(e, ALU_AND, H_R8, (SEGMENT_MEMOS - 1) << 3);
 	emit_restore_flags(e);
 }
 
@@ -583,7 +527,7 @@ static void stub_emit_segment(struct translator *tr, struct emitter *e, enum x86
 	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
 	emit_store32(e, H_R10, memref_cpu(CPU_OFF(tcw.scratch)));
 	emit_mov64(e, H_R11, H_RCX);
-	emit_op_reg1(e, OP2(0xb7), H_RCX, H_R9); /* movzx ecx, r9w */
+	emit_movzx16(e, H_RCX, H_R9);
 	emit_memo_address(tr, e);
 	emit_memo_difference(e, false, MEMO_OFF(next_selector), 0);
 	emit_unless_zero(e, miss);
@@ -596,9 +540,10 @@ static void stub_emit_segment(struct translator *tr, struct emitter *e, enum x86
 	/* ESP += 4 if it was a POP. */
 	_Static_assert(CALLOUT_POP == 4u << 24, "the top byte is what ESP moves by");
 	emit_mov32(e, H_R8, H_R9);
-	emit_bytes(e, "\x41\x0f\xc8\x45\x0f\xb6\xc0", 7); /* bswap r8d; movzx r8d, r8b */
+	emit_bswap32(e, H_R8);
+	emit_movzx8(e, H_R8, H_R8);
 	emit_lea32(e, H_GUEST_ESP, (struct memref){ .base = H_GUEST_ESP, .index = H_R8 });
-	emit8(e, 0xc3);
+	emit_ret(e);
 }
 
 /* With r10d: linear address; r11d: EIP behind the instruction. */
@@ -632,10 +577,10 @@ static void emit_soft_index(struct translator *tr, struct emitter *e)
 		return;
 	}
 	emit_keep_flags(e);
-	emit_shr(e, H_RCX, GUEST_PAGE_SHIFT);
+	emit_shr32_imm(e, H_RCX, GUEST_PAGE_SHIFT);
 	emit_mov32(e, H_R9, H_R10);
-	emit_shr(e, H_R9, GUEST_PAGE_SHIFT - 4);
-	emit_alu_imm(e, 4, H_R9, (SOFT_LOOKUP_ENTRIES - 1) << 4);
+	emit_shr32_imm(e, H_R9, GUEST_PAGE_SHIFT - 4);
+	emit_alu32_imm(e, ALU_AND, H_R9, (SOFT_LOOKUP_ENTRIES - 1) << 4);
 	emit_restore_flags(e);
 }
 
@@ -668,9 +613,9 @@ static void stub_emit_soft(struct translator *tr, struct emitter *e, enum soft_a
 	miss = emit_if_zero(e);
 	emit_load64(e, H_R9, memref_plain(H_R9, offsetof(struct soft_lookup, addend)));
 	emit_mov64(e, H_RCX, H_R11);
-	emit8(e, 0xc3);
+	emit_ret(e);
 
-	patch_forward(e, miss);
+	patch_here(e, miss);
 	emit_mov64(e, H_RCX, H_R11);
 	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch)));
 	if (access == SOFT_WRITE)
@@ -703,15 +648,18 @@ void emit_view(struct emitter *e, unsigned reg)
  */
 static void stub_emit_dual(struct translator *tr, struct emitter *e, enum soft_access access)
 {
+	uint8_t *windows;
+
 	tr->stub_dual[access] = emit_here(e);
 	emit_mov64(e, H_R11, H_RCX);
 	emit_load32(e, H_RCX, memref_cpu(CPU_OFF(tcw.soft_views)));
-	emit_bytes(e, "\xe3\x08", 2); /* jrcxz over MOV and JMP */
+	windows = emit_jrcxz_short(e);
 	emit_mov64(e, H_RCX, H_R11);
 	emit_jmp(e, tr->stub_soft[access]);
+	patch_short_here(e, windows);
 	emit_mov64(e, H_RCX, H_R11);
 	emit_view(e, H_R10);
-	emit8(e, 0xc3);
+	emit_ret(e);
 }
 
 void stubs_emit(struct translator *tr, struct emitter *e)

@@ -62,7 +62,7 @@ static void translate_rdtsc(struct build *b, const struct insn *i)
 
 	if (!(b->mode & MODE_TSC))
 		return translate_interpret(b, i);
-	emit_bytes(e, "\x0f\x31", 2);
+	emit_rdtsc(e);
 	emit_store32(e, H_RAX, memref_cpu(sum));
 	emit_store32(e, H_RDX, memref_cpu(sum + 4));
 	emit_load64(e, H_R8, memref_cpu(sum));
@@ -181,7 +181,7 @@ static void build_cold_paths(struct build *b)
 
 		if (p->pad) {
 			link_patch_rel32(tr, p->pad, emit_here(&b->e));
-			emit_op_mem1(&b->e, OP1(0xff), 4, memref_plain(H_LINKS, 8 * exit->slot));
+			emit_jmp_mem(&b->e, memref_plain(H_LINKS, 8 * exit->slot));
 		}
 		exit->cold = emit_here(&b->e);
 		exit->patch = p->patch;

@@ -15,24 +15,26 @@ void emit_exit(struct build *b, gva_t target, enum leave_by how, unsigned condit
 	const enum exit_form form = in_page || b->tu->global ? EXIT_DIRECT : EXIT_TABLE;
 	struct pending_exit *p = &b->pending[b->npending++];
 	struct emitter *e = &b->e;
+	uint8_t *field;
 
 	esp_sync(b);
 	*p = (struct pending_exit){ .exit = link_new_exit(b->tr, target, form) };
-	if (how == BY_JCC) {
-		emit8(e, 0x0f);
-		emit8(e, 0x80 | condition);
-	} else if (form == EXIT_DIRECT) {
-		emit8(e, how == BY_CALL ? 0xe8 : 0xe9);
-	} else {
-		emit_op_mem1(e, OP1(0xff), how == BY_CALL ? 2 : 4,
-			     memref_plain(H_LINKS, 8 * b->tr->exits[p->exit].slot));
+	if (how != BY_JCC && form == EXIT_TABLE) {
+		const struct memref slot =
+			memref_plain(H_LINKS, 8 * b->tr->exits[p->exit].slot);
+
+		if (how == BY_CALL)
+			emit_call_mem(e, slot);
+		else
+			emit_jmp_mem(e, slot);
 		return;
 	}
+	field = how == BY_JCC ? emit_jcc_forward(e, condition) :
+		how == BY_CALL ? emit_call_forward(e) : emit_jmp_forward(e);
 	if (form == EXIT_DIRECT)
-		p->patch = e->p;
+		p->patch = field;
 	else
-		p->pad = e->p;
-	emit32(e, 0);
+		p->pad = field;
 }
 
 void translate_jcc(struct build *b, const struct insn *i)
@@ -45,19 +47,19 @@ void translate_jcc(struct build *b, const struct insn *i)
 /* LOOPcc and JECXZ exist in 64-bit mode; the address-size prefix makes them count ECX. */
 void translate_loop(struct build *b, const struct insn *i)
 {
-	uint8_t *skip;
+	uint8_t *taken, *skip;
 
 	if (i->op_size != 4 || i->addr_size != 4)
 		return translate_interpret(b, i);
 	esp_sync(b);
 	emit8(&b->e, 0x67);
 	emit8(&b->e, i->opcode);
-	emit8(&b->e, 2);
-	emit8(&b->e, 0xeb);
-	skip = b->e.p;
+	taken = b->e.p;
 	emit8(&b->e, 0);
+	skip = emit_jmp_short(&b->e);
+	patch_short_here(&b->e, taken);
 	emit_exit(b, b->next_eip + i->imm, BY_JMP, 0);
-	*skip = b->e.p - (skip + 1);
+	patch_short_here(&b->e, skip);
 }
 
 void translate_jmp(struct build *b, const struct insn *i)
@@ -72,12 +74,14 @@ void translate_jmp(struct build *b, const struct insn *i)
 static void emit_return_site(struct build *b)
 {
 	struct emitter *e = &b->e;
+	uint8_t *on;
 
 	guest_address_clobbered(b);
 	emit_mov32(e, H_R9, H_RCX);
 	emit_lea32(e, H_RCX, memref_plain(H_R8, -b->next_eip));
-	emit_bytes(e, "\xe3\x05", 2); /* jrcxz over the jump */
+	on = emit_jrcxz_short(e);
 	emit_jmp(e, b->tr->stub_return_miss);
+	patch_short_here(e, on);
 	emit_mov32(e, H_RCX, H_R9);
 }
 
@@ -110,7 +114,7 @@ void translate_ret(struct build *b, const struct insn *i)
 	emit_load32(&b->e, H_R8, stack_slot(b, 0, SOFT_READ));
 	b->esp_delta += 4 + (i->imm_size ? i->imm & 0xffff : 0);
 	esp_sync(b);
-	emit8(&b->e, 0xc3);
+	emit_ret(&b->e);
 }
 
 /* r8d = target of FF /2 or /4 */
@@ -138,7 +142,7 @@ void translate_jmp_indirect(struct build *b, const struct insn *i)
 	 * history.
 	 */
 	link_patch_rel32(b->tr, emit_branch_lookup(&b->e, b->mode), b->tr->stub_lookup_miss);
-	emit_op_mem1(&b->e, OP1(0xff), 4, branch_lookup_hit(b->mode));
+	emit_jmp_mem(&b->e, branch_lookup_hit(b->mode));
 }
 
 /* CALL to r8d; a miss calls the miss path, so that the return stack is the same either way. */
@@ -147,13 +151,11 @@ static void emit_call_lookup(struct build *b)
 	struct emitter *e = &b->e;
 	uint8_t *miss = emit_branch_lookup(e, b->mode), *over;
 
-	emit_op_mem1(e, OP1(0xff), 2, branch_lookup_hit(b->mode));
-	emit8(e, 0xeb);
-	over = e->p;
-	emit8(e, 0);
+	emit_call_mem(e, branch_lookup_hit(b->mode));
+	over = emit_jmp_short(e);
 	link_patch_rel32(b->tr, miss, emit_here(e));
 	emit_call(e, b->tr->stub_lookup_miss);
-	*over = e->p - (over + 1);
+	patch_short_here(e, over);
 }
 
 void translate_call_indirect(struct build *b, const struct insn *i)

@@ -170,9 +170,7 @@ static void copy_imm(struct build *b, const struct insn *i)
 
 static void emit_swap_bytes(struct build *b, unsigned low)
 {
-	const uint8_t xchg[] = { 0x86, 0xc0 | (low + 4) << 3 | low };
-
-	emit_bytes(&b->e, xchg, sizeof(xchg));
+	emit_xchg8(&b->e, low + 4, low);
 }
 
 /* MOV, ADD to CMP, and TEST between AH..BH and memory. */

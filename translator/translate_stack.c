@@ -201,9 +201,9 @@ static void emit_mask_host_flags(struct build *b)
 		emit_pdep32(e, H_R8, H_R8, H_R9);
 		return;
 	}
-	emit_op_reg1(e, OP1(0x81), 4, H_R8);
-	emit32(e, LIVE_FLAGS);
-	emit_bytes(e, "\x41\x50\x9d", 3); /* push r8; popfq */
+	emit_alu32_imm(e, ALU_AND, H_R8, LIVE_FLAGS);
+	emit_push(e, H_R8);
+	emit_popf(e);
 }
 
 void translate_pushf(struct build *b, const struct insn *i)
@@ -212,8 +212,8 @@ void translate_pushf(struct build *b, const struct insn *i)
 
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit8(e, 0x9c);                 /* pushfq */
-	emit_bytes(e, "\x41\x58", 2);   /* pop r8 */
+	emit_pushf(e);
+	emit_pop(e, H_R8);
 	emit_mask_host_flags(b);
 	/*
 	 * The three parts share no bit: adding them needs no flags. eflags_sys holds RF and VM as

@@ -51,19 +51,15 @@ static void translate_string_or_interpret(struct build *b, const struct insn *i,
 	esp_sync_first(b);
 	emit_mov32(e, H_R9, H_RCX);
 	emit_load32(e, H_RCX, memref_cpu(CPU_OFF(tcw.soft_views)));
-	emit8(e, 0xe3); /* jrcxz windows */
-	windows = e->p;
-	emit8(e, 0);
+	windows = emit_jrcxz_short(e);
 	emit_mov32(e, H_RCX, H_R9);
 	emit_mov32_imm(e, H_R9, 0);
 	emit_callout(b, CALLOUT_INTEGER);
-	emit8(e, 0xeb); /* jmp done */
-	done = e->p;
-	emit8(e, 0);
-	*windows = e->p - (windows + 1);
+	done = emit_jmp_short(e);
+	patch_short_here(e, windows);
 	emit_mov32(e, H_RCX, H_R9);
 	emit_string(b, i, esi, edi);
-	*done = e->p - (done + 1);
+	patch_short_here(e, done);
 }
 
 void translate_string(struct build *b, const struct insn *i)

@@ -30,18 +30,14 @@ void translate_sti(struct build *b, const struct insn *i)
 	esp_sync_first(b);
 	emit_mov32(e, H_R11, H_RCX);
 	emit_load32(e, H_RCX, memref_cpu(CPU_OFF(events)));
-	emit8(e, 0xe3); /* jrcxz quiet */
-	quiet = e->p;
-	emit8(e, 0);
+	quiet = emit_jrcxz_short(e);
 	emit_mov32(e, H_RCX, H_R11);
 	translate_interpret(b, i);
-	emit8(e, 0xeb);
-	done = e->p;
-	emit8(e, 0);
-	*quiet = e->p - (quiet + 1);
+	done = emit_jmp_short(e);
+	patch_short_here(e, quiet);
 	emit_mov32(e, H_RCX, H_R11);
 	emit_store32_imm(e, X86_IF, memref_cpu(CPU_OFF(tcw.if_flag)));
-	*done = e->p - (done + 1);
+	patch_short_here(e, done);
 	b->shadow = true;
 }
 
@@ -59,38 +55,26 @@ void translate_popf(struct build *b, const struct insn *i)
 	esp_sync_first(b);
 	emit_load32(e, H_R8, guest_address_at(b, H_GUEST_ESP, 0));
 	emit_mov32(e, H_R9, H_R8);
-	emit_op_reg1(e, OP1(0x81), 4, H_R9);
-	emit32(e, ~(uint32_t)(LIVE_FLAGS | X86_IF));
-	emit_op_reg1(e, OP1(0x83), 1, H_R9);
-	emit8(e, X86_F1);
-	emit_op_mem1(e, OP1(0x3b), H_R9, memref_cpu(CPU_OFF(tcw.eflags_sys)));
-	emit8(e, 0x75);
-	slow1 = e->p;
-	emit8(e, 0);
+	emit_alu32_imm(e, ALU_AND, H_R9, ~(uint32_t)(LIVE_FLAGS | X86_IF));
+	emit_alu32_imm8(e, ALU_OR, H_R9, X86_F1);
+	emit_alu32_mem(e, ALU_CMP, H_R9, memref_cpu(CPU_OFF(tcw.eflags_sys)));
+	slow1 = emit_jcc_short(e, COND_NZ);
 	emit_mov32(e, H_R9, H_R8);
-	emit_op_reg1(e, OP1(0x81), 4, H_R9);
-	emit32(e, X86_IF);
-	emit8(e, 0x74);
-	no_if = e->p;
-	emit8(e, 0);
-	emit_op_mem1(e, OP1(0x83), 7, memref_cpu(CPU_OFF(events)));
-	emit8(e, 0);
-	emit8(e, 0x75);
-	slow2 = e->p;
-	emit8(e, 0);
-	*no_if = e->p - (no_if + 1);
+	emit_alu32_imm(e, ALU_AND, H_R9, X86_IF);
+	no_if = emit_jcc_short(e, COND_Z);
+	emit_alu32_mem_imm8(e, ALU_CMP, memref_cpu(CPU_OFF(events)), 0);
+	slow2 = emit_jcc_short(e, COND_NZ);
+	patch_short_here(e, no_if);
 	emit_store32(e, H_R9, memref_cpu(CPU_OFF(tcw.if_flag)));
-	emit_op_reg1(e, OP1(0x81), 4, H_R8);
-	emit32(e, LIVE_FLAGS);
-	emit_bytes(e, "\x41\x50\x9d", 3); /* push r8; popfq */
+	emit_alu32_imm(e, ALU_AND, H_R8, LIVE_FLAGS);
+	emit_push(e, H_R8);
+	emit_popf(e);
 	emit_lea32(e, H_GUEST_ESP, memref_plain(H_GUEST_ESP, 4));
-	emit8(e, 0xeb);
-	done = e->p;
-	emit8(e, 0);
-	*slow1 = e->p - (slow1 + 1);
-	*slow2 = e->p - (slow2 + 1);
+	done = emit_jmp_short(e);
+	patch_short_here(e, slow1);
+	patch_short_here(e, slow2);
 	translate_interpret(b, i);
-	*done = e->p - (done + 1);
+	patch_short_here(e, done);
 }
 
 static void emit_transfer(struct build *b, enum callout which)
