@@ -178,13 +178,19 @@ struct translator {
 	hva_t return_top[2];  /* [user] */
 };
 
-/* stubs.c */
+/* stubs.c: all stubs, at the start of the code cache. */
 void stubs_emit(struct translator *tr, struct emitter *e);
 /*
+ * stub_soft.c:
  * r9 = the base of the window that a ring-0 access to the address in reg goes to (struct tc_words,
  * view_by_gib).
  */
 void emit_view(struct emitter *e, unsigned reg);
+/*
+ * stub_lookup.c: looks r8d up in the branch cache of mode without touching a flag. Returns the rel32
+ * of a jump taken on a miss, which finds rcx in r11; on a hit the code that follows transfers to
+ * branch_lookup_hit().
+ */
 uint8_t *emit_branch_lookup(struct emitter *e, uint32_t mode);
 struct memref branch_lookup_hit(uint32_t mode);
 
