@@ -1,35 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * 8254. A channel is a start time and a count; everything else follows from the ticks elapsed. One
- *       tick of
- * latency after writing a count, which the chip has, is not modelled.
+ * tick of latency after writing a count, which the chip has, is not modelled.
  *
  * Channel 0's interrupt is an event per rising edge of OUT: the line is pulsed low and high at the
  * end of each period (modes 2, 3) or raised at the terminal count (mode 0, 4). Periodic edges that
  * come while the last interrupt still waits to be taken, or all at once because the host was late,
- * are owed: guests count them as time. The CPU gets the next one as soon as it takes the last; with
- * a CPU that is not seen to do so they are given at double rate. So the edges given, those owed and
- * the one that waits are all that came due, as long as no more than MAX_OWED are owed: then the
- * rest is lost.
- *
- * A handler may mask IRQ 0 while it runs, when the next owed edge has been latched already: edges
- * due meanwhile are owed as well. A mask that lasts longer is there to keep the interrupts away,
- * and everything owed is forgiven.
+ * are owed (owed_ticks.h).
  */
 #include "i8254.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* No guest may keep the monitor busy with a period of one tick. */
-#define MIN_PERIOD_NS 20000u
-/*
- * Ten seconds of a tick per millisecond with interrupts off, which an interpreter on a busy host
- * makes of a fraction of a second.
- */
-#define MAX_OWED 10000u
-/* Longer than any handler takes, however slow the engine. */
-#define HANDLER_NS 100000000u
 
 static uint64_t ticks_to_ns(uint64_t ticks)
 {
@@ -149,24 +131,20 @@ static uint64_t next_rise(const struct i8254_channel *c, uint64_t ticks)
 static void schedule(struct i8254 *pit, uint64_t now)
 {
 	struct i8254_channel *c = &pit->s.channel[0];
-	uint64_t rise, deadline, period;
+	uint64_t rise, wake;
 
 	channel_sync(c, now);
-	period = ticks_to_ns(c->count);
 	rise = next_rise(c, elapsed_ticks(c, now));
 	if (!rise) {
 		pit->s.deadline_ns = 0;
-		pit->s.owed_ticks = 0;
+		owed_ticks_forgive(&pit->s.owed);
 		clock_timer_cancel(&pit->clock, pit->timer);
 		return;
 	}
-	pit->s.deadline_ns = deadline = c->start_ns + ticks_to_ns(rise);
-	if (pit->s.owed_ticks && deadline > now + period / 2)
-		deadline = now + period / 2;
-	if (is_periodic(c) && deadline < now + MIN_PERIOD_NS &&
-	    (pit->s.owed_ticks || period < MIN_PERIOD_NS))
-		deadline = now + MIN_PERIOD_NS;
-	clock_timer_arm(&pit->clock, pit->timer, deadline);
+	pit->s.deadline_ns = wake = c->start_ns + ticks_to_ns(rise);
+	if (is_periodic(c))
+		wake = owed_ticks_wake(&pit->s.owed, wake, ticks_to_ns(c->count), now);
+	clock_timer_arm(&pit->clock, pit->timer, wake);
 }
 
 /* Edges of channel 0 due since its deadline. */
@@ -183,51 +161,26 @@ static uint64_t edges_due(struct i8254 *pit, uint64_t now)
 	       elapsed_ticks(c, pit->s.deadline_ns) / c->count;
 }
 
-static enum i8254_irq irq_state(struct i8254 *pit)
+static enum tick_interrupt last_interrupt(const struct i8254 *pit)
 {
-	enum i8254_irq state = is_periodic(&pit->s.channel[0]) && pit->irq_state ?
-				       pit->irq_state(pit->irq_state_opaque) :
-				       I8254_IRQ_TAKEN;
-
-	if (state != I8254_IRQ_MASKED)
-		pit->s.masked_ns = 0;
-	return state;
-}
-
-static void owe_edges(struct i8254 *pit, enum i8254_irq state, uint64_t now)
-{
-	uint64_t owed = pit->s.owed_ticks + edges_due(pit, now);
-	uint64_t most = ticks_to_ns(pit->s.channel[0].count) < MIN_PERIOD_NS ? 1 : MAX_OWED;
-
-	if (state == I8254_IRQ_MASKED) {
-		if (!pit->s.masked_ns)
-			pit->s.masked_ns = now;
-		if (now - pit->s.masked_ns > HANDLER_NS)
-			most = 0;
-	}
-	pit->s.owed_ticks = (uint32_t)(owed < most ? owed : most);
-}
-
-static void give_edge(struct i8254 *pit, enum i8254_irq state)
-{
-	if (!pit->s.owed_ticks || state != I8254_IRQ_TAKEN)
-		return;
-	pit->s.owed_ticks--;
-	irq_set(&pit->irq, false);
-	irq_set(&pit->irq, true);
+	return is_periodic(&pit->s.channel[0]) && pit->irq_state ?
+		       pit->irq_state(pit->irq_state_opaque) :
+		       TICK_TAKEN;
 }
 
 static void timer_fired(void *opaque)
 {
 	struct i8254 *pit = opaque;
-	uint64_t now = clock_now(&pit->clock);
-	enum i8254_irq state;
+	uint64_t now = clock_now(&pit->clock), due;
 
 	if (!pit->s.deadline_ns)
 		return;
-	state = irq_state(pit);
-	owe_edges(pit, state, now);
-	give_edge(pit, state);
+	due = edges_due(pit, now);
+	if (owed_ticks_due(&pit->s.owed, due, ticks_to_ns(pit->s.channel[0].count),
+			   last_interrupt(pit), now)) {
+		irq_set(&pit->irq, false);
+		irq_set(&pit->irq, true);
+	}
 	schedule(pit, now);
 }
 
@@ -235,10 +188,11 @@ void i8254_interrupt_taken(struct i8254 *pit)
 {
 	const struct i8254_channel *c = &pit->s.channel[0];
 
-	if (!pit->s.deadline_ns || !is_periodic(c) || ticks_to_ns(c->count) < MIN_PERIOD_NS)
+	if (!pit->s.deadline_ns || !is_periodic(c))
 		return;
-	irq_state(pit); /* a mask before this is another than one after it */
-	if (pit->s.owed_ticks || clock_now(&pit->clock) >= pit->s.deadline_ns)
+	owed_ticks_seen(&pit->s.owed, last_interrupt(pit));
+	if (owed_ticks_follow(&pit->s.owed, pit->s.deadline_ns, ticks_to_ns(c->count),
+			      clock_now(&pit->clock)))
 		timer_fired(pit);
 }
 
@@ -247,8 +201,7 @@ static void channel_changed(struct i8254 *pit, unsigned n, uint64_t now)
 {
 	if (n)
 		return;
-	pit->s.owed_ticks = 0;
-	pit->s.masked_ns = 0;
+	owed_ticks_forgive(&pit->s.owed);
 	irq_set(&pit->irq, channel_out(&pit->s.channel[0], now));
 	schedule(pit, now);
 }

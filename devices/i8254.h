@@ -9,16 +9,10 @@
 
 #include "bus.h"
 #include "clock.h"
+#include "owed_ticks.h"
 #include "wires.h"
 
 #define I8254_HZ 1193182u
-
-/* Where channel 0's last interrupt is. */
-enum i8254_irq {
-	I8254_IRQ_TAKEN,     /* the next edge makes an interrupt */
-	I8254_IRQ_REQUESTED, /* the CPU has not taken it yet */
-	I8254_IRQ_MASKED,    /* latched behind a mask, where another edge would be lost */
-};
 
 struct i8254_channel {
 	uint64_t start_ns;   /* when the count was loaded, moved on by pauses */
@@ -42,16 +36,14 @@ struct i8254 {
 	struct clock clock;
 	struct irq_line irq;
 	struct clock_timer *timer;
-	/* NULL: always taken. Set by the board. */
-	enum i8254_irq (*irq_state)(void *opaque);
+	/* Where channel 0's last interrupt is. NULL: always taken. Set by the board. */
+	enum tick_interrupt (*irq_state)(void *opaque);
 	void *irq_state_opaque;
 	struct i8254_state {
 		struct i8254_channel channel[3];
 		/* periodic: edges of channel 0 that were due, but not given yet */
-		uint32_t owed_ticks;
+		struct owed_ticks owed;
 		uint64_t deadline_ns; /* next rising edge of channel 0; 0: none */
-		/* since when edges have met a masked request; 0: they have not */
-		uint64_t masked_ns;
 	} s;
 };
 

@@ -4,18 +4,10 @@
  *
  * State is the time at which the count reaches zero. The host timer is armed only while the LVT
  * entry is unmasked; what expired while it was masked is lost, as on the chip.
- *
- * A period that ends while the interrupt of the one before is still requested would be lost on the
- * chip too, but there it takes a guest that is broken; here a slow engine or a busy host suffices,
- * and clocks that count ticks would lose time. Such ticks are owed, and each is requested when the
- * CPU takes the one before, or at double rate. So those taken, owed and requested are all that came
- * due, as long as no more than MAX_OWED are owed: then the rest is lost.
+ * A period that ends while the interrupt of the one before is still requested is owed
+ * (owed_ticks.h).
  */
 #include "local_apic.h"
-
-/* No guest may keep the monitor busy with a period of a few nanoseconds. */
-#define MIN_PERIOD_NS 20000u
-#define MAX_OWED 10000u /* see i8254.c */
 
 /* Divide configuration: bits 0, 1 and 3; one tick before the divider is a nanosecond. */
 static uint64_t divisor(const struct lapic *apic)
@@ -59,26 +51,15 @@ static void timer_arm(struct lapic *apic, uint64_t now)
 		clock_timer_cancel(&apic->config.clock, apic->timer);
 		return;
 	}
-	if (apic->s.owed_ticks && deadline > now + period_ns(apic) / 2)
-		deadline = now + period_ns(apic) / 2;
-	if (is_periodic(apic) && deadline < now + MIN_PERIOD_NS &&
-	    (apic->s.owed_ticks || period_ns(apic) < MIN_PERIOD_NS))
-		deadline = now + MIN_PERIOD_NS;
+	if (is_periodic(apic))
+		deadline = owed_ticks_wake(&apic->s.owed, deadline, period_ns(apic), now);
 	clock_timer_arm(&apic->config.clock, apic->timer, deadline);
 }
 
-/* Requests one owed tick if the last one has been taken. */
-static void deliver_tick(struct lapic *apic, uint64_t passed)
+static enum tick_interrupt last_interrupt(const struct lapic *apic)
 {
-	uint64_t owed = apic->s.owed_ticks + passed;
-	/* No guest that asks for more than the host timer gives is owed anything. */
-	uint64_t most = period_ns(apic) < MIN_PERIOD_NS ? 1 : MAX_OWED;
-
-	apic->s.owed_ticks = (uint32_t)(owed < most ? owed : most);
-	if (!apic->s.owed_ticks || lapic_is_requested(apic, (uint8_t)apic->s.lvt[LVT_TIMER]))
-		return;
-	apic->s.owed_ticks--;
-	lapic_local_event(apic, LVT_TIMER);
+	return lapic_is_requested(apic, (uint8_t)apic->s.lvt[LVT_TIMER]) ? TICK_REQUESTED :
+									   TICK_TAKEN;
 }
 
 /* What came due meets the LVT entry as it is: to be called before that changes, too. */
@@ -87,10 +68,10 @@ static void timer_expire(struct lapic *apic, uint64_t now)
 	uint64_t passed = timer_sync(apic, now);
 
 	if (apic->s.lvt[LVT_TIMER] & LVT_MASKED)
-		apic->s.owed_ticks = 0;
-	else if (is_periodic(apic))
-		deliver_tick(apic, passed);
-	else if (passed)
+		owed_ticks_forgive(&apic->s.owed);
+	else if (is_periodic(apic) ? owed_ticks_due(&apic->s.owed, passed, period_ns(apic),
+						    last_interrupt(apic), now) :
+				     passed)
 		lapic_local_event(apic, LVT_TIMER);
 }
 
@@ -105,10 +86,10 @@ void lapic_timer_fired(void *opaque)
 
 void lapic_timer_interrupt_taken(struct lapic *apic)
 {
-	if (!apic->s.deadline_ns || !is_periodic(apic) || (apic->s.lvt[LVT_TIMER] & LVT_MASKED) ||
-	    period_ns(apic) < MIN_PERIOD_NS)
+	if (!apic->s.deadline_ns || !is_periodic(apic) || (apic->s.lvt[LVT_TIMER] & LVT_MASKED))
 		return;
-	if (apic->s.owed_ticks || clock_now(&apic->config.clock) >= apic->s.deadline_ns)
+	if (owed_ticks_follow(&apic->s.owed, apic->s.deadline_ns, period_ns(apic),
+			      clock_now(&apic->config.clock)))
 		lapic_timer_fired(apic);
 }
 
@@ -119,7 +100,7 @@ void lapic_timer_set_initial(struct lapic *apic, uint32_t count)
 	timer_expire(apic, now);
 	apic->s.initial_count = count;
 	apic->s.deadline_ns = count ? now + period_ns(apic) : 0;
-	apic->s.owed_ticks = 0;
+	owed_ticks_forgive(&apic->s.owed);
 	timer_arm(apic, now);
 }
 
@@ -159,7 +140,7 @@ void lapic_timer_set_lvt(struct lapic *apic, uint32_t value)
 	timer_expire(apic, now);
 	apic->s.lvt[LVT_TIMER] = value;
 	if (!is_periodic(apic))
-		apic->s.owed_ticks = 0;
+		owed_ticks_forgive(&apic->s.owed);
 	timer_arm(apic, now);
 }
 
@@ -168,6 +149,6 @@ void lapic_timer_restored(struct lapic *apic)
 	uint64_t now = clock_now(&apic->config.clock);
 
 	timer_sync(apic, now);
-	apic->s.owed_ticks = 0;
+	owed_ticks_forgive(&apic->s.owed);
 	timer_arm(apic, now);
 }

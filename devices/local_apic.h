@@ -11,6 +11,7 @@
 
 #include "bus.h"
 #include "clock.h"
+#include "owed_ticks.h"
 #include "wires.h"
 
 #define LAPIC_DEFAULT_BASE 0xfee00000u
@@ -57,7 +58,7 @@ struct lapic {
 		uint32_t esr, esr_pending;
 		uint32_t divide, initial_count;
 		uint64_t deadline_ns; /* when the count reaches zero; 0: stopped */
-		uint32_t owed_ticks;  /* periodic: expired, but not requested yet */
+		struct owed_ticks owed; /* periodic: expired, but not requested yet */
 		uint8_t tpr;
 		uint8_t lint_level[2];
 		uint8_t intr_level;      /* as reported */

@@ -101,16 +101,15 @@ void pc_board_set_irq(struct pc_board *board, unsigned gsi, bool level)
 }
 
 /* Where the last IRQ 0 is, by whichever way it comes. */
-static enum i8254_irq timer_irq_state(void *opaque)
+static enum tick_interrupt timer_irq_state(void *opaque)
 {
 	struct pc_board *board = opaque;
 	const struct i8259_chip *master = &board->pic.s.chip[0];
 	bool latched = master->irr & 1 && lapic_heeds_pic(&board->lapic);
 
 	if ((latched && !(master->imr & 1)) || io_apic_is_requested(&board->io_apic, 2))
-		return I8254_IRQ_REQUESTED;
-	return latched && io_apic_is_masked(&board->io_apic, 2) ? I8254_IRQ_MASKED :
-								  I8254_IRQ_TAKEN;
+		return TICK_REQUESTED;
+	return latched && io_apic_is_masked(&board->io_apic, 2) ? TICK_MASKED : TICK_TAKEN;
 }
 
 /* Assembly. */

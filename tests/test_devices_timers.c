@@ -134,9 +134,9 @@ Test(pit, mode2_rate_without_drift)
 	cr_expect_eq(latched(0), 11922);
 }
 
-static enum i8254_irq waits(void *opaque)
+static enum tick_interrupt waits(void *opaque)
 {
-	return *(bool *)opaque ? I8254_IRQ_REQUESTED : I8254_IRQ_TAKEN;
+	return *(bool *)opaque ? TICK_REQUESTED : TICK_TAKEN;
 }
 
 Test(pit, edges_a_slow_guest_misses_are_owed)
