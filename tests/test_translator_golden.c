@@ -72,8 +72,8 @@ static hva_t stub_address(const struct translator *tr, enum stub stub)
 {
 	switch (stub) {
 	case STUB_STORE:       return tr->stub_callout[CALLOUT_STORE];
-	case STUB_SOFT_READ:   return tr->stub_soft[SOFT_READ];
-	case STUB_SOFT_WRITE:  return tr->stub_soft[SOFT_WRITE];
+	case STUB_SOFT_READ:   return tr->stub_soft[ACCESS_READ];
+	case STUB_SOFT_WRITE:  return tr->stub_soft[ACCESS_WRITE];
 	case STUB_LOOKUP_MISS: return tr->stub_lookup_miss;
 	default:               return 0;
 	}

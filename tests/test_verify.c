@@ -340,7 +340,7 @@ TEST_ON_HOSTS(stubs)
 		{ "a callout to a missed return", tr->stub_return_miss, VERIFY_STUB },
 		{ "a callout to the sentinel", tr->stub_underflow, VERIFY_BRANCH },
 		{ "a callout of another kind", tr->stub_callout[CALLOUT_INVLPG], VERIFY_MODE },
-		{ "a callout to the software TLB", tr->stub_soft[SOFT_READ], VERIFY_STUB },
+		{ "a callout to the software TLB", tr->stub_soft[ACCESS_READ], VERIFY_STUB },
 		{ "a callout to C", (hva_t)verify_tu, VERIFY_BRANCH },
 		{ "a callout to its own unit", tu->entry, VERIFY_BRANCH },
 		{ "ring 0's segment load", tr->stub_segment[X86_FS], VERIFY_MODE },
@@ -358,7 +358,7 @@ TEST_ON_HOSTS(stubs)
 	/* A store through the software TLB's table for loads. */
 	tu = vf_translate(vf, vf_find("soft read-modify-write"));
 	ninsns = vf_listing(vf, tu, list);
-	aim(tu, insn_end("call") - 4, tr->stub_soft[SOFT_READ]);
+	aim(tu, insn_end("call") - 4, tr->stub_soft[ACCESS_READ]);
 	expect_refused(tu, "a store looked up as a load", VERIFY_MEMORY);
 }
 
@@ -374,9 +374,9 @@ TEST_ON_HOSTS(soft_mode)
 	c.adapt = 0;
 	tu = vf_translate(vf, &c);
 	ninsns = vf_listing(vf, tu, list);
-	aim(tu, insn_end("call") - 4, vf->tr->stub_dual[SOFT_READ]);
+	aim(tu, insn_end("call") - 4, vf->tr->stub_dual[ACCESS_READ]);
 	expect_refused(tu, "a choice of windows", VERIFY_MODE);
-	aim(tu, insn_end("call") - 4, vf->tr->stub_soft[SOFT_READ]);
+	aim(tu, insn_end("call") - 4, vf->tr->stub_soft[ACCESS_READ]);
 	expect_accepted(tu, "no choice");
 	load = find_insn("mov eax, dword ptr [r9 + r10]", 0);
 	cr_assert_neq(load, -1);

@@ -254,7 +254,7 @@ static void at_stub(ucontext_t *uc)
 			return;
 		}
 	}
-	if (pc == tr->stub_soft[SOFT_READ] || pc == tr->stub_soft[SOFT_WRITE]) {
+	if (pc == tr->stub_soft[ACCESS_READ] || pc == tr->stub_soft[ACCESS_WRITE]) {
 		at_soft(uc);
 	} else if (pc == tr->stub_lookup_miss) {
 		*reg(uc, REG_RCX) = *reg(uc, REG_R11);

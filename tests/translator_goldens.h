@@ -263,7 +263,7 @@ static const struct golden {
 	  B(0x44, 0x8d, 0x13, /* lea r10d, [rbx] */
 	    0x41, 0xb9, 0x00, 0x00, 0x00, 0x00, /* mov r9d, 0 */
 	    0x41, 0xb8, 0x00, 0x11, 0x00, 0x00, /* mov r8d, EIP */
-	    0xe8, REL32, /* call stub_soft[SOFT_WRITE] */
+	    0xe8, REL32, /* call stub_soft[ACCESS_WRITE] */
 	    0x86, 0xfb, /* xchg bl, bh */
 	    0x44, 0x8b, 0xc3, /* mov r8d, ebx: r8 was the stub's */
 	    0x86, 0xfb, /* xchg bl, bh */
@@ -396,7 +396,7 @@ static const struct golden {
 	  B(0x44, 0x8d, 0x13, /* lea r10d, [rbx] */
 	    0x41, 0xb9, 0x03, 0x00, 0x00, 0x00, /* mov r9d, 3 */
 	    0x41, 0xb8, 0x00, 0x11, 0x00, 0x00, /* mov r8d, EIP */
-	    0xe8, REL32, /* call stub_soft[SOFT_READ] */
+	    0xe8, REL32, /* call stub_soft[ACCESS_READ] */
 	    0x43, 0x8b, 0x04, 0x11), /* mov eax, dword ptr [r9 + r10] */
 	  .stub = STUB_SOFT_READ, .rel = 16 },
 	{ .text = "mov [esp + 4], ecx, to a device", FLAT, ADAPT_INTERPRET, B(0x89, 0x4c, 0x24,

@@ -20,6 +20,7 @@
 #ifndef RF_TRANSLATOR_CONVENTIONS_H
 #define RF_TRANSLATOR_CONVENTIONS_H
 
+#include "x86/access.h"
 #include "x86/cpu.h"
 
 enum host_reg {
@@ -97,7 +98,7 @@ struct soft_lookup {
 	uint32_t reserved;
 	uint64_t addend;        /* host address - linear address */
 };
-enum soft_access { SOFT_READ, SOFT_WRITE, SOFT_NACCESSES };
+#define SOFT_LOOKUP_KINDS 2 /* tables, by enum access */
 
 /*
  * What a load of a segment register with some selector came to in ring 0, direct mapped by the

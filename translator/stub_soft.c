@@ -36,7 +36,7 @@ static void emit_soft_index(struct translator *tr, struct emitter *e)
  * the access; changes r8, r9, r11, and no flag. The entry of the first byte's page has to match the
  * last byte's: an access that crosses a page never hits.
  */
-static void stub_emit_soft(struct translator *tr, struct emitter *e, enum soft_access access)
+static void stub_emit_soft(struct translator *tr, struct emitter *e, enum access access)
 {
 	uint8_t *miss;
 	hva_t again;
@@ -64,7 +64,7 @@ static void stub_emit_soft(struct translator *tr, struct emitter *e, enum soft_a
 	patch_here(e, miss);
 	emit_mov64(e, H_RCX, H_R11);
 	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch)));
-	if (access == SOFT_WRITE)
+	if (access == ACCESS_WRITE)
 		emit_lea32(e, H_R9, memref_plain(H_R9, CALLOUT_WRITE));
 	emit_store32(e, H_R10, memref_cpu(CPU_OFF(tcw.linear)));
 	stub_callout_body(tr, e, CALLOUT_SOFT, again);
@@ -92,7 +92,7 @@ void emit_view(struct emitter *e, unsigned reg)
 /*
  * The same for a dual access: unless tcw.soft_views says so, r9 = the window for the address' GiB.
  */
-static void stub_emit_dual(struct translator *tr, struct emitter *e, enum soft_access access)
+static void stub_emit_dual(struct translator *tr, struct emitter *e, enum access access)
 {
 	uint8_t *windows;
 
@@ -110,8 +110,8 @@ static void stub_emit_dual(struct translator *tr, struct emitter *e, enum soft_a
 
 void stub_emit_softs(struct translator *tr, struct emitter *e)
 {
-	stub_emit_soft(tr, e, SOFT_READ);
-	stub_emit_soft(tr, e, SOFT_WRITE);
-	stub_emit_dual(tr, e, SOFT_READ);
-	stub_emit_dual(tr, e, SOFT_WRITE);
+	stub_emit_soft(tr, e, ACCESS_READ);
+	stub_emit_soft(tr, e, ACCESS_WRITE);
+	stub_emit_dual(tr, e, ACCESS_READ);
+	stub_emit_dual(tr, e, ACCESS_WRITE);
 }

@@ -64,7 +64,7 @@ bool soft_lacks_form(const struct build *b, const struct insn *insn);
  */
 struct memref emit_soft_lookup(struct build *b, hva_t stub, uint32_t len);
 /* The stack slot at r14d + disp, in that mode: clobbers as emit_soft_lookup(). */
-struct memref soft_stack_slot(struct build *b, int32_t disp, enum soft_access access);
+struct memref soft_stack_slot(struct build *b, int32_t disp, enum access access);
 /* A register waits in tcw.soft_value while something is looked up; and comes back. */
 void emit_soft_keep(struct build *b, unsigned reg);
 void emit_soft_kept(struct build *b, unsigned reg);
@@ -85,7 +85,7 @@ void esp_sync_first(struct build *b);
  * The slot at guest ESP + disp, whatever the mode. In the soft mode r14d is up to date afterwards,
  * and r8 to r11 are clobbered.
  */
-struct memref stack_slot(struct build *b, int32_t disp, enum soft_access access);
+struct memref stack_slot(struct build *b, int32_t disp, enum access access);
 
 /* translate_copy.c: the instruction itself, operands re-encoded. */
 void translate_copy(struct build *b, const struct insn *insn);

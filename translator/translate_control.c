@@ -87,7 +87,7 @@ static void emit_return_site(struct build *b)
 
 static void emit_push_return(struct build *b)
 {
-	emit_store32_imm(&b->e, b->next_eip, stack_slot(b, -4, SOFT_WRITE));
+	emit_store32_imm(&b->e, b->next_eip, stack_slot(b, -4, ACCESS_WRITE));
 	b->esp_delta -= 4;
 	esp_sync(b);
 }
@@ -111,7 +111,7 @@ void translate_ret(struct build *b, const struct insn *i)
 	b->ended = true;
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit_load32(&b->e, H_R8, stack_slot(b, 0, SOFT_READ));
+	emit_load32(&b->e, H_R8, stack_slot(b, 0, ACCESS_READ));
 	b->esp_delta += 4 + (i->imm_size ? i->imm & 0xffff : 0);
 	esp_sync(b);
 	emit_ret(&b->e);

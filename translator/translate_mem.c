@@ -106,7 +106,7 @@ static bool dual_may_be_soft(const struct build *b, const struct insn *i)
 
 static struct memref operand_soft(struct build *b, const struct insn *i)
 {
-	const enum soft_access access = i->attr & OPA_MEM_WRITE ? SOFT_WRITE : SOFT_READ;
+	const enum access access = i->attr & OPA_MEM_WRITE ? ACCESS_WRITE : ACCESS_READ;
 
 	esp_sync_first(b); /* the stub may leave, or deliver a fault */
 	emit_linear(b, i);
@@ -115,7 +115,7 @@ static struct memref operand_soft(struct build *b, const struct insn *i)
 
 static struct memref operand_dual_or_soft(struct build *b, const struct insn *i)
 {
-	const enum soft_access access = i->attr & OPA_MEM_WRITE ? SOFT_WRITE : SOFT_READ;
+	const enum access access = i->attr & OPA_MEM_WRITE ? ACCESS_WRITE : ACCESS_READ;
 
 	esp_sync_first(b);
 	emit_linear(b, i);

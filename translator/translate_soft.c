@@ -67,7 +67,7 @@ struct memref emit_soft_lookup(struct build *b, hva_t stub, uint32_t len)
 	return (struct memref){ .base = H_R9, .index = H_R10 };
 }
 
-struct memref soft_stack_slot(struct build *b, int32_t disp, enum soft_access access)
+struct memref soft_stack_slot(struct build *b, int32_t disp, enum access access)
 {
 	emit_lea32(&b->e, H_R10, memref_plain(H_GUEST_ESP, disp));
 	return emit_soft_lookup(b, b->tr->stub_soft[access], 4);

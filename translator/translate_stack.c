@@ -41,7 +41,7 @@ static struct memref stack_at(struct build *b, int32_t disp)
 	return guest_address_at(b, H_GUEST_ESP, b->esp_delta + disp);
 }
 
-struct memref stack_slot(struct build *b, int32_t disp, enum soft_access access)
+struct memref stack_slot(struct build *b, int32_t disp, enum access access)
 {
 	if (!mode_is_soft(b))
 		return stack_at(b, disp);
@@ -63,7 +63,7 @@ static void emit_push_soft(struct build *b, unsigned reg)
 
 	if (reg == H_R8)
 		emit_soft_keep(b, reg);
-	slot = stack_slot(b, -4, SOFT_WRITE);
+	slot = stack_slot(b, -4, ACCESS_WRITE);
 	if (reg == H_R8)
 		emit_soft_kept(b, reg);
 	emit_store32(&b->e, reg, slot);
@@ -91,7 +91,7 @@ void translate_push_imm(struct build *b, const struct insn *i)
 {
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit_store32_imm(&b->e, i->imm, stack_slot(b, -4, SOFT_WRITE));
+	emit_store32_imm(&b->e, i->imm, stack_slot(b, -4, ACCESS_WRITE));
 	emit_esp_add(b, -4);
 }
 
@@ -132,7 +132,7 @@ void translate_pop_reg(struct build *b, const struct insn *i)
 
 	if (!stack_is_plain(b, i))
 		return translate_interpret(b, i);
-	emit_load32(&b->e, host_reg_of(reg), stack_slot(b, 0, SOFT_READ));
+	emit_load32(&b->e, host_reg_of(reg), stack_slot(b, 0, ACCESS_READ));
 	if (reg != X86_ESP)
 		emit_esp_add(b, 4);
 	else
@@ -233,7 +233,7 @@ void translate_leave(struct build *b, const struct insn *i)
 	if (mode_is_soft(b)) {
 		esp_sync_first(b);
 		emit_mov32(&b->e, H_R10, H_RBP);
-		emit_load32(&b->e, H_R8, emit_soft_lookup(b, b->tr->stub_soft[SOFT_READ], 4));
+		emit_load32(&b->e, H_R8, emit_soft_lookup(b, b->tr->stub_soft[ACCESS_READ], 4));
 	} else {
 		emit_load32(&b->e, H_R8, guest_address_at(b, H_RBP, 0));
 	}

@@ -150,7 +150,7 @@ struct translator {
 	/* Stubs (executable addresses). */
 	hva_t stub_enter, stub_link, stub_lookup, stub_lookup_miss, stub_leave, stub_return_miss,
 		stub_underflow, stub_callout[CALLOUT_COUNT];
-	hva_t stub_soft[2]; /* by enum soft_access */
+	hva_t stub_soft[2]; /* by enum access */
 	hva_t stub_dual[2];
 	/* ring 0's way into stub_callout[CALLOUT_LOAD_SEGMENT]; CS, SS: 0 */
 	hva_t stub_segment[X86_NSEG];

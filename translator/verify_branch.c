@@ -272,7 +272,7 @@ static bool callout(struct verifier *v, const struct callout_rule *rule)
 }
 
 /* Comes back with r9 + r10 the host address of the access. */
-static bool soft_look_up(struct verifier *v, enum soft_access access)
+static bool soft_look_up(struct verifier *v, enum access access)
 {
 	const struct fact length = v->state.reg[H_R9], address = v->state.reg[H_R10];
 
@@ -287,7 +287,7 @@ static bool soft_look_up(struct verifier *v, enum soft_access access)
 	v->state.reg[H_R9] = (struct fact){ .kind = FACT_SOFT,
 					    .of = H_R10,
 					    .value = length.value |
-						     (access == SOFT_WRITE ? SOFT_MAY_WRITE : 0) };
+						     (access == ACCESS_WRITE ? SOFT_MAY_WRITE : 0) };
 	return true;
 }
 
@@ -333,7 +333,7 @@ static bool to_stub(struct verifier *v, hva_t target)
 			if (tr->stub_segment[i] && target == tr->stub_segment[i])
 				return callout(v, &segment_in_ring0);
 		}
-		for (unsigned i = 0; i < SOFT_NACCESSES; i++) {
+		for (unsigned i = 0; i < SOFT_LOOKUP_KINDS; i++) {
 			if (target == tr->stub_dual[i] && v->tu->mode & MODE_SOFT)
 				return verify_fail(v, VERIFY_MODE,
 						   "a choice of windows in the soft mode");

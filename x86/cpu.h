@@ -116,7 +116,7 @@ struct tc_words {
 	uint32_t fpu_live;
 	uint64_t link_table;  /* of the current space, r12 in translated code */
 	uint64_t branch_cache; /* of the current space and mode */
-	/* struct soft_lookup tables of the current privilege level, by enum soft_access */
+	/* struct soft_lookup tables of the current privilege level, by enum access */
 	uint64_t soft_table[2];
 	uint64_t segment_memos; /* struct segment_memo table */
 	uint64_t kept_rax;    /* while a stub has flags in eax */

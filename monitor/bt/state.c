@@ -183,7 +183,7 @@ uint32_t bt_prepare(struct bt *bt)
 	w->if_flag = cpu->eflags & X86_IF;
 	w->mode = mode;
 	mode |= young_mode(bt, user);
-	for (int access = 0; access < SOFT_NACCESSES; access++)
+	for (int access = 0; access < SOFT_LOOKUP_KINDS; access++)
 		w->soft_table[access] = (hva_t)bt->vcpu->soft_tlb.lookup[user][access];
 	w->segment_memos = (hva_t)bt->vcpu->soft_tlb.segment;
 	soft_tlb_check_gdt(bt->vcpu);

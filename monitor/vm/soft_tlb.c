@@ -47,7 +47,7 @@ static void segments_forget(struct soft_tlb *tlb)
 static void lookup_hide(struct soft_tlb *tlb, unsigned user, unsigned kind, unsigned index)
 {
 	if (kind != ACCESS_EXEC)
-		tlb->lookup[user][kind == ACCESS_WRITE ? SOFT_WRITE : SOFT_READ][index]
+		tlb->lookup[user][kind == ACCESS_WRITE ? ACCESS_WRITE : ACCESS_READ][index]
 			.inverted_page = 0;
 	if (kind == ACCESS_READ && !user)
 		segments_forget(tlb);
@@ -423,7 +423,7 @@ enum x86_status mem_probe_write(struct vcpu *vcpu, gva_t gva, uint32_t len, enum
 enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, enum access access,
 				bool *exposed)
 {
-	const enum soft_access kind = access & ACCESS_WRITE ? SOFT_WRITE : SOFT_READ;
+	const enum access kind = access & ACCESS_WRITE ? ACCESS_WRITE : ACCESS_READ;
 	const struct soft_tlb_entry *entry;
 	struct soft_lookup *lookup;
 	enum x86_status status;
@@ -433,7 +433,7 @@ enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, enum
 		return X86_OK;
 	status = tlb_lookup(vcpu, gva, access, &entry);
 	if (status || !entry->host ||
-	    (kind == SOFT_WRITE && guest_ram_flags(&vcpu->vm->ram, entry->gpa)))
+	    (kind == ACCESS_WRITE && guest_ram_flags(&vcpu->vm->ram, entry->gpa)))
 		return status;
 	lookup = &vcpu->soft_tlb.lookup[!!(access & ACCESS_USER)][kind]
 				       [gva >> GUEST_PAGE_SHIFT & ENTRY_MASK];

@@ -37,7 +37,7 @@ struct soft_tlb {
 	 * What translated code looks up: a part of the valid entries of the same index, see
 	 * soft_tlb_expose().
 	 */
-	struct soft_lookup lookup[2][SOFT_NACCESSES][SOFT_TLB_ENTRIES];
+	struct soft_lookup lookup[2][SOFT_LOOKUP_KINDS][SOFT_TLB_ENTRIES];
 	/*
 	 * Loads of segment registers. They are empty whenever a valid supervisor entry for reads
 	 * has gone.
