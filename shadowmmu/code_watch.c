@@ -6,6 +6,7 @@
  */
 #include "shadow_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 
 bool shadow_fetch(struct shadow *s, gva_t gva, enum access access, struct shadow_fill_info *info,
@@ -16,6 +17,7 @@ bool shadow_fetch(struct shadow *s, gva_t gva, enum access access, struct shadow
 	struct region *r;
 	struct walk w;
 
+	assert((access & ACCESS_KIND) == ACCESS_EXEC);
 	memset(info, 0, sizeof(*info));
 	*global = false;
 	if (!walk_guest(s->ram, &s->paging, gva, access, &w)) {

@@ -10,6 +10,8 @@
  */
 #include "shadow_internal.h"
 
+#include <assert.h>
+
 enum { CHANGE_GONE = 1, CHANGE_USER = 2, CHANGE_WRITE = 4, CHANGE_EXEC = 8 };
 
 /* and reserved ones, which make an entry just as useless */
@@ -61,6 +63,7 @@ static bool dir_change(const struct shadow *s, const struct domain *d, const str
 
 void code_dropped(struct shadow *s, struct domain *d, struct region *r, unsigned i)
 {
+	assert(bit_test(r->code, i) && r->relied);
 	bit_clear(r->code, i);
 	if (!bit_test(r->filled, i))
 		r->relied--;
@@ -92,6 +95,7 @@ static void entry_changed(struct shadow *s, struct domain *d, struct region *r, 
 			window_protect_page(s, w, page);
 	}
 	if (change & CHANGE_GONE) {
+		assert(r->relied);
 		bit_clear(r->filled, i);
 		if (!bit_test(r->code, i))
 			r->relied--;
@@ -104,6 +108,7 @@ static void follow_entry(struct shadow *s, struct domain *d, struct region *r, c
 {
 	uint64_t old = entry_read(s, r->copy.page, i), new = entry_read(s, guest, i);
 
+	assert(!r->large && r->copy.lo <= i && i < r->copy.hi);
 	if (old == new)
 		return;
 	entry_write(s, r->copy.page, i, new);
@@ -126,12 +131,19 @@ static void follow_dir_entry(struct shadow *s, struct domain *d, const uint8_t *
 		region_drop(s, d, d->region[slot]);
 }
 
+/* The guest's tables, as CR3 names them, are the domain's: no other is ever compared. */
+static __attribute__((unused)) bool is_live(const struct shadow *s, const struct domain *d)
+{
+	return s->mode.paging && s->current && (d == &s->current->domain || d == s->kernel);
+}
+
 void domain_sync_page(struct shadow *s, struct domain *d, gva_t gva)
 {
 	unsigned slot = gva >> region_shift(s),
 		 i = (gva >> GUEST_PAGE_SHIFT) & (region_pages(s) - 1);
 	struct region *r = d->region[slot];
 
+	assert(is_live(s, d));
 	if (!r)
 		return;
 	follow_dir_entry(s, d, guest_dir(s, slot_dir(s, slot)), slot);
@@ -193,6 +205,7 @@ void domain_compare(struct shadow *s, struct domain *d)
 {
 	unsigned i;
 
+	assert(is_live(s, d));
 	for (i = 0; i < RF_ARRAY_SIZE(d->dir); i++)
 		if (d->dir_regions[i])
 			compare_dir(s, d, i);

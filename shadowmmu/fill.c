@@ -11,6 +11,7 @@
  */
 #include "shadow_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #define RUN_REACH      64u /* how far a physically contiguous run is followed, each way */
@@ -121,6 +122,7 @@ static int map_run(struct fill *f, unsigned first, unsigned count, uint32_t entr
 	unsigned i;
 	int err;
 
+	assert(count && first + count <= f->entries);
 	do {
 		err = window_change(f, first, count, entry);
 		/* A refused upgrade has emptied the window: there is something to map now. */
@@ -254,6 +256,7 @@ static enum shadow_fill choose_window(struct fill *f, struct shadow_fill_info *i
 		}
 	}
 	f->window = f->domain->window[f->view];
+	assert(f->window);
 	return SHADOW_FILL_OK;
 }
 
@@ -334,6 +337,7 @@ static enum shadow_fill fill(struct shadow *s, enum shadow_view view, gva_t gva,
 	struct fill f = { .s = s, .view = view };
 	uint8_t flags;
 
+	assert(view < SHADOW_NVIEWS && !(access & ~(ACCESS_WRITE | ACCESS_USER)));
 	if (!s->current || s->host_errno) {
 		info->host_errno = s->host_errno ? s->host_errno : EINVAL;
 		return SHADOW_FILL_HOST_ERROR;

@@ -13,6 +13,7 @@
 #ifndef RF_SHADOWMMU_GUEST_RAM_H
 #define RF_SHADOWMMU_GUEST_RAM_H
 
+#include <assert.h>
 #include "x86/types.h"
 
 #define GUEST_RAM_MAX   0xe0000000ull
@@ -70,6 +71,7 @@ static inline void guest_ram_set_flag(struct guest_ram *ram, gpa_t gpa, uint8_t 
 {
 	uint8_t *flags = &ram->page_flags[gpa >> GUEST_PAGE_SHIFT];
 
+	assert(flag && !(flag & ~RAM_PAGE_PROTECTED) && gpa < ram->size);
 	if (!*flags && ram->flagged)
 		ram->flagged(ram->flagged_opaque, gpa);
 	*flags |= flag;

@@ -104,6 +104,16 @@ static void process_window_destroy(struct host_mapping *hm, hva_t base)
 		p->next = i;
 }
 
+/* Whether [gva, gva + len) is a piece of a window of ours, in pages. */
+static __attribute__((unused)) bool in_window(struct host_mapping *hm, hva_t base, gva_t gva,
+					       uint64_t len)
+{
+	const uint32_t i = (base - SLOT_FIRST) / SLOT_STRIDE;
+
+	return i < SLOTS && process(hm)->used[i] && !((gva | len) % GUEST_PAGE_SIZE) && len &&
+	       gva + len <= HOST_WINDOW_SIZE;
+}
+
 static int protection(enum access access)
 {
 	return PROT_READ | (access & ACCESS_WRITE ? PROT_WRITE : 0);
@@ -114,20 +124,24 @@ static int process_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa
 {
 	const int how = MAP_SHARED | MAP_FIXED | MAP_NORESERVE |
 			(access & ACCESS_SOON ? MAP_POPULATE : 0);
-	const void *mapped = mmap(at(base + gva), len, protection(access), how, hm->ram->fd,
-				  (off_t)gpa);
+	const void *mapped;
 
+	assert(in_window(hm, base, gva, len));
+	assert(!(gpa % GUEST_PAGE_SIZE) && gpa + len <= hm->ram->size);
+	mapped = mmap(at(base + gva), len, protection(access), how, hm->ram->fd, (off_t)gpa);
 	return mapped == MAP_FAILED ? -errno : 0;
 }
 
 static int process_protect(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len,
 			   enum access access)
 {
+	assert(in_window(hm, base, gva, len));
 	return mprotect(at(base + gva), len, protection(access)) < 0 ? -errno : 0;
 }
 
 static int process_unmap(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len)
 {
+	assert(in_window(hm, base, gva, len));
 	return munmap(at(base + gva), len) < 0 ? -errno : 0;
 }
 

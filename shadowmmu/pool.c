@@ -6,6 +6,7 @@
  */
 #include "shadow_internal.h"
 
+#include <assert.h>
 #include <sys/mman.h>
 
 #define CHUNK_BLOCKS 64u
@@ -86,6 +87,7 @@ void *pool_block_alloc(struct shadow *s)
 
 void pool_block_free(struct shadow *s, void *block)
 {
+	assert(!((uintptr_t)block % GUEST_PAGE_SIZE));
 	if (block)
 		push(&s->free_block, block);
 }
@@ -106,6 +108,7 @@ struct leaf *pool_leaf_alloc(struct shadow *s)
 
 void pool_leaf_free(struct shadow *s, struct leaf *leaf)
 {
+	assert(leaf && s->leaves);
 	push(&s->free_leaf, leaf);
 	s->leaves--;
 }
@@ -137,6 +140,7 @@ void pool_destroy(struct shadow *s)
 {
 	struct chunk *chunk = s->chunks, *next;
 
+	assert(!s->leaves && !s->windows && !s->newest);
 	for (; chunk; chunk = next) {
 		next = chunk->next;
 		munmap(chunk, CHUNK_BLOCKS * (uint64_t)GUEST_PAGE_SIZE);

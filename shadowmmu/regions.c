@@ -9,6 +9,8 @@
  */
 #include "shadow_internal.h"
 
+#include <assert.h>
+
 static const uint8_t no_table[GUEST_PAGE_SIZE];
 
 const uint8_t *guest_dir(const struct shadow *s, unsigned dir)
@@ -30,6 +32,7 @@ static void copy_entries(const struct shadow *s, struct table_copy *copy, const 
 {
 	unsigned size = entry_size(s);
 
+	assert(lo <= hi && hi <= GUEST_PAGE_SIZE / size);
 	memcpy(copy->page + lo * size, guest + lo * size, (hi - lo) * size);
 }
 
@@ -46,6 +49,7 @@ void copy_cover(const struct shadow *s, struct table_copy *copy, const uint8_t *
 	} else {
 		copy_entries(s, copy, guest, i, i + 1);
 	}
+	assert(copy->lo <= i && i < copy->hi);
 }
 
 static struct region *region_create(struct shadow *s, struct domain *d, unsigned slot,
@@ -54,6 +58,7 @@ static struct region *region_create(struct shadow *s, struct domain *d, unsigned
 	struct table_copy *dir = &d->dir[slot_dir(s, slot)];
 	struct region *r;
 
+	assert(slot < REGION_SLOTS && !d->region[slot] && (w->levels == 1 || w->levels == 2));
 	if (!dir->page)
 		dir->page = pool_block_alloc(s);
 	r = dir->page ? pool_region_alloc(s) : NULL;
@@ -68,6 +73,7 @@ static struct region *region_create(struct shadow *s, struct domain *d, unsigned
 			return NULL;
 		}
 		r->table = w->entry[1] & ~(gpa_t)(GUEST_PAGE_SIZE - 1);
+		assert(guest_ram_backs(s->ram, r->table));
 	}
 	copy_cover(s, dir, guest_dir(s, slot_dir(s, slot)), slot_index(s, slot));
 	d->region[slot] = r;
@@ -88,8 +94,10 @@ struct region *region_get(struct shadow *s, struct domain *d, gva_t gva, const s
 
 void region_rely(struct region *r, uint64_t *map, unsigned i)
 {
+	assert(i < LEAF_ENTRIES && (map == r->filled || map == r->code));
 	if (!bit_test(r->filled, i) && !bit_test(r->code, i))
 		r->relied++;
+	assert(r->relied && r->relied <= LEAF_ENTRIES);
 	bit_set(map, i);
 }
 
@@ -97,6 +105,7 @@ void region_free(struct shadow *s, struct domain *d, struct region *r)
 {
 	unsigned dir = slot_dir(s, r->slot);
 
+	assert(d->region[r->slot] == r && bit_test(d->active, r->slot) && d->dir_regions[dir]);
 	d->region[r->slot] = NULL;
 	bit_clear(d->active, r->slot);
 	if (!--d->dir_regions[dir])

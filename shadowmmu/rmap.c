@@ -15,6 +15,7 @@
  */
 #include "shadow_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 
 static uint32_t mapping_of(const struct window *w, uint32_t page)
@@ -24,13 +25,17 @@ static uint32_t mapping_of(const struct window *w, uint32_t page)
 
 static struct rmap_link *link_in(const struct window *w, uint32_t page)
 {
+	assert(w->leaf[page / LEAF_ENTRIES]);
 	return &w->leaf[page / LEAF_ENTRIES]->link[page % LEAF_ENTRIES];
 }
 
 static struct rmap_link *link_of(struct shadow *s, uint32_t mapping)
 {
+	const struct window *w = s->window[mapping >> 20];
+
+	assert(w && w->index == mapping >> 20);
 	s->stats.rmap_visits++;
-	return link_in(s->window[mapping >> 20], mapping & 0xfffffu);
+	return link_in(w, mapping & 0xfffffu);
 }
 
 int rmap_create(struct shadow *s)
@@ -47,13 +52,17 @@ void rmap_destroy(struct shadow *s)
 
 void rmap_reset(struct shadow *s)
 {
+	assert(!s->windows);
 	pool_array_clear(s->rmap_first, s->frames * 4ull);
 }
 
 void rmap_add(struct shadow *s, uint32_t gfn, const struct window *w, uint32_t page)
 {
-	uint32_t first = s->rmap_first[gfn], mapping = mapping_of(w, page);
+	uint32_t first, mapping = mapping_of(w, page);
 
+	assert(gfn < s->frames);
+	first = s->rmap_first[gfn];
+	assert(first != mapping);
 	*link_in(w, page) = (struct rmap_link){ .next = first };
 	if (first)
 		link_of(s, first)->previous = mapping;
@@ -64,18 +73,26 @@ void rmap_remove(struct shadow *s, uint32_t gfn, const struct window *w, uint32_
 {
 	struct rmap_link link = *link_in(w, page);
 
-	if (link.previous)
-		link_of(s, link.previous)->next = link.next;
+	struct rmap_link *previous = link.previous ? link_of(s, link.previous) : NULL,
+			 *next = link.next ? link_of(s, link.next) : NULL;
+
+	assert(gfn < s->frames);
+	assert((previous ? previous->next : s->rmap_first[gfn]) == mapping_of(w, page));
+	assert(!next || next->previous == mapping_of(w, page));
+	if (previous)
+		previous->next = link.next;
 	else
 		s->rmap_first[gfn] = link.next;
-	if (link.next)
-		link_of(s, link.next)->previous = link.previous;
+	if (next)
+		next->previous = link.previous;
 }
 
 void rmap_write_protect(struct shadow *s, uint32_t gfn)
 {
-	uint32_t mapping = s->rmap_first[gfn];
+	uint32_t mapping;
 
+	assert(gfn < s->frames);
+	mapping = s->rmap_first[gfn];
 	while (mapping) {
 		uint32_t next = link_of(s, mapping)->next;
 

@@ -8,6 +8,7 @@
  */
 #include "shadow_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -31,6 +32,7 @@ int shadow_create(struct guest_ram *ram, struct host_mapping *hm,
 
 	if (!s)
 		return -ENOMEM;
+	assert(ram->flat && hm->ram == ram);
 	s->ram = ram;
 	s->hm = hm;
 	if (options)
@@ -62,6 +64,7 @@ static void drop_everything(struct shadow *s)
 	while (s->newest)
 		space_destroy(s, s->newest);
 	kernel_share_end(s);
+	assert(!s->oldest && !s->windows && !s->vmas);
 }
 
 void shadow_reset(struct shadow *s)
@@ -245,6 +248,7 @@ void shadow_invlpg(struct shadow *s, gva_t gva)
 
 void shadow_table_written(struct shadow *s, gpa_t gpa, uint32_t len)
 {
+	assert(len && gpa % GUEST_PAGE_SIZE + len <= GUEST_PAGE_SIZE);
 	if (guest_ram_backs(s->ram, gpa))
 		table_trace_lift(s, gpa);
 }

@@ -8,6 +8,7 @@
  */
 #include "shadow_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -22,6 +23,8 @@ struct space_impl *space_find(struct shadow *s, uint32_t cr3)
 
 static void list_remove(struct shadow *s, struct space_impl *sp)
 {
+	assert((sp->newer ? sp->newer->older : s->newest) == sp);
+	assert((sp->older ? sp->older->newer : s->oldest) == sp);
 	if (sp->newer)
 		sp->newer->older = sp->older;
 	else
@@ -35,6 +38,7 @@ static void list_remove(struct shadow *s, struct space_impl *sp)
 
 static void list_insert(struct shadow *s, struct space_impl *sp)
 {
+	assert(!sp->newer && !sp->older && s->newest != sp);
 	sp->newer = NULL;
 	sp->older = s->newest;
 	if (s->newest)
@@ -98,6 +102,7 @@ int space_windows(struct shadow *s, struct space_impl *sp)
 	if (!s->mode.paging) {
 		sp->space.window[SHADOW_KERNEL] = sp->space.window[SHADOW_USER];
 	} else if (s->share_kernel) {
+		assert(s->kernel);
 		disown_window(s, sp, SHADOW_KERNEL);
 		sp->space.window[SHADOW_KERNEL] = s->kernel->window[SHADOW_KERNEL]->base;
 	} else {
@@ -113,6 +118,7 @@ struct space_impl *space_create(struct shadow *s, uint32_t cr3, int *err)
 {
 	struct space_impl *sp = calloc(1, sizeof(*sp));
 
+	assert(!space_find(s, cr3));
 	*err = -ENOMEM;
 	if (!sp)
 		return NULL;
@@ -132,6 +138,7 @@ void space_destroy(struct shadow *s, struct space_impl *sp)
 {
 	unsigned view;
 
+	assert(sp != s->current);
 	if (s->callbacks.space_destroyed)
 		s->callbacks.space_destroyed(s->callbacks.opaque, &sp->space);
 	for (view = 0; view < SHADOW_NVIEWS; view++)
@@ -178,6 +185,7 @@ int kernel_share_begin(struct shadow *s)
 	struct domain *d = calloc(1, sizeof(*d));
 	int err;
 
+	assert(!s->share_kernel && !s->kernel);
 	if (!d)
 		return -ENOMEM;
 	while (s->windows >= s->window_limit && space_evict_one(s, NULL))
@@ -198,6 +206,7 @@ void kernel_share_end(struct shadow *s)
 	struct domain *d = s->kernel;
 	unsigned slot, i;
 
+	assert(s->share_kernel == !!d);
 	s->share_kernel = false;
 	s->kernel = NULL;
 	if (!d)

@@ -13,6 +13,7 @@
  */
 #include "shadow_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #define EQUAL_COMPARES 128u
@@ -55,6 +56,7 @@ void table_trace_destroy(struct shadow *s)
 
 static uint32_t frame_of(const struct region *r)
 {
+	assert(!r->large);
 	return (uint32_t)(r->table >> GUEST_PAGE_SHIFT);
 }
 
@@ -72,6 +74,7 @@ static void begin(struct shadow *s, struct region *r)
 {
 	uint32_t frame = frame_of(r);
 
+	assert(frame < s->frames && !traced(s, frame));
 	s->stats.tables_traced++;
 	s->table_generation[frame]++;
 	guest_ram_set_flag(s->ram, (gpa_t)frame << GUEST_PAGE_SHIFT, RAM_PAGE_TABLE);

@@ -8,6 +8,7 @@
  */
 #include "walker.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define PHYS_MASK       0xfffffffffull
@@ -37,6 +38,7 @@ static uint64_t read_entry(const struct guest_ram *ram, gpa_t at, unsigned size)
 
 static void set_bits(struct guest_ram *ram, gpa_t at, uint32_t entry, uint32_t bits)
 {
+	assert(guest_ram_backs(ram, at));
 	if ((entry & bits) == bits || (guest_ram_flags(ram, at) & RAM_PAGE_ROM))
 		return;
 	__atomic_fetch_or((uint32_t *)(ram->flat + at), bits, __ATOMIC_RELAXED);
@@ -163,6 +165,7 @@ bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, e
 	uint32_t why;
 	unsigned i;
 
+	assert((access & ACCESS_KIND) != ACCESS_KIND && !(access & ACCESS_SOON));
 	memset(w, 0, sizeof(*w));
 	w->user = w->writable = w->executable = true;
 	if (!(paging->cr0 & CR0_PG)) {
@@ -177,6 +180,7 @@ bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, e
 		found = walk_legacy(ram, paging, gva, w, raw, &why);
 	if (!found)
 		return fail(paging, access, why, w);
+	assert(w->levels == 1 || w->levels == 2);
 	if (!allowed(paging, access, w))
 		return fail(paging, access, PFE_P, w);
 	w->gpa = a20(paging, w->gpa);

@@ -12,6 +12,7 @@
  */
 #include "shadow_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -33,6 +34,7 @@ int window_create(struct shadow *s, enum shadow_view view, struct window **out)
 		free(w);
 		return err;
 	}
+	assert(w->base && !(w->base % HOST_WINDOW_SIZE));
 	w->index = (uint16_t)i;
 	w->lane = view;
 	s->window[i] = w;
@@ -58,9 +60,11 @@ static void clear_entries(struct shadow *s, struct window *w)
 				    slot * LEAF_ENTRIES + i);
 			w->count[slot]--;
 		}
+		assert(!w->count[slot]);
 		pool_leaf_free(s, leaf);
 		w->leaf[slot] = NULL;
 	}
+	assert(s->vmas >= w->vmas);
 	s->vmas -= w->vmas;
 	s->stats.pages_unmapped += w->present;
 	w->vmas = w->present = 0;
@@ -70,6 +74,7 @@ void window_destroy(struct shadow *s, struct window *w)
 {
 	if (!w)
 		return;
+	assert(s->window[w->index] == w && s->windows);
 	batch_finish(s);
 	clear_entries(s, w);
 	s->hm->ops->window_destroy(s->hm, w->base);
@@ -111,6 +116,10 @@ static void set_entry(struct shadow *s, struct window *w, uint32_t page, uint32_
 	uint32_t after = page + 1 < WINDOW_PAGES ? window_get(w, page + 1) : 0;
 	int vmas = (int)(starts_mapping(before, entry) + starts_mapping(entry, after));
 
+	assert(page < WINDOW_PAGES && (!entry || entry & LEAF_PRESENT));
+	assert(!(entry & LEAF_PRESENT) || guest_ram_backs(s->ram, entry & GUEST_PAGE_MASK));
+	assert(!(entry & LEAF_WRITE) ||
+	       !(guest_ram_flags(s->ram, entry & GUEST_PAGE_MASK) & RAM_PAGE_PROTECTED));
 	vmas -= (int)(starts_mapping(before, old) + starts_mapping(old, after));
 	w->vmas += (uint32_t)vmas;
 	s->vmas += (uint32_t)vmas;
@@ -127,6 +136,7 @@ static void set_entry(struct shadow *s, struct window *w, uint32_t page, uint32_
 			w->present++;
 		}
 	}
+	assert(w->count[slot] <= LEAF_ENTRIES && w->vmas <= w->present && w->vmas <= s->vmas);
 }
 
 static int make_leaves(struct shadow *s, struct window *w, uint32_t page, uint32_t count)
@@ -150,6 +160,8 @@ static void batch_flush(struct shadow *s, struct host_batch *b, enum batch_kind 
 
 	if (!b->count)
 		return;
+	assert(s->window[b->window->index] == b->window);
+	assert(b->first < WINDOW_PAGES && b->count <= WINDOW_PAGES - b->first);
 	if (kind == BATCH_UNMAP) {
 		s->stats.host_unmaps++;
 		err = s->hm->ops->unmap(s->hm, b->window->base, gva, len);
@@ -188,8 +200,10 @@ int window_allow_write(struct shadow *s, struct window *w, uint32_t page, uint32
 		batch_finish(s);
 		return err;
 	}
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
+		assert((window_get(w, page + i) & ~GUEST_PAGE_MASK) == LEAF_PRESENT);
 		set_entry(s, w, page + i, window_get(w, page + i) | LEAF_WRITE);
+	}
 	return 0;
 }
 
@@ -200,6 +214,8 @@ int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, 
 	uint32_t i;
 	int err;
 
+	assert(count && page < WINDOW_PAGES && count <= WINDOW_PAGES - page);
+	assert(!(access & ~(ACCESS_WRITE | ACCESS_SOON)));
 	cancel_unmap(s, w, page, count);
 	batch_finish(s);
 	/* only now: a window that had to be emptied has none left */
@@ -247,6 +263,7 @@ void batch_finish(struct shadow *s)
 		s->window[i]->broken = false;
 		window_empty(s, s->window[i]);
 	}
+	assert(!batch_waits(s) && !s->any_broken);
 }
 
 void batch_finish_view(struct shadow *s, enum shadow_view view)

@@ -2,6 +2,8 @@
 /* When an address space is worth a window: see young.h. */
 #include "young.h"
 
+#include <assert.h>
+
 /* what a page in a window costs over its life, from which on a young space repays */
 #define DEAR_PAGE_NS   12000u
 #define WINDOW_PAGES_MADE 48u /* pages that a program wants at once when its window is new */
@@ -53,6 +55,7 @@ void young_begin(const struct young_policy *p, struct young *y, bool able, uint6
  */
 bool young_ran(const struct young_policy *p, struct young *y, uint64_t cycles, uint64_t now)
 {
+	assert(y->begun);
 	if (!y->is || p->forever)
 		return false;
 	y->ran += cycles < p->grow / 2 ? cycles : p->grow / 2;
@@ -64,6 +67,7 @@ bool young_ran(const struct young_policy *p, struct young *y, uint64_t cycles, u
 
 bool young_charge(const struct young_policy *p, struct young *y, uint64_t cycles, uint64_t now)
 {
+	assert(y->begun);
 	if (y->is || !p->on)
 		return false;
 	y->cost += cycles;
