@@ -40,6 +40,7 @@ bool shadow_fetch(struct shadow *s, gva_t gva, enum access access, struct shadow
 		region_rely(r, r->code, i);
 	}
 	batch_finish(s);
+	check_sometimes(s);
 	return true;
 }
 
@@ -50,6 +51,7 @@ void shadow_protect_code(struct shadow *s, gpa_t gpa)
 	guest_ram_set_flag(s->ram, gpa, RAM_PAGE_CODE);
 	rmap_write_protect(s, (uint32_t)(gpa >> GUEST_PAGE_SHIFT));
 	batch_finish(s);
+	check_sometimes(s);
 }
 
 /* Mappings become writable again when next written through. */

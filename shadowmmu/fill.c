@@ -399,6 +399,7 @@ enum shadow_fill shadow_fill(struct shadow *s, enum shadow_view view, gva_t gva,
 		result = SHADOW_FILL_HOST_ERROR;
 	}
 	count_fill(&s->stats, result);
+	check_sometimes(s);
 	return result;
 }
 
@@ -410,4 +411,5 @@ void shadow_prefill(struct shadow *s, enum shadow_view view, gva_t gva, enum acc
 	fill(s, view, gva, access, &info, true);
 	batch_finish(s);
 	s->stats.pages_prefilled += s->stats.host_maps != maps;
+	check_sometimes(s);
 }

@@ -208,6 +208,7 @@ struct space *shadow_set_paging(struct shadow *s, const struct paging *paging,
 		s->current = NULL;
 		return NULL;
 	}
+	check_sometimes(s);
 	return &s->current->space;
 }
 
@@ -218,6 +219,7 @@ void shadow_empty_user(struct shadow *s)
 	batch_finish(s);
 	if (w && w->present && s->mode.paging)
 		window_empty(s, w);
+	check_sometimes(s);
 }
 
 void shadow_settle(struct shadow *s)
@@ -237,6 +239,7 @@ bool shadow_invlpg_deferred(struct shadow *s, gva_t gva)
 		batch_finish(s);
 	else
 		batch_finish_view(s, SHADOW_KERNEL);
+	check_sometimes(s);
 	return batch_waits(s);
 }
 

@@ -59,6 +59,8 @@ struct shadow_callbacks {
 
 enum shadow_policy { SHADOW_POLICY_ADAPTIVE, SHADOW_POLICY_COMPARE_ONLY, SHADOW_POLICY_TRACE_ONLY };
 
+#define SHADOW_CHECK_EVERY 4096u /* where it should cost little */
+
 struct shadow_options {
 	enum shadow_policy policy;
 	uint32_t window_limit;    /* most windows at once; 0: derived from the host's limits */
@@ -69,6 +71,12 @@ struct shadow_options {
 	bool no_fill_around;
 	/* a host fault costs more than mapping many pages: large pages come in populated pieces */
 	bool dear;
+	/*
+	 * not 0: the structures are checked after each operation, briefly, and wholly when there
+	 * have been twice as many as at the last time, or so many more; if they are broken the
+	 * program ends with a message
+	 */
+	uint32_t check_every;
 };
 
 /* Counters, each defined in one line of shadow_stats.def (an X-macro file). */
@@ -194,9 +202,9 @@ void shadow_unprotect_code(struct shadow *shadow, gpa_t gpa);
 void shadow_table_written(struct shadow *shadow, gpa_t gpa, uint32_t len);
 
 /*
- * For tests: walks every structure and checks every invariant against the guest tables. Returns a
- * static text or NULL.
+ * Walks every structure and checks every invariant against the guest tables. Returns a static text
+ * or NULL.
  */
-const char *shadow_check(struct shadow *shadow);
+const char *shadow_check(const struct shadow *shadow);
 
 #endif

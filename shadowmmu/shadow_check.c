@@ -1,9 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * For tests: checks everything in the shadow structures that should hold whenever no function of
- * shadow.h is running.
+ * Checks everything in the shadow structures that should hold whenever no function of shadow.h is
+ * running: for tests, and for debug builds, where the public functions end with check_sometimes().
  */
 #include "shadow_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *check_counts(const struct window *w)
+{
+	for (unsigned slot = 0; slot < WINDOW_LEAVES; slot++) {
+		const struct leaf *leaf = w->leaf[slot];
+		unsigned present = 0;
+
+		for (unsigned i = 0; leaf && i < LEAF_ENTRIES; i++)
+			present += leaf->entry[i] & LEAF_PRESENT;
+		if (present != w->count[slot])
+			return "a leaf's count of pages is wrong";
+	}
+	return NULL;
+}
 
 static const char *check_window(const struct shadow *s, const struct window *w)
 {
@@ -11,8 +28,6 @@ static const char *check_window(const struct shadow *s, const struct window *w)
 
 	for (page = 0; page < WINDOW_PAGES; page++, previous = entry) {
 		if (!w->leaf[page / LEAF_ENTRIES]) {
-			if (w->count[page / LEAF_ENTRIES])
-				return "an absent leaf has a count";
 			entry = 0;
 			page |= LEAF_ENTRIES - 1;
 			continue;
@@ -33,7 +48,46 @@ static const char *check_window(const struct shadow *s, const struct window *w)
 	}
 	if (present != w->present)
 		return "a window's count of pages is wrong";
-	return vmas == w->vmas ? NULL : "a window's count of host mappings is wrong";
+	return vmas == w->vmas ? check_counts(w) : "a window's count of host mappings is wrong";
+}
+
+static const char *check_windows(const struct shadow *s)
+{
+	uint32_t vmas = 0, windows = 0;
+	const char *why = NULL;
+
+	for (uint32_t i = 1; i <= WINDOWS_MAX && !why; i++) {
+		if (!s->window[i])
+			continue;
+		if (s->window[i]->index != i)
+			return "a window does not know its index";
+		windows++;
+		vmas += s->window[i]->vmas;
+		why = check_window(s, s->window[i]);
+	}
+	if (why)
+		return why;
+	if (windows != s->windows)
+		return "the count of windows is wrong";
+	return vmas == s->vmas ? NULL : "the count of host mappings is wrong";
+}
+
+static bool is_window(const struct shadow *s, const struct window *w)
+{
+	return !w || s->window[w->index] == w;
+}
+
+static const char *check_batches(const struct shadow *s)
+{
+	for (unsigned lane = 0; lane < SHADOW_NVIEWS; lane++) {
+		for (unsigned kind = 0; kind < BATCH_KINDS; kind++) {
+			const struct host_batch *b = &s->batch[lane][kind];
+
+			if (b->count && (!b->window || !is_window(s, b->window)))
+				return "what waits to be done is for no window";
+		}
+	}
+	return NULL;
 }
 
 /*
@@ -131,6 +185,27 @@ static const char *check_domain(const struct shadow *s, const struct domain *d)
 	return NULL;
 }
 
+static const char *check_directories(const struct shadow *s, const struct domain *d)
+{
+	unsigned regions[RF_ARRAY_SIZE(d->dir)] = { 0 };
+
+	for (unsigned slot = 0; slot < REGION_SLOTS; slot++) {
+		const unsigned dir = slot_dir(s, slot), i = slot_index(s, slot);
+
+		if (!d->region[slot])
+			continue;
+		if (d->region[slot]->slot != slot)
+			return "a region is not where it says";
+		if (i < d->dir[dir].lo || i >= d->dir[dir].hi)
+			return "a region's directory entry is not copied";
+		regions[dir]++;
+	}
+	for (unsigned dir = 0; dir < RF_ARRAY_SIZE(regions); dir++)
+		if (regions[dir] != d->dir_regions[dir])
+			return "a directory's count of regions is wrong";
+	return NULL;
+}
+
 static const char *check_regions(const struct shadow *s, const struct domain *d)
 {
 	unsigned slot, i, relied;
@@ -146,8 +221,20 @@ static const char *check_regions(const struct shadow *s, const struct domain *d)
 			relied += bit_test(r->filled, i) || bit_test(r->code, i);
 		if (relied != r->relied)
 			return "a region's count is wrong";
+	}
+	return NULL;
+}
+
+/* Not while a device may be storing to guest RAM: that is told only afterwards. */
+static const char *check_traced(const struct shadow *s, const struct domain *d)
+{
+	for (unsigned slot = 0; slot < REGION_SLOTS; slot++) {
+		const struct region *r = d->region[slot];
+
+		if (!r || r->large || !table_trace_is_current(s, r))
+			continue;
 		/* Accessed and dirty bits may have been added since. */
-		for (i = r->copy.lo; !r->large && table_trace_is_current(s, r) && i < r->copy.hi; i++)
+		for (unsigned i = r->copy.lo; i < r->copy.hi; i++)
 			if ((entry_read(s, r->copy.page, i) ^
 			     entry_read(s, s->ram->flat + r->table, i)) &
 			    ~(uint64_t)(PTE_A | PTE_D))
@@ -156,32 +243,106 @@ static const char *check_regions(const struct shadow *s, const struct domain *d)
 	return NULL;
 }
 
-const char *shadow_check(struct shadow *s)
+/* What the engine is told of a space's windows. */
+static const char *check_space(const struct shadow *s, const struct space_impl *sp)
+{
+	const struct window *user = sp->domain.window[SHADOW_USER], *kernel;
+
+	if (sp->domain.space != &sp->space)
+		return "a domain does not know its space";
+	if (!is_window(s, sp->domain.window[SHADOW_USER]) ||
+	    !is_window(s, sp->domain.window[SHADOW_KERNEL]))
+		return "a space has a window that is gone";
+	if (sp != s->current) /* the others get theirs when they become so */
+		return NULL;
+	kernel = !s->mode.paging         ? user :
+		 sp->space.kernel_shared ? s->kernel->window[SHADOW_KERNEL] :
+					   sp->domain.window[SHADOW_KERNEL];
+	if (!user || !kernel || sp->space.window[SHADOW_USER] != user->base ||
+	    sp->space.window[SHADOW_KERNEL] != kernel->base)
+		return "the current space tells of other windows than it has";
+	return NULL;
+}
+
+static const char *check_spaces(const struct shadow *s)
+{
+	const struct space_impl *newer = NULL, *sp;
+	const char *why = NULL;
+
+	if (s->share_kernel != !!s->kernel || (s->kernel && s->kernel->space))
+		return "the shared kernel window is and is not";
+	if (s->current && s->current->space.kernel_shared && !s->kernel)
+		return "the current space shares what there is not";
+	if (s->current && s->current != s->newest)
+		return "the current space is not the one last used";
+	for (sp = s->newest; sp && !why; newer = sp, sp = sp->older) {
+		if (sp->newer != newer)
+			return "the list of spaces is not linked both ways";
+		why = check_space(s, sp);
+	}
+	return why ? why : s->oldest == newer ? NULL : "the list of spaces ends elsewhere";
+}
+
+static const char *check_tables(const struct shadow *s, const struct domain *d)
+{
+	const char *why = check_directories(s, d);
+
+	if (!why)
+		why = check_regions(s, d);
+	return why ? why : check_domain(s, d);
+}
+
+/* What costs next to nothing. */
+static const char *check_briefly(const struct shadow *s)
+{
+	const char *why = check_spaces(s);
+
+	if (!why && s->leaves > s->leaf_limit)
+		why = "there are more leaves than allowed";
+	return why ? why : check_batches(s);
+}
+
+static const char *check_all(const struct shadow *s)
 {
 	const struct space_impl *sp;
-	const char *why = check_rmap(s);
-	uint32_t i, vmas = 0;
+	const char *why = check_briefly(s);
 
-	for (i = 1; i <= WINDOWS_MAX && !why; i++) {
-		if (!s->window[i])
-			continue;
-		vmas += s->window[i]->vmas;
-		why = check_window(s, s->window[i]);
-	}
-	if (!why && vmas != s->vmas)
-		why = "the count of host mappings is wrong";
+	if (!why)
+		why = check_windows(s);
+	if (!why)
+		why = check_rmap(s);
 	if (!why)
 		why = check_leaves(s);
 	if (!s->mode.paging)
 		return why;
-	for (sp = s->newest; sp && !why; sp = sp->older) {
-		why = check_domain(s, &sp->domain);
-		if (!why)
-			why = check_regions(s, &sp->domain);
-	}
+	for (sp = s->newest; sp && !why; sp = sp->older)
+		why = check_tables(s, &sp->domain);
 	if (!why && s->kernel)
-		why = check_domain(s, s->kernel);
-	if (!why && s->kernel)
-		why = check_regions(s, s->kernel);
+		why = check_tables(s, s->kernel);
 	return why;
+}
+
+const char *shadow_check(const struct shadow *s)
+{
+	const char *why = check_all(s);
+
+	if (!s->mode.paging)
+		return why;
+	for (const struct space_impl *sp = s->newest; sp && !why; sp = sp->older)
+		why = check_traced(s, &sp->domain);
+	return why || !s->kernel ? why : check_traced(s, s->kernel);
+}
+
+void check_structures(struct shadow *s)
+{
+	const bool all = ++s->operations >= s->check_at;
+	const char *why = all ? check_all(s) : check_briefly(s);
+
+	if (why) {
+		fprintf(stderr, "ringfence: the shadow page tables are broken: %s\n", why);
+		abort();
+	}
+	if (all)
+		s->check_at += s->operations < s->options.check_every ? s->operations :
+									s->options.check_every;
 }

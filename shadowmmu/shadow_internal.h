@@ -148,6 +148,9 @@ struct shadow {
 	uint32_t *table_generation;
 	uint8_t *table_backoff;
 
+	/* shadow_check.c: public operations so far, and when all is checked next */
+	uint64_t operations, check_at;
+
 	/* pool.c */
 	void *free_block, *free_region, *free_leaf;
 	void *chunks;
@@ -271,6 +274,14 @@ void table_trace_note_equal(struct shadow *s, struct region *r);
 void table_trace_note_changed(struct shadow *s, struct region *r);
 void table_trace_note_created(struct shadow *s, struct region *r);
 void table_trace_lift(struct shadow *s, gpa_t gpa);
+
+/* shadow_check.c: every public function that changes anything ends with it. */
+void check_structures(struct shadow *s);
+static inline void check_sometimes(struct shadow *s)
+{
+	if (rf_unlikely(s->options.check_every))
+		check_structures(s);
+}
 
 /* space.c */
 struct space_impl *space_find(struct shadow *s, uint32_t cr3);

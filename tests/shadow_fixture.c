@@ -8,6 +8,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define CHECK_EVERY 64u /* operations, unless a test says otherwise */
+
 static struct checked_mapping *checked(struct host_mapping *hm)
 {
 	return rf_container_of(hm, struct checked_mapping, hm);
@@ -102,6 +104,7 @@ static void space_destroyed(void *opaque, struct space *space)
 void guest_create(struct guest *g, const struct shadow_options *options, uint32_t cr4, uint32_t cr0)
 {
 	struct shadow_callbacks callbacks = { g, code_mapping_changed, space_destroyed };
+	struct shadow_options checked = options ? *options : (struct shadow_options){ 0 };
 	uint32_t limit = g->hm.limit, gfn;
 	const char *why;
 
@@ -113,7 +116,9 @@ void guest_create(struct guest *g, const struct shadow_options *options, uint32_
 	g->hm.hm.ops = &checked_ops;
 	g->hm.hm.ram = &g->ram;
 	g->hm.limit = limit;
-	cr_assert_eq(shadow_create(&g->ram, &g->hm.hm, options, &callbacks, &g->shadow), 0);
+	if (!checked.check_every)
+		checked.check_every = CHECK_EVERY;
+	cr_assert_eq(shadow_create(&g->ram, &g->hm.hm, &checked, &callbacks, &g->shadow), 0);
 	g->paging = (struct paging){ .cr0 = CR0_PE | CR0_PG | cr0, .cr4 = cr4, .a20_mask = ~0u };
 }
 

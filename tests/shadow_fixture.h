@@ -36,6 +36,7 @@ struct guest {
 	unsigned spaces_destroyed;
 };
 
+/* The structures are checked now and then (shadow_options.check_every) in any case. */
 void guest_create(struct guest *g, const struct shadow_options *options, uint32_t cr4,
 		  uint32_t cr0);
 void guest_destroy(struct guest *g);

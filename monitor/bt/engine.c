@@ -199,6 +199,8 @@ static int bt_create_with(struct vcpu *vcpu, struct bt_options *options, const c
 	vcpu->engine_data = bt;
 	options->translator.soft_views = bt->young.on;
 	options->shadow.dear = bt->young.dear;
+	if (options->translator.verify)
+		options->shadow.check_every = SHADOW_CHECK_EVERY;
 	if (!err)
 		err = bt_build(bt, options, &host, why);
 	if (err) {
