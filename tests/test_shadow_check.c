@@ -98,7 +98,8 @@ Test(shadow_check, reverse_map)
 	BREAK(&g, *first, last, "a list of the reverse map is not linked both ways");
 	BREAK(&g, leaf->link[0].next, 0, "a mapping is not in the reverse map");
 	BREAK(&g, leaf->link[0].next, last + 1, gone);
-	BREAK(&g, leaf->link[0].previous, last, "a list of the reverse map is not linked both ways");
+	BREAK(&g, leaf->link[0].previous, last,
+	      "a list of the reverse map is not linked both ways");
 	BREAK(&g, s->rmap_first[FRAME + 1], *first, gone);
 	BREAK(&g, s->rmap_first[FRAME + 1], WINDOWS_MAX << 20, gone);
 	guest_destroy(&g);

@@ -187,9 +187,9 @@ void stubs_emit(struct translator *tr, struct emitter *e);
  */
 void emit_view(struct emitter *e, unsigned reg);
 /*
- * stub_lookup.c: looks r8d up in the branch cache of mode without touching a flag. Returns the rel32
- * of a jump taken on a miss, which finds rcx in r11; on a hit the code that follows transfers to
- * branch_lookup_hit().
+ * stub_lookup.c: looks r8d up in the branch cache of mode without touching a flag. Returns the
+ * rel32 of a jump taken on a miss, which finds rcx in r11; on a hit the code that follows transfers
+ * to branch_lookup_hit().
  */
 uint8_t *emit_branch_lookup(struct emitter *e, uint32_t mode);
 struct memref branch_lookup_hit(uint32_t mode);

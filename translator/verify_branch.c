@@ -284,10 +284,11 @@ static bool soft_look_up(struct verifier *v, enum access access)
 		return false;
 	verify_forget_scratch(&v->state);
 	v->state.reg[H_R10] = (struct fact){ .kind = FACT_VALUE };
-	v->state.reg[H_R9] = (struct fact){ .kind = FACT_SOFT,
-					    .of = H_R10,
-					    .value = length.value |
-						     (access == ACCESS_WRITE ? SOFT_MAY_WRITE : 0) };
+	v->state.reg[H_R9] =
+		(struct fact){ .kind = FACT_SOFT,
+			       .of = H_R10,
+			       .value = length.value |
+					(access == ACCESS_WRITE ? SOFT_MAY_WRITE : 0) };
 	return true;
 }
 

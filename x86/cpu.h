@@ -96,8 +96,8 @@ struct tc_words {
 	/* window to use for linear addresses in each GiB (dual-window accesses from ring 0) */
 	uint64_t view_by_gib[4];
 	/*
-	 * Of the code of one guest instruction, or of one stub: a 64-bit value whose halves part, and
-	 * what a stub needs once more after others have had its registers. Nothing at an
+	 * Of the code of one guest instruction, or of one stub: a 64-bit value whose halves part,
+	 * and what a stub needs once more after others have had its registers. Nothing at an
 	 * instruction's boundary.
 	 */
 	uint64_t scratch;

@@ -71,7 +71,8 @@ def macro_figure(results):
 			footer=[footer(results)], line_at=1)
 	for engine, about in results.engines.items():
 		if engine != "native":
-			medians = {key: {name: entry["median"] for name, entry in summary[key].items()}
+			medians = {key: {name: entry["median"]
+			                 for name, entry in summary[key].items()}
 				   for key in keys}
 			found = {key.split("/")[1]: of[engine] / of["native"]
 				 for key, of in medians.items() if engine in of}
