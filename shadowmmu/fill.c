@@ -148,6 +148,8 @@ static int map_wanted(struct fill *f, unsigned i, unsigned lo, unsigned hi)
 
 	if (!entry)
 		entry = wanted_entry(f, i);
+	if (!entry) /* a device has just stored to the table: the access is made again */
+		return 0;
 	while (first > lo &&
 	       missing_entry(f, first - 1) == entry - (i - first + 1) * GUEST_PAGE_SIZE)
 		first--;
