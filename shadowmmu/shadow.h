@@ -59,7 +59,7 @@ struct shadow_callbacks {
 
 enum shadow_policy { SHADOW_POLICY_ADAPTIVE, SHADOW_POLICY_COMPARE_ONLY, SHADOW_POLICY_TRACE_ONLY };
 
-#define SHADOW_CHECK_EVERY 4096u /* where it should cost little */
+#define SHADOW_CHECK_EVERY 16384u /* where it should cost little */
 
 struct shadow_options {
 	enum shadow_policy policy;

@@ -264,17 +264,22 @@ static const char *check_space(const struct shadow *s, const struct space_impl *
 	return NULL;
 }
 
-static const char *check_spaces(const struct shadow *s)
+static const char *check_current(const struct shadow *s)
 {
-	const struct space_impl *newer = NULL, *sp;
-	const char *why = NULL;
-
 	if (s->share_kernel != !!s->kernel || (s->kernel && s->kernel->space))
 		return "the shared kernel window is and is not";
 	if (s->current && s->current->space.kernel_shared && !s->kernel)
 		return "the current space shares what there is not";
 	if (s->current && s->current != s->newest)
 		return "the current space is not the one last used";
+	return s->current ? check_space(s, s->current) : NULL;
+}
+
+static const char *check_spaces(const struct shadow *s)
+{
+	const struct space_impl *newer = NULL, *sp;
+	const char *why = NULL;
+
 	for (sp = s->newest; sp && !why; newer = sp, sp = sp->older) {
 		if (sp->newer != newer)
 			return "the list of spaces is not linked both ways";
@@ -295,7 +300,7 @@ static const char *check_tables(const struct shadow *s, const struct domain *d)
 /* What costs next to nothing. */
 static const char *check_briefly(const struct shadow *s)
 {
-	const char *why = check_spaces(s);
+	const char *why = check_current(s);
 
 	if (!why && s->leaves > s->leaf_limit)
 		why = "there are more leaves than allowed";
@@ -307,6 +312,8 @@ static const char *check_all(const struct shadow *s)
 	const struct space_impl *sp;
 	const char *why = check_briefly(s);
 
+	if (!why)
+		why = check_spaces(s);
 	if (!why)
 		why = check_windows(s);
 	if (!why)
