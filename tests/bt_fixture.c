@@ -178,7 +178,7 @@ struct bf *bf_create_model(const char *engine, const char *options, const char *
 	bf->patience_ms = PATIENCE_MS;
 	snprintf(bf->options, sizeof(bf->options), "%s", options ? options : "");
 	bf->ram = vm->ram.flat;
-	bf->cpu->model = cpu_model_find(model);
+	vm->vcpu.model = cpu_model_find(model);
 	build_gdt(bf);
 	build_tss(bf);
 	build_idt(bf);

@@ -6,8 +6,8 @@
 void ix_setup(void)
 {
 	fx_setup();
-	CPU.model = cpu_model_find("max");
-	cr_assert_not_null(CPU.model);
+	VCPU->model = cpu_model_find("max");
+	cr_assert_not_null(VCPU->model);
 	CPU.cr0 |= CR0_NE | CR0_MP;
 	CPU.cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT;
 	CPU.fpu.fcw = 0x37f;

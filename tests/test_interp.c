@@ -213,8 +213,8 @@ Test(interp, undefined_opcodes)
 
 Test(interp, what_the_model_lacks_is_undefined)
 {
-	CPU.model = cpu_model_find("486");
-	cr_assert_not_null(CPU.model);
+	VCPU->model = cpu_model_find("486");
+	cr_assert_not_null(VCPU->model);
 	cr_expect_eq(RUN(1, 0x0f, 0x44, 0xc0), INTERP_EXCEPTION); /* cmove */
 	cr_expect_eq(ix_vector(), EXC_UD);
 }
@@ -222,8 +222,8 @@ Test(interp, what_the_model_lacks_is_undefined)
 /* A far transfer that does not exist faults at itself like anything else. */
 Test(interp, undefined_far_transfer_faults_at_itself)
 {
-	CPU.model = cpu_model_find("pentium");
-	cr_assert_not_null(CPU.model);
+	VCPU->model = cpu_model_find("pentium");
+	cr_assert_not_null(VCPU->model);
 	cr_expect_eq(RUN(1, 0x0f, 0x34), INTERP_EXCEPTION); /* sysenter */
 	cr_expect_eq(ix_vector(), EXC_UD);
 	cr_expect_eq(fx_read32(CPU.regs[X86_ESP]), FX_CODE);

@@ -797,7 +797,7 @@ Test(kvm, msrs_are_those_of_the_other_engines)
 	put_code(CODE + 0x100, handler, sizeof(handler));
 	set_gate(EXC_GP, CODE + 0x100);
 	run_until_halted(code, sizeof(code));
-	cr_expect_eq(cpu->regs[X86_EBX], cpu->model->microcode);
+	cr_expect_eq(cpu->regs[X86_EBX], vcpu->model->microcode);
 	cr_expect_eq(cpu->eip, CODE + 0x100 + sizeof(handler), "#GP for the MSR that is not");
 	cr_expect_eq(word(STACK - 16), 0, "error code");
 	cr_expect_eq(word(STACK - 12), CODE + 14, "of the second RDMSR");

@@ -285,18 +285,18 @@ static size_t bytes_made(const struct tc_space *space)
  */
 Test(links, modes_share_a_bounded_amount_of_memory, .timeout = 60)
 {
-	static struct cpu cpu;
+	static struct tc_cpu tc;
 
 	links_create(false, false);
 	for (uint32_t round = 0; round < 2; round++) {
 		for (uint32_t mode = 0; mode < MODE_KEYS; mode++) {
 			const struct branch_entry *entries;
 
-			translator_use_space(links.tr, &cpu, links.space, mode);
-			entries = (const struct branch_entry *)(hva_t)cpu.tcw.branch_cache;
+			translator_use_space(links.tr, &tc.cpu, links.space, mode);
+			entries = (const struct branch_entry *)(hva_t)tc.tcw.branch_cache;
 			cr_assert_eq(entries[0].negated_eip, BRANCH_CACHE_NONE(0));
-			cr_assert_eq(cpu.tcw.branch_cache,
-				     cpu.tcw.link_table + branch_cache_offset(mode));
+			cr_assert_eq(tc.tcw.branch_cache,
+				     tc.tcw.link_table + branch_cache_offset(mode));
 			cr_assert_leq(bytes_made(links.space), SPACE_PLACES * BRANCH_CACHE_BYTES,
 				      "mode %x", mode);
 		}

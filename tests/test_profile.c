@@ -474,9 +474,9 @@ Test(profile, map_for_perf)
 		last = stub.end;
 	}
 	cr_expect_gt(n, 15);
-	hot = entry_of(bf, HOT, bf->cpu->tcw.mode);
+	hot = entry_of(bf, HOT, tcw(bf->cpu)->mode);
 	expect_mapped(hot, "guest-user:hot");
-	expect_mapped(entry_of(bf, HOT + 8, bf->cpu->tcw.mode), "guest-user:hot+0x8");
+	expect_mapped(entry_of(bf, HOT + 8, tcw(bf->cpu)->mode), "guest-user:hot+0x8");
 
 	/* A flush empties it but for the stubs. */
 	translator_flush(translator_of(bf));
@@ -485,8 +485,8 @@ Test(profile, map_for_perf)
 	expect_mapped(last - 1, "stub:dual-write");
 	load(bf, 0);
 	run_for(bf, 0.01);
-	expect_mapped(entry_of(bf, COLD, bf->cpu->tcw.mode), "guest:cold");
-	hot = entry_of(bf, HOT, bf->cpu->tcw.mode);
+	expect_mapped(entry_of(bf, COLD, tcw(bf->cpu)->mode), "guest:cold");
+	hot = entry_of(bf, HOT, tcw(bf->cpu)->mode);
 	bf_destroy(bf);
 	/* It outlives the machine. */
 	expect_mapped(hot, "guest:hot");

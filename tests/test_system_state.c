@@ -265,7 +265,7 @@ Test(control, cr4_reserved_bits_depend_on_model)
 					    CR4_OSXMMEXCPT));
 	ASSERT_FAULT(control_reg_write(VCPU, 4, 1u << 11), EXC_GP, 0);
 	ASSERT_FAULT(control_reg_write(VCPU, 4, CR4_VME), EXC_GP, 0);
-	CPU.model = cpu_model_find("pentium");
+	VCPU->model = cpu_model_find("pentium");
 	ASSERT_OK(control_reg_write(VCPU, 4, CR4_PSE | CR4_DE | CR4_TSD));
 	ASSERT_FAULT(control_reg_write(VCPU, 4, CR4_PAE), EXC_GP, 0);
 	ASSERT_EQ(CPU.cr4, CR4_PSE | CR4_DE | CR4_TSD);
@@ -346,7 +346,7 @@ Test(msrs, known_and_unknown)
 	cr_assert_not(cpuid_query(&CPU, 1, 0).edx & 1 << 9);
 	ASSERT_OK(msr_read(VCPU, MSR_BIOS_SIGN, &value));
 	ASSERT_EQ(value, 0x21900000000ull);
-	CPU.model = cpu_model_find("pentium2");
+	VCPU->model = cpu_model_find("pentium2");
 	ASSERT_FAULT(msr_read(VCPU, MSR_EFER, &value), EXC_GP, 0);
 	fx_enter_ring3();
 	ASSERT_FAULT(msr_read(VCPU, MSR_SYSENTER_EIP, &value), EXC_GP, 0);
@@ -395,7 +395,7 @@ Test(msrs, cpuid_of_old_models)
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(cases); i++) {
-		CPU.model = cpu_model_find(cases[i].name);
+		VCPU->model = cpu_model_find(cases[i].name);
 		ASSERT_EQ(cpuid_query(&CPU, 1, 0).eax, cases[i].version);
 		ASSERT_EQ(cpuid_query(&CPU, 1, 0).edx, cases[i].edx);
 		ASSERT_EQ(cpuid_query(&CPU, 1, 0).ecx, 0);

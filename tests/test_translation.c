@@ -116,7 +116,7 @@ Test(translation, other_segments_add_their_base)
 {
 	const char *got = translate_bytes("\x64\x8b\x03", 3, FLAT);
 
-	cr_expect(strstr(got, "mov r9, qword ptr [r15 + "), "%s", got);
+	cr_expect(strstr(got, "mov r9, qword ptr [r15 - "), "%s", got);
 	cr_expect(strstr(got, "mov r9d, dword ptr [r9]; lea r10d, [r9 + rbx]; mov eax, dword ptr "
 			      "[r10 + r13]"),
 		  "%s", got);

@@ -428,7 +428,7 @@ TEST_ON_HOSTS(direct_links)
 TEST_ON_HOSTS(links_come_and_go)
 {
 	struct vf *own = vf_create(true, host);
-	struct cpu *cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~63ul);
+	struct tc_cpu *tc = aligned_alloc(64, (sizeof(*tc) + 63) & ~63ul);
 	struct tu *tu, *there;
 	struct tu_exit *exit;
 
@@ -436,7 +436,7 @@ TEST_ON_HOSTS(links_come_and_go)
 		for (unsigned i = 0; i < 2; i++) {
 			own->global = global;
 			tu = vf_translate(own, vf_find(i ? "call far away" : "jcc"));
-			translator_use_space(own->tr, cpu, own->space, tu->mode);
+			translator_use_space(own->tr, &tc->cpu, own->space, tu->mode);
 			for (unsigned e = 0; e < tu->nexits; e++) {
 				exit = &own->tr->exits[tu->first_exit + e];
 				there = vf_find_tu(own, exit->target, tu->mode);
@@ -456,7 +456,7 @@ TEST_ON_HOSTS(links_come_and_go)
 	translator_link(own->tr, own->space, tu->first_exit, there);
 	cr_expect_eq(own->tr->stats.links_indirect, 1);
 	cr_expect_gt(own->tr->stats.tus_verified, 10);
-	free(cpu);
+	free(tc);
 	vf_destroy(own);
 }
 
@@ -470,12 +470,12 @@ static void expect_tables(bool fine, const char *what)
 
 TEST_ON_HOSTS(tables)
 {
-	struct cpu *cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~63ul);
+	struct tc_cpu *tc = aligned_alloc(64, (sizeof(*tc) + 63) & ~63ul);
 	struct tu *tu = vf_translate(vf, vf_find("call far away")), *there, *other;
 	const struct tu_exit *exit = &vf->tr->exits[tu->first_exit];
 	struct branch_entry *entry;
 
-	translator_use_space(vf->tr, cpu, vf->space, tu->mode);
+	translator_use_space(vf->tr, &tc->cpu, vf->space, tu->mode);
 	there = vf_find_tu(vf, exit->target, tu->mode);
 	other = vf_find_tu(vf, exit->target + 1, tu->mode);
 	translator_link(vf->tr, vf->space, tu->first_exit, there);
@@ -505,5 +505,5 @@ TEST_ON_HOSTS(tables)
 	expect_tables(true, "mended");
 	vf->tr->link_template[exit->slot] = tu->entry;
 	expect_refused(tu, "a slot's unlinked state elsewhere", VERIFY_TABLE);
-	free(cpu);
+	free(tc);
 }

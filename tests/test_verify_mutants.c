@@ -60,7 +60,8 @@ static uint32_t rnd_register(void)
 
 static struct world {
 	struct vf *vf;
-	struct cpu *cpu, before;
+	struct tc_cpu *tc, before;
+	struct cpu *cpu; /* tc's */
 	uint64_t window;
 	uint64_t *stack;             /* its top holds the sentinel */
 	struct branch_entry *branches, *branches_before;
@@ -121,7 +122,7 @@ static bool watch_registers(ucontext_t *uc)
 	const int64_t depth = (int64_t)(w.stack + STACK_TOP) - *reg(uc, REG_RSP);
 	const uint64_t flags = *reg(uc, REG_EFL);
 
-	if (*reg(uc, REG_R12) != (greg_t)w.cpu->tcw.link_table || *reg(uc,
+	if (*reg(uc, REG_R12) != (greg_t)tcw(w.cpu)->link_table || *reg(uc,
 		REG_R15) != (greg_t)(hva_t)w.cpu)
 		return see(uc, "a table's register changed", 0), false;
 	if (*reg(uc, REG_R13) != (greg_t)w.window)
@@ -149,7 +150,7 @@ static bool in_slot(uint64_t address)
 
 static bool in_tables(uint64_t address)
 {
-	const uint64_t links = w.cpu->tcw.link_table, start = (uint64_t)w.vf->space->tables;
+	const uint64_t links = tcw(w.cpu)->link_table, start = (uint64_t)w.vf->space->tables;
 
 	return within(address, start, links - start + EXIT_MAX * sizeof(uint64_t));
 }
@@ -167,7 +168,7 @@ static bool watch_reach(ucontext_t *uc, const struct host_reach *reach)
 			address += *reg(uc, o->index) * o->scale;
 		if (o->segment || o->cut)
 			return see(uc, "an operand in a segment, or cut", address), false;
-		if (!in_slot(address) && !within(address, (uint64_t)w.cpu, sizeof(*w.cpu)) &&
+		if (!in_slot(address) && !within(address, (uint64_t)w.tc, sizeof(*w.tc)) &&
 		    (o->written || !in_tables(address)))
 			return see(uc, "an operand beside the window", address), false;
 	}
@@ -344,7 +345,7 @@ static void on_start(int sig, siginfo_t *info, void *context)
 		*reg(uc, guest_registers[i]) = rnd_register();
 	spoil_scratch(uc);
 	*reg(uc, REG_R8) = rnd_register();
-	*reg(uc, REG_R12) = w.cpu->tcw.link_table;
+	*reg(uc, REG_R12) = tcw(w.cpu)->link_table;
 	*reg(uc, REG_R13) = w.window;
 	*reg(uc, REG_R14) = rnd_register();
 	*reg(uc, REG_R15) = (greg_t)(hva_t)w.cpu;
@@ -382,7 +383,8 @@ static void setup(void)
 	random_seed(&rng, getenv("RF_SEED") ? strtoull(getenv("RF_SEED"), NULL, 0) : 20240117);
 	w.window = slot + HOST_WINDOW_GUARD_BELOW;
 	map_at((void *)w.window, HOST_WINDOW_SIZE, PROT_READ | PROT_WRITE);
-	w.cpu = map_at(NULL, (sizeof(*w.cpu) + 4095) & ~4095ul, PROT_READ | PROT_WRITE);
+	w.tc = map_at(NULL, (sizeof(*w.tc) + 4095) & ~4095ul, PROT_READ | PROT_WRITE);
+	w.cpu = &w.tc->cpu;
 	w.stack = map_at(NULL, STACK_WORDS * 8, PROT_READ | PROT_WRITE);
 	w.branches_before = malloc(BRANCH_CACHE_BYTES);
 	w.reader = host_reader_create();
@@ -414,17 +416,17 @@ static void prepare_cpu(void)
 	for (unsigned i = 0; i < X86_NSEG; i++) {
 		cpu->seg[i] = (struct segment){ .selector = rnd(), .base = rnd_register(),
 			.limit = ~0u };
-		cpu->tcw.seg_base[i] = &cpu->seg[i].base;
+		tcw(cpu)->seg_base[i] = &cpu->seg[i].base;
 	}
 	for (unsigned i = 0; i < 4; i++)
-		cpu->tcw.view_by_gib[i] = w.window;
-	cpu->tcw.window = w.window;
-	cpu->tcw.if_flag = 0;
-	cpu->tcw.eflags_sys = X86_F1;
+		tcw(cpu)->view_by_gib[i] = w.window;
+	tcw(cpu)->window = w.window;
+	tcw(cpu)->if_flag = 0;
+	tcw(cpu)->eflags_sys = X86_F1;
 	atomic_store(&cpu->events, rnd() & 1);
 	translator_use_space(w.vf->tr, cpu, w.vf->space, w.tu->mode);
-	w.branches = (struct branch_entry *)cpu->tcw.branch_cache;
-	w.before = *cpu;
+	w.branches = (struct branch_entry *)tcw(cpu)->branch_cache;
+	w.before = *w.tc;
 	memcpy(w.branches_before, w.branches, BRANCH_CACHE_BYTES);
 }
 
@@ -451,7 +453,7 @@ static void take_unit(struct tu *tu)
 
 static void check_memory(void)
 {
-	struct cpu after = *w.cpu;
+	struct tc_cpu after = *w.tc;
 	const char *what = NULL;
 
 	if (after.tcw.if_flag != 0 && after.tcw.if_flag != X86_IF)

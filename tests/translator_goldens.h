@@ -8,11 +8,10 @@
 #define FLAT (MODE_SS_FLAT | MODE_DS_FLAT | MODE_ES_FLAT | MODE_FPU | MODE_SSE | MODE_TSC)
 #define B(...) (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ })
 #define LE32(v) (uint8_t)(v), (uint8_t)((v) >> 8), (uint8_t)((v) >> 16), (uint8_t)((v) >> 24)
-/* Displacements into struct cpu. */
-#define CPU8(field) (uint8_t)CPU_OFF(tcw.field)
-#define CPU32(field) LE32(CPU_OFF(tcw.field))
-#define WORD CPU32(scratch)
-#define WORD_HIGH LE32(CPU_OFF(tcw.scratch) + 4)
+/* Displacements of the translator's words, before struct cpu. */
+#define TCW8(word) (uint8_t)TCW_OFF(word)
+#define WORD TCW8(scratch)
+#define WORD_HIGH (uint8_t)(TCW_OFF(scratch) + 4)
 /* From the link table to a field of an entry in the branch cache of mode FLAT. */
 #define BRANCH32(field) \
 	LE32(-(int32_t)(FLAT + 1) * 0x20000 + (int32_t)offsetof(struct branch_entry, field))
@@ -307,9 +306,9 @@ static const struct golden {
 	    0x41, 0xb9, 0xd5, 0x0c, 0x00, 0x00, /* mov r9d, 0xcd5 */
 	    0xc4, 0x42, 0x3a, 0xf5, 0xc1, /* pext r8d, r8d, r9d */
 	    0xc4, 0x42, 0x3b, 0xf5, 0xc1, /* pdep r8d, r8d, r9d */
-	    0x45, 0x8b, 0x4f, CPU8(eflags_sys), /* mov r9d, dword ptr [r15 + eflags_sys] */
+	    0x45, 0x8b, 0x4f, TCW8(eflags_sys), /* mov r9d, dword ptr [r15 + eflags_sys] */
 	    0x47, 0x8d, 0x04, 0x08, /* lea r8d, [r8 + r9] */
-	    0x45, 0x8b, 0x4f, CPU8(if_flag), /* mov r9d, dword ptr [r15 + if_flag] */
+	    0x45, 0x8b, 0x4f, TCW8(if_flag), /* mov r9d, dword ptr [r15 + if_flag] */
 	    0x47, 0x8d, 0x04, 0x08, /* lea r8d, [r8 + r9] */
 	    0x47, 0x89, 0x44, 0x2e, 0xfc), /* mov dword ptr [r14 + r13 - 4], r8d */
 	  .hosts = WITH_BMI2 },
@@ -319,9 +318,9 @@ static const struct golden {
 	    0x41, 0x81, 0xe0, 0xd5, 0x0c, 0x00, 0x00, /* and r8d, 0xcd5: spoils the flags, */
 	    0x41, 0x50, /* push r8 */
 	    0x9d, /* popfq: which come back */
-	    0x45, 0x8b, 0x4f, CPU8(eflags_sys), /* mov r9d, dword ptr [r15 + eflags_sys] */
+	    0x45, 0x8b, 0x4f, TCW8(eflags_sys), /* mov r9d, dword ptr [r15 + eflags_sys] */
 	    0x47, 0x8d, 0x04, 0x08, /* lea r8d, [r8 + r9] */
-	    0x45, 0x8b, 0x4f, CPU8(if_flag), /* mov r9d, dword ptr [r15 + if_flag] */
+	    0x45, 0x8b, 0x4f, TCW8(if_flag), /* mov r9d, dword ptr [r15 + if_flag] */
 	    0x47, 0x8d, 0x04, 0x08, /* lea r8d, [r8 + r9] */
 	    0x47, 0x89, 0x44, 0x2e, 0xfc), /* mov dword ptr [r14 + r13 - 4], r8d */
 	  .hosts = WITHOUT_BMI2 },
@@ -339,9 +338,9 @@ static const struct golden {
 	    0x8b, 0xff) }, /* mov edi, edi */
 	{ .text = "lodsb, user memory from ring 0", FLAT, ADAPT_DUAL, B(0xac),
 	  B(0x4c, 0x8d, 0x0c, 0xb5, 0x00, 0x00, 0x00, 0x00, /* lea r9, [rsi*4] */
-	    0x4d, 0x89, 0x8f, WORD, /* mov qword ptr [r15 + scratch], r9 */
-	    0x45, 0x8b, 0x8f, WORD_HIGH, /* mov r9d, dword ptr [r15 + scratch + 4] */
-	    0x4f, 0x8b, 0x8c, 0xcf, CPU32(view_by_gib),
+	    0x4d, 0x89, 0x4f, WORD, /* mov qword ptr [r15 + scratch], r9 */
+	    0x45, 0x8b, 0x4f, WORD_HIGH, /* mov r9d, dword ptr [r15 + scratch + 4] */
+	    0x4f, 0x8b, 0x4c, 0xcf, TCW8(view_by_gib),
 		/* mov r9, qword ptr [r15 + r9*8 + view_by_gib] */
 	    0x4a, 0x8d, 0x34, 0x0e, /* lea rsi, [rsi + r9] */
 	    0xac, /* lodsb al, byte ptr [rsi] */
@@ -349,36 +348,36 @@ static const struct golden {
 
 	/* Segments with a base: always exact, but for an offset alone. */
 	{ .text = "mov eax, fs:[ebx + 8]", FLAT, 0, B(0x64, 0x8b, 0x43, 0x08),
-	  B(0x4d, 0x8b, 0x4f, CPU8(seg_base[X86_FS]), /* mov r9, qword ptr [r15 + seg_base[FS]] */
+	  B(0x4d, 0x8b, 0x4f, TCW8(seg_base[X86_FS]), /* mov r9, qword ptr [r15 + seg_base[FS]] */
 	    0x45, 0x8b, 0x09, /* mov r9d, dword ptr [r9] */
 	    0x45, 0x8d, 0x54, 0x19, 0x08, /* lea r10d, [r9 + rbx + 8] */
 	    0x43, 0x8b, 0x04, 0x2a) }, /* mov eax, dword ptr [r10 + r13] */
 	{ .text = "mov eax, gs:[0x14]", FLAT, 0, B(0x65, 0xa1, 0x14, 0x00, 0x00, 0x00),
-	  B(0x4d, 0x8b, 0x4f, CPU8(seg_base[X86_GS]), /* mov r9, qword ptr [r15 + seg_base[GS]] */
+	  B(0x4d, 0x8b, 0x4f, TCW8(seg_base[X86_GS]), /* mov r9, qword ptr [r15 + seg_base[GS]] */
 	    0x45, 0x8b, 0x09, /* mov r9d, dword ptr [r9] */
 	    0x43, 0x8b, 0x44, 0x29, 0x14) }, /* mov eax, dword ptr [r9 + r13 + 0x14] */
 	{ .text = "mov eax, gs:[0xfffffffc]", FLAT, 0, B(0x65, 0xa1, 0xfc, 0xff, 0xff, 0xff),
-	  B(0x4d, 0x8b, 0x4f, CPU8(seg_base[X86_GS]), /* mov r9, qword ptr [r15 + seg_base[GS]] */
+	  B(0x4d, 0x8b, 0x4f, TCW8(seg_base[X86_GS]), /* mov r9, qword ptr [r15 + seg_base[GS]] */
 	    0x45, 0x8b, 0x09, /* mov r9d, dword ptr [r9] */
 	    0x43, 0x8b, 0x44, 0x29, 0xfc) }, /* mov eax, dword ptr [r9 + r13 - 4] */
 	{ .text = "inc dword fs:[0xc1e5e6dc]", FLAT, 0, B(0x64, 0xff, 0x05, 0xdc, 0xe6, 0xe5, 0xc1),
-	  B(0x4d, 0x8b, 0x4f, CPU8(seg_base[X86_FS]), /* mov r9, qword ptr [r15 + seg_base[FS]] */
+	  B(0x4d, 0x8b, 0x4f, TCW8(seg_base[X86_FS]), /* mov r9, qword ptr [r15 + seg_base[FS]] */
 	    0x45, 0x8b, 0x09, /* mov r9d, dword ptr [r9] */
 	    0x45, 0x8d, 0x91, 0xdc, 0xe6, 0xe5, 0xc1, /* lea r10d, [r9 - 0x3e1a1924] */
 	    0x43, 0xff, 0x04, 0x2a) }, /* inc dword ptr [r10 + r13] */
 	{ .text = "mov eax, fs:[ecx*4]", FLAT, 0, B(0x64, 0x8b, 0x04, 0x8d, 0x00, 0x00, 0x00, 0x00),
-	  B(0x4d, 0x8b, 0x4f, CPU8(seg_base[X86_FS]), /* mov r9, qword ptr [r15 + seg_base[FS]] */
+	  B(0x4d, 0x8b, 0x4f, TCW8(seg_base[X86_FS]), /* mov r9, qword ptr [r15 + seg_base[FS]] */
 	    0x45, 0x8b, 0x09, /* mov r9d, dword ptr [r9] */
 	    0x45, 0x8d, 0x14, 0x89, /* lea r10d, [r9 + rcx*4] */
 	    0x43, 0x8b, 0x04, 0x2a) }, /* mov eax, dword ptr [r10 + r13] */
 	{ .text = "mov eax, fs:[ebx + ecx*2]", FLAT, 0, B(0x64, 0x8b, 0x04, 0x4b),
-	  B(0x4d, 0x8b, 0x4f, CPU8(seg_base[X86_FS]), /* mov r9, qword ptr [r15 + seg_base[FS]] */
+	  B(0x4d, 0x8b, 0x4f, TCW8(seg_base[X86_FS]), /* mov r9, qword ptr [r15 + seg_base[FS]] */
 	    0x45, 0x8b, 0x09, /* mov r9d, dword ptr [r9] */
 	    0x44, 0x8d, 0x14, 0x4b, /* lea r10d, [rbx + rcx*2] */
 	    0x47, 0x8d, 0x14, 0x11, /* lea r10d, [r9 + r10] */
 	    0x43, 0x8b, 0x04, 0x2a) }, /* mov eax, dword ptr [r10 + r13] */
 	{ .text = "mov eax, [ebx], DS not flat", FLAT & ~MODE_DS_FLAT, 0, B(0x8b, 0x03),
-	  B(0x4d, 0x8b, 0x4f, CPU8(seg_base[X86_DS]), /* mov r9, qword ptr [r15 + seg_base[DS]] */
+	  B(0x4d, 0x8b, 0x4f, TCW8(seg_base[X86_DS]), /* mov r9, qword ptr [r15 + seg_base[DS]] */
 	    0x45, 0x8b, 0x09, /* mov r9d, dword ptr [r9] */
 	    0x45, 0x8d, 0x14, 0x19, /* lea r10d, [r9 + rbx] */
 	    0x43, 0x8b, 0x04, 0x2a) }, /* mov eax, dword ptr [r10 + r13] */
@@ -387,9 +386,9 @@ static const struct golden {
 	{ .text = "mov eax, [ebx], user memory from ring 0", FLAT, ADAPT_DUAL, B(0x8b, 0x03),
 	  B(0x44, 0x8d, 0x13, /* lea r10d, [rbx] */
 	    0x4e, 0x8d, 0x0c, 0x95, 0x00, 0x00, 0x00, 0x00, /* lea r9, [r10*4] */
-	    0x4d, 0x89, 0x8f, WORD, /* mov qword ptr [r15 + scratch], r9 */
-	    0x45, 0x8b, 0x8f, WORD_HIGH, /* mov r9d, dword ptr [r15 + scratch + 4] */
-	    0x4f, 0x8b, 0x8c, 0xcf, CPU32(view_by_gib),
+	    0x4d, 0x89, 0x4f, WORD, /* mov qword ptr [r15 + scratch], r9 */
+	    0x45, 0x8b, 0x4f, WORD_HIGH, /* mov r9d, dword ptr [r15 + scratch + 4] */
+	    0x4f, 0x8b, 0x4c, 0xcf, TCW8(view_by_gib),
 		/* mov r9, qword ptr [r15 + r9*8 + view_by_gib] */
 	    0x43, 0x8b, 0x04, 0x11) }, /* mov eax, dword ptr [r9 + r10] */
 	{ .text = "mov eax, [ebx], through the software TLB", FLAT, ADAPT_SOFT, B(0x8b, 0x03),
@@ -410,7 +409,7 @@ static const struct golden {
 	{ .text = "mov dword fs:[ebx], 7, to a device", FLAT, ADAPT_INTERPRET, B(0x64, 0xc7, 0x03,
 		0x07, 0x00, 0x00, 0x00),
 	  B(0x44, 0x8d, 0x13, /* lea r10d, [rbx] */
-	    0x4d, 0x8b, 0x4f, CPU8(seg_base[X86_FS]), /* mov r9, qword ptr [r15 + seg_base[FS]] */
+	    0x4d, 0x8b, 0x4f, TCW8(seg_base[X86_FS]), /* mov r9, qword ptr [r15 + seg_base[FS]] */
 	    0x45, 0x8b, 0x09, /* mov r9d, dword ptr [r9] */
 	    0x47, 0x8d, 0x14, 0x11, /* lea r10d, [r9 + r10] */
 	    0x41, 0xb9, 0x07, 0x00, 0x00, 0x00, /* mov r9d, 7 */
@@ -422,13 +421,13 @@ static const struct golden {
 	/* The time, without a flag changed. */
 	{ .text = "rdtsc", FLAT, 0, B(0x0f, 0x31),
 	  B(0x0f, 0x31, /* rdtsc */
-	    0x41, 0x89, 0x87, WORD, /* mov dword ptr [r15 + scratch], eax */
-	    0x41, 0x89, 0x97, WORD_HIGH, /* mov dword ptr [r15 + scratch + 4], edx */
-	    0x4d, 0x8b, 0x87, WORD, /* mov r8, qword ptr [r15 + scratch] */
+	    0x41, 0x89, 0x47, WORD, /* mov dword ptr [r15 + scratch], eax */
+	    0x41, 0x89, 0x57, WORD_HIGH, /* mov dword ptr [r15 + scratch + 4], edx */
+	    0x4d, 0x8b, 0x47, WORD, /* mov r8, qword ptr [r15 + scratch] */
 	    0x4d, 0x8b, 0x8f, LE32(CPU_OFF(tsc_offset)), /* mov r9, qword ptr [r15 + tsc_offset] */
 	    0x4f, 0x8d, 0x04, 0x08, /* lea r8, [r8 + r9] */
-	    0x4d, 0x89, 0x87, WORD, /* mov qword ptr [r15 + scratch], r8 */
-	    0x41, 0x8b, 0x97, WORD_HIGH, /* mov edx, dword ptr [r15 + scratch + 4] */
+	    0x4d, 0x89, 0x47, WORD, /* mov qword ptr [r15 + scratch], r8 */
+	    0x41, 0x8b, 0x57, WORD_HIGH, /* mov edx, dword ptr [r15 + scratch + 4] */
 	    0x41, 0x8b, 0xc0) }, /* mov eax, r8d */
 
 	/* An indirect jump: a look-up in the branch cache of the mode. */

@@ -7,7 +7,7 @@
  *   r14d       guest ESP (upper half zero)
  *   host flags the guest's arithmetic flags and DF
  *   r13        the base of the current view's window: guest memory (guest_address.h)
- *   r15        struct cpu
+ *   r15        struct cpu, and the translator's words before it (struct tc_words)
  *   r12        link table of the current space (cross-page links of code that is not global); the
  *              branch cache of each mode lies at a distance before it that the mode gives
  *   rsp        the return stack: host return addresses of guest calls, nothing else
@@ -15,13 +15,13 @@
  *              sum of the window and a guest register (guest_address.h). r8d carries the guest's
  *              return address across a host RET, and the target across a jump to the branch lookup.
  *
- * The C stack waits at cpu->tcw.host_rsp.
+ * The C stack waits at tcw.host_rsp.
  */
 #ifndef RF_TRANSLATOR_CONVENTIONS_H
 #define RF_TRANSLATOR_CONVENTIONS_H
 
 #include "x86/access.h"
-#include "x86/cpu.h"
+#include "x86/tc_words.h"
 
 enum host_reg {
 	H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R8, H_R9, H_R10, H_R11, H_R12,

@@ -199,7 +199,7 @@ gva_t translator_exit_target(const struct translator *tr, uint32_t exit)
 
 uint32_t translator_exit_taken(const struct cpu *cpu)
 {
-	return cpu->tcw.exit;
+	return rf_container_of(cpu, const struct tc_cpu, cpu)->tcw.exit;
 }
 
 /*

@@ -38,12 +38,12 @@ static void stub_callout_save_fpu(struct emitter *e, enum fpu_live live)
 		stub_save_fpu(e);
 		return;
 	}
-	emit_store32_imm(e, live, memref_cpu(CPU_OFF(tcw.fpu_live)));
+	emit_store32_imm(e, live, memref_cpu(TCW_OFF(fpu_live)));
 	if (live == FPU_LIVE_X87) {
 		for (unsigned i = 0; i < 8; i++)
 			emit_movups_store(e, i, memref_xmm(i));
 		emit_stmxcsr(e, memref_cpu(CPU_OFF(fpu.mxcsr)));
-		emit_ldmxcsr(e, memref_cpu(CPU_OFF(tcw.mxcsr_for_c)));
+		emit_ldmxcsr(e, memref_cpu(TCW_OFF(mxcsr_for_c)));
 	}
 }
 
@@ -53,17 +53,17 @@ static void stub_callout_leave(struct emitter *e, enum fpu_live live)
 	uint8_t *spilled, *all;
 
 	/* The return address of the callout is not to be used again. */
-	emit_alu64_mem_imm8(e, ALU_ADD, memref_cpu(CPU_OFF(tcw.tc_rsp)), 8);
+	emit_alu64_mem_imm8(e, ALU_ADD, memref_cpu(TCW_OFF(tc_rsp)), 8);
 	if (live != FPU_SAVED) {
-		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_SAVED);
+		emit_cmp_cpu(e, TCW_OFF(fpu_live), FPU_SAVED);
 		spilled = emit_jcc_forward(e, COND_Z);
-		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_LIVE);
+		emit_cmp_cpu(e, TCW_OFF(fpu_live), FPU_LIVE);
 		all = emit_jcc_forward(e, COND_Z);
 		stub_load_sse(e);
 		patch_here(e, all);
 		stub_save_fpu(e);
 		patch_here(e, spilled);
-		emit_store32_imm(e, FPU_SAVED, memref_cpu(CPU_OFF(tcw.fpu_live)));
+		emit_store32_imm(e, FPU_SAVED, memref_cpu(TCW_OFF(fpu_live)));
 	}
 	stub_epilogue(e);
 }
@@ -78,17 +78,17 @@ static void stub_restore_fpu(struct emitter *e, enum fpu_live live)
 	}
 	/* C code of a light callout may have spilled some of it, or all. */
 	if (live == FPU_LIVE) {
-		emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_LIVE);
+		emit_cmp_cpu(e, TCW_OFF(fpu_live), FPU_LIVE);
 		there = emit_jcc_forward(e, COND_Z);
 	}
-	emit_cmp_cpu(e, CPU_OFF(tcw.fpu_live), FPU_SAVED);
+	emit_cmp_cpu(e, TCW_OFF(fpu_live), FPU_SAVED);
 	sse = emit_jcc_forward(e, COND_NZ);
 	emit_fxrstor(e, memref_cpu(CPU_OFF(fpu)));
 	patch_here(e, sse);
 	stub_load_sse(e);
 	if (there)
 		patch_here(e, there);
-	emit_store32_imm(e, FPU_SAVED, memref_cpu(CPU_OFF(tcw.fpu_live)));
+	emit_store32_imm(e, FPU_SAVED, memref_cpu(TCW_OFF(fpu_live)));
 }
 
 /*
@@ -144,7 +144,7 @@ void stub_callout_body(struct translator *tr, struct emitter *e, enum callout wh
 
 	patch_here(e, jump);
 	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(events)));
-	emit_test32_mem(e, H_RAX, memref_cpu(CPU_OFF(tcw.event_mask)));
+	emit_test32_mem(e, H_RAX, memref_cpu(TCW_OFF(event_mask)));
 	event = emit_jcc_forward(e, COND_Z);
 	emit_mov32_imm(e, H_RAX, TC_LEAVE_RESUME);
 	stub_callout_leave(e, live);
@@ -170,7 +170,7 @@ static void stub_emit_store(struct translator *tr, struct emitter *e)
 {
 	tr->stub_callout[CALLOUT_STORE] = emit_here(e);
 	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
-	emit_store32(e, H_R10, memref_cpu(CPU_OFF(tcw.linear)));
+	emit_store32(e, H_R10, memref_cpu(TCW_OFF(linear)));
 	emit_mov32(e, H_R10, H_R11);
 	stub_callout_body(tr, e, CALLOUT_STORE, 0);
 }

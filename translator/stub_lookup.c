@@ -54,7 +54,7 @@ struct memref branch_lookup_hit(uint32_t mode)
 static uint8_t *emit_branch_lookup_any(struct emitter *e)
 {
 	emit_branch_index(e);
-	emit_load64(e, H_R10, memref_cpu(CPU_OFF(tcw.branch_cache)));
+	emit_load64(e, H_R10, memref_cpu(TCW_OFF(branch_cache)));
 	emit_lea64(e, H_R9, (struct memref){ .base = H_R10, .index = H_R9, .scale = 1 });
 	emit_load32(e, H_R10, memref_plain(H_R9, 0));
 	return emit_branch_compare(e);

@@ -50,7 +50,7 @@ static void emit_memo_index(struct translator *tr, struct emitter *e)
 static void emit_memo_address(struct translator *tr, struct emitter *e)
 {
 	emit_memo_index(tr, e);
-	emit_load64(e, H_R10, memref_cpu(CPU_OFF(tcw.segment_memos)));
+	emit_load64(e, H_R10, memref_cpu(TCW_OFF(segment_memos)));
 	emit_lea64(e, H_R10, (struct memref){ .base = H_R10, .index = H_R8, .scale = 3 });
 }
 
@@ -77,7 +77,7 @@ static void emit_memo_use(struct emitter *e, enum x86_seg seg, hva_t miss)
 	emit_load32(e, H_R8, memref_plain(H_R10, MEMO_OFF(limit)));
 	emit_store32(e, H_R8, memref_cpu(limit));
 	emit_load64(e, H_R8, memref_plain(H_R10, MEMO_OFF(seg_base) + (seg == X86_GS ? 8 : 0)));
-	emit_store64(e, H_R8, memref_cpu(CPU_OFF(tcw.seg_base) + 8 * (int32_t)seg));
+	emit_store64(e, H_R8, memref_cpu(TCW_OFF(seg_base) + 8 * (int32_t)seg));
 }
 
 /*
@@ -91,12 +91,12 @@ static void stub_emit_segment(struct translator *tr, struct emitter *e, enum x86
 
 	emit_mov64(e, H_RCX, H_R11);
 	emit_load32(e, H_R8, memref_cpu(CPU_OFF(eip)));
-	emit_load32(e, H_R10, memref_cpu(CPU_OFF(tcw.scratch)));
+	emit_load32(e, H_R10, memref_cpu(TCW_OFF(scratch)));
 	emit_jmp(e, tr->stub_callout[CALLOUT_LOAD_SEGMENT]);
 
 	tr->stub_segment[seg] = emit_here(e);
 	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
-	emit_store32(e, H_R10, memref_cpu(CPU_OFF(tcw.scratch)));
+	emit_store32(e, H_R10, memref_cpu(TCW_OFF(scratch)));
 	emit_mov64(e, H_R11, H_RCX);
 	emit_movzx16(e, H_RCX, H_R9);
 	emit_memo_address(tr, e);

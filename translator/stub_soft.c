@@ -43,16 +43,16 @@ static void stub_emit_soft(struct translator *tr, struct emitter *e, enum access
 
 	again = emit_here(e);
 	emit_load32(e, H_R8, memref_cpu(CPU_OFF(eip)));
-	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch)));
-	emit_load32(e, H_R10, memref_cpu(CPU_OFF(tcw.linear)));
+	emit_load32(e, H_R9, memref_cpu(TCW_OFF(scratch)));
+	emit_load32(e, H_R10, memref_cpu(TCW_OFF(linear)));
 
 	tr->stub_soft[access] = emit_here(e);
 	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
-	emit_store32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch)));
+	emit_store32(e, H_R9, memref_cpu(TCW_OFF(scratch)));
 	emit_mov64(e, H_R11, H_RCX);
 	emit_lea32(e, H_RCX, (struct memref){ .base = H_R10, .index = H_R9 });
 	emit_soft_index(tr, e);
-	emit_load64(e, H_R8, memref_cpu(CPU_OFF(tcw.soft_table) + 8 * (int32_t)access));
+	emit_load64(e, H_R8, memref_cpu(TCW_OFF(soft_table) + 8 * (int32_t)access));
 	emit_lea64(e, H_R9, (struct memref){ .base = H_R9, .index = H_R8 });
 	emit_load32(e, H_R8, memref_plain(H_R9, offsetof(struct soft_lookup, inverted_page)));
 	emit_lea32(e, H_RCX, (struct memref){ .base = H_RCX, .index = H_R8, .disp = 1 });
@@ -63,10 +63,10 @@ static void stub_emit_soft(struct translator *tr, struct emitter *e, enum access
 
 	patch_here(e, miss);
 	emit_mov64(e, H_RCX, H_R11);
-	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.scratch)));
+	emit_load32(e, H_R9, memref_cpu(TCW_OFF(scratch)));
 	if (access == ACCESS_WRITE)
 		emit_lea32(e, H_R9, memref_plain(H_R9, CALLOUT_WRITE));
-	emit_store32(e, H_R10, memref_cpu(CPU_OFF(tcw.linear)));
+	emit_store32(e, H_R10, memref_cpu(TCW_OFF(linear)));
 	stub_callout_body(tr, e, CALLOUT_SOFT, again);
 }
 
@@ -77,7 +77,7 @@ static void stub_emit_soft(struct translator *tr, struct emitter *e, enum access
  */
 void emit_view(struct emitter *e, unsigned reg)
 {
-	const int32_t word = CPU_OFF(tcw.scratch);
+	const int32_t word = TCW_OFF(scratch);
 
 	emit_lea64(e, H_R9, (struct memref){ .base = NO_REG, .index = reg, .scale = 2 });
 	emit_store64(e, H_R9, memref_cpu(word));
@@ -86,7 +86,7 @@ void emit_view(struct emitter *e, unsigned reg)
 		    (struct memref){ .base = H_CPU,
 				     .index = H_R9,
 				     .scale = 3,
-				     .disp = CPU_OFF(tcw.view_by_gib) });
+				     .disp = TCW_OFF(view_by_gib) });
 }
 
 /*
@@ -98,7 +98,7 @@ static void stub_emit_dual(struct translator *tr, struct emitter *e, enum access
 
 	tr->stub_dual[access] = emit_here(e);
 	emit_mov64(e, H_R11, H_RCX);
-	emit_load32(e, H_RCX, memref_cpu(CPU_OFF(tcw.soft_views)));
+	emit_load32(e, H_RCX, memref_cpu(TCW_OFF(soft_views)));
 	windows = emit_jrcxz_short(e);
 	emit_mov64(e, H_RCX, H_R11);
 	emit_jmp(e, tr->stub_soft[access]);

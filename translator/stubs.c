@@ -14,13 +14,13 @@ void stub_save_guest(struct translator *tr, struct emitter *e)
 	for (unsigned i = 0; i < sizeof(guest_regs); i++)
 		emit_store32(e, guest_regs[i], memref_cpu(CPU_REG_OFF(guest_regs[i])));
 	emit_store32(e, H_GUEST_ESP, memref_cpu(CPU_REG_OFF(X86_ESP)));
-	emit_store64(e, H_RSP, memref_cpu(CPU_OFF(tcw.tc_rsp)));
-	emit_load64(e, H_RSP, memref_cpu(CPU_OFF(tcw.host_rsp)));
+	emit_store64(e, H_RSP, memref_cpu(TCW_OFF(tc_rsp)));
+	emit_load64(e, H_RSP, memref_cpu(TCW_OFF(host_rsp)));
 	emit_pushf(e);
 	emit_pop(e, H_RAX);
 	emit_alu32_imm(e, ALU_AND, H_RAX, LIVE_FLAGS);
-	emit_alu32_mem(e, ALU_OR, H_RAX, memref_cpu(CPU_OFF(tcw.eflags_sys)));
-	emit_alu32_mem(e, ALU_OR, H_RAX, memref_cpu(CPU_OFF(tcw.if_flag)));
+	emit_alu32_mem(e, ALU_OR, H_RAX, memref_cpu(TCW_OFF(eflags_sys)));
+	emit_alu32_mem(e, ALU_OR, H_RAX, memref_cpu(TCW_OFF(if_flag)));
 	emit_store32(e, H_RAX, memref_cpu(CPU_OFF(eflags)));
 	emit_test_eax_imm(e, X86_DF);
 	/* The branch is cheaper than CLD. */
@@ -32,7 +32,7 @@ void stub_save_guest(struct translator *tr, struct emitter *e)
 void stub_save_fpu(struct emitter *e)
 {
 	emit_fxsave(e, memref_cpu(CPU_OFF(fpu)));
-	emit_ldmxcsr(e, memref_cpu(CPU_OFF(tcw.mxcsr_for_c)));
+	emit_ldmxcsr(e, memref_cpu(TCW_OFF(mxcsr_for_c)));
 }
 
 /*
@@ -66,16 +66,16 @@ void stub_load_guest(struct translator *tr, struct emitter *e)
 	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(eflags)));
 	emit_mov32(e, H_RCX, H_RAX);
 	emit_alu32_imm(e, ALU_AND, H_RCX, X86_IF);
-	emit_store32(e, H_RCX, memref_cpu(CPU_OFF(tcw.if_flag)));
+	emit_store32(e, H_RCX, memref_cpu(TCW_OFF(if_flag)));
 	emit_mov32(e, H_RCX, H_RAX);
 	/*
 	 * RF lasts for one instruction and holds off breakpoints only, of which there are none
 	 * here.
 	 */
 	emit_alu32_imm(e, ALU_AND, H_RCX, ~(uint32_t)(LIVE_FLAGS | X86_IF | X86_RF));
-	emit_store32(e, H_RCX, memref_cpu(CPU_OFF(tcw.eflags_sys)));
+	emit_store32(e, H_RCX, memref_cpu(TCW_OFF(eflags_sys)));
 	stub_load_flags(e);
-	emit_load64(e, H_RSP, memref_cpu(CPU_OFF(tcw.tc_rsp)));
+	emit_load64(e, H_RSP, memref_cpu(TCW_OFF(tc_rsp)));
 	emit_load32(e, H_GUEST_ESP, memref_cpu(CPU_REG_OFF(X86_ESP)));
 	for (unsigned i = 0; i < sizeof(guest_regs); i++)
 		emit_load32(e, guest_regs[i], memref_cpu(CPU_REG_OFF(guest_regs[i])));
@@ -83,8 +83,8 @@ void stub_load_guest(struct translator *tr, struct emitter *e)
 
 void emit_view_registers(struct emitter *e)
 {
-	emit_load64(e, H_WINDOW, memref_cpu(CPU_OFF(tcw.window)));
-	emit_load64(e, H_LINKS, memref_cpu(CPU_OFF(tcw.link_table)));
+	emit_load64(e, H_WINDOW, memref_cpu(TCW_OFF(window)));
+	emit_load64(e, H_LINKS, memref_cpu(TCW_OFF(link_table)));
 }
 
 void stub_epilogue(struct emitter *e)
@@ -104,7 +104,7 @@ uint8_t *emit_if_zero(struct emitter *e)
 
 void emit_keep_flags(struct emitter *e)
 {
-	emit_store64(e, H_RAX, memref_cpu(CPU_OFF(tcw.kept_rax)));
+	emit_store64(e, H_RAX, memref_cpu(TCW_OFF(kept_rax)));
 	emit_lahf(e);
 	emit_seto(e, H_AL);
 }
@@ -113,7 +113,7 @@ void emit_restore_flags(struct emitter *e)
 {
 	emit_add8_imm(e, H_AL, 0x7f); /* overflows if it was 1 */
 	emit_sahf(e);
-	emit_load64(e, H_RAX, memref_cpu(CPU_OFF(tcw.kept_rax)));
+	emit_load64(e, H_RAX, memref_cpu(TCW_OFF(kept_rax)));
 }
 
 static void stub_emit_enter(struct translator *tr, struct emitter *e)
@@ -124,14 +124,14 @@ static void stub_emit_enter(struct translator *tr, struct emitter *e)
 	for (unsigned i = 0; i < sizeof(callee_saved); i++)
 		emit_push(e, callee_saved[i]);
 	emit_mov64(e, H_CPU, H_RDI);
-	emit_store64(e, H_RSI, memref_cpu(CPU_OFF(tcw.scratch)));
-	emit_store64(e, H_RSP, memref_cpu(CPU_OFF(tcw.host_rsp)));
+	emit_store64(e, H_RSI, memref_cpu(TCW_OFF(scratch)));
+	emit_store64(e, H_RSP, memref_cpu(TCW_OFF(host_rsp)));
 	/*
 	 * An event raised after the dispatcher's last look: the kick found C code and did nothing.
 	 * event_mask: those that count.
 	 */
 	emit_load32(e, H_RAX, memref_cpu(CPU_OFF(events)));
-	emit_test32_mem(e, H_RAX, memref_cpu(CPU_OFF(tcw.event_mask)));
+	emit_test32_mem(e, H_RAX, memref_cpu(TCW_OFF(event_mask)));
 	on = emit_jcc_short(e, COND_Z);
 	emit_mov32_imm(e, H_RAX, TC_LEAVE_RESUME);
 	stub_epilogue(e);
@@ -139,21 +139,21 @@ static void stub_emit_enter(struct translator *tr, struct emitter *e)
 	emit_view_registers(e);
 	emit_fxrstor(e, memref_cpu(CPU_OFF(fpu)));
 	stub_load_guest(tr, e);
-	emit_jmp_mem(e, memref_cpu(CPU_OFF(tcw.scratch)));
+	emit_jmp_mem(e, memref_cpu(TCW_OFF(scratch)));
 }
 
 static void stub_emit_leave(struct translator *tr, struct emitter *e)
 {
 	/* From a signal handler: registers are saved already, eax is set. */
 	tr->stub_leave = emit_here(e);
-	emit_load64(e, H_RSP, memref_cpu(CPU_OFF(tcw.host_rsp)));
+	emit_load64(e, H_RSP, memref_cpu(TCW_OFF(host_rsp)));
 	emit_cld(e);
-	emit_ldmxcsr(e, memref_cpu(CPU_OFF(tcw.mxcsr_for_c)));
+	emit_ldmxcsr(e, memref_cpu(TCW_OFF(mxcsr_for_c)));
 	stub_epilogue(e);
 
 	/* r9d: the exit's number. */
 	tr->stub_link = emit_here(e);
-	emit_store32(e, H_R9, memref_cpu(CPU_OFF(tcw.exit)));
+	emit_store32(e, H_R9, memref_cpu(TCW_OFF(exit)));
 	stub_save_guest(tr, e);
 	stub_save_fpu(e);
 	emit_mov32_imm(e, H_RAX, TC_LEAVE_LINK);

@@ -30,7 +30,7 @@ void stub_save_fpu(struct emitter *e);
  * Splits eflags, loads flags and registers (not the FPU state); ends with rsp on the return stack.
  */
 void stub_load_guest(struct translator *tr, struct emitter *e);
-/* r12 and r13, of the space and view that cpu->tcw says. */
+/* r12 and r13, of the space and view that cpu's tcw says. */
 void emit_view_registers(struct emitter *e);
 /* Back to who called translator_enter(): eax = enum tc_leave; the C stack is current. */
 void stub_epilogue(struct emitter *e);

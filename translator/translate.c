@@ -57,7 +57,7 @@ static void translate_group_ff(struct build *b, const struct insn *i)
  */
 static void translate_rdtsc(struct build *b, const struct insn *i)
 {
-	const int32_t sum = CPU_OFF(tcw.scratch);
+	const int32_t sum = TCW_OFF(scratch);
 	struct emitter *e = &b->e;
 
 	if (!(b->mode & MODE_TSC))

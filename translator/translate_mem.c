@@ -40,7 +40,7 @@ static struct memref operand_effective(const struct build *b, const struct insn 
 
 static void emit_segment_base(struct build *b, unsigned seg)
 {
-	emit_load64(&b->e, H_R9, memref_cpu(CPU_OFF(tcw.seg_base) + 8 * (int32_t)seg));
+	emit_load64(&b->e, H_R9, memref_cpu(TCW_OFF(seg_base) + 8 * (int32_t)seg));
 	emit_load32(&b->e, H_R9, memref_plain(H_R9, 0));
 }
 

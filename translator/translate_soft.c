@@ -75,10 +75,10 @@ struct memref soft_stack_slot(struct build *b, int32_t disp, enum access access)
 
 void emit_soft_keep(struct build *b, unsigned reg)
 {
-	emit_store32(&b->e, reg, memref_cpu(CPU_OFF(tcw.soft_value)));
+	emit_store32(&b->e, reg, memref_cpu(TCW_OFF(soft_value)));
 }
 
 void emit_soft_kept(struct build *b, unsigned reg)
 {
-	emit_load32(&b->e, reg, memref_cpu(CPU_OFF(tcw.soft_value)));
+	emit_load32(&b->e, reg, memref_cpu(TCW_OFF(soft_value)));
 }

@@ -219,9 +219,9 @@ void translate_pushf(struct build *b, const struct insn *i)
 	 * The three parts share no bit: adding them needs no flags. eflags_sys holds RF and VM as
 	 * zero here.
 	 */
-	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.eflags_sys)));
+	emit_load32(e, H_R9, memref_cpu(TCW_OFF(eflags_sys)));
 	emit_lea32(e, H_R8, (struct memref){ .base = H_R8, .index = H_R9 });
-	emit_load32(e, H_R9, memref_cpu(CPU_OFF(tcw.if_flag)));
+	emit_load32(e, H_R9, memref_cpu(TCW_OFF(if_flag)));
 	emit_lea32(e, H_R8, (struct memref){ .base = H_R8, .index = H_R9 });
 	emit_push_host(b, H_R8);
 }

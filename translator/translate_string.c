@@ -50,7 +50,7 @@ static void translate_string_or_interpret(struct build *b, const struct insn *i,
 
 	esp_sync_first(b);
 	emit_mov32(e, H_R9, H_RCX);
-	emit_load32(e, H_RCX, memref_cpu(CPU_OFF(tcw.soft_views)));
+	emit_load32(e, H_RCX, memref_cpu(TCW_OFF(soft_views)));
 	windows = emit_jrcxz_short(e);
 	emit_mov32(e, H_RCX, H_R9);
 	emit_mov32_imm(e, H_R9, 0);

@@ -3,7 +3,7 @@
  * Instructions on system state that are frequent enough for translated code or a light callout: the
  * interrupt flag, segment loads, and the ways between rings.
  *
- * cpu->tcw.if_flag and eflags_sys hold what of EFLAGS is not in the host's flags.
+ * tcw(cpu)->if_flag and eflags_sys hold what of EFLAGS is not in the host's flags.
  */
 #include "guest_address.h"
 
@@ -16,7 +16,7 @@ void translate_cli(struct build *b, const struct insn *i)
 {
 	if (!is_ring0(b))
 		return translate_interpret(b, i);
-	emit_store32_imm(&b->e, 0, memref_cpu(CPU_OFF(tcw.if_flag)));
+	emit_store32_imm(&b->e, 0, memref_cpu(TCW_OFF(if_flag)));
 }
 
 /* With an event pending the interpreter takes over, which knows the one-instruction shadow. */
@@ -36,7 +36,7 @@ void translate_sti(struct build *b, const struct insn *i)
 	done = emit_jmp_short(e);
 	patch_short_here(e, quiet);
 	emit_mov32(e, H_RCX, H_R11);
-	emit_store32_imm(e, X86_IF, memref_cpu(CPU_OFF(tcw.if_flag)));
+	emit_store32_imm(e, X86_IF, memref_cpu(TCW_OFF(if_flag)));
 	patch_short_here(e, done);
 	b->shadow = true;
 }
@@ -57,7 +57,7 @@ void translate_popf(struct build *b, const struct insn *i)
 	emit_mov32(e, H_R9, H_R8);
 	emit_alu32_imm(e, ALU_AND, H_R9, ~(uint32_t)(LIVE_FLAGS | X86_IF));
 	emit_alu32_imm8(e, ALU_OR, H_R9, X86_F1);
-	emit_alu32_mem(e, ALU_CMP, H_R9, memref_cpu(CPU_OFF(tcw.eflags_sys)));
+	emit_alu32_mem(e, ALU_CMP, H_R9, memref_cpu(TCW_OFF(eflags_sys)));
 	slow1 = emit_jcc_short(e, COND_NZ);
 	emit_mov32(e, H_R9, H_R8);
 	emit_alu32_imm(e, ALU_AND, H_R9, X86_IF);
@@ -65,7 +65,7 @@ void translate_popf(struct build *b, const struct insn *i)
 	emit_alu32_mem_imm8(e, ALU_CMP, memref_cpu(CPU_OFF(events)), 0);
 	slow2 = emit_jcc_short(e, COND_NZ);
 	patch_short_here(e, no_if);
-	emit_store32(e, H_R9, memref_cpu(CPU_OFF(tcw.if_flag)));
+	emit_store32(e, H_R9, memref_cpu(TCW_OFF(if_flag)));
 	emit_alu32_imm(e, ALU_AND, H_R8, LIVE_FLAGS);
 	emit_push(e, H_R8);
 	emit_popf(e);

@@ -271,7 +271,7 @@ enum tc_leave translator_enter(struct translator *tr, struct cpu *cpu, struct tu
 	enum tc_leave why;
 
 	memcpy(&enter, &tr->stub_enter, sizeof(enter));
-	cpu->tcw.mxcsr_for_c = 0x1f80;
+	tcw(cpu)->mxcsr_for_c = 0x1f80;
 	why = enter(cpu, tu->entry);
 	fpu_forget_pointers(cpu);
 	return why;

@@ -35,7 +35,7 @@ enum tc_leave {
 /*
  * C functions translated code calls, with cpu->eip at the instruction. Result: CALLOUT_NEXT goes on
  * behind the instruction, where cpu->eip must be too (not if it changed the mode, the space or a
- * mapping); CALLOUT_JUMP goes to cpu->eip in whatever mode and space cpu->tcw then says;
+ * mapping); CALLOUT_JUMP goes to cpu->eip in whatever mode and space its tcw then says;
  * CALLOUT_LEAVE(enum tc_leave) goes to the dispatcher. The FPU state is saved for
  * CALLOUT_INTERPRET; for CALLOUT_INTEGER and CALLOUT_LOAD_CR3 only its SSE part is, so they must
  * not touch the guest's; all others are light: compiled for general registers only. See
@@ -158,7 +158,7 @@ void tc_space_destroy(struct translator *tr, struct tc_space *space);
 void translator_mapping_changed(struct translator *tr, struct tc_space *space, gva_t gva);
 
 /*
- * Points cpu->tcw at space (r12, r13). Light callouts run it: spills the FPU before it does more
+ * Points cpu's tcw at space (r12, r13). Light callouts run it: spills the FPU before it does more
  * than look.
  */
 void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_space *space,
@@ -182,7 +182,7 @@ void translator_link(struct translator *tr, struct tc_space *space, uint32_t exi
 void translator_cache_branch(struct translator *tr, struct tc_space *space, struct tu *tu);
 
 /*
- * Runs translated code from tu until it leaves. cpu->tcw must be set up: window, seg_base, space,
+ * Runs translated code from tu until it leaves. Its tcw must be set up: window, seg_base, space,
  * eflags split, and event_mask (what is in it comes back as TC_LEAVE_RESUME).
  */
 enum tc_leave translator_enter(struct translator *tr, struct cpu *cpu, struct tu *tu);

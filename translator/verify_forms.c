@@ -364,7 +364,7 @@ static void give_tsc(struct verifier *v)
 	set_fact(v, H_RDX, (struct fact){ .kind = FACT_TSC_HIGH });
 }
 
-#define TCW(field) CPU_OFF(tcw.field)
+#define TCW(field) TCW_OFF(field)
 #define SCRATCH_WORD TCW(scratch)
 #define BRANCH_ENTRY ADDRESS(H_LINKS, H_R9, 2, .any_disp = true, .bytes = 4, .count = 1)
 #define SELECTORS \
@@ -470,7 +470,7 @@ static const struct form forms[] = {
 		.need = { NEED(VERIFY_WORD, TSC_SUM) }, .gives = FACT_GUEST },
 	{ "RDTSC", HOST_MOV, { R32(H_RAX), R32(H_R8) }, .need = { NEED(H_R8, TSC_SUM) },
 		.gives = FACT_GUEST },
-	/* struct cpu: selectors, flags, events. */
+	/* struct cpu and the words before it: selectors, flags, events. */
 	{ "selector", HOST_MOVZX, { R32(H_R8), SELECTORS }, .gives = FACT_VALUE },
 	{ "selector", HOST_MOVZX, { GUEST, SELECTORS }, .gives = FACT_GUEST, .flags = AT_REST },
 	{ "control register", HOST_MOV, { GUEST, CPU(CPU_OFF(cr0), 4) }, .gives = FACT_GUEST,

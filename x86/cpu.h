@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The state of one virtual processor, as the architecture defines it.
+ * The state of one virtual processor, as the architecture defines it: nothing here depends on the
+ * host, or on the engine that runs it.
  *
  * Every layer reads it; the translator also addresses it from translated code (r15 points at struct
- * cpu), which is why the hot words stand first and why translator-private words have a place here
- * (struct tc_words).
+ * cpu), which is why the hot words stand first. Its own words lie before it (tc_words.h).
  *
  * Invariants, whenever C code other than the translator's own signal handlers runs:
  *   - regs[], eip and eflags are complete and precise (eip is the offset in CS, not the linear
@@ -83,58 +83,12 @@ struct fxsave_image {
 #define INHIBIT_STI   0x1u
 #define INHIBIT_MOVSS 0x2u /* debug traps are held off too */
 
-/* Words only the translator and its stubs use; see translator/conventions.h. */
-struct tc_words {
-	/* EFLAGS less arithmetic flags, DF and IF, while in translated code */
-	uint32_t eflags_sys;
-	uint32_t if_flag;     /* 0 or X86_IF, while in translated code */
-	uint64_t tc_rsp;      /* top of the return stack while C code runs */
-	uint64_t host_rsp;    /* C stack while translated code runs */
-	uint64_t window;      /* base of the current view's window, r13 in translated code */
-	/* &seg[i].base if segment i is a usable 4-GiB segment, else NULL (the load then faults) */
-	const uint32_t *seg_base[6];
-	/* window to use for linear addresses in each GiB (dual-window accesses from ring 0) */
-	uint64_t view_by_gib[4];
-	/*
-	 * Of the code of one guest instruction, or of one stub: a 64-bit value whose halves part,
-	 * and what a stub needs once more after others have had its registers. Nothing at an
-	 * instruction's boundary.
-	 */
-	uint64_t scratch;
-	/* from TC_LEAVE_LINK to translator_exit_taken(): the number of the exit */
-	uint32_t exit;
-	/* while CALLOUT_STORE or CALLOUT_SOFT runs: the linear address that it is about */
-	uint32_t linear;
-	/*
-	 * EVENT_* bits that keep translated code from being entered with the state as it is: set
-	 * with that, before each entry and by callouts that go on in another state
-	 */
-	uint32_t event_mask;
-	uint32_t mxcsr_for_c; /* what C code finds in MXCSR: set at each entry */
-	uint32_t mode;        /* mode key of the current TU family */
-	/* enum fpu_live: what of the guest FPU state is in the host registers while C code runs */
-	uint32_t fpu_live;
-	uint64_t link_table;  /* of the current space, r12 in translated code */
-	uint64_t branch_cache; /* of the current space and mode */
-	/* struct soft_lookup tables of the current privilege level, by enum access */
-	uint64_t soft_table[2];
-	uint64_t segment_memos; /* struct segment_memo table */
-	uint64_t kept_rax;    /* while a stub has flags in eax */
-	/* what a PUSH keeps while its slot is looked up in the software TLB */
-	uint32_t soft_value;
-	/* not zero: ring 0 reaches user memory through the software TLB, too (dual accesses) */
-	uint32_t soft_views;
-};
-
-struct cpu_model;
-
 struct cpu {
 	uint32_t regs[8];
 	uint32_t eip;
 	uint32_t eflags;
 	_Atomic uint32_t events;
 	uint32_t inhibit;
-	struct tc_words tcw;
 
 	struct segment seg[X86_NSEG];
 	struct segment ldtr, tr;
@@ -159,7 +113,6 @@ struct cpu {
 	uint64_t tsc_adjust;
 
 	struct fault fault;
-	const struct cpu_model *model;
 	struct fxsave_image fpu;
 };
 

@@ -9,7 +9,7 @@ void fpu_spill_sse(struct cpu *cpu)
 {
 	static const uint32_t mxcsr_for_c = 0x1f80;
 
-	if (rf_likely(cpu->tcw.fpu_live != FPU_LIVE))
+	if (rf_likely(tcw(cpu)->fpu_live != FPU_LIVE))
 		return;
 	__asm__ volatile("movups %%xmm0, %0\n\tmovups %%xmm1, 16+%0\n\tmovups %%xmm2, "
 			 "32+%0\n\tmovups %%xmm3, 48+%0\n\t"
@@ -18,5 +18,5 @@ void fpu_spill_sse(struct cpu *cpu)
 			 "stmxcsr %1\n\tldmxcsr %2"
 			 : "=o"(*(uint8_t(*)[8][16])cpu->fpu.xmm), "=m"(cpu->fpu.mxcsr)
 			 : "m"(mxcsr_for_c));
-	cpu->tcw.fpu_live = FPU_LIVE_X87;
+	tcw(cpu)->fpu_live = FPU_LIVE_X87;
 }

@@ -13,7 +13,7 @@
 #ifndef RF_X86_FPU_SPILL_H
 #define RF_X86_FPU_SPILL_H
 
-#include "cpu.h"
+#include "tc_words.h"
 
 enum fpu_live { FPU_SAVED, FPU_LIVE, FPU_LIVE_X87 };
 
@@ -21,10 +21,10 @@ static inline void fpu_spill(struct cpu *cpu)
 {
 	static const uint32_t mxcsr_for_c = 0x1f80;
 
-	if (rf_likely(cpu->tcw.fpu_live != FPU_LIVE))
+	if (rf_likely(tcw(cpu)->fpu_live != FPU_LIVE))
 		return;
 	__asm__ volatile("fxsave %0\n\tldmxcsr %1" : "=m"(cpu->fpu) : "m"(mxcsr_for_c));
-	cpu->tcw.fpu_live = FPU_SAVED;
+	tcw(cpu)->fpu_live = FPU_SAVED;
 }
 
 /* From FPU_LIVE_X87 to FPU_SAVED: before C code looks at, or uses, the guest's x87 state. */
@@ -32,14 +32,14 @@ static inline void fpu_spill_x87(struct cpu *cpu)
 {
 	struct fxsave_image live;
 
-	if (rf_likely(cpu->tcw.fpu_live != FPU_LIVE_X87))
+	if (rf_likely(tcw(cpu)->fpu_live != FPU_LIVE_X87))
 		return;
 	__asm__ volatile("fxsave %0" : "=m"(live));
 	__builtin_memcpy(&cpu->fpu, &live, offsetof(struct fxsave_image, mxcsr));
 	__builtin_memcpy(cpu->fpu.st, live.st, sizeof(live.st));
 	cpu->fpu.fip = cpu->fpu.fdp = 0;
 	cpu->fpu.fcs = cpu->fpu.fds = cpu->fpu.fop = 0;
-	cpu->tcw.fpu_live = FPU_SAVED;
+	tcw(cpu)->fpu_live = FPU_SAVED;
 }
 
 /*

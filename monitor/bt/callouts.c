@@ -22,7 +22,7 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 		    bt_unadapt_idle(bt, eip, bt->traced_writes + vcpu->mmio_accesses != odd))
 			return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 		if (cpu->eip == next_eip && !bt->changed && !cpu->inhibit &&
-		    bt_mode(cpu) == cpu->tcw.mode) {
+		    bt_mode(cpu) == tcw(cpu)->mode) {
 			return CALLOUT_NEXT;
 		}
 		return CALLOUT_LEAVE(TC_LEAVE_RESUME);

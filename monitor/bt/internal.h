@@ -127,7 +127,7 @@ void bt_dispatch(struct bt *bt);
 
 /* state.c */
 uint32_t bt_mode(const struct cpu *cpu);
-/* Makes cpu->tcw agree with cpu and the current space; returns the mode. */
+/* Makes its tcw agree with cpu and the current space; returns the mode. */
 uint32_t bt_prepare(struct bt *bt);
 struct tc_space *bt_tc_space(struct bt *bt);
 void bt_settle(struct bt *bt);

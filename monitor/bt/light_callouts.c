@@ -27,12 +27,12 @@ int bt_light_transfer(struct vcpu *vcpu, enum x86_status status)
 	    log_on(vcpu->vm->log, LOG_EXEC))
 		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 	/* The return address of this callout goes before the return stack is judged. */
-	vcpu->cpu.tcw.tc_rsp += 8;
+	vcpu->tcw.tc_rsp += 8;
 	if (bt_prepare(bt) & MODE_UNTRANSLATABLE) {
-		vcpu->cpu.tcw.tc_rsp -= 8;
+		vcpu->tcw.tc_rsp -= 8;
 		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 	}
-	vcpu->cpu.tcw.tc_rsp -= 8;
+	vcpu->tcw.tc_rsp -= 8;
 	return CALLOUT_JUMP;
 }
 
@@ -134,7 +134,7 @@ int bt_light_store(struct cpu *cpu, uint32_t value, uint32_t next_eip)
 
 	bt->stats.callouts_store++;
 	bt->changed = false;
-	status = mem_write(vcpu, cpu->tcw.linear, &value, sizeof(value),
+	status = mem_write(vcpu, tcw(cpu)->linear, &value, sizeof(value),
 			   ACCESS_WRITE | access_at_cpl(cpu->cpl));
 	if (status != X86_OK)
 		return bt_light_transfer(vcpu, status);
@@ -181,7 +181,7 @@ int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 		cpu->regs[X86_ESP] += 4;
 	bt_refresh_segment(cpu, seg);
 	cpu->eip = next_eip;
-	if (!bt->changed && bt_mode(cpu) == cpu->tcw.mode)
+	if (!bt->changed && bt_mode(cpu) == tcw(cpu)->mode)
 		return CALLOUT_NEXT;
 	return bt_light_transfer(vcpu, X86_OK);
 }

@@ -54,7 +54,7 @@ static void place_in_stub(struct bt *bt, const greg_t *regs, const struct tc_stu
 	const struct cpu *cpu = &bt->vcpu->cpu;
 	/* guest registers are in struct cpu */
 	const bool outside = !translator_on_return_stack(bt->translator, regs[REG_RSP]);
-	const hva_t top = outside ? cpu->tcw.tc_rsp : (hva_t)regs[REG_RSP];
+	const hva_t top = outside ? bt->vcpu->tcw.tc_rsp : (hva_t)regs[REG_RSP];
 	const uint32_t ebp = outside ? cpu->regs[X86_EBP] : (uint32_t)regs[REG_RBP];
 	uint64_t back;
 

@@ -70,8 +70,8 @@ static void signal_save_guest(struct bt *bt, ucontext_t *uc, const struct tc_pos
 		cpu->regs[i] = *reg(uc, from[i]);
 	cpu->regs[X86_ESP] += at->esp_delta;
 	cpu->eip = at->eip;
-	cpu->eflags = (*reg(uc, REG_EFL) & LIVE_FLAGS) | cpu->tcw.eflags_sys | cpu->tcw.if_flag;
-	cpu->tcw.tc_rsp = *reg(uc, REG_RSP);
+	cpu->eflags = (*reg(uc, REG_EFL) & LIVE_FLAGS) | tcw(cpu)->eflags_sys | tcw(cpu)->if_flag;
+	tcw(cpu)->tc_rsp = *reg(uc, REG_RSP);
 	memcpy(&cpu->fpu, uc->uc_mcontext.fpregs, sizeof(cpu->fpu));
 }
 
@@ -183,7 +183,7 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 	struct cpu *cpu = &bt->vcpu->cpu;
 	enum access access = (*reg(uc, REG_ERR) & ERROR_WRITE ? ACCESS_WRITE : ACCESS_READ) |
 			     access_at_cpl(cpu->cpl);
-	hva_t window = cpu->tcw.window;
+	hva_t window = tcw(cpu)->window;
 	struct shadow_fill_info info;
 	enum shadow_view view;
 	uint64_t gva;
@@ -360,7 +360,7 @@ static void signal_try_events(struct bt *bt, ucontext_t *uc, hva_t stepped_from)
 		*reg(uc, REG_EFL) |= HOST_TF;
 		return;
 	}
-	if (!(atomic_load(&cpu->events) & bt_event_mask(cpu, cpu->tcw.if_flag)))
+	if (!(atomic_load(&cpu->events) & bt_event_mask(cpu, tcw(cpu)->if_flag)))
 		return;
 	signal_leave(bt, uc, &at, TC_LEAVE_RESUME);
 	cpu->eflags |= at.repeats ? X86_RF : 0;

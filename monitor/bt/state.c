@@ -84,11 +84,11 @@ static void bt_check_returns(struct bt *bt, uint32_t mode)
 	if (was_user && !user && !bt->returns_stale)
 		*saved = (struct bt_returns){ .space = bt->returns_space,
 					      .mode = bt->returns_mode,
-					      .rsp = cpu->tcw.tc_rsp };
+					      .rsp = tcw(cpu)->tc_rsp };
 	if (bt->returns_stale)
 		saved->space = NULL;
 	if (user && !was_user && saved->space == bt->space && saved->mode == mode)
-		cpu->tcw.tc_rsp = saved->rsp;
+		tcw(cpu)->tc_rsp = saved->rsp;
 	else
 		translator_reset_returns(bt->translator, cpu, user);
 	bt->returns_space = bt->space;
@@ -98,7 +98,7 @@ static void bt_check_returns(struct bt *bt, uint32_t mode)
 
 static inline void refresh_segment(struct cpu *cpu, enum x86_seg seg)
 {
-	cpu->tcw.seg_base[seg] = segment_is_whole(&cpu->seg[seg]) ? &cpu->seg[seg].base : NULL;
+	tcw(cpu)->seg_base[seg] = segment_is_whole(&cpu->seg[seg]) ? &cpu->seg[seg].base : NULL;
 }
 
 void bt_refresh_segment(struct cpu *cpu, enum x86_seg seg)
@@ -122,7 +122,7 @@ static inline void bt_set_views(struct bt *bt)
 {
 	const uint8_t gibs = bt->vcpu->cpu.cpl == 3 ? 0xf : bt->unsettled ? 0 : bt->user_gibs;
 	const hva_t *window = bt->space->window;
-	uint64_t *view = bt->vcpu->cpu.tcw.view_by_gib;
+	uint64_t *view = bt->vcpu->tcw.view_by_gib;
 
 	view[0] = window[gibs & 1 ? SHADOW_USER : SHADOW_KERNEL];
 	view[1] = window[gibs & 2 ? SHADOW_USER : SHADOW_KERNEL];
@@ -144,7 +144,7 @@ static uint32_t young_mode(struct bt *bt, bool user)
 	struct young *y = &bt->space->young;
 	uint64_t now;
 
-	bt->vcpu->cpu.tcw.soft_views = !user && y->is;
+	bt->vcpu->tcw.soft_views = !user && y->is;
 	if (rf_likely(!bt->young_running && !(user && y->is)))
 		return 0;
 	now = __builtin_ia32_rdtsc();
@@ -159,7 +159,7 @@ static uint32_t young_mode(struct bt *bt, bool user)
 uint32_t bt_prepare(struct bt *bt)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
-	struct tc_words *w = &cpu->tcw;
+	struct tc_words *w = tcw(cpu);
 	uint32_t mode = mode_of(cpu);
 	const bool user = cpu->cpl == 3;
 	struct tc_space *tc_space;

@@ -86,7 +86,7 @@ void fpu_ignore_error(struct cpu *cpu)
 {
 	uint16_t fsw = cpu->fpu.fsw, fcw = cpu->fpu.fcw;
 
-	if (cpu->tcw.fpu_live == FPU_LIVE_X87)
+	if (tcw(cpu)->fpu_live == FPU_LIVE_X87)
 		__asm__ volatile("fnstsw %0\n\tfnstcw %1" : "=m"(fsw), "=m"(fcw));
 	cpu->ignne = !(cpu->cr0 & CR0_NE) && fsw & ~fcw & FPU_EXCEPTIONS;
 }

@@ -216,7 +216,7 @@ static inline enum x86_status execute(struct vcpu *vcpu, const struct icache_ent
 {
 	const uint32_t fpu = OPA_FPU | OPA_MMX | OPA_SSE;
 
-	if (rf_unlikely(vcpu->cpu.tcw.fpu_live) &&
+	if (rf_unlikely(vcpu->tcw.fpu_live) &&
 	    (entry->insn.attr & fpu || (entry->insn.map == MAP_0F && entry->insn.opcode == 0xae)))
 		fpu_spill_x87(&vcpu->cpu);
 	return entry->handler(vcpu, &entry->insn);

@@ -62,7 +62,8 @@ static bool cpuid_add_leaf(struct kvm_engine *kvm, struct cpuid_list *list, uint
 int kvm_cpuid_set(struct kvm_engine *kvm)
 {
 	const struct cpu *cpu = &kvm->vcpu->cpu;
-	const uint32_t last = cpuid_query(cpu, 0, 0).eax, last_extended = cpu->model->max_extended;
+	const uint32_t last = cpuid_query(cpu, 0, 0).eax,
+		       last_extended = kvm->vcpu->model->max_extended;
 	struct cpuid_list *list = calloc(1, sizeof(*list));
 	bool fits = true;
 	int err;

@@ -236,7 +236,7 @@ static int machine_make_cpu(struct machine *m, char *error)
 		free(wrong);
 		return err;
 	}
-	vcpu->cpu.model = m->cpu_model;
+	vcpu->model = m->cpu_model;
 	err = machine_make_engine(
 		m, m->config->engine ? engine_find(m->config->engine) : engine_default(),
 		m->config->engine_options, error);

@@ -48,7 +48,7 @@ static void describe_remedy(const struct cpu_model *model, uint32_t features, ch
 static void describe(const struct vcpu *vcpu, char *text, size_t size)
 {
 	const struct cpu_lack *lack = &vcpu->lack;
-	const struct cpu_model *model = vcpu->cpu.model;
+	const struct cpu_model *model = vcpu->model;
 	const char *name = model && model->spec ? model->spec : cpu_model_name(model);
 	char features[128], remedy[160];
 

@@ -159,7 +159,9 @@ void cpu_model_list(void *file)
 
 uint32_t cpu_features(const struct cpu *cpu)
 {
-	return cpu->model ? cpu->model->features : FEATURES_MAX;
+	const struct cpu_model *model = rf_container_of(cpu, const struct vcpu, cpu)->model;
+
+	return model ? model->features : FEATURES_MAX;
 }
 
 uint32_t cpu_host_missing_features(void)

@@ -152,7 +152,8 @@ static struct cpuid_result extended_leaf(const struct cpu *cpu, const struct cpu
 
 struct cpuid_result cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf)
 {
-	const struct cpu_model *model = cpu->model ? cpu->model : cpu_model_default();
+	const struct cpu_model *own = rf_container_of(cpu, const struct vcpu, cpu)->model,
+			       *model = own ? own : cpu_model_default();
 
 	if (leaf >= 0x80000000 && leaf <= model->max_extended)
 		return extended_leaf(cpu, model, leaf);

@@ -96,7 +96,7 @@ static bool apic_base_write(struct vcpu *vcpu, uint64_t value)
 
 static uint64_t bios_sign_read(struct vcpu *vcpu)
 {
-	const struct cpu_model *model = vcpu->cpu.model ? vcpu->cpu.model : cpu_model_default();
+	const struct cpu_model *model = vcpu->model ? vcpu->model : cpu_model_default();
 
 	return (uint64_t)model->microcode << 32;
 }

@@ -60,8 +60,8 @@ void processor_reset(struct vcpu *vcpu)
 	cpu->misc_enable = MISC_FAST_STRING;
 	cpu->tsc_offset = -__rdtsc();
 	cpu->tsc_adjust = 0;
-	if (!cpu->model)
-		cpu->model = cpu_model_default();
+	if (!vcpu->model)
+		vcpu->model = cpu_model_default();
 	cpu->regs[X86_EDX] = cpuid_query(cpu, 1, 0).eax; /* type, family, model, stepping */
 	vcpu->lack.features = 0;
 	soft_tlb_flush(vcpu, true);

@@ -7,14 +7,17 @@
 #define RF_MONITOR_VM_VCPU_H
 
 #include <pthread.h>
-#include "x86/cpu.h"
+#include "x86/tc_words.h"
 #include "soft_tlb.h"
 
 struct vm;
 struct engine;
+struct cpu_model;
 
 struct vcpu {
-	struct cpu cpu; /* first: translated code addresses it through r15 */
+	struct tc_words tcw; /* what translated code has of the processor beside cpu */
+	struct cpu cpu;
+	const struct cpu_model *model;
 	struct vm *vm;
 	const struct engine *engine;
 	void *engine_data;
@@ -40,6 +43,8 @@ struct vcpu {
 		bool told;
 	} lack;
 };
+
+TC_WORDS_PRECEDE_CPU(struct vcpu);
 
 /* The registers are processor_reset()'s to set. 0 or a negative errno. */
 int vcpu_init(struct vcpu *vcpu, struct vm *vm) RF_MUST_CHECK;
