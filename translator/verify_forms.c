@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a TU is made of, instruction by instruction: copied guest instructions, and the table of
- * monitor-owned forms.
+ * What a TU is made of, instruction by instruction: the table of monitor-owned forms, and copied
+ * guest instructions (verify_copied.c).
  *
  * A form is an instruction with exact operands that needs certain facts of registers and gives
  * others (verify_forms.h). Sequences are thereby held together: each step needs what the one before
@@ -10,106 +10,7 @@
  */
 #include "verify_forms.h"
 
-#define R(number) (1u << (number))
-#define GUEST_REGISTERS \
-	(R(H_RAX) | R(H_RCX) | R(H_RDX) | R(H_RBX) | R(H_RBP) | R(H_RSI) | R(H_RDI) | \
-	 R(H_GUEST_ESP))
 #define SCRATCH_REGISTERS (R(H_R8) | R(H_R9) | R(H_R10) | R(H_R11))
-
-/* --- facts --- */
-
-bool verify_fail(struct verifier *v, enum verify_rule rule, const char *why)
-{
-	if (!v->failed)
-		v->failure = (struct verify_failure){ .rule = rule,
-						      .offset = v->insn.offset,
-						      .why = why };
-	v->failed = true;
-	return false;
-}
-
-void verify_state_init(struct verify_state *s)
-{
-	*s = (struct verify_state){ 0 };
-	for (unsigned r = 0; r < 16; r++) {
-		if (GUEST_REGISTERS & R(r))
-			s->reg[r].kind = FACT_GUEST;
-	}
-}
-
-bool fact_is_value(const struct fact *f)
-{
-	return f->kind >= FACT_VALUE && f->kind <= FACT_GIB;
-}
-
-static bool fact_same(const struct fact *a, const struct fact *b)
-{
-	return a->kind == b->kind && a->of == b->of && a->value == b->value;
-}
-
-void verify_state_meet(struct verify_state *s, const struct verify_state *other)
-{
-	for (unsigned r = 0; r < 16; r++) {
-		struct fact *f = &s->reg[r];
-
-		if (!fact_same(f, &other->reg[r]))
-			*f = (struct fact){ .kind = fact_is_value(f) &&
-								    fact_is_value(&other->reg[r]) ?
-							    FACT_VALUE :
-							    FACT_NONE };
-	}
-	if (s->pushed != other->pushed)
-		s->reg[H_RAX].kind = FACT_NONE; /* the stack is not known: nothing can be at rest */
-	s->flags_spoilt |= other->flags_spoilt;
-	s->matched &= other->matched;
-	s->returned |= other->returned;
-}
-
-void verify_forget_scratch(struct verify_state *s)
-{
-	for (unsigned r = H_R8; r <= H_R11; r++)
-		s->reg[r] = (struct fact){ 0 };
-	s->reg[VERIFY_WORD] = (struct fact){ 0 };
-	s->matched = false;
-}
-
-void verify_next_guest_insn(struct verify_state *s)
-{
-	const struct fact r10 = s->reg[H_R10];
-
-	verify_forget_scratch(s);
-	if (r10.kind == FACT_WINDOW_SUM && r10.value != SUM_IS_OLD)
-		s->reg[H_R10] = r10;
-}
-
-bool verify_at_rest(const struct verify_state *s, bool ecx_borrowed)
-{
-	for (unsigned r = 0; r < 16; r++) {
-		if (GUEST_REGISTERS & R(r) && s->reg[r].kind != FACT_GUEST &&
-		    !(r == H_RCX && ecx_borrowed))
-			return false;
-	}
-	return !s->pushed && !s->flags_spoilt && (!s->returned || ecx_borrowed);
-}
-
-/* Whether .of names a register that it was made from. */
-static bool fact_is_of(const struct fact *f)
-{
-	return f->kind == FACT_GIB || f->kind == FACT_VIEW || f->kind == FACT_SOFT ||
-	       f->kind == FACT_TIMES_4 || f->kind == FACT_WINDOW_SUM;
-}
-
-static void set_fact(struct verifier *v, unsigned reg, struct fact fact)
-{
-	for (unsigned r = 0; r < 16; r++) {
-		struct fact *f = &v->state.reg[r];
-
-		if (fact_is_of(f) && f->of == reg)
-			*f = (struct fact){ 0 };
-	}
-	v->state.reg[reg] = fact;
-	v->state.matched &= reg != H_R9;
-}
 
 /* --- patterns --- */
 
@@ -360,8 +261,8 @@ static void give_guest_flags(struct verifier *v)
 
 static void give_tsc(struct verifier *v)
 {
-	set_fact(v, H_RAX, (struct fact){ .kind = FACT_TSC_LOW });
-	set_fact(v, H_RDX, (struct fact){ .kind = FACT_TSC_HIGH });
+	fact_set(v, H_RAX, (struct fact){ .kind = FACT_TSC_LOW });
+	fact_set(v, H_RDX, (struct fact){ .kind = FACT_TSC_HIGH });
 }
 
 #define TCW(field) TCW_OFF(field)
@@ -571,124 +472,14 @@ static bool apply_form(struct verifier *v, const struct form *f)
 	if (f->check && !f->check(v))
 		return false;
 	if (f->gives != FACT_NONE)
-		set_fact(v, h->operand[0].reg, (struct fact){ .kind = f->gives, .of = f->of });
+		fact_set(v, h->operand[0].reg, (struct fact){ .kind = f->gives, .of = f->of });
 	if (f->word != FACT_NONE)
-		set_fact(v, VERIFY_WORD, (struct fact){ .kind = f->word, .of = f->of });
+		fact_set(v, VERIFY_WORD, (struct fact){ .kind = f->word, .of = f->of });
 	if (f->flags & SPOILS)
 		v->state.flags_spoilt = true;
 	if (f->effect)
 		f->effect(v);
 	return true;
-}
-
-/*
- * A sum with the window is in the window all the same, but is not for the next guest instruction.
- */
-void verify_forget_written(struct verifier *v)
-{
-	const uint32_t written = verify_decode_written(v->decoder, &v->insn);
-
-	for (unsigned r = H_R8; r <= VERIFY_WORD; r++) {
-		struct fact *f = &v->state.reg[r];
-
-		if (!fact_is_of(f) || !(written & R(f->of)))
-			continue;
-		if (f->kind == FACT_WINDOW_SUM)
-			f->value = SUM_IS_OLD;
-		else
-			*f = (struct fact){ 0 };
-	}
-}
-
-/* --- copied instructions --- */
-
-/*
- * ADD, CMP and the like with r8b in place of AH to BH, which cannot be named beside a REX prefix.
- */
-static bool is_byte_for_high(const struct verifier *v, const struct host_operand *o)
-{
-	const struct fact *r8 = &v->state.reg[H_R8];
-
-	return v->insn.byte_alu && o == &v->insn.operand[1] && o->file == FILE_GENERAL &&
-	       o->reg == H_R8 && o->bytes == 1 && (r8->kind == FACT_BYTE || fact_is_value(r8));
-}
-
-static bool copied_register(struct verifier *v, const struct host_operand *o)
-{
-	if (is_byte_for_high(v, o))
-		return true;
-	switch (o->file) {
-	case FILE_GENERAL:
-		if (!(GUEST_REGISTERS & R(o->reg)))
-			return verify_fail(v, VERIFY_REGISTER,
-					   "a register that is not the guest's");
-		if (o->bytes == 8)
-			return verify_fail(v, VERIFY_REGISTER, "64 bits of a guest register");
-		if (o->bytes == 1 && o->reg >= 4)
-			return verify_fail(v, VERIFY_REGISTER,
-					   "a byte register that the guest does not have");
-		return true;
-	case FILE_XMM:
-		return o->reg < 8 ? true :
-				    verify_fail(v, VERIFY_REGISTER,
-						"an XMM register that the guest does not have");
-	case FILE_HIGH_BYTE: case FILE_MMX: case FILE_X87:
-		return true;
-	default:
-		return verify_fail(v, VERIFY_REGISTER, "a register that is not on the list");
-	}
-}
-
-static bool sum_part(unsigned reg)
-{
-	return reg == VERIFY_NO_REG || (reg < 16 && GUEST_REGISTERS & R(reg));
-}
-
-/*
- * LEA reaches no memory: any sum of guest registers, in 64 bits, cut to what the destination holds.
- */
-static bool copied_sum(struct verifier *v, const struct host_operand *m)
-{
-	if (!sum_part(m->base) || !sum_part(m->index))
-		return verify_fail(v, VERIFY_MEMORY, "LEA of something else than guest registers");
-	return true;
-}
-
-static bool copied_mode(struct verifier *v)
-{
-	static const uint32_t need[] = { [COPY_X87] = MODE_FPU,
-					 [COPY_MMX] = MODE_FPU,
-					 [COPY_SSE] = MODE_SSE,
-					 [COPY_GENERAL] = 0 };
-
-	if ((v->tu->mode & need[v->insn.copy]) != need[v->insn.copy])
-		return verify_fail(v, VERIFY_MODE, "x87, MMX or SSE in a mode in which it faults");
-	return true;
-}
-
-static bool verify_copied(struct verifier *v)
-{
-	const struct host_insn *h = &v->insn;
-
-	if (h->copy == COPY_NEVER)
-		return verify_fail(v, VERIFY_INSTRUCTION, "an instruction that is not on the list");
-	if (h->rex & REX_W)
-		return verify_fail(v, VERIFY_REGISTER, "a 64-bit operation");
-	for (unsigned i = 0; i < h->noperands; i++) {
-		const struct host_operand *o = &h->operand[i];
-
-		if (o->kind == OPERAND_REGISTER && !copied_register(v, o))
-			return false;
-		if (o->kind == OPERAND_MEMORY &&
-		    !(h->op == HOST_LEA ? copied_sum(v, o) : verify_guest_memory(v, o)))
-			return false;
-	}
-	if (!verify_at_rest(&v->state, false))
-		return verify_fail(
-			v, VERIFY_REST,
-			"a copied instruction while guest registers or flags are borrowed");
-	verify_forget_written(v);
-	return copied_mode(v);
 }
 
 bool verify_plain(struct verifier *v)

@@ -101,6 +101,12 @@ struct verifier {
 	uint16_t edge_at[VERIFY_MAX_BYTES]; /* 1 + its index, by offset; 0: none */
 };
 
+/* Sets of registers. */
+#define R(number) (1u << (number))
+#define GUEST_REGISTERS                                                                            \
+	(R(H_RAX) | R(H_RCX) | R(H_RDX) | R(H_RBX) | R(H_RBP) | R(H_RSI) | R(H_RDI) |              \
+	 R(H_GUEST_ESP))
+
 /* Notes the first failure; always false. */
 bool verify_fail(struct verifier *v, enum verify_rule rule, const char *why);
 
@@ -117,6 +123,10 @@ void verify_next_guest_insn(struct verify_state *s);
  */
 void verify_forget_written(struct verifier *v);
 bool fact_is_value(const struct fact *f);
+/* Whether .of names a register that it was made from. */
+bool fact_is_of(const struct fact *f);
+/* reg has got a value of which fact is known; what was made from its old one is forgotten. */
+void fact_set(struct verifier *v, unsigned reg, struct fact fact);
 /* All is the guest's, but for ecx if it is borrowed. */
 bool verify_at_rest(const struct verify_state *s, bool ecx_borrowed);
 
@@ -134,5 +144,8 @@ bool verify_string(struct verifier *v);
  * False: verify_fail()ed.
  */
 bool verify_plain(struct verifier *v);
+
+/* verify_copied.c: an instruction that is the guest's own. False: verify_fail()ed. */
+bool verify_copied(struct verifier *v);
 
 #endif
