@@ -366,3 +366,120 @@ Test(links, a_space_forgets_what_was_linked, .timeout = 60)
 	}
 	links_destroy();
 }
+
+/* --- translator_check() --- */
+
+static void expect_check(const char *want)
+{
+	const char *why = translator_check(links.tr);
+
+	if (want)
+		cr_expect(why && strstr(why, want), "%s, not: %s", why, want);
+	else
+		cr_expect_null(why, "%s", why);
+}
+
+/* Damages a field, and repairs it. */
+#define DAMAGE(field, value, want) \
+	do { \
+		__auto_type damaged = &(field); \
+		const __typeof__(field) was = *damaged; \
+		*damaged = (value); \
+		expect_check(want); \
+		*damaged = was; \
+		expect_check(NULL); \
+	} while (0)
+
+static void damage_lists(struct tu *tu, struct tu *crossing)
+{
+	struct translator *tr = links.tr;
+	struct code_page *page = tr->pages[0];
+
+	DAMAGE(tr->order[0], tr->order[1], "overlap");
+	DAMAGE(tu->valid, false, "should not");
+	DAMAGE(*tu_bucket(tr, tu), NULL, "as many");
+	DAMAGE(tu->hash_next, tu, "circle");
+	DAMAGE(tu->eip, tu->eip + GUEST_PAGE_SIZE, "should not");
+	DAMAGE(page->tus, NULL, "as many");
+	DAMAGE(page->tus2, NULL, "as many");
+	DAMAGE(page->page, GUEST_PAGE_SIZE, "by its address");
+	DAMAGE(crossing->gpa2, ~0ull, "should not");
+	DAMAGE(tu->insn[0].guest_offset, 1, "guest instructions");
+	DAMAGE(tu->body_len, tu->host_len + 1, "exits are not in it");
+	DAMAGE(tr->used, tr->stubs_len, "beyond");
+}
+
+static void damage_exits(struct tu *from, struct tu *to)
+{
+	struct translator *tr = links.tr;
+	struct tu_exit *exit = &tr->exits[from->first_exit];
+
+	DAMAGE(exit->tu, NULL, "not its TU's");
+	DAMAGE(exit->cold, from->entry, "unlinked path");
+	DAMAGE(exit->target, exit->target + 1, "not for it");
+	DAMAGE(to->nincoming, 0, "does not know");
+	DAMAGE(from->first_exit, tr->nexits, "exits are none");
+	DAMAGE(tr->nexits, from->first_exit, "exits are none");
+}
+
+static void damage_adapted(void)
+{
+	DAMAGE(links.tr->adapts.count, 2, "fewer");
+	DAMAGE(links.tr->adapts.count, 0, "more");
+}
+
+Test(links, a_check_notices_broken_lists_and_direct_links, .timeout = 60)
+{
+	struct tu *from, *to;
+
+	links_create(true, true);
+	translator_adapt(links.tr, 0x800, ADAPT_DUAL);
+	from = find(at(0));
+	to = find(at(1));
+	expect_check(NULL);
+	damage_lists(from, find(at(2) + CROSSING));
+	link_to(from, to);
+	expect_check(NULL);
+	damage_exits(from, to);
+	DAMAGE(*(uint32_t *)links.tr->exits[from->first_exit].patch, 4, "no TU");
+	DAMAGE(to->in_global_links, false, "would not find");
+	DAMAGE(links.tr->global_links[at(1) >> GUEST_PAGE_SHIFT], NULL, "linear page");
+	damage_adapted();
+	links_destroy();
+}
+
+static void damage_branches(struct branch_cache *cache, const struct tu *tu)
+{
+	struct branch_entry *entry = &cache->entries[tu->eip & (BRANCH_CACHE_ENTRIES - 1)];
+
+	DAMAGE(entry->host, tu->entry + 1, "entry");
+	DAMAGE(entry->negated_eip, 1 - tu->eip, "entry");
+	DAMAGE(cache->mode, MODE | MODE_FPU, "place");
+}
+
+Test(links, a_check_notices_broken_tables, .timeout = 60)
+{
+	static struct tc_cpu tc;
+	struct tc_space *space;
+	struct tu *from, *to;
+	uint32_t slot;
+
+	links_create(false, true);
+	space = links.space;
+	translator_use_space(links.tr, &tc.cpu, space, MODE);
+	from = find(at(0));
+	to = find(at(1));
+	link_to(from, to);
+	translator_cache_branch(links.tr, space, to);
+	expect_check(NULL);
+	damage_exits(from, to);
+	damage_branches(branch_cache_find(space, MODE), to);
+	slot = links.tr->exits[from->first_exit].slot;
+	DAMAGE(space->links[slot], to->entry + 1, "no TU");
+	DAMAGE(space->links[slot], from->entry, "not for it");
+	DAMAGE(space->linked[0], 0, "would not forget");
+	DAMAGE(links.tr->link_template[slot], to->entry, "unlinked slot");
+	DAMAGE(*tu_mapped(links.tr, from), NULL, "as many");
+	DAMAGE(space->slots_known, links.tr->nslots + 1, "slots");
+	links_destroy();
+}

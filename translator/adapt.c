@@ -8,6 +8,7 @@
  * all are at a flush that finds more than ADAPT_KEEP: those that still matter fault once more.
  * Between two flushes each costs room in the cache for a TU.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include "tu.h"
 
@@ -70,6 +71,7 @@ static struct adapt_entry *adapt_add(struct adapt_table *table, gpa_t gpa)
 	a = at ? calloc(1, sizeof(*a)) : NULL;
 	if (!a)
 		return NULL;
+	assert(!*at); /* it is new */
 	a->gpa = gpa;
 	*at = a;
 	table->count++;
@@ -89,6 +91,7 @@ void translator_unadapt(struct translator *tr, gpa_t gpa, uint32_t adapt)
 
 	if (!a || !(a->adapt & adapt))
 		return;
+	assert(tr->adapts.count);
 	a->adapt &= ~adapt;
 	if (!a->adapt) {
 		*at = a->next;
@@ -104,6 +107,7 @@ void translator_adapt(struct translator *tr, gpa_t gpa, uint32_t adapt)
 	struct adapt_entry **at = adapt_find(&tr->adapts, gpa),
 			   *a = at && *at ? *at : adapt_add(&tr->adapts, gpa);
 
+	assert(adapt && !(adapt & ~ADAPT_ALL));
 	if (!a)
 		return;
 	if ((a->adapt | adapt) != a->adapt)
@@ -120,10 +124,30 @@ void adapt_forget(struct translator *tr)
 		for (struct adapt_entry *a = table->buckets[i], *next; a; a = next) {
 			next = a->next;
 			free(a);
+			table->count--;
 		}
 	}
+	assert(!table->count);
 	free(table->buckets);
 	*table = (struct adapt_table){ 0 };
+}
+
+const char *adapt_check(const struct translator *tr)
+{
+	const struct adapt_table *table = &tr->adapts;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; table->buckets && i < 1u << table->bits; i++) {
+		for (const struct adapt_entry *a = table->buckets[i]; a; a = a->next) {
+			if (adapt_hash(a->gpa, table->bits) != i || *adapt_find(table, a->gpa) != a)
+				return "an adapted instruction is not found by its address";
+			if (!a->adapt || a->adapt & ~ADAPT_ALL)
+				return "an instruction is adapted for no reason";
+			if (++n > table->count)
+				return "more adapted instructions than were counted";
+		}
+	}
+	return n == table->count ? NULL : "fewer adapted instructions than were counted";
 }
 
 void adapt_forget_many(struct translator *tr)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Host instruction encoding (SDM vol. 2, chapter 2). */
-#include <assert.h>
 #include "emit.h"
 
 static void emit_rex_opcode(struct emitter *e, const struct opcode_bytes *op, uint8_t rex)
@@ -30,6 +29,7 @@ void emit_op_mem(struct emitter *e, const struct opcode_bytes *op, unsigned reg,
 {
 	uint8_t rex = (reg >> 3) << 2;
 
+	assert(m->index != H_RSP && m->scale <= 3 && reg <= H_R15);
 	if (m->index != NO_REG)
 		rex |= (m->index >> 3) << 1;
 	if (m->base == NO_REG) {
@@ -54,6 +54,7 @@ void emit_op_mem(struct emitter *e, const struct opcode_bytes *op, unsigned reg,
 
 void emit_op_reg(struct emitter *e, const struct opcode_bytes *op, unsigned reg, unsigned rm)
 {
+	assert(reg <= H_R15 && rm <= H_R15);
 	emit_rex_opcode(e, op, (reg >> 3) << 2 | rm >> 3);
 	emit8(e, 0xc0 | (reg & 7) << 3 | (rm & 7));
 }
@@ -205,6 +206,7 @@ void emit_test32_mem_imm(struct emitter *e, struct memref m, uint32_t imm)
 
 void emit_shr32_imm(struct emitter *e, unsigned reg, uint8_t count)
 {
+	assert(count < 32);
 	emit_op_reg1(e, OP1(0xc1), 5, reg);
 	emit8(e, count);
 }
@@ -265,7 +267,10 @@ void emit_movups_store(struct emitter *e, unsigned xmm, struct memref m)
 
 static void emit_rel32(struct emitter *e, hva_t target)
 {
-	emit32(e, (uint32_t)(target - (emit_here(e) + 4)));
+	const int64_t rel = target - (emit_here(e) + 4);
+
+	assert(rel == (int32_t)rel);
+	emit32(e, rel);
 }
 
 void emit_jmp(struct emitter *e, hva_t target)

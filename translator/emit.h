@@ -8,6 +8,7 @@
 #ifndef RF_TRANSLATOR_EMIT_H
 #define RF_TRANSLATOR_EMIT_H
 
+#include <assert.h>
 #include <string.h>
 #include "conventions.h"
 
@@ -140,6 +141,7 @@ static inline void emit_mov64(struct emitter *e, unsigned to, unsigned from)
 /* From r8 on; below that from al, cl, dl or bl only. */
 static inline void emit_movzx8(struct emitter *e, unsigned to, unsigned from)
 {
+	assert(from <= H_RBX || from >= H_R8);
 	emit_op_reg1(e, OP2(0xb6), to, from);
 }
 

@@ -47,6 +47,7 @@ static struct memref indexed_address(struct build *b, struct memref ea)
 struct memref guest_address(struct build *b, struct memref ea, bool exact)
 {
 	assert(ea.index != NO_REG || !ea.scale);
+	assert(ea.base != H_WINDOW && ea.index != H_WINDOW); /* it is a sum of the guest's */
 	if (ea.base == NO_REG && ea.index != NO_REG && !ea.scale) {
 		ea.base = ea.index;
 		ea.index = NO_REG;
@@ -73,6 +74,7 @@ struct memref guest_address_at(struct build *b, unsigned base, int32_t disp)
 
 void guest_address_add_window(struct build *b, unsigned reg)
 {
+	assert(reg == H_RSI || reg == H_RDI);
 	emit_lea64(&b->e, reg, (struct memref){ .base = reg, .index = H_WINDOW });
 }
 

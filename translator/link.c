@@ -34,6 +34,7 @@ static void branches_clear(struct branch_cache *cache)
 
 static void branch_set(struct branch_cache *cache, uint32_t index, struct branch_entry entry)
 {
+	assert(cache->entries && index < BRANCH_CACHE_ENTRIES);
 	cache->entries[index] = entry;
 	cache->written |= 1u << index * sizeof(entry) / HOST_PAGE;
 }
@@ -72,8 +73,10 @@ void tc_space_destroy(struct translator *tr, struct tc_space *space)
 {
 	struct tc_space **at = &tr->spaces;
 
-	while (*at != space)
+	while (*at != space) {
+		assert(*at); /* it is one of tr's */
 		at = &(*at)->next;
+	}
 	*at = space->next;
 	munmap(space->tables, TABLES_BYTES);
 	free(space);
@@ -83,6 +86,7 @@ static void link_set(struct tc_space *space, uint32_t slot, hva_t to)
 {
 	const uint32_t page = slot / SLOTS_PER_PAGE;
 
+	assert(slot < EXIT_MAX);
 	space->links[slot] = to;
 	space->linked[page / 64] |= 1ull << page % 64;
 }
@@ -155,7 +159,7 @@ struct branch_cache *branch_cache_take(struct tc_space *space, uint32_t mode)
 	const uint32_t key = mode & (MODE_KEYS - 1);
 	const bool fresh = !(space->modes_used[key / 32] >> key % 32 & 1);
 
-	assert(!(mode & ~(MODE_KEYS - 1)));
+	assert(!(mode & ~(MODE_KEYS - 1)) && !branch_cache_find(space, mode));
 	if (fresh) {
 		places_limit(space);
 		space->places_made++;
@@ -179,6 +183,8 @@ void link_patch_rel32(struct translator *tr, uint8_t *field, hva_t target)
 	hva_t end = (hva_t)(field - tr->write_base) + tr->exec_base + 4;
 	uint32_t rel = target - end;
 
+	assert(end > tr->exec_base && end <= tr->exec_base + tr->size);
+	assert(translator_contains(tr, target));
 	memcpy(field, &rel, 4);
 }
 
@@ -186,6 +192,7 @@ uint32_t link_new_exit(struct translator *tr, gva_t target, enum exit_form form)
 {
 	uint32_t exit = tr->nexits++;
 
+	assert(exit < EXIT_MAX && tr->nslots < EXIT_MAX);
 	tr->exits[exit] = (struct tu_exit){ .target = target,
 					    .form = form,
 					    .slot = form == EXIT_TABLE ? tr->nslots++ : 0 };
@@ -194,6 +201,7 @@ uint32_t link_new_exit(struct translator *tr, gva_t target, enum exit_form form)
 
 gva_t translator_exit_target(const struct translator *tr, uint32_t exit)
 {
+	assert(exit < tr->nexits);
 	return tr->exits[exit].target;
 }
 
@@ -216,6 +224,7 @@ static void link_make_indirect(struct translator *tr, struct tu_exit *exit)
 	e.limit = e.p + 11;
 	emit_mov32_imm(&e, H_R8, exit->target);
 	emit_jmp(&e, tr->stub_lookup);
+	assert(e.p == e.limit && !e.overflow); /* as long as what was there */
 	tr->stats.links_indirect++;
 	verify_or_abort(tr, exit->tu);
 }
@@ -336,6 +345,7 @@ void translator_cache_branch(struct translator *tr, struct tc_space *space, stru
 {
 	struct branch_cache *cache = branch_cache_find(space, tu->mode);
 
+	assert(tu->valid);
 	if (!tr->opt.no_links && cache)
 		cache_fill(tr, cache, tu);
 }
@@ -391,6 +401,7 @@ void link_install_page(struct translator *tr, struct tc_space *space, const stru
 	uint32_t *installed = &space->installed[number % SPACE_PAGES];
 	struct branch_cache *cache;
 
+	assert(tu->valid && tu_is_installed(tu));
 	if (*installed == tag || tr->opt.no_links)
 		return;
 	*installed = tag;
@@ -416,6 +427,7 @@ static void link_forget_global_page(struct translator *tr, uint32_t number)
 	while (*list) {
 		struct tu *tu = *list;
 
+		assert(tu->global && tu->in_global_links && tu->eip >> GUEST_PAGE_SHIFT == number);
 		*list = tu->global_links_next;
 		tu->in_global_links = false;
 		link_forget_tu(tr, tu);

@@ -4,6 +4,7 @@
  * set for the state to come. Light callouts run it: general registers only, and what goes beyond
  * that spills the FPU first (x86/fpu_spill.h).
  */
+#include <assert.h>
 #include "tu.h"
 #include "x86/fpu_spill.h"
 
@@ -25,6 +26,7 @@ void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_spac
 		fpu_spill(cpu);
 		link_refresh_space(tr, space);
 	}
+	assert(!space->stale && !(mode & ~(MODE_KEYS - 1)));
 	cache = branch_cache_find(space, mode);
 	if (rf_unlikely(!cache)) {
 		fpu_spill(cpu);

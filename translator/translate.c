@@ -159,6 +159,7 @@ static void translate_one(struct build *b, const struct insn *i)
 
 static void build_note_insn(struct build *b, struct tu *tu, struct tu_insn *insns)
 {
+	assert(tu->ninsns < TU_MAX_INSNS && b->esp_delta == (int16_t)b->esp_delta);
 	b->record = &insns[tu->ninsns++];
 	*b->record = (struct tu_insn){
 		.host_offset = emit_here(&b->e) - tu->entry,
@@ -272,6 +273,7 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 	tu->guest_len = offset - start;
 	if (!b->ended)
 		emit_exit(b, b->eip, BY_JMP, 0);
+	assert(!b->esp_delta); /* whoever leaves has brought r14d up to date */
 }
 
 struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global)
@@ -289,10 +291,12 @@ struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 		       .exec_delta = (intptr_t)tr->exec_base - (intptr_t)tr->write_base },
 	};
 
+	assert(!((eip ^ gpa) & (GUEST_PAGE_SIZE - 1)) && !(mode & ~(MODE_KEYS - 1)));
 	head.entry = emit_here(&b.e);
 	build_body(&b, tr->cb.page(tr->cb.opaque, gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1)), insns);
 	head.nexits = tr->nexits - head.first_exit;
 	head.body_len = emit_here(&b.e) - head.entry;
+	assert(head.nexits == b.npending && head.body_len <= UINT16_MAX); /* tu_insn.host_offset */
 	build_cold_paths(&b);
 	head.host_len = emit_here(&b.e) - head.entry;
 	if (b.e.overflow)
@@ -304,8 +308,10 @@ struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 		tr->exits[tu->first_exit + i].tu = tu;
 	if (!tu_insert(tr, tu))
 		return NULL;
+	assert(tu->guest_len && tu->body_len <= tu->host_len);
 	tr->used += (tu->host_len + 15) & ~15u;
 	tr->tu_bytes += (sizeof(*tu) + tu->ninsns * sizeof(*insns) + 15) & ~(uint64_t)15;
+	assert(tr->used <= tr->size && tr->tu_bytes <= TU_MEMORY(tr->size));
 	tr->stats.tus++;
 	tr->stats.guest_instructions += tu->ninsns;
 	tr->stats.guest_bytes += tu->guest_len;

@@ -17,6 +17,7 @@ void emit_exit(struct build *b, gva_t target, enum leave_by how, unsigned condit
 	struct emitter *e = &b->e;
 	uint8_t *field;
 
+	assert(b->npending <= RF_ARRAY_SIZE(b->pending));
 	esp_sync(b);
 	*p = (struct pending_exit){ .exit = link_new_exit(b->tr, target, form) };
 	if (how != BY_JCC && form == EXIT_TABLE) {

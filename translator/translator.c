@@ -4,6 +4,7 @@
  * and executable at once), the return stack, entering translated code, and the flush when the cache
  * is full.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -95,6 +96,7 @@ int translator_create(const struct translator_callbacks *callbacks,
 	e = (struct emitter){ .p = tr->write_base, .limit = tr->write_base + tr->size,
 			      .exec_delta = (intptr_t)tr->exec_base - (intptr_t)tr->write_base };
 	stubs_emit(tr, &e);
+	assert(!e.overflow);
 	tr->stubs_len = tr->used = (e.p - tr->write_base + 63) & ~63ull;
 	for (int i = 0; i < 2; i++)
 		*(uint64_t *)tr->return_top[i] = tr->stub_underflow;
@@ -144,6 +146,8 @@ static void translator_drop_knowledge(struct translator *tr)
 void translator_destroy(struct translator *tr)
 {
 	if (tr->write_base && tr->exec_base) {
+		if (tr->verifier)
+			translator_check_or_abort(tr);
 		translator_drop_tus(tr);
 		translator_drop_knowledge(tr);
 	}
@@ -174,6 +178,9 @@ const struct translator_stats *translator_stats(const struct translator *tr)
 
 void translator_flush(struct translator *tr)
 {
+	assert(!tr->translating);
+	if (tr->verifier)
+		translator_check_or_abort(tr);
 	verify_tables_or_abort(tr);
 	translator_drop_tus(tr);
 	adapt_forget_many(tr);
@@ -235,6 +242,7 @@ struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t 
 	bool global;
 	uint64_t start;
 
+	assert(space && !tr->translating && !(mode & ~(MODE_KEYS - 1)));
 	if (!tr->cb.fetch(tr->cb.opaque, eip, &gpa, &global))
 		return NULL;
 	tu = tu_lookup(tr, eip, gpa, mode, global);
@@ -268,11 +276,18 @@ struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t 
 enum tc_leave translator_enter(struct translator *tr, struct cpu *cpu, struct tu *tu)
 {
 	int (*enter)(struct cpu *, hva_t);
+	struct tc_words *w = tcw(cpu);
 	enum tc_leave why;
 
+	assert(tu->valid && w->fpu_live == FPU_SAVED);
+	assert(w->window && !(w->window & 0xffffffff));
+	assert(!(w->if_flag & ~X86_IF) && !(w->eflags_sys & (LIVE_FLAGS | X86_IF)));
+	assert(translator_on_return_stack(tr, w->tc_rsp));
 	memcpy(&enter, &tr->stub_enter, sizeof(enter));
-	tcw(cpu)->mxcsr_for_c = 0x1f80;
+	w->mxcsr_for_c = MXCSR_FOR_C;
 	why = enter(cpu, tu->entry);
+	assert(why <= TC_LEAVE_DEAD && w->fpu_live == FPU_SAVED);
+	assert(translator_on_return_stack(tr, w->tc_rsp));
 	fpu_forget_pointers(cpu);
 	return why;
 }

@@ -84,6 +84,7 @@ enum callout {
 #define ADAPT_SOFT      0x4u
 /* the address wraps at 4 GiB, and met a guard: it is cut to 32 bits first (guest_address.h) */
 #define ADAPT_EXACT     0x8u
+#define ADAPT_ALL       0xfu
 
 struct translator_callbacks {
 	void *opaque;
@@ -182,12 +183,16 @@ void translator_link(struct translator *tr, struct tc_space *space, uint32_t exi
 void translator_cache_branch(struct translator *tr, struct tc_space *space, struct tu *tu);
 
 /*
- * Runs translated code from tu until it leaves. Its tcw must be set up: window, seg_base, space,
- * eflags split, and event_mask (what is in it comes back as TC_LEAVE_RESUME).
+ * Runs translated code from tu, which is valid, until it leaves. cpu's tcw must be set up: window,
+ * seg_base, space, eflags split, and event_mask (what is in it comes back as TC_LEAVE_RESUME). The
+ * FPU state is in cpu->fpu before and after.
  */
 enum tc_leave translator_enter(struct translator *tr, struct cpu *cpu, struct tu *tu);
 
-/* Guest RAM [gpa, gpa+len) was stored to: drops the TUs made from it. Returns how many. */
+/*
+ * Guest RAM [gpa, gpa+len), of one page, was stored to: drops the TUs made from it. Returns how
+ * many.
+ */
 unsigned translator_invalidate(struct translator *tr, gpa_t gpa, uint32_t len);
 /* Drops everything. */
 void translator_flush(struct translator *tr);
@@ -196,6 +201,13 @@ void translator_flush(struct translator *tr);
  * while translated code is active.
  */
 void translator_reset(struct translator *tr);
+
+/*
+ * Whether its tables agree with each other: TUs, exits, link tables, lists by page, branch caches,
+ * adapted instructions. NULL: all is well; else what is wrong. Takes long, changes nothing. At each
+ * flush and at the end it is asked where TUs are verified.
+ */
+const char *translator_check(const struct translator *tr);
 
 /* Adaptive retranslation of the instruction at guest physical gpa; drops the TU it is in. */
 void translator_adapt(struct translator *tr, gpa_t gpa, uint32_t adapt);

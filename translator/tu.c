@@ -8,6 +8,7 @@
  * used again only after a flush of the whole cache, which happens in the dispatcher, where no
  * translated code is active.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include "tu.h"
 
@@ -69,12 +70,20 @@ struct tu **tu_mapped(struct translator *tr, const struct tu *tu)
 	return &tr->mapped[tu_hash(tu->eip & GUEST_PAGE_MASK, page_of(tu->gpa), 0)];
 }
 
+struct tu **tu_bucket(struct translator *tr, const struct tu *tu)
+{
+	return &tr->hash[tu_hash(tu->eip, tu->gpa, tu->mode)];
+}
+
 struct tu *tu_insert(struct translator *tr, struct tu *tu)
 {
-	uint32_t h = tu_hash(tu->eip, tu->gpa, tu->mode);
+	struct tu **bucket = tu_bucket(tr, tu);
 	struct code_page *p = page_get(tr, page_of(tu->gpa)),
 			 *p2 = tu_crosses(tu) ? page_get(tr, tu->gpa2) : NULL;
 
+	assert(!tu->valid);
+	/* tu_by_host() halves a list in order */
+	assert(!tr->norder || tr->order[tr->norder - 1]->entry < tu->entry);
 	if (tr->norder == tr->order_cap) {
 		uint32_t cap = tr->order_cap ? tr->order_cap * 2 : 4096;
 		struct tu **order = realloc(tr->order, cap * sizeof(*order));
@@ -90,8 +99,8 @@ struct tu *tu_insert(struct translator *tr, struct tu *tu)
 		tr->cb.protect(tr->cb.opaque, p->page);
 	if (p2 && !p2->tus && !p2->tus2)
 		tr->cb.protect(tr->cb.opaque, p2->page);
-	tu->hash_next = tr->hash[h];
-	tr->hash[h] = tu;
+	tu->hash_next = *bucket;
+	*bucket = tu;
 	tu->page_next = p->tus;
 	p->tus = tu;
 	if (p2) {
@@ -144,8 +153,10 @@ static void page_unlink(struct translator *tr, gpa_t page, struct tu *tu, bool s
 	struct code_page *p = page_find(tr, page);
 	struct tu **at = second ? &p->tus2 : &p->tus;
 
-	while (*at != tu)
+	while (*at != tu) {
+		assert(*at);
 		at = second ? &(*at)->page2_next : &(*at)->page_next;
+	}
 	*at = second ? tu->page2_next : tu->page_next;
 	if (!p->tus && !p->tus2)
 		tr->cb.unprotect(tr->cb.opaque, page);
@@ -155,8 +166,10 @@ static void mapped_unlink(struct translator *tr, const struct tu *tu)
 {
 	struct tu **at = tu_mapped(tr, tu);
 
-	while (*at != tu)
+	while (*at != tu) {
+		assert(*at);
 		at = &(*at)->mapped_next;
+	}
 	*at = tu->mapped_next;
 }
 
@@ -166,10 +179,13 @@ static void mapped_unlink(struct translator *tr, const struct tu *tu)
  */
 void tu_invalidate(struct translator *tr, struct tu *tu)
 {
-	struct tu **at = &tr->hash[tu_hash(tu->eip, tu->gpa, tu->mode)];
+	struct tu **at = tu_bucket(tr, tu);
 
-	while (*at != tu)
+	assert(tu->valid);
+	while (*at != tu) {
+		assert(*at);
 		at = &(*at)->hash_next;
+	}
 	*at = tu->hash_next;
 	page_unlink(tr, page_of(tu->gpa), tu, false);
 	if (tu_crosses(tu))
@@ -200,6 +216,7 @@ unsigned translator_invalidate(struct translator *tr, gpa_t gpa, uint32_t len)
 	struct code_page *p = page_find(tr, page_of(gpa));
 	unsigned n = 0;
 
+	assert(len && page_of(gpa + len - 1) == page_of(gpa));
 	if (!p)
 		return 0;
 	for (struct tu *tu = p->tus, *next; tu; tu = next) {
@@ -303,6 +320,7 @@ struct tu_insn_description translator_tu_insn(const struct tu *tu, unsigned i)
 	const struct tu_insn *insn = &tu->insn[i];
 	const bool last = i + 1 == tu->ninsns;
 
+	assert(i < tu->ninsns);
 	return (struct tu_insn_description){
 		.guest_offset = insn->guest_offset, .host_offset = insn->host_offset,
 		.adapt = insn->adapt,

@@ -200,6 +200,8 @@ struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 /* adapt.c: ADAPT_* of the instruction at gpa. */
 uint32_t adapt_lookup(const struct translator *tr, gpa_t gpa);
 void adapt_forget(struct translator *tr);
+/* Part of translator_check(). */
+const char *adapt_check(const struct translator *tr);
 /* At a flush: if there are too many to keep. */
 void adapt_forget_many(struct translator *tr);
 
@@ -217,6 +219,11 @@ void tu_invalidate(struct translator *tr, struct tu *tu);
  */
 bool tu_is_installed(const struct tu *tu);
 struct tu **tu_mapped(struct translator *tr, const struct tu *tu);
+/* The list by hash_next that it is in, or would be. */
+struct tu **tu_bucket(struct translator *tr, const struct tu *tu);
+
+/* check.c: translator_check(), for debug and test builds. */
+void translator_check_or_abort(const struct translator *tr);
 
 /* link.c */
 void link_forget_tu(struct translator *tr, struct tu *tu);

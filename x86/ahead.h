@@ -7,6 +7,7 @@
 #ifndef RF_X86_AHEAD_H
 #define RF_X86_AHEAD_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include "types.h"
@@ -43,6 +44,7 @@ static inline void ahead_make(struct ahead *a, void *base, uint64_t size, uint64
 	const uint64_t from = a->upto,
 		       bytes = AHEAD_BYTES < size - from ? AHEAD_BYTES : size - from;
 
+	assert(used <= size);
 	if (used + room <= from || from >= size)
 		return;
 	a->upto = from + bytes;

@@ -69,6 +69,10 @@ struct fxsave_image {
 	uint8_t xmm[16][16];
 	uint8_t reserved4[96];
 } __attribute__((aligned(16)));
+_Static_assert(sizeof(struct fxsave_image) == 512 && offsetof(struct fxsave_image, mxcsr) == 24 &&
+	       offsetof(struct fxsave_image, st) == 32 && offsetof(struct fxsave_image, xmm) == 160,
+	       "the processor's layout");
+#define MXCSR_FOR_C 0x1f80u /* as C code expects it: nothing pending, all exceptions masked */
 
 /*
  * Bits of cpu->events: why the engine should come out of guest code. Set by any thread with

@@ -7,7 +7,7 @@
 
 void fpu_spill_sse(struct cpu *cpu)
 {
-	static const uint32_t mxcsr_for_c = 0x1f80;
+	static const uint32_t mxcsr_for_c = MXCSR_FOR_C;
 
 	if (rf_likely(tcw(cpu)->fpu_live != FPU_LIVE))
 		return;

@@ -19,7 +19,7 @@ enum fpu_live { FPU_SAVED, FPU_LIVE, FPU_LIVE_X87 };
 
 static inline void fpu_spill(struct cpu *cpu)
 {
-	static const uint32_t mxcsr_for_c = 0x1f80;
+	static const uint32_t mxcsr_for_c = MXCSR_FOR_C;
 
 	if (rf_likely(tcw(cpu)->fpu_live != FPU_LIVE))
 		return;
