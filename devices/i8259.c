@@ -68,9 +68,14 @@ static int chip_pending(const struct i8259_chip *c, bool is_master)
 	return request;
 }
 
+static uint8_t level_inputs(const struct i8259_chip *c)
+{
+	return c->icw1 & ICW1_LTIM ? 0xff : c->elcr;
+}
+
 static bool is_level(const struct i8259_chip *c, unsigned n)
 {
-	return (c->icw1 & ICW1_LTIM) || (c->elcr & (1u << n));
+	return level_inputs(c) >> n & 1;
 }
 
 static void chip_set_input(struct i8259_chip *c, unsigned n, bool level)
@@ -161,7 +166,7 @@ static void chip_start_init(struct i8259_chip *c, uint8_t icw1)
 	 * The edge sense circuit is reset: a line must go low and high again. Level inputs request
 	 * at once.
 	 */
-	c->irr = c->lines & ((icw1 & ICW1_LTIM) ? 0xff : c->elcr);
+	c->irr = c->lines & level_inputs(c);
 }
 
 static void chip_icw(struct i8259_chip *c, uint8_t value)
@@ -302,7 +307,7 @@ static void elcr_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 	 * A level input requests exactly while its line is high; one turned to edges starts without
 	 * a request.
 	 */
-	c->irr = (c->irr & ~changed) | (c->lines & changed & c->elcr);
+	c->irr = (c->irr & ~changed) | (c->lines & changed & level_inputs(c));
 	pic_update(pic);
 }
 

@@ -168,6 +168,22 @@ Test(pic, elcr_keeps_system_lines_edge)
 	cr_expect_eq(in(0x4d1), 0xde);
 }
 
+Test(pic, all_inputs_stay_level_triggered_whatever_the_elcr)
+{
+	out(0x20, 0x19);
+	out(0x21, 0x30);
+	out(0x21, 0x04);
+	out(0x21, 0x01);
+	irq(5, true);
+	out(0x4d0, 0x20);
+	out(0x4d0, 0x00);
+	cr_expect_eq(in(0x20), 0x20, "it is up, so it requests");
+	irq(5, true);
+	cr_expect_eq(in(0x20), 0x20);
+	irq(5, false);
+	cr_expect_eq(in(0x20), 0x00);
+}
+
 Test(pic, specific_eoi_and_rotation)
 {
 	pulse(5);
