@@ -6,38 +6,12 @@
  * Invariants: ranges of one space are disjoint and lie within it; ports[] names, for every port, 1
  * + the index in slots[] of the mapping that claims it, or 0; mmio[] is sorted by base.
  */
-#include "bus.h"
+#include "bus_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NPORTS 0x10000u
-
-struct bus_mapping {
-	const char *name;
-	struct bus_range range; /* base absolute */
-	void *device;
-	bool attached;   /* by bus_attach(): goes with the device */
-	unsigned slot;   /* ports: index in slots[] */
-};
-
-struct attached_device {
-	const struct device_desc *desc;
-	void *device;
-};
-
-struct bus {
-	uint16_t ports[NPORTS];
-	struct bus_mapping **slots;
-	unsigned nslots;
-	struct bus_mapping **mmio;
-	unsigned nmmio;
-	struct attached_device *devices;
-	unsigned ndevices;
-	char error[256];
-};
 
 int bus_create(struct bus **out)
 {
@@ -405,84 +379,4 @@ uint64_t bus_mmio_read(struct bus *bus, gpa_t gpa, unsigned size)
 void bus_mmio_write(struct bus *bus, gpa_t gpa, uint64_t value, unsigned size)
 {
 	bus_write(bus, BUS_MMIO, gpa, value, size);
-}
-
-/* Saved state. */
-
-struct record_header {
-	char name[24];
-	uint32_t version;
-	uint32_t size;
-};
-
-static struct record_header record_header(const struct device_desc *desc)
-{
-	struct record_header h = { .version = desc->state_version,
-				   .size = (uint32_t)desc->state_size };
-
-	strncpy(h.name, desc->name, sizeof(h.name) - 1);
-	return h;
-}
-
-int bus_save(struct bus *bus, void **data, size_t *size)
-{
-	size_t total = 0;
-	char *p;
-
-	for (unsigned i = 0; i < bus->ndevices; i++)
-		total += sizeof(struct record_header) + bus->devices[i].desc->state_size;
-	*size = total;
-	*data = p = malloc(total ? total : 1);
-	if (!p)
-		return -ENOMEM;
-	for (unsigned i = 0; i < bus->ndevices; i++) {
-		const struct device_desc *desc = bus->devices[i].desc;
-		struct record_header h = record_header(desc);
-
-		memcpy(p, &h, sizeof(h));
-		memcpy(p + sizeof(h), (char *)bus->devices[i].device + desc->state_offset,
-		       desc->state_size);
-		p += sizeof(h) + desc->state_size;
-	}
-	return 0;
-}
-
-static int load_one(struct bus *bus, const struct attached_device *d, const char *p, size_t left)
-{
-	struct record_header want = record_header(d->desc);
-	int err = 0;
-
-	if (left < sizeof(want) + want.size || memcmp(p, &want, sizeof(want))) {
-		snprintf(bus->error, sizeof(bus->error),
-			 "saved state does not match: expected %s version %u", want.name,
-			 want.version);
-		return -EINVAL;
-	}
-	memcpy((char *)d->device + d->desc->state_offset, p + sizeof(want), want.size);
-	if (d->desc->restored)
-		err = d->desc->restored(d->device);
-	if (err)
-		snprintf(bus->error, sizeof(bus->error), "saved state of %s is not valid",
-			 want.name);
-	return err;
-}
-
-int bus_load(struct bus *bus, const void *data, size_t size)
-{
-	const char *p = data;
-
-	for (unsigned i = 0; i < bus->ndevices; i++) {
-		size_t used = sizeof(struct record_header) + bus->devices[i].desc->state_size;
-		int err = load_one(bus, &bus->devices[i], p, size);
-
-		if (err)
-			return err;
-		p += used;
-		size -= used;
-	}
-	if (!size)
-		return 0;
-	snprintf(bus->error, sizeof(bus->error), "saved state does not match: %zu bytes too many",
-		 size);
-	return -EINVAL;
 }

@@ -2,7 +2,7 @@
 /*
  * The bus of one VM: who answers which port and which guest physical address that is not RAM.
  *
- * A device is described by a const struct device_desc (name, ranges, what part of it is saved) and
+ * A device is described by a const struct device_desc (name, ranges, what of it is saved) and
  * attached with a pointer to its instance. Ranges never overlap: an overlap is -EEXIST with both
  * names in bus_error(). Accesses are cut into naturally aligned pieces that lie in one range and
  * have a size that range implements, lowest address first; what nobody claims reads as ones and
@@ -14,7 +14,7 @@
 #ifndef RF_DEVICES_BUS_H
 #define RF_DEVICES_BUS_H
 
-#include "x86/types.h"
+#include "state.h"
 
 enum bus_space { BUS_PIO, BUS_MMIO };
 
@@ -44,16 +44,21 @@ struct device_desc {
 	/* To the state after power-on; may be NULL. */
 	void (*reset)(void *device);
 	/*
-	 * The part of the instance that is its saved state: plain data without pointers. 0 bytes:
-	 * none.
+	 * What of the instance is saved (state.h), and the version of that layout. NULL: nothing.
 	 */
-	size_t state_offset, state_size;
+	const struct state_field *state;
 	uint32_t state_version;
+	size_t size; /* of the instance, if anything of it is saved */
 	/*
-	 * After the state was copied in: checks it (it is untrusted: -EINVAL), re-arms timers,
-	 * re-raises lines. May be NULL.
+	 * Whether the fields of an instance, each valid by itself, go together: NULL, or the name
+	 * of the one in fault. device is a copy of the instance whose state was just filled in.
+	 * Looks at it and does nothing else. May be NULL.
 	 */
-	int (*restored)(void *device);
+	const char *(*state_check)(const void *device);
+	/*
+	 * The states of all devices were loaded: sets timers, output lines, mappings. May be NULL.
+	 */
+	void (*loaded)(void *device);
 };
 
 struct bus;
@@ -97,11 +102,19 @@ bool bus_mmio_claimed(const struct bus *bus, gpa_t gpa);
 void bus_reset_all(struct bus *bus);
 
 /*
- * Saved state: for every attached device its name, version, size and state. bus_save returns a
- * malloc'd buffer; bus_load wants the same devices in the same order, and returns -EINVAL with
- * bus_error() set otherwise (the devices are then in an unspecified but safe state: reset them).
+ * Saved state (bus_state.c): a header, then a section (state.h) for each attached device that has
+ * state. now_ns: what the guest's clock reads, up to STATE_CLOCK_MOST. *data is malloc'd. 0 or
+ * -ENOMEM.
  */
-int bus_save(struct bus *bus, void **data, size_t *size) RF_MUST_CHECK;
+int bus_save(struct bus *bus, uint64_t now_ns, void **data, size_t *size) RF_MUST_CHECK;
+#define STATE_CLOCK_MOST (1ull << 57) /* four years; dates far away then still fit into 64 bits */
+/* What the clock read at bus_save(). 0, or -EINVAL: that is no saved state of devices. */
+int bus_saved_clock(const void *data, size_t size, uint64_t *now_ns) RF_MUST_CHECK;
+/*
+ * Wants the same devices in the same order, and the guest's clock set to bus_saved_clock(). 0;
+ * -ENOMEM; or -EINVAL with bus_error() set, which names the device and, if one is not valid, the
+ * field. On failure no device has changed.
+ */
 int bus_load(struct bus *bus, const void *data, size_t size) RF_MUST_CHECK;
 
 #endif

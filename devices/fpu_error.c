@@ -34,6 +34,18 @@ static void fpu_error_reset(void *opaque)
 	fpu_error_set(opaque, false);
 }
 
+static void fpu_error_loaded(void *opaque)
+{
+	struct fpu_error *port = opaque;
+
+	irq_set(&port->irq, port->s.latched);
+}
+
+static const struct state_field state[] = {
+	STATE_FLAG(struct fpu_error, s.latched),
+	STATE_END,
+};
+
 static const struct bus_range ranges[] = {
 	{ BUS_PIO, 0xf0, 1, { fpu_error_read, fpu_error_write, 1, 1 } },
 };
@@ -43,7 +55,8 @@ const struct device_desc fpu_error_desc = {
 	.ranges = ranges,
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = fpu_error_reset,
-	.state_offset = offsetof(struct fpu_error, s),
-	.state_size = sizeof(struct fpu_error_state),
+	.state = state,
 	.state_version = 1,
+	.size = sizeof(struct fpu_error),
+	.loaded = fpu_error_loaded,
 };

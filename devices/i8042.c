@@ -7,7 +7,6 @@
  */
 #include "i8042.h"
 
-#include <errno.h>
 #include <string.h>
 
 #define STATUS_OBF    0x01
@@ -252,14 +251,12 @@ static void kbc_reset(void *opaque)
 	kbc_update_irqs(kbc);
 }
 
-static int kbc_restored(void *opaque)
+static void loaded(void *opaque)
 {
 	struct i8042 *kbc = opaque;
 
-	if (!ps2_state_valid(&kbc->s.keyboard) || !ps2_state_valid(&kbc->s.mouse))
-		return -EINVAL;
 	kbc_update_irqs(kbc);
-	return 0;
+	kbc_fill(kbc); /* for the invariant's sake, whatever the file said */
 }
 
 void i8042_init(struct i8042 *kbc, const struct i8042_config *config)
@@ -271,6 +268,19 @@ void i8042_init(struct i8042 *kbc, const struct i8042_config *config)
 	kbc_reset(kbc);
 }
 
+static const struct state_field state[] = {
+	STATE_ANY_ARRAY(struct i8042, s.ram),
+	STATE_BITS(struct i8042, s.status,
+		   STATUS_OBF | STATUS_SYSTEM | STATUS_COMMAND | STATUS_AUX),
+	STATE_ANY(struct i8042, s.data),
+	STATE_ANY(struct i8042, s.command),
+	STATE_ANY(struct i8042, s.output_port),
+	STATE_BITS(struct i8042, s.after_break, 0x80),
+	STATE_STRUCT(struct i8042, s.keyboard, ps2_state_fields),
+	STATE_STRUCT(struct i8042, s.mouse, ps2_state_fields),
+	STATE_END,
+};
+
 static const struct bus_range ranges[] = {
 	{ BUS_PIO, 0x60, 1, { data_read, data_write, 1, 1 } },
 	{ BUS_PIO, 0x64, 1, { status_read, command_write, 1, 1 } },
@@ -281,8 +291,8 @@ const struct device_desc i8042_desc = {
 	.ranges = ranges,
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = kbc_reset,
-	.state_offset = offsetof(struct i8042, s),
-	.state_size = sizeof(struct i8042_state),
+	.state = state,
 	.state_version = 1,
-	.restored = kbc_restored,
+	.size = sizeof(struct i8042),
+	.loaded = loaded,
 };

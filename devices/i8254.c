@@ -10,7 +10,6 @@
  */
 #include "i8254.h"
 
-#include <errno.h>
 #include <string.h>
 
 static uint64_t ticks_to_ns(uint64_t ticks)
@@ -127,6 +126,21 @@ static uint64_t next_rise(const struct i8254_channel *c, uint64_t ticks)
 	}
 }
 
+static void set_irq(struct i8254 *pit, bool level)
+{
+	pit->s.irq_level = level;
+	irq_set(&pit->irq, level);
+}
+
+static void set_timer(struct i8254 *pit, uint64_t wake_ns)
+{
+	pit->s.wake_ns = wake_ns;
+	if (wake_ns)
+		clock_timer_arm(&pit->clock, pit->timer, wake_ns);
+	else
+		clock_timer_cancel(&pit->clock, pit->timer);
+}
+
 /* Finds the next edge and arms the timer for it, or for an owed one. */
 static void schedule(struct i8254 *pit, uint64_t now)
 {
@@ -138,13 +152,13 @@ static void schedule(struct i8254 *pit, uint64_t now)
 	if (!rise) {
 		pit->s.deadline_ns = 0;
 		owed_ticks_forgive(&pit->s.owed);
-		clock_timer_cancel(&pit->clock, pit->timer);
+		set_timer(pit, 0);
 		return;
 	}
 	pit->s.deadline_ns = wake = c->start_ns + ticks_to_ns(rise);
 	if (is_periodic(c))
 		wake = owed_ticks_wake(&pit->s.owed, wake, ticks_to_ns(c->count), now);
-	clock_timer_arm(&pit->clock, pit->timer, wake);
+	set_timer(pit, wake);
 }
 
 /* Edges of channel 0 due since its deadline. */
@@ -178,8 +192,8 @@ static void timer_fired(void *opaque)
 	due = edges_due(pit, now);
 	if (owed_ticks_due(&pit->s.owed, due, ticks_to_ns(pit->s.channel[0].count),
 			   last_interrupt(pit), now)) {
-		irq_set(&pit->irq, false);
-		irq_set(&pit->irq, true);
+		set_irq(pit, false);
+		set_irq(pit, true);
 	}
 	schedule(pit, now);
 }
@@ -202,7 +216,7 @@ static void channel_changed(struct i8254 *pit, unsigned n, uint64_t now)
 	if (n)
 		return;
 	owed_ticks_forgive(&pit->s.owed);
-	irq_set(&pit->irq, channel_out(&pit->s.channel[0], now));
+	set_irq(pit, channel_out(&pit->s.channel[0], now));
 	schedule(pit, now);
 }
 
@@ -436,26 +450,39 @@ void i8254_reset(void *opaque)
 		c->access = 3;
 		c->gate = i != 2;
 	}
-	clock_timer_cancel(&pit->clock, pit->timer);
-	irq_set(&pit->irq, false);
+	set_timer(pit, 0);
+	set_irq(pit, false);
 }
 
-static int i8254_restored(void *opaque)
+static const char *channel_check(const struct i8254_channel *c)
 {
-	struct i8254 *pit = opaque;
-	uint64_t now = clock_now(&pit->clock);
+	if (c->running && !c->count)
+		return "running";
+	/* its gate would set it going */
+	if (c->loaded && is_triggered_mode(c) && !c->count && !c->next_count)
+		return "loaded";
+	return NULL;
+}
+
+static const char *state_check(const void *opaque)
+{
+	const struct i8254 *pit = opaque;
 
 	for (unsigned i = 0; i < 3; i++) {
-		struct i8254_channel *c = &pit->s.channel[i];
+		const char *wrong = channel_check(&pit->s.channel[i]);
 
-		if (c->mode > 5 || c->access > 3 || c->count > 0x10000 || c->next_count > 0x10000 ||
-		    c->start_ns > now)
-			return -EINVAL;
-		if (c->running && !c->count)
-			return -EINVAL;
+		if (wrong)
+			return wrong;
 	}
-	channel_changed(pit, 0, now);
-	return 0;
+	return pit->s.deadline_ns && !is_counting(&pit->s.channel[0]) ? "s.deadline_ns" : NULL;
+}
+
+static void loaded(void *opaque)
+{
+	struct i8254 *pit = opaque;
+
+	set_timer(pit, pit->s.wake_ns);
+	set_irq(pit, pit->s.irq_level);
 }
 
 int i8254_init(struct i8254 *pit, const struct clock *clock, struct irq_line irq)
@@ -477,6 +504,36 @@ void i8254_destroy(struct i8254 *pit)
 	pit->timer = NULL;
 }
 
+static const struct state_field channel_state[] = {
+	STATE_PAST(struct i8254_channel, start_ns),
+	STATE_ANY(struct i8254_channel, held_ticks),
+	STATE_MOST(struct i8254_channel, count, 0x10000),
+	STATE_MOST(struct i8254_channel, next_count, 0x10000),
+	STATE_ANY(struct i8254_channel, latch),
+	STATE_MOST(struct i8254_channel, mode, 5),
+	STATE_MOST(struct i8254_channel, access, 3),
+	STATE_ANY(struct i8254_channel, status_latch),
+	STATE_ANY(struct i8254_channel, write_low),
+	STATE_MOST(struct i8254_channel, latched_bytes, 2),
+	STATE_FLAG(struct i8254_channel, bcd),
+	STATE_FLAG(struct i8254_channel, gate),
+	STATE_FLAG(struct i8254_channel, loaded),
+	STATE_FLAG(struct i8254_channel, running),
+	STATE_FLAG(struct i8254_channel, status_latched),
+	STATE_FLAG(struct i8254_channel, write_msb),
+	STATE_FLAG(struct i8254_channel, read_msb),
+	STATE_END,
+};
+
+static const struct state_field state[] = {
+	STATE_STRUCT_ARRAY(struct i8254, s.channel, channel_state),
+	STATE_STRUCT(struct i8254, s.owed, owed_ticks_state),
+	STATE_TIME(struct i8254, s.deadline_ns),
+	STATE_TIME(struct i8254, s.wake_ns),
+	STATE_FLAG(struct i8254, s.irq_level),
+	STATE_END,
+};
+
 static const struct bus_range ranges[] = {
 	{ BUS_PIO, 0x40, 4, { pit_read, pit_write, 1, 1 } },
 };
@@ -486,8 +543,9 @@ const struct device_desc i8254_desc = {
 	.ranges = ranges,
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = i8254_reset,
-	.state_offset = offsetof(struct i8254, s),
-	.state_size = sizeof(struct i8254_state),
-	.state_version = 2,
-	.restored = i8254_restored,
+	.state = state,
+	.state_version = 1,
+	.size = sizeof(struct i8254),
+	.state_check = state_check,
+	.loaded = loaded,
 };

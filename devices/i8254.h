@@ -44,6 +44,8 @@ struct i8254 {
 		/* periodic: edges of channel 0 that were due, but not given yet */
 		struct owed_ticks owed;
 		uint64_t deadline_ns; /* next rising edge of channel 0; 0: none */
+		uint64_t wake_ns;     /* what the timer is armed for; 0: it is not */
+		uint8_t irq_level;    /* as last reported */
 	} s;
 };
 

@@ -8,7 +8,6 @@
  */
 #include "i8259.h"
 
-#include <errno.h>
 #include <string.h>
 
 #define MASTER 0
@@ -220,7 +219,7 @@ static void chip_ocw3(struct i8259_chip *c, uint8_t value)
 	if (value & 0x02)
 		c->read_isr = value & 0x01;
 	if (value & 0x40)
-		c->special_mask = value & 0x20;
+		c->special_mask = !!(value & 0x20);
 }
 
 static struct i8259_chip *chip_of(struct i8259 *pic, bool is_slave)
@@ -330,16 +329,25 @@ void i8259_reset(void *opaque)
 		irq_set(&pic->out, false);
 }
 
-static int i8259_restored(void *opaque)
+static const char *state_check(const void *opaque)
+{
+	const struct i8259 *pic = opaque;
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (pic->s.chip[i].init_step == 1)
+			return "init_step";
+		if (pic->s.chip[i].elcr & ~elcr_writable[i])
+			return "elcr";
+	}
+	return NULL;
+}
+
+static void loaded(void *opaque)
 {
 	struct i8259 *pic = opaque;
 
-	for (unsigned i = 0; i < 2; i++)
-		if (pic->s.chip[i].lowest > 7 || pic->s.chip[i].init_step > 4)
-			return -EINVAL;
 	pic_update(pic);
 	irq_set(&pic->out, i8259_int(pic));
-	return 0;
 }
 
 void i8259_init(struct i8259 *pic, struct irq_line out)
@@ -348,6 +356,31 @@ void i8259_init(struct i8259 *pic, struct irq_line out)
 	pic->out = out;
 	i8259_reset(pic);
 }
+
+static const struct state_field chip_state[] = {
+	STATE_ANY(struct i8259_chip, lines),
+	STATE_ANY(struct i8259_chip, irr),
+	STATE_ANY(struct i8259_chip, imr),
+	STATE_ANY(struct i8259_chip, isr),
+	STATE_ANY(struct i8259_chip, elcr),
+	STATE_ANY(struct i8259_chip, icw1),
+	STATE_ANY(struct i8259_chip, icw2),
+	STATE_ANY(struct i8259_chip, icw3),
+	STATE_ANY(struct i8259_chip, icw4),
+	STATE_MOST(struct i8259_chip, init_step, 4),
+	STATE_MOST(struct i8259_chip, lowest, 7),
+	STATE_FLAG(struct i8259_chip, read_isr),
+	STATE_FLAG(struct i8259_chip, poll),
+	STATE_FLAG(struct i8259_chip, special_mask),
+	STATE_FLAG(struct i8259_chip, rotate_on_aeoi),
+	STATE_FLAG(struct i8259_chip, int_out),
+	STATE_END,
+};
+
+static const struct state_field state[] = {
+	STATE_STRUCT_ARRAY(struct i8259, s.chip, chip_state),
+	STATE_END,
+};
 
 static const struct bus_range ranges[] = {
 	{ BUS_PIO, 0x20, 2, { master_read, master_write, 1, 1 } },
@@ -360,8 +393,9 @@ const struct device_desc i8259_desc = {
 	.ranges = ranges,
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = i8259_reset,
-	.state_offset = offsetof(struct i8259, s),
-	.state_size = sizeof(struct i8259_state),
+	.state = state,
 	.state_version = 1,
-	.restored = i8259_restored,
+	.size = sizeof(struct i8259),
+	.state_check = state_check,
+	.loaded = loaded,
 };

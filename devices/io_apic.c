@@ -161,6 +161,14 @@ void io_apic_init(struct io_apic *apic, struct lapic *lapic)
 	io_apic_reset(apic);
 }
 
+static const struct state_field state[] = {
+	STATE_BITS_ARRAY(struct io_apic, s.entry, ENTRY_WRITABLE | ENTRY_REMOTE_IRR),
+	STATE_BITS(struct io_apic, s.lines, (1u << IO_APIC_PINS) - 1),
+	STATE_BITS(struct io_apic, s.id, 0x0f000000),
+	STATE_ANY(struct io_apic, s.select),
+	STATE_END,
+};
+
 static const struct bus_range ranges[] = {
 	{ BUS_MMIO, IO_APIC_BASE, 0x1000, { io_apic_read, io_apic_write, 4, 4 } },
 };
@@ -170,7 +178,7 @@ const struct device_desc io_apic_desc = {
 	.ranges = ranges,
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = io_apic_reset,
-	.state_offset = offsetof(struct io_apic, s),
-	.state_size = sizeof(struct io_apic_state),
+	.state = state,
 	.state_version = 1,
+	.size = sizeof(struct io_apic),
 };

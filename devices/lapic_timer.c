@@ -43,17 +43,26 @@ static uint64_t timer_sync(struct lapic *apic, uint64_t now)
 	return passed;
 }
 
+static void set_timer(struct lapic *apic, uint64_t wake_ns)
+{
+	apic->s.wake_ns = wake_ns;
+	if (wake_ns)
+		clock_timer_arm(&apic->config.clock, apic->timer, wake_ns);
+	else
+		clock_timer_cancel(&apic->config.clock, apic->timer);
+}
+
 static void timer_arm(struct lapic *apic, uint64_t now)
 {
 	uint64_t deadline = apic->s.deadline_ns;
 
 	if (!deadline || (apic->s.lvt[LVT_TIMER] & LVT_MASKED)) {
-		clock_timer_cancel(&apic->config.clock, apic->timer);
+		set_timer(apic, 0);
 		return;
 	}
 	if (is_periodic(apic))
 		deadline = owed_ticks_wake(&apic->s.owed, deadline, period_ns(apic), now);
-	clock_timer_arm(&apic->config.clock, apic->timer, deadline);
+	set_timer(apic, deadline);
 }
 
 static enum tick_interrupt last_interrupt(const struct lapic *apic)
@@ -144,11 +153,7 @@ void lapic_timer_set_lvt(struct lapic *apic, uint32_t value)
 	timer_arm(apic, now);
 }
 
-void lapic_timer_restored(struct lapic *apic)
+void lapic_timer_loaded(struct lapic *apic)
 {
-	uint64_t now = clock_now(&apic->config.clock);
-
-	timer_sync(apic, now);
-	owed_ticks_forgive(&apic->s.owed);
-	timer_arm(apic, now);
+	set_timer(apic, apic->s.wake_ns);
 }

@@ -420,14 +420,18 @@ static void reset_registers(struct lapic *apic)
 	clock_timer_cancel(&apic->config.clock, apic->timer);
 }
 
+static bool base_is_valid(const struct lapic *apic, uint64_t value)
+{
+	return !(value & ~((apic->config.address_mask & ~0xfffull) | LAPIC_BASE_ENABLE |
+			   LAPIC_BASE_BSP));
+}
+
 bool lapic_base_set(struct lapic *apic, uint64_t value)
 {
-	uint64_t allowed = (apic->config.address_mask & ~0xfffull) | LAPIC_BASE_ENABLE |
-			   LAPIC_BASE_BSP;
 	bool was_enabled = globally_enabled(apic);
 	uint64_t old = apic->s.base_msr;
 
-	if (value & ~allowed)
+	if (!base_is_valid(apic, value))
 		return false;
 	value = (value & ~(uint64_t)LAPIC_BASE_BSP) | LAPIC_BASE_BSP;
 	if (value == old)
@@ -457,21 +461,28 @@ void lapic_reset(void *opaque)
 	lapic_update(apic);
 }
 
-static int lapic_restored(void *opaque)
+static const char *state_check(const void *opaque)
+{
+	const struct lapic *apic = opaque;
+
+	if (!base_is_valid(apic, apic->s.base_msr))
+		return "s.base_msr";
+	for (unsigned i = 0; i < LAPIC_NLVT; i++)
+		if (apic->s.lvt[i] & ~(lvt_writable[i] | LVT_REMOTE_IRR))
+			return "s.lvt";
+	return NULL;
+}
+
+static void loaded(void *opaque)
 {
 	struct lapic *apic = opaque;
 
-	if (apic->s.base_msr & ~(apic->config.address_mask | 0xfff))
-		return -EINVAL;
-	for (unsigned i = 0; i < LAPIC_NLVT; i++)
-		if (apic->s.lvt[i] & ~(lvt_writable[i] | LVT_REMOTE_IRR))
-			return -EINVAL;
-	apic->s.divide &= 0xb;
-	lapic_timer_restored(apic);
+	/* As where software moves it: what its page would hide goes on answering. */
+	(void)!remap(apic);
 	note_requested(apic);
+	lapic_timer_loaded(apic);
 	apic->s.intr_level = extint(apic) || deliverable(apic) >= 0;
 	irq_set(&apic->config.intr, apic->s.intr_level);
-	return remap(apic);
 }
 
 int lapic_init(struct lapic *apic, const struct lapic_config *config)
@@ -499,11 +510,37 @@ void lapic_destroy(struct lapic *apic)
 	apic->timer = NULL;
 }
 
+static const struct state_field state[] = {
+	STATE_ANY(struct lapic, s.base_msr),
+	STATE_ANY_ARRAY(struct lapic, s.isr),
+	STATE_ANY_ARRAY(struct lapic, s.irr),
+	STATE_ANY_ARRAY(struct lapic, s.tmr),
+	STATE_ANY_ARRAY(struct lapic, s.lvt),
+	STATE_BITS(struct lapic, s.id, 0xff000000),
+	STATE_BITS(struct lapic, s.ldr, 0xff000000),
+	STATE_ANY(struct lapic, s.dfr),
+	STATE_BITS(struct lapic, s.svr, 0x3ff),
+	STATE_BITS(struct lapic, s.icr_low, 0x000ccfff),
+	STATE_BITS(struct lapic, s.icr_high, 0xff000000),
+	STATE_BITS(struct lapic, s.esr, 0xff),
+	STATE_BITS(struct lapic, s.esr_pending, 0xff),
+	STATE_BITS(struct lapic, s.divide, 0xb),
+	STATE_ANY(struct lapic, s.initial_count),
+	STATE_TIME(struct lapic, s.deadline_ns),
+	STATE_TIME(struct lapic, s.wake_ns),
+	STATE_STRUCT(struct lapic, s.owed, owed_ticks_state),
+	STATE_ANY(struct lapic, s.tpr),
+	STATE_BITS_ARRAY(struct lapic, s.lint_level, 1),
+	STATE_FLAG(struct lapic, s.intr_level),
+	STATE_END,
+};
+
 const struct device_desc lapic_desc = {
 	.name = "local-apic",
 	.reset = lapic_reset,
-	.state_offset = offsetof(struct lapic, s),
-	.state_size = sizeof(struct lapic_state),
+	.state = state,
 	.state_version = 1,
-	.restored = lapic_restored,
+	.size = sizeof(struct lapic),
+	.state_check = state_check,
+	.loaded = loaded,
 };

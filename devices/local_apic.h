@@ -58,6 +58,7 @@ struct lapic {
 		uint32_t esr, esr_pending;
 		uint32_t divide, initial_count;
 		uint64_t deadline_ns; /* when the count reaches zero; 0: stopped */
+		uint64_t wake_ns;     /* what the timer is armed for; 0: it is not */
 		struct owed_ticks owed; /* periodic: expired, but not requested yet */
 		uint8_t tpr;
 		uint8_t lint_level[2];
@@ -119,8 +120,8 @@ void lapic_timer_set_initial(struct lapic *apic, uint32_t count);
 uint32_t lapic_timer_current(struct lapic *apic);
 void lapic_timer_set_divide(struct lapic *apic, uint32_t value);
 void lapic_timer_set_lvt(struct lapic *apic, uint32_t value);
-/* what came due while the machine stood still is lost */
-void lapic_timer_restored(struct lapic *apic);
+/* The state was loaded. */
+void lapic_timer_loaded(struct lapic *apic);
 /* local_apic.c, for lapic_timer.c: the event of an LVT entry. */
 void lapic_local_event(struct lapic *apic, enum lapic_lvt which);
 

@@ -8,7 +8,6 @@
  */
 #include "mc146818.h"
 
-#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -413,21 +412,26 @@ static void rtc_reset(void *opaque)
 	rtc_schedule(rtc);
 }
 
-static int rtc_restored(void *opaque)
+/* The flags are up to date with some moment between now and clock 0, or a second before it. */
+static const char *state_check(const void *opaque)
+{
+	const struct mc146818 *rtc = opaque;
+	const __int128 seen = (__int128)rtc->s.seen_second * NS_PER_SECOND - rtc->s.offset_ns;
+
+	/* leaves the clock room to run */
+	if (rtc->s.offset_ns > (LAST_SECOND + 1) * (int64_t)NS_PER_SECOND)
+		return "s.offset_ns";
+	if (seen > (__int128)clock_now(&rtc->clock) || seen < -(__int128)NS_PER_SECOND)
+		return "s.seen_second";
+	return rtc->s.cmos[RTC_C] & ~(C_IRQF | C_PF | C_AF | C_UF) ? "s.cmos" : NULL;
+}
+
+static void loaded(void *opaque)
 {
 	struct mc146818 *rtc = opaque;
 
-	/* leaves the clock room to run */
-	const int64_t most = LAST_SECOND * (int64_t)NS_PER_SECOND / 9 * 8;
-
-	if (rtc->s.offset_ns > most || rtc->s.offset_ns < -most)
-		return -EINVAL;
-	if (rtc->s.seen_second > LAST_SECOND || rtc->s.seen_second < -LAST_SECOND)
-		return -EINVAL;
-	rtc_sync(rtc);
 	rtc_update_irq(rtc);
 	rtc_schedule(rtc);
-	return 0;
 }
 
 int mc146818_init(struct mc146818 *rtc, const struct clock *clock, struct irq_line irq,
@@ -453,6 +457,15 @@ void mc146818_destroy(struct mc146818 *rtc)
 	rtc->timer = NULL;
 }
 
+static const struct state_field state[] = {
+	STATE_ANY(struct mc146818, s.index),
+	STATE_ANY_ARRAY(struct mc146818, s.cmos),
+	STATE_SIGNED(struct mc146818, s.offset_ns, INT64_MAX),
+	STATE_SIGNED(struct mc146818, s.seen_second, LAST_SECOND + 1),
+	STATE_ANY(struct mc146818, s.seen_tick),
+	STATE_END,
+};
+
 static const struct bus_range ranges[] = {
 	{ BUS_PIO, 0x70, 2, { rtc_read, rtc_write, 1, 1 } },
 };
@@ -462,8 +475,9 @@ const struct device_desc mc146818_desc = {
 	.ranges = ranges,
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = rtc_reset,
-	.state_offset = offsetof(struct mc146818, s),
-	.state_size = sizeof(struct mc146818_state),
+	.state = state,
 	.state_version = 1,
-	.restored = rtc_restored,
+	.size = sizeof(struct mc146818),
+	.state_check = state_check,
+	.loaded = loaded,
 };

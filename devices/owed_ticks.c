@@ -4,6 +4,12 @@
 
 #include <assert.h>
 
+const struct state_field owed_ticks_state[] = {
+	STATE_PAST(struct owed_ticks, masked_ns),
+	STATE_MOST(struct owed_ticks, count, OWED_TICKS_MOST),
+	STATE_END,
+};
+
 void owed_ticks_forgive(struct owed_ticks *owed)
 {
 	*owed = (struct owed_ticks){ 0 };

@@ -19,7 +19,7 @@
 #ifndef RF_DEVICES_OWED_TICKS_H
 #define RF_DEVICES_OWED_TICKS_H
 
-#include "x86/types.h"
+#include "state.h"
 
 /*
  * Ten seconds of a tick per millisecond with interrupts off, which an interpreter on a busy host
@@ -42,6 +42,9 @@ struct owed_ticks {
 	uint64_t masked_ns;
 	uint32_t count;
 };
+
+/* What is saved of it. */
+extern const struct state_field owed_ticks_state[];
 
 void owed_ticks_forgive(struct owed_ticks *owed);
 /* Somebody looked where the last interrupt is: a mask before this is another than one after it. */

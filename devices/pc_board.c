@@ -33,18 +33,23 @@
 
 #define NGSI 24
 
-enum line_source { SOURCE_ISA, SOURCE_ISA_SHARED, SOURCE_PIRQ, SOURCE_PM, SOURCE_OTHER };
+enum line_source {
+	SOURCE_ISA, SOURCE_ISA_SHARED, SOURCE_PIRQ, SOURCE_PM, SOURCE_OTHER, NSOURCES
+};
 
 struct pc_board {
 	struct pc_board_config config;
-	uint8_t sources[NGSI]; /* bit per enum line_source */
-	struct a20_gate a20;
+	struct board_lines {
+		struct pc_board *board;
+		uint8_t sources[NGSI]; /* bit per enum line_source */
+	} lines;
 	struct i8259 pic;
 	struct lapic lapic;
 	struct io_apic io_apic;
 	struct i8254 pit;
 	struct port61 port61;
 	struct mc146818 rtc;
+	struct a20_gate a20;
 	struct i8042 kbc;
 	struct port92 port92;
 	struct fpu_error fpu_error;
@@ -67,13 +72,11 @@ static const struct {
 
 /* Wires. */
 
-static void set_source(struct pc_board *board, unsigned gsi, enum line_source source, bool level)
+/* Tells the interrupt controllers how line gsi is. */
+static void drive_line(struct pc_board *board, unsigned gsi)
 {
-	uint8_t *sources = &board->sources[gsi];
-	bool up;
+	const bool up = board->lines.sources[gsi] != 0;
 
-	*sources = level ? *sources | 1u << source : *sources & ~(1u << source);
-	up = *sources != 0;
 	if (board->config.gsi.set) {
 		board->config.gsi.set(board->config.gsi.opaque, gsi, up);
 		return;
@@ -81,6 +84,14 @@ static void set_source(struct pc_board *board, unsigned gsi, enum line_source so
 	if (gsi < 16)
 		i8259_set_irq(&board->pic, gsi, up);
 	io_apic_set_pin(&board->io_apic, gsi == 0 ? 2 : gsi, up);
+}
+
+static void set_source(struct pc_board *board, unsigned gsi, enum line_source source, bool level)
+{
+	uint8_t *sources = &board->lines.sources[gsi];
+
+	*sources = level ? *sources | 1u << source : *sources & ~(1u << source);
+	drive_line(board, gsi);
 }
 
 /* The n of these lines: source in the upper byte, gsi in the lower. */
@@ -99,6 +110,41 @@ void pc_board_set_irq(struct pc_board *board, unsigned gsi, bool level)
 	if (gsi < NGSI && gsi != 2)
 		set_source(board, gsi, SOURCE_OTHER, level);
 }
+
+/*
+ * The lines, as a device. It comes before the interrupt controllers: at reset these forget first,
+ * before devices lower their lines.
+ */
+
+static void lines_reset(void *opaque)
+{
+	struct board_lines *lines = opaque;
+
+	memset(lines->sources, 0, sizeof(lines->sources));
+}
+
+static void lines_loaded(void *opaque)
+{
+	struct board_lines *lines = opaque;
+
+	for (unsigned gsi = 0; gsi < NGSI; gsi++)
+		if (gsi != 2)
+			drive_line(lines->board, gsi);
+}
+
+static const struct state_field lines_state[] = {
+	STATE_BITS_ARRAY(struct board_lines, sources, (1u << NSOURCES) - 1),
+	STATE_END,
+};
+
+static const struct device_desc lines_desc = {
+	.name = "board-lines",
+	.reset = lines_reset,
+	.state = lines_state,
+	.state_version = 1,
+	.size = sizeof(struct board_lines),
+	.loaded = lines_loaded,
+};
 
 /* Where the last IRQ 0 is, by whichever way it comes. */
 static enum tick_interrupt timer_irq_state(void *opaque)
@@ -214,12 +260,14 @@ static int attach_all(struct pc_board *board)
 		const struct device_desc *desc;
 		void *device;
 	} devices[] = {
+		{ &lines_desc, &board->lines },
 		{ &lapic_desc, &board->lapic },
 		{ &io_apic_desc, &board->io_apic },
 		{ &i8259_desc, &board->pic },
 		{ &i8254_desc, &board->pit },
 		{ &port61_desc, &board->port61 },
 		{ &mc146818_desc, &board->rtc },
+		{ &a20_gate_desc, &board->a20 },
 		{ &i8042_desc, &board->kbc },
 		{ &port92_desc, &board->port92 },
 		{ &fpu_error_desc, &board->fpu_error },
@@ -282,6 +330,7 @@ int pc_board_create(const struct pc_board_config *config, struct pc_board **out)
 	if (!board)
 		return -ENOMEM;
 	board->config = *config;
+	board->lines.board = board;
 	board->a20.out = config->a20;
 	err = assemble(board);
 	if (err) {
@@ -302,9 +351,9 @@ void pc_board_destroy(struct pc_board *board)
 		return;
 	bus = board->config.bus;
 	void *attached[] = {
-		&board->lapic, &board->io_apic, &board->pic, &board->pit, &board->port61,
-		&board->rtc, &board->kbc, &board->port92, &board->fpu_error, &board->pci,
-		&board->pci.bridge, &board->piix3, &board->pm,
+		&board->lines, &board->lapic, &board->io_apic, &board->pic, &board->pit,
+		&board->port61, &board->rtc, &board->a20, &board->kbc, &board->port92,
+		&board->fpu_error, &board->pci, &board->pci.bridge, &board->piix3, &board->pm,
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(attached); i++)
@@ -340,10 +389,8 @@ static void act_as_firmware(struct pc_board *board)
 
 void pc_board_reset(struct pc_board *board)
 {
-	memset(board->sources, 0, sizeof(board->sources));
 	bus_reset_all(board->config.bus);
 	act_as_firmware(board);
-	a20_gate_reset(&board->a20);
 }
 
 int pc_board_acknowledge(void *opaque)

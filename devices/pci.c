@@ -67,6 +67,14 @@ void pci_function_update_bars(struct pci_function *f)
 	}
 }
 
+bool pci_function_config_valid(const struct pci_function *f)
+{
+	for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++)
+		if ((f->config[i] ^ f->initial[i]) & ~(f->writable[i] | f->clear_by_one[i]))
+			return false;
+	return true;
+}
+
 void pci_function_reset(struct pci_function *f)
 {
 	memcpy(f->config, f->initial, sizeof(f->config));

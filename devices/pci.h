@@ -66,7 +66,9 @@ void pci_function_init(struct pci_function *f, const char *name, uint8_t devfn,
 void pci_function_bar(struct pci_function *f, unsigned n, enum bus_space space, uint32_t size,
 		      const struct bus_ops *ops);
 void pci_function_reset(struct pci_function *f);
-/* Maps and unmaps BARs according to config[] (after it was restored). */
+/* Whether config[], loaded from a file, is as software could have made it. */
+bool pci_function_config_valid(const struct pci_function *f);
+/* Maps and unmaps BARs according to config[] (after it was loaded). */
 void pci_function_update_bars(struct pci_function *f);
 
 uint32_t pci_config_read(const struct pci_function *f, unsigned offset, unsigned size);

@@ -7,6 +7,7 @@
 
 #define ADDRESS_ENABLE 0x80000000u
 #define ADDRESS_BUS    0x00ff0000u
+#define ADDRESS_WRITABLE 0x80fffffcu
 
 #define PAM_FIRST 0x59
 #define PAM_LAST  0x5f
@@ -46,7 +47,7 @@ static void address_write(void *opaque, uint64_t offset, uint64_t value, unsigne
 	struct pci_host *host = opaque;
 
 	if (size == 4) {
-		host->s.address = (uint32_t)value & 0x80fffffc;
+		host->s.address = (uint32_t)value & ADDRESS_WRITABLE;
 		return;
 	}
 	for (unsigned i = 0; i < size && host->narrow_write; i++)
@@ -106,6 +107,11 @@ void pci_host_init(struct pci_host *host, struct bus *bus)
 	pci_host_add(host, f);
 }
 
+static const struct state_field state[] = {
+	STATE_BITS(struct pci_host, s.address, ADDRESS_WRITABLE),
+	STATE_END,
+};
+
 static const struct bus_range ranges[] = {
 	{ BUS_PIO, 0xcf8, 4, { address_read, address_write, 1, 4 } },
 	{ BUS_PIO, 0xcfc, 4, { data_read, data_write, 1, 4 } },
@@ -116,9 +122,9 @@ const struct device_desc pci_host_desc = {
 	.ranges = ranges,
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = host_reset,
-	.state_offset = offsetof(struct pci_host, s),
-	.state_size = sizeof(struct pci_host_state),
+	.state = state,
 	.state_version = 1,
+	.size = sizeof(struct pci_host),
 };
 
 static void bridge_reset(void *opaque)
@@ -126,10 +132,27 @@ static void bridge_reset(void *opaque)
 	pci_function_reset(opaque);
 }
 
+static const char *bridge_state_check(const void *opaque)
+{
+	return pci_function_config_valid(opaque) ? NULL : "config";
+}
+
+static void bridge_loaded(void *opaque)
+{
+	pci_function_update_bars(opaque);
+}
+
+static const struct state_field bridge_state[] = {
+	STATE_ANY_ARRAY(struct pci_function, config),
+	STATE_END,
+};
+
 const struct device_desc pci_bridge_desc = {
 	.name = "i440FX",
 	.reset = bridge_reset,
-	.state_offset = offsetof(struct pci_function, config),
-	.state_size = PCI_CONFIG_SIZE,
+	.state = bridge_state,
 	.state_version = 1,
+	.size = sizeof(struct pci_function),
+	.state_check = bridge_state_check,
+	.loaded = bridge_loaded,
 };

@@ -23,7 +23,7 @@ static uint16_t wanted_levels(const struct piix3 *piix)
 	for (unsigned i = 0; i < PIIX3_NPIRQ; i++) {
 		uint8_t route = piix->function.config[PIRQ_ROUTE + i];
 
-		if ((piix->s.pirq_levels >> i & 1) && !(route & ROUTE_DISABLED))
+		if (piix->s.asserted[i] && !(route & ROUTE_DISABLED))
 			levels |= 1u << (route & 15);
 	}
 	return levels & ROUTABLE;
@@ -46,11 +46,9 @@ void piix3_set_intx(struct piix3 *piix, uint8_t devfn, unsigned pin, bool level)
 	 * The pins of one device reach four different PIRQs, so a bit per device and PIRQ keeps the
 	 * sharers apart.
 	 */
-	uint32_t *asserted = &piix->asserted[pirq];
+	uint32_t *asserted = &piix->s.asserted[pirq];
 
 	*asserted = level ? *asserted | 1u << device : *asserted & ~(1u << device);
-	piix->s.pirq_levels &= ~(1u << pirq);
-	piix->s.pirq_levels |= (*asserted != 0) << pirq;
 	update_routing(piix);
 }
 
@@ -79,10 +77,7 @@ void piix3_narrow_write(void *opaque, unsigned offset, uint8_t value)
 
 static void config_written(void *opaque, unsigned offset, unsigned size)
 {
-	struct piix3 *piix = opaque;
-
-	memcpy(piix->s.config, piix->function.config, sizeof(piix->s.config));
-	update_routing(piix);
+	update_routing(opaque);
 }
 
 static void piix3_reset(void *opaque)
@@ -90,23 +85,25 @@ static void piix3_reset(void *opaque)
 	struct piix3 *piix = opaque;
 
 	memset(&piix->s, 0, sizeof(piix->s));
-	memset(piix->asserted, 0, sizeof(piix->asserted));
 	pci_function_reset(&piix->function);
-	memcpy(piix->s.config, piix->function.config, sizeof(piix->s.config));
 }
 
-static int piix3_restored(void *opaque)
+static const char *state_check(const void *opaque)
+{
+	const struct piix3 *piix = opaque;
+
+	return pci_function_config_valid(&piix->function) ? NULL : "function.config";
+}
+
+static void loaded(void *opaque)
 {
 	struct piix3 *piix = opaque;
-	uint16_t levels = piix->s.isa_levels & ROUTABLE;
 
-	memcpy(piix->function.config, piix->s.config, sizeof(piix->s.config));
+	pci_function_update_bars(&piix->function);
 	for (unsigned n = 0; n < 16; n++)
 		if (ROUTABLE >> n & 1)
-			irq_set(&piix->isa_irq[n], levels >> n & 1);
-	piix->s.isa_levels = levels;
+			irq_set(&piix->isa_irq[n], piix->s.isa_levels >> n & 1);
 	update_routing(piix);
-	return 0;
 }
 
 void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16],
@@ -135,11 +132,20 @@ void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16],
 	piix3_reset(piix);
 }
 
+static const struct state_field state[] = {
+	STATE_BITS(struct piix3, s.reset_control, RESET_WRITABLE),
+	STATE_BITS(struct piix3, s.isa_levels, ROUTABLE),
+	STATE_ANY_ARRAY(struct piix3, s.asserted),
+	STATE_ANY_ARRAY(struct piix3, function.config),
+	STATE_END,
+};
+
 const struct device_desc piix3_desc = {
 	.name = "piix3",
 	.reset = piix3_reset,
-	.state_offset = offsetof(struct piix3, s),
-	.state_size = sizeof(struct piix3_state),
+	.state = state,
 	.state_version = 1,
-	.restored = piix3_restored,
+	.size = sizeof(struct piix3),
+	.state_check = state_check,
+	.loaded = loaded,
 };

@@ -18,11 +18,9 @@ struct piix3 {
 	struct signal_line reset;
 	struct piix3_state {
 		uint8_t reset_control;
-		uint8_t pirq_levels; /* bit n: PIRQ n asserted by some device */
 		uint16_t isa_levels; /* as last reported */
-		uint8_t config[PCI_CONFIG_SIZE]; /* copy for saved state */
+		uint32_t asserted[PIIX3_NPIRQ]; /* who asserts PIRQ n: bit per PCI device number */
 	} s;
-	uint32_t asserted[PIIX3_NPIRQ]; /* bit per PCI device number */
 };
 
 extern const struct device_desc piix3_desc;

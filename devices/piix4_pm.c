@@ -216,10 +216,7 @@ static void remap(struct piix4_pm *pm)
 
 static void config_written(void *opaque, unsigned offset, unsigned size)
 {
-	struct piix4_pm *pm = opaque;
-
-	memcpy(pm->s.config, pm->function.config, sizeof(pm->s.config));
-	remap(pm);
+	remap(opaque);
 }
 
 static void pm_reset(void *opaque)
@@ -229,19 +226,26 @@ static void pm_reset(void *opaque)
 	memset(&pm->s, 0, sizeof(pm->s));
 	pm->s.seen_half = pm_ticks(pm) / HALF_ROUND;
 	pci_function_reset(&pm->function);
-	config_written(pm, 0, PCI_CONFIG_SIZE);
+	remap(pm);
 	pm_update(pm);
 }
 
-static int pm_restored(void *opaque)
+static const char *state_check(const void *opaque)
+{
+	const struct piix4_pm *pm = opaque;
+
+	if (pm->s.seen_half > pm_ticks(pm) / HALF_ROUND)
+		return "s.seen_half";
+	return pci_function_config_valid(&pm->function) ? NULL : "function.config";
+}
+
+static void loaded(void *opaque)
 {
 	struct piix4_pm *pm = opaque;
 
-	memcpy(pm->function.config, pm->s.config, sizeof(pm->s.config));
+	pci_function_update_bars(&pm->function);
 	remap(pm);
-	pm_sync(pm);
 	pm_update(pm);
-	return 0;
 }
 
 int piix4_pm_init(struct piix4_pm *pm, const struct clock *clock, struct irq_line sci,
@@ -281,6 +285,19 @@ void piix4_pm_destroy(struct piix4_pm *pm)
 	pm->timer = NULL;
 }
 
+static const struct state_field state[] = {
+	STATE_ANY(struct piix4_pm, s.seen_half),
+	STATE_BITS(struct piix4_pm, s.status, EVENTS | EVENT_WAKE),
+	STATE_BITS(struct piix4_pm, s.enable, EVENTS),
+	STATE_BITS(struct piix4_pm, s.control, (uint16_t)~CONTROL_SLEEP_ENABLE),
+	STATE_ANY_ARRAY(struct piix4_pm, s.gpe_status),
+	STATE_ANY_ARRAY(struct piix4_pm, s.gpe_enable),
+	STATE_ANY(struct piix4_pm, s.apm_command),
+	STATE_ANY(struct piix4_pm, s.apm_status),
+	STATE_ANY_ARRAY(struct piix4_pm, function.config),
+	STATE_END,
+};
+
 static const struct bus_range ranges[] = {
 	{ BUS_PIO, PM_SMI_PORT, 2, { apm_read, apm_write, 1, 1 } },
 	{ BUS_PIO, PM_GPE0_BASE, PM_GPE0_SIZE, { gpe_read, gpe_write, 1, 1 } },
@@ -291,8 +308,9 @@ const struct device_desc piix4_pm_desc = {
 	.ranges = ranges,
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = pm_reset,
-	.state_offset = offsetof(struct piix4_pm, s),
-	.state_size = sizeof(struct piix4_pm_state),
+	.state = state,
 	.state_version = 1,
-	.restored = pm_restored,
+	.size = sizeof(struct piix4_pm),
+	.state_check = state_check,
+	.loaded = loaded,
 };

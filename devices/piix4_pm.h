@@ -33,7 +33,6 @@ struct piix4_pm {
 		uint16_t status, enable, control;
 		uint8_t gpe_status[PM_GPE0_SIZE / 2], gpe_enable[PM_GPE0_SIZE / 2];
 		uint8_t apm_command, apm_status;
-		uint8_t config[PCI_CONFIG_SIZE]; /* copy for saved state */
 	} s;
 };
 

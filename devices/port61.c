@@ -44,6 +44,11 @@ void port61_init(struct port61 *port, struct i8254 *pit)
 	*port = (struct port61){ .pit = pit };
 }
 
+static const struct state_field state[] = {
+	STATE_BITS(struct port61, s.control, WRITABLE),
+	STATE_END,
+};
+
 static const struct bus_range ranges[] = {
 	{ BUS_PIO, 0x61, 1, { port61_read, port61_write, 1, 1 } },
 };
@@ -53,7 +58,7 @@ const struct device_desc port61_desc = {
 	.ranges = ranges,
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = port61_reset,
-	.state_offset = offsetof(struct port61, s),
-	.state_size = sizeof(struct port61_state),
+	.state = state,
 	.state_version = 1,
+	.size = sizeof(struct port61),
 };

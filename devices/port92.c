@@ -28,6 +28,11 @@ static void port92_reset(void *opaque)
 	((struct port92 *)opaque)->s.value = 0;
 }
 
+static const struct state_field state[] = {
+	STATE_ANY(struct port92, s.value),
+	STATE_END,
+};
+
 static const struct bus_range ranges[] = {
 	{ BUS_PIO, 0x92, 1, { port92_read, port92_write, 1, 1 } },
 };
@@ -37,7 +42,7 @@ const struct device_desc port92_desc = {
 	.ranges = ranges,
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = port92_reset,
-	.state_offset = offsetof(struct port92, s),
-	.state_size = sizeof(struct port92_state),
+	.state = state,
 	.state_version = 1,
+	.size = sizeof(struct port92),
 };

@@ -31,7 +31,18 @@ void ps2_clear(struct ps2_device *device)
 	device->s->head = device->s->count = 0;
 }
 
-bool ps2_state_valid(const struct ps2_state *s)
-{
-	return s->head < PS2_QUEUE && s->count <= PS2_QUEUE;
-}
+const struct state_field ps2_state_fields[] = {
+	STATE_ANY_ARRAY(struct ps2_state, queue),
+	STATE_MOST(struct ps2_state, head, PS2_QUEUE - 1),
+	STATE_MOST(struct ps2_state, count, PS2_QUEUE),
+	STATE_ANY(struct ps2_state, last_sent),
+	STATE_ANY(struct ps2_state, command),
+	STATE_FLAG(struct ps2_state, enabled),
+	STATE_BITS(struct ps2_state, leds, 7),
+	STATE_MOST(struct ps2_state, scan_set, 3),
+	STATE_ANY(struct ps2_state, rate),
+	STATE_BITS(struct ps2_state, delay_or_resolution, 3),
+	STATE_FLAG(struct ps2_state, wrap),
+	STATE_ANY(struct ps2_state, mode),
+	STATE_END,
+};

@@ -7,7 +7,7 @@
 #ifndef RF_DEVICES_PS2_DEVICE_H
 #define RF_DEVICES_PS2_DEVICE_H
 
-#include "x86/types.h"
+#include "state.h"
 
 #define PS2_QUEUE 32
 
@@ -37,7 +37,8 @@ static inline void ps2_put1(struct ps2_device *device, uint8_t byte) { ps2_put(d
 /* The next byte; false if there is none. */
 bool ps2_get(struct ps2_device *device, uint8_t *byte);
 void ps2_clear(struct ps2_device *device);
-bool ps2_state_valid(const struct ps2_state *s);
+/* What is saved of struct ps2_state. */
+extern const struct state_field ps2_state_fields[];
 
 /* ps2_keyboard.c: an IBM MF2 keyboard. write: a byte from the host. */
 void ps2_keyboard_reset(struct ps2_device *keyboard);

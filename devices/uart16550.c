@@ -7,7 +7,6 @@
  */
 #include "uart16550.h"
 
-#include <errno.h>
 #include <string.h>
 
 #define IER_RDA  0x01
@@ -129,19 +128,26 @@ static uint64_t timeout_ns(const struct uart16550 *u)
 	return ns > 50000000 ? 50000000 : ns;
 }
 
+static void set_timeout(struct uart16550 *u, uint64_t at)
+{
+	u->s.timeout_at = at;
+	if (at)
+		clock_timer_arm(&u->clock, u->timer, at);
+	else
+		clock_timer_cancel(&u->clock, u->timer);
+}
+
 static void restart_timeout(struct uart16550 *u)
 {
 	u->s.timeout_pending = false;
-	if (fifo_enabled(u) && u->s.count)
-		clock_timer_arm(&u->clock, u->timer, clock_now(&u->clock) + timeout_ns(u));
-	else
-		clock_timer_cancel(&u->clock, u->timer);
+	set_timeout(u, fifo_enabled(u) && u->s.count ? clock_now(&u->clock) + timeout_ns(u) : 0);
 }
 
 static void timeout_fired(void *opaque)
 {
 	struct uart16550 *u = opaque;
 
+	u->s.timeout_at = 0;
 	if (!u->s.count || !fifo_enabled(u))
 		return;
 	u->s.timeout_pending = true;
@@ -442,16 +448,24 @@ static void uart_reset(void *opaque)
 	accept_input(u);
 }
 
-static int uart_restored(void *opaque)
+static const char *state_check(const void *opaque)
+{
+	const struct uart16550 *u = opaque;
+
+	if (u->s.count > capacity(u))
+		return "s.count";
+	return u->s.head && !fifo_enabled(u) ? "s.head" : NULL;
+}
+
+static void loaded(void *opaque)
 {
 	struct uart16550 *u = opaque;
 
-	if (u->s.head >= UART_FIFO_SIZE || u->s.count > capacity(u))
-		return -EINVAL;
-	restart_timeout(u);
+	set_timeout(u, u->s.timeout_at);
 	u->s.irq_level = identify(u) != IIR_NONE;
 	irq_set(&u->irq, u->s.irq_level);
-	return 0;
+	if (u->s.count < capacity(u))
+		accept_input(u);
 }
 
 int uart16550_init(struct uart16550 *u, const struct clock *clock, struct irq_line irq,
@@ -480,6 +494,26 @@ void uart16550_destroy(struct uart16550 *u)
 	u->timer = NULL;
 }
 
+static const struct state_field state[] = {
+	STATE_BITS(struct uart16550, s.ier, 0x0f),
+	STATE_BITS(struct uart16550, s.fcr, 0xc9),
+	STATE_ANY(struct uart16550, s.lcr),
+	STATE_BITS(struct uart16550, s.mcr, 0x1f),
+	STATE_ANY(struct uart16550, s.msr),
+	STATE_ANY(struct uart16550, s.scr),
+	STATE_BITS(struct uart16550, s.lsr, LSR_ERRORS),
+	STATE_ANY(struct uart16550, s.divisor),
+	STATE_ANY_ARRAY(struct uart16550, s.fifo),
+	STATE_BITS_ARRAY(struct uart16550, s.errors, LSR_ERRORS),
+	STATE_MOST(struct uart16550, s.head, UART_FIFO_SIZE - 1),
+	STATE_MOST(struct uart16550, s.count, UART_FIFO_SIZE),
+	STATE_TIME(struct uart16550, s.timeout_at),
+	STATE_FLAG(struct uart16550, s.thre_pending),
+	STATE_FLAG(struct uart16550, s.timeout_pending),
+	STATE_FLAG(struct uart16550, s.irq_level),
+	STATE_END,
+};
+
 static const struct bus_range ranges[] = {
 	{ BUS_PIO, 0, 8, { uart_read, uart_write, 1, 1 } },
 };
@@ -489,8 +523,9 @@ const struct device_desc uart16550_desc = {
 	.ranges = ranges,
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = uart_reset,
-	.state_offset = offsetof(struct uart16550, s),
-	.state_size = sizeof(struct uart16550_state),
+	.state = state,
 	.state_version = 1,
-	.restored = uart_restored,
+	.size = sizeof(struct uart16550),
+	.state_check = state_check,
+	.loaded = loaded,
 };

@@ -26,6 +26,7 @@ struct uart16550 {
 		uint8_t fifo[UART_FIFO_SIZE];
 		uint8_t errors[UART_FIFO_SIZE]; /* PE, FE, BI of each character */
 		uint8_t head, count;
+		uint64_t timeout_at; /* what the timer is armed for; 0: it is not */
 		uint8_t thre_pending; /* transmitter-empty interrupt waiting to be identified */
 		uint8_t timeout_pending;
 		uint8_t irq_level;

@@ -47,9 +47,14 @@ static void memory_reset(void *opaque)
 	((struct memory *)opaque)->resets++;
 }
 
-static int memory_restored(void *opaque)
+static const struct state_field memory_state[] = {
+	STATE_ANY_ARRAY(struct memory, bytes),
+	STATE_END,
+};
+
+static const char *memory_check(const void *opaque)
 {
-	return ((struct memory *)opaque)->refuse ? -EINVAL : 0;
+	return ((const struct memory *)opaque)->refuse ? "bytes" : NULL;
 }
 
 static const struct bus_range byte_ports[] = {
@@ -65,8 +70,8 @@ static const struct bus_range two_ranges[] = {
 
 static const struct device_desc bytes_desc = {
 	.name = "bytes", .ranges = byte_ports, .nranges = 1, .reset = memory_reset,
-	.state_offset = offsetof(struct memory, bytes), .state_size = 32, .state_version = 3,
-	.restored = memory_restored,
+	.state = memory_state, .state_version = 3, .size = sizeof(struct memory),
+	.state_check = memory_check,
 };
 static const struct device_desc dword_desc = { .name = "dwords",
 					       .ranges = dword_memory,
@@ -202,13 +207,16 @@ Test(bus, reset_and_saved_state)
 	cr_assert_eq(bus_attach(bus, &bytes_desc, &m, 0), 0);
 	bus_reset_all(bus);
 	cr_expect_eq(m.resets, 1);
-	cr_assert_eq(bus_save(bus, &saved, &size), 0);
+	cr_assert_eq(bus_save(bus, 0, &saved, &size), 0);
 	m.bytes[1] = 99;
 	cr_expect_eq(bus_load(bus, saved, size), 0);
 	cr_expect_eq(m.bytes[1], 2);
 	cr_expect_eq(bus_load(bus, saved, size - 1), -EINVAL);
+	m.bytes[1] = 99;
 	m.refuse = true;
 	cr_expect_eq(bus_load(bus, saved, size), -EINVAL);
+	cr_expect_str_eq(bus_error(bus), "saved state of bytes 0: bytes is not valid");
+	cr_expect_eq(m.bytes[1], 99, "what is refused changes nothing");
 	m.refuse = false;
 	((char *)saved)[0] ^= 1;
 	cr_expect_eq(bus_load(bus, saved, size), -EINVAL);

@@ -271,7 +271,7 @@ Test(uart, reset_and_saved_state)
 	out(FCR, 0x01);
 	out(IER, 0x01);
 	receive("xyz");
-	cr_assert_eq(bus_save(u.bus, &saved, &size), 0);
+	cr_assert_eq(bus_save(u.bus, u.time.now, &saved, &size), 0);
 	bus_reset_all(u.bus);
 	cr_expect_not(u.level);
 	cr_expect_eq(in(LSR), 0x60);

@@ -439,7 +439,7 @@ Test(pit, saved_state_continues)
 
 	load(0, 2, 1000);
 	to_tick(start, 300);
-	cr_assert_eq(bus_save(t.bus, &saved, &size), 0);
+	cr_assert_eq(bus_save(t.bus, t.time.now, &saved, &size), 0);
 	bus_reset_all(t.bus);
 	cr_assert_eq(bus_load(t.bus, saved, size), 0);
 	t.rises = 0;
