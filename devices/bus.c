@@ -8,6 +8,7 @@
  */
 #include "bus_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,10 +115,13 @@ static int enter_ports(struct bus *bus, struct bus_mapping *m)
 		bus->slots = grown;
 		bus->nslots++;
 	}
+	assert(slot < UINT16_MAX);
 	bus->slots[slot] = m;
 	m->slot = slot;
-	for (uint64_t p = 0; p < m->range.size; p++)
+	for (uint64_t p = 0; p < m->range.size; p++) {
+		assert(!bus->ports[m->range.base + p]);
 		bus->ports[m->range.base + p] = (uint16_t)(slot + 1);
+	}
 	return 0;
 }
 
@@ -133,6 +137,8 @@ static int enter_mmio(struct bus *bus, struct bus_mapping *m)
 		bus->mmio[i] = bus->mmio[i - 1];
 	bus->mmio[i] = m;
 	bus->nmmio++;
+	assert(i == 0 || !ranges_meet(&bus->mmio[i - 1]->range, &m->range));
+	assert(i + 1 == bus->nmmio || bus->mmio[i + 1]->range.base > m->range.base);
 	return 0;
 }
 
@@ -175,13 +181,16 @@ int bus_map(struct bus *bus, const char *name, const struct bus_range *range, vo
 void bus_unmap(struct bus *bus, struct bus_mapping *m)
 {
 	if (m->range.space == BUS_PIO) {
+		assert(bus->slots[m->slot] == m && bus->ports[m->range.base] == m->slot + 1);
 		memset(&bus->ports[m->range.base], 0, m->range.size * sizeof(bus->ports[0]));
 		bus->slots[m->slot] = NULL;
 	} else {
 		unsigned i = 0;
 
-		while (bus->mmio[i] != m)
+		while (bus->mmio[i] != m) {
 			i++;
+			assert(i < bus->nmmio);
+		}
 		memmove(&bus->mmio[i], &bus->mmio[i + 1],
 			(bus->nmmio - i - 1) * sizeof(bus->mmio[0]));
 		bus->nmmio--;
@@ -199,10 +208,20 @@ static void unmap_attached(struct bus *bus, void *device)
 			bus_unmap(bus, bus->mmio[i]);
 }
 
+static bool is_attached(const struct bus *bus, const void *device)
+{
+	for (unsigned i = 0; i < bus->ndevices; i++)
+		if (bus->devices[i].device == device)
+			return true;
+	return false;
+}
+
 int bus_attach(struct bus *bus, const struct device_desc *desc, void *device, uint64_t base)
 {
-	struct attached_device *grown = realloc(bus->devices, (bus->ndevices + 1) * sizeof(*grown));
+	struct attached_device *grown;
 
+	assert(!is_attached(bus, device) && (!desc->state || desc->size));
+	grown = realloc(bus->devices, (bus->ndevices + 1) * sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
 	bus->devices = grown;
@@ -299,6 +318,7 @@ static uint64_t piece_read(const struct bus_mapping *m, uint64_t offset, unsigne
 	unsigned min = m->range.ops.min_size;
 	unsigned shift;
 
+	assert(offset < m->range.size && size <= m->range.size - offset);
 	if (rf_likely(size >= min))
 		return m->range.ops.read(m->device, offset, size) & size_mask(size);
 	shift = 8 * (unsigned)(offset & (min - 1));
@@ -310,6 +330,7 @@ static void piece_write(const struct bus_mapping *m, uint64_t offset, uint64_t v
 {
 	unsigned min = m->range.ops.min_size;
 
+	assert(offset < m->range.size && size <= m->range.size - offset);
 	value &= size_mask(size);
 	if (rf_likely(size >= min))
 		m->range.ops.write(m->device, offset, value, size);
@@ -322,6 +343,7 @@ static uint64_t bus_read(struct bus *bus, enum bus_space space, uint64_t address
 {
 	uint64_t value = 0;
 
+	assert(is_size(size) && (size < 8 || space == BUS_MMIO));
 	for (unsigned done = 0; done < size;) {
 		/* Looked up anew for every piece: a handler may have changed the map. */
 		const struct bus_mapping *m = lookup(bus, space, address + done);
@@ -345,6 +367,7 @@ static uint64_t bus_read(struct bus *bus, enum bus_space space, uint64_t address
 static void bus_write(struct bus *bus, enum bus_space space, uint64_t address, uint64_t value,
 		      unsigned size)
 {
+	assert(is_size(size) && (size < 8 || space == BUS_MMIO));
 	for (unsigned done = 0; done < size;) {
 		const struct bus_mapping *m = lookup(bus, space, address + done);
 		unsigned n = 1;

@@ -9,6 +9,7 @@
 #ifndef RF_DEVICES_CHARDEV_H
 #define RF_DEVICES_CHARDEV_H
 
+#include <assert.h>
 #include "x86/types.h"
 
 enum chardev_event {
@@ -65,6 +66,7 @@ static inline size_t chardev_can_receive(const struct chardev *chardev)
 
 static inline void chardev_receive(struct chardev *chardev, const uint8_t *bytes, size_t count)
 {
+	assert(count <= chardev_can_receive(chardev) || !chardev->device);
 	if (chardev->device)
 		chardev->device->receive(chardev->device_opaque, bytes, count);
 }

@@ -7,6 +7,7 @@
  */
 #include "i8042.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define STATUS_OBF    0x01
@@ -209,6 +210,16 @@ static void kbc_data(struct i8042 *kbc, uint8_t byte)
 	}
 }
 
+/* Nothing waits that could be in the output buffer. */
+static bool is_filled(const struct i8042 *kbc)
+{
+	const uint8_t mode = kbc->s.ram[0];
+
+	return (kbc->s.status & STATUS_OBF) ||
+	       ((!kbc->s.keyboard.count || (mode & MODE_NO_KEYBOARD)) &&
+		(!kbc->s.mouse.count || (mode & MODE_NO_MOUSE)));
+}
+
 static uint64_t data_read(void *opaque, uint64_t offset, unsigned size)
 {
 	struct i8042 *kbc = opaque;
@@ -219,12 +230,14 @@ static uint64_t data_read(void *opaque, uint64_t offset, unsigned size)
 		kbc_update_irqs(kbc);
 		kbc_fill(kbc);
 	}
+	assert(is_filled(kbc));
 	return byte;
 }
 
 static void data_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
 	kbc_data(opaque, (uint8_t)value);
+	assert(is_filled(opaque));
 }
 
 static uint64_t status_read(void *opaque, uint64_t offset, unsigned size)
@@ -235,6 +248,7 @@ static uint64_t status_read(void *opaque, uint64_t offset, unsigned size)
 static void command_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
 	kbc_command(opaque, (uint8_t)value);
+	assert(is_filled(opaque));
 }
 
 static void kbc_reset(void *opaque)
@@ -249,6 +263,18 @@ static void kbc_reset(void *opaque)
 	ps2_keyboard_reset(&kbc->keyboard);
 	ps2_mouse_reset(&kbc->mouse);
 	kbc_update_irqs(kbc);
+}
+
+/* Of the commands, only those that a byte follows wait for it. */
+static const char *state_check(const void *opaque)
+{
+	const struct i8042 *kbc = opaque;
+	const uint8_t command = kbc->s.command;
+
+	if (command && (command & 0xe0) != CMD_WRITE_RAM &&
+	    (command < CMD_WRITE_OUTPUT_PORT || command > CMD_WRITE_MOUSE))
+		return "s.command";
+	return NULL;
 }
 
 static void loaded(void *opaque)
@@ -294,5 +320,6 @@ const struct device_desc i8042_desc = {
 	.state = state,
 	.state_version = 1,
 	.size = sizeof(struct i8042),
+	.state_check = state_check,
 	.loaded = loaded,
 };

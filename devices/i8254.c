@@ -10,6 +10,7 @@
  */
 #include "i8254.h"
 
+#include <assert.h>
 #include <string.h>
 
 static uint64_t ticks_to_ns(uint64_t ticks)
@@ -37,6 +38,7 @@ static uint64_t elapsed_ticks(const struct i8254_channel *c, uint64_t now)
 {
 	if (!is_counting(c))
 		return c->held_ticks;
+	assert(now >= c->start_ns);
 	return muldiv64(now - c->start_ns, I8254_HZ, NS_PER_SECOND);
 }
 
@@ -57,6 +59,7 @@ static bool channel_out(const struct i8254_channel *c, uint64_t now)
 
 	if (!c->running)
 		return c->mode != 0;
+	assert(c->count && c->mode <= 5);
 	switch (c->mode) {
 	case 0:
 	case 1:
@@ -113,6 +116,7 @@ static uint64_t next_rise(const struct i8254_channel *c, uint64_t ticks)
 {
 	if (!is_counting(c))
 		return 0;
+	assert(c->count);
 	switch (c->mode) {
 	case 0:
 		return ticks < c->count ? c->count : 0;
@@ -474,7 +478,10 @@ static const char *state_check(const void *opaque)
 		if (wrong)
 			return wrong;
 	}
-	return pit->s.deadline_ns && !is_counting(&pit->s.channel[0]) ? "s.deadline_ns" : NULL;
+	if (pit->s.deadline_ns && (!is_counting(&pit->s.channel[0]) ||
+				   pit->s.deadline_ns < pit->s.channel[0].start_ns))
+		return "s.deadline_ns";
+	return NULL;
 }
 
 static void loaded(void *opaque)

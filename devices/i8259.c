@@ -8,6 +8,7 @@
  */
 #include "i8259.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define MASTER 0
@@ -31,6 +32,7 @@ static struct i8259_chip *slave(struct i8259 *pic) { return &pic->s.chip[SLAVE];
 /* How urgent input n is: 0 is highest. */
 static unsigned rank(const struct i8259_chip *c, unsigned n)
 {
+	assert(n < 8 && c->lowest < 8);
 	return (n - c->lowest - 1) & 7;
 }
 
@@ -93,6 +95,8 @@ static void pic_update(struct i8259 *pic)
 	struct i8259_chip *m = master(pic), *s = slave(pic);
 	bool was = m->int_out;
 
+	assert(!(m->elcr & ~elcr_writable[MASTER]) && !(s->elcr & ~elcr_writable[SLAVE]));
+	assert(!(m->lines & 1u << CASCADE)); /* it has no line of its own */
 	s->int_out = chip_pending(s, false) >= 0;
 	/* The cascade follows the slave's INT pin, whatever the master's trigger mode. */
 	m->irr = s->int_out ? m->irr | (1u << CASCADE) : m->irr & ~(1u << CASCADE);
@@ -114,6 +118,7 @@ void i8259_set_irq(void *opaque, unsigned n, bool level)
 /* Input n has been acknowledged. */
 static void chip_begin_service(struct i8259_chip *c, unsigned n)
 {
+	assert((c->irr & ~c->imr) >> n & 1);
 	if (c->icw4 & ICW4_AEOI) {
 		if (c->rotate_on_aeoi)
 			c->lowest = (uint8_t)n;
@@ -180,6 +185,7 @@ static void chip_icw(struct i8259_chip *c, uint8_t value)
 		c->init_step = (c->icw1 & ICW1_IC4) ? 4 : 0;
 		break;
 	default:
+		assert(c->init_step == 4);
 		c->icw4 = value;
 		c->init_step = 0;
 		break;
@@ -339,7 +345,7 @@ static const char *state_check(const void *opaque)
 		if (pic->s.chip[i].elcr & ~elcr_writable[i])
 			return "elcr";
 	}
-	return NULL;
+	return pic->s.chip[MASTER].lines & 1u << CASCADE ? "lines" : NULL;
 }
 
 static void loaded(void *opaque)

@@ -6,6 +6,7 @@
  */
 #include "io_apic.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define REG_ID      0
@@ -76,6 +77,7 @@ void io_apic_eoi(void *opaque, unsigned n, uint32_t vector)
 
 		if ((uint8_t)*entry != vector || !(*entry & ENTRY_REMOTE_IRR))
 			continue;
+		assert(*entry & ENTRY_LEVEL); /* only level pins have one */
 		*entry &= ~ENTRY_REMOTE_IRR;
 		service_level(apic, pin);
 	}
@@ -161,6 +163,16 @@ void io_apic_init(struct io_apic *apic, struct lapic *lapic)
 	io_apic_reset(apic);
 }
 
+static const char *state_check(const void *opaque)
+{
+	const struct io_apic *apic = opaque;
+
+	for (unsigned pin = 0; pin < IO_APIC_PINS; pin++)
+		if ((apic->s.entry[pin] & (ENTRY_REMOTE_IRR | ENTRY_LEVEL)) == ENTRY_REMOTE_IRR)
+			return "s.entry";
+	return NULL;
+}
+
 static const struct state_field state[] = {
 	STATE_BITS_ARRAY(struct io_apic, s.entry, ENTRY_WRITABLE | ENTRY_REMOTE_IRR),
 	STATE_BITS(struct io_apic, s.lines, (1u << IO_APIC_PINS) - 1),
@@ -181,4 +193,5 @@ const struct device_desc io_apic_desc = {
 	.state = state,
 	.state_version = 1,
 	.size = sizeof(struct io_apic),
+	.state_check = state_check,
 };

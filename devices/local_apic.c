@@ -8,6 +8,7 @@
  */
 #include "local_apic.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -147,6 +148,7 @@ void lapic_local_event(struct lapic *apic, enum lapic_lvt which)
 {
 	uint32_t lvt = apic->s.lvt[which];
 
+	assert(which < LAPIC_NLVT);
 	if (lvt & LVT_MASKED)
 		return;
 	/* Timer and error entries have no delivery mode: those bits are zero, fixed. */
@@ -196,6 +198,7 @@ void lapic_set_lint(void *opaque, unsigned n, bool level)
 	struct lapic *apic = opaque;
 	bool rising = level && !apic->s.lint_level[n];
 
+	assert(n < 2);
 	apic->s.lint_level[n] = level;
 	if (n == 1 && rising && !globally_enabled(apic))
 		signal_raise(&apic->config.nmi, 0); /* the pin is NMI then */
@@ -219,6 +222,7 @@ int lapic_acknowledge(void *opaque)
 	int vector = deliverable(apic);
 
 	if (vector >= 0) {
+		assert(vector >= 16 && vector > highest(apic->s.isr));
 		bit_clear(apic->s.irr, (unsigned)vector);
 		bit_set(apic->s.isr, (unsigned)vector);
 	} else if (extint(apic)) {

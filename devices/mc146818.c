@@ -8,6 +8,7 @@
  */
 #include "mc146818.h"
 
+#include <assert.h>
 #include <string.h>
 #include <time.h>
 
@@ -134,6 +135,7 @@ static void set_time(struct mc146818 *rtc, int64_t fraction_ns)
 {
 	int64_t seconds = time_from_registers(rtc);
 
+	assert(fraction_ns >= 0 && fraction_ns < (int64_t)NS_PER_SECOND);
 	if (seconds < -LAST_SECOND || seconds > LAST_SECOND)
 		seconds = LAST_SECOND;
 	rtc->s.offset_ns =
@@ -167,6 +169,7 @@ static bool alarm_matches(const struct mc146818 *rtc, unsigned second_of_day)
 {
 	const uint8_t *r = rtc->s.cmos;
 
+	assert(second_of_day < 86400);
 	if (r[RTC_SECONDS_ALARM] < 0xc0 && decode(rtc, r[RTC_SECONDS_ALARM]) != second_of_day % 60)
 		return false;
 	if (r[RTC_MINUTES_ALARM] < 0xc0 &&

@@ -10,6 +10,7 @@
  */
 #include "pc_board.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,7 @@ static void set_source(struct pc_board *board, unsigned gsi, enum line_source so
 {
 	uint8_t *sources = &board->lines.sources[gsi];
 
+	assert(gsi < NGSI && gsi != 2 && source < NSOURCES);
 	*sources = level ? *sources | 1u << source : *sources & ~(1u << source);
 	drive_line(board, gsi);
 }

@@ -2,6 +2,7 @@
 /* PCI functions: configuration accesses and BAR mapping. */
 #include "pci.h"
 
+#include <assert.h>
 #include <string.h>
 
 void pci_function_init(struct pci_function *f, const char *name, uint8_t devfn,
@@ -30,6 +31,7 @@ void pci_function_bar(struct pci_function *f, unsigned n, enum bus_space space, 
 {
 	unsigned at = PCI_BAR0 + 4 * n;
 
+	assert(n < PCI_NBARS && size && !(size & (size - 1)) && !f->bus);
 	f->bar[n] = (struct pci_bar){ .size = size, .ops = *ops, .space = space };
 	pci_set32(f->writable, at, ~(size - 1));
 	f->initial[at] = f->config[at] = space == BUS_PIO ? 1 : 0;

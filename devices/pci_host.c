@@ -79,7 +79,7 @@ static void host_reset(void *opaque)
 
 void pci_host_add(struct pci_host *host, struct pci_function *f)
 {
-	assert(!host->function[f->devfn]);
+	assert(!host->function[f->devfn] && !f->bus);
 	f->bus = host->bus;
 	host->function[f->devfn] = f;
 }

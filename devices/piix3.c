@@ -5,6 +5,7 @@
  */
 #include "piix3.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define PIRQ_ROUTE    0x60
@@ -48,6 +49,7 @@ void piix3_set_intx(struct piix3 *piix, uint8_t devfn, unsigned pin, bool level)
 	 */
 	uint32_t *asserted = &piix->s.asserted[pirq];
 
+	assert(pin < 4);
 	*asserted = level ? *asserted | 1u << device : *asserted & ~(1u << device);
 	update_routing(piix);
 }

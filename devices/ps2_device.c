@@ -2,10 +2,13 @@
 /* The byte queue of a PS/2 device. */
 #include "ps2_device.h"
 
+#include <assert.h>
+
 void ps2_put(struct ps2_device *device, const uint8_t *bytes, size_t count)
 {
 	struct ps2_state *s = device->s;
 
+	assert(s->head < PS2_QUEUE && s->count <= PS2_QUEUE);
 	if (count > (size_t)(PS2_QUEUE - s->count))
 		return;
 	for (size_t i = 0; i < count; i++)
@@ -18,6 +21,7 @@ bool ps2_get(struct ps2_device *device, uint8_t *byte)
 {
 	struct ps2_state *s = device->s;
 
+	assert(s->head < PS2_QUEUE && s->count <= PS2_QUEUE);
 	if (!s->count)
 		return false;
 	*byte = s->last_sent = s->queue[s->head];

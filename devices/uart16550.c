@@ -7,6 +7,7 @@
  */
 #include "uart16550.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define IER_RDA  0x01
@@ -106,6 +107,8 @@ static void uart_update(struct uart16550 *u)
 {
 	bool level = identify(u) != IIR_NONE;
 
+	assert(u->s.head < UART_FIFO_SIZE && u->s.count <= capacity(u));
+	assert(fifo_enabled(u) || !u->s.head);
 	if (level != u->s.irq_level) {
 		u->s.irq_level = level;
 		irq_set(&u->irq, level);
@@ -147,6 +150,7 @@ static void timeout_fired(void *opaque)
 {
 	struct uart16550 *u = opaque;
 
+	assert(clock_now(&u->clock) >= u->s.timeout_at); /* late, never early */
 	u->s.timeout_at = 0;
 	if (!u->s.count || !fifo_enabled(u))
 		return;

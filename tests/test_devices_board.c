@@ -639,9 +639,9 @@ Test(pci, bars_are_sized_and_mapped)
 	struct pci_function f;
 
 	pci_function_init(&f, "test", 0x18, &identity, &device);
-	f.bus = b.bus;
 	pci_function_bar(&f, 0, BUS_MMIO, 0x1000, &ops);
 	pci_function_bar(&f, 1, BUS_PIO, 0x20, &ops);
+	f.bus = b.bus;
 	pci_config_write(&f, 0x10, 0xffffffff, 4);
 	pci_config_write(&f, 0x14, 0xffffffff, 4);
 	cr_expect_eq(pci_config_read(&f, 0x10, 4), 0xfffff000);
