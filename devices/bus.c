@@ -208,7 +208,8 @@ static void unmap_attached(struct bus *bus, void *device)
 			bus_unmap(bus, bus->mmio[i]);
 }
 
-static bool is_attached(const struct bus *bus, const void *device)
+/* For an assertion. */
+__attribute__((unused)) static bool is_attached(const struct bus *bus, const void *device)
 {
 	for (unsigned i = 0; i < bus->ndevices; i++)
 		if (bus->devices[i].device == device)

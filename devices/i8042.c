@@ -210,8 +210,8 @@ static void kbc_data(struct i8042 *kbc, uint8_t byte)
 	}
 }
 
-/* Nothing waits that could be in the output buffer. */
-static bool is_filled(const struct i8042 *kbc)
+/* Nothing waits that could be in the output buffer. For assertions. */
+__attribute__((unused)) static bool is_filled(const struct i8042 *kbc)
 {
 	const uint8_t mode = kbc->s.ram[0];
 

@@ -169,7 +169,7 @@ static int init_interrupts(struct pc_board *board)
 		.bus = board->config.bus,
 		.intr = board->config.intr,
 		.nmi = board->config.nmi,
-		.eoi = { io_apic_eoi, &board->io_apic },
+		.eoi = { io_apic_eoi, &board->io_apic, 0 },
 		.pic = { i8259_acknowledge, &board->pic },
 		.address_mask = 0xfffffffffull,
 	};

@@ -111,7 +111,7 @@ static void put_header(const struct state_section *section, uint8_t *out)
 
 void state_put_section(const struct state_section *section, const void *device, uint8_t *out)
 {
-	const uint8_t *end;
+	const uint8_t *end __attribute__((unused));
 
 	put_header(section, out);
 	end = put_fields(section->fields, device, out + STATE_HEADER_SIZE);

@@ -73,7 +73,7 @@ static void start_timer(uint32_t lvt, uint32_t count)
 static void apic_setup(void)
 {
 	struct lapic_config config = {
-		.intr = { pin_set }, .nmi = { cpu_nmi }, .eoi = { eoi },
+		.intr = { .set = pin_set }, .nmi = { .raise = cpu_nmi }, .eoi = { .raise = eoi },
 		.pic = { i8259_acknowledge, &w.pic },
 		.address_mask = 0xfffffffff,
 	};
