@@ -638,7 +638,7 @@ static void raise_and_count(const uint8_t *code, size_t len, int rounds, uint32_
 		cr_assert(counted(each * i), "interrupt %d is lost", i);
 	}
 	stop(thread);
-	cr_expect_eq(word(COUNTER), each * rounds);
+	cr_expect_eq(word(COUNTER), (uint32_t)(each * rounds));
 }
 
 Test(kvm, interrupts_reach_a_busy_guest)

@@ -228,9 +228,9 @@ static const struct callout_rule {
 	[CALLOUT_IRET] = { ARGUMENT_NONE, .ends = true },
 	[CALLOUT_SYSENTER] = { ARGUMENT_NONE, .ends = true },
 	[CALLOUT_SYSEXIT] = { ARGUMENT_NONE, .ends = true },
-	[CALLOUT_LOAD_SEGMENT] = { ARGUMENT_VALUE },
+	[CALLOUT_LOAD_SEGMENT] = { .argument = ARGUMENT_VALUE },
 	[CALLOUT_INVLPG] = { ARGUMENT_VALUE, .ring0 = true },
-	[CALLOUT_STORE] = { ARGUMENT_STORE },
+	[CALLOUT_STORE] = { .argument = ARGUMENT_STORE },
 };
 
 static const struct callout_rule segment_in_ring0 = { ARGUMENT_VALUE, .ring0 = true };

@@ -17,8 +17,6 @@ int bt_light_transfer(struct vcpu *vcpu, enum x86_status status)
 {
 	struct bt *bt = bt_of(vcpu);
 
-	if (log_on(vcpu->vm->log, LOG_INT))
-		fpu_spill(&vcpu->cpu);
 	if (status == X86_FAULT)
 		status = exception_deliver(vcpu);
 	if (status != X86_OK)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include "monitor/vm/vm.h"
 #include "stack_frame.h"
+#include "x86/fpu_spill.h"
 
 /* One event on its way through the IDT. */
 struct event {
@@ -268,6 +269,18 @@ static uint32_t fault_saved_eflags(const struct cpu *cpu, const struct fault *fa
 	return cpu->eflags | X86_RF;
 }
 
+static void fault_log(struct vcpu *vcpu, const struct fault *fault)
+{
+	struct cpu *cpu = &vcpu->cpu;
+
+	if (rf_likely(!log_on(vcpu->vm->log, LOG_INT)))
+		return;
+	fpu_spill(cpu);
+	log_write(vcpu->vm->log, "exception %02x error %04x at %04x:%08x cr2 %08x\n",
+		  fault->vector, fault->error, cpu->seg[X86_CS].selector, cpu->eip,
+		  fault->vector == EXC_PF ? fault->cr2 : cpu->cr2);
+}
+
 /* What an exception leaves in CR2 and the debug registers, delivered or not. */
 static void fault_record(struct vcpu *vcpu, const struct fault *fault)
 {
@@ -299,10 +312,7 @@ enum x86_status exception_deliver(struct vcpu *vcpu)
 		enum fault_class first = fault_class(fault.vector);
 		enum x86_status status;
 
-		log_item(vcpu->vm->log, LOG_INT,
-			 "exception %02x error %04x at %04x:%08x cr2 %08x\n", fault.vector,
-			 fault.error, cpu->seg[X86_CS].selector, cpu->eip,
-			 fault.vector == EXC_PF ? fault.cr2 : cpu->cr2);
+		fault_log(vcpu, &fault);
 		fault_record(vcpu, &fault);
 		status = event_deliver(vcpu, &event);
 		if (status == X86_OK)
