@@ -17,8 +17,8 @@ SNIPPET(df_gp, "hlt");
 SNIPPET(df_np, "movw %cx, %fs");
 SNIPPET(df_ss, "movl %ss:0xfffffff0(%ebp), %eax");
 SNIPPET(df_pf, "movl 0x40000000, %eax");
-SNIPPET(df_br, "movl $9, %eax; movl $1, user_data; movl $2, user_data + 4\n df_br_at: boundl %eax, "
-	       "user_data");
+SNIPPET(df_br, "movl $9, %eax; movl $1, user_data; movl $2, user_data + 4\n df_br_at: "
+	       BOUND_EAX);
 extern char df_de_at[], df_bp_next[], df_br_at[];
 
 enum kind { BENIGN, CONTRIBUTORY, PAGE };

@@ -24,10 +24,10 @@ SNIPPET(exc_into, "movb $0x7f, %al; addb $1, %al\n exc_into_at: into\n exc_into_
 LABEL(exc_into_at);
 LABEL(exc_into_next);
 SNIPPET(exc_bound, "movl $5, user_data; movl $9, user_data + 4; movl $10, %eax\n exc_bound_at: "
-		   "boundl %eax, user_data");
+		   BOUND_EAX);
 LABEL(exc_bound_at);
 SNIPPET(exc_bound16, "movw $-5, user_data; movw $9, user_data + 2; movl $0x1fffa, %eax\n "
-		     "exc_bound16_at: boundw %ax, user_data");
+		     "exc_bound16_at: " BOUND_AX);
 LABEL(exc_bound16_at);
 SNIPPET(exc_ud2, "ud2");
 SNIPPET(exc_ud1, ".byte 0x0f, 0xb9, 0xc0");

@@ -79,6 +79,9 @@ struct trap {
 	extern char name[]; \
 	__asm__(".pushsection .snippets, \"awx\", @progbits\n" \
 		#name ":\n" code "\nint $0x81\n.popsection")
+/* BOUND EAX, user_data: no two assemblers agree on how it is written. */
+#define BOUND_EAX ".byte 0x62, 0x05; .long user_data"
+#define BOUND_AX ".byte 0x66; " BOUND_EAX
 #define USER __attribute__((section(".user"))) /* data in user pages */
 
 #define STACK_SIZE 4096

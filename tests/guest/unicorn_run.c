@@ -114,7 +114,7 @@ static bool find_state(struct run *r)
 {
 	const uint64_t general = 0x0badcafe, gdtr = 0x1badcafe, debug = 0x2badcafe;
 	struct uc_x86_mmr gdt = { .base = gdtr, .limit = 0xffff }, none = { 0 };
-	size_t regs, gdt_base, dr;
+	size_t regs, gdt_base, dr = 0;
 	bool found;
 
 	set_reg(r, UC_X86_REG_EAX, general);

@@ -351,7 +351,7 @@ static void start_16bit(struct world *w)
 	for (unsigned s = 0; s < X86_NSEG; s++) {
 		const uint16_t selector = s == X86_CS ? HX_CODE >> 4 & 0xf000 :
 					  s == X86_SS ? HX_STACKS >> 4 :
-							HX_DATA >> 4;
+							(uint16_t)(HX_DATA >> 4);
 
 		cpu->seg[s] = (struct segment){ selector,
 						SEG_P | SEG_S | SEG_WRITABLE | SEG_ACCESSED |
