@@ -72,7 +72,7 @@ def macro_figure(results):
 	for engine, about in results.engines.items():
 		if engine != "native":
 			medians = {key: {name: entry["median"]
-			                 for name, entry in summary[key].items()}
+					 for name, entry in summary[key].items()}
 				   for key in keys}
 			found = {key.split("/")[1]: of[engine] / of["native"]
 				 for key, of in medians.items() if engine in of}
