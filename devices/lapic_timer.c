@@ -9,12 +9,12 @@
  */
 #include "local_apic.h"
 
-/* Divide configuration: bits 0, 1 and 3; one tick before the divider is a nanosecond. */
-static uint64_t divisor(const struct lapic *apic)
+/* Nanoseconds of a count. The divide configuration has bits 0, 1 and 3. */
+static uint64_t count_ns(const struct lapic *apic)
 {
 	uint32_t d = apic->s.divide;
 
-	return 1ull << ((((d & 3) | (d >> 1 & 4)) + 1) & 7);
+	return (uint64_t)LAPIC_TICK_NS << ((((d & 3) | (d >> 1 & 4)) + 1) & 7);
 }
 
 static bool is_periodic(const struct lapic *apic)
@@ -24,7 +24,7 @@ static bool is_periodic(const struct lapic *apic)
 
 static uint64_t period_ns(const struct lapic *apic)
 {
-	return apic->s.initial_count * divisor(apic);
+	return apic->s.initial_count * count_ns(apic);
 }
 
 /* Brings the deadline up to date: stopped, or the first one after now. Returns how many passed. */
@@ -116,7 +116,7 @@ void lapic_timer_set_initial(struct lapic *apic, uint32_t count)
 uint32_t lapic_timer_current(struct lapic *apic)
 {
 	uint64_t now = clock_now(&apic->config.clock);
-	uint64_t d = divisor(apic);
+	uint64_t d = count_ns(apic);
 
 	/* Not synchronized if an interrupt is due: the callback must still find it expired. */
 	if (apic->s.deadline_ns && now >= apic->s.deadline_ns) {
@@ -138,7 +138,7 @@ void lapic_timer_set_divide(struct lapic *apic, uint32_t value)
 	left = lapic_timer_current(apic);
 	apic->s.divide = value & 0xb;
 	if (apic->s.deadline_ns && left)
-		apic->s.deadline_ns = now + left * divisor(apic);
+		apic->s.deadline_ns = now + left * count_ns(apic);
 	timer_arm(apic, now);
 }
 

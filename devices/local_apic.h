@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The local APIC of a one-processor machine (SDM vol. 3, chapter 10; xAPIC mode). Its timer counts
- * at 1 GHz before the divider.
+ * a crystal of 25 MHz before the divider, as in processors whose CPUID tells the crystal's rate.
  *
  * It owns the CPU's INTR pin: the 8259s reach the CPU only through LINT0, or directly while the
  * APIC is disabled in IA32_APIC_BASE.
@@ -15,6 +15,8 @@
 #include "wires.h"
 
 #define LAPIC_DEFAULT_BASE 0xfee00000u
+#define LAPIC_TIMER_HZ     25000000u
+#define LAPIC_TICK_NS      40u
 #define LAPIC_BASE_BSP     0x100u
 #define LAPIC_BASE_ENABLE  0x800u
 

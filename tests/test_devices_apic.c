@@ -62,12 +62,14 @@ static void eoi(void *opaque, unsigned n, uint32_t vector)
 	io_apic_eoi(&w.ioapic, 0, vector);
 }
 
-/* A count that goes by nanoseconds: divided by 1. */
-static void start_timer(uint32_t lvt, uint32_t count)
+#define COUNT(ns) ((ns) / LAPIC_TICK_NS)
+
+/* Divided by 1. */
+static void start_timer(uint32_t lvt, uint32_t ns)
 {
 	apic_write(0x3e0, 0xb);
 	apic_write(0x320, lvt);
-	apic_write(0x380, count);
+	apic_write(0x380, COUNT(ns));
 }
 
 static void apic_setup(void)
@@ -394,7 +396,7 @@ Test(lapic, one_shot_timer)
 {
 	start_timer(0x41, 50000);
 	fake_clock_advance(&w.time, 20000);
-	cr_expect_eq(apic_read(0x390), 30000);
+	cr_expect_eq(apic_read(0x390), COUNT(30000));
 	cr_expect_not(w.intr);
 	fake_clock_advance(&w.time, 30000);
 	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x41);
@@ -408,7 +410,7 @@ Test(lapic, periodic_timer_and_divider)
 {
 	apic_write(0x3e0, 0x3); /* by 16 */
 	apic_write(0x320, 0x20041);
-	apic_write(0x380, 10000);
+	apic_write(0x380, COUNT(10000));
 	for (unsigned i = 0; i < 3; i++) {
 		fake_clock_advance(&w.time, 160000 - 1);
 		cr_expect_not(w.intr);
@@ -427,7 +429,7 @@ Test(lapic, periodic_timer_and_divider)
 		apic_write(0xb0, 0);
 	}
 	cr_expect_eq(ticks, (160000 * 3 + 40000 + 1000000) / 160000);
-	cr_expect_eq(apic_read(0x390), (160000 - (40000 + 1000000) % 160000) / 16);
+	cr_expect_eq(apic_read(0x390), COUNT((160000 - (40000 + 1000000) % 160000) / 16));
 	apic_write(0x380, 0);
 	fake_clock_advance(&w.time, 1000000);
 	cr_expect_not(w.intr, "an initial count of zero stops it");
@@ -438,7 +440,7 @@ Test(lapic, periodic_timer_and_divider)
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(dividers); i++) {
 		apic_write(0x3e0, dividers[i].config);
 		apic_write(0x380, 1000000);
-		fake_clock_advance(&w.time, 1280);
+		fake_clock_advance(&w.time, 1280 * LAPIC_TICK_NS);
 		cr_expect_eq(apic_read(0x390), 1000000 - 1280 / dividers[i].divide);
 	}
 }
@@ -466,7 +468,7 @@ Test(lapic, ticks_a_slow_guest_misses_are_owed)
 	fake_clock_advance(&w.time, 5000000);
 	lapic_acknowledge(&w.lapic);
 	apic_write(0xb0, 0);
-	apic_write(0x380, 1000000);
+	apic_write(0x380, COUNT(1000000));
 	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x41);
 	apic_write(0xb0, 0);
 	fake_clock_advance(&w.time, 999999);
@@ -510,7 +512,7 @@ Test(lapic, a_single_tick_due_survives_what_is_written)
 		{ 0x320, 0x00042 }, /* another vector */
 		{ 0x320, 0x20041 }, /* periodic from now on: stopped nevertheless */
 		{ 0x380, 0 },       /* stopped */
-		{ 0x380, 1000000 }, /* begun again */
+		{ 0x380, COUNT(1000000) }, /* begun again */
 		{ 0x3e0, 0x3 },     /* another divider */
 	};
 
@@ -549,7 +551,7 @@ Test(lapic, masked_timer_counts_but_is_quiet)
 	start_timer(0x10041, 50000);
 	cr_expect_eq(fake_clock_next(&w.time), UINT64_MAX, "no host timer while masked");
 	fake_clock_advance(&w.time, 10000);
-	cr_expect_eq(apic_read(0x390), 40000);
+	cr_expect_eq(apic_read(0x390), COUNT(40000));
 	apic_write(0x320, 0x00041);
 	fake_clock_advance(&w.time, 40000);
 	cr_expect(w.intr);
@@ -557,7 +559,7 @@ Test(lapic, masked_timer_counts_but_is_quiet)
 
 Test(lapic, absurdly_fast_timer_does_not_flood)
 {
-	start_timer(0x20041, 1);
+	start_timer(0x20041, LAPIC_TICK_NS);
 	fake_clock_advance(&w.time, 1000000);
 	cr_expect_leq(w.time.fired, 60);
 	cr_expect_geq(w.time.fired, 10);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "devices/i8254.h"
+#include "devices/local_apic.h"
 #include "devices/pc_board.h"
 #include "fake_clock.h"
 
@@ -106,7 +107,7 @@ static void start(enum way way)
 		out(0x20, 0x20);
 		apic_write(0xb0, 0);
 	}
-	apic_write(0x380, LAPIC_NS);
+	apic_write(0x380, LAPIC_NS / LAPIC_TICK_NS);
 	out(0x40, PIT_COUNT & 0xff);
 	out(0x40, PIT_COUNT >> 8);
 	k.lapic_start = k.pit_start = k.time.now;
