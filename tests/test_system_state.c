@@ -382,9 +382,29 @@ Test(msrs, cpuid_of_max)
 	ASSERT_EQ(cpuid_query(&CPU, 0x80000008, 0).eax, 0x2024);
 	ASSERT_EQ(cpuid_query(&CPU, 0x80000007, 0).edx, 1 << 8);
 	/* Leaves beyond the last give the last basic leaf. */
-	ASSERT_EQ(cpuid_query(&CPU, 0x12345678, 0).ebx, cpuid_query(&CPU, 7, 0).ebx);
+	VCPU->tsc_ratio = (struct tsc_ratio){ 840, 10 };
+	ASSERT_EQ(cpuid_query(&CPU, 0x12345678, 0).eax, 2100);
 	ASSERT_EQ(cpuid_query(&CPU, 7, 0).ebx, 1 << 1);
 	ASSERT_EQ(cpuid_query(&CPU, 4, 3).eax, 0);
+}
+
+Test(msrs, cpuid_tells_the_rate_of_the_tsc_if_it_is_known)
+{
+	struct cpuid_result r;
+
+	ASSERT_EQ(cpuid_query(&CPU, 0, 0).eax, 0x16);
+	cr_assert(cpuid_tells_tsc_rate(&CPU, 0x15) && cpuid_tells_tsc_rate(&CPU, 0x16));
+	cr_assert(cpuid_tells_tsc_rate(&CPU, 0x12345678));
+	cr_assert_not(cpuid_tells_tsc_rate(&CPU, 7) || cpuid_tells_tsc_rate(&CPU, 0x80000000));
+	r = cpuid_query(&CPU, 0x15, 0);
+	cr_assert_not(r.eax || r.ebx || r.ecx || cpuid_query(&CPU, 0x16, 0).eax);
+	VCPU->tsc_ratio = (struct tsc_ratio){ 1677, 20 }; /* 2096.25 MHz */
+	r = cpuid_query(&CPU, 0x15, 0);
+	cr_assert(r.eax == 20 && r.ebx == 1677 && r.ecx == 25000000);
+	r = cpuid_query(&CPU, 0x16, 0);
+	cr_assert(r.eax == 2096 && r.ebx == 2096 && r.ecx == 25);
+	VCPU->model = cpu_model_find("pentium3");
+	cr_assert_not(cpuid_tells_tsc_rate(&CPU, 0x15));
 }
 
 Test(msrs, cpuid_of_old_models)

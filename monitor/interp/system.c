@@ -279,11 +279,22 @@ enum x86_status op_rdpmc(struct vcpu *vcpu, const struct insn *i)
 	return X86_OK;
 }
 
+/* Once: a processor does not change its mind. */
+static void measure_tsc(struct vcpu *vcpu)
+{
+	if (!vcpu->tsc_measured)
+		vcpu->tsc_ratio = tsc_ratio_since(&vcpu->begun);
+	vcpu->tsc_measured = true;
+}
+
 enum x86_status op_cpuid(struct vcpu *vcpu, const struct insn *i)
 {
 	struct cpu *cpu = &vcpu->cpu;
-	struct cpuid_result r = cpuid_query(cpu, cpu->regs[X86_EAX], cpu->regs[X86_ECX]);
+	struct cpuid_result r;
 
+	if (cpuid_tells_tsc_rate(cpu, cpu->regs[X86_EAX]))
+		measure_tsc(vcpu);
+	r = cpuid_query(cpu, cpu->regs[X86_EAX], cpu->regs[X86_ECX]);
 	cpu->regs[X86_EAX] = r.eax;
 	cpu->regs[X86_EBX] = r.ebx;
 	cpu->regs[X86_ECX] = r.ecx;

@@ -70,6 +70,8 @@ int kvm_cpuid_set(struct kvm_engine *kvm)
 
 	if (!list)
 		return -ENOMEM;
+	/* The kernel's local APIC may have another crystal than ours: no rate is told. */
+	kvm->vcpu->tsc_measured = true;
 	for (uint32_t leaf = 0; fits && leaf <= last; leaf++)
 		fits = cpuid_add_leaf(kvm, list, leaf);
 	for (uint32_t leaf = CPUID_EXTENDED; fits && leaf <= last_extended; leaf++)

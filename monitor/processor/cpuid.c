@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * CPUID (SDM vol. 2, "CPUID"): answers are made from the model's table entry alone, so that they
- * are the same on every host and never name a feature the machine lacks.
+ * are the same on every host and never name a feature the machine lacks. Only the rate of the TSC is
+ * the host's (leaves 15h and 16h).
  */
 #include <string.h>
 #include "cpu_models.h"
+#include "devices/local_apic.h"
 #include "processor.h"
 
 #define APIC_BASE_ENABLE (1u << 11)
 #define CACHE_LINE 64u
+#define LEAF_TSC       0x15
+#define LEAF_FREQUENCY 0x16
+#define MHZ            1000000u
 
 enum cpuid_word { WORD_1_EDX, WORD_1_ECX, WORD_7_EBX, WORD_EXT_EDX };
 
@@ -91,6 +96,37 @@ static struct cpuid_result leaf_cache(uint32_t index)
 	};
 }
 
+static const struct vcpu *vcpu_of(const struct cpu *cpu)
+{
+	return rf_container_of(cpu, const struct vcpu, cpu);
+}
+
+static bool tsc_rate_known(const struct cpu *cpu)
+{
+	return vcpu_of(cpu)->tsc_ratio.denominator && (cpu_features(cpu) & FEATURE_TSC);
+}
+
+/* Leaf 15h: the crystal, which is that of the local APIC's timer, and what the TSC makes of it. */
+static struct cpuid_result leaf_tsc(const struct cpu *cpu)
+{
+	if (!tsc_rate_known(cpu))
+		return (struct cpuid_result){ 0 };
+	return (struct cpuid_result){ .eax = vcpu_of(cpu)->tsc_ratio.denominator,
+				      .ebx = vcpu_of(cpu)->tsc_ratio.numerator, .ecx = LAPIC_TIMER_HZ };
+}
+
+/* Leaf 16h: the processor's base, greatest and reference frequency in MHz. */
+static struct cpuid_result leaf_frequency(const struct cpu *cpu)
+{
+	const struct tsc_ratio *ratio = &vcpu_of(cpu)->tsc_ratio;
+	uint32_t mhz;
+
+	if (!tsc_rate_known(cpu))
+		return (struct cpuid_result){ 0 };
+	mhz = ((uint64_t)LAPIC_TIMER_HZ * ratio->numerator / ratio->denominator + MHZ / 2) / MHZ;
+	return (struct cpuid_result){ .eax = mhz, .ebx = mhz, .ecx = LAPIC_TIMER_HZ / MHZ };
+}
+
 static struct cpuid_result leaf_brand(const struct cpu_model *model, unsigned part)
 {
 	char text[48] = { 0 };
@@ -121,6 +157,10 @@ static struct cpuid_result basic_leaf(const struct cpu *cpu, const struct cpu_mo
 		return (struct cpuid_result){ .eax = 1u << 2 };
 	case 7:
 		return (struct cpuid_result){ .ebx = subleaf ? 0 : feature_word(cpu, WORD_7_EBX) };
+	case LEAF_TSC:
+		return leaf_tsc(cpu);
+	case LEAF_FREQUENCY:
+		return leaf_frequency(cpu);
 	default:
 		return (struct cpuid_result){ 0 };
 	}
@@ -150,15 +190,36 @@ static struct cpuid_result extended_leaf(const struct cpu *cpu, const struct cpu
 	}
 }
 
+static bool is_extended(const struct cpu_model *model, uint32_t leaf)
+{
+	return leaf >= 0x80000000 && leaf <= model->max_extended;
+}
+
+/* Beyond the last leaf, the data of the highest basic leaf comes back. */
+static uint32_t basic_leaf_number(const struct cpu_model *model, uint32_t leaf)
+{
+	return leaf > model->max_leaf ? model->max_leaf : leaf;
+}
+
+static const struct cpu_model *model_of(const struct cpu *cpu)
+{
+	const struct cpu_model *own = vcpu_of(cpu)->model;
+
+	return own ? own : cpu_model_default();
+}
+
+bool cpuid_tells_tsc_rate(const struct cpu *cpu, uint32_t leaf)
+{
+	const struct cpu_model *model = model_of(cpu);
+
+	return !is_extended(model, leaf) && basic_leaf_number(model, leaf) >= LEAF_TSC;
+}
+
 struct cpuid_result cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf)
 {
-	const struct cpu_model *own = rf_container_of(cpu, const struct vcpu, cpu)->model,
-			       *model = own ? own : cpu_model_default();
+	const struct cpu_model *model = model_of(cpu);
 
-	if (leaf >= 0x80000000 && leaf <= model->max_extended)
+	if (is_extended(model, leaf))
 		return extended_leaf(cpu, model, leaf);
-	/* Beyond the last leaf, the data of the highest basic leaf comes back. */
-	if (leaf > model->max_leaf)
-		leaf = model->max_leaf;
-	return basic_leaf(cpu, model, leaf, subleaf);
+	return basic_leaf(cpu, model, basic_leaf_number(model, leaf), subleaf);
 }

@@ -141,6 +141,8 @@ uint64_t guest_tsc(const struct cpu *cpu);
 /* cpuid.c / cpu_models.c */
 struct cpuid_result { uint32_t eax, ebx, ecx, edx; };
 struct cpuid_result cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf);
+/* The answer for leaf depends on vcpu->tsc_ratio. */
+bool cpuid_tells_tsc_rate(const struct cpu *cpu, uint32_t leaf);
 /* NULL: unknown; for "model,+feature" see cpu_models.h */
 const struct cpu_model *cpu_model_find(const char *name);
 const char *cpu_model_name(const struct cpu_model *model);

@@ -19,6 +19,7 @@ int vcpu_init(struct vcpu *vcpu, struct vm *vm)
 	vcpu->vm = vm;
 	pthread_mutex_init(&vcpu->wake_mutex, NULL);
 	pthread_cond_init(&vcpu->wake_cond, NULL);
+	tsc_mark_take(&vcpu->begun);
 	return 0;
 }
 

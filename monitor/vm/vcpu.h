@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include "x86/tc_words.h"
 #include "soft_tlb.h"
+#include "tsc_rate.h"
 
 struct vm;
 struct engine;
@@ -34,6 +35,9 @@ struct vcpu {
 	uint64_t exceptions[32]; /* delivered, by vector */
 	uint64_t mmio_accesses;  /* by C code for this vCPU */
 	uint64_t interrupts;     /* external interrupts delivered */
+	struct tsc_mark begun;   /* when the vCPU was made */
+	struct tsc_ratio tsc_ratio; /* the TSC's rate over LAPIC_TIMER_HZ; zeros: not known */
+	bool tsc_measured;       /* tsc_ratio is final, whether known or not */
 	/* The last fault in ring 0 for want of a feature (processor/cpu_lacks.h). */
 	struct cpu_lack {
 		uint32_t features;   /* 0: none since reset */
