@@ -20,8 +20,6 @@
 #define LARGE_MAPS     16u /* the same within a large page, which protected pages may break up */
 #define POPULATE_PAGES 64u /* longer runs are left to the host's own faults */
 #define UPGRADE        0x4u /* with a window's entry: the page is mapped, but read-only */
-/* ring-0 accesses to non-global supervisor pages before the kernel window is given up */
-#define NONGLOBAL_LIMIT 2000u
 
 struct fill {
 	struct shadow *s;
@@ -219,15 +217,6 @@ static int map_page(struct fill *f, unsigned i)
 	return 0;
 }
 
-static int give_up_sharing(struct shadow *s)
-{
-	s->nonglobal_supervisor = 0;
-	s->share_refusals++;
-	s->share_again_at = s->stats.spaces_created + SHARE_AGAIN_SPACES;
-	kernel_share_end(s);
-	return space_windows(s, s->current);
-}
-
 /* Chooses the window and the domain whose tables fill it. */
 static enum shadow_fill choose_window(struct fill *f, struct shadow_fill_info *info,
 				      bool speculative)
@@ -248,9 +237,9 @@ static enum shadow_fill choose_window(struct fill *f, struct shadow_fill_info *i
 		} else if (f->walk.user) {
 			return SHADOW_FILL_USER_VIEW;
 		} else {
-			if (speculative || ++s->nonglobal_supervisor < NONGLOBAL_LIMIT)
+			if (speculative || share_bear(s))
 				return SHADOW_FILL_EMULATE;
-			err = give_up_sharing(s);
+			err = share_give_up(s);
 			if (err) {
 				info->host_errno = -err;
 				return SHADOW_FILL_HOST_ERROR;

@@ -75,8 +75,7 @@ void shadow_reset(struct shadow *s)
 	pool_destroy(s);
 	s->paging = (struct paging){ .a20_mask = ~0u };
 	s->mode = (struct shadow_mode){ .a20_mask = ~0u };
-	s->share_refusals = 0;
-	s->nonglobal_supervisor = 0;
+	share_reset(s);
 	s->host_errno = 0;
 }
 
@@ -125,29 +124,14 @@ static uint32_t space_key(const struct shadow *s)
 	return s->paging.cr3 & (s->mode.pae ? ~0x1fu : GUEST_PAGE_MASK);
 }
 
-/*
- * A kernel may turn CR4.PGE on before it maps itself globally (Linux does): sharing that was given
- * up is tried again once the guest has made a few address spaces, and a few times only.
- */
-static bool may_share(const struct shadow *s)
-{
-	return !s->share_refusals ||
-	       (s->share_refusals < SHARE_REFUSALS && s->stats.spaces_created >= s->share_again_at);
-}
-
-static int enter_space(struct shadow *s)
+static int enter_space(struct shadow *s, enum shadow_flush flush)
 {
 	struct space_impl *sp;
 	int err = 0;
 
 	/* The space that is left may be evicted to make room, like any other. */
 	s->current = NULL;
-	/*
-	 * A guest that turns CR4.PGE off for a moment does so in order to flush: the sharing stays.
-	 */
-	if (s->mode.paging && (s->paging.cr4 & CR4_PGE) && !s->share_kernel && may_share(s) &&
-	    kernel_share_begin(s))
-		s->share_refusals = SHARE_REFUSALS;
+	share_flushed(s, flush);
 	sp = space_find(s, space_key(s));
 	if (sp)
 		err = space_windows(s, sp);
@@ -189,7 +173,7 @@ struct space *shadow_set_paging(struct shadow *s, const struct paging *paging,
 		s->stats.flushes_all++;
 	else
 		s->stats.flushes++;
-	*err = enter_space(s);
+	*err = enter_space(s, flush);
 	if (!*err && s->mode.paging) {
 		s->current->domain.gone = 0;
 		domain_compare(s, &s->current->domain);

@@ -22,8 +22,6 @@
 
 #include <string.h>
 
-#define SHARE_REFUSALS 4u      /* after these, never again */
-#define SHARE_AGAIN_SPACES 4u
 #define WINDOW_PAGES   (1u << 20)
 #define LEAF_ENTRIES   1024u
 #define WINDOW_LEAVES  (WINDOW_PAGES / LEAF_ENTRIES)
@@ -129,7 +127,8 @@ struct shadow {
 	/* times sharing was given up, because the guest used too many pages it does not suit */
 	unsigned share_refusals;
 	uint64_t share_again_at;   /* spaces_created at which it is tried again */
-	uint32_t nonglobal_supervisor;
+	/* faults of ring 0 at supervisor pages that are not global: since a flush, and that count */
+	uint32_t nonglobal_now, nonglobal;
 	struct domain *kernel;
 
 	/* windows.c */
@@ -295,5 +294,14 @@ bool space_evict_one(struct shadow *s, const struct space_impl *keep);
 void space_relieve(struct shadow *s);
 int kernel_share_begin(struct shadow *s);
 void kernel_share_end(struct shadow *s);
+
+/* share.c: whether it is shared */
+void share_reset(struct shadow *s);
+/* The guest has set its paging and flushed: sharing may begin. */
+void share_flushed(struct shadow *s, enum shadow_flush flush);
+/* Ring 0 has met a supervisor page that is not global. False: there were too many. */
+bool share_bear(struct shadow *s);
+/* The current space gets a kernel window of its own. 0 or a negative errno. */
+int share_give_up(struct shadow *s);
 
 #endif

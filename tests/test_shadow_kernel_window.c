@@ -87,8 +87,84 @@ Test(shadow_kernel_window, reset_forgets_how_often_the_shared_kernel_window_did_
 				shadow_fill(g.shadow, SHADOW_KERNEL, KVA(1), ACCESS_READ, &info),
 				SHADOW_FILL_EMULATE);
 		cr_assert(g.space->kernel_shared, "round %u", round);
+		kernel_pte(&g, 1, 0x310, PTE_P | PTE_W | PTE_G);
 		shadow_reset(g.shadow);
 		load_cr3(&g, PD);
+	}
+	guest_destroy(&g);
+}
+
+Test(shadow_kernel_window, sharing_begins_when_the_kernel_is_global)
+{
+	struct guest g = { 0 };
+
+	two_spaces(&g, NULL, 0);
+	kernel_pte(&g, 0, 0x300, PTE_P | PTE_W);
+	g.paging.cr4 |= CR4_PGE;
+	set_paging(&g, SHADOW_FLUSH_ALL);
+	cr_assert_not(g.space->kernel_shared, "PGE is on, nothing is global");
+	kernel_pte(&g, 0, 0x300, PTE_P | PTE_W | PTE_G);
+	load_cr3(&g, PD);
+	cr_assert_not(g.space->kernel_shared, "looked at once in a while");
+	set_paging(&g, SHADOW_FLUSH_ALL);
+	cr_assert(g.space->kernel_shared);
+	guest_destroy(&g);
+}
+
+Test(shadow_kernel_window, sharing_looks_at_large_pages_and_past_those_of_programs)
+{
+	struct guest g = { 0 };
+
+	two_spaces(&g, NULL, CR4_PSE);
+	user_pte(&g, 0, 0x320, USER_RW);
+	put32(&g, PD + 0x302 * 4, 0x400000 | PTE_P | PTE_W | PTE_PS);
+	g.paging.cr4 |= CR4_PGE;
+	set_paging(&g, SHADOW_FLUSH_ALL);
+	cr_assert_not(g.space->kernel_shared);
+	put32(&g, PD + 0x302 * 4, 0x400000 | PTE_P | PTE_W | PTE_PS | PTE_G);
+	set_paging(&g, SHADOW_FLUSH_ALL);
+	cr_assert(g.space->kernel_shared);
+	guest_destroy(&g);
+}
+
+Test(shadow_kernel_window, a_page_or_two_after_each_load_of_cr3_do_not_end_sharing)
+{
+	struct guest g = { 0 };
+	struct shadow_fill_info info;
+
+	two_spaces(&g, NULL, CR4_PGE);
+	kernel_pte(&g, 0, 0x300, PTE_P | PTE_W | PTE_G);
+	kernel_pte(&g, 1, 0x310, PTE_P | PTE_W);
+	for (unsigned i = 0; i < 3000; i++) {
+		load_cr3(&g, i % 2 ? PD : PD2);
+		for (unsigned k = 0; k < 2; k++)
+			cr_assert_eq(shadow_fill(g.shadow, SHADOW_KERNEL, KVA(1), ACCESS_WRITE,
+						 &info),
+				     SHADOW_FILL_EMULATE);
+	}
+	cr_assert(g.space->kernel_shared);
+	guest_destroy(&g);
+}
+
+Test(shadow_kernel_window, sharing_without_pge_ends_soon_and_begins_again)
+{
+	struct guest g = { 0 };
+	struct shadow_fill_info info;
+
+	two_spaces(&g, NULL, CR4_PGE);
+	for (unsigned round = 0; round < 8; round++) {
+		kernel_pte(&g, 0, 0x300, PTE_P | PTE_W);
+		g.paging.cr4 &= ~CR4_PGE;
+		set_paging(&g, SHADOW_FLUSH_ALL);
+		for (unsigned i = 0; i < 20; i++)
+			shadow_fill(g.shadow, SHADOW_KERNEL, KVA(0), ACCESS_READ, &info);
+		cr_assert_not(g.space->kernel_shared, "round %u", round);
+		expect_reads(&g, SHADOW_KERNEL, KVA(0), 0x300);
+		kernel_pte(&g, 0, 0x300, PTE_P | PTE_W | PTE_G);
+		g.paging.cr4 |= CR4_PGE;
+		set_paging(&g, SHADOW_FLUSH_ALL);
+		cr_assert(g.space->kernel_shared, "round %u", round);
+		expect_reads(&g, SHADOW_KERNEL, KVA(0), 0x300);
 	}
 	guest_destroy(&g);
 }
