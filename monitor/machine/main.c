@@ -5,6 +5,7 @@
  * their course.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 #include "machine.h"
 #include "options.h"
 #include "monitor/backends/backends.h"
+
+#define ARENA_STEP (1 << 20)
 
 enum exit_status { STATUS_OK = 0, STATUS_ERROR = 1 };
 
@@ -90,6 +93,16 @@ static int run(struct machine *machine, const struct vm_config *config, int sign
 	return status;
 }
 
+/*
+ * The C library's arena of a thread grows by a page at a time, with a system call and a first touch
+ * for each, which is dear on some hosts. The common one grows in larger steps.
+ */
+static void use_one_arena(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_TOP_PAD, ARENA_STEP);
+}
+
 int main(int argc, char **argv)
 {
 	struct vm_config config;
@@ -104,6 +117,7 @@ int main(int argc, char **argv)
 		options_free(&config);
 		return result == OPTIONS_ERROR ? STATUS_ERROR : STATUS_OK;
 	}
+	use_one_arena();
 	install_crash_handlers();
 	signal_fd = open_end_signals();
 	if (signal_fd < 0 || machine_create(&config, &machine, error)) {
