@@ -11,7 +11,7 @@
 
 static char kernel[] = "/tmp/test-machine-XXXXXX";
 static struct vm_config config;
-static char error[MACHINE_ERROR_SIZE];
+static struct error error;
 
 /* An ELF image of "cli; hlt" at 2 MiB. */
 static void write_kernel(void)
@@ -36,8 +36,8 @@ static void setup(void)
 		kernel, NULL };
 
 	write_kernel();
-	cr_assert_eq(options_parse(RF_ARRAY_SIZE(argv) - 1, argv, &config, error), OPTIONS_RUN,
-		"%s", error);
+	cr_assert_eq(options_parse(RF_ARRAY_SIZE(argv) - 1, argv, &config, &error), OPTIONS_RUN,
+		     "%s", error.text);
 }
 
 static void teardown(void)
@@ -69,13 +69,13 @@ static void expect_refusal(const struct host_facts *facts, const char *const tex
 		struct machine *m = NULL;
 
 		files = open_files();
-		error[0] = 0;
-		cr_assert_lt(machine_create(&config, &m, error), 0);
+		error = (struct error){ 0 };
+		cr_assert_lt(machine_create(&config, &m, &error), 0);
 		cr_expect_null(m);
 		for (int i = 0; i < 3; i++)
-			cr_expect_not_null(strstr(error, text[i]), "'%s' does not say '%s'", error,
-					   text[i]);
-		cr_expect_null(strchr(error, '\n'), "more than a line");
+			cr_expect_not_null(strstr(error.text, text[i]), "'%s' does not say '%s'",
+					   error.text, text[i]);
+		cr_expect_null(strchr(error.text, '\n'), "more than a line");
 	}
 	cr_expect_eq(open_files(), files);
 }
@@ -88,10 +88,10 @@ Test(machine, needs_nothing_that_this_host_lacks)
 	host_facts_probe(&facts);
 	cr_assert_null(bt_host_lacks(&facts));
 	config.host = &facts;
-	cr_assert_eq(machine_create(&config, &m, error), 0, "%s", error);
+	cr_assert_eq(machine_create(&config, &m, &error), 0, "%s", error.text);
 	machine_destroy(m);
 	config.host = NULL;
-	cr_assert_eq(machine_create(&config, &m, error), 0, "%s", error);
+	cr_assert_eq(machine_create(&config, &m, &error), 0, "%s", error.text);
 	machine_destroy(m);
 }
 
@@ -104,7 +104,7 @@ Test(machine, without_fsgsbase_and_bmi2)
 	host_facts_probe(&facts);
 	facts.features &= ~(HOST_FSGSBASE | HOST_BMI2);
 	config.host = &facts;
-	cr_assert_eq(machine_create(&config, &m, error), 0, "%s", error);
+	cr_assert_eq(machine_create(&config, &m, &error), 0, "%s", error.text);
 	machine_destroy(m);
 }
 
@@ -162,6 +162,6 @@ Test(machine, interp_runs_on_any_host)
 
 	config.host = &nothing;
 	config.engine = "interp";
-	cr_assert_eq(machine_create(&config, &m, error), 0, "%s", error);
+	cr_assert_eq(machine_create(&config, &m, &error), 0, "%s", error.text);
 	machine_destroy(m);
 }

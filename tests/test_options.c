@@ -6,7 +6,7 @@
 #include "monitor/machine/options.h"
 
 static struct vm_config config;
-static char error[OPTIONS_ERROR_SIZE];
+static struct error error;
 
 static enum options_result parse(const char *first, ...)
 {
@@ -18,15 +18,18 @@ static enum options_result parse(const char *first, ...)
 	for (const char *arg = first; arg; arg = va_arg(args, const char *))
 		argv[argc++] = (char *)arg;
 	va_end(args);
-	return options_parse(argc, argv, &config, error);
+	error = (struct error){ 0 };
+	return options_parse(argc, argv, &config, &error);
 }
 
 #define PARSE(...) parse(__VA_ARGS__, NULL)
 #define BASE "-kernel", "k", "-nographic"
-#define expect_ok(...) cr_assert_eq(PARSE(__VA_ARGS__), OPTIONS_RUN, "%s", error)
-#define expect_error(text, ...) do { \
-	cr_expect_eq(PARSE(__VA_ARGS__), OPTIONS_ERROR); \
-	cr_expect_not_null(strstr(error, text), "'%s' does not say '%s'", error, text); \
+#define expect_ok(...) cr_assert_eq(PARSE(__VA_ARGS__), OPTIONS_RUN, "%s", error.text)
+#define expect_error(words, ...) \
+	do { \
+		cr_expect_eq(PARSE(__VA_ARGS__), OPTIONS_ERROR); \
+		cr_expect_not_null(strstr(error.text, words), "'%s' does not say '%s'", \
+				   error.text, words); \
 	} while (0)
 
 static void cleanup(void)
@@ -60,7 +63,7 @@ Test(options, memory_sizes)
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(sizes); i++) {
 		cr_assert_eq(PARSE(BASE, "-m", sizes[i].text), OPTIONS_RUN, "%s: %s", sizes[i].text,
-			     error);
+			     error.text);
 		cr_expect_eq(config.ram_size, sizes[i].bytes, "%s is %llu", sizes[i].text,
 			     (unsigned long long)config.ram_size);
 	}
@@ -78,7 +81,7 @@ Test(options, bad_memory_sizes)
 	for (size_t i = 0; i < RF_ARRAY_SIZE(sizes); i++) {
 		cr_expect_eq(PARSE(BASE, "-m", sizes[i]), OPTIONS_ERROR, "%s was accepted",
 			     sizes[i]);
-		cr_expect_not_null(strstr(error, "-m "));
+		cr_expect_not_null(strstr(error.text, "-m "));
 	}
 	expect_error("3584M", BASE, "-m", "100G");
 }

@@ -4,7 +4,6 @@
  * made.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,18 +24,6 @@
 static struct machine *machine_of(struct vm *vm)
 {
 	return rf_container_of(vm, struct machine, vm);
-}
-
-static int machine_fail(char *error, int err, const char *fmt, ...) RF_PRINTF(3, 4);
-
-static int machine_fail(char *error, int err, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(error, MACHINE_ERROR_SIZE, fmt, args);
-	va_end(args);
-	return err;
 }
 
 static uint64_t host_ns(clockid_t which)
@@ -102,7 +89,7 @@ static int64_t machine_rtc_base(const struct vm_config *config)
 	return now + local.tm_gmtoff;
 }
 
-static int machine_make_board(struct machine *m, char *error)
+static int machine_make_board(struct machine *m, struct error *error)
 {
 	const struct vm_config *config = m->config;
 	struct vm *vm = &m->vm;
@@ -131,11 +118,10 @@ static int machine_make_board(struct machine *m, char *error)
 		board.serial[i] = m->console.serial[i];
 	err = pc_board_create(&board, &vm->board);
 	if (err == -EEXIST)
-		return machine_fail(error, err,
-				    "devices collide: %s; give one of them another iobase",
-				    bus_error(vm->bus));
+		return error_set(error, err, "devices collide: %s; give one of them another iobase",
+				 bus_error(vm->bus));
 	if (err)
-		return machine_fail(error, err, "cannot make the board: %s", strerror(-err));
+		return error_set(error, err, "cannot make the board: %s", strerror(-err));
 	vm->interrupt_source = (struct interrupt_source){ pc_board_acknowledge, vm->board };
 	vm->store_unlocked = pc_board_store_unlocked(vm->board, &vm->store_unlocked_opaque);
 	vm->ferr = pc_board_ferr(vm->board);
@@ -143,7 +129,7 @@ static int machine_make_board(struct machine *m, char *error)
 }
 
 /* What -kernel and -initrd name, put where it will go. */
-static int machine_load(struct machine *m, char *error)
+static int machine_load(struct machine *m, struct error *error)
 {
 	struct vm *vm = &m->vm;
 	struct boot_request boot = {
@@ -156,14 +142,14 @@ static int machine_load(struct machine *m, char *error)
 	};
 	int err = loader_load(&boot);
 
-	return err ? machine_fail(error, err, "%s", boot.error) : 0;
+	return err ? error_set(error, err, "%s", boot.error) : 0;
 }
 
 /*
  * Tables and boot image into RAM, the CPU into its start state. On the vCPU thread, or before it
  * exists.
  */
-static int machine_boot(struct machine *m, char *error)
+static int machine_boot(struct machine *m, struct error *error)
 {
 	struct vm *vm = &m->vm;
 	int err;
@@ -176,7 +162,7 @@ static int machine_boot(struct machine *m, char *error)
 	err = pc_board_write_tables(vm->board);
 	pthread_mutex_unlock(&vm->device_lock);
 	if (err)
-		return machine_fail(
+		return error_set(
 			error, err,
 			"-m %lluM is too little for the machine's ACPI tables; give at least 2M",
 			(unsigned long long)(vm->ram.size >> 20));
@@ -195,7 +181,7 @@ static int machine_reset(struct vm *vm)
 	pthread_mutex_lock(&vm->device_lock);
 	pc_board_reset(vm->board);
 	pthread_mutex_unlock(&vm->device_lock);
-	return machine_boot(m, m->error);
+	return machine_boot(m, &m->error);
 }
 
 static void machine_ended(struct vm *vm)
@@ -207,7 +193,7 @@ static void machine_ended(struct vm *vm)
 }
 
 static int machine_make_engine(struct machine *m, const struct engine *engine, const char *options,
-			       char *error)
+			       struct error *error)
 {
 	struct vcpu *vcpu = &m->vm.vcpu;
 	const char *why = NULL;
@@ -218,21 +204,21 @@ static int machine_make_engine(struct machine *m, const struct engine *engine, c
 	if (!err)
 		return 0;
 	vcpu->engine = NULL;
-	machine_fail(error, err, "-accel %s: %s", engine->name, why ? why : strerror(-err));
+	error_set(error, err, "-accel %s: %s", engine->name, why ? why : strerror(-err));
 	free((void *)why);
 	return err;
 }
 
-static int machine_make_cpu(struct machine *m, char *error)
+static int machine_make_cpu(struct machine *m, struct error *error)
 {
 	struct vcpu *vcpu = &m->vm.vcpu;
 	const char *spec = m->config->cpu ? m->config->cpu : DEFAULT_CPU;
-	char *wrong = NULL, usage[MACHINE_ERROR_SIZE];
+	char *wrong = NULL;
+	struct error usage = { 0 };
 	int err;
 
 	if (!cpu_model_parse(spec, &m->cpu_model, &wrong)) {
-		err = machine_fail(error, -EINVAL, "-cpu %s: %s", spec,
-				   wrong ? wrong : "no memory");
+		err = error_set(error, -EINVAL, "-cpu %s: %s", spec, wrong ? wrong : "no memory");
 		free(wrong);
 		return err;
 	}
@@ -244,21 +230,22 @@ static int machine_make_cpu(struct machine *m, char *error)
 	 * What is wrong with the command line comes before what the host lacks: another host would
 	 * not help.
 	 */
-	if (err && err != -EINVAL && machine_load(m, usage))
-		return machine_fail(error, -EINVAL, "%s", usage);
+	if (err && err != -EINVAL && machine_load(m, &usage))
+		return error_set(error, -EINVAL, "%s", usage.text);
 	/* Wrong options are wrong; an engine that this host cannot run gives way to the next. */
 	for (unsigned i = 0;
 	     err && err != -EINVAL && i < VM_ENGINE_FALLBACKS && m->config->engine_fallback[i];
 	     i++) {
 		const struct engine *next = engine_find(m->config->engine_fallback[i]);
 
-		fprintf(stderr, "ringfence: %s; going on with -accel %s\n", error, next->name);
+		fprintf(stderr, "ringfence: %s; going on with -accel %s\n", error->text,
+			next->name);
 		err = machine_make_engine(m, next, NULL, error);
 	}
 	return err;
 }
 
-static int machine_make(struct machine *m, char *error)
+static int machine_make(struct machine *m, struct error *error)
 {
 	const struct vm_config *config = m->config;
 	struct vm *vm = &m->vm;
@@ -267,29 +254,29 @@ static int machine_make(struct machine *m, char *error)
 	int err = log_open(&m->log, config->log_items, config->log_path);
 
 	if (err)
-		return machine_fail(error, err, "cannot write the log '%s': %s", config->log_path,
-				    strerror(-err));
+		return error_set(error, err, "cannot write the log '%s': %s", config->log_path,
+				 strerror(-err));
 	vm->log = &m->log;
 	m->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (m->ended_fd < 0)
-		return machine_fail(error, -errno, "cannot make an eventfd: %s", strerror(errno));
+		return error_set(error, -errno, "cannot make an eventfd: %s", strerror(errno));
 	err = guest_ram_init(&vm->ram, config->ram_size);
 	if (err)
-		return machine_fail(error, err,
-				    "cannot get %llu MiB of guest RAM: %s; give less with -m",
-				    (unsigned long long)(config->ram_size >> 20), strerror(-err));
+		return error_set(error, err,
+				 "cannot get %llu MiB of guest RAM: %s; give less with -m",
+				 (unsigned long long)(config->ram_size >> 20), strerror(-err));
 	err = vcpu_init(&vm->vcpu, vm);
 	if (!err)
 		err = bus_create(&vm->bus);
 	if (!err)
 		err = event_loop_create(&vm->device_lock, &vm->loop);
 	if (err)
-		return machine_fail(error, err, "cannot set up the machine: %s", strerror(-err));
+		return error_set(error, err, "cannot set up the machine: %s", strerror(-err));
 	pc_board_acpi_area(config->ram_size, &acpi_base, &acpi_size);
 	memory_map_build(&m->map, config->ram_size, acpi_base, acpi_size);
 	err = machine_make_cpu(m, error);
 	if (!err)
-		err = console_open(&m->console, vm, config, error, MACHINE_ERROR_SIZE);
+		err = console_open(&m->console, vm, config, error->text, ERROR_TEXT_SIZE);
 	if (!err)
 		err = machine_make_board(m, error);
 	if (!err)
@@ -297,19 +284,18 @@ static int machine_make(struct machine *m, char *error)
 	if (err || !config->stats_path)
 		return err;
 	err = machine_open_stats(m, config->stats_path);
-	return err ? machine_fail(error, err, "-accel: cannot write the statistics '%s': %s",
-				  config->stats_path, strerror(-err)) :
+	return err ? error_set(error, err, "-accel: cannot write the statistics '%s': %s",
+			       config->stats_path, strerror(-err)) :
 		     0;
 }
 
-int machine_create(const struct vm_config *config, struct machine **out,
-		   char error[MACHINE_ERROR_SIZE])
+int machine_create(const struct vm_config *config, struct machine **out, struct error *error)
 {
 	struct machine *m = calloc(1, sizeof(*m));
 	int err;
 
 	if (!m)
-		return machine_fail(error, -ENOMEM, "no memory");
+		return error_set(error, -ENOMEM, "no memory");
 	m->config = config;
 	m->ended_fd = -1;
 	m->vm.ram.fd = -1;

@@ -13,8 +13,6 @@
 #include "monitor/boot/boot.h"
 #include "options.h"
 
-#define MACHINE_ERROR_SIZE 1024
-
 struct machine {
 	struct vm vm; /* first */
 	const struct vm_config *config;
@@ -28,12 +26,12 @@ struct machine {
 	/* host time at the start; processor time the vCPU thread took */
 	uint64_t started_ns, vcpu_cpu_ns;
 	unsigned resets;
-	char error[MACHINE_ERROR_SIZE]; /* what went wrong in the run, after VM_HOST_ERROR */
+	struct error error; /* what went wrong in the run, after VM_HOST_ERROR */
 };
 
 /* config must outlive the machine. 0, or a negative errno with error saying what to do. */
 int machine_create(const struct vm_config *config, struct machine **out,
-		   char error[MACHINE_ERROR_SIZE]) RF_MUST_CHECK;
+		   struct error *error) RF_MUST_CHECK;
 /* machine may be NULL. */
 void machine_destroy(struct machine *machine);
 

@@ -83,7 +83,7 @@ static int run(struct machine *machine, const struct vm_config *config, int sign
 	machine_stop(machine);
 	status = machine->vm.exit_code;
 	if (machine->vm.end == VM_HOST_ERROR)
-		fprintf(stderr, "ringfence: %s\n", machine->error);
+		fprintf(stderr, "ringfence: %s\n", machine->error.text);
 	err = machine_write_stats(machine);
 	if (err) {
 		fprintf(stderr, "ringfence: cannot write statistics to '%s': %s\n",
@@ -107,21 +107,21 @@ int main(int argc, char **argv)
 {
 	struct vm_config config;
 	struct machine *machine;
-	char error[MACHINE_ERROR_SIZE];
-	enum options_result result = options_parse(argc, argv, &config, error);
+	struct error error = { 0 };
+	enum options_result result = options_parse(argc, argv, &config, &error);
 	int status, signal_fd;
 
 	if (result != OPTIONS_RUN) {
 		if (result == OPTIONS_ERROR)
-			fprintf(stderr, "ringfence: %s\n", error);
+			fprintf(stderr, "ringfence: %s\n", error.text);
 		options_free(&config);
 		return result == OPTIONS_ERROR ? STATUS_ERROR : STATUS_OK;
 	}
 	use_one_arena();
 	install_crash_handlers();
 	signal_fd = open_end_signals();
-	if (signal_fd < 0 || machine_create(&config, &machine, error)) {
-		fprintf(stderr, "ringfence: %s\n", signal_fd < 0 ? strerror(errno) : error);
+	if (signal_fd < 0 || machine_create(&config, &machine, &error)) {
+		fprintf(stderr, "ringfence: %s\n", signal_fd < 0 ? strerror(errno) : error.text);
 		options_free(&config);
 		return STATUS_ERROR;
 	}

@@ -10,15 +10,15 @@
 
 struct option_parser {
 	struct vm_config *config;
-	char *error;
+	struct error *error;
 	const char *option; /* the one being parsed, without dashes */
 	unsigned serial_count;
 	bool nographic, nodefaults, display_chosen, monitor_chosen, accel_chosen,
 		debugcon_iobase_set;
 };
 
-/* Sets the error text; returns OPTIONS_ERROR. */
-enum options_result option_fail(struct option_parser *p, const char *fmt, ...) RF_PRINTF(2, 3);
+/* error_set() for a parser; OPTIONS_ERROR. */
+#define option_fail(parser, ...) error_set((parser)->error, OPTIONS_ERROR, __VA_ARGS__)
 
 enum options_result opt_memory(struct option_parser *p, const char *arg);
 enum options_result opt_accel(struct option_parser *p, const char *arg);

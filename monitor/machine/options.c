@@ -3,7 +3,6 @@
  * The table of options and the loop over the command line. How single arguments are understood is
  * in option_args.c.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,16 +24,6 @@ struct option_desc {
 	const char *arg;  /* as shown by -help */
 	const char *help; /* NULL: not shown (a synonym, or accepted for QEMU's sake) */
 };
-
-enum options_result option_fail(struct option_parser *p, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(p->error, OPTIONS_ERROR_SIZE, fmt, args);
-	va_end(args);
-	return OPTIONS_ERROR;
-}
 
 static enum options_result opt_help(struct option_parser *p, const char *arg)
 {
@@ -126,11 +115,10 @@ static enum options_result opt_display(struct option_parser *p, const char *arg)
 static enum options_result option_chardev(struct option_parser *p, const char *arg)
 {
 	const char *spec = strncmp(arg, "mon:", 4) ? arg : arg + 4;
-	char why[256];
 
-	if (!strcmp(arg, "none") || !char_backend_check(spec, why, sizeof(why)))
+	if (!strcmp(arg, "none") || !char_backend_check(spec, p->error->text, ERROR_TEXT_SIZE))
 		return OPTIONS_RUN;
-	return option_fail(p, "-%s: %s", p->option, why);
+	return error_prefix(p->error, OPTIONS_ERROR, "-%s", p->option);
 }
 
 static enum options_result opt_debugcon(struct option_parser *p, const char *arg)
@@ -377,13 +365,12 @@ static enum options_result options_check(struct option_parser *p)
 }
 
 enum options_result options_parse(int argc, char **argv, struct vm_config *config,
-				  char error[OPTIONS_ERROR_SIZE])
+				  struct error *error)
 {
 	struct option_parser p = { .config = config, .error = error };
 	enum options_result result;
 
 	*config = (struct vm_config){ .ram_size = DEFAULT_RAM };
-	error[0] = '\0';
 	result = options_parse_all(&p, argc, argv);
 	return result == OPTIONS_RUN ? options_check(&p) : result;
 }

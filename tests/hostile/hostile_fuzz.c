@@ -196,7 +196,7 @@ static const char *one_judge(struct machine *machine, struct hostile_watch *watc
 
 	*maybe = false;
 	if (machine->vm.end == VM_HOST_ERROR)
-		return machine->error;
+		return machine->error.text;
 	if (machine->vm.end == VM_KILLED && (strstr(reason, "host") || strstr(reason, "internal")))
 		return reason;
 	return hostile_watch_check(watch, machine, maybe);
@@ -206,13 +206,13 @@ static const char *one_judge(struct machine *machine, struct hostile_watch *watc
 static void one_case(struct one *one, struct hostile_watch *watch, struct progress *p, char *found,
 		     size_t size, bool *maybe)
 {
-	char error[MACHINE_ERROR_SIZE] = "";
+	struct error error = { 0 };
 	struct machine *machine;
 	const char *why;
 
 	*maybe = false;
-	if (machine_create(&one->config, &machine, error)) {
-		snprintf(found, size, "no machine: %.400s", error);
+	if (machine_create(&one->config, &machine, &error)) {
+		snprintf(found, size, "no machine: %.400s", error.text);
 		return;
 	}
 	hostile_world(&one->r, machine);
@@ -322,10 +322,9 @@ static void make_stand(struct vm *vm)
 /* A machine that stands still while others run: nobody may touch its memory. */
 static struct machine *make_bystander(struct one *one)
 {
-	char error[MACHINE_ERROR_SIZE];
 	struct machine *machine;
 
-	if (machine_create(&one->config, &machine, error))
+	if (machine_create(&one->config, &machine, NULL))
 		return NULL;
 	hostile_world(&one->r, machine);
 	if (machine_start(machine)) {
@@ -458,14 +457,13 @@ static int self_test(struct hostile_settings *set)
 	snprintf(kernel, sizeof(kernel), "/proc/self/fd/%d", kernel_fd);
 	set->interp = false;
 	for (enum sabotage what = 0; what < SABOTAGE_NKINDS; what++) {
-		char error[MACHINE_ERROR_SIZE];
 		struct machine *machine;
 		const char *why;
 		struct one one;
 		bool maybe;
 
 		one_configure(&one, set, 30, kernel_fd, kernel);
-		if (machine_create(&one.config, &machine, error))
+		if (machine_create(&one.config, &machine, NULL))
 			return 2;
 		hostile_world(&one.r, machine);
 		hostile_watch_start(watch, machine);
