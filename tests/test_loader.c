@@ -18,6 +18,7 @@
 static struct guest_ram ram;
 static struct cpu cpu;
 static struct memory_map map;
+static struct error error;
 static struct boot_request boot;
 static char kernel_path[] = "/tmp/rf-test-kernel-XXXXXX",
 	    initrd_path[] = "/tmp/rf-test-initrd-XXXXXX";
@@ -28,8 +29,9 @@ static void setup(void)
 	memory_map_build(&map, RAM_SIZE, RAM_SIZE - ACPI_SIZE, ACPI_SIZE);
 	close(mkstemp(kernel_path));
 	close(mkstemp(initrd_path));
-	boot = (struct boot_request){ .ram = &ram, .cpu = &cpu, .map = &map,
-		.kernel = kernel_path };
+	boot = (struct boot_request){
+		.ram = &ram, .cpu = &cpu, .map = &map, .kernel = kernel_path, .error = &error
+	};
 }
 
 static void teardown(void)
@@ -60,10 +62,12 @@ static uint32_t ram32(gpa_t gpa)
 static void put16(uint8_t *p, uint16_t v) { memcpy(p, &v, 2); }
 static void put32(uint8_t *p, uint32_t v) { memcpy(p, &v, 4); }
 
-#define expect_load_error(err, text) do { \
-	cr_expect_eq(loader_load(&boot), -(err)); \
-	cr_expect_not_null(strstr(boot.error, text), "'%s' does not say '%s'", boot.error, text); \
-	cr_expect_null(strchr(boot.error, '\n')); \
+#define expect_load_error(err, words) \
+	do { \
+		cr_expect_eq(loader_load(&boot), -(err)); \
+		cr_expect_not_null(strstr(error.text, words), "'%s' does not say '%s'", \
+				   error.text, words); \
+		cr_expect_null(strchr(error.text, '\n')); \
 	} while (0)
 
 /* A bzImage of protocol 2.10: 2 sectors of setup after the boot sector, 64 KiB of code. */
@@ -123,7 +127,7 @@ Test(loader, linux_state_and_zero_page)
 	make_bzimage();
 	write_bzimage();
 	boot.append = "console=ttyS0 quiet";
-	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
 	expect_flat_start(0x100000);
 	cr_expect_eq(memcmp(ram.flat + 0x100000, bz + BZ_SETUP, BZ_CODE), 0);
 	zp = cpu.regs[X86_ESI];
@@ -149,7 +153,7 @@ Test(loader, linux_initrd_lies_below_the_acpi_tables)
 	memset(initrd, 0x5a, sizeof(initrd));
 	write_file(initrd_path, initrd, sizeof(initrd));
 	boot.initrd = initrd_path;
-	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
 	zp = cpu.regs[X86_ESI];
 	at = ram32(zp + 0x218);
 	cr_expect_eq(ram32(zp + 0x21c), sizeof(initrd));
@@ -166,7 +170,7 @@ Test(loader, linux_initrd_respects_the_kernels_limit)
 	write_bzimage();
 	write_file(initrd_path, "x", 1);
 	boot.initrd = initrd_path;
-	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
 	cr_expect_eq(ram32(cpu.regs[X86_ESI] + 0x218), 0x1fff000);
 }
 
@@ -178,7 +182,7 @@ Test(loader, linux_old_protocol_command_line)
 	put16(bz + 0x206, 0x0201);
 	write_bzimage();
 	boot.append = "root=/dev/hda1";
-	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
 	zp = cpu.regs[X86_ESI];
 	cr_expect_eq(zp, 0x90000);
 	cr_expect_eq(ram32(zp + 0x20) & 0xffff, 0xa33f);
@@ -191,7 +195,7 @@ Test(loader, linux_zimage_goes_low)
 	put16(bz + 0x206, 0x0200);
 	bz[0x211] = 0;
 	write_bzimage();
-	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
 	expect_flat_start(0x10000);
 	cr_expect_eq(memcmp(ram.flat + 0x10000, bz + BZ_SETUP, BZ_CODE), 0);
 }
@@ -299,7 +303,7 @@ Test(loader, not_kernels)
 	for (size_t i = 0; i < RF_ARRAY_SIZE(files); i++) {
 		write_file(kernel_path, files[i].data, files[i].size);
 		cr_expect_lt(loader_load(&boot), 0);
-		cr_expect_not_null(strstr(boot.error, files[i].text), "'%s'", boot.error);
+		cr_expect_not_null(strstr(error.text, files[i].text), "'%s'", error.text);
 	}
 	boot.kernel = "/tmp";
 	expect_load_error(EISDIR, "directory");
@@ -346,7 +350,7 @@ Test(loader, elf_segments_bss_and_entry)
 	make_elf();
 	write_file(kernel_path, elf, sizeof(elf));
 	memset(ram.flat + 0x200000, 0xff, 0x3000);
-	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
 	expect_flat_start(0x200004);
 	cr_expect_eq(memcmp(ram.flat + 0x200000, "0123456789abcdef", 16), 0);
 	for (int i = 0x10; i < 0x2010; i++)
@@ -413,7 +417,7 @@ Test(loader, multiboot_elf_with_modules)
 	snprintf(modules, sizeof(modules), "%s one two,%s", initrd_path, initrd_path);
 	boot.initrd = modules;
 	boot.append = "hello";
-	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
 	expect_flat_start(0x200004);
 	cr_expect_eq(cpu.regs[X86_EAX], 0x2badb002);
 	info = cpu.regs[X86_EBX];
@@ -448,7 +452,7 @@ Test(loader, multiboot_address_fields)
 	image[0x80] = 0x42;
 	image[0x80 + 0xa00] = 0x43; /* behind load_end_addr: bss there */
 	write_file(kernel_path, image, sizeof(image));
-	cr_assert_eq(loader_load(&boot), 0, "%s", boot.error);
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
 	expect_flat_start(0x300200);
 	cr_expect_eq(ram.flat[0x300080], 0x42);
 	cr_expect_eq(ram.flat[0x300a80], 0);
@@ -492,9 +496,9 @@ Test(loader, damaged_files_are_survived)
 			image[at] = rand_r(&seed);
 		}
 		write_file(kernel_path, image, size);
-		boot.error[0] = '\0';
+		error.text[0] = '\0';
 		if (loader_load(&boot))
-			cr_expect_neq(boot.error[0], '\0');
+			cr_expect_neq(error.text[0], '\0');
 	}
 }
 

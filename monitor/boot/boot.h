@@ -18,6 +18,7 @@
 #include "memory_map.h"
 #include "shadowmmu/guest_ram.h"
 #include "x86/cpu.h"
+#include "x86/error.h"
 
 /* What to load and where it may go. Strings are borrowed; initrd and append may be NULL. */
 struct boot_request {
@@ -25,8 +26,7 @@ struct boot_request {
 	struct cpu *cpu;
 	const struct memory_map *map;
 	const char *kernel, *initrd, *append;
-	/* what was wrong and what to do, without a program-name prefix, when a loader fails */
-	char error[640];
+	struct error *error; /* where a loader that fails says why */
 };
 
 /*

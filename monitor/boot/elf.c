@@ -27,17 +27,17 @@ static int elf_load_segment(struct boot_request *boot, const struct file_image *
 	int ret;
 
 	if (ph->p_offset > kernel->size || ph->p_filesz > kernel->size - ph->p_offset)
-		return loader_fail(boot, ENOEXEC,
-				   "kernel '%s' is cut short: a segment ends at byte %llu of %zu; "
-				   "copy it again",
-				   kernel->path, (unsigned long long)(ph->p_offset + ph->p_filesz),
-				   kernel->size);
+		return error_set(boot->error, -ENOEXEC,
+				 "kernel '%s' is cut short: a segment ends at byte %llu of %zu; "
+				 "copy it again",
+				 kernel->path, (unsigned long long)(ph->p_offset + ph->p_filesz),
+				 kernel->size);
 	if (ph->p_memsz < ph->p_filesz)
-		return loader_fail(boot, ENOEXEC,
-				   "kernel '%s' is damaged: a segment is larger in the file (%llu) "
-				   "than in memory (%llu)",
-				   kernel->path, (unsigned long long)ph->p_filesz,
-				   (unsigned long long)ph->p_memsz);
+		return error_set(boot->error, -ENOEXEC,
+				 "kernel '%s' is damaged: a segment is larger in the file (%llu) "
+				 "than in memory (%llu)",
+				 kernel->path, (unsigned long long)ph->p_filesz,
+				 (unsigned long long)ph->p_memsz);
 	ret = loader_copy(boot, "the kernel", ph->p_paddr, kernel->data + ph->p_offset,
 			  ph->p_filesz);
 	return ret ? ret :
@@ -53,8 +53,8 @@ static int elf_load_segments(struct boot_request *boot, const struct file_image 
 	bool any = false;
 
 	if (!gelf_getehdr(elf, &header) || elf_getphdrnum(elf, &count))
-		return loader_fail(boot, ENOEXEC, "kernel '%s' has no usable ELF header (%s)",
-				   kernel->path, elf_errmsg(-1));
+		return error_set(boot->error, -ENOEXEC, "kernel '%s' has no usable ELF header (%s)",
+				 kernel->path, elf_errmsg(-1));
 	*entry = header.e_entry;
 	*end = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -62,9 +62,9 @@ static int elf_load_segments(struct boot_request *boot, const struct file_image 
 		int ret;
 
 		if (!gelf_getphdr(elf, i, &ph))
-			return loader_fail(boot, ENOEXEC,
-					   "kernel '%s' has no usable ELF program headers (%s)",
-					   kernel->path, elf_errmsg(-1));
+			return error_set(boot->error, -ENOEXEC,
+					 "kernel '%s' has no usable ELF program headers (%s)",
+					 kernel->path, elf_errmsg(-1));
 		if (ph.p_type != PT_LOAD || !ph.p_memsz)
 			continue;
 		ret = elf_load_segment(boot, kernel, &ph);
@@ -77,8 +77,8 @@ static int elf_load_segments(struct boot_request *boot, const struct file_image 
 			*end = ph.p_paddr + ph.p_memsz;
 	}
 	return any ? 0 :
-		     loader_fail(boot, ENOEXEC, "kernel '%s' has no loadable ELF segment",
-				 kernel->path);
+		     error_set(boot->error, -ENOEXEC, "kernel '%s' has no loadable ELF segment",
+			       kernel->path);
 }
 
 int loader_elf_segments(struct boot_request *boot, const struct file_image *kernel, uint32_t *entry,
@@ -90,8 +90,8 @@ int loader_elf_segments(struct boot_request *boot, const struct file_image *kern
 	elf_version(EV_CURRENT);
 	elf = elf_memory((char *)kernel->data, kernel->size);
 	if (!elf)
-		return loader_fail(boot, ENOEXEC, "kernel '%s' is not a sound ELF file (%s)",
-				   kernel->path, elf_errmsg(-1));
+		return error_set(boot->error, -ENOEXEC, "kernel '%s' is not a sound ELF file (%s)",
+				 kernel->path, elf_errmsg(-1));
 	ret = elf_load_segments(boot, kernel, elf, entry, end);
 	elf_end(elf);
 	return ret;
@@ -104,11 +104,11 @@ int loader_elf(struct boot_request *boot, const struct file_image *kernel)
 	int ret;
 
 	if (boot->initrd || (boot->append && *boot->append))
-		return loader_fail(boot, EINVAL,
-				   "kernel '%s' is a plain ELF file, which takes no %s; leave it "
-				   "out or give a Linux or "
-				   "multiboot kernel",
-				   kernel->path, boot->initrd ? "-initrd" : "-append");
+		return error_set(boot->error, -EINVAL,
+				 "kernel '%s' is a plain ELF file, which takes no %s; leave it "
+				 "out or give a Linux or "
+				 "multiboot kernel",
+				 kernel->path, boot->initrd ? "-initrd" : "-append");
 	ret = loader_elf_segments(boot, kernel, &entry, &end);
 	return ret ? ret : loader_enter_flat(boot, LOADER_GDT, entry);
 }

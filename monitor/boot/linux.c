@@ -104,26 +104,26 @@ static int linux_read_header(struct boot_request *boot, const struct file_image 
 
 	*image = (struct linux_image){ .file = file };
 	if (file->size < HDR_INIT_SIZE + 4)
-		return loader_fail(boot, ENOEXEC,
-				   "kernel '%s' is cut short: %zu bytes end within its header",
-				   file->path, file->size);
+		return error_set(boot->error, -ENOEXEC,
+				 "kernel '%s' is cut short: %zu bytes end within its header",
+				 file->path, file->size);
 	image->version = get(h + HDR_VERSION, 2);
 	if (image->version < 0x0200)
-		return loader_fail(
-			boot, ENOEXEC,
+		return error_set(
+			boot->error, -ENOEXEC,
 			"kernel '%s' speaks boot protocol %u.%02u; 2.00 or later is needed",
 			file->path, image->version >> 8, image->version & 0xff);
 	if (image->version >= 0x020c && (get(h + HDR_XLOADFLAGS, 2) & XLOADFLAG_KERNEL_64))
-		return loader_fail(
-			boot, ENOEXEC,
+		return error_set(
+			boot->error, -ENOEXEC,
 			"kernel '%s' is a 64-bit Linux kernel; ringfence runs 32-bit x86 guests "
 			"(Debian: linux-image-686)",
 			file->path);
 	setup_sects = h[HDR_SETUP_SECTS] ? h[HDR_SETUP_SECTS] : 4;
 	image->setup_bytes = (setup_sects + 1) * 512;
 	if (image->setup_bytes >= file->size)
-		return loader_fail(
-			boot, ENOEXEC,
+		return error_set(
+			boot->error, -ENOEXEC,
 			"kernel '%s' is cut short: %zu bytes, its real-mode part alone has %zu",
 			file->path, file->size, image->setup_bytes);
 	image->load_address = h[HDR_LOADFLAGS] & LOADFLAG_LOADED_HIGH ? 0x100000 : 0x10000;
@@ -144,11 +144,11 @@ static int linux_check_length(struct boot_request *boot, const struct linux_imag
 	uint64_t have = image->file->size - image->setup_bytes;
 
 	if (image->version >= 0x0204 && have + 15 < want)
-		return loader_fail(boot, ENOEXEC,
-				   "kernel '%s' is cut short: %llu of %llu bytes of its code are "
-				   "there; copy it again",
-				   image->file->path, (unsigned long long)have,
-				   (unsigned long long)want);
+		return error_set(boot->error, -ENOEXEC,
+				 "kernel '%s' is cut short: %llu of %llu bytes of its code are "
+				 "there; copy it again",
+				 image->file->path, (unsigned long long)have,
+				 (unsigned long long)want);
 	return 0;
 }
 
@@ -159,8 +159,8 @@ static int linux_check_room(struct boot_request *boot, const struct linux_image 
 	uint64_t need = payload_end > image->runtime_end ? payload_end : image->runtime_end;
 
 	if (image->load_address >= MEMORY_MAP_HIGH && need > top)
-		return loader_fail(
-			boot, ENOSPC,
+		return error_set(
+			boot->error, -ENOSPC,
 			"kernel '%s' needs %llu MiB of guest RAM to start, the guest has %llu MiB; "
 			"give more with -m",
 			image->file->path, (unsigned long long)((need + 0x1fffff) >> 20),
@@ -181,12 +181,12 @@ static int linux_load_initrd(struct boot_request *boot, const struct linux_image
 	if (top > (uint64_t)image->initrd_max + 1)
 		top = (uint64_t)image->initrd_max + 1;
 	if (initrd.size > top || ((top - initrd.size) & GUEST_PAGE_MASK) < image->runtime_end) {
-		ret = loader_fail(boot, ENOSPC,
-				  "initrd '%s' (%zu KiB) does not fit between the kernel and the "
-				  "end of guest RAM "
-				  "(%llu MiB); give more with -m",
-				  initrd.path, initrd.size >> 10,
-				  (unsigned long long)(boot->ram->size >> 20));
+		ret = error_set(boot->error, -ENOSPC,
+				"initrd '%s' (%zu KiB) does not fit between the kernel and the "
+				"end of guest RAM "
+				"(%llu MiB); give more with -m",
+				initrd.path, initrd.size >> 10,
+				(unsigned long long)(boot->ram->size >> 20));
 		goto out;
 	}
 	start = (top - initrd.size) & GUEST_PAGE_MASK;
@@ -205,9 +205,9 @@ static int linux_load_command_line(struct boot_request *boot, const struct linux
 	size_t len = strlen(text);
 
 	if (len > image->cmdline_max)
-		return loader_fail(boot, E2BIG,
-				   "-append has %zu characters; kernel '%s' takes at most %u", len,
-				   image->file->path, image->cmdline_max);
+		return error_set(boot->error, -E2BIG,
+				 "-append has %zu characters; kernel '%s' takes at most %u", len,
+				 image->file->path, image->cmdline_max);
 	if (image->version >= 0x0202) {
 		put(zp + HDR_CMD_LINE_PTR, LOADER_COMMAND_LINE, 4);
 	} else {

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +12,6 @@
 #include <unistd.h>
 #include "loader.h"
 #include "x86/ahead.h"
-
-int loader_fail(struct boot_request *boot, int err, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(boot->error, sizeof(boot->error), fmt, args);
-	va_end(args);
-	return -err;
-}
 
 static int file_image_fill(struct boot_request *boot, const char *what, int fd,
 			   struct file_image *image)
@@ -36,13 +25,12 @@ static int file_image_fill(struct boot_request *boot, const char *what, int fd,
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return loader_fail(boot, errno, "cannot read %s '%s': %s", what,
-					   image->path, strerror(errno));
+			return error_set(boot->error, -errno, "cannot read %s '%s': %s", what,
+					 image->path, strerror(errno));
 		if (n == 0)
-			return loader_fail(
-				boot, EIO,
-				"%s '%s' shrank to %zu bytes while it was read; try again", what,
-				image->path, done);
+			return error_set(boot->error, -EIO,
+					 "%s '%s' shrank to %zu bytes while it was read; try again",
+					 what, image->path, done);
 		done += n;
 	}
 	return 0;
@@ -56,24 +44,23 @@ static int file_image_open(struct boot_request *boot, const char *what, const ch
 	/* O_NONBLOCK: a FIFO must give an error below rather than wait for a writer. */
 	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (*fd < 0)
-		return loader_fail(boot, errno, "cannot open %s '%s': %s", what, path,
-				   strerror(errno));
+		return error_set(boot->error, -errno, "cannot open %s '%s': %s", what, path,
+				 strerror(errno));
 	if (fstat(*fd, &st) < 0)
-		return loader_fail(boot, errno, "cannot examine %s '%s': %s", what, path,
-				   strerror(errno));
+		return error_set(boot->error, -errno, "cannot examine %s '%s': %s", what, path,
+				 strerror(errno));
 	if (S_ISDIR(st.st_mode))
-		return loader_fail(boot, EISDIR, "%s '%s' is a directory; name the file in it",
-				   what, path);
+		return error_set(boot->error, -EISDIR,
+				 "%s '%s' is a directory; name the file in it", what, path);
 	if (!S_ISREG(st.st_mode))
-		return loader_fail(boot, EINVAL,
-				   "%s '%s' is not a regular file; copy it to one first", what,
-				   path);
+		return error_set(boot->error, -EINVAL,
+				 "%s '%s' is not a regular file; copy it to one first", what, path);
 	if (st.st_size == 0)
-		return loader_fail(boot, EINVAL, "%s '%s' is empty", what, path);
+		return error_set(boot->error, -EINVAL, "%s '%s' is empty", what, path);
 	if ((uint64_t)st.st_size > GUEST_RAM_MAX)
-		return loader_fail(boot, EFBIG,
-				   "%s '%s' has %lld bytes, more than any guest's memory", what,
-				   path, (long long)st.st_size);
+		return error_set(boot->error, -EFBIG,
+				 "%s '%s' has %lld bytes, more than any guest's memory", what, path,
+				 (long long)st.st_size);
 	*size = st.st_size;
 	return 0;
 }
@@ -88,10 +75,10 @@ int file_image_read(struct boot_request *boot, const char *what, const char *pat
 	ret = file_image_open(boot, what, path, &fd, &image->size);
 	if (!ret) {
 		image->data = malloc(image->size);
-		ret = image->data ?
-			      file_image_fill(boot, what, fd, image) :
-			      loader_fail(boot, ENOMEM, "no memory to read %s '%s' (%zu bytes)",
-					  what, path, image->size);
+		ret = image->data ? file_image_fill(boot, what, fd, image) :
+				    error_set(boot->error, -ENOMEM,
+					      "no memory to read %s '%s' (%zu bytes)", what, path,
+					      image->size);
 	}
 	if (fd >= 0)
 		close(fd);
@@ -121,13 +108,13 @@ int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const vo
 	if (!size)
 		return 0;
 	if (!loader_range_is_ram(ram, gpa, size))
-		return loader_fail(boot, ENOSPC,
-				   "%s needs memory at 0x%llx..0x%llx, which guest RAM (%llu MiB) "
-				   "does not cover; "
-				   "give more with -m",
-				   what, (unsigned long long)gpa,
-				   (unsigned long long)(gpa + size - 1),
-				   (unsigned long long)(ram->size >> 20));
+		return error_set(boot->error, -ENOSPC,
+				 "%s needs memory at 0x%llx..0x%llx, which guest RAM (%llu MiB) "
+				 "does not cover; "
+				 "give more with -m",
+				 what, (unsigned long long)gpa,
+				 (unsigned long long)(gpa + size - 1),
+				 (unsigned long long)(ram->size >> 20));
 	memory_make(ram->flat + gpa, size);
 	if (data)
 		memcpy(ram->flat + gpa, data, size);
@@ -219,7 +206,7 @@ int loader_load(struct boot_request *boot)
 		file_image_free(&kernel);
 		return ret;
 	}
-	ret = loader_fail(boot, ENOEXEC, "'%s' is %s", kernel.path, loader_guess(&kernel));
+	ret = error_set(boot->error, -ENOEXEC, "'%s' is %s", kernel.path, loader_guess(&kernel));
 	file_image_free(&kernel);
 	return ret;
 }

@@ -27,9 +27,6 @@ int loader_elf(struct boot_request *boot, const struct file_image *kernel) RF_MU
 int loader_elf_segments(struct boot_request *boot, const struct file_image *kernel, uint32_t *entry,
 			gpa_t *end) RF_MUST_CHECK;
 
-/* Fills boot->error and returns -err. */
-int loader_fail(struct boot_request *boot, int err, const char *fmt, ...) RF_PRINTF(3, 4);
-
 /*
  * Reads a regular file whole; what names its role in messages ("kernel"). The caller frees with
  * file_image_free().

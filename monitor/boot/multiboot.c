@@ -71,24 +71,24 @@ static int mb_load_addresses(struct boot_request *boot, const struct file_image 
 	int ret;
 
 	if (at + sizeof(h) > kernel->data + kernel->size)
-		return loader_fail(boot, ENOEXEC,
-				   "kernel '%s' is cut short within its multiboot header",
-				   kernel->path);
+		return error_set(boot->error, -ENOEXEC,
+				 "kernel '%s' is cut short within its multiboot header",
+				 kernel->path);
 	memcpy(&h, at, sizeof(h));
 	offset = (uint64_t)(at - kernel->data) - (h.header_addr - h.load_addr);
 	if (h.header_addr < h.load_addr || offset > kernel->size)
-		return loader_fail(boot, ENOEXEC,
-				   "kernel '%s': its multiboot header loads from before the file "
-				   "(load_addr 0x%x, "
-				   "header_addr 0x%x)",
-				   kernel->path, h.load_addr, h.header_addr);
+		return error_set(boot->error, -ENOEXEC,
+				 "kernel '%s': its multiboot header loads from before the file "
+				 "(load_addr 0x%x, "
+				 "header_addr 0x%x)",
+				 kernel->path, h.load_addr, h.header_addr);
 	size = h.load_end_addr ? (uint64_t)h.load_end_addr - h.load_addr : kernel->size - offset;
 	if ((h.load_end_addr && h.load_end_addr < h.load_addr) || size > kernel->size - offset)
-		return loader_fail(boot, ENOEXEC,
-				   "kernel '%s' is cut short: its multiboot header asks for %llu "
-				   "bytes, %llu are there",
-				   kernel->path, (unsigned long long)size,
-				   (unsigned long long)(kernel->size - offset));
+		return error_set(boot->error, -ENOEXEC,
+				 "kernel '%s' is cut short: its multiboot header asks for %llu "
+				 "bytes, %llu are there",
+				 kernel->path, (unsigned long long)size,
+				 (unsigned long long)(kernel->size - offset));
 	ret = loader_copy(boot, "the kernel", h.load_addr, kernel->data + offset, size);
 	*end = h.load_addr + size;
 	if (!ret && h.bss_end_addr > *end) {
@@ -105,8 +105,8 @@ static int mb_place(struct boot_request *boot, struct mb_layout *lay, const char
 	*at = lay->next;
 	lay->next += size;
 	if (lay->next > memory_map_high_end(boot->map))
-		return loader_fail(
-			boot, ENOSPC,
+		return error_set(
+			boot->error, -ENOSPC,
 			"%s (%zu KiB) does not fit into guest RAM (%llu MiB); give more with -m",
 			what, size >> 10, (unsigned long long)(boot->ram->size >> 20));
 	return loader_copy(boot, what, *at, data, size);
@@ -146,11 +146,11 @@ static int mb_load_modules(struct boot_request *boot, struct mb_layout *lay, str
 		return 0;
 	list = rest = strdup(boot->initrd);
 	if (!list)
-		return loader_fail(boot, ENOMEM, "no memory for the list of modules");
+		return error_set(boot->error, -ENOMEM, "no memory for the list of modules");
 	while (!ret && (text = strsep(&rest, ","))) {
 		if (info->mods_count == MB_MAX_MODULES)
-			ret = loader_fail(boot, E2BIG, "-initrd lists more than %d modules",
-					  MB_MAX_MODULES);
+			ret = error_set(boot->error, -E2BIG, "-initrd lists more than %d modules",
+					MB_MAX_MODULES);
 		else
 			ret = mb_load_module(boot, lay, text, &modules[info->mods_count++]);
 	}
@@ -184,7 +184,7 @@ static int mb_place_strings(struct boot_request *boot, struct mb_layout *lay, st
 
 	if (asprintf(&cmdline, "%s%s%s", boot->kernel, boot->append && *boot->append ? " " : "",
 		     boot->append ? boot->append : "") < 0)
-		return loader_fail(boot, ENOMEM, "no memory for the command line");
+		return error_set(boot->error, -ENOMEM, "no memory for the command line");
 	ret = mb_place(boot, lay, "the command line", cmdline, strlen(cmdline) + 1, 4,
 		       &info->cmdline);
 	free(cmdline);
@@ -221,8 +221,8 @@ int loader_multiboot(struct boot_request *boot, const struct file_image *kernel)
 
 	memcpy(&flags, at + 4, 4);
 	if (flags & 0xffff & ~MB_KNOWN_MUST)
-		return loader_fail(
-			boot, ENOEXEC,
+		return error_set(
+			boot->error, -ENOEXEC,
 			"kernel '%s' requires multiboot features 0x%x that are not provided",
 			kernel->path, flags & 0xffff & ~MB_KNOWN_MUST);
 	if (flags & MB_ADDRESSES) {
@@ -232,8 +232,8 @@ int loader_multiboot(struct boot_request *boot, const struct file_image *kernel)
 	} else if (loader_elf_probe(kernel)) {
 		ret = loader_elf_segments(boot, kernel, &entry, &end);
 	} else {
-		ret = loader_fail(
-			boot, ENOEXEC,
+		ret = error_set(
+			boot->error, -ENOEXEC,
 			"multiboot kernel '%s' is neither a 32-bit ELF nor says where to load",
 			kernel->path);
 	}

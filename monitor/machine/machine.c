@@ -139,10 +139,10 @@ static int machine_load(struct machine *m, struct error *error)
 		.kernel = m->config->kernel,
 		.initrd = m->config->initrd,
 		.append = m->config->append,
+		.error = error,
 	};
-	int err = loader_load(&boot);
 
-	return err ? error_set(error, err, "%s", boot.error) : 0;
+	return loader_load(&boot);
 }
 
 /*

@@ -454,7 +454,8 @@ int main(int argc, char **argv)
 	static struct cpu cpu;
 	struct run r = { .status = -1 };
 	struct memory_map map;
-	struct boot_request boot = { .ram = &r.ram, .cpu = &cpu, .map = &map };
+	struct error error = { 0 };
+	struct boot_request boot = { .ram = &r.ram, .cpu = &cpu, .map = &map, .error = &error };
 	uc_hook hooks[3];
 
 	if (argc != 3) {
@@ -469,7 +470,7 @@ int main(int argc, char **argv)
 	}
 	memory_map_build(&map, RAM_SIZE, RAM_SIZE - ACPI_SIZE, ACPI_SIZE);
 	if (loader_load(&boot)) {
-		fprintf(stderr, "unicorn_run: %s\n", boot.error);
+		fprintf(stderr, "unicorn_run: %s\n", error.text);
 		return 2;
 	}
 	if (uc_open(UC_ARCH_X86, UC_MODE_32, &r.uc) || !map_memory(&r) ||
