@@ -1,21 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Chooses the backend by its specification; the null backend. */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "char_backend.h"
-
-int char_fail(const struct char_open *how, int err, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(how->error, how->error_size, fmt, args);
-	va_end(args);
-	return -err;
-}
 
 static void null_write(struct chardev *chardev, const uint8_t *bytes, size_t count)
 {
@@ -32,7 +20,7 @@ static int char_null_open(const struct char_open *how, struct char_backend **out
 	struct char_backend *backend = calloc(1, sizeof(*backend));
 
 	if (!backend)
-		return char_fail(how, ENOMEM, "no memory");
+		return error_set(how->error, -ENOMEM, "no memory");
 	backend->chardev.ops = &ops;
 	backend->close = null_close;
 	*out = backend;
@@ -63,24 +51,22 @@ static const struct char_kind *char_kind_find(const char *spec)
 	return NULL;
 }
 
-int char_backend_check(const char *spec, char *error, size_t size)
+int char_backend_check(const char *spec, struct error *error)
 {
-	const struct char_open how = { .error = error, .error_size = size };
-
 	if (char_kind_find(spec))
 		return 0;
-	return char_fail(&how, EINVAL,
+	return error_set(error, -EINVAL,
 			 "'%s' is not a character device; known: stdio, mon:stdio, file:PATH, pty, "
 			 "unix:PATH,server,nowait, null, none",
 			 spec);
 }
 
 int char_backend_open(struct vm *vm, const char *spec, bool signals, struct char_backend **out,
-		      char *error, size_t size)
+		      struct error *error)
 {
-	struct char_open how = { .vm = vm, .signals = signals, .error = error, .error_size = size };
+	struct char_open how = { .vm = vm, .signals = signals, .error = error };
 	const char *colon = strchr(spec, ':');
-	int err = char_backend_check(spec, error, size);
+	int err = char_backend_check(spec, error);
 
 	if (err)
 		return err;

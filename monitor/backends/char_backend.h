@@ -18,24 +18,22 @@
 
 #include "devices/chardev.h"
 #include "monitor/vm/vm.h"
+#include "x86/error.h"
 
 struct char_backend {
 	struct chardev chardev; /* first; the device or the mux attaches here */
 	void (*close)(struct char_backend *backend);
 };
 
-/*
- * Whether there is such a kind of backend, without opening it: 0, or a negative errno with error as
- * below.
- */
-int char_backend_check(const char *spec, char *error, size_t size) RF_MUST_CHECK;
+/* Whether there is such a kind of backend, without opening it: 0, or a negative errno and error. */
+int char_backend_check(const char *spec, struct error *error) RF_MUST_CHECK;
 
 /*
- * Opens spec (not "none", without "mon:"). 0, or a negative errno with error (size bytes) telling
- * what to do. signals: stdio leaves Ctrl-C and the like to the terminal.
+ * Opens spec (not "none", without "mon:"). 0, or a negative errno with error telling what to do.
+ * signals: stdio leaves Ctrl-C and the like to the terminal.
  */
 int char_backend_open(struct vm *vm, const char *spec, bool signals, struct char_backend **out,
-		      char *error, size_t size) RF_MUST_CHECK;
+		      struct error *error) RF_MUST_CHECK;
 /* backend may be NULL. The device must not use it any more. */
 void char_backend_close(struct char_backend *backend);
 
@@ -44,16 +42,12 @@ struct char_open {
 	struct vm *vm;
 	const char *arg;
 	bool signals;
-	char *error;
-	size_t error_size;
+	struct error *error;
 };
 
 int char_stdio_open(const struct char_open *how, struct char_backend **out);
 int char_file_open(const struct char_open *how, struct char_backend **out);
 int char_pty_open(const struct char_open *how, struct char_backend **out);
 int char_unix_open(const struct char_open *how, struct char_backend **out);
-
-/* Fills how->error; returns -err. */
-int char_fail(const struct char_open *how, int err, const char *fmt, ...) RF_PRINTF(3, 4);
 
 #endif

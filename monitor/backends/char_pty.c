@@ -36,11 +36,12 @@ int char_pty_open(const struct char_open *how, struct char_backend **out)
 	int master, err;
 
 	if (!pty)
-		return char_fail(how, ENOMEM, "no memory");
+		return error_set(how->error, -ENOMEM, "no memory");
 	if (openpty(&master, &pty->slave_fd, NULL, NULL, NULL)) {
 		err = errno;
 		free(pty);
-		return char_fail(how, err, "cannot make a pseudo terminal: %s", strerror(err));
+		return error_set(how->error, -err, "cannot make a pseudo terminal: %s",
+				 strerror(err));
 	}
 	if (!tcgetattr(pty->slave_fd, &raw)) {
 		cfmakeraw(&raw);
@@ -54,7 +55,8 @@ int char_pty_open(const struct char_open *how, struct char_backend **out)
 	err = char_stream_start_input(&pty->stream);
 	if (err) {
 		pty_close(&pty->stream.backend);
-		return char_fail(how, -err, "cannot watch a pseudo terminal: %s", strerror(-err));
+		return error_set(how->error, err, "cannot watch a pseudo terminal: %s",
+				 strerror(-err));
 	}
 	fprintf(stderr, "ringfence: character device redirected to %s\n", ptsname(master));
 	*out = &pty->stream.backend;

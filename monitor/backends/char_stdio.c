@@ -2,6 +2,7 @@
 /* The stdio backend: this process's standard input and output. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "char_stream.h"
 #include "terminal.h"
@@ -21,10 +22,10 @@ int char_stdio_open(const struct char_open *how, struct char_backend **out)
 	int err;
 
 	if (!s)
-		return char_fail(how, ENOMEM, "no memory");
+		return error_set(how->error, -ENOMEM, "no memory");
 	if (terminal_take(how->signals)) {
 		free(s);
-		return char_fail(how, EBUSY,
+		return error_set(how->error, -EBUSY,
 				 "stdio is used twice; use mon:stdio to share it with the monitor, "
 				 "or another device");
 	}
@@ -33,7 +34,8 @@ int char_stdio_open(const struct char_open *how, struct char_backend **out)
 	err = char_stream_start_input(s);
 	if (err && err != -EBADF) { /* no standard input at all: output only */
 		stdio_close(&s->backend);
-		return char_fail(how, -err, "cannot watch standard input");
+		return error_set(how->error, err, "cannot watch standard input: %s",
+				 strerror(-err));
 	}
 	*out = &s->backend;
 	return 0;

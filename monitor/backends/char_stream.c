@@ -134,14 +134,15 @@ int char_file_open(const struct char_open *how, struct char_backend **out)
 	int fd;
 
 	if (!*how->arg)
-		return char_fail(how, EINVAL, "file: needs a path: file:PATH");
+		return error_set(how->error, -EINVAL, "file: needs a path: file:PATH");
 	fd = open(how->arg, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
 	if (fd < 0)
-		return char_fail(how, errno, "cannot write '%s': %s", how->arg, strerror(errno));
+		return error_set(how->error, -errno, "cannot write '%s': %s", how->arg,
+				 strerror(errno));
 	s = calloc(1, sizeof(*s));
 	if (!s) {
 		close(fd);
-		return char_fail(how, ENOMEM, "no memory");
+		return error_set(how->error, -ENOMEM, "no memory");
 	}
 	char_stream_init(s, how->vm, -1, fd, CHAR_WAIT);
 	s->backend.close = file_close;

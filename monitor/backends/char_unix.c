@@ -71,7 +71,7 @@ static int unix_parse(const struct char_open *how, struct char_unix *u)
 	size_t len = strcspn(rest, ",");
 
 	if (!len || len >= sizeof(u->path))
-		return char_fail(how, EINVAL, "unix: needs a path of 1 to %zu characters",
+		return error_set(how->error, -EINVAL, "unix: needs a path of 1 to %zu characters",
 				 sizeof(u->path) - 1);
 	memcpy(u->path, rest, len);
 	while (rest[len]) {
@@ -84,13 +84,14 @@ static int unix_parse(const struct char_open *how, struct char_unix *u)
 			"wait=off", len)))
 			nowait = true;
 		else
-			return char_fail(how, EINVAL,
+			return error_set(
+				how->error, -EINVAL,
 				"'%.*s' is not an option of unix:; use unix:PATH,server,nowait",
 				(int)len, rest);
 	}
 	if (!server || !nowait)
-		return char_fail(
-			how, EINVAL,
+		return error_set(
+			how->error, -EINVAL,
 			"unix: only listens, without waiting for a peer; use unix:%s,server,nowait",
 			u->path);
 	return 0;
@@ -111,14 +112,15 @@ static int unix_listen(const struct char_open *how, struct char_unix *u)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
-		return char_fail(how, errno, "cannot make a socket: %s", strerror(errno));
+		return error_set(how->error, -errno, "cannot make a socket: %s", strerror(errno));
 	strcpy(address.sun_path, u->path);
 	unix_remove_stale(u->path);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1)) {
 		int err = errno;
 
 		close(fd);
-		return char_fail(how, err, "cannot listen at '%s': %s", u->path, strerror(err));
+		return error_set(how->error, -err, "cannot listen at '%s': %s", u->path,
+				 strerror(err));
 	}
 	u->listen_fd = fd;
 	return 0;
@@ -130,7 +132,7 @@ int char_unix_open(const struct char_open *how, struct char_backend **out)
 	int err;
 
 	if (!u)
-		return char_fail(how, ENOMEM, "no memory");
+		return error_set(how->error, -ENOMEM, "no memory");
 	u->listen_fd = -1;
 	char_stream_init(&u->stream, how->vm, -1, -1, CHAR_DROP);
 	u->stream.backend.close = unix_close;
@@ -142,7 +144,7 @@ int char_unix_open(const struct char_open *how, struct char_backend **out)
 		err = event_source_create(how->vm->loop, u->listen_fd, unix_accept, u,
 					  &u->listener);
 		if (err)
-			char_fail(how, -err, "cannot watch a socket: %s", strerror(-err));
+			error_set(how->error, err, "cannot watch a socket: %s", strerror(-err));
 	}
 	if (err) {
 		unix_close(&u->stream.backend);

@@ -31,7 +31,7 @@ struct console {
  * undoes either.
  */
 int console_open(struct console *console, struct vm *vm, const struct vm_config *config,
-		 char *error, size_t size) RF_MUST_CHECK;
+		 struct error *error) RF_MUST_CHECK;
 /*
  * Takes input from the prompts and devices: before the board is destroyed. The loop must not run.
  */

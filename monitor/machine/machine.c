@@ -276,7 +276,7 @@ static int machine_make(struct machine *m, struct error *error)
 	memory_map_build(&m->map, config->ram_size, acpi_base, acpi_size);
 	err = machine_make_cpu(m, error);
 	if (!err)
-		err = console_open(&m->console, vm, config, error->text, ERROR_TEXT_SIZE);
+		err = console_open(&m->console, vm, config, error);
 	if (!err)
 		err = machine_make_board(m, error);
 	if (!err)

@@ -116,7 +116,7 @@ static enum options_result option_chardev(struct option_parser *p, const char *a
 {
 	const char *spec = strncmp(arg, "mon:", 4) ? arg : arg + 4;
 
-	if (!strcmp(arg, "none") || !char_backend_check(spec, p->error->text, ERROR_TEXT_SIZE))
+	if (!strcmp(arg, "none") || !char_backend_check(spec, p->error))
 		return OPTIONS_RUN;
 	return error_prefix(p->error, OPTIONS_ERROR, "-%s", p->option);
 }
