@@ -3,6 +3,7 @@
  * Task switches, control and debug registers, MSRs, CPUID and CPU models, I/O permissions and the
  * software TLB, against what SDM volumes 2 to 4 say. The machine is system_fixture.c's.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "monitor/processor/cpu_models.h"
@@ -430,26 +431,22 @@ Test(msrs, cpuid_of_old_models)
 Test(msrs, model_specifications)
 {
 	struct cpu_model *model = NULL;
-	char *error = NULL;
+	struct error error = { 0 };
 
-	cr_assert(cpu_model_parse("max,-pae,+sep,sse4.1=off", &model, &error));
+	cr_assert_eq(cpu_model_parse("max,-pae,+sep,sse4.1=off", &model, &error), 0);
 	cr_assert_not(model->features &
 		      (FEATURE_PAE | FEATURE_NX | FEATURE_SSE4_1 | FEATURE_SSE4_2));
 	cr_assert(model->features & FEATURE_SSSE3 || cpu_host_missing_features() & FEATURE_SSSE3);
 	free(model);
-	cr_assert(cpu_model_parse("pentium3,+sse2,+nx", &model, &error));
+	cr_assert_eq(cpu_model_parse("pentium3,+sse2,+nx", &model, &error), 0);
 	cr_assert(model->features & FEATURE_SSE2);
 	cr_assert(model->features & FEATURE_NX);
 	free(model);
-	cr_assert_not(cpu_model_parse("z80", &model, &error));
-	cr_assert_str_eq(error, "unknown CPU model 'z80' (see -cpu help)");
-	free(error);
-	cr_assert_not(cpu_model_parse("max,+avx", &model, &error));
-	free(error);
-	cr_assert_not(cpu_model_parse("max,sse2", &model, &error)); /* neither on nor off */
-	free(error);
-	cr_assert_not(cpu_model_parse("max,", &model, &error));
-	free(error);
+	cr_assert_eq(cpu_model_parse("z80", &model, &error), -EINVAL);
+	cr_assert_str_eq(error.text, "unknown CPU model 'z80' (see -cpu help)");
+	cr_assert_eq(cpu_model_parse("max,+avx", &model, &error), -EINVAL);
+	cr_assert_eq(cpu_model_parse("max,sse2", &model, &error), -EINVAL); /* neither on nor off */
+	cr_assert_eq(cpu_model_parse("max,", &model, &error), -EINVAL);
 }
 
 /* ---- the software TLB ---- */

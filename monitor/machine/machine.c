@@ -213,15 +213,11 @@ static int machine_make_cpu(struct machine *m, struct error *error)
 {
 	struct vcpu *vcpu = &m->vm.vcpu;
 	const char *spec = m->config->cpu ? m->config->cpu : DEFAULT_CPU;
-	char *wrong = NULL;
 	struct error usage = { 0 };
-	int err;
+	int err = cpu_model_parse(spec, &m->cpu_model, error);
 
-	if (!cpu_model_parse(spec, &m->cpu_model, &wrong)) {
-		err = error_set(error, -EINVAL, "-cpu %s: %s", spec, wrong ? wrong : "no memory");
-		free(wrong);
-		return err;
-	}
+	if (err)
+		return error_prefix(error, err, "-cpu %s", spec);
 	vcpu->model = m->cpu_model;
 	err = machine_make_engine(
 		m, m->config->engine ? engine_find(m->config->engine) : engine_default(),

@@ -11,6 +11,7 @@
  * them: a guest that knows them need not measure its clocks (tsc_rate.h).
  */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,31 +243,25 @@ static struct feature_word feature_word(const char *word, size_t len)
 	return w;
 }
 
-/* Returns false with *error set. */
-static bool apply_feature(struct cpu_model *model, const char *word, size_t len, char **error)
+static int apply_feature(struct cpu_model *model, const char *word, size_t len, struct error *error)
 {
 	const struct feature_word w = feature_word(word, len);
-	int written = 0;
 
 	if (!w.feature)
-		written = asprintf(error,
-				   "unknown CPU feature '%.*s' (-cpu help lists them; give "
-				   "+feature, -feature or feature=on|off)",
-				   (int)len, word);
-	else if (!w.understood)
-		written = asprintf(error, "'%.*s': give +%.*s, -%.*s or %.*s=on|off", (int)len,
-				   word, w.name_len, w.name, w.name_len, w.name, w.name_len,
-				   w.name);
-	else if (!w.on)
-		model->features = drop_dependants(model->features & ~w.feature);
-	else if (add_prerequisites(w.feature) & cpu_host_missing_features())
-		written = asprintf(error, "this host cannot execute CPU feature '%.*s'", w.name_len,
-				   w.name);
-	else
-		model->features = add_prerequisites(model->features | w.feature);
-	if (written < 0)
-		*error = NULL;
-	return !written;
+		return error_set(error, -EINVAL,
+				 "unknown CPU feature '%.*s' (-cpu help lists them; give "
+				 "+feature, -feature or feature=on|off)",
+				 (int)len, word);
+	if (!w.understood)
+		return error_set(error, -EINVAL, "'%.*s': give +%.*s, -%.*s or %.*s=on|off",
+				 (int)len, word, w.name_len, w.name, w.name_len, w.name, w.name_len,
+				 w.name);
+	if (w.on && add_prerequisites(w.feature) & cpu_host_missing_features())
+		return error_set(error, -EINVAL, "this host cannot execute CPU feature '%.*s'",
+				 w.name_len, w.name);
+	model->features = w.on ? add_prerequisites(model->features | w.feature) :
+				 drop_dependants(model->features & ~w.feature);
+	return 0;
 }
 
 void cpu_model_describe_taken(const struct cpu_model *model, uint32_t features, char *text,
@@ -287,35 +282,37 @@ void cpu_model_describe_taken(const struct cpu_model *model, uint32_t features, 
 	}
 }
 
-bool cpu_model_parse(const char *spec, struct cpu_model **model, char **error)
+int cpu_model_parse(const char *spec, struct cpu_model **model, struct error *error)
 {
 	size_t len = strcspn(spec, ",");
 	char *name = strndup(spec, len);
-	const struct cpu_model *base = name ? cpu_model_find(name) : NULL;
+	const struct cpu_model *base;
 	struct cpu_model *copy;
 
-	*error = NULL;
-	if (!base) {
-		if (asprintf(error, "unknown CPU model '%s' (see -cpu help)", name ? name : "") < 0)
-			*error = NULL;
-		free(name);
-		return false;
-	}
+	if (!name)
+		return error_set(error, -ENOMEM, "no memory");
+	base = cpu_model_find(name);
 	free(name);
+	if (!base)
+		return error_set(error, -EINVAL, "unknown CPU model '%.*s' (see -cpu help)",
+				 (int)len, spec);
 	copy = malloc(sizeof(*copy) + strlen(spec) + 1);
 	if (!copy)
-		return false;
+		return error_set(error, -ENOMEM, "no memory");
 	*copy = *base;
 	copy->spec = strcpy((char *)(copy + 1), spec);
 	copy->features = drop_dependants(copy->features & ~cpu_host_missing_features());
 	for (spec += len; *spec == ','; spec += len) {
+		int err;
+
 		spec++;
 		len = strcspn(spec, ",");
-		if (!apply_feature(copy, spec, len, error)) {
+		err = apply_feature(copy, spec, len, error);
+		if (err) {
 			free(copy);
-			return false;
+			return err;
 		}
 	}
 	*model = copy;
-	return true;
+	return 0;
 }

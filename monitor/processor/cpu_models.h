@@ -6,6 +6,7 @@
 #ifndef RF_MONITOR_PROCESSOR_CPU_MODELS_H
 #define RF_MONITOR_PROCESSOR_CPU_MODELS_H
 
+#include "x86/error.h"
 #include "x86/features.h"
 #include "x86/types.h"
 
@@ -24,12 +25,11 @@ struct cpu_model {
 };
 
 /*
- * Parses "MODEL[,+feature|,-feature|,feature=on|off]...". *model is allocated, to be freed with
- * free(). On failure false, and
- * *error is a message for the user, to be freed. Features that the host cannot execute are taken
- * away from every model; asking for one by name is an error.
+ * Parses "MODEL[,+feature|,-feature|,feature=on|off]...". 0, and *model is allocated, to be freed
+ * with free(); or a negative errno and error. Features that the host cannot execute are taken away
+ * from every model; asking for one by name is an error.
  */
-bool cpu_model_parse(const char *spec, struct cpu_model **model, char **error) RF_MUST_CHECK;
+int cpu_model_parse(const char *spec, struct cpu_model **model, struct error *error) RF_MUST_CHECK;
 
 /* The model of a vCPU that was given none (tests). */
 const struct cpu_model *cpu_model_default(void);
