@@ -155,16 +155,14 @@ static enum options_result opt_name(struct option_parser *p, const char *arg)
 
 static enum options_result opt_log_items(struct option_parser *p, const char *arg)
 {
-	char bad[80];
 	uint32_t items;
 
 	if (!strcmp(arg, "help")) {
 		log_list_items(stdout);
 		return OPTIONS_DONE;
 	}
-	if (!log_parse_items(arg, &items, bad, sizeof(bad)))
-		return option_fail(p, "-d %s: '%s' is not a log item; -d help lists them", arg,
-				   bad);
+	if (log_parse_items(arg, &items, p->error))
+		return error_prefix(p->error, OPTIONS_ERROR, "-d %s", arg);
 	p->config->log_items |= items;
 	return OPTIONS_RUN;
 }

@@ -33,18 +33,18 @@ static bool log_parse_item(const char *name, size_t len, uint32_t *items)
 	return false;
 }
 
-bool log_parse_items(const char *list, uint32_t *items, char *bad, size_t bad_size)
+int log_parse_items(const char *list, uint32_t *items, struct error *error)
 {
 	*items = 0;
 	for (;;) {
 		size_t len = strcspn(list, ",");
 
-		if (!log_parse_item(list, len, items)) {
-			snprintf(bad, bad_size, "%.*s", (int)len, list);
-			return false;
-		}
+		if (!log_parse_item(list, len, items))
+			return error_set(error, -EINVAL,
+					 "'%.*s' is not a log item; -d help lists them", (int)len,
+					 list);
 		if (!list[len])
-			return true;
+			return 0;
 		list += len + 1;
 	}
 }

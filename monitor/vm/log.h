@@ -8,6 +8,7 @@
 #define RF_MONITOR_VM_LOG_H
 
 #include <stdio.h>
+#include "x86/error.h"
 #include "x86/types.h"
 
 enum log_item {
@@ -27,10 +28,10 @@ struct log {
 };
 
 /*
- * Parses "item,item,..." into *items. False: an unknown item, its text in bad (bad_size bytes); an
- * empty list is unknown too.
+ * Parses "item,item,..." into *items. 0, or -EINVAL and error: an unknown item; an empty list is
+ * unknown too.
  */
-bool log_parse_items(const char *list, uint32_t *items, char *bad, size_t bad_size);
+int log_parse_items(const char *list, uint32_t *items, struct error *error) RF_MUST_CHECK;
 void log_list_items(FILE *out);
 
 /* path NULL: standard error. 0, or the negative errno of opening path. */
