@@ -8,6 +8,7 @@
  * interrupt, since the vCPU sees to it first (engine.h) and does not enter translated code while it
  * waits.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include "vm.h"
@@ -19,6 +20,7 @@ static void dma_tell(struct vcpu *vcpu, struct vm_work *work)
 	struct vm_dma_range ranges[VM_DMA_RANGES];
 	unsigned n;
 
+	assert(vcpu_is_mine(vcpu) && work == &dma->work);
 	pthread_mutex_lock(&dma->lock);
 	n = dma->n;
 	memcpy(ranges, dma->range, n * sizeof(ranges[0]));
@@ -36,6 +38,7 @@ static bool dma_add_locked(struct vm_dma *dma, gpa_t start, gpa_t end)
 {
 	struct vm_dma_range *last = &dma->range[dma->n ? dma->n - 1 : 0];
 
+	assert(dma->n <= VM_DMA_RANGES && start < end);
 	if (dma->n && (dma->n == VM_DMA_RANGES || start == last->end)) {
 		last->start = start < last->start ? start : last->start;
 		last->end = end > last->end ? end : last->end;
@@ -50,6 +53,7 @@ void dma_written(struct vm *vm, gpa_t gpa, uint64_t len)
 	struct vm_dma *dma = &vm->dma;
 	bool first;
 
+	assert(len && gpa <= vm->ram.size && len <= vm->ram.size - gpa);
 	/* An engine that keeps nothing made from guest memory need not be disturbed. */
 	if (!vm->ram.written)
 		return;

@@ -5,6 +5,7 @@
  * timerfd, which any thread may, or wake the loop, which brings its libuv handles in step
  * (sources_sync_locked()).
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 #include <uv.h>
 #include "event_loop.h"
+#include "lock_check.h"
 
 #define NEVER UINT64_MAX
 #define TIMER_IDLE (-1)
@@ -54,7 +56,7 @@ struct event_loop {
 	int timer_fd;
 	pthread_mutex_t *lock;
 	pthread_t thread;
-	bool thread_valid;
+	_Atomic bool thread_valid;
 	bool stop; /* under the lock */
 
 	uint64_t offset;    /* CLOCK_MONOTONIC minus our time, while it runs */
@@ -73,6 +75,12 @@ static uint64_t monotonic_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * NS_PER_SECOND + ts.tv_nsec;
+}
+
+/* The caller holds the device lock, or is alone as long as there is no thread. */
+static inline bool loop_is_locked(struct event_loop *loop)
+{
+	return !loop->thread_valid || lock_is_held(loop->lock);
 }
 
 /* The heap: the earliest deadline at [0], children of i at 2i+1 and 2i+2. */
@@ -111,6 +119,7 @@ static void heap_remove(struct event_loop *loop, struct clock_timer *timer)
 	struct clock_timer *last = loop->heap[--loop->heap_len];
 	int i = timer->index;
 
+	assert(i <= loop->heap_len && loop->heap[i] == timer);
 	timer->index = TIMER_IDLE;
 	if (last == timer)
 		return;
@@ -154,6 +163,7 @@ static int loop_timer_create(void *opaque, void (*fire)(void *arg), void *arg,
 	struct event_loop *loop = opaque;
 	struct clock_timer *timer;
 
+	assert(loop_is_locked(loop));
 	if (loop->timers == loop->heap_cap) {
 		int cap = loop->heap_cap ? 2 * loop->heap_cap : 16;
 		struct clock_timer **heap = realloc(loop->heap, cap * sizeof(*heap));
@@ -182,7 +192,9 @@ static void loop_timer_arm(void *opaque, struct clock_timer *timer, uint64_t dea
 {
 	struct event_loop *loop = opaque;
 
+	assert(loop_is_locked(loop));
 	loop_timer_cancel(loop, timer);
+	assert(loop->heap_len < loop->heap_cap);
 	timer->deadline = deadline_ns;
 	heap_up(loop, loop->heap_len++, timer);
 	timerfd_update_locked(loop);
@@ -192,6 +204,7 @@ static void loop_timer_destroy(void *opaque, struct clock_timer *timer)
 {
 	struct event_loop *loop = opaque;
 
+	assert(loop->timers > 0 && loop_is_locked(loop));
 	loop_timer_cancel(loop, timer);
 	loop->timers--;
 	free(timer);
@@ -212,6 +225,7 @@ struct clock event_loop_clock(struct event_loop *loop)
 
 void event_loop_freeze(struct event_loop *loop)
 {
+	assert(loop_is_locked(loop));
 	if (loop->frozen)
 		return;
 	loop->frozen_at = loop_now_ns(loop);
@@ -222,6 +236,7 @@ uint64_t event_loop_thaw(struct event_loop *loop)
 {
 	uint64_t stood;
 
+	assert(loop_is_locked(loop));
 	if (!loop->frozen)
 		return 0;
 	stood = monotonic_ns() - loop->offset - loop->frozen_at;
@@ -390,6 +405,7 @@ int event_source_create(struct event_loop *loop, int fd, void (*ready)(void *opa
 
 void event_source_enable(struct event_source *source, bool on)
 {
+	assert(!source->dead && loop_is_locked(source->loop));
 	if (source->wanted == on)
 		return;
 	source->wanted = on;
@@ -400,6 +416,7 @@ void event_source_destroy(struct event_source *source)
 {
 	if (!source)
 		return;
+	assert(!source->dead && loop_is_locked(source->loop));
 	source->dead = true;
 	uv_async_send(&source->loop->wake);
 }
@@ -418,6 +435,7 @@ int event_loop_start(struct event_loop *loop)
 {
 	int err;
 
+	assert(!loop->thread_valid);
 	loop->stop = false;
 	uv_async_send(&loop->wake); /* sources made before */
 	err = pthread_create(&loop->thread, NULL, loop_thread, loop);
@@ -429,6 +447,7 @@ void event_loop_stop(struct event_loop *loop)
 {
 	if (!loop->thread_valid)
 		return;
+	assert(!pthread_equal(loop->thread, pthread_self()));
 	pthread_mutex_lock(loop->lock);
 	loop->stop = true;
 	pthread_mutex_unlock(loop->lock);
@@ -493,6 +512,7 @@ void event_loop_destroy(struct event_loop *loop)
 	if (!loop)
 		return;
 	event_loop_stop(loop);
+	assert(!loop->timers);
 	for (struct event_source *s = loop->sources; s; s = s->next)
 		s->dead = true;
 	sources_sync_locked(loop);

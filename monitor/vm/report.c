@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A processor's state, as data and as text. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include "translator/disasm.h"
@@ -9,6 +10,7 @@ void vcpu_report_take(struct vcpu *vcpu, struct vcpu_report *report)
 {
 	const struct cpu *cpu = &vcpu->cpu;
 
+	assert(vcpu_is_mine(vcpu));
 	report->cpu = *cpu;
 	report->code_len = mem_peek(vcpu, cpu->seg[X86_CS].base + cpu->eip, report->code,
 				    sizeof(report->code));

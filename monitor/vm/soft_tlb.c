@@ -186,6 +186,7 @@ void soft_tlb_note_segment(struct vcpu *vcpu, enum x86_seg seg, uint16_t selecto
 	const void *at = &no_descriptor;
 	const bool whole = segment_is_whole(s);
 
+	assert(seg < X86_NSEG && !cpu->cpl);
 	if (!selector_is_null(selector))
 		at = soft_tlb_hit(tlb, cpu->gdtr.base + (selector & SELECTOR_INDEX),
 				  sizeof(uint64_t), ACCESS_READ);
@@ -332,6 +333,7 @@ static inline void entry_write(struct vcpu *vcpu, const struct soft_tlb_entry *e
 
 static inline bool crosses_page(gva_t gva, uint32_t len)
 {
+	assert(len && len <= GUEST_PAGE_SIZE);
 	return (gva & (GUEST_PAGE_SIZE - 1)) + len > GUEST_PAGE_SIZE;
 }
 
@@ -388,6 +390,7 @@ enum x86_status mem_read(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len, 
 	const struct soft_tlb_entry *entry;
 	enum x86_status status;
 
+	assert(!(access & ACCESS_WRITE));
 	if (rf_unlikely(crosses_page(gva, len)))
 		return read_crossing(vcpu, gva, buf, len, access);
 	status = tlb_lookup(vcpu, gva, access, &entry);
@@ -510,5 +513,6 @@ void mem_written(struct vcpu *vcpu, gva_t gva, const void *host, uint32_t len)
 {
 	struct guest_ram *ram = &vcpu->vm->ram;
 
+	assert((hva_t)host - (hva_t)ram->flat < ram->size);
 	guest_ram_written(ram, (const uint8_t *)host - ram->flat, len);
 }

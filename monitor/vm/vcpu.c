@@ -5,13 +5,17 @@
  *
  * Lock order: the device lock, then wake_mutex.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <x86intrin.h>
 #include "event_loop.h"
+#include "lock_check.h"
 #include "log.h"
 #include "vm.h"
+
+#define EVENT_ALL (EVENT_INTR | EVENT_NMI | EVENT_STOP | EVENT_RESET)
 
 int vcpu_init(struct vcpu *vcpu, struct vm *vm)
 {
@@ -25,6 +29,7 @@ int vcpu_init(struct vcpu *vcpu, struct vm *vm)
 
 void vcpu_destroy(struct vcpu *vcpu)
 {
+	assert(!vcpu->thread_valid);
 	pthread_cond_destroy(&vcpu->wake_cond);
 	pthread_mutex_destroy(&vcpu->wake_mutex);
 }
@@ -34,10 +39,16 @@ bool vcpu_is_self(const struct vcpu *vcpu)
 	return vcpu->thread_valid && pthread_equal(vcpu->thread, pthread_self());
 }
 
+bool vcpu_is_mine(const struct vcpu *vcpu)
+{
+	return !vcpu->thread_valid || vcpu_is_self(vcpu);
+}
+
 void vcpu_raise_event(struct vcpu *vcpu, uint32_t events)
 {
 	uint32_t before = atomic_fetch_or(&vcpu->cpu.events, events);
 
+	assert(events && !(events & ~EVENT_ALL));
 	if ((before & events) == events || vcpu_is_self(vcpu))
 		return;
 	/*
@@ -55,6 +66,7 @@ void vcpu_raise_event(struct vcpu *vcpu, uint32_t events)
 void vcpu_thread_begins(struct vcpu *vcpu)
 {
 	pthread_mutex_lock(&vcpu->wake_mutex);
+	assert(!vcpu->thread_valid);
 	vcpu->thread = pthread_self();
 	vcpu->thread_valid = true;
 	pthread_mutex_unlock(&vcpu->wake_mutex);
@@ -62,6 +74,7 @@ void vcpu_thread_begins(struct vcpu *vcpu)
 
 void vcpu_thread_ends(struct vcpu *vcpu)
 {
+	assert(vcpu_is_self(vcpu));
 	pthread_mutex_lock(&vcpu->wake_mutex);
 	vcpu->thread_valid = false;
 	pthread_mutex_unlock(&vcpu->wake_mutex);
@@ -69,6 +82,7 @@ void vcpu_thread_ends(struct vcpu *vcpu)
 
 static void vcpu_sleep_locked(struct vcpu *vcpu)
 {
+	assert(!vcpu->asleep && lock_is_held(&vcpu->wake_mutex));
 	vcpu->asleep = true;
 	pthread_cond_wait(&vcpu->wake_cond, &vcpu->wake_mutex);
 	vcpu->asleep = false;
@@ -76,6 +90,7 @@ static void vcpu_sleep_locked(struct vcpu *vcpu)
 
 void vcpu_clear_event(struct vcpu *vcpu, uint32_t events)
 {
+	assert(events && !(events & ~EVENT_ALL));
 	atomic_fetch_and(&vcpu->cpu.events, ~events);
 }
 
@@ -92,6 +107,7 @@ static bool vcpu_must_wake(const struct vcpu *vcpu)
 
 void vcpu_wait_for_interrupt(struct vcpu *vcpu)
 {
+	assert(vcpu_is_mine(vcpu));
 	pthread_mutex_lock(&vcpu->wake_mutex);
 	while (!vcpu_must_wake(vcpu))
 		vcpu_sleep_locked(vcpu);
@@ -170,6 +186,7 @@ void vcpu_thread_loop(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 
+	assert(vcpu_is_self(vcpu));
 	while (vm_is_running(vm)) {
 		uint32_t events = atomic_load(&vcpu->cpu.events);
 

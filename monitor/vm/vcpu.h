@@ -64,6 +64,8 @@ void vcpu_clear_event(struct vcpu *vcpu, uint32_t events);
 
 /* Whether the caller is the vCPU's own thread. */
 bool vcpu_is_self(const struct vcpu *vcpu);
+/* The same, or it has no thread now: whether the caller may touch its state. */
+bool vcpu_is_mine(const struct vcpu *vcpu);
 
 /* Sleeps until an event is pending that ends HLT. */
 void vcpu_wait_for_interrupt(struct vcpu *vcpu);

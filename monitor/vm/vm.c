@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A VM's life: bus accesses under its lock, stopping, continuing, and how it ends. */
+#include <assert.h>
 #include "devices/bus.h"
 #include "vm.h"
 
@@ -10,10 +11,16 @@ void vm_init(struct vm *vm)
 	vm->end = VM_RUNNING;
 }
 
+static inline bool pio_size_is_right(unsigned size)
+{
+	return size == 1 || size == 2 || size == 4;
+}
+
 uint32_t vm_pio_read(struct vm *vm, uint16_t port, unsigned size)
 {
 	uint32_t value;
 
+	assert(pio_size_is_right(size));
 	if (!vm->bus)
 		return 0xffffffffu >> (32 - 8 * size);
 	pthread_mutex_lock(&vm->device_lock);
@@ -24,6 +31,7 @@ uint32_t vm_pio_read(struct vm *vm, uint16_t port, unsigned size)
 
 void vm_pio_write(struct vm *vm, uint16_t port, uint32_t value, unsigned size)
 {
+	assert(pio_size_is_right(size));
 	if (!vm->bus)
 		return;
 	pthread_mutex_lock(&vm->device_lock);
@@ -35,6 +43,7 @@ uint64_t vm_mmio_read(struct vm *vm, gpa_t gpa, unsigned size)
 {
 	uint64_t value;
 
+	assert(pio_size_is_right(size) || size == 8);
 	if (!vm->bus)
 		return UINT64_MAX >> (64 - 8 * size);
 	pthread_mutex_lock(&vm->device_lock);
@@ -45,6 +54,7 @@ uint64_t vm_mmio_read(struct vm *vm, gpa_t gpa, unsigned size)
 
 void vm_mmio_write(struct vm *vm, gpa_t gpa, uint64_t value, unsigned size)
 {
+	assert(pio_size_is_right(size) || size == 8);
 	if (!vm->bus)
 		return;
 	pthread_mutex_lock(&vm->device_lock);
@@ -56,6 +66,7 @@ void vm_end(struct vm *vm, enum vm_end how, int exit_code)
 {
 	int running = VM_RUNNING;
 
+	assert(how > VM_RUNNING && how <= VM_HOST_ERROR);
 	if ((how == VM_REBOOT || how == VM_TRIPLE_FAULT) && !vm->no_reboot) {
 		vcpu_raise_event(&vm->vcpu, EVENT_RESET);
 		return;
@@ -88,9 +99,10 @@ void vm_queue_work(struct vm *vm, struct vm_work *work)
 {
 	struct vm_work **link = &vm->work;
 
+	assert(work->run);
 	pthread_mutex_lock(&vm->vcpu.wake_mutex);
-	while (*link)
-		link = &(*link)->next;
+	for (; *link; link = &(*link)->next)
+		assert(*link != work);
 	work->next = NULL;
 	*link = work;
 	pthread_mutex_unlock(&vm->vcpu.wake_mutex);
