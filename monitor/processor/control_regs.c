@@ -8,6 +8,7 @@
  * are loaded whenever a write could turn PAE paging on or move its tables (4.4.1), and a write that
  * would load a bad one changes nothing.
  */
+#include <assert.h>
 #include <string.h>
 #include "descriptors.h"
 #include "monitor/vm/vm.h"
@@ -216,6 +217,7 @@ static enum x86_status debug_reg_check(struct cpu *cpu, unsigned *drn)
 {
 	enum x86_status status;
 
+	assert(*drn < RF_ARRAY_SIZE(cpu->dr));
 	if (*drn == 4 || *drn == 5) {
 		if (cpu->cr4 & CR4_DE)
 			return fault_raise(cpu, EXC_UD);
@@ -267,6 +269,7 @@ uint32_t eflags_merge(const struct cpu *cpu, uint32_t value, unsigned opsize)
 {
 	uint32_t mask = X86_ARITH_FLAGS | X86_TF | X86_DF | X86_NT;
 
+	assert(opsize == 2 || opsize == 4);
 	if (opsize == 4)
 		mask |= X86_AC | X86_ID;
 	if (!cpu_is_protected(cpu) || cpu->cpl <= cpu_iopl(cpu))

@@ -6,11 +6,13 @@
 #ifndef RF_MONITOR_PROCESSOR_DESCRIPTORS_H
 #define RF_MONITOR_PROCESSOR_DESCRIPTORS_H
 
+#include <assert.h>
 #include "processor.h"
 
 /* A code segment becomes CS at privilege level cpl, which its RPL then shows. */
 static inline void cs_commit(struct cpu *cpu, uint16_t selector, uint64_t d, unsigned cpl)
 {
+	assert(cpl <= 3 && attr_is_code(descriptor_attr(d)));
 	cpu->seg[X86_CS] = segment_from_descriptor((selector & ~SELECTOR_RPL) | cpl, d);
 	cpu->cpl = cpl;
 }

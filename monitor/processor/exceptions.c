@@ -8,6 +8,7 @@
  * excepted, whose failures belong to the new task), so that the failure is reported at the same EIP
  * as the event.
  */
+#include <assert.h>
 #include <string.h>
 #include "monitor/vm/vm.h"
 #include "stack_frame.h"
@@ -131,6 +132,7 @@ static unsigned handler_frame(const struct cpu *cpu, const struct event *event, 
 {
 	unsigned n = 0;
 
+	assert(inner || !cpu_is_v86(cpu));
 	if (cpu_is_v86(cpu)) {
 		frame[n++] = cpu->seg[X86_GS].selector;
 		frame[n++] = cpu->seg[X86_FS].selector;
@@ -312,11 +314,12 @@ enum x86_status exception_deliver(struct vcpu *vcpu)
 		enum fault_class first = fault_class(fault.vector);
 		enum x86_status status;
 
+		assert(fault.vector < RF_ARRAY_SIZE(vcpu->exceptions));
 		fault_log(vcpu, &fault);
 		fault_record(vcpu, &fault);
 		status = event_deliver(vcpu, &event);
 		if (status == X86_OK)
-			vcpu->exceptions[fault.vector & 31]++;
+			vcpu->exceptions[fault.vector]++;
 		if (status != X86_FAULT)
 			return status;
 		if (first == CLASS_DOUBLE_FAULT && fault_class(cpu->fault.vector) != CLASS_BENIGN)

@@ -7,6 +7,7 @@
  * Invariant: the order of checks is the manual's, and nothing of the guest changes before the last
  * of them but accessed bits.
  */
+#include <assert.h>
 #include "far_transfer.h"
 
 static enum x86_status eip_check(struct cpu *cpu, uint32_t limit, uint32_t eip)
@@ -216,6 +217,7 @@ enum x86_status far_jump(struct vcpu *vcpu, uint16_t selector, uint32_t offset, 
 	uint64_t descriptor;
 	enum x86_status status;
 
+	assert(opsize == 2 || opsize == 4);
 	offset = offset_truncate(offset, opsize);
 	if (!cpu_uses_descriptors(cpu))
 		return far_jump_real(cpu, selector, offset);
@@ -257,6 +259,7 @@ enum x86_status far_call(struct vcpu *vcpu, uint16_t selector, uint32_t offset, 
 	uint64_t descriptor;
 	enum x86_status status;
 
+	assert(opsize == 2 || opsize == 4);
 	offset = offset_truncate(offset, opsize);
 	if (!cpu_uses_descriptors(cpu))
 		return far_call_real(vcpu, selector, offset, next_eip, opsize);
@@ -327,6 +330,7 @@ enum x86_status return_outer_level(struct vcpu *vcpu, const struct return_target
 	uint64_t ss;
 	enum x86_status status = stack_segment_check(vcpu, to->ss, cpl, EXC_GP, &ss);
 
+	assert(cpl > cpu->cpl);
 	if (!status)
 		status = eip_check(cpu, descriptor_limit(code), to->eip);
 	if (!status)

@@ -3,6 +3,7 @@
  * Taking interrupts at an instruction boundary: NMI, then INTR (SDM vol. 3, 6.6 to 6.9). Delivery
  * through the IDT is in exceptions.c.
  */
+#include <assert.h>
 #include "processor.h"
 #include "monitor/vm/vm.h"
 
@@ -22,6 +23,7 @@ int vcpu_acknowledge(struct vcpu *vcpu)
 	struct vm *vm = vcpu->vm;
 	int vector;
 
+	assert(vcpu_is_mine(vcpu));
 	pthread_mutex_lock(&vm->device_lock);
 	vector = interrupt_acknowledge(&vm->interrupt_source);
 	/*
@@ -30,6 +32,7 @@ int vcpu_acknowledge(struct vcpu *vcpu)
 	if (vector < 0)
 		vcpu_clear_event(vcpu, EVENT_INTR);
 	pthread_mutex_unlock(&vm->device_lock);
+	assert(vector < 256);
 	return vector;
 }
 

@@ -3,6 +3,7 @@
  * IRET (SDM vol. 2, "IRET/IRETD"): in real and virtual-8086 mode, to the same and to an outer
  * level, into virtual-8086 mode, and back from a nested task.
  */
+#include <assert.h>
 #include "far_transfer.h"
 
 #define IRET_FLAGS (X86_ARITH_FLAGS | X86_TF | X86_DF | X86_NT)
@@ -175,6 +176,7 @@ enum x86_status iret(struct vcpu *vcpu, uint32_t next_eip, unsigned opsize)
 	struct cpu *cpu = &vcpu->cpu;
 	enum x86_status status;
 
+	assert(opsize == 2 || opsize == 4);
 	if (!cpu_uses_descriptors(cpu))
 		status = iret_real(vcpu, opsize);
 	else if (cpu->eflags & X86_NT)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The state of a processor after RESET (SDM vol. 3, table 9-1). */
+#include <assert.h>
 #include <string.h>
 #include <x86intrin.h>
 #include "processor.h"
@@ -37,6 +38,7 @@ void processor_reset(struct vcpu *vcpu)
 {
 	struct cpu *cpu = &vcpu->cpu;
 
+	assert(vcpu_is_mine(vcpu));
 	memset(cpu->regs, 0, sizeof(cpu->regs));
 	memset(cpu->dr, 0, sizeof(cpu->dr));
 	memset(cpu->pdpte, 0, sizeof(cpu->pdpte));

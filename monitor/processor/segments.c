@@ -8,6 +8,7 @@
  * Descriptor tables are read and written with supervisor rights whatever the CPL (SDM vol. 3,
  * 4.6.1).
  */
+#include <assert.h>
 #include <string.h>
 #include "descriptors.h"
 
@@ -93,6 +94,7 @@ enum x86_status data_segment_check(struct vcpu *vcpu, uint16_t selector, unsigne
 	enum x86_status status = descriptor_fetch(vcpu, selector, vector, descriptor);
 	uint16_t attr;
 
+	assert(!selector_is_null(selector));
 	if (status)
 		return status;
 	attr = descriptor_attr(*descriptor);
@@ -134,6 +136,7 @@ void segment_set_real(struct cpu *cpu, enum x86_seg seg, uint16_t selector)
 
 void segments_set_v86(struct cpu *cpu, const uint16_t selectors[X86_NSEG])
 {
+	assert(cpu_is_v86(cpu));
 	for (unsigned i = 0; i < X86_NSEG; i++)
 		segment_set_real(cpu, i, selectors[i]);
 	cpu->cpl = 3;
@@ -145,6 +148,7 @@ enum x86_status segment_load(struct vcpu *vcpu, enum x86_seg seg, uint16_t selec
 	uint64_t descriptor;
 	enum x86_status status;
 
+	assert(seg < X86_NSEG && seg != X86_CS);
 	if (!cpu_uses_descriptors(cpu)) {
 		segment_set_real(cpu, seg, selector);
 		return X86_OK;

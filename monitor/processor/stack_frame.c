@@ -4,6 +4,7 @@
  * mem_write(), which is all or nothing. A frame that wraps around a 64-KiB stack goes item by item,
  * after every item was probed.
  */
+#include <assert.h>
 #include <string.h>
 #include "stack_frame.h"
 
@@ -25,6 +26,7 @@ static enum x86_status stack_check_items(struct cpu *cpu, const struct stack_fra
 enum x86_status stack_check_push(struct cpu *cpu, const struct stack_frame *stack, unsigned count,
 				 unsigned size)
 {
+	assert(size == 2 || size == 4);
 	return stack_check_items(cpu, stack, -(count * size), count * size, size);
 }
 
@@ -92,6 +94,7 @@ enum x86_status stack_push_frame(struct vcpu *vcpu, struct stack_frame *stack,
 	unsigned bytes = count * size;
 	enum x86_status status = stack_check_push(&vcpu->cpu, stack, count, size);
 
+	assert(bytes <= sizeof(image));
 	if (status)
 		return status;
 	if (size == 4 && push_dwords(vcpu, stack, items, count))
@@ -121,6 +124,7 @@ enum x86_status stack_read(struct vcpu *vcpu, const struct stack_frame *stack, u
 {
 	uint32_t at = stack_offset(stack, offset);
 
+	assert(size == 2 || size == 4);
 	*value = 0;
 	if (!segment_contains(stack->ss, at, size))
 		return fault_raise_error(&vcpu->cpu, EXC_SS, stack->ss_error);

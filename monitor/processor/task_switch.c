@@ -7,6 +7,7 @@
  * current one: what is wrong with its segments is its own fault, raised with cpu->eip naming its
  * first instruction.
  */
+#include <assert.h>
 #include <string.h>
 #include "x86/fpu_spill.h"
 #include "stack_frame.h"
@@ -325,6 +326,7 @@ enum x86_status task_switch_saving(struct vcpu *vcpu, uint16_t tss_selector,
 	bool is32;
 	enum x86_status status;
 
+	assert(cpu_is_protected(cpu) && (!error || kind == TASK_SWITCH_GATE));
 	fpu_spill(cpu);
 	status = incoming_tss_check(vcpu, tss_selector, kind, &descriptor);
 	if (status)

@@ -3,6 +3,7 @@
  * What the current task's TSS holds beside its state (SDM vol. 3, 7.2.1, and vol. 1, 18.5.2): the
  * stacks for inner privilege levels, and the I/O permission bitmap.
  */
+#include <assert.h>
 #include <string.h>
 #include "stack_frame.h"
 #include "tss.h"
@@ -17,6 +18,7 @@ enum x86_status tss_stack(struct vcpu *vcpu, unsigned cpl, uint16_t *ss, uint32_
 	unsigned size = is32 ? 6 : 4;
 	enum x86_status status;
 
+	assert(cpl < 3); /* no TSS has a stack for ring 3 */
 	if (!(cpu->tr.attr & SEG_P) || offset + size - 1 > cpu->tr.limit)
 		return fault_raise_error(cpu, EXC_TS, selector_error(cpu->tr.selector));
 	status = is32 ? mem_load(vcpu, cpu->tr.base + offset, entry, 6, 0) :
@@ -38,6 +40,7 @@ enum x86_status io_permission(struct vcpu *vcpu, uint16_t port, unsigned size)
 	uint32_t offset;
 	enum x86_status status;
 
+	assert(size == 1 || size == 2 || size == 4);
 	if (!cpu_is_protected(cpu) || (!cpu_is_v86(cpu) && cpu->cpl <= cpu_iopl(cpu)))
 		return X86_OK;
 	if (!(cpu->tr.attr & SEG_P) || !attr_is_tss32(cpu->tr.attr) ||
