@@ -3,6 +3,7 @@
  * The engine that interprets every instruction. Events are looked at between instructions: one load
  * and test each.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include "monitor/vm/vm.h"
@@ -69,6 +70,7 @@ static void engine_interp_run(struct vcpu *vcpu)
 	struct cpu *cpu = &vcpu->cpu;
 	const bool logging = log_on(vcpu->vm->log, LOG_EXEC | LOG_CPU | LOG_IN_ASM);
 
+	assert(vcpu_is_mine(vcpu));
 	while (vm_is_running(vcpu->vm)) {
 		if (rf_unlikely(atomic_load_explicit(&cpu->events, memory_order_relaxed)) &&
 		    !engine_interp_events(vcpu))

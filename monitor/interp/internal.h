@@ -14,6 +14,7 @@
 #ifndef RF_MONITOR_INTERP_INTERNAL_H
 #define RF_MONITOR_INTERP_INTERNAL_H
 
+#include <assert.h>
 #include <string.h>
 #include "interp.h"
 #include "monitor/processor/processor.h"
@@ -467,8 +468,12 @@ rmw_begin(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, s
 static __attribute__((always_inline)) inline enum x86_status
 rmw_end(struct vcpu *vcpu, const struct rmw *rmw, unsigned size, const void *value)
 {
-	if (rf_unlikely(!rmw->host))
-		return interp_write_slow(vcpu, rmw->gva, value, size);
+	if (rf_unlikely(!rmw->host)) {
+		enum x86_status status = interp_write_slow(vcpu, rmw->gva, value, size);
+
+		assert(status == X86_OK);
+		return status;
+	}
 	memcpy(rmw->host, value, size);
 	return X86_OK;
 }

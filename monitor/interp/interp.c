@@ -7,6 +7,7 @@
  * instruction's bytes, which are compared with guest memory at each use. So self-modified code, DMA
  * and remapped pages need no notice.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include "fpu_proxy.h"
@@ -61,6 +62,7 @@ insn_handler interp_choose_handler(struct vcpu *vcpu, const struct insn *insn,
 {
 	insn_handler handler = result == DECODE_OK ? interp_find_handler(insn) : op_undefined;
 
+	assert(handler);
 	if (handler != op_undefined && insn_features(insn) & ~cpu_features(&vcpu->cpu))
 		return op_lacking;
 	return handler;
@@ -169,6 +171,7 @@ enum interp_result interp_conclude(struct vcpu *vcpu, const struct insn *i, uint
 		return INTERP_OK;
 	if (status == STATUS_HALT)
 		return INTERP_HALT;
+	assert(status == X86_FAULT || status == X86_DEAD);
 	if (status != X86_FAULT)
 		return INTERP_DEAD;
 	if (!i || !(i->attr & (OPA_FAR | OPA_INT)))
@@ -216,6 +219,7 @@ static inline enum x86_status execute(struct vcpu *vcpu, const struct icache_ent
 {
 	const uint32_t fpu = OPA_FPU | OPA_MMX | OPA_SSE;
 
+	assert(vcpu->tcw.fpu_live != FPU_LIVE);
 	if (rf_unlikely(vcpu->tcw.fpu_live) &&
 	    (entry->insn.attr & fpu || (entry->insn.map == MAP_0F && entry->insn.opcode == 0xae)))
 		fpu_spill_x87(&vcpu->cpu);

@@ -13,6 +13,7 @@
  * translation, interrupt flag, ports). A conditional branch inside ends the run only when it is
  * taken.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include "internal.h"
@@ -62,6 +63,7 @@ static bool block_decode(struct vcpu *vcpu, struct block *b, const uint8_t *host
 	}
 	if (!b->count)
 		return false;
+	assert(b->len <= limit);
 	memset((uint8_t *)b->raw + b->len, 0, sizeof(b->raw) - b->len);
 	b->gpa = gpa;
 	return true;

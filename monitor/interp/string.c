@@ -7,6 +7,7 @@
  * the middle finds the progress of those before it. REP MOVS and REP STOS go page by page through
  * host pointers where the segments and the software TLB allow.
  */
+#include <assert.h>
 #include "internal.h"
 
 #define BATCH 4096u
@@ -249,6 +250,7 @@ static string_fn string_function(const struct insn *i)
 {
 	if (i->opcode < 0x70)
 		return i->opcode < 0x6e ? ins_once : outs_once;
+	assert(i->opcode >= 0xa4 && string_table[i->opcode >> 1 & 7]);
 	return string_table[i->opcode >> 1 & 7];
 }
 
