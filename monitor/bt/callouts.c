@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* C functions that translated code calls. The whole guest state is in struct cpu. */
+#include <assert.h>
 #include "internal.h"
 #include "monitor/interp/interp.h"
 #include "monitor/processor/processor.h"
@@ -12,6 +13,7 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 	const uint64_t odd = bt->traced_writes + vcpu->mmio_accesses;
 	const gva_t eip = cpu->eip;
 
+	assert(cpu->tcw.fpu_live != FPU_LIVE);
 	bt->stats.callouts_interpret++;
 	bt->changed = false;
 	fpu_forget_pointers(cpu);
@@ -39,6 +41,7 @@ int bt_callout_load_cr3(struct cpu *cpu, uint32_t value, uint32_t next_eip)
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
 	enum x86_status status = control_reg_write(vcpu, 3, value);
 
+	assert(!cpu->cpl);
 	if (status == X86_OK)
 		cpu->eip = next_eip;
 	return bt_light_transfer(vcpu, status);

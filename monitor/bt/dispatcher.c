@@ -3,6 +3,7 @@
  * The dispatcher: alternates between finding a TU for the guest's EIP and running translated code
  * until that leaves.
  */
+#include <assert.h>
 #include "internal.h"
 #include "profile.h"
 #include "monitor/interp/interp.h"
@@ -49,6 +50,7 @@ static bool bt_enter(struct bt *bt, struct tu *tu, uint32_t *link)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
 
+	assert(!cpu->halted && !cpu->inhibit);
 	*link = NO_LINK;
 	bt->stats.entries++;
 	switch (translator_enter(bt->translator, cpu, tu)) {
@@ -109,6 +111,7 @@ void bt_dispatch(struct bt *bt)
 	struct cpu *cpu = &vcpu->cpu;
 	uint32_t link = NO_LINK;
 
+	assert(vcpu_is_mine(vcpu));
 	while (vm_is_running(vcpu->vm)) {
 		struct tu *tu;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The binary-translation engine: life cycle, flush hooks, statistics. */
+#include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -252,6 +253,7 @@ static void bt_flush_page(struct vcpu *vcpu, gva_t gva)
 	bt->unsettled = shadow_invlpg_deferred(bt->shadow, gva);
 	if (!bt->unsettled)
 		return;
+	assert(bt->space);
 	/* Ring 0's accesses to user memory miss in the kernel window until bt_settle(). */
 	for (int g = 0; g < 4; g++)
 		vcpu->tcw.view_by_gib[g] = bt->space->window[SHADOW_KERNEL];
@@ -261,6 +263,7 @@ static void bt_run(struct vcpu *vcpu)
 {
 	struct bt *bt = bt_of(vcpu);
 
+	assert(vcpu_is_mine(vcpu));
 	if (bt_signals_enter_thread(bt)) {
 		vm_kill(vcpu, "the host refused a signal stack");
 		return;

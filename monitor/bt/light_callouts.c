@@ -6,6 +6,7 @@
  * This file, and those of the system architecture it calls, are compiled for general registers
  * only. What they may call beyond that calls fpu_spill() first (x86/fpu_spill.h).
  */
+#include <assert.h>
 #include "internal.h"
 #include "monitor/vm/vm.h"
 #include "monitor/processor/processor.h"
@@ -148,6 +149,7 @@ int bt_light_invlpg(struct cpu *cpu, uint32_t gva, uint32_t next_eip)
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
 	struct bt *bt = bt_of(vcpu);
 
+	assert(!cpu->cpl);
 	bt->changed = false;
 	soft_tlb_flush_page(vcpu, gva);
 	if (shadow_relies_on(bt->shadow, gva))
@@ -169,6 +171,7 @@ int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 	const enum x86_seg seg = argument >> 16 & 7;
 	enum x86_status status;
 
+	assert(seg < X86_NSEG && seg != X86_CS);
 	bt->changed = false;
 	status = segment_load(vcpu, seg, argument);
 	if (status != X86_OK)

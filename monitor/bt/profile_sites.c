@@ -6,6 +6,7 @@
  * Light: it stands before light callouts, and is compiled for general registers only
  * (x86/fpu_spill.h).
  */
+#include <assert.h>
 #include "profile.h"
 
 static struct profile_site *site_find(struct profile *profile, uint32_t kind, gva_t eip)
@@ -87,6 +88,7 @@ void profile_take_callouts(struct profile *profile, struct translator_callbacks 
 
 	_Static_assert(CALLOUT_COUNT == 11, "each callout has one of ours above");
 	for (int which = 0; which < CALLOUT_COUNT; which++) {
+		assert(callbacks->callout[which]);
 		profile->callout[which] = callbacks->callout[which];
 		callbacks->callout[which] = ours[which];
 	}

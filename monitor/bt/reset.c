@@ -4,6 +4,7 @@
  * one is dropped and its memory given back, so that a machine that resets itself for ever needs no
  * more than one that was just started.
  */
+#include <assert.h>
 #include <malloc.h>
 #include <string.h>
 #include "internal.h"
@@ -12,6 +13,7 @@ void bt_reset(struct vcpu *vcpu)
 {
 	struct bt *bt = bt_of(vcpu);
 
+	assert(vcpu_is_mine(vcpu));
 	/*
 	 * First, since it lifts the traces of code; spaces then take the rest of their translations
 	 * with them.

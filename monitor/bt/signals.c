@@ -15,6 +15,7 @@
  * A fault outside translated code is a bug of ours: it takes the course it would have taken without
  * us.
  */
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -79,6 +80,7 @@ static void signal_save_guest(struct bt *bt, ucontext_t *uc, const struct tc_pos
 static void signal_leave(struct bt *bt, ucontext_t *uc, const struct tc_position *at,
 			 enum tc_leave why)
 {
+	assert(bt == thread_bt);
 	signal_save_guest(bt, uc, at);
 	/* An instruction behind an STI is begun again, still before any interrupt. */
 	if (at->shadow && why != TC_LEAVE_FAULT)
@@ -450,6 +452,7 @@ int bt_signals_enter_thread(struct bt *bt)
 	stack.ss_sp = bt->signal_stack;
 	if (!stack.ss_sp)
 		return -ENOMEM;
+	assert(!thread_bt);
 	thread_bt = bt;
 	return sigaltstack(&stack, &bt->old_stack) ? -errno : 0;
 }
@@ -461,6 +464,7 @@ bool bt_on_signal_stack(const struct bt *bt, hva_t rsp)
 
 void bt_signals_leave_thread(struct bt *bt)
 {
+	assert(thread_bt == bt);
 	sigaltstack(&bt->old_stack, NULL);
 	thread_bt = NULL;
 }

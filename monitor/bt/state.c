@@ -4,6 +4,7 @@
  * segment bases, the window of the current view. Computed anew before each entry, so that no
  * routine which changes state has to think of it.
  */
+#include <assert.h>
 #include "internal.h"
 #include "monitor/processor/processor.h"
 #include "x86/fpu_spill.h"
@@ -132,6 +133,7 @@ static inline void bt_set_views(struct bt *bt)
 
 void bt_settle(struct bt *bt)
 {
+	assert(bt->space == shadow_current(bt->shadow));
 	fpu_spill(&bt->vcpu->cpu);
 	shadow_settle(bt->shadow);
 	bt->unsettled = false;
@@ -167,6 +169,7 @@ uint32_t bt_prepare(struct bt *bt)
 	bt->space = shadow_current(bt->shadow);
 	if (mode & MODE_UNTRANSLATABLE || !bt->space)
 		return MODE_UNTRANSLATABLE;
+	assert(cpu->cpl <= 3);
 	tc_space = bt_tc_space(bt);
 	if (!tc_space)
 		return MODE_UNTRANSLATABLE;

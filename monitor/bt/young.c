@@ -7,6 +7,7 @@
  * filled into it. A change of age is thus a matter of the next dispatch, which finds another mode
  * (state.c).
  */
+#include <assert.h>
 #include "internal.h"
 #include "monitor/vm/vm.h"
 
@@ -48,6 +49,7 @@ void bt_young_chosen(struct bt *bt)
 	struct space *space = bt->space;
 	const uint64_t cost = host_calls_cost_since(bt);
 
+	assert(space && space == shadow_current(bt->shadow));
 	if (!bt->young.on)
 		return;
 	if (space->young.begun && !space->replaced) {
