@@ -7,6 +7,7 @@
  * loop clears immediate_exit and then looks at the events; so a kick that comes after the look
  * makes KVM_RUN return at once, or interrupts it.
  */
+#include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <signal.h>
@@ -355,8 +356,10 @@ static uint64_t now_ns(void)
 static int kvm_enter(struct kvm_engine *kvm)
 {
 	const uint64_t since = now_ns();
-	int err = kvm_ioctl(kvm->vcpu_fd, KVM_RUN, NULL);
+	int err;
 
+	assert(kvm->in_kvm);
+	err = kvm_ioctl(kvm->vcpu_fd, KVM_RUN, NULL);
 	kvm->stats.run_ns += now_ns() - since;
 	kvm->stats.exits++;
 	if (err == -EINTR || err == -EAGAIN) {

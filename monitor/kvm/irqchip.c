@@ -4,6 +4,7 @@
  * stay on the bus but no access reaches them; the board's interrupt lines are led to KVM's instead
  * (vm->gsi). The timers remain ours.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include "internal.h"
@@ -30,6 +31,7 @@ struct routing {
 
 static void route(struct routing *routing, unsigned gsi, unsigned chip, unsigned pin)
 {
+	assert(routing->head.nr < RF_ARRAY_SIZE(routing->entry));
 	routing->entry[routing->head.nr++] = (struct kvm_irq_routing_entry){
 		.gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP,
 		.u.irqchip = { .irqchip = chip, .pin = pin },
@@ -106,6 +108,7 @@ void kvm_irqchip_set_gsi(void *opaque, unsigned gsi, bool level)
 	struct kvm_engine *kvm = opaque;
 	struct kvm_irq_level line = { .irq = gsi, .level = level };
 
+	assert(gsi < GSIS);
 	/* It fails only for a line that is not routed. */
 	kvm_ioctl(kvm->vm_fd, KVM_IRQ_LINE, &line);
 }

@@ -3,6 +3,7 @@
  * struct cpu <-> KVM's registers. Each part has a get and a put; kvm_get_state() and
  * kvm_put_state() are all of them in turn.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -377,6 +378,7 @@ int kvm_put_state(struct kvm_engine *kvm)
 	};
 	struct cpu *cpu = &kvm->vcpu->cpu;
 
+	assert(!kvm->in_kvm && vcpu_is_mine(kvm->vcpu));
 	for (size_t i = 0; i < RF_ARRAY_SIZE(parts); i++) {
 		int err = parts[i](kvm, cpu);
 
