@@ -4,6 +4,7 @@
  * even when the device takes none, as far as a small buffer reaches, so that Ctrl-A x works with a
  * guest that hangs.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,7 @@ static void mux_flush(struct char_mux *mux)
 	struct chardev *port = &mux->port[mux->focus].chardev;
 	size_t done = 0;
 
+	assert(mux->npending <= MUX_BUFFER);
 	while (done < mux->npending) {
 		size_t room = chardev_can_receive(port);
 		size_t n = mux->npending - done < room ? mux->npending - done : room;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Bytes between a device and file descriptors; the file: backend. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -104,9 +105,11 @@ void char_stream_init(struct char_stream *stream, struct vm *vm, int in_fd, int 
 
 int char_stream_start_input(struct char_stream *stream)
 {
-	int err = event_source_create(stream->vm->loop, stream->in_fd, stream_input, stream,
-				      &stream->input);
+	int err;
 
+	assert(!stream->input);
+	err = event_source_create(stream->vm->loop, stream->in_fd, stream_input, stream,
+				  &stream->input);
 	if (!err)
 		event_source_enable(stream->input, true);
 	return err;

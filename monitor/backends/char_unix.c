@@ -4,6 +4,7 @@
  * dropped. "wait" (QEMU's default for servers) is not offered: it would have to be asked for by
  * name, so that a script does not hang unawares.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +50,10 @@ static void unix_hung_up(struct char_stream *stream)
 static void unix_accept(void *opaque)
 {
 	struct char_unix *u = opaque;
-	int fd = accept4(u->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd;
 
+	assert(u->stream.in_fd < 0); /* else it does not listen */
+	fd = accept4(u->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return;
 	u->stream.in_fd = u->stream.out_fd = fd;

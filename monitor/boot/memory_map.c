@@ -8,6 +8,8 @@ static void memory_map_add(struct memory_map *map, uint64_t base, uint64_t end, 
 	if (end <= base)
 		return;
 	assert(map->count < MEMORY_MAP_MAX);
+	assert(!map->count || base >= map->entry[map->count - 1].base +
+					      map->entry[map->count - 1].size);
 	map->entry[map->count++] =
 		(struct e820_entry){ .base = base, .size = end - base, .type = type };
 }

@@ -4,6 +4,7 @@
  * args,file args". The information structure, its strings and tables go behind the kernel, then the
  * modules, each on a page of its own.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +102,7 @@ static int mb_load_addresses(struct boot_request *boot, const struct file_image 
 static int mb_place(struct boot_request *boot, struct mb_layout *lay, const char *what,
 		    const void *data, size_t size, uint32_t align, uint32_t *at)
 {
+	assert(align && !(align & (align - 1)));
 	lay->next = (lay->next + align - 1) & ~(gpa_t)(align - 1);
 	*at = lay->next;
 	lay->next += size;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Steering a running VM (commands.h). */
+#include <assert.h>
 #include "commands.h"
 #include "devices/pc_board.h"
 
@@ -44,6 +45,7 @@ static void take_registers(struct vcpu *vcpu, struct vm_work *work)
 
 void command_query_registers(struct vm *vm, struct command_registers *query)
 {
+	assert(query->done);
 	query->work.run = take_registers;
 	vm_queue_work(vm, &query->work);
 }

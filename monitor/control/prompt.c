@@ -4,6 +4,7 @@
  * loop's thread; the answer of one that needs the vCPU's registers comes on that thread, after the
  * next prompt was due: the answer then prints the prompt.
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -96,6 +97,7 @@ static void prompt_registers_done(struct command_registers *query)
 
 static void prompt_registers(struct prompt *p)
 {
+	assert(!p->busy);
 	p->busy = true;
 	p->registers.done = prompt_registers_done;
 	command_query_registers(p->vm, &p->registers);
@@ -143,6 +145,7 @@ static void prompt_normalise(char *line)
 
 static void prompt_execute(struct prompt *p)
 {
+	assert(p->len < PROMPT_LINE && !p->busy);
 	p->line[p->len] = '\0';
 	p->len = 0;
 	prompt_normalise(p->line);

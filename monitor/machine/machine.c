@@ -3,6 +3,7 @@
  * Puts a machine together, boots it, resets it, takes it apart: in reverse order, also when half
  * made.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +61,7 @@ static void cpu_set_a20(void *opaque, unsigned n, bool enabled)
 	struct vcpu *vcpu = opaque;
 	uint32_t mask = enabled ? 0xffffffffu : 0xffefffffu;
 
+	assert(vcpu_is_mine(vcpu));
 	if (vcpu->cpu.a20_mask == mask)
 		return;
 	vcpu->cpu.a20_mask = mask;
@@ -154,6 +156,7 @@ static int machine_boot(struct machine *m, struct error *error)
 	struct vm *vm = &m->vm;
 	int err;
 
+	assert(vcpu_is_mine(&vm->vcpu));
 	processor_reset(&vm->vcpu);
 	err = machine_load(m, error);
 	if (err)
@@ -234,6 +237,7 @@ static int machine_make_cpu(struct machine *m, struct error *error)
 	     i++) {
 		const struct engine *next = engine_find(m->config->engine_fallback[i]);
 
+		assert(next);
 		fprintf(stderr, "ringfence: %s; going on with -accel %s\n", error->text,
 			next->name);
 		err = machine_make_engine(m, next, NULL, error);
