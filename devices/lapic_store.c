@@ -7,7 +7,7 @@
  * Another thread may request an interrupt just then, under the lock. It notes that
  * (lapic.requested) and then looks at the TPR; here the TPR is set first and then the note is
  * looked at. Both in sequential order: so either the new TPR is what it sees, or here the note is
- * seen, and the store is done again under the lock, behind the request.
+ * seen, and the store is done again under the lock, after the request.
  */
 #include "local_apic.h"
 

@@ -72,7 +72,7 @@ struct bf {
 	uint8_t system[BF_SYSTEM_SIZE]; /* pristine copy */
 };
 
-/* engine: "bt" or "interp"; options as behind -accel bt, or NULL. Never fails (but the test). */
+/* engine: "bt" or "interp"; options as after -accel bt, or NULL. Never fails (but the test). */
 struct bf *bf_create(const char *engine, const char *options);
 struct bf *bf_create_model(const char *engine, const char *options, const char *model);
 void bf_destroy(struct bf *bf);

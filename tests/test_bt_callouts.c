@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What translated code leaves for a moment and comes back to: callouts of all kinds go on behind
+ * What translated code leaves for a moment and comes back to: callouts of all kinds go on after
  * themselves, also while an interrupt waits, and keep the FPU state. Every guest program runs in
  * every configuration of bt_configurations.h.
  */
@@ -11,7 +11,7 @@
 TestSuite(bt_callouts, .timeout = 300);
 
 /*
- * What leaves translated code for a moment comes back behind itself, though an event waits that may
+ * What leaves translated code for a moment comes back after itself, though an event waits that may
  * not be taken.
  */
 static void callouts_while_an_interrupt_waits(struct bf *bf)
@@ -112,7 +112,7 @@ Test(bt_callouts, a_fault_that_is_mended_elsewhere_is_over)
 #define EVENT_OF_NOBODY 0x80u /* leaves translated code, and that is all */
 
 /*
- * Callouts of all kinds, once going on behind themselves and once leaving for an event: the FPU
+ * Callouts of all kinds, once going on after themselves and once leaving for an event: the FPU
  * state stays.
  */
 static void callouts_keep_the_fpu_state(struct bf *bf)

@@ -190,7 +190,7 @@ Test(bt_code_changes, code_page_remapped)
 }
 
 /*
- * Two page directories; the page at ALIAS differs, the page behind it (reached by a jump across) is
+ * Two page directories; the page at ALIAS differs, the page after it (reached by a jump across) is
  * shared.
  */
 static void two_spaces(struct bf *bf)

@@ -113,7 +113,7 @@ static void returns_to_other_places(struct bf *bf)
 
 	MOV(&c, X86_ECX, 1000);
 	loop = c.at;
-	CALL(&c, FUNCTION);                   /* comes back behind the next instruction */
+	CALL(&c, FUNCTION);                   /* comes back after the next instruction */
 	EMIT(&c, 0x05); EMIT32(&c, 0x100000); /* add eax: skipped */
 	EMIT(&c, 0x40);
 	CALL(&c, FUNCTION + 0x1000);          /* g calls h, which returns past g */

@@ -33,7 +33,7 @@ static int run_at(const char *engine, const void *code, unsigned len, uint32_t e
 }
 
 /*
- * The page behind absent - 1 is not there: a selector popped from the last two bytes before it
+ * The page after absent - 1 is not there: a selector popped from the last two bytes before it
  * needs nothing of it.
  */
 Test(bt_edges, pop_of_a_segment_register_reads_two_bytes)

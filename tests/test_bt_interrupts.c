@@ -288,7 +288,7 @@ Test(bt_interrupts, interrupt_shadows)
 
 /*
  * As a local APIC whose task priority is lowered: the third store lets an interrupt in, which comes
- * right behind it.
+ * right after it.
  */
 __attribute__((target("general-regs-only"))) static bool
 interrupt_at_third_store(void *opaque, gpa_t gpa, uint32_t value)

@@ -15,7 +15,7 @@ static void expect_fault_at(struct bf *bf, int wanted, uint32_t eip)
 
 	cr_expect_eq(bf_run(bf, &vector), BF_EXCEPTION, "[%s] no exception", bf->name);
 	EXPECT_EQ(vector, wanted);
-	EXPECT_EQ(bf_read32(bf, bf->cpu->regs[X86_ESP] + 4), eip); /* behind the error code */
+	EXPECT_EQ(bf_read32(bf, bf->cpu->regs[X86_ESP] + 4), eip); /* after the error code */
 }
 
 /* A segment register counts as it was loaded a moment ago, within one unit. */

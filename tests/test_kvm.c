@@ -271,7 +271,7 @@ static bool counted(uint32_t wanted)
 
 #define COUNT 0xff, 0x05, 0x00, 0x00, 0x04, 0x00 /* inc dword [COUNTER] */
 
-/* Waits for HLT behind the count; false: it hangs. */
+/* Waits for HLT after the count; false: it hangs. */
 static bool asleep(void)
 {
 	bool is = false;

@@ -450,7 +450,7 @@ Test(loader, multiboot_address_fields)
 	put32(image + 0x118, 0x301000);
 	put32(image + 0x11c, 0x300200);
 	image[0x80] = 0x42;
-	image[0x80 + 0xa00] = 0x43; /* behind load_end_addr: bss there */
+	image[0x80 + 0xa00] = 0x43; /* after load_end_addr: bss there */
 	write_file(kernel_path, image, sizeof(image));
 	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
 	expect_flat_start(0x300200);

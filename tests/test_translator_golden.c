@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The host code of guest instructions, byte for byte: the translator alone, with a page of guest
- * code and nobody behind the callbacks. A change here is to be looked at as what it is, another
+ * code and callbacks that do nothing. A change here is to be looked at as what it is, another
  * translation; that it means the same is shown elsewhere (test_bt_differential.c).
  */
 #include <criterion/criterion.h>

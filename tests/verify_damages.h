@@ -9,11 +9,11 @@
 #include "verify_fixture.h"
 
 enum damage_kind {
-	REPLACE, /* the instruction by bytes, and NOPs behind them */
+	REPLACE, /* the instruction by bytes, and NOPs after them */
 	DELETE,  /* the instruction by NOPs */
-	DROP,    /* byte index; the rest moves up, a NOP behind */
+	DROP,    /* byte index; the rest moves up, then a NOP */
 	FLIP,    /* bits of byte index; from the end if it is negative */
-	SWAP,    /* with the instruction behind */
+	SWAP,    /* with the instruction after it */
 };
 
 enum damage_host { BOTH, WITH_BMI2, WITHOUT_BMI2 };

@@ -8,7 +8,7 @@
 #define RING0 VF_FLAT
 #define RING3 (VF_FLAT | 3)
 
-/* Code that does not end by itself is ended by the RETs behind it. */
+/* Code that does not end by itself is ended by the RETs after it. */
 const struct vf_case vf_cases[] = {
 	/* mov eax, [ebx] */
 	{ "load", RING0, 0, B(0x8b, 0x03) },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A translator with one page of guest code and nobody behind the callbacks, and guest code that
+ * A translator with one page of guest code and callbacks that do nothing, and guest code that
  * makes every form of host code there is.
  */
 #ifndef RF_TESTS_VERIFY_FIXTURE_H

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The MMX and SSE..SSE4.2 part of the opcode maps: each opcode has up to four instructions, chosen
- * by the mandatory prefix (none,
- * 66, F3, F2; F3 and F2 win over 66, the last of those two over the other; SDM vol. 2, 2.1.1 and
- * appendix A.1). The few integer instructions that live in the same rows (MOVNTI, POPCNT, CRC32,
- * MOVBE) are here too.
+ * by the mandatory prefix (none, 66, F3, F2; F3 and F2 win over 66, the last of those two over the
+ * other; SDM vol. 2, 2.1.1 and appendix A.1). The few integer instructions that live in the same
+ * rows (MOVNTI, POPCNT, CRC32, MOVBE) are here too.
  */
 #include "opcode_map.h"
 

@@ -165,7 +165,7 @@ static void stub_emit_callout(struct translator *tr, struct emitter *e, enum cal
 	stub_callout_body(tr, e, which, 0);
 }
 
-/* With r10d: linear address; r11d: EIP behind the instruction. */
+/* With r10d: linear address; r11d: EIP after the instruction. */
 static void stub_emit_store(struct translator *tr, struct emitter *e)
 {
 	tr->stub_callout[CALLOUT_STORE] = emit_here(e);

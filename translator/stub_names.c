@@ -51,7 +51,7 @@ static bool stub_entry(const struct translator *tr, unsigned i, struct tc_stub *
 	return true;
 }
 
-/* The stub that starts next behind pc, or at it. */
+/* The stub that starts next after pc, or at it. */
 static bool stub_next(const struct translator *tr, hva_t pc, struct tc_stub *next)
 {
 	struct tc_stub stub;

@@ -171,7 +171,7 @@ static void build_note_insn(struct build *b, struct tu *tu, struct tu_insn *insn
 	b->shadow = b->soft = false;
 }
 
-/* The unlinked path of each exit, behind the TU's body. */
+/* The unlinked path of each exit, after the TU's body. */
 static void build_cold_paths(struct build *b)
 {
 	struct translator *tr = b->tr;

@@ -19,7 +19,7 @@ struct build {
 	struct tu *tu;
 	struct emitter e;
 	const uint8_t *bytes;   /* of the current instruction */
-	gva_t eip, next_eip;    /* of the current instruction and the one behind */
+	gva_t eip, next_eip;    /* of the current instruction and the one after it */
 	uint32_t adapt;         /* of the current instruction */
 	uint32_t mode;
 	int32_t esp_delta;      /* guest ESP = r14d + esp_delta: see translate_stack.c */

@@ -30,7 +30,7 @@ void translate_interpret(struct build *b, const struct insn *insn)
 {
 	emit_mov32_imm(&b->e, H_R9, b->adapt & ADAPT_INTERPRET);
 	emit_callout(b, concerns_fpu(insn) ? CALLOUT_INTERPRET : CALLOUT_INTEGER);
-	/* Most last instructions do not come back here, but one may end up just behind itself. */
+	/* Most last instructions do not come back here, but one may end up just after itself. */
 	if (b->ended)
 		emit_exit(b, b->next_eip, BY_JMP, 0);
 }

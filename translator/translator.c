@@ -120,7 +120,7 @@ static void translator_drop_tus(struct translator *tr)
 		if (tu->valid)
 			tu_invalidate(tr, tu);
 		if (tu->in_global_links)
-			/* with those behind it, which go as well */
+			/* with those after it, which go as well */
 			tr->global_links[tu->eip >> GUEST_PAGE_SHIFT] = NULL;
 	}
 	tr->norder = 0;

@@ -127,9 +127,8 @@ struct translator_options {
 
 /*
  * How far before the window, and from its start on, the sums reach that translated code addresses
- * memory by: a displacement of
- * 2 GiB, a base of 4 GiB, an index of 4 GiB times eight; a bit string's 256 MiB and 512 bytes of
- * operand are in the last GiB.
+ * memory by: a displacement of 2 GiB, a base of 4 GiB, an index of 4 GiB times eight; a bit
+ * string's 256 MiB and 512 bytes of operand are in the last GiB.
  */
 #define TRANSLATOR_REACH_BELOW (3ull << 30)
 #define TRANSLATOR_REACH_ABOVE (39ull << 30)
@@ -281,7 +280,7 @@ struct tc_position {
 	 * has yet to begin
 	 */
 	bool repeats;
-	bool shadow;     /* it stands behind an STI: no interrupt before it is done */
+	bool shadow;     /* it stands after an STI: no interrupt before it is done */
 };
 bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position);
 /*

@@ -120,7 +120,7 @@ struct tu *tu_insert(struct translator *tr, struct tu *tu)
 
 /*
  * Whether tu is what a translation of its code now would be: as global as its pages are, and the
- * part behind the page end, if there is one, still mapped where it was translated from. global is
+ * part after the page end, if there is one, still mapped where it was translated from. global is
  * the first page's. To ask may drop tu: a fetch stores accessed bits.
  */
 static bool tu_pages_match(struct translator *tr, const struct tu *tu, bool global)

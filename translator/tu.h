@@ -23,7 +23,7 @@ struct tu_insn {
 	uint16_t guest_offset;
 	int16_t esp_delta;     /* guest ESP = r14d + esp_delta while it runs */
 	uint8_t adapt;
-	bool shadow;           /* behind STI: no interrupt is taken before it */
+	bool shadow;           /* after STI: no interrupt is taken before it */
 };
 
 struct tu {
@@ -141,7 +141,7 @@ struct translator {
 	hva_t exec_base;
 	uint64_t size, stubs_len, used;
 	uint64_t tu_bytes;   /* of struct tu, for all TUs since the last flush */
-	/* they lie here, one behind the other: TU_MEMORY(size) bytes, lazily backed */
+	/* they lie here, one after the other: TU_MEMORY(size) bytes, lazily backed */
 	uint8_t *tu_memory;
 	struct ahead write_ahead, exec_ahead, exits_ahead, tu_ahead;
 	bool flush_wanted;

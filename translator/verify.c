@@ -5,7 +5,7 @@
  *
  * All branches within a TU lead forward, so that when an instruction is reached, every way to it
  * has been seen; what is known there is what is known on all of them. Entries from outside are the
- * TU's start, the return sites behind calls, and the unlinked paths of its exits; there nothing is
+ * TU's start, the return sites after calls, and the unlinked paths of its exits; there nothing is
  * known but that the guest's registers are in their places.
  *
  * At the start of each guest instruction the state has to be the guest's, all of it, and what

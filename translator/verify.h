@@ -16,7 +16,7 @@ struct translator;
 struct tu;
 
 enum verify_rule {
-	/* the bytes are host instructions, one behind the other from start to end */
+	/* the bytes are host instructions, one after the other from start to end */
 	VERIFY_BYTES,
 	VERIFY_ENCODING,    /* each prefix once, in its place, and with a meaning */
 	VERIFY_INSTRUCTION, /* the instruction is on the list */

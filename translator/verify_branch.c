@@ -5,7 +5,7 @@
  *   within a guest instruction   JMP, and Jcc after a comparison of ours, JRCXZ, LOOPcc and JECXZ:
  *                                forward
  *   exits                        rel32 of JMP, Jcc, CALL that the exit's record names; JMP and CALL
- *                                [r12 + slot] of one; Jcc to such a JMP behind the body
+ *                                [r12 + slot] of one; Jcc to such a JMP after the body
  *   RET                          to the return site of the CALL that is on top of the return stack
  *   look-up hits                 JMP and CALL [r12 + 2*r9 + the mode's branch cache + 8] of the
  *                                entry that matched
@@ -193,7 +193,7 @@ static bool exit_by_table(struct verifier *v, const struct host_operand *m)
 			   "a slot of the link table that is not one of the unit's exits");
 }
 
-/* A conditional exit by a slot: to a JMP [r12 + slot] behind the body. */
+/* A conditional exit by a slot: to a JMP [r12 + slot] after the body. */
 static bool exit_by_pad(struct verifier *v, hva_t target)
 {
 	if (target < v->tu->entry + v->tu->body_len || is_unlinked_path(v, target))
@@ -217,7 +217,7 @@ enum argument { ARGUMENT_NONE, ARGUMENT_ADAPT, ARGUMENT_BYTE, ARGUMENT_VALUE, AR
 
 static const struct callout_rule {
 	uint8_t argument;  /* enum argument: what is in r9d */
-	bool ends;         /* does not come back behind the call */
+	bool ends;         /* does not come back after the call */
 	bool ring0;
 	bool loads_flags;  /* POPF's long way: the interpreter loads all flags from the stack */
 } callouts[CALLOUT_COUNT] = {

@@ -8,7 +8,7 @@
 bool verify_is_transfer(const struct host_insn *insn);
 /* The transfer v->insn. False: verify_fail()ed. */
 bool verify_transfer(struct verifier *v);
-/* An instruction of an exit's unlinked path, behind the TU's body. */
+/* An instruction of an exit's unlinked path, after the TU's body. */
 bool verify_unlinked_path(struct verifier *v);
 
 /* verify.c: control may go from the instruction at from to offset to, with state. */

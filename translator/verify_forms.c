@@ -117,7 +117,7 @@ struct form {
 	void (*effect)(struct verifier *v); /* more effects */
 };
 
-/* The difference has to be from the guest's address behind this instruction. */
+/* The difference has to be from the guest's address after this instruction. */
 static bool check_return_difference(struct verifier *v)
 {
 	const struct tu *tu = v->tu;
@@ -351,7 +351,7 @@ static const struct form forms[] = {
 	{ "look-up compared", HOST_LEA, { R32(H_RCX), AT(H_R8, H_R10, 0) },
 		.need = { NEED(H_R10, NEGATED_EIP), NEED(H_R11, SAVED_ECX) },
 	  .gives = FACT_LOOKUP_DIFFERENCE },
-	/* Sums: behind the LEAs above. */
+	/* Sums: after the LEAs above. */
 	{ "RDTSC", HOST_LEA, { R64(H_R8), AT(H_R8, H_R9, 0) },
 		.need = { NEED(H_R8, TSC), NEED(H_R9, TSC_OFFSET) }, .gives = FACT_TSC_SUM },
 	{ "sum", HOST_LEA, { SCRATCH, ANY_SUM }, .gives = FACT_VALUE, .check = check_sum },

@@ -120,7 +120,7 @@ def quoted(*lines):
 
 
 def colours(titles):
-	"""A colour for each title; an engine's short name may have something in parentheses behind
+	"""A colour for each title; an engine's short name may have something in parentheses after
 	it."""
 	spare = 0
 	for title in titles:

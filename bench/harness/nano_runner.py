@@ -9,7 +9,7 @@ MEMORY_MIB = 64
 # A run takes so long at least, or its clock could not be judged.
 LEAST_SECONDS = 0.5
 # Programs of a machine of its own, in the order in which a reader wants them; others that a run
-# reports go behind.
+# reports come after these.
 ABOUT = {
 	"empty": "the loop around the others in ring 0, an iteration",
 	"empty-user": "the same in ring 3",

@@ -195,8 +195,8 @@ def number(value):
 
 
 def table(results, family):
-	"""Lines: a row a benchmark, a column an engine that has any value; ratios to the baseline
-	behind, where there is one."""
+	"""Lines: a row a benchmark, a column an engine that has any value; after it the ratio to
+	the baseline, where there is one."""
 	summary = results.summary()
 	keys = [key for key, about in results.benchmarks.items() if about["family"] == family]
 	engines = [name for name in results.engines if any(name in summary[key] for key in keys)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The families of benchmarks, each behind the same few methods: prepare() once, run() for each
+"""The families of benchmarks, each with the same few methods: prepare() once, run() for each
 engine in each round."""
 import os
 import subprocess

@@ -110,7 +110,7 @@ LOOP int3
 1:	int3
 END
 
-/* The interrupt is accepted behind the STI's shadow. */
+/* The interrupt is accepted after the STI's shadow. */
 LOOP irq_self
 1:	movl $(0x44000 | VECTOR_SELF), APIC_BASE + 0x300
 	sti

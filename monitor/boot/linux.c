@@ -4,7 +4,7 @@
  * part of the image is not run; its setup header is copied into the "zero page" (struct
  * boot_params), which this file fills as that code would.
  *
- * Layout: zero page at 0x90000, GDT, setup data and command line behind it, the protected-mode
+ * Layout: zero page at 0x90000, GDT, setup data and command line after it, the protected-mode
  * kernel at 1 MiB (a zImage at 64 KiB), the initial RAM disk as high as usable memory and the
  * kernel's own limit allow.
  */

@@ -21,7 +21,7 @@ bool loader_elf_probe(const struct file_image *kernel);
 int loader_elf(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
 
 /*
- * Loads the segments of a 32-bit ELF: *entry is physical, *end the first byte behind the highest
+ * Loads the segments of a 32-bit ELF: *entry is physical, *end the first byte after the highest
  * segment.
  */
 int loader_elf_segments(struct boot_request *boot, const struct file_image *kernel, uint32_t *entry,
@@ -41,8 +41,7 @@ int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const vo
 
 /*
  * Flat 4-GiB protected mode, paging and interrupts off, at eip, with a GDT written at gdt (32 bytes
- * of RAM): selector 0x10 is code,
- * 0x18 data. General registers are zero.
+ * of RAM): selector 0x10 is code, 0x18 data. General registers are zero.
  */
 int loader_enter_flat(struct boot_request *boot, gpa_t gdt, uint32_t eip) RF_MUST_CHECK;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Multiboot version 1 (Multiboot Specification 0.6.96). -initrd lists modules as QEMU does: "file
- * args,file args". The information structure, its strings and tables go behind the kernel, then the
+ * args,file args". The information structure, its strings and tables go after the kernel, then the
  * modules, each on a page of its own.
  */
 #include <assert.h>

@@ -79,7 +79,7 @@ struct bt {
 	uint32_t returns_mode;
 	bool returns_stale;
 
-	/* the user window is behind the guest's tables: bt_settle() before it is used */
+	/* INVLPGs wait to be done in the user window: bt_settle() before it is used */
 	bool unsettled;
 	/* a flush, a changed mapping or a dropped TU since the callout began */
 	bool changed;

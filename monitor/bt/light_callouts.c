@@ -44,7 +44,7 @@ int bt_light_int(struct cpu *cpu, uint32_t vector, uint32_t next_eip)
 
 /*
  * The guest is back where a page fault came from, or, if it is elsewhere, may never come back
- * there: a kernel's fault handler that mends its own access goes on behind it. Then nothing waits
+ * there: a kernel's fault handler that mends its own access goes on after it. Then nothing waits
  * for that place, since every way between rings would wait with it.
  */
 static void returned_from_fault(struct vcpu *vcpu)

@@ -82,7 +82,7 @@ static void signal_leave(struct bt *bt, ucontext_t *uc, const struct tc_position
 {
 	assert(bt == thread_bt);
 	signal_save_guest(bt, uc, at);
-	/* An instruction behind an STI is begun again, still before any interrupt. */
+	/* An instruction after an STI is begun again, still before any interrupt. */
 	if (at->shadow && why != TC_LEAVE_FAULT)
 		bt->vcpu->cpu.inhibit |= INHIBIT_STI;
 	*reg(uc, REG_RIP) = translator_leave_address(bt->translator);

@@ -118,7 +118,7 @@ static enum x86_status far_indirect(struct vcpu *vcpu, const struct insn *i)
 	return (insn_reg(i) == 3 ? far_call : far_jump)(vcpu, selector, offset, next, i->op_size);
 }
 
-/* What comes behind this reads the stack without regard to EFLAGS.AC, which seldom is set. */
+/* What comes after this reads the stack without regard to EFLAGS.AC, which seldom is set. */
 static enum x86_status check_alignment_of_stack(struct vcpu *vcpu, unsigned opsize)
 {
 	uint32_t unused;

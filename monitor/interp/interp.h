@@ -20,7 +20,7 @@ enum interp_result {
 	/* it faulted or trapped; the exception has been delivered: eip is at the handler */
 	INTERP_EXCEPTION,
 	/*
-	 * cpu.halted is set: HLT, eip is behind it; or an x87 error reported by interrupt, eip is
+	 * cpu.halted is set: HLT, eip is after it; or an x87 error reported by interrupt, eip is
 	 * at the instruction
 	 */
 	INTERP_HALT,

@@ -75,7 +75,7 @@ static bool is_string_compare(const struct insn *i)
 	return i->map == MAP_0F3A && i->opcode >= 0x60 && i->opcode <= 0x63;
 }
 
-/* The register that stands behind ECX in the thunk. */
+/* The register that stands after ECX in the thunk. */
 static unsigned gpr_number(const struct insn *i, enum fpu_gpr gpr)
 {
 	return gpr == FPU_GPR_REG ? insn_reg(i) : gpr == FPU_GPR_RM ? insn_rm(i) : X86_ECX;

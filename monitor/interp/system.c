@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interpreter: instructions that touch system state. The rules live behind processor/processor.h;
+ * Interpreter: instructions that touch system state. The rules are in processor/ (processor.h);
  * operands are fetched and stored here.
  */
 #include "monitor/processor/processor.h"

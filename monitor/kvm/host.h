@@ -17,7 +17,7 @@ enum kvm_hardware { KVM_HARDWARE_NONE, KVM_HARDWARE_VTX, KVM_HARDWARE_SVM };
 struct kvm_host_facts {
 	bool vmx, svm;   /* CPUID shows the extension */
 	bool hypervisor; /* this host is itself a guest */
-	/* the loaded kernel module behind kvm ("kvm_intel"), "" if none is known */
+	/* the loaded kernel module that drives kvm ("kvm_intel"), "" if none is known */
 	char module[32];
 	bool nested_paging; /* that module says it uses EPT or NPT */
 };

@@ -36,7 +36,7 @@ static int slots_drop(struct kvm_engine *kvm)
 	return 0;
 }
 
-/* What is behind gpa. host NULL: no RAM. */
+/* What guest physical address gpa shows. host NULL: no RAM. */
 struct backing {
 	uint8_t *host;
 	bool rom;

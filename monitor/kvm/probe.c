@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Whether a KVM runs what a 32-bit system needs: protected mode with two-level paging. One without
- * hardware behind it may know
- * 64-bit guests alone, accept such a state, and then shut the guest down. So a machine of three
- * pages is made and one instruction of it is run:
+ * hardware behind it may know 64-bit guests alone, accept such a state, and then shut the guest
+ * down. So a machine of three pages is made and one instruction of it is run:
  *
  *   0x0000  page directory: linear 0 to 4 MiB is physical 0 to 4 MiB
  *   0x1000  out 0x80, al; hlt

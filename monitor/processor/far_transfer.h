@@ -19,7 +19,7 @@ struct return_target {
  */
 enum x86_status return_code_check(struct vcpu *vcpu, uint16_t selector,
 				  uint64_t *descriptor) RF_MUST_CHECK;
-/* The last checks, then the transfer. esp: the stack pointer behind what was popped. */
+/* The last checks, then the transfer. esp: the stack pointer after what was popped. */
 enum x86_status return_same_level(struct vcpu *vcpu, const struct return_target *to, uint64_t code,
 				  uint32_t esp) RF_MUST_CHECK;
 enum x86_status return_outer_level(struct vcpu *vcpu, const struct return_target *to,

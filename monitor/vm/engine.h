@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What executes guest instructions: binary translation (bt/), the interpreter
- * (interp/), the host's KVM (kvm/). An engine runs one vCPU on one thread; all its
- * methods are called on that thread unless they say otherwise.
+ * What executes guest instructions: binary translation (bt/), the interpreter (interp/), the host's
+ * KVM (kvm/). An engine runs one vCPU on one thread; all its methods are called on that thread
+ * unless they say otherwise.
  */
 #ifndef RF_MONITOR_VM_ENGINE_H
 #define RF_MONITOR_VM_ENGINE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The -d log: item names and the file behind them. Lines are written whole, so that threads do not
+ * The -d log: item names and the file they go to. Lines are written whole, so that threads do not
  * mix within one.
  */
 #include <errno.h>

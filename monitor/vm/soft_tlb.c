@@ -202,7 +202,7 @@ void soft_tlb_note_segment(struct vcpu *vcpu, enum x86_seg seg, uint16_t selecto
 	tlb->segments_used |= 1u << index;
 }
 
-/* ---- what is behind a page that is not plain RAM ---- */
+/* ---- accesses to a page that is not plain RAM ---- */
 
 /*
  * Devices see the access in one piece if it has a size they know, else in naturally sized pieces.

@@ -109,8 +109,8 @@ uint32_t mem_peek(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len);
 
 /*
  * Host pointer for an aligned-within-one-page atomic read-modify-write of len bytes, after the
- * checks of a write; NULL in
- * *host if it crosses a page or is MMIO (then read, modify, write). Follow with mem_written().
+ * checks of a write; NULL in *host if it crosses a page or is MMIO (then read, modify, write).
+ * Follow with mem_written().
  */
 enum x86_status mem_rmw_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, enum access access,
 				void **host) RF_MUST_CHECK;

@@ -260,7 +260,7 @@ class Ends(Case):
         self.assertIn(b'triple fault', result.stderr)
 
     def test_reset_loads_the_guest_again(self):
-        # On the first pass write a mark behind the code (to be lost by reloading), print A and
+        # On the first pass write a mark after the code (to be lost by reloading), print A and
         # reset; the serial port then shows another.
         guest = SERIAL_A + bytes.fromhex('c6 05 00 00 20 00 f4') + RESET
         process = self.start(self.command(guest, '-serial', 'stdio'), stdin=subprocess.DEVNULL,

@@ -321,7 +321,7 @@ GUESTS = {
 .next:	mov al, 0
 	cmp al, 0x55
 	jne .bad
-	; a string instruction over the code behind it
+	; a string instruction over the code after it
 	mov esi, .patch
 	mov edi, .target
 	mov ecx, 5

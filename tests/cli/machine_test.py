@@ -66,7 +66,7 @@ section .text
 '''
 
 GUESTS = {
-    # An STI holds interrupts off for one round of the string instruction behind it, not for all:
+    # An STI holds interrupts off for one round of the string instruction after it, not for all:
     # timer ticks come in its midst.
     'interrupts_in_a_string_behind_sti': ('success', '''
 	on 0x31, .timer

@@ -89,7 +89,7 @@ struct executor {
 };
 
 /*
- * engine: "bt" or "interp"; options: as behind -accel bt, or NULL; model: as behind -cpu, or NULL.
+ * engine: "bt" or "interp"; options: as after -accel bt, or NULL; model: as after -cpu, or NULL.
  */
 struct executor *machine_create(const char *engine, const char *options, const char *model);
 /*

@@ -391,7 +391,7 @@ static bool parse_seconds(const char *option, const char *text, double *seconds)
 	return false;
 }
 
-/* choices: NULL behind the last. */
+/* choices: NULL after the last. */
 static bool parse_choice(const char *option, const char *text, const char *const *choices,
 			 const char **chosen)
 {

@@ -37,8 +37,7 @@
 
 /*
  * What the entry stub works on; its offsets are in the assembly below. What IRETQ pops is at a
- * constant address below 4 GiB: going to a
- * 16-bit stack it leaves the upper half of ESP as it was.
+ * constant address below 4 GiB: going to a 16-bit stack it leaves the upper half of ESP as it was.
  */
 struct frame {
 	uint64_t host_rsp, fs_base, gs_base; /* 0, 8, 16 */

@@ -45,7 +45,7 @@ struct recording_change {
 	uint8_t value;
 };
 
-/* What came out; changes[first] and the count - 1 behind it belong to it. */
+/* What came out; changes[first] and the count - 1 after it belong to it. */
 struct recording_answer {
 	struct outcome out;
 	uint32_t first, count;
@@ -88,7 +88,7 @@ void recording_free(struct recording *r);
 bool recording_code_batch(struct recording_bytes *bytes, struct recording_batch *batch);
 /* The memory that batch number n begins with. */
 void recording_fill(uint32_t n, struct memory *memory);
-/* The case's code and the stop behind it, put where they belong. */
+/* The case's code and the stop after it, put where they belong. */
 void recording_place(const struct fuzz_case *c, struct memory *memory);
 /* Notes in answer n what differs from before (which has the code) to after. False: no memory. */
 bool recording_note(struct recording_batch *batch, unsigned n, const struct memory *before,

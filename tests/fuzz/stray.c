@@ -64,7 +64,7 @@ static bool sees_the_processors_number(struct executor *x, const struct cpu *cpu
 	       GDT_INDEX_OF(selector_operand(x, cpu, i)) == GDT_CPU_NUMBER;
 }
 
-/* CMP AL, imm8, which the generator puts behind instructions with undefined flags. */
+/* CMP AL, imm8, which the generator puts after instructions with undefined flags. */
 static bool defines_the_flags(const struct insn *i)
 {
 	return i->map == MAP_1BYTE && i->opcode == 0x3c;

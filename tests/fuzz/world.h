@@ -24,7 +24,7 @@ struct memory {
 
 uint32_t region_base(enum region region);
 /*
- * Where linear address at lies in memory, if it and size bytes behind it are inside one region;
+ * Where linear address at lies in memory, if it and size bytes after it are inside one region;
  * else NULL.
  */
 const uint8_t *memory_at(const struct memory *memory, uint32_t at, uint32_t size);
@@ -60,7 +60,7 @@ extern const struct world_descriptor world_ldt[WORLD_SEGMENTS];
 
 /*
  * The GDT: what ring 3 finds in Linux's, so that any selector means the same on the host and in the
- * machine, and behind its end segments for rings 1 and 2, and the machine's tasks. Rings 1 to 3
+ * machine, and after its end segments for rings 1 and 2, and the machine's tasks. Rings 1 to 3
  * cannot tell what is below their DPL.
  */
 enum {

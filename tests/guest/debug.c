@@ -247,7 +247,7 @@ extern char db_load_next[], db_store_next[], db_store8_next[], db_store_at_next[
 
 /*
  * POP SS holds off a step and its own data breakpoint (which is not lost), and what comes for them
- * lies behind the next instruction; if that is an INT, before the first of its handler.
+ * lies after the next instruction; if that is an INT, before the first of its handler.
  */
 static void behind_pop_ss(unsigned ring)
 {

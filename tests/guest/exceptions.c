@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Every exception from every ring: where it says it happened, its error code, and that nothing else
- * changed (SDM vol. 3,
- * 6.15). Segment and gate faults are in other files, page faults too; here is what single
- * instructions raise.
+ * changed (SDM vol. 3, 6.15). Segment and gate faults are in other files, page faults too; here is
+ * what single instructions raise.
  */
 #include "guest.h"
 #include "groups.h"

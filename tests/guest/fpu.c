@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The system side of x87, MMX and SSE: #NM and #UD by CR0.TS, EM, MP and CR4.OSFXSR; #MF at the
- * next waiting instruction, or IRQ
- * 13 with CR0.NE clear; #XM or #UD (SDM vol. 3, 2.5, 6.15, 12.1, 13.1; vol. 1, 8.7).
+ * next waiting instruction, or IRQ 13 with CR0.NE clear; #XM or #UD (SDM vol. 3, 2.5, 6.15, 12.1,
+ * 13.1; vol. 1, 8.7).
  */
 #include "guest.h"
 #include "groups.h"

@@ -4,7 +4,7 @@
 #include "groups.h"
 
 const struct group groups[] = {
-	/* First: behind the others it has been seen to find less. */
+	/* First: after the others it has been seen to find less. */
 	{ "storm", group_storm, MODES_PAGED, 0 },
 	{ "sensitive", group_sensitive, MODES_ALL, 0 },
 	{ "exceptions", group_exceptions, MODES_ALL, 0 },

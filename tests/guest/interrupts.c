@@ -138,7 +138,7 @@ static void boundaries(unsigned ring)
 	pending_through(iq_sti_int, iq_sti_int_1, 0, 0, "sti.int", ring);
 }
 
-/* HLT with nothing pending: time passes, then it goes on behind. */
+/* HLT with nothing pending: time passes, then it goes on after it. */
 static void halted(void)
 {
 	struct regs regs = start_at(iq_sti_hlt, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Runs the groups that the command line names, all if it names none, each in every paging mode it
- * is made for, or in the one that is named behind it: "smc.off". Words that may stand before them:
+ * is made for, or in the one that is named after it: "smc.off". Words that may stand before them:
  * "quiet"; "spare-qemu"; "spare-unicorn"; "list-shutdowns", "list-groups".
  */
 #include "report.h"

@@ -242,7 +242,7 @@ static void large_page(unsigned ring)
 	struct regs regs = start_at(pg_read, ring);
 	const struct trap *trap;
 
-	/* The second large frame: the snippets' own memory, and what is behind it. */
+	/* The second large frame: the snippets' own memory, and what is after it. */
 	entry_write(directory, size | PTE_ALL | PTE_PS);
 	flush_global();
 	*(uint32_t *)0x7ff000 = 0xabcd1234;

@@ -324,7 +324,7 @@ static void code_unmaps_itself(void)
 	map(TEST_PAGE, a | PTE_ALL);
 	trap = run(&regs);
 	/*
-	 * At the latest behind the INVLPG; before it a processor may use the entry that it has, or
+	 * At the latest after the INVLPG; before it a processor may use the entry that it has, or
 	 * need not.
 	 */
 	check_trap(trap, PF, 0,

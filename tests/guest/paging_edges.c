@@ -285,7 +285,7 @@ static void fetches(unsigned ring)
 		regs.ebx = seam - split;
 		trap = run(&regs);
 		/*
-		 * Split in the MOV: it never ran. Split behind it: the INT's address is the page,
+		 * Split in the MOV: it never ran. Split after it: the INT's address is the page,
 		 * or lies before it.
 		 */
 		check_trap(trap, PF, user,

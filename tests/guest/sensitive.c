@@ -174,7 +174,7 @@ static void descriptor_looks(unsigned ring)
 	look(sens_lsl, SCRATCH(1) | 3, ring, true, 0x77, "lsl", conforming.name);
 	look(sens_verr, SCRATCH(1) | 3, ring, true, 0xa0a1a2a3, "verr", conforming.name);
 	look(sens_verw, SCRATCH(1) | 3, ring, false, 0, "verw", conforming.name);
-	/* Null selectors, and what lies behind the tables. */
+	/* Null selectors, and what lies after the tables. */
 	for (unsigned rpl = 0; rpl < 4; rpl += 3) {
 		look(sens_lar, rpl, ring, false, 0, "lar", "null");
 		look(sens_lsl, rpl, ring, false, 0, "lsl", "null");

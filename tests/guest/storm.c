@@ -10,7 +10,7 @@
  *     BRANCH
  *
  * so that what is in EDX in the end says which places a walk came to, and in which frames. The last
- * place of a page leads into an ADD of which the bytes behind the opcode and the first of its
+ * place of a page leads into an ADD of which the bytes after the opcode and the first of its
  * number are the first three of whatever frame the next page is.
  *
  * A model makes the same changes to a copy of the state and takes the same walk there. Behind each
@@ -327,7 +327,7 @@ static void storm(uint32_t seed, unsigned walks)
 		want = walk_model(&model, at);
 		got = walk_machine(at);
 		check(got, want, "seed%u.walk%u", seed, walk);
-	} while (got == want && ++walk < walks); /* those behind a wrong one mean nothing */
+	} while (got == want && ++walk < walks); /* those after a wrong one mean nothing */
 	write_cr3(roots[0]);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Pages that hold page tables and code at once. The processor's own stores of accessed and dirty
- * bits change code there like any other store, and are seen at the latest behind the next
+ * bits change code there like any other store, and are seen at the latest after the next
  * serializing instruction (SDM vol. 3, 4.8 and 8.1.3).
  *
  * The code is MOV DWORD [ESI + disp32], 0, of which disp32 is the entry of a page: where it stores

@@ -24,7 +24,7 @@ extern char tn_task[], tn_gate[], tn_task_jumped_to[], tn_after_iret[];
 __asm__(".text\n"
 	/*
 	 * As a task: notes where the task it comes from was, asks for another NMI, returns. The
-	 * next time it goes on behind IRET.
+	 * next time it goes on after IRET.
 	 */
 	"tn_task: movl tn_count, %eax; movl main_tss + 32, %edx; movl %edx, tn_came_at(, %eax, 4); "
 	"incl tn_count; cmpl $2, tn_count; jae 1f\n" ASK_FOR_NMI

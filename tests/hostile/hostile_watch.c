@@ -138,7 +138,7 @@ static uint64_t slot_start(unsigned slot)
 
 /*
  * Nothing can be mapped in a slot that has a window, guards and all. The slots between have traps
- * right behind the guards of one and before those of the next. With its base twice (a window's
+ * right after the guards of one and before those of the next. With its base twice (a window's
  * register as a scaled index) an access goes to another slot, which is not for windows.
  */
 static void trap_around_windows(struct hostile_watch *w)

@@ -141,7 +141,7 @@ static void build_tasks(struct world *w)
 	}
 }
 
-/* Handlers that go on behind what faulted, acknowledge what interrupted, or are nonsense. */
+/* Handlers that go on after what faulted, acknowledge what interrupted, or are nonsense. */
 static void build_handler(struct world *w, unsigned vector)
 {
 	static const uint32_t with_error = 1 << EXC_DF | 1 << EXC_TS | 1 << EXC_NP | 1 << EXC_SS |
