@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a guest's calls cost by the way they are translated: doubly recursive fib, written out as
- * the translator makes it (translator/translate_control.c), in variants that are timed in turn.
+ * the translator makes it (translator/translate_control.c), and in other ways, all timed in turn.
  * Medians, beside the same instructions with the host's own stack.
  */
 #include <asm/prctl.h>
@@ -20,8 +20,8 @@
 #define STACK_SIZE 0x100000ull
 
 /*
- * fib(edi) in eax; guest ESP in r14d, the window's base in GS and r12. A return site has the
- * guest's idea of where in r8d.
+ * fib(edi) in eax; guest ESP in r14d, the window's base in r12 (the translator's r13) and in GS. A
+ * return site has the guest's idea of where in r8d.
  */
 #define FIB(name, MEM, CHECK) \
 	".p2align 4\n" name ":\n" \
@@ -64,8 +64,8 @@ void fib_unchecked(void);
 
 static const struct { const char *what; void (*code)(void); } variants[] = {
 	{ "one return address (native)", fib_native },
-	{ "GS, LEA and JRCXZ (as translated)", fib_gs },
-	{ "a base register, LEA and JRCXZ", fib_base },
+	{ "GS, LEA and JRCXZ", fib_gs },
+	{ "base, LEA and JRCXZ (as translated)", fib_base },
 	{ "GS, CMP", fib_cmp },
 	{ "GS, no comparison", fib_unchecked },
 };
