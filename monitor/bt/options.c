@@ -168,7 +168,7 @@ static const struct engine_option bt_option[] = {
 	  .set_text = set_host,
 	  .argument = "-FEATURE...",
 	  .values = "-FEATURE for each of fsgsbase, bmi2, lahf_lm",
-	  .help = "do without these of the host's processor, for tests: host=-fsgsbase-bmi2" },
+	  .help = "do without these of the host's processor, for tests; fsgsbase is not used" },
 	{ .name = "profile",
 	  .set_text = set_profile,
 	  .argument = "FILE",
