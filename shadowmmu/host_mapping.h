@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the shadow tables ask of the host: windows, and pieces of guest RAM mapped into them. Two
- * implementations: a plain process (mmap, here), and the kernel module (hostdriver/).
+ * What the shadow tables ask of the host: windows, and pieces of guest RAM mapped into them. A
+ * plain process gives it by mmap() (host_mapping_process.c); something else could, a kernel module
+ * say.
  *
  * A window is a 4-GiB-aligned 4-GiB stretch of host address space, left a hole where nothing is
  * mapped, between guards in which nothing is ever mapped: addresses in translated code are sums of

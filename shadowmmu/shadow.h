@@ -25,7 +25,7 @@ enum shadow_view { SHADOW_KERNEL, SHADOW_USER, SHADOW_NVIEWS };
 
 struct space {
 	uint32_t cr3;
-	/* the kernel one may be shared by all spaces; user and kernel are equal with paging off */
+	/* all spaces may share the kernel view's; with paging off both views are one window */
 	hva_t window[SHADOW_NVIEWS];
 	bool kernel_shared;
 	/*

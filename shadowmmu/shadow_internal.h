@@ -74,7 +74,7 @@ struct region {
 	uint32_t generation;
 	gpa_t table;
 	struct table_copy copy;
-	/* mapped in a window of the domain (or was, since the entry last changed) */
+	/* bit set: mapped in a window of the domain (or was, since the entry last changed) */
 	uint64_t filled[LEAF_ENTRIES / 64];
 	uint64_t code[LEAF_ENTRIES / 64];   /* shadow_fetch() translated it */
 };

@@ -40,7 +40,7 @@ struct young {
 	uint8_t patience;  /* the time to grow up is doubled so often */
 	uint64_t ran;      /* cycles in ring 3 since it became young */
 	uint64_t last;     /* grown up: when it was last charged */
-	/* since its costs began to be counted, less what may have been others' */
+	/* how long its costs have been counted, less what the host may have given others */
 	uint64_t time;
 	uint64_t cost;     /* in that time */
 };

@@ -216,15 +216,14 @@ void translator_unadapt(struct translator *tr, gpa_t gpa, uint32_t adapt);
 /* --- for logs and tests: what a finished TU consists of --- */
 struct tu_description {
 	gva_t eip;
-	/* of its first byte; the page of its second part if it crosses a page end, else ~0 */
+	/* where its first byte lies; the page of its second part, or ~0 if it has none */
 	gpa_t gpa, gpa2;
 	uint32_t mode;       /* MODE_* */
 	bool global;         /* made from a global mapping */
 	unsigned guest_len, ninsns;
 	hva_t entry;         /* executable address */
-	/* of this the last host_len - body_len bytes are the unlinked paths of its exits */
 	unsigned host_len;
-	unsigned body_len;
+	unsigned body_len;   /* without the unlinked paths of its exits, which come last */
 };
 struct tu_description translator_tu_describe(const struct tu *tu);
 

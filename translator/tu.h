@@ -156,7 +156,7 @@ struct translator {
 	hva_t stub_segment[X86_NSEG];
 
 	struct tu *hash[1u << TU_HASH_BITS];
-	/* by linear and physical page: those that links are installed to (tu_is_installed) */
+	/* TUs that links are installed to (tu_is_installed), by linear and physical page */
 	struct tu *mapped[1u << TU_HASH_BITS];
 	struct tu **order;   /* all TUs since the last flush, by ascending entry */
 	uint32_t norder, order_cap;

@@ -4,7 +4,7 @@
  * guest instructions (verify_copied.c).
  *
  * A form is an instruction with exact operands that needs certain facts of registers and gives
- * others (verify_forms.h). Sequences are thereby held together: each step needs what the one before
+ * others (verify_forms.h). Sequences are held together so: each step needs what the one before
  * gave, in whatever place that was. An instruction that matches no form is taken as copied, and
  * then may name guest registers and confined memory only.
  */

@@ -35,7 +35,7 @@ enum fact_kind {
 	FACT_INDEX_8, FACT_INDEX,
 	FACT_NEGATED_EIP,       /* from the branch cache's entry */
 	FACT_GIB,               /* register .of, shifted right by 30 */
-	/* Scratch registers, of which the rest is not known. */
+	/* Scratch registers; what else is in them is not known. */
 	FACT_BYTE,              /* r8: its lowest byte */
 	/* Scratch registers, 64 bits. */
 	FACT_SEGMENT_POINTER,   /* &seg[].base, or NULL */

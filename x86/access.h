@@ -13,11 +13,11 @@ enum access {
 	ACCESS_EXEC  = 0x2,     /* an instruction fetch; no host mapping is for that */
 	ACCESS_KIND  = 0x3,     /* mask of the three; tables are indexed by it */
 
-	/* a program's at CPL 3; never the processor's own to descriptor tables and the TSS */
+	/* by a program at CPL 3; the processor's own to descriptor tables and the TSS never are */
 	ACCESS_USER  = 0x4,
-	/* the walker's: look only, leave accessed and dirty bits alone */
+	/* to the walker: look only, leave accessed and dirty bits alone */
 	ACCESS_PROBE = 0x8,
-	/* a host mapping's: it comes at once, so make the host's own page-table entries now */
+	/* to a host mapping: the access comes at once, so the host's page tables are filled now */
 	ACCESS_SOON  = 0x10,
 };
 

@@ -3,12 +3,13 @@
  * Character backends: where the bytes of a serial port, the debug console or the monitor prompt go
  * on the host.
  *
- *   stdio               the terminal (in raw mode) or whatever standard input and output are
- *                       char_stdio.c
- *   file:PATH           output only char_stream.c
- *   pty                 a new pseudo terminal, whose name is printed char_pty.c
- *   unix:PATH,server,nowait   a listening local socket, one peer at a time char_unix.c
- *   null                nothing
+ *   stdio       the terminal (in raw mode), or whatever standard input and output are
+ *   file:PATH   output only
+ *   pty         a new pseudo terminal, whose name is printed
+ *   unix:PATH,server,nowait   a listening local socket, one peer at a time
+ *   null        nothing
+ *
+ * They are in char_stdio.c, char_stream.c, char_pty.c, char_unix.c and char_backend.c.
  *
  * "mon:" in front shares the backend between the device and the monitor prompt (char_mux.c).
  * All but open and close run under the VM's device lock, on whichever thread.

@@ -3,11 +3,10 @@
  * Loaders: what -kernel, -initrd and -append put into guest memory, and the CPU state the guest
  * starts in. They stand in for firmware and boot loader. The kind of file decides:
  *
- *   Linux        bzImage or zImage, boot protocol 2.00 and later, entered by the 32-bit boot
- *                protocol
- *                (Documentation/x86/boot.rst of Linux, "32-bit boot protocol")   linux.c
- *   multiboot    the Multiboot Specification 0.6.96 multiboot.c
- *   ELF          any other 32-bit executable: flat protected mode at its entry     elf.c
+ *   linux.c       bzImage or zImage, boot protocol 2.00 and later, entered as
+ *                 Documentation/x86/boot.rst of Linux has it, "32-bit boot protocol"
+ *   multiboot.c   kernels of the Multiboot Specification 0.6.96
+ *   elf.c         any other 32-bit ELF executable: flat protected mode at its entry
  *
  * A loader only writes guest RAM (telling guest_ram_written()) and architectural registers of a CPU
  * that was just reset, so loading again after a machine reset starts the guest afresh.

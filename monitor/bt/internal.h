@@ -11,7 +11,7 @@
  *   fault_order.c   true page faults that the interpreter has to raise
  *   signals.c       host faults and kicks that hit translated code
  *   callouts.c      C functions that translated code calls
- *   light_callouts.c those that leave the FPU alone
+ *   light_callouts.c  those that leave the FPU alone
  *   log.c           -d in_asm and out_asm
  *   profile.h       profiles
  */

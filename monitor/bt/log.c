@@ -5,11 +5,10 @@
  * Capstone, which had no part in translating, so a listing shows what the bytes are and not what
  * the translator meant.
  *
- *   ---- TU c1a00021 physical 01a00021 mode 0000017c global: 9 instructions, 22 bytes; 101 bytes of
- *   host code
- *   c1a00021  55                        push ebp
- *       7f21d7e04a40  656741896efc              mov dword ptr gs:[r14d - 4], ebp
- *       7f21d7e04a46  458d76fc                  lea r14d, [r14 - 4]
+ * ---- TU c1a00021 physical 01a00021 mode 0000017c: 9 instructions, 22 bytes; 93 bytes of host code
+ * c1a00021  55                        push ebp
+ *     7f21d7e04a40  43896c35fc                mov dword ptr [r13 + r14 - 4], ebp
+ *     7f21d7e04a45  458d76fc                  lea r14d, [r14 - 4]
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A reset of the machine: another guest, as it were. Whatever was made for or learnt from the last
- * one is dropped and its memory given back, so that a machine that resets itself for ever needs no
- * more than one that was just started.
+ * A reset of the machine: what runs next may be another guest. Whatever was made for the last one,
+ * or learnt from it, is dropped and its memory given back, so that a machine that resets itself for
+ * ever needs no more than one that was just started.
  */
 #include <assert.h>
 #include <malloc.h>

@@ -8,10 +8,10 @@
 
 struct engine_option {
 	const char *name;
-	/* set() gets the index of the one given */
 	const char *choices[4];
-	void (*set)(void *options, uint32_t value);       /* for choices and numbers */
-	/* instead: any other text but none; false: no memory, or not one of values */
+	/* value: the number, or the index of the choice */
+	void (*set)(void *options, uint32_t value);
+	/* instead of both: takes any text but an empty one; false: no memory, or not of values */
 	bool (*set_text)(void *options, const char *text);
 	uint32_t least, most;                             /* numbers */
 	bool or_zero;                                     /* 0 too */

@@ -7,8 +7,8 @@
 
 /*
  * mem_read() for what has one size (a descriptor, an item of a stack): where the software TLB has
- * the page, a load. So many are in each way between rings that calls and copies of any length would
- * be most of its cost.
+ * the page, a load. Each way between rings has so many of them that calls, and copies of any
+ * length, would be most of its cost.
  */
 static inline __attribute__((always_inline)) enum x86_status
 mem_load(struct vcpu *vcpu, gva_t gva, void *to, uint32_t len, enum access access)

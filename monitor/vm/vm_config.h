@@ -15,7 +15,7 @@ struct vm_config {
 	uint64_t ram_size;        /* bytes, whole pages */
 	const char *cpu;          /* MODEL[,+feature|-feature]..., NULL: the default */
 	const char *engine;       /* "bt", "kvm", "interp"; NULL: the default */
-	/* tried in order, without options, if the host cannot run it; NULL: no more */
+	/* engines tried next if the host cannot run that one, without options; NULL: no more */
 	const char *engine_fallback[VM_ENGINE_FALLBACKS];
 	char *engine_options;     /* what the engine gets; NULL: none */
 	char *stats_path;         /* stats=FILE of -accel; NULL: none */

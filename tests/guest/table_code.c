@@ -4,7 +4,7 @@
  * bits change code there like any other store, and are seen at the latest after the next
  * serializing instruction (SDM vol. 3, 4.8 and 8.1.3).
  *
- * The code is MOV DWORD [ESI + disp32], 0, of which disp32 is the entry of a page: where it stores
+ * The code is MOV DWORD [ESI + disp32], 0, whose disp32 is the entry of a page: where it stores
  * says with which bits of the entry it was executed. The entries around it are not present.
  */
 #include "guest.h"
