@@ -65,9 +65,7 @@ static void cpu_set_a20(void *opaque, unsigned n, bool enabled)
 	if (vcpu->cpu.a20_mask == mask)
 		return;
 	vcpu->cpu.a20_mask = mask;
-	soft_tlb_flush(vcpu, true);
-	if (vcpu->engine && vcpu->engine->flush)
-		vcpu->engine->flush(vcpu, TLB_FLUSH_ALL);
+	vcpu_flush_translations(vcpu, TLB_FLUSH_ALL);
 }
 
 static void vm_ends(void *vm, unsigned how, uint32_t value)
@@ -169,8 +167,7 @@ static int machine_boot(struct machine *m, struct error *error)
 			error, err,
 			"-m %lluM is too little for the machine's ACPI tables; give at least 2M",
 			(unsigned long long)(vm->ram.size >> 20));
-	if (vm->vcpu.engine && vm->vcpu.engine->flush)
-		vm->vcpu.engine->flush(&vm->vcpu, TLB_FLUSH_ALL);
+	vcpu_flush_translations(&vm->vcpu, TLB_FLUSH_ALL);
 	if (vm->vcpu.engine && vm->vcpu.engine->reset)
 		vm->vcpu.engine->reset(&vm->vcpu);
 	return 0;

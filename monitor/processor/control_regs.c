@@ -23,13 +23,6 @@ static enum x86_status require_cpl0(struct cpu *cpu)
 	return cpu->cpl ? fault_raise_error(cpu, EXC_GP, 0) : X86_OK;
 }
 
-static void flush_translations(struct vcpu *vcpu, enum tlb_flush kind)
-{
-	soft_tlb_flush(vcpu, kind == TLB_FLUSH_ALL);
-	if (vcpu->engine && vcpu->engine->flush)
-		vcpu->engine->flush(vcpu, kind);
-}
-
 /*
  * Loads the PDPTE registers for a register state that has PAE paging on; #GP(0) if one has reserved
  * bits.
@@ -67,9 +60,9 @@ static enum x86_status cr0_write(struct vcpu *vcpu, uint32_t value)
 	}
 	cpu->cr0 = value;
 	if (changed & (CR0_PG | CR0_WP | CR0_PE))
-		flush_translations(vcpu, TLB_FLUSH_ALL);
+		vcpu_flush_translations(vcpu, TLB_FLUSH_ALL);
 	else if (changed & (CR0_CD | CR0_NW) && value & CR0_PG && cpu->cr4 & CR4_PAE)
-		flush_translations(vcpu, TLB_FLUSH_NONGLOBAL); /* PDPTEs were loaded */
+		vcpu_flush_translations(vcpu, TLB_FLUSH_NONGLOBAL); /* PDPTEs were loaded */
 	return X86_OK;
 }
 
@@ -84,7 +77,7 @@ enum x86_status paging_load_cr3(struct vcpu *vcpu, uint32_t cr3)
 		return status;
 	cpu->cr3 = cr3;
 	if (cpu->cr0 & CR0_PG)
-		flush_translations(vcpu, TLB_FLUSH_NONGLOBAL);
+		vcpu_flush_translations(vcpu, TLB_FLUSH_NONGLOBAL);
 	return X86_OK;
 }
 
@@ -131,7 +124,7 @@ static enum x86_status cr4_write(struct vcpu *vcpu, uint32_t value)
 	}
 	cpu->cr4 = value;
 	if (changed & (CR4_PAE | CR4_PGE | CR4_PSE))
-		flush_translations(vcpu, TLB_FLUSH_ALL);
+		vcpu_flush_translations(vcpu, TLB_FLUSH_ALL);
 	return X86_OK;
 }
 

@@ -168,9 +168,7 @@ static bool efer_write(struct vcpu *vcpu, uint64_t value)
 	if (vcpu->cpu.efer == value)
 		return true;
 	vcpu->cpu.efer = value;
-	soft_tlb_flush(vcpu, true);
-	if (vcpu->engine && vcpu->engine->flush)
-		vcpu->engine->flush(vcpu, TLB_FLUSH_ALL);
+	vcpu_flush_translations(vcpu, TLB_FLUSH_ALL);
 	return true;
 }
 

@@ -49,4 +49,7 @@ struct engine {
 	void (*list_options)(FILE *out);
 };
 
+/* The software TLB and the engine, if there is one, drop their translations. */
+void vcpu_flush_translations(struct vcpu *vcpu, enum tlb_flush kind);
+
 #endif

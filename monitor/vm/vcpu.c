@@ -94,6 +94,14 @@ void vcpu_clear_event(struct vcpu *vcpu, uint32_t events)
 	atomic_fetch_and(&vcpu->cpu.events, ~events);
 }
 
+void vcpu_flush_translations(struct vcpu *vcpu, enum tlb_flush kind)
+{
+	assert(vcpu_is_mine(vcpu));
+	soft_tlb_flush(vcpu, kind == TLB_FLUSH_ALL);
+	if (vcpu->engine && vcpu->engine->flush)
+		vcpu->engine->flush(vcpu, kind);
+}
+
 static bool vcpu_must_wake(const struct vcpu *vcpu)
 {
 	const struct cpu *cpu = &vcpu->cpu;
