@@ -50,12 +50,6 @@ static bool exit_io(struct kvm_engine *kvm)
 	return true;
 }
 
-/* Devices see pieces of natural size, as from the other engines. */
-static unsigned mmio_piece(uint32_t len)
-{
-	return len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
-}
-
 static bool exit_mmio(struct kvm_engine *kvm)
 {
 	struct kvm_run *run = kvm->run;
@@ -71,7 +65,7 @@ static bool exit_mmio(struct kvm_engine *kvm)
 	     left -= piece, gpa += piece, data += piece) {
 		uint64_t value = 0;
 
-		piece = mmio_piece(left);
+		piece = vm_mmio_piece(left);
 		if (run->mmio.is_write) {
 			memcpy(&value, data, piece);
 			vm_mmio_write(vm, gpa, value, piece);

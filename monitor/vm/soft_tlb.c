@@ -204,20 +204,12 @@ void soft_tlb_note_segment(struct vcpu *vcpu, enum x86_seg seg, uint16_t selecto
 
 /* ---- accesses to a page that is not plain RAM ---- */
 
-/*
- * Devices see the access in one piece if it has a size they know, else in naturally sized pieces.
- */
-static unsigned mmio_piece(uint32_t len)
-{
-	return len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
-}
-
 static void mmio_read(struct vm *vm, gpa_t gpa, uint8_t *buf, uint32_t len)
 {
 	fpu_spill_sse(&vm->vcpu.cpu);
 	vm->vcpu.mmio_accesses++;
 	while (len) {
-		unsigned piece = mmio_piece(len);
+		unsigned piece = vm_mmio_piece(len);
 		uint64_t value = vm_mmio_read(vm, gpa, piece);
 
 		memcpy(buf, &value, piece);
@@ -244,7 +236,7 @@ static void mmio_write(struct vm *vm, gpa_t gpa, const uint8_t *buf, uint32_t le
 		return;
 	fpu_spill_sse(&vm->vcpu.cpu);
 	while (len) {
-		unsigned piece = mmio_piece(len);
+		unsigned piece = vm_mmio_piece(len);
 		uint64_t value = 0;
 
 		memcpy(&value, buf, piece);

@@ -113,6 +113,15 @@ uint64_t vm_mmio_read(struct vm *vm, gpa_t gpa, unsigned size);
 void vm_mmio_write(struct vm *vm, gpa_t gpa, uint64_t value, unsigned size);
 
 /*
+ * The bytes of an access of len that come first: devices see it in one piece if it has a size they
+ * know, else in naturally sized pieces.
+ */
+static inline unsigned vm_mmio_piece(uint32_t len)
+{
+	return len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
+}
+
+/*
  * Ends the VM because its guest did something beyond what is supported. Sticky: the first reason
  * wins. Prints the reason, registers and the code bytes at EIP on stderr. Returns X86_DEAD, for
  * "return vm_kill(...)".
