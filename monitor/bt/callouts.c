@@ -13,7 +13,7 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 	const uint64_t odd = bt->traced_writes + vcpu->mmio_accesses;
 	const gva_t eip = cpu->eip;
 
-	assert(cpu->tcw.fpu_live != FPU_LIVE);
+	assert(tcw(cpu)->fpu_live != FPU_LIVE);
 	bt->stats.callouts_interpret++;
 	bt->changed = false;
 	fpu_forget_pointers(cpu);

@@ -162,8 +162,6 @@ void bt_kick_self(void);
 int bt_profile_signal(void);
 int bt_signals_install_profile(void);
 bool bt_on_signal_stack(const struct bt *bt, hva_t rsp);
-/* EVENT_* bits that matter to translated code now. */
-uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag);
 
 /* log.c: struct translator_callbacks.log_tu */
 void bt_log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host);

@@ -362,7 +362,7 @@ static void signal_try_events(struct bt *bt, ucontext_t *uc, hva_t stepped_from)
 		*reg(uc, REG_EFL) |= HOST_TF;
 		return;
 	}
-	if (!(atomic_load(&cpu->events) & bt_event_mask(cpu, tcw(cpu)->if_flag)))
+	if (!(atomic_load(&cpu->events) & cpu_event_mask(cpu, tcw(cpu)->if_flag)))
 		return;
 	signal_leave(bt, uc, &at, TC_LEAVE_RESUME);
 	cpu->eflags |= at.repeats ? X86_RF : 0;

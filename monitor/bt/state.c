@@ -64,12 +64,6 @@ struct tc_space *bt_tc_space(struct bt *bt)
 	return bt->space->engine_data;
 }
 
-uint32_t bt_event_mask(const struct cpu *cpu, bool interrupt_flag)
-{
-	return EVENT_STOP | EVENT_RESET | (cpu->nmi_blocked ? 0 : EVENT_NMI) |
-	       (interrupt_flag ? EVENT_INTR : 0);
-}
-
 /*
  * The return stack holds addresses that are good in one space and mode. Each ring has its own, so
  * that a program's survives a system call; ring 0 starts with an empty one.
@@ -190,7 +184,7 @@ uint32_t bt_prepare(struct bt *bt)
 		w->soft_table[access] = (hva_t)bt->vcpu->soft_tlb.lookup[user][access];
 	w->segment_memos = (hva_t)bt->vcpu->soft_tlb.segment;
 	soft_tlb_check_gdt(bt->vcpu);
-	w->event_mask = bt_event_mask(cpu, w->if_flag);
+	w->event_mask = cpu_event_mask(cpu, w->if_flag);
 	translator_use_space(bt->translator, cpu, tc_space, mode);
 	bt_check_returns(bt, mode);
 	return mode;

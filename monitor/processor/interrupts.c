@@ -7,15 +7,17 @@
 #include "processor.h"
 #include "monitor/vm/vm.h"
 
+/* Which of EVENT_NMI and EVENT_INTR the CPU would take right now. */
+static uint32_t events_to_take(const struct cpu *cpu)
+{
+	const uint32_t mask = cpu_event_mask(cpu, cpu->eflags & X86_IF) & (EVENT_NMI | EVENT_INTR);
+
+	return cpu->inhibit ? 0 : atomic_load(&cpu->events) & mask;
+}
+
 bool vcpu_interruptible(const struct vcpu *vcpu)
 {
-	const struct cpu *cpu = &vcpu->cpu;
-	uint32_t events = atomic_load(&cpu->events);
-
-	if (cpu->inhibit)
-		return false;
-	return ((events & EVENT_NMI) && !cpu->nmi_blocked) ||
-	       ((events & EVENT_INTR) && (cpu->eflags & X86_IF));
+	return events_to_take(&vcpu->cpu);
 }
 
 int vcpu_acknowledge(struct vcpu *vcpu)
@@ -39,18 +41,16 @@ int vcpu_acknowledge(struct vcpu *vcpu)
 enum x86_status vcpu_deliver_interrupts(struct vcpu *vcpu)
 {
 	struct cpu *cpu = &vcpu->cpu;
-	uint32_t events = atomic_load(&cpu->events);
+	const uint32_t events = events_to_take(cpu);
 	int vector;
 
-	if (cpu->inhibit)
-		return X86_OK;
-	if ((events & EVENT_NMI) && !cpu->nmi_blocked) {
+	if (events & EVENT_NMI) {
 		vcpu_clear_event(vcpu, EVENT_NMI);
 		cpu->nmi_blocked = true;
 		cpu->halted = false;
 		return interrupt_deliver(vcpu, EXC_NMI);
 	}
-	if (!(events & EVENT_INTR) || !(cpu->eflags & X86_IF))
+	if (!(events & EVENT_INTR))
 		return X86_OK;
 	vector = vcpu_acknowledge(vcpu);
 	if (vector < 0)

@@ -105,12 +105,8 @@ void vcpu_flush_translations(struct vcpu *vcpu, enum tlb_flush kind)
 static bool vcpu_must_wake(const struct vcpu *vcpu)
 {
 	const struct cpu *cpu = &vcpu->cpu;
-	uint32_t events = atomic_load(&cpu->events);
 
-	if (events & (EVENT_STOP | EVENT_RESET))
-		return true;
-	return ((events & EVENT_NMI) && !cpu->nmi_blocked) ||
-	       ((events & EVENT_INTR) && (cpu->eflags & X86_IF));
+	return atomic_load(&cpu->events) & cpu_event_mask(cpu, cpu->eflags & X86_IF);
 }
 
 void vcpu_wait_for_interrupt(struct vcpu *vcpu)

@@ -62,6 +62,16 @@ void vcpu_destroy(struct vcpu *vcpu);
 void vcpu_raise_event(struct vcpu *vcpu, uint32_t events);
 void vcpu_clear_event(struct vcpu *vcpu, uint32_t events);
 
+/*
+ * The EVENT_* bits that a processor in this state attends to: an NMI waits for the end of another's
+ * handler, an interrupt for the interrupt flag.
+ */
+static inline uint32_t cpu_event_mask(const struct cpu *cpu, bool interrupt_flag)
+{
+	return EVENT_STOP | EVENT_RESET | (cpu->nmi_blocked ? 0 : EVENT_NMI) |
+	       (interrupt_flag ? EVENT_INTR : 0);
+}
+
 /* Whether the caller is the vCPU's own thread. */
 bool vcpu_is_self(const struct vcpu *vcpu);
 /* The same, or it has no thread now: whether the caller may touch its state. */
