@@ -127,7 +127,9 @@ struct shadow {
 	/* times sharing was given up, because the guest used too many pages it does not suit */
 	unsigned share_refusals;
 	uint64_t share_again_at;   /* spaces_created at which it is tried again */
-	/* faults of ring 0 at supervisor pages that are not global: since a flush, and that count */
+	/*
+	 * faults of ring 0 at supervisor pages that are not global: since a flush, and that count
+	 */
 	uint32_t nonglobal_now, nonglobal;
 	struct domain *kernel;
 

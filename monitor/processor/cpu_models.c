@@ -35,8 +35,9 @@
 static const struct cpu_model models[] = {
 	{
 		.name = "max", .description = "Everything that can be virtualized (default)",
-		.features = FEATURES_MAX, .family = 6, .model = 0x1c, .stepping = 10, .max_leaf = 0x16,
-		.max_extended = 0x80000008, .cache_descriptors = { 0x00000001, 0, 0, 0x002c307d },
+		.features = FEATURES_MAX, .family = 6, .model = 0x1c, .stepping = 10,
+		.max_leaf = 0x16, .max_extended = 0x80000008,
+		.cache_descriptors = { 0x00000001, 0, 0, 0x002c307d },
 		.brand = "Ringfence virtual CPU", .microcode = 0x219,
 	}, {
 		.name = "486", .description = "Intel 486 with FPU and CPUID",

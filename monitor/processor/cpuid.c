@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * CPUID (SDM vol. 2, "CPUID"): answers are made from the model's table entry alone, so that they
- * are the same on every host and never name a feature the machine lacks. Only the rate of the TSC is
- * the host's (leaves 15h and 16h).
+ * are the same on every host and never name a feature the machine lacks. Only the rate of the TSC
+ * is the host's (leaves 15h and 16h).
  */
 #include <string.h>
 #include "cpu_models.h"
@@ -112,7 +112,8 @@ static struct cpuid_result leaf_tsc(const struct cpu *cpu)
 	if (!tsc_rate_known(cpu))
 		return (struct cpuid_result){ 0 };
 	return (struct cpuid_result){ .eax = vcpu_of(cpu)->tsc_ratio.denominator,
-				      .ebx = vcpu_of(cpu)->tsc_ratio.numerator, .ecx = LAPIC_TIMER_HZ };
+				      .ebx = vcpu_of(cpu)->tsc_ratio.numerator,
+				      .ecx = LAPIC_TIMER_HZ };
 }
 
 /* Leaf 16h: the processor's base, greatest and reference frequency in MHz. */
