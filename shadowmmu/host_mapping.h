@@ -13,6 +13,7 @@
 
 #include "guest_ram.h"
 #include "x86/access.h"
+#include "x86/error.h"
 
 struct host_mapping;
 
@@ -53,9 +54,9 @@ void host_limits_probe(struct host_limits *limits);
 
 /*
  * The plain-process implementation, within limits (NULL: as probed). Returns 0 or a negative errno;
- * -ENOMEM with *why (allocated text) if the host cannot hold windows at all.
+ * with error if the host cannot hold windows at all.
  */
 int host_mapping_process_create(struct guest_ram *ram, const struct host_limits *limits,
-				struct host_mapping **hm, const char **why) RF_MUST_CHECK;
+				struct host_mapping **hm, struct error *error) RF_MUST_CHECK;
 
 #endif

@@ -195,36 +195,30 @@ void host_limits_probe(struct host_limits *limits)
 					as.rlim_cur;
 }
 
-/* What is too little and what to do: 0, or -ENOMEM and allocated text. */
+/* What is too little and what to do: 0, or -ENOMEM and error. */
 static int check_limits(const struct guest_ram *ram, const struct host_limits *limits,
-			const char **why)
+			struct error *error)
 {
-	char *text;
-
-	if (limits->map_count < MAP_COUNT_LEAST) {
-		if (asprintf(&text,
-			     "vm.max_map_count is %u on this host, and %u are needed: raise it "
-			     "(sysctl vm.max_map_count=%u) or use "
-			     "-accel interp",
-			     limits->map_count, MAP_COUNT_LEAST, MAP_COUNT_DEFAULT) < 0)
-			text = NULL;
-		*why = text;
-		return -ENOMEM;
-	}
+	if (limits->map_count < MAP_COUNT_LEAST)
+		return error_set(error, -ENOMEM,
+				 "vm.max_map_count is %u on this host, and %u are needed: raise it "
+				 "(sysctl vm.max_map_count=%u) or use "
+				 "-accel interp",
+				 limits->map_count, MAP_COUNT_LEAST, MAP_COUNT_DEFAULT);
 	/*
 	 * Every window may come to map the whole of guest RAM; its slot counts whole for a moment,
 	 * its guards always.
 	 */
-	if (limits->address_space < 4 * SLOT_STRIDE || limits->address_space / 16 < ram->size) {
-		*why = strdup("the address-space limit is too low: lift it (ulimit -v unlimited) "
-			      "or use -accel interp");
-		return -ENOMEM;
-	}
+	if (limits->address_space < 4 * SLOT_STRIDE || limits->address_space / 16 < ram->size)
+		return error_set(
+			error, -ENOMEM,
+			"the address-space limit is too low: lift it (ulimit -v unlimited) "
+			"or use -accel interp");
 	return 0;
 }
 
 int host_mapping_process_create(struct guest_ram *ram, const struct host_limits *limits,
-				struct host_mapping **hm, const char **why)
+				struct host_mapping **hm, struct error *error)
 {
 	struct process_mapping *p;
 	struct host_limits probed;
@@ -235,8 +229,7 @@ int host_mapping_process_create(struct guest_ram *ram, const struct host_limits 
 		host_limits_probe(&probed);
 		limits = &probed;
 	}
-	*why = NULL;
-	err = check_limits(ram, limits, why);
+	err = check_limits(ram, limits, error);
 	if (err)
 		return err;
 	p = calloc(1, sizeof(*p));
@@ -248,9 +241,8 @@ int host_mapping_process_create(struct guest_ram *ram, const struct host_limits 
 	/* Learn now rather than at the guest's first page whether windows work here. */
 	err = process_window_create(&p->hm, &base);
 	if (err) {
-		*why = strdup("no free 4-GiB stretch of host address space");
 		free(p);
-		return err;
+		return error_set(error, err, "no free 4-GiB stretch of host address space");
 	}
 	process_window_destroy(&p->hm, base);
 	*hm = &p->hm;

@@ -163,7 +163,7 @@ struct bf *bf_create_model(const char *engine, const char *options, const char *
 	struct bf *bf = calloc(1, sizeof(*bf));
 	struct vm *vm = &bf->vm;
 	const bool bt = !strcmp(engine, "bt");
-	const char *why = NULL;
+	struct error error = { 0 };
 	char text[256];
 
 	/* Whatever a test runs is verified too. */
@@ -187,8 +187,8 @@ struct bf *bf_create_model(const char *engine, const char *options, const char *
 	build_page_tables(bf);
 	memcpy(bf->system, bf->ram + BF_SYSTEM, BF_SYSTEM_SIZE);
 	vm->vcpu.engine = bt ? &engine_bt : &engine_interp;
-	cr_assert_eq(vm->vcpu.engine->create(&vm->vcpu, bt ? text : options, &why), 0, "%s: %s",
-		     engine, why);
+	cr_assert_eq(vm->vcpu.engine->create(&vm->vcpu, bt ? text : options, &error), 0, "%s: %s",
+		     engine, error.text);
 	cr_assert_eq(pthread_create(&bf->watchdog, NULL, watchdog_run, bf), 0);
 	return bf;
 }

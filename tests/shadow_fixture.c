@@ -106,13 +106,14 @@ void guest_create(struct guest *g, const struct shadow_options *options, uint32_
 	struct shadow_callbacks callbacks = { g, code_mapping_changed, space_destroyed };
 	struct shadow_options checked = options ? *options : (struct shadow_options){ 0 };
 	uint32_t limit = g->hm.limit, gfn;
-	const char *why;
+	struct error error = { 0 };
 
 	memset(g, 0, sizeof(*g));
 	cr_assert_eq(guest_ram_init(&g->ram, GUEST_RAM_SIZE), 0);
 	for (gfn = 0; gfn < GUEST_RAM_SIZE >> 12; gfn++)
 		memcpy(g->ram.flat + PAGE_OF(gfn), &gfn, 4);
-	cr_assert_eq(host_mapping_process_create(&g->ram, NULL, &g->hm.real, &why), 0, "%s", why);
+	cr_assert_eq(host_mapping_process_create(&g->ram, NULL, &g->hm.real, &error), 0, "%s",
+		     error.text);
 	g->hm.hm.ops = &checked_ops;
 	g->hm.hm.ram = &g->ram;
 	g->hm.limit = limit;

@@ -33,10 +33,9 @@ static const char *text(const char *name, const char *content)
 static struct guest_symbols *load(const char *paths)
 {
 	struct guest_symbols *s = NULL;
-	const char *why;
-	const int err = guest_symbols_load(paths, &s, &why);
+	struct error error = { 0 };
 
-	cr_assert_eq(err, 0, "%s: %s", paths, why ? why : strerror(-err));
+	cr_assert_eq(guest_symbols_load(paths, &s, &error), 0, "%s: %s", paths, error.text);
 	return s;
 }
 
@@ -59,13 +58,11 @@ static void expect_at(const struct guest_symbols *s, gva_t address, const char *
 static void expect_failure(const char *paths, int err, const char *one, const char *other)
 {
 	struct guest_symbols *s;
-	const char *why = NULL;
+	struct error error = { 0 };
 
-	cr_expect_eq(guest_symbols_load(paths, &s, &why), err, "%s: %s", paths, why);
-	cr_assert(why, "%s: nothing is said", paths);
-	cr_expect(strstr(why, one) && strstr(why, other), "'%s' has not '%s' and '%s'", why, one,
-		  other);
-	free((char *)why);
+	cr_expect_eq(guest_symbols_load(paths, &s, &error), err, "%s: %s", paths, error.text);
+	cr_expect(strstr(error.text, one) && strstr(error.text, other),
+		  "'%s' has not '%s' and '%s'", error.text, one, other);
 }
 
 Test(guest_symbols, functions_of_a_system_map)
@@ -299,16 +296,15 @@ Test(guest_symbols, damaged_elf_files)
 	srand(1);
 	for (unsigned round = 0; round < 500; round++) {
 		struct guest_symbols *s = NULL;
-		const char *why = NULL;
+		struct error error = { 0 };
 		gva_t start;
 
 		memcpy(bad, good, size);
 		for (unsigned i = 0; i < 1 + round % 8; i++)
 			bad[rand() % size] = rand();
 		if (guest_symbols_load(file("bad", bad, round % 3 ? size : rand() % size), &s,
-				       &why)) {
-			cr_expect(why, "round %u: nothing is said", round);
-			free((char *)why);
+				       &error)) {
+			cr_expect(error.text[0], "round %u: nothing is said", round);
 			refused++;
 			continue;
 		}

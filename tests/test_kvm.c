@@ -77,15 +77,13 @@ Test(kvm_host, descriptions)
 
 static void expect_refusal(const char *device, int wanted, const char *text)
 {
-	char *why = NULL;
-	int fd, err = kvm_host_open(device, true, &fd, &why);
+	struct error error = { 0 };
+	int fd, err = kvm_host_open(device, true, &fd, &error);
 
 	cr_assert_eq(err, wanted, "%s: %d", device, err);
-	cr_assert_not_null(why);
-	cr_expect(strstr(why, text), "'%s'", why);
-	cr_expect(strstr(why, "use -accel bt"), "'%s' names no remedy", why);
+	cr_expect(strstr(error.text, text), "'%s'", error.text);
+	cr_expect(strstr(error.text, "use -accel bt"), "'%s' names no remedy", error.text);
 	cr_expect_eq(fd, -1);
-	free(why);
 }
 
 Test(kvm_host, refusals_name_the_remedy)
@@ -148,12 +146,12 @@ static struct cpu *const cpu = &vm.vcpu.cpu;
 
 static void create(const char *options)
 {
-	const char *why = NULL;
-	int err = engine_kvm.create(vcpu, options, &why);
+	struct error error = { 0 };
+	int err = engine_kvm.create(vcpu, options, &error);
 
 	if (err == -ENOENT || err == -EACCES || err == -EPERM || err == -ENODEV || err == -ENOTSUP)
-		cr_skip_test("%s", why);
-	cr_assert_eq(err, 0, "%s", why ? why : strerror(-err));
+		cr_skip_test("%s", error.text);
+	cr_assert_eq(err, 0, "%s: %s", error.text, strerror(-err));
 }
 
 static void setup(void)

@@ -86,7 +86,7 @@ Test(machine, needs_nothing_that_this_host_lacks)
 	struct machine *m;
 
 	host_facts_probe(&facts);
-	cr_assert_null(bt_host_lacks(&facts));
+	cr_assert_eq(bt_host_check(&facts, &error), 0, "%s", error.text);
 	config.host = &facts;
 	cr_assert_eq(machine_create(&config, &m, &error), 0, "%s", error.text);
 	machine_destroy(m);

@@ -225,15 +225,14 @@ Test(shadow_limits, too_few_mappings_are_explained)
 	struct host_limits limits = { .map_count = 8191, .address_space = UINT64_MAX };
 	struct host_mapping *hm;
 	struct guest_ram ram;
-	const char *why;
+	struct error error = { 0 };
 
 	cr_assert_eq(guest_ram_init(&ram, GUEST_RAM_SIZE), 0);
-	cr_assert_eq(host_mapping_process_create(&ram, &limits, &hm, &why), -ENOMEM);
-	cr_expect_not_null(strstr(why, "vm.max_map_count is 8191"), "%s", why);
-	cr_expect_not_null(strstr(why, "sysctl vm.max_map_count=65530"), "%s", why);
-	free((void *)why);
+	cr_assert_eq(host_mapping_process_create(&ram, &limits, &hm, &error), -ENOMEM);
+	cr_expect_not_null(strstr(error.text, "vm.max_map_count is 8191"), "%s", error.text);
+	cr_expect_not_null(strstr(error.text, "sysctl vm.max_map_count=65530"), "%s", error.text);
 	limits.map_count = 8192;
-	cr_assert_eq(host_mapping_process_create(&ram, &limits, &hm, &why), 0);
+	cr_assert_eq(host_mapping_process_create(&ram, &limits, &hm, &error), 0);
 	cr_expect_eq(hm->ops->mapping_limit(hm), 8192);
 	hm->ops->destroy(hm);
 	guest_ram_destroy(&ram);
@@ -244,15 +243,14 @@ Test(shadow_limits, an_address_space_limit_is_explained)
 	struct rlimit limit, before;
 	struct host_mapping *hm;
 	struct guest_ram ram;
-	const char *why;
+	struct error error = { 0 };
 
 	cr_assert_eq(guest_ram_init(&ram, GUEST_RAM_SIZE), 0);
 	cr_assert_eq(getrlimit(RLIMIT_AS, &before), 0);
 	limit = (struct rlimit){ 8ull << 30, before.rlim_max };
 	cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
-	cr_assert_eq(host_mapping_process_create(&ram, NULL, &hm, &why), -ENOMEM);
+	cr_assert_eq(host_mapping_process_create(&ram, NULL, &hm, &error), -ENOMEM);
 	cr_assert_eq(setrlimit(RLIMIT_AS, &before), 0);
-	cr_assert_not_null(strstr(why, "ulimit -v"));
-	free((void *)why);
+	cr_assert_not_null(strstr(error.text, "ulimit -v"));
 	guest_ram_destroy(&ram);
 }

@@ -122,7 +122,7 @@ static void bt_destroy(struct vcpu *vcpu)
 }
 
 static int bt_build(struct bt *bt, const struct bt_options *options, const struct host_facts *host,
-		    const char **why)
+		    struct error *error)
 {
 	struct vcpu *vcpu = bt->vcpu;
 	const struct shadow_callbacks shadow_cb = {
@@ -153,9 +153,9 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const struc
 	vcpu->vm->ram.flagged_opaque = vcpu;
 	if (log_on(vcpu->vm->log, LOG_IN_ASM | LOG_OUT_ASM) && !disasm_create(&bt->disasm))
 		cb.log_tu = bt_log_tu;
-	err = profile_create(bt, &options->profile, &cb, why);
+	err = profile_create(bt, &options->profile, &cb, error);
 	if (!err)
-		err = host_mapping_process_create(&vcpu->vm->ram, &host->limits, &bt->hm, why);
+		err = host_mapping_process_create(&vcpu->vm->ram, &host->limits, &bt->hm, error);
 	if (!err)
 		err = shadow_create(&vcpu->vm->ram, bt->hm, &options->shadow, &shadow_cb,
 				    &bt->shadow);
@@ -171,10 +171,9 @@ _Static_assert(TRANSLATOR_REACH_BELOW <= HOST_WINDOW_GUARD_BELOW,
 _Static_assert(TRANSLATOR_REACH_ABOVE <= HOST_WINDOW_SIZE + HOST_WINDOW_GUARD_ABOVE,
 	       "guest accesses keep to the window or its guards");
 
-static int bt_create_with(struct vcpu *vcpu, struct bt_options *options, const char **why)
+static int bt_create_with(struct vcpu *vcpu, struct bt_options *options, struct error *error)
 {
 	struct host_facts host;
-	const char *lacks;
 	struct bt *bt;
 	int err;
 
@@ -184,11 +183,9 @@ static int bt_create_with(struct vcpu *vcpu, struct bt_options *options, const c
 		host_facts_probe(&host);
 	host.features &= ~options->host_without;
 	options->translator.host = host.features & HOST_BMI2;
-	lacks = bt_host_lacks(&host);
-	if (lacks) {
-		*why = strdup(lacks);
-		return -ENOTSUP;
-	}
+	err = bt_host_check(&host, error);
+	if (err)
+		return err;
 	bt = calloc(1, sizeof(*bt));
 	if (!bt)
 		return -ENOMEM;
@@ -203,23 +200,23 @@ static int bt_create_with(struct vcpu *vcpu, struct bt_options *options, const c
 	if (options->translator.verify)
 		options->shadow.check_every = SHADOW_CHECK_EVERY;
 	if (!err)
-		err = bt_build(bt, options, &host, why);
+		err = bt_build(bt, options, &host, error);
 	if (err) {
-		if (!*why)
-			*why = strdup("the host refused memory for the code cache or the windows");
+		error_default(error, err,
+			      "the host refused memory for the code cache or the windows");
 		bt_destroy(vcpu);
 	}
 	return err;
 }
 
-static int bt_create(struct vcpu *vcpu, const char *text, const char **why)
+static int bt_create(struct vcpu *vcpu, const char *text, struct error *error)
 {
 	struct bt_options options = { .translator = { .features = cpu_features(&vcpu->cpu),
 						      .verify = RF_VERIFY } };
-	int err = bt_options_parse(&options, text, why);
+	int err = bt_options_parse(&options, text, error);
 
 	if (!err)
-		err = bt_create_with(vcpu, &options, why);
+		err = bt_create_with(vcpu, &options, error);
 	bt_options_free(&options);
 	return err;
 }

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <gelf.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,21 +23,6 @@ struct guest_symbols {
 	struct guest_symbol *all;
 	size_t count, room;
 };
-
-static int symbols_fail(const char **why, int err, const char *fmt, ...) RF_PRINTF(3, 4);
-
-static int symbols_fail(const char **why, int err, const char *fmt, ...)
-{
-	char *text = NULL;
-	va_list args;
-
-	va_start(args, fmt);
-	if (vasprintf(&text, fmt, args) < 0)
-		text = NULL;
-	va_end(args);
-	*why = text;
-	return err;
-}
 
 /* Takes name. */
 static int symbols_add(struct guest_symbols *s, gva_t start, gva_t end, bool global, char *name)
@@ -95,7 +79,7 @@ static bool symbols_split_line(char *line, gva_t *address, char *type, char **na
 }
 
 static int symbols_add_line(struct guest_symbols *s, char *line, const char *path, unsigned number,
-			    bool *anywhere, const char **why)
+			    bool *anywhere, struct error *error)
 {
 	char *name, *module, *full = NULL, type, shown[LINE_SHOWN + 1];
 	gva_t address;
@@ -104,11 +88,11 @@ static int symbols_add_line(struct guest_symbols *s, char *line, const char *pat
 	for (char *c = shown; *c; c++)
 		*c = *c < ' ' || *c > '~' ? '?' : *c;
 	if (!symbols_split_line(line, &address, &type, &name, &module))
-		return symbols_fail(why, -EINVAL,
-				    "symbols '%s', line %u: '%s' is not an address, a type and a "
-				    "name; give a System.map, "
-				    "a copy of the guest's /proc/kallsyms or an ELF file",
-				    path, number, shown);
+		return error_set(error, -EINVAL,
+				 "symbols '%s', line %u: '%s' is not an address, a type and a "
+				 "name; give a System.map, "
+				 "a copy of the guest's /proc/kallsyms or an ELF file",
+				 path, number, shown);
 	*anywhere = *anywhere || address;
 	if (!strchr("tTwW", type))
 		return 0;
@@ -118,7 +102,7 @@ static int symbols_add_line(struct guest_symbols *s, char *line, const char *pat
 }
 
 static int symbols_read_text(struct guest_symbols *s, FILE *file, const char *path,
-			     const char **why)
+			     struct error *error)
 {
 	unsigned number = 0;
 	bool anywhere = false;
@@ -127,14 +111,14 @@ static int symbols_read_text(struct guest_symbols *s, FILE *file, const char *pa
 	int err = 0;
 
 	while (!err && getline(&line, &room, file) >= 0)
-		err = symbols_add_line(s, line, path, ++number, &anywhere, why);
+		err = symbols_add_line(s, line, path, ++number, &anywhere, error);
 	free(line);
 	if (!err && ferror(file))
-		return symbols_fail(why, -EIO, "cannot read the symbols '%s': %s", path,
-				    strerror(errno));
+		return error_set(error, -EIO, "cannot read the symbols '%s': %s", path,
+				 strerror(errno));
 	if (!err && number && !anywhere)
-		return symbols_fail(
-			why, -EINVAL,
+		return error_set(
+			error, -EINVAL,
 			"symbols '%s': every address is 0; have root read /proc/kallsyms, with "
 			"kernel.kptr_restrict=0",
 			path);
@@ -177,18 +161,19 @@ static int symbols_read_table(struct guest_symbols *s, Elf *elf, Elf_Scn *sectio
 	return err;
 }
 
-static int symbols_read_elf(struct guest_symbols *s, Elf *elf, const char *path, const char **why)
+static int symbols_read_elf(struct guest_symbols *s, Elf *elf, const char *path,
+			    struct error *error)
 {
 	Elf_Scn *section = NULL;
 	GElf_Ehdr header;
 	int err = 0;
 
 	if (!gelf_getehdr(elf, &header))
-		return symbols_fail(why, -EINVAL, "symbols '%s': no usable ELF header (%s)", path,
-				    elf_errmsg(-1));
+		return error_set(error, -EINVAL, "symbols '%s': no usable ELF header (%s)", path,
+				 elf_errmsg(-1));
 	if (gelf_getclass(elf) != ELFCLASS32 || header.e_machine != EM_386)
-		return symbols_fail(
-			why, -EINVAL,
+		return error_set(
+			error, -EINVAL,
 			"symbols '%s': not an ELF file for 32-bit x86, so not this guest's", path);
 	while (!err && (section = elf_nextscn(elf, section))) {
 		GElf_Shdr of;
@@ -202,7 +187,7 @@ static int symbols_read_elf(struct guest_symbols *s, Elf *elf, const char *path,
 /* --- files --- */
 
 static int symbols_read_open(struct guest_symbols *s, FILE *file, const char *path,
-			     const char **why)
+			     struct error *error)
 {
 	char magic[SELFMAG];
 	Elf *elf;
@@ -210,36 +195,36 @@ static int symbols_read_open(struct guest_symbols *s, FILE *file, const char *pa
 
 	if (fread(magic, 1, SELFMAG, file) != SELFMAG || memcmp(magic, ELFMAG, SELFMAG)) {
 		if (ferror(file))
-			return symbols_fail(why, -EIO, "cannot read the symbols '%s': %s", path,
-					    strerror(errno));
+			return error_set(error, -EIO, "cannot read the symbols '%s': %s", path,
+					 strerror(errno));
 		rewind(file);
-		return symbols_read_text(s, file, path, why);
+		return symbols_read_text(s, file, path, error);
 	}
 	elf_version(EV_CURRENT);
 	elf = elf_begin(fileno(file), ELF_C_READ, NULL);
 	if (!elf)
-		return symbols_fail(why, -EINVAL, "symbols '%s': not a sound ELF file (%s)", path,
-				    elf_errmsg(-1));
-	err = symbols_read_elf(s, elf, path, why);
+		return error_set(error, -EINVAL, "symbols '%s': not a sound ELF file (%s)", path,
+				 elf_errmsg(-1));
+	err = symbols_read_elf(s, elf, path, error);
 	elf_end(elf);
 	return err;
 }
 
-static int symbols_read(struct guest_symbols *s, const char *path, const char **why)
+static int symbols_read(struct guest_symbols *s, const char *path, struct error *error)
 {
 	const size_t before = s->count;
 	FILE *file = fopen(path, "re");
 	int err;
 
 	if (!file)
-		return symbols_fail(why, -errno, "cannot read the symbols '%s': %s", path,
-				    strerror(errno));
-	err = symbols_read_open(s, file, path, why);
+		return error_set(error, -errno, "cannot read the symbols '%s': %s", path,
+				 strerror(errno));
+	err = symbols_read_open(s, file, path, error);
 	fclose(file);
 	if (!err && s->count == before)
-		return symbols_fail(why, -EINVAL,
-				    "symbols '%s': there is no function in it (was it stripped?)",
-				    path);
+		return error_set(error, -EINVAL,
+				 "symbols '%s': there is no function in it (was it stripped?)",
+				 path);
 	return err;
 }
 
@@ -286,22 +271,21 @@ static void symbols_settle(struct guest_symbols *s)
 	}
 }
 
-int guest_symbols_load(const char *paths, struct guest_symbols **out, const char **why)
+int guest_symbols_load(const char *paths, struct guest_symbols **out, struct error *error)
 {
 	struct guest_symbols *s = calloc(1, sizeof(*s));
 	char *copy = strdup(paths), *save = NULL;
 	int err = s && copy ? 0 : -ENOMEM;
 
-	*why = NULL;
 	for (char *path = err ? NULL : strtok_r(copy, ":", &save); path && !err;
 	     path = strtok_r(NULL, ":", &save))
-		err = symbols_read(s, path, why);
+		err = symbols_read(s, path, error);
 	free(copy);
 	if (!err && !s->count)
-		err = symbols_fail(why, -EINVAL, "symbols=%s names no file", paths);
+		err = error_set(error, -EINVAL, "symbols=%s names no file", paths);
 	if (err) {
 		guest_symbols_destroy(s);
-		return err;
+		return error_default(error, err, "no memory for the symbols '%s'", paths);
 	}
 	symbols_settle(s);
 	*out = s;

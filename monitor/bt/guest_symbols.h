@@ -11,16 +11,17 @@
 #ifndef RF_MONITOR_BT_GUEST_SYMBOLS_H
 #define RF_MONITOR_BT_GUEST_SYMBOLS_H
 
+#include "x86/error.h"
 #include "x86/types.h"
 
 struct guest_symbols;
 
 /*
- * paths: one or more files with colons between them. 0, or a negative errno and *why: a strdup'd
- * line that names the file, and the line in it if it is text; NULL if there was no memory.
+ * paths: one or more files with colons between them. 0, or a negative errno and error, which names
+ * the file, and the line in it if it is text.
  */
 int guest_symbols_load(const char *paths, struct guest_symbols **out,
-		       const char **why) RF_MUST_CHECK;
+		       struct error *error) RF_MUST_CHECK;
 void guest_symbols_destroy(struct guest_symbols *symbols);
 
 size_t guest_symbols_count(const struct guest_symbols *symbols);

@@ -142,8 +142,8 @@ void bt_refresh_segments(struct cpu *cpu);
 /* One line on such a host: what bt uses of it, does without, or lacks. */
 void bt_describe_host(const struct host_facts *facts, char *text, size_t size);
 
-/* Why translated code cannot run on such a host and what to do (static text), or NULL: it can. */
-const char *bt_host_lacks(const struct host_facts *facts);
+/* 0, or -ENOTSUP and error: why translated code cannot run on such a host, and what to do. */
+int bt_host_check(const struct host_facts *facts, struct error *error) RF_MUST_CHECK;
 
 /* reset.c: struct engine.reset */
 void bt_reset(struct vcpu *vcpu);

@@ -187,9 +187,9 @@ static const struct engine_options bt_table = { .engine = "bt",
 						.option = bt_option,
 						.n = RF_ARRAY_SIZE(bt_option) };
 
-int bt_options_parse(struct bt_options *o, const char *text, const char **why)
+int bt_options_parse(struct bt_options *o, const char *text, struct error *error)
 {
-	return engine_options_parse(&bt_table, o, text, why);
+	return engine_options_parse(&bt_table, o, text, error);
 }
 
 void bt_options_free(struct bt_options *o)

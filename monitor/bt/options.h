@@ -15,10 +15,11 @@ struct bt_options {
 };
 
 /*
- * text: "KEY=VALUE,..." or NULL. 0 or a negative errno; *why is then allocated, or NULL. Whatever
- * the result, bt_options_free().
+ * text: "KEY=VALUE,..." or NULL. 0, or a negative errno and error. Whatever the result,
+ * bt_options_free().
  */
-int bt_options_parse(struct bt_options *options, const char *text, const char **why) RF_MUST_CHECK;
+int bt_options_parse(struct bt_options *options, const char *text,
+		     struct error *error) RF_MUST_CHECK;
 void bt_options_free(struct bt_options *options);
 
 /* A line for each option. */

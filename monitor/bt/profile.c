@@ -54,10 +54,10 @@ void profile_translator_made(struct bt *bt)
 }
 
 static int profile_create_map(struct bt *bt, struct translator_callbacks *callbacks,
-			      const char **why)
+			      struct error *error)
 {
 	const int err = perf_map_create(&bt->perf_map);
-	char path[32], *text;
+	char path[32];
 
 	if (!err) {
 		callbacks->tu_made = profile_tu_made;
@@ -65,9 +65,8 @@ static int profile_create_map(struct bt *bt, struct translator_callbacks *callba
 		return 0;
 	}
 	perf_map_path(path);
-	if (asprintf(&text, "cannot write the map for perf, '%s': %s", path, strerror(-err)) >= 0)
-		*why = text;
-	return err;
+	return error_set(error, -EINVAL, "cannot write the map for perf, '%s': %s", path,
+			 strerror(-err));
 }
 
 /* --- life --- */
@@ -80,18 +79,12 @@ static void *profile_table(size_t bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-static int profile_open(FILE **file, const char *path, const char **why)
+static int profile_open(FILE **file, const char *path, struct error *error)
 {
-	char *text;
-	int err;
-
 	*file = fopen(path, "we");
-	if (*file)
-		return 0;
-	err = -errno;
-	if (asprintf(&text, "cannot write the profile '%s': %s", path, strerror(-err)) >= 0)
-		*why = text;
-	return err;
+	return *file ? 0 :
+		       error_set(error, -EINVAL, "cannot write the profile '%s': %s", path,
+				 strerror(errno));
 }
 
 static void profile_free(struct profile *profile)
@@ -111,7 +104,7 @@ static void profile_free(struct profile *profile)
 	free(profile);
 }
 
-static int profile_fill(struct profile *profile, const char *path, const char **why)
+static int profile_fill(struct profile *profile, const char *path, struct error *error)
 {
 	int err;
 
@@ -122,15 +115,15 @@ static int profile_fill(struct profile *profile, const char *path, const char **
 	profile->sites = profile_table(PROFILE_SITES * sizeof(*profile->sites));
 	if (!profile->path || !profile->sites_path || !profile->stacks || !profile->sites)
 		return -ENOMEM;
-	err = profile_open(&profile->file, profile->path, why);
-	return err ? err : profile_open(&profile->sites_file, profile->sites_path, why);
+	err = profile_open(&profile->file, profile->path, error);
+	return err ? err : profile_open(&profile->sites_file, profile->sites_path, error);
 }
 
 static int profile_create_profile(struct bt *bt, const char *path,
-				  struct translator_callbacks *callbacks, const char **why)
+				  struct translator_callbacks *callbacks, struct error *error)
 {
 	struct profile *profile = calloc(1, sizeof(*profile));
-	int err = profile ? profile_fill(profile, path, why) : -ENOMEM;
+	int err = profile ? profile_fill(profile, path, error) : -ENOMEM;
 
 	if (err) {
 		if (profile)
@@ -143,16 +136,19 @@ static int profile_create_profile(struct bt *bt, const char *path,
 }
 
 int profile_create(struct bt *bt, const struct profile_options *o,
-		   struct translator_callbacks *callbacks, const char **why)
+		   struct translator_callbacks *callbacks, struct error *error)
 {
-	int err = o->symbols ? guest_symbols_load(o->symbols, &bt->symbols, why) : 0;
+	int err = o->symbols ? guest_symbols_load(o->symbols, &bt->symbols, error) : 0;
+
+	/* A file that is not there is a wrong option, not a host that cannot run this engine. */
+	if (err && err != -ENOMEM)
+		err = -EINVAL;
 
 	if (!err && o->perf_map)
-		err = profile_create_map(bt, callbacks, why);
+		err = profile_create_map(bt, callbacks, error);
 	if (!err && o->profile)
-		err = profile_create_profile(bt, o->profile, callbacks, why);
-	/* A file that is not there is a wrong option, not a host that cannot run this engine. */
-	return err && *why ? -EINVAL : err;
+		err = profile_create_profile(bt, o->profile, callbacks, error);
+	return err;
 }
 
 void profile_destroy(struct bt *bt)

@@ -28,11 +28,11 @@ struct profile_options {
 void profile_options_free(struct profile_options *options);
 
 /*
- * Before the translator is made: reads and opens the files, and adds to callbacks. On failure *why
- * is strdup'd, or NULL.
+ * Before the translator is made: reads and opens the files, and adds to callbacks. 0 or a negative
+ * errno; -EINVAL, with error, if a file is at fault.
  */
 int profile_create(struct bt *bt, const struct profile_options *options,
-		   struct translator_callbacks *callbacks, const char **why) RF_MUST_CHECK;
+		   struct translator_callbacks *callbacks, struct error *error) RF_MUST_CHECK;
 /* The translator was made with those callbacks. */
 void profile_translator_made(struct bt *bt);
 /* Writes what was found; before the translator goes. */

@@ -11,18 +11,14 @@
 #include "monitor/processor/processor.h"
 #include "translator/disasm.h"
 
-static int engine_interp_create(struct vcpu *vcpu, const char *options, const char **why)
+static int engine_interp_create(struct vcpu *vcpu, const char *options, struct error *error)
 {
 	int err;
 
-	if (options) {
-		*why = strdup("engine interp has no options but stats=FILE");
-		return -EINVAL;
-	}
+	if (options)
+		return error_set(error, -EINVAL, "engine interp has no options but stats=FILE");
 	err = interp_create(vcpu);
-	if (err)
-		*why = strdup("no memory for the interpreter");
-	return err;
+	return err ? error_set(error, err, "no memory for the interpreter") : 0;
 }
 
 static void engine_interp_destroy(struct vcpu *vcpu)

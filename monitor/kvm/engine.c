@@ -202,7 +202,7 @@ static const struct {
 	{ "the memory layout", kvm_memory_build },
 };
 
-static int kvm_build(struct kvm_engine *kvm, const char **why)
+static int kvm_build(struct kvm_engine *kvm, struct error *error)
 {
 	struct vm *vm = kvm->vcpu->vm;
 	int err = interp_create(kvm->vcpu);
@@ -210,12 +210,10 @@ static int kvm_build(struct kvm_engine *kvm, const char **why)
 	if (!err)
 		err = install_kick();
 	for (size_t i = 0; !err && i < RF_ARRAY_SIZE(build_steps); i++) {
-		char *message;
-
 		err = build_steps[i].build(kvm);
-		if (err && asprintf(&message, "the host's KVM refuses %s: %s; use -accel bt",
-				    build_steps[i].what, strerror(-err)) > 0)
-			*why = message;
+		if (err)
+			error_set(error, err, "the host's KVM refuses %s: %s; use -accel bt",
+				  build_steps[i].what, strerror(-err));
 	}
 	if (err)
 		return err;
@@ -226,15 +224,14 @@ static int kvm_build(struct kvm_engine *kvm, const char **why)
 	return 0;
 }
 
-static int kvm_create_with(struct vcpu *vcpu, const struct kvm_options *options, const char **why)
+static int kvm_create_with(struct vcpu *vcpu, const struct kvm_options *options,
+			   struct error *error)
 {
 	struct kvm_host_facts facts;
 	struct kvm_engine *kvm;
-	char *message = NULL;
 	int fd, err = kvm_host_open(options->device ? options->device : KVM_DEVICE,
-				    !options->no_check, &fd, &message);
+				    !options->no_check, &fd, error);
 
-	*why = message;
 	if (err)
 		return err;
 	kvm = calloc(1, sizeof(*kvm));
@@ -251,20 +248,20 @@ static int kvm_create_with(struct vcpu *vcpu, const struct kvm_options *options,
 	/* The interpreter cannot reach an APIC in the kernel. */
 	kvm->assist = !options->no_assist && !options->irqchip_in_kernel;
 	vcpu->engine_data = kvm;
-	err = kvm_build(kvm, why);
+	err = kvm_build(kvm, error);
 	if (err)
 		kvm_destroy(vcpu);
 	/* -EINVAL is for options. */
 	return err == -EINVAL ? -EIO : err;
 }
 
-static int kvm_create(struct vcpu *vcpu, const char *text, const char **why)
+static int kvm_create(struct vcpu *vcpu, const char *text, struct error *error)
 {
 	struct kvm_options options = { 0 };
-	int err = engine_options_parse(&kvm_table, &options, text, why);
+	int err = engine_options_parse(&kvm_table, &options, text, error);
 
 	if (!err)
-		err = kvm_create_with(vcpu, &options, why);
+		err = kvm_create_with(vcpu, &options, error);
 	free(options.device);
 	return err;
 }
@@ -459,12 +456,12 @@ static void kvm_describe(char *text, size_t size)
 {
 	struct kvm_host_facts facts;
 	struct kvm_host host;
-	char *why = NULL, hardware[160];
-	int fd, err = kvm_host_open(KVM_DEVICE, true, &fd, &why);
+	struct error error = { 0 };
+	char hardware[160];
+	int fd;
 
-	if (err) {
-		snprintf(text, size, "not usable here: %s", why ? why : strerror(-err));
-		free(why);
+	if (kvm_host_open(KVM_DEVICE, true, &fd, &error)) {
+		snprintf(text, size, "not usable here: %s", error.text);
 		return;
 	}
 	kvm_host_look(&facts);

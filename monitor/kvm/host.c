@@ -157,50 +157,39 @@ const char *kvm_host_remedy(const struct kvm_host_facts *facts, int err)
 	}
 }
 
-static int open_failed(const char *device, int err, char **why)
+static int open_failed(const char *device, int err, struct error *error)
 {
 	struct kvm_host_facts facts;
-	const char *remedy;
 
 	kvm_host_look(&facts);
-	remedy = kvm_host_remedy(&facts, err);
-	if (asprintf(why, "cannot open %s: %s; %s", device, strerror(err), remedy) < 0)
-		*why = NULL;
-	return -err;
+	return error_set(error, -err, "cannot open %s: %s; %s", device, strerror(err),
+			 kvm_host_remedy(&facts, err));
 }
 
-static int check_kvm(const char *device, int fd, char **why)
+static int check_kvm(const char *device, int fd, struct error *error)
 {
 	int version = ioctl(fd, KVM_GET_API_VERSION, 0);
 
-	*why = NULL;
-	if (version < 0) {
-		if (asprintf(why, "%s is not a KVM device (%s); use -accel bt", device,
-			     strerror(errno)) < 0)
-			*why = NULL;
-		return -ENOTSUP;
-	}
-	if (version != KVM_API_VERSION) {
-		if (asprintf(why,
-			     "%s has version %d of KVM's interface, %d is needed; use -accel bt",
-			     device, version, KVM_API_VERSION) < 0)
-			*why = NULL;
-		return -ENOTSUP;
-	}
+	if (version < 0)
+		return error_set(error, -ENOTSUP, "%s is not a KVM device (%s); use -accel bt",
+				 device, strerror(errno));
+	if (version != KVM_API_VERSION)
+		return error_set(
+			error, -ENOTSUP,
+			"%s has version %d of KVM's interface, %d is needed; use -accel bt", device,
+			version, KVM_API_VERSION);
 	for (size_t i = 0; i < RF_ARRAY_SIZE(needed); i++) {
-		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0)
-			continue;
-		if (asprintf(why,
-			     "the host's KVM lacks %s; use a newer kernel (Linux 5.14 has it), or "
-			     "-accel bt",
-			     needed[i].name) < 0)
-			*why = NULL;
-		return -ENOTSUP;
+		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
+			return error_set(error, -ENOTSUP,
+					 "the host's KVM lacks %s; use a newer kernel (Linux 5.14 "
+					 "has it), or "
+					 "-accel bt",
+					 needed[i].name);
 	}
 	return 0;
 }
 
-static int check_guest(const char *device, int fd, char **why)
+static int check_guest(const char *device, int fd, struct error *error)
 {
 	struct kvm_host_facts facts;
 	int err = kvm_host_probe(fd);
@@ -208,24 +197,22 @@ static int check_guest(const char *device, int fd, char **why)
 	if (!err)
 		return 0;
 	kvm_host_look(&facts);
-	*why = NULL;
-	if (asprintf(why, "%s cannot run 32-bit guests with paging (%s; module %s); use -accel bt",
-		     device, err == -ENOTSUP ? "it shuts them down" : strerror(-err),
-		     facts.module[0] ? facts.module : "unknown") < 0)
-		*why = NULL;
-	return -ENOTSUP;
+	return error_set(error, -ENOTSUP,
+			 "%s cannot run 32-bit guests with paging (%s; module %s); use -accel bt",
+			 device, err == -ENOTSUP ? "it shuts them down" : strerror(-err),
+			 facts.module[0] ? facts.module : "unknown");
 }
 
-int kvm_host_open(const char *device, bool probe, int *fd, char **why)
+int kvm_host_open(const char *device, bool probe, int *fd, struct error *error)
 {
 	int err;
 
 	*fd = open(device, O_RDWR | O_CLOEXEC);
 	if (*fd < 0)
-		return open_failed(device, errno, why);
-	err = check_kvm(device, *fd, why);
+		return open_failed(device, errno, error);
+	err = check_kvm(device, *fd, error);
 	if (!err && probe)
-		err = check_guest(device, *fd, why);
+		err = check_guest(device, *fd, error);
 	if (err) {
 		close(*fd);
 		*fd = -1;

@@ -7,6 +7,7 @@
 #ifndef RF_MONITOR_KVM_HOST_H
 #define RF_MONITOR_KVM_HOST_H
 
+#include "x86/error.h"
 #include "x86/types.h"
 
 #define KVM_DEVICE "/dev/kvm"
@@ -51,9 +52,9 @@ int kvm_host_probe(int device_fd) RF_MUST_CHECK;
 
 /*
  * Opens the device (KVM_DEVICE) and checks that it is a KVM with everything the engine needs; with
- * probe also that it runs 32-bit guests. 0 and *fd; or a negative errno and *why, allocated: what
- * is wrong and what to do.
+ * probe also that it runs 32-bit guests. 0 and *fd; or a negative errno and error: what is wrong
+ * and what to do.
  */
-int kvm_host_open(const char *device, bool probe, int *fd, char **why) RF_MUST_CHECK;
+int kvm_host_open(const char *device, bool probe, int *fd, struct error *error) RF_MUST_CHECK;
 
 #endif

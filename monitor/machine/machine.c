@@ -193,27 +193,26 @@ static void machine_ended(struct vm *vm)
 }
 
 static int machine_make_engine(struct machine *m, const struct engine *engine, const char *options,
-			       struct error *error)
+			       struct error *why)
 {
 	struct vcpu *vcpu = &m->vm.vcpu;
-	const char *why = NULL;
 	int err;
 
+	*why = (struct error){ 0 };
 	vcpu->engine = engine;
-	err = engine->create(vcpu, options, &why);
+	err = engine->create(vcpu, options, why);
 	if (!err)
 		return 0;
 	vcpu->engine = NULL;
-	error_set(error, err, "-accel %s: %s", engine->name, why ? why : strerror(-err));
-	free((void *)why);
-	return err;
+	error_default(why, err, "%s", strerror(-err));
+	return error_prefix(why, err, "-accel %s", engine->name);
 }
 
 static int machine_make_cpu(struct machine *m, struct error *error)
 {
 	struct vcpu *vcpu = &m->vm.vcpu;
 	const char *spec = m->config->cpu ? m->config->cpu : DEFAULT_CPU;
-	struct error usage = { 0 };
+	struct error why;
 	int err = cpu_model_parse(spec, &m->cpu_model, error);
 
 	if (err)
@@ -221,13 +220,13 @@ static int machine_make_cpu(struct machine *m, struct error *error)
 	vcpu->model = m->cpu_model;
 	err = machine_make_engine(
 		m, m->config->engine ? engine_find(m->config->engine) : engine_default(),
-		m->config->engine_options, error);
+		m->config->engine_options, &why);
 	/*
 	 * What is wrong with the command line comes before what the host lacks: another host would
 	 * not help.
 	 */
-	if (err && err != -EINVAL && machine_load(m, &usage))
-		return error_set(error, -EINVAL, "%s", usage.text);
+	if (err && err != -EINVAL && machine_load(m, error))
+		return -EINVAL;
 	/* Wrong options are wrong; an engine that this host cannot run gives way to the next. */
 	for (unsigned i = 0;
 	     err && err != -EINVAL && i < VM_ENGINE_FALLBACKS && m->config->engine_fallback[i];
@@ -235,11 +234,10 @@ static int machine_make_cpu(struct machine *m, struct error *error)
 		const struct engine *next = engine_find(m->config->engine_fallback[i]);
 
 		assert(next);
-		fprintf(stderr, "ringfence: %s; going on with -accel %s\n", error->text,
-			next->name);
-		err = machine_make_engine(m, next, NULL, error);
+		fprintf(stderr, "ringfence: %s; going on with -accel %s\n", why.text, next->name);
+		err = machine_make_engine(m, next, NULL, &why);
 	}
-	return err;
+	return err ? error_set(error, err, "%s", why.text) : 0;
 }
 
 static int machine_make(struct machine *m, struct error *error)

@@ -9,17 +9,18 @@
 
 #include <stdio.h>
 #include "vcpu.h"
+#include "x86/error.h"
 
 enum tlb_flush { TLB_FLUSH_NONGLOBAL, TLB_FLUSH_ALL };
 
 struct engine {
 	const char *name;
 	/*
-	 * options: what follows "bt," in -accel, or NULL. On failure a negative errno, and *why
-	 * (allocated, for the caller to free, or NULL) says what to do.
+	 * options: what follows "bt," in -accel, or NULL. On failure a negative errno; error, empty
+	 * before, then says what to do, or stays empty where the errno is all there is to say.
 	 * -EINVAL means that the options are wrong, and only that.
 	 */
-	int (*create)(struct vcpu *vcpu, const char *options, const char **why);
+	int (*create)(struct vcpu *vcpu, const char *options, struct error *error);
 	void (*destroy)(struct vcpu *vcpu);
 	/*
 	 * Runs guest code until cpu.events asks for STOP or RESET, or the VM is dead. Handles HLT,

@@ -67,46 +67,40 @@ static bool option_set(const struct engine_option *option, void *options, const 
 	return true;
 }
 
-static bool option_parse(const struct engine_options *table, void *options, char *item, char **why)
+static int option_parse(const struct engine_options *table, void *options, char *item,
+			struct error *error)
 {
 	char *equals = strchr(item, '='), values[80];
 	const struct engine_option *option;
-	int written;
 
 	if (equals)
 		*equals = 0;
 	option = option_find(table, item);
 	if (option && equals && option_set(option, options, equals + 1))
-		return true;
+		return 0;
 	if (equals)
 		*equals = '=';
-	if (option) {
-		option_describe_values(option, values, sizeof(values));
-		written = asprintf(why, "%s%s: %s", item, equals ? "" : "=", values);
-	} else {
-		written = asprintf(why,
-				   "'%s' is not an option of -accel %s; -accel %s,help lists them",
-				   item, table->engine, table->engine);
-	}
-	if (written < 0)
-		*why = NULL;
-	return false;
+	if (!option)
+		return error_set(error, -EINVAL,
+				 "'%s' is not an option of -accel %s; -accel %s,help lists them",
+				 item, table->engine, table->engine);
+	option_describe_values(option, values, sizeof(values));
+	return error_set(error, -EINVAL, "%s%s: %s", item, equals ? "" : "=", values);
 }
 
 int engine_options_parse(const struct engine_options *table, void *options, const char *text,
-			 const char **why)
+			 struct error *error)
 {
-	char *copy, *save, *item, *message = NULL;
+	char *copy, *save, *item;
 	int err = 0;
 
 	if (!text)
 		return 0;
 	copy = strdup(text);
 	if (!copy)
-		return -ENOMEM;
+		return error_set(error, -ENOMEM, "no memory");
 	for (item = strtok_r(copy, ",", &save); item && !err; item = strtok_r(NULL, ",", &save))
-		err = option_parse(table, options, item, &message) ? 0 : -EINVAL;
-	*why = message;
+		err = option_parse(table, options, item, error);
 	free(copy);
 	return err;
 }

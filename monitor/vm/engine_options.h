@@ -4,6 +4,7 @@
 #define RF_MONITOR_VM_ENGINE_OPTIONS_H
 
 #include <stdio.h>
+#include "x86/error.h"
 #include "x86/types.h"
 
 struct engine_option {
@@ -28,11 +29,11 @@ struct engine_options {
 };
 
 /*
- * text: "KEY=VALUE,..." or NULL. 0 or a negative errno; *why is then allocated, or NULL. What was
- * set before an error stays set.
+ * text: "KEY=VALUE,..." or NULL. 0, or a negative errno and error. What was set before an error
+ * stays set.
  */
 int engine_options_parse(const struct engine_options *table, void *options, const char *text,
-			 const char **why) RF_MUST_CHECK;
+			 struct error *error) RF_MUST_CHECK;
 
 /* A line for each option. */
 void engine_options_list(const struct engine_options *table, FILE *out);

@@ -418,13 +418,11 @@ static bool parse_comparison(const char *option, const char *text, const char **
 static bool parse_bt_options(const char *option, const char *text, const char **chosen)
 {
 	struct bt_options options = { 0 };
-	const char *why = NULL;
-	const int err = bt_options_parse(&options, text, &why);
+	struct error error = { 0 };
+	const int err = bt_options_parse(&options, text, &error);
 
 	if (err)
-		fprintf(stderr, "fuzz: --%s \"%s\": %s\n", option, text,
-			why ? why : strerror(-err));
-	free((char *)why);
+		fprintf(stderr, "fuzz: --%s \"%s\": %s\n", option, text, error.text);
 	bt_options_free(&options);
 	*chosen = text;
 	return !err;

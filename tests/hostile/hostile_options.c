@@ -66,17 +66,15 @@ static bool parse_engine(struct hostile_settings *set, const char *text)
 static bool parse_bt_options(struct hostile_settings *set, const char *text)
 {
 	struct bt_options options = { 0 };
-	const char *why = NULL;
-	const int err = bt_options_parse(&options, text, &why);
+	struct error error = { 0 };
+	const int err = bt_options_parse(&options, text, &error);
 	const bool too_long = strlen(text) >= HX_OPTIONS_SIZE;
 
 	if (err)
-		fprintf(stderr, "hostile-fuzz: --options \"%s\": %s\n", text,
-			why ? why : strerror(-err));
+		fprintf(stderr, "hostile-fuzz: --options \"%s\": %s\n", text, error.text);
 	else if (too_long)
 		fprintf(stderr, "hostile-fuzz: --options \"%s\": more than %d characters\n", text,
 			HX_OPTIONS_SIZE - 1);
-	free((char *)why);
 	bt_options_free(&options);
 	set->options = text;
 	return !err && !too_long;
