@@ -10,7 +10,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,11 +33,6 @@ void bus_destroy(struct bus *bus)
 	free(bus);
 }
 
-const char *bus_error(const struct bus *bus)
-{
-	return bus->error;
-}
-
 /* Ranges. */
 
 static const char *space_name(enum bus_space space)
@@ -46,23 +40,24 @@ static const char *space_name(enum bus_space space)
 	return space == BUS_PIO ? "ports" : "memory";
 }
 
-static int range_error(struct bus *bus, const char *name, const struct bus_range *r,
-		       const struct bus_mapping *other)
+/* "serial (ports 0x3f8-0x3ff): malformed range" */
+static int range_malformed(const char *name, const struct bus_range *r, struct error *error)
 {
-	int n = snprintf(bus->error, sizeof(bus->error), "%s (%s 0x%llx-0x%llx)", name,
-			 space_name(r->space), (unsigned long long)r->base,
-			 (unsigned long long)(r->base + r->size - 1));
+	error_set(error, -EINVAL, "malformed range");
+	return error_prefix(error, -EINVAL, "%s (%s 0x%llx-0x%llx)", name, space_name(r->space),
+			    (unsigned long long)r->base,
+			    (unsigned long long)(r->base + r->size - 1));
+}
 
-	if (n < 0 || n >= (int)sizeof(bus->error))
-		return other ? -EEXIST : -EINVAL;
-	if (!other) {
-		snprintf(bus->error + n, sizeof(bus->error) - n, ": malformed range");
-		return -EINVAL;
-	}
-	snprintf(bus->error + n, sizeof(bus->error) - n, " overlaps %s (0x%llx-0x%llx)",
-		 other->name, (unsigned long long)other->range.base,
-		 (unsigned long long)(other->range.base + other->range.size - 1));
-	return -EEXIST;
+/* "serial (ports 0x3f8-0x3ff) overlaps debugcon (0x3f8-0x3f8)" */
+static int range_overlaps(const char *name, const struct bus_range *r,
+			  const struct bus_mapping *other, struct error *error)
+{
+	return error_set(error, -EEXIST, "%s (%s 0x%llx-0x%llx) overlaps %s (0x%llx-0x%llx)", name,
+			 space_name(r->space), (unsigned long long)r->base,
+			 (unsigned long long)(r->base + r->size - 1), other->name,
+			 (unsigned long long)other->range.base,
+			 (unsigned long long)(other->range.base + other->range.size - 1));
 }
 
 static bool is_size(unsigned size)
@@ -143,7 +138,8 @@ static int enter_mmio(struct bus *bus, struct bus_mapping *m)
 }
 
 static int map_range(struct bus *bus, const char *name, const struct bus_range *range,
-		     uint64_t base, void *device, bool attached, struct bus_mapping **out)
+		     uint64_t base, void *device, bool attached, struct bus_mapping **out,
+		     struct error *error)
 {
 	const struct bus_mapping *other;
 	struct bus_mapping *m;
@@ -152,10 +148,10 @@ static int map_range(struct bus *bus, const char *name, const struct bus_range *
 
 	r.base += base;
 	if (!range_valid(&r))
-		return range_error(bus, name, &r, NULL);
+		return range_malformed(name, &r, error);
 	other = find_overlap(bus, &r);
 	if (other)
-		return range_error(bus, name, &r, other);
+		return range_overlaps(name, &r, other, error);
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
@@ -173,9 +169,9 @@ static int map_range(struct bus *bus, const char *name, const struct bus_range *
 }
 
 int bus_map(struct bus *bus, const char *name, const struct bus_range *range, void *device,
-	    struct bus_mapping **out)
+	    struct bus_mapping **out, struct error *error)
 {
-	return map_range(bus, name, range, 0, device, false, out);
+	return map_range(bus, name, range, 0, device, false, out, error);
 }
 
 void bus_unmap(struct bus *bus, struct bus_mapping *m)
@@ -217,7 +213,8 @@ __attribute__((unused)) static bool is_attached(const struct bus *bus, const voi
 	return false;
 }
 
-int bus_attach(struct bus *bus, const struct device_desc *desc, void *device, uint64_t base)
+int bus_attach(struct bus *bus, const struct device_desc *desc, void *device, uint64_t base,
+	       struct error *error)
 {
 	struct attached_device *grown;
 
@@ -227,7 +224,8 @@ int bus_attach(struct bus *bus, const struct device_desc *desc, void *device, ui
 		return -ENOMEM;
 	bus->devices = grown;
 	for (unsigned i = 0; i < desc->nranges; i++) {
-		int err = map_range(bus, desc->name, &desc->ranges[i], base, device, true, NULL);
+		int err = map_range(bus, desc->name, &desc->ranges[i], base, device, true, NULL,
+				    error);
 
 		if (err) {
 			unmap_attached(bus, device);

@@ -4,7 +4,7 @@
  *
  * A device is described by a const struct device_desc (name, ranges, what of it is saved) and
  * attached with a pointer to its instance. Ranges never overlap: an overlap is -EEXIST with both
- * names in bus_error(). Accesses are cut into naturally aligned pieces that lie in one range and
+ * names in the error. Accesses are cut into naturally aligned pieces that lie in one range and
  * have a size that range implements, lowest address first; what nobody claims reads as ones and
  * swallows writes.
  *
@@ -15,6 +15,7 @@
 #define RF_DEVICES_BUS_H
 
 #include "state.h"
+#include "x86/error.h"
 
 enum bus_space { BUS_PIO, BUS_MMIO };
 
@@ -69,11 +70,11 @@ void bus_destroy(struct bus *bus);
 
 /*
  * Adds all ranges of desc, their bases moved up by base, and enters the device for reset and
- * saving. 0, -EEXIST on an overlap, -EINVAL for a malformed range, -ENOMEM; on failure nothing is
- * attached.
+ * saving. 0; -EEXIST on an overlap and -EINVAL for a malformed range, with error; -ENOMEM. On
+ * failure nothing is attached.
  */
-int bus_attach(struct bus *bus, const struct device_desc *desc, void *device,
-	       uint64_t base) RF_MUST_CHECK;
+int bus_attach(struct bus *bus, const struct device_desc *desc, void *device, uint64_t base,
+	       struct error *error) RF_MUST_CHECK;
 /* Takes back bus_attach(). */
 void bus_detach(struct bus *bus, void *device);
 
@@ -83,11 +84,8 @@ void bus_detach(struct bus *bus, void *device);
  * *out is to be given to bus_unmap().
  */
 int bus_map(struct bus *bus, const char *name, const struct bus_range *range, void *device,
-	    struct bus_mapping **out) RF_MUST_CHECK;
+	    struct bus_mapping **out, struct error *error) RF_MUST_CHECK;
 void bus_unmap(struct bus *bus, struct bus_mapping *mapping);
-
-/* Why the last attach or map failed: "serial (ports 0x3f8-0x3ff) overlaps ...". */
-const char *bus_error(const struct bus *bus);
 
 /* size: 1, 2 or 4; ports wrap at 64 KiB. */
 uint32_t bus_pio_read(struct bus *bus, uint16_t port, unsigned size);
@@ -112,9 +110,9 @@ int bus_save(struct bus *bus, uint64_t now_ns, void **data, size_t *size) RF_MUS
 int bus_saved_clock(const void *data, size_t size, uint64_t *now_ns) RF_MUST_CHECK;
 /*
  * Wants the same devices in the same order, and the guest's clock set to bus_saved_clock(). 0;
- * -ENOMEM; or -EINVAL with bus_error() set, which names the device and, if one is not valid, the
- * field. On failure no device has changed.
+ * -ENOMEM; or -EINVAL, with an error that names the device and, if one is not valid, the field. On
+ * failure no device has changed.
  */
-int bus_load(struct bus *bus, const void *data, size_t size) RF_MUST_CHECK;
+int bus_load(struct bus *bus, const void *data, size_t size, struct error *error) RF_MUST_CHECK;
 
 #endif

@@ -28,7 +28,6 @@ struct bus {
 	unsigned nmmio;
 	struct attached_device *devices;
 	unsigned ndevices;
-	char error[256];
 };
 
 #endif

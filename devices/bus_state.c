@@ -13,7 +13,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,45 +85,43 @@ int bus_saved_clock(const void *data, size_t size, uint64_t *now_ns)
 	return *now_ns <= STATE_CLOCK_MOST ? 0 : -EINVAL;
 }
 
-static int refuse(struct bus *bus, const char *why)
-{
-	snprintf(bus->error, sizeof(bus->error), "%s", why);
-	return -EINVAL;
-}
-
-static int begin(struct bus *bus, const void *data, size_t size, struct state_reader *reader)
+static int begin(struct bus *bus, const void *data, size_t size, struct state_reader *reader,
+		 struct error *error)
 {
 	size_t unused;
 
-	*reader = (struct state_reader){ .bytes = data, .left = size };
+	*reader = (struct state_reader){ .bytes = data, .left = size, .error = error };
 	if (bus_saved_clock(data, size, &reader->now_ns))
-		return refuse(bus, "this is no saved state of devices, or of another version");
+		return error_set(error, -EINVAL,
+				 "this is no saved state of devices, or of another version");
 	if (state_get32(reader->bytes + 12) != count_sections(bus, &unused))
-		return refuse(bus, "saved state is of a machine with other devices");
+		return error_set(error, -EINVAL, "saved state is of a machine with other devices");
 	reader->bytes += HEADER_SIZE;
 	reader->left -= HEADER_SIZE;
 	return 0;
 }
 
 /* Reads the next section into copy, of size bytes at least, and checks what is there then. */
-static int try_device(struct bus *bus, unsigned n, struct state_reader *reader, void *copy)
+static int try_device(struct bus *bus, unsigned n, struct state_reader *reader, void *copy,
+		      struct error *error)
 {
 	const struct device_desc *desc = bus->devices[n].desc;
 	const struct state_section section = section_of(bus, n);
 	const char *wrong;
+	int err;
 
 	memcpy(copy, bus->devices[n].device, desc->size);
-	if (state_get_section(reader, &section, copy))
-		return refuse(bus, reader->error);
+	err = state_get_section(reader, &section, copy);
+	if (err)
+		return err;
 	wrong = desc->state_check ? desc->state_check(copy) : NULL;
 	if (!wrong)
 		return 0;
-	snprintf(bus->error, sizeof(bus->error), "saved state of %s %u: %s is not valid",
-		 section.name, section.instance, wrong);
-	return -EINVAL;
+	return error_set(error, -EINVAL, "saved state of %s %u: %s is not valid", section.name,
+			 section.instance, wrong);
 }
 
-static int try_all(struct bus *bus, struct state_reader reader)
+static int try_all(struct bus *bus, struct state_reader reader, struct error *error)
 {
 	for (unsigned i = 0; i < bus->ndevices; i++) {
 		void *copy;
@@ -134,22 +131,24 @@ static int try_all(struct bus *bus, struct state_reader reader)
 			continue;
 		copy = malloc(bus->devices[i].desc->size);
 		if (!copy)
-			return -ENOMEM;
-		err = try_device(bus, i, &reader, copy);
+			return error_set(error, -ENOMEM, "no memory");
+		err = try_device(bus, i, &reader, copy, error);
 		free(copy);
 		if (err)
 			return err;
 	}
-	return reader.left ? refuse(bus, "saved state goes on after the last device") : 0;
+	return reader.left ? error_set(error, -EINVAL,
+				       "saved state goes on after the last device") :
+			     0;
 }
 
-int bus_load(struct bus *bus, const void *data, size_t size)
+int bus_load(struct bus *bus, const void *data, size_t size, struct error *error)
 {
 	struct state_reader reader;
-	int err = begin(bus, data, size, &reader);
+	int err = begin(bus, data, size, &reader, error);
 
 	if (!err)
-		err = try_all(bus, reader);
+		err = try_all(bus, reader, error);
 	for (unsigned i = 0; !err && i < bus->ndevices; i++) {
 		const struct state_section section = section_of(bus, i);
 

@@ -15,11 +15,11 @@ static void debugcon_write(void *opaque, uint64_t offset, uint64_t value, unsign
 	console->chardev->ops->write(console->chardev, &byte, 1);
 }
 
-int debugcon_map(struct debugcon *console, struct bus *bus, uint16_t iobase)
+int debugcon_map(struct debugcon *console, struct bus *bus, uint16_t iobase, struct error *error)
 {
 	const struct bus_range range = {
 		BUS_PIO, iobase, 1, { debugcon_read, debugcon_write, 1, 1 }
 	};
 
-	return bus_map(bus, "debugcon", &range, console, &console->mapping);
+	return bus_map(bus, "debugcon", &range, console, &console->mapping, error);
 }

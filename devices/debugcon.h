@@ -12,6 +12,7 @@ struct debugcon {
 };
 
 /* 0, or an error of bus_map(). */
-int debugcon_map(struct debugcon *console, struct bus *bus, uint16_t iobase) RF_MUST_CHECK;
+int debugcon_map(struct debugcon *console, struct bus *bus, uint16_t iobase,
+		 struct error *error) RF_MUST_CHECK;
 
 #endif

@@ -15,9 +15,9 @@ static void exit_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 }
 
 int isa_debug_exit_map(struct isa_debug_exit *device, struct bus *bus, uint16_t iobase,
-		       uint16_t iosize)
+		       uint16_t iosize, struct error *error)
 {
 	const struct bus_range range = { BUS_PIO, iobase, iosize, { exit_read, exit_write, 1, 4 } };
 
-	return bus_map(bus, "isa-debug-exit", &range, device, &device->mapping);
+	return bus_map(bus, "isa-debug-exit", &range, device, &device->mapping, error);
 }

@@ -13,6 +13,6 @@ struct isa_debug_exit {
 
 /* At [iobase, iobase + iosize). 0, or an error of bus_map(). */
 int isa_debug_exit_map(struct isa_debug_exit *device, struct bus *bus, uint16_t iobase,
-		       uint16_t iosize) RF_MUST_CHECK;
+		       uint16_t iosize, struct error *error) RF_MUST_CHECK;
 
 #endif

@@ -405,7 +405,7 @@ static int remap(struct lapic *apic)
 	if (!globally_enabled(apic))
 		return 0;
 	range.base = apic->s.base_msr & ~0xfffull;
-	return bus_map(apic->config.bus, "local APIC", &range, apic, &apic->mapping);
+	return bus_map(apic->config.bus, "local APIC", &range, apic, &apic->mapping, NULL);
 }
 
 /* Everything but the base MSR and the pins (SDM vol. 3, 10.4.7.1). */

@@ -232,7 +232,7 @@ static int init_pci(struct pc_board *board)
 	return 0;
 }
 
-static int init_serial(struct pc_board *board)
+static int init_serial(struct pc_board *board, struct error *error)
 {
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {
 		struct irq_line irq =
@@ -245,7 +245,7 @@ static int init_serial(struct pc_board *board)
 				     board->config.serial[i]);
 		if (!err)
 			err = bus_attach(board->config.bus, &uart16550_desc, &board->uart[i],
-					 serial_wiring[i].base);
+					 serial_wiring[i].base, error);
 		if (err)
 			return err;
 	}
@@ -256,7 +256,7 @@ static int init_serial(struct pc_board *board)
  * Reset comes in this order: interrupt controllers first, so that they forget before devices lower
  * their lines.
  */
-static int attach_all(struct pc_board *board)
+static int attach_all(struct pc_board *board, struct error *error)
 {
 	const struct {
 		const struct device_desc *desc;
@@ -280,7 +280,8 @@ static int attach_all(struct pc_board *board)
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(devices); i++) {
-		int err = bus_attach(board->config.bus, devices[i].desc, devices[i].device, 0);
+		int err =
+			bus_attach(board->config.bus, devices[i].desc, devices[i].device, 0, error);
 
 		if (err)
 			return err;
@@ -288,7 +289,7 @@ static int attach_all(struct pc_board *board)
 	return 0;
 }
 
-static int init_debug(struct pc_board *board)
+static int init_debug(struct pc_board *board, struct error *error)
 {
 	const struct pc_board_config *c = &board->config;
 	int err = 0;
@@ -296,17 +297,17 @@ static int init_debug(struct pc_board *board)
 	if (c->debugcon) {
 		board->debugcon.chardev = c->debugcon;
 		err = debugcon_map(&board->debugcon, c->bus,
-				   c->debugcon_iobase ? c->debugcon_iobase : 0xe9);
+				   c->debugcon_iobase ? c->debugcon_iobase : 0xe9, error);
 	}
 	if (!err && c->debug_exit_iosize) {
 		board->debug_exit.exit = c->debug_exit;
 		err = isa_debug_exit_map(&board->debug_exit, c->bus, c->debug_exit_iobase,
-					 c->debug_exit_iosize);
+					 c->debug_exit_iosize, error);
 	}
 	return err;
 }
 
-static int assemble(struct pc_board *board)
+static int assemble(struct pc_board *board, struct error *error)
 {
 	int err = init_interrupts(board);
 
@@ -317,13 +318,14 @@ static int assemble(struct pc_board *board)
 	if (err)
 		return err;
 	init_ports(board);
-	err = attach_all(board);
+	err = attach_all(board, error);
 	if (!err)
-		err = init_serial(board);
-	return err ? err : init_debug(board);
+		err = init_serial(board, error);
+	return err ? err : init_debug(board, error);
 }
 
-int pc_board_create(const struct pc_board_config *config, struct pc_board **out)
+int pc_board_create(const struct pc_board_config *config, struct pc_board **out,
+		    struct error *error)
 {
 	struct pc_board *board = calloc(1, sizeof(*board));
 	int err;
@@ -334,7 +336,7 @@ int pc_board_create(const struct pc_board_config *config, struct pc_board **out)
 	board->config = *config;
 	board->lines.board = board;
 	board->a20.out = config->a20;
-	err = assemble(board);
+	err = assemble(board, error);
 	if (err) {
 		pc_board_destroy(board);
 		return err;

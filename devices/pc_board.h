@@ -52,10 +52,11 @@ struct pc_board_config {
 struct pc_board;
 
 /*
- * Attaches all devices to config->bus and resets them. 0 or a negative errno (-EEXIST: see
- * bus_error()).
+ * Attaches all devices to config->bus and resets them. 0, or a negative errno; -EEXIST with error:
+ * which two claim the same addresses.
  */
-int pc_board_create(const struct pc_board_config *config, struct pc_board **out) RF_MUST_CHECK;
+int pc_board_create(const struct pc_board_config *config, struct pc_board **out,
+		    struct error *error) RF_MUST_CHECK;
 void pc_board_destroy(struct pc_board *board);
 
 /*

@@ -64,7 +64,7 @@ void pci_function_update_bars(struct pci_function *f)
 		 * Where it would hide another device that one goes on answering: software put it
 		 * there.
 		 */
-		if (bus_map(f->bus, f->name, &range, f->device, &bar->mapping))
+		if (bus_map(f->bus, f->name, &range, f->device, &bar->mapping, NULL))
 			bar->mapping = NULL;
 	}
 }

@@ -209,7 +209,7 @@ static void remap(struct piix4_pm *pm)
 	pm->mapping = NULL;
 	if (!pm->function.bus || !(config[PMREGMISC] & 1))
 		return;
-	if (bus_map(pm->function.bus, "piix4-pm", &range, pm, &pm->mapping))
+	if (bus_map(pm->function.bus, "piix4-pm", &range, pm, &pm->mapping, NULL))
 		/* software put it on top of another device, which goes on answering */
 		pm->mapping = NULL;
 }

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -120,18 +119,6 @@ void state_put_section(const struct state_section *section, const void *device, 
 
 /* Loading. */
 
-static int refuse(struct state_reader *reader, const char *fmt, ...) RF_PRINTF(2, 3);
-
-static int refuse(struct state_reader *reader, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(reader->error, sizeof(reader->error), fmt, args);
-	va_end(args);
-	return -EINVAL;
-}
-
 static int64_t sign_extend(uint64_t value, unsigned size)
 {
 	const unsigned shift = 64 - 8 * size;
@@ -200,20 +187,21 @@ static int get_header(struct state_reader *reader, const struct state_section *s
 	uint32_t version, length;
 
 	if (reader->left < STATE_HEADER_SIZE)
-		return refuse(reader, "saved state ends before %s", name);
+		return error_set(reader->error, -EINVAL, "saved state ends before %s", name);
 	version = state_get32(numbers + 4);
 	length = state_get32(numbers + 8);
 	if (!is_named(reader->bytes, name) || state_get32(numbers) != section->instance)
-		return refuse(reader, "saved state has another device where %s %u should be", name,
-			      section->instance);
+		return error_set(reader->error, -EINVAL,
+				 "saved state has another device where %s %u should be", name,
+				 section->instance);
 	if (version != section->version)
-		return refuse(reader, "saved state of %s has version %u, not %u", name, version,
-			      section->version);
+		return error_set(reader->error, -EINVAL, "saved state of %s has version %u, not %u",
+				 name, version, section->version);
 	if (length != want)
-		return refuse(reader, "saved state of %s has %u bytes, not %zu", name, length,
-			      want);
+		return error_set(reader->error, -EINVAL, "saved state of %s has %u bytes, not %zu",
+				 name, length, want);
 	if (reader->left - STATE_HEADER_SIZE < want)
-		return refuse(reader, "saved state ends within %s", name);
+		return error_set(reader->error, -EINVAL, "saved state ends within %s", name);
 	reader->bytes += STATE_HEADER_SIZE;
 	reader->left -= STATE_HEADER_SIZE;
 	return 0;
@@ -228,7 +216,7 @@ int state_get_section(struct state_reader *reader, const struct state_section *s
 	if (err)
 		return err;
 	wrong = get_fields(reader, section->fields, device);
-	return wrong ? refuse(reader, "saved state of %s %u: %s is not valid", section->name,
-			      section->instance, wrong) :
+	return wrong ? error_set(reader->error, -EINVAL, "saved state of %s %u: %s is not valid",
+				 section->name, section->instance, wrong) :
 		       0;
 }

@@ -16,6 +16,7 @@
 #ifndef RF_DEVICES_STATE_H
 #define RF_DEVICES_STATE_H
 
+#include "x86/error.h"
 #include "x86/types.h"
 
 enum state_kind {
@@ -76,12 +77,12 @@ size_t state_section_size(const struct state_section *section);
 /* Writes section, taken from the struct at device, to out, which has room for it. */
 void state_put_section(const struct state_section *section, const void *device, uint8_t *out);
 
-/* What is read. Set bytes, left and now_ns; a function that fails sets error. */
+/* What is read. */
 struct state_reader {
 	const uint8_t *bytes; /* what is next */
 	size_t left;
 	uint64_t now_ns;      /* the guest's clock when the state was saved */
-	char error[192];      /* names the device, and the field if it is one's fault */
+	struct error *error;  /* gets the device's name, and the field's if it is one's fault */
 };
 
 /*

@@ -42,6 +42,8 @@ static const struct chardev_ops drop_ops = { .write = drop };
 
 void board_setup(void)
 {
+	struct error error = { 0 };
+
 	memset(&b, 0, sizeof(b));
 	b.ram = calloc(1, RAM_SIZE);
 	for (unsigned i = 0; i < 3; i++)
@@ -62,7 +64,7 @@ void board_setup(void)
 		.debug_exit_iobase = 0xf4, .debug_exit_iosize = 4,
 		.rtc_base = 1700000000,
 	};
-	cr_assert_eq(pc_board_create(&b.config, &b.board), 0, "%s", bus_error(b.bus));
+	cr_assert_eq(pc_board_create(&b.config, &b.board, &error), 0, "%s", error.text);
 }
 
 void board_teardown(void)

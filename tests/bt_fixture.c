@@ -175,7 +175,7 @@ struct bf *bf_create_model(const char *engine, const char *options, const char *
 	/* Two engines that are compared tell the same rate: none. */
 	vm->vcpu.tsc_measured = true;
 	cr_assert_eq(bus_create(&vm->bus), 0);
-	cr_assert_eq(bus_attach(vm->bus, &stop_device, bf, 0), 0);
+	cr_assert_eq(bus_attach(vm->bus, &stop_device, bf, 0, NULL), 0);
 	bf->cpu = &vm->vcpu.cpu;
 	bf->patience_ms = PATIENCE_MS;
 	snprintf(bf->options, sizeof(bf->options), "%s", options ? options : "");

@@ -172,7 +172,7 @@ void fx_setup(void)
 	memset(&fx_record, 0, sizeof(fx_record));
 	cr_assert_eq(guest_ram_init(&fx_vm->ram, FX_RAM_SIZE), 0);
 	cr_assert_eq(bus_create(&fx_vm->bus), 0);
-	cr_assert_eq(bus_attach(fx_vm->bus, &recorder, NULL, 0), 0);
+	cr_assert_eq(bus_attach(fx_vm->bus, &recorder, NULL, 0, NULL), 0);
 	cr_assert_eq(vcpu_init(VCPU, fx_vm), 0);
 	build_gdt();
 	build_tss();

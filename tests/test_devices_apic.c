@@ -85,11 +85,11 @@ static void apic_setup(void)
 	config.clock = fake_clock_interface(&w.time);
 	config.bus = w.bus;
 	cr_assert_eq(lapic_init(&w.lapic, &config), 0);
-	cr_assert_eq(bus_attach(w.bus, &lapic_desc, &w.lapic, 0), 0);
+	cr_assert_eq(bus_attach(w.bus, &lapic_desc, &w.lapic, 0, NULL), 0);
 	io_apic_init(&w.ioapic, &w.lapic);
-	cr_assert_eq(bus_attach(w.bus, &io_apic_desc, &w.ioapic, 0), 0);
+	cr_assert_eq(bus_attach(w.bus, &io_apic_desc, &w.ioapic, 0, NULL), 0);
 	i8259_init(&w.pic, (struct irq_line){ lapic_set_lint, &w.lapic, 0 });
-	cr_assert_eq(bus_attach(w.bus, &i8259_desc, &w.pic, 0), 0);
+	cr_assert_eq(bus_attach(w.bus, &i8259_desc, &w.pic, 0, NULL), 0);
 	program(0x20, 0x30, 0x04, 0x01);
 	program(0xa0, 0x38, 0x02, 0x01);
 	apic_write(0xf0, 0x1ff);

@@ -194,21 +194,23 @@ Test(board, absent_ports_are_harmless)
 Test(board, conflicting_option_is_an_error_that_names_both)
 {
 	struct pc_board *second = NULL;
+	struct error error = { 0 };
 	struct bus *bus;
 
 	cr_assert_eq(bus_create(&bus), 0);
 	b.config.bus = bus;
 	b.config.debug_exit_iobase = 0x64;
-	cr_expect_eq(pc_board_create(&b.config, &second), -EEXIST);
+	cr_expect_eq(pc_board_create(&b.config, &second, &error), -EEXIST);
 	cr_expect_null(second);
-	cr_expect(strstr(bus_error(bus), "isa-debug-exit") && strstr(bus_error(bus), "i8042"), "%s",
-		  bus_error(bus));
+	cr_expect(strstr(error.text, "isa-debug-exit") && strstr(error.text, "i8042"), "%s",
+		  error.text);
 	cr_expect_eq(bus_pio_read(bus, 0x64, 1), 0xff, "everything is detached");
 	bus_destroy(bus);
 }
 
 Test(board, reset_and_saved_state)
 {
+	struct error error = { 0 };
 	void *saved, *again;
 	size_t size, size2;
 
@@ -223,7 +225,7 @@ Test(board, reset_and_saved_state)
 	pc_board_reset(b.board);
 	cr_expect_not(b.intr);
 	cr_expect_eq(bus_mmio_read(b.bus, 0xfee000f0, 4), 0xff);
-	cr_assert_eq(bus_load(b.bus, saved, size), 0, "%s", bus_error(b.bus));
+	cr_assert_eq(bus_load(b.bus, saved, size, &error), 0, "%s", error.text);
 	cr_expect(b.intr);
 	cr_assert_eq(bus_save(b.bus, b.time.now, &again, &size2), 0);
 	cr_expect(size == size2 && !memcmp(saved, again, size),

@@ -104,7 +104,7 @@ Test(bus, wide_port_access_splits_into_bytes_lowest_first)
 	struct memory m = { .bytes = { 0x11, 0x22, 0x33, 0x44 } };
 	struct bus *bus = new_bus();
 
-	cr_assert_eq(bus_attach(bus, &bytes_desc, &m, 0x100), 0);
+	cr_assert_eq(bus_attach(bus, &bytes_desc, &m, 0x100, NULL), 0);
 	cr_expect_eq(bus_pio_read(bus, 0x100, 4), 0x44332211);
 	cr_expect_str_eq(m.log, "r0/1 r1/1 r2/1 r3/1 ");
 	m.log[0] = 0;
@@ -123,7 +123,7 @@ Test(bus, narrow_memory_access_uses_an_aligned_wider_one)
 	struct memory m = { .bytes = { 1, 2, 3, 4, 5, 6, 7, 8 } };
 	struct bus *bus = new_bus();
 
-	cr_assert_eq(bus_attach(bus, &dword_desc, &m, 0), 0);
+	cr_assert_eq(bus_attach(bus, &dword_desc, &m, 0, NULL), 0);
 	cr_expect_eq(bus_mmio_read(bus, 0xfec00002, 1), 3);
 	cr_expect_eq(bus_mmio_read(bus, 0xfec00006, 2), 0x0807);
 	cr_expect_str_eq(m.log, "r0/4 r4/4 ");
@@ -143,16 +143,16 @@ Test(bus, narrow_memory_access_uses_an_aligned_wider_one)
 Test(bus, overlap_is_refused_by_name_and_leaves_nothing)
 {
 	struct memory m = { .log = "" }, other = { .log = "" };
+	struct error error = { 0 };
 	struct bus *bus = new_bus();
 
-	cr_assert_eq(bus_attach(bus, &bytes_desc, &m, 0x10 + 3), 0); /* 0x13-0x16 */
-	cr_expect_eq(bus_attach(bus, &two_desc, &other, 0), -EEXIST);
-	cr_expect(strstr(bus_error(bus), "two") && strstr(bus_error(bus), "bytes"), "%s",
-		  bus_error(bus));
+	cr_assert_eq(bus_attach(bus, &bytes_desc, &m, 0x10 + 3, NULL), 0); /* 0x13-0x16 */
+	cr_expect_eq(bus_attach(bus, &two_desc, &other, 0, &error), -EEXIST);
+	cr_expect_str_eq(error.text, "two (ports 0x13-0x13) overlaps bytes (0x13-0x16)");
 	cr_expect_eq(bus_pio_read(bus, 0x10, 1), 0xff,
 		     "the first range of a refused device must be gone");
 	bus_detach(bus, &m);
-	cr_expect_eq(bus_attach(bus, &two_desc, &other, 0), 0);
+	cr_expect_eq(bus_attach(bus, &two_desc, &other, 0, NULL), 0);
 	cr_expect_eq(bus_pio_read(bus, 0x13, 1), 0);
 	bus_destroy(bus);
 }
@@ -162,15 +162,17 @@ Test(bus, malformed_ranges_are_refused)
 	struct bus *bus = new_bus();
 	struct bus_mapping *mapping;
 	struct bus_range r = byte_ports[0];
+	struct error error = { 0 };
 
 	r.base = 0xfffe;
-	cr_expect_eq(bus_map(bus, "past the end", &r, NULL, &mapping), -EINVAL);
+	cr_expect_eq(bus_map(bus, "past the end", &r, NULL, &mapping, &error), -EINVAL);
+	cr_expect_str_eq(error.text, "past the end (ports 0xfffe-0x10001): malformed range");
 	r.base = 0;
 	r.size = 0;
-	cr_expect_eq(bus_map(bus, "empty", &r, NULL, &mapping), -EINVAL);
+	cr_expect_eq(bus_map(bus, "empty", &r, NULL, &mapping, NULL), -EINVAL);
 	r.size = 1;
 	r.ops.max_size = 3;
-	cr_expect_eq(bus_map(bus, "odd", &r, NULL, &mapping), -EINVAL);
+	cr_expect_eq(bus_map(bus, "odd", &r, NULL, &mapping, NULL), -EINVAL);
 	bus_destroy(bus);
 }
 
@@ -182,18 +184,18 @@ Test(bus, mappings_come_and_go)
 	struct bus_range r = dword_memory[0];
 
 	r.base = 0xe0000000;
-	cr_assert_eq(bus_map(bus, "b", &r, &b, &mb), 0);
+	cr_assert_eq(bus_map(bus, "b", &r, &b, &mb, NULL), 0);
 	r.base = 0xc0000000;
-	cr_assert_eq(bus_map(bus, "a", &r, &a, &ma), 0);
+	cr_assert_eq(bus_map(bus, "a", &r, &a, &ma, NULL), 0);
 	cr_expect_eq(bus_mmio_read(bus, 0xc0000000, 1), 0xa);
 	cr_expect_eq(bus_mmio_read(bus, 0xe0000000, 1), 0xb);
 	bus_unmap(bus, ma);
 	cr_expect_eq(bus_mmio_read(bus, 0xc0000000, 1), 0xff);
 	cr_expect_eq(bus_mmio_read(bus, 0xe0000000, 1), 0xb);
 	r.base = 0xe0000008;
-	cr_expect_eq(bus_map(bus, "a", &r, &a, &ma), -EEXIST);
+	cr_expect_eq(bus_map(bus, "a", &r, &a, &ma, NULL), -EEXIST);
 	bus_unmap(bus, mb);
-	cr_expect_eq(bus_map(bus, "a", &r, &a, &ma), 0);
+	cr_expect_eq(bus_map(bus, "a", &r, &a, &ma, NULL), 0);
 	bus_destroy(bus);
 }
 
@@ -201,25 +203,26 @@ Test(bus, reset_and_saved_state)
 {
 	struct memory m = { .bytes = { 1, 2, 3 } };
 	struct bus *bus = new_bus();
+	struct error error = { 0 };
 	void *saved;
 	size_t size;
 
-	cr_assert_eq(bus_attach(bus, &bytes_desc, &m, 0), 0);
+	cr_assert_eq(bus_attach(bus, &bytes_desc, &m, 0, NULL), 0);
 	bus_reset_all(bus);
 	cr_expect_eq(m.resets, 1);
 	cr_assert_eq(bus_save(bus, 0, &saved, &size), 0);
 	m.bytes[1] = 99;
-	cr_expect_eq(bus_load(bus, saved, size), 0);
+	cr_expect_eq(bus_load(bus, saved, size, NULL), 0);
 	cr_expect_eq(m.bytes[1], 2);
-	cr_expect_eq(bus_load(bus, saved, size - 1), -EINVAL);
+	cr_expect_eq(bus_load(bus, saved, size - 1, NULL), -EINVAL);
 	m.bytes[1] = 99;
 	m.refuse = true;
-	cr_expect_eq(bus_load(bus, saved, size), -EINVAL);
-	cr_expect_str_eq(bus_error(bus), "saved state of bytes 0: bytes is not valid");
+	cr_expect_eq(bus_load(bus, saved, size, &error), -EINVAL);
+	cr_expect_str_eq(error.text, "saved state of bytes 0: bytes is not valid");
 	cr_expect_eq(m.bytes[1], 99, "what is refused changes nothing");
 	m.refuse = false;
 	((char *)saved)[0] ^= 1;
-	cr_expect_eq(bus_load(bus, saved, size), -EINVAL);
+	cr_expect_eq(bus_load(bus, saved, size, NULL), -EINVAL);
 	free(saved);
 	bus_destroy(bus);
 }

@@ -35,7 +35,7 @@ static void pic_setup(void)
 	memset(&w, 0, sizeof(w));
 	cr_assert_eq(bus_create(&w.bus), 0);
 	i8259_init(&w.pic, (struct irq_line){ pin_set, NULL, 0 });
-	cr_assert_eq(bus_attach(w.bus, &i8259_desc, &w.pic, 0), 0);
+	cr_assert_eq(bus_attach(w.bus, &i8259_desc, &w.pic, 0, NULL), 0);
 	program(0x20, 0x30, 0x04, 0x01);
 	program(0xa0, 0x38, 0x02, 0x01);
 	w.changes = 0;

@@ -50,8 +50,8 @@ static void pit_setup(void)
 	clock = fake_clock_interface(&t.time);
 	cr_assert_eq(i8254_init(&t.pit, &clock, line), 0);
 	port61_init(&t.port61, &t.pit);
-	cr_assert_eq(bus_attach(t.bus, &i8254_desc, &t.pit, 0), 0);
-	cr_assert_eq(bus_attach(t.bus, &port61_desc, &t.port61, 0), 0);
+	cr_assert_eq(bus_attach(t.bus, &i8254_desc, &t.pit, 0, NULL), 0);
+	cr_assert_eq(bus_attach(t.bus, &port61_desc, &t.port61, 0, NULL), 0);
 }
 
 static void pit_teardown(void)
@@ -437,7 +437,7 @@ Test(pit, saved_state_continues)
 	to_tick(start, 300);
 	cr_assert_eq(bus_save(t.bus, t.time.now, &saved, &size), 0);
 	bus_reset_all(t.bus);
-	cr_assert_eq(bus_load(t.bus, saved, size), 0);
+	cr_assert_eq(bus_load(t.bus, saved, size, NULL), 0);
 	t.rises = 0;
 	to_tick(start, 999);
 	cr_expect_eq(t.rises, 0);

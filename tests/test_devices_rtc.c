@@ -47,7 +47,7 @@ static void rtc_setup(void)
 	t.time.now = 0;
 	clock = fake_clock_interface(&t.time);
 	cr_assert_eq(mc146818_init(&t.rtc, &clock, line, 256u << 20, BASE), 0);
-	cr_assert_eq(bus_attach(t.bus, &mc146818_desc, &t.rtc, 0), 0);
+	cr_assert_eq(bus_attach(t.bus, &mc146818_desc, &t.rtc, 0, NULL), 0);
 	bus_reset_all(t.bus);
 }
 
@@ -246,7 +246,7 @@ static void pm_setup(void)
 	clock = fake_clock_interface(&t.time);
 	cr_assert_eq(piix4_pm_init(&t.pm, &clock, line, (struct signal_line){ .raise = off }), 0);
 	t.pm.function.bus = t.bus;
-	cr_assert_eq(bus_attach(t.bus, &piix4_pm_desc, &t.pm, 0), 0);
+	cr_assert_eq(bus_attach(t.bus, &piix4_pm_desc, &t.pm, 0, NULL), 0);
 	bus_reset_all(t.bus);
 }
 

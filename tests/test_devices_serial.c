@@ -54,7 +54,7 @@ static void setup(void)
 	cr_assert_eq(bus_create(&u.bus), 0);
 	cr_assert_eq(uart16550_init(&u.uart, &clock, (struct irq_line){ line_set, NULL, 0 },
 		&u.chardev), 0);
-	cr_assert_eq(bus_attach(u.bus, &uart16550_desc, &u.uart, 0x3f8), 0);
+	cr_assert_eq(bus_attach(u.bus, &uart16550_desc, &u.uart, 0x3f8, NULL), 0);
 	out(LCR, 0x83);
 	out(0, 1); /* 115200 */
 	out(1, 0);
@@ -275,7 +275,7 @@ Test(uart, reset_and_saved_state)
 	bus_reset_all(u.bus);
 	cr_expect_not(u.level);
 	cr_expect_eq(in(LSR), 0x60);
-	cr_assert_eq(bus_load(u.bus, saved, size), 0);
+	cr_assert_eq(bus_load(u.bus, saved, size, NULL), 0);
 	cr_expect(u.level);
 	cr_expect_eq(in(RBR), 'x');
 	free(saved);
@@ -288,7 +288,7 @@ Test(debugcon, port_e9)
 
 	memset(&u, 0, sizeof(u));
 	cr_assert_eq(bus_create(&u.bus), 0);
-	cr_assert_eq(debugcon_map(&console, u.bus, 0xe9), 0);
+	cr_assert_eq(debugcon_map(&console, u.bus, 0xe9, NULL), 0);
 	cr_expect_eq(bus_pio_read(u.bus, 0xe9, 1), 0xe9);
 	bus_pio_write(u.bus, 0xe9, '!', 1);
 	cr_expect_str_eq(u.sent, "!");

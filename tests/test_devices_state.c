@@ -18,6 +18,7 @@
 
 /* A board and what is seen of it. */
 struct machine {
+	struct error error; /* of the last that failed */
 	struct bus *bus;
 	struct fake_clock time;
 	struct pc_board *board;
@@ -55,7 +56,7 @@ static struct machine *machine_new(void)
 		m->chardev[i].ops = &swallow_ops;
 		config.serial[i] = &m->chardev[i];
 	}
-	cr_assert_eq(pc_board_create(&config, &m->board), 0, "%s", bus_error(m->bus));
+	cr_assert_eq(pc_board_create(&config, &m->board, &m->error), 0, "%s", m->error.text);
 	return m;
 }
 
@@ -85,7 +86,7 @@ static int load(struct machine *m, const uint8_t *bytes, size_t size)
 
 	if (!bus_saved_clock(bytes, size, &now))
 		m->time.now = now;
-	return bus_load(m->bus, bytes, size);
+	return bus_load(m->bus, bytes, size, &m->error);
 }
 
 /* The name of the first section in which they differ, or NULL. */
@@ -468,7 +469,7 @@ static void drive_to_and_fro(unsigned n, bool writes, bool used)
 	for (unsigned i = 0; used && i < RF_ARRAY_SIZE(drives); i++)
 		drives[i].drive(b);
 	cr_expect(section_differs(fresh, saved, drives[n].section), "%s", drives[n].section);
-	cr_assert_eq(load(b, saved.bytes, saved.size), 0, "%s", bus_error(b->bus));
+	cr_assert_eq(load(b, saved.bytes, saved.size), 0, "%s", b->error.text);
 	again = save(b);
 	cr_expect_null(difference(saved, again), "%s: %s", drives[n].section,
 		       difference(saved, again));
@@ -508,7 +509,7 @@ Test(state, a_random_life_goes_on_alike)
 			live(a, &seed, true);
 		saved = save(a);
 		cr_assert_eq(load(b, saved.bytes, saved.size), 0, "life %u: %s", life,
-			     bus_error(b->bus));
+			     b->error.text);
 		again = save(b);
 		cr_expect_null(difference(saved, again), "life %u: %s", life,
 			       difference(saved, again));
@@ -542,15 +543,15 @@ Test(state, what_is_cut_off_is_refused_and_changes_nothing)
 		uint8_t *cut = malloc(size ? size : 1); /* so that a sanitizer sees its end */
 
 		memcpy(cut, saved.bytes, size);
-		cr_assert_eq(bus_load(b->bus, cut, size), -EINVAL, "%zu bytes", size);
+		cr_assert_eq(bus_load(b->bus, cut, size, &b->error), -EINVAL, "%zu bytes", size);
 		free(cut);
 	}
 	memcpy(copy, saved.bytes, saved.size);
 	copy[saved.size] = 0;
-	cr_expect_eq(bus_load(b->bus, copy, saved.size + 1), -EINVAL);
+	cr_expect_eq(bus_load(b->bus, copy, saved.size + 1, &b->error), -EINVAL);
 	after = save(b);
 	cr_expect_null(difference(before, after));
-	cr_expect_eq(bus_load(b->bus, copy, saved.size), 0);
+	cr_expect_eq(bus_load(b->bus, copy, saved.size, &b->error), 0);
 	free(before.bytes);
 	free(after.bytes);
 	free(saved.bytes);
@@ -589,14 +590,14 @@ Test(state, values_out_of_range_are_refused_by_name)
 		const uint8_t right = *byte;
 
 		*byte = wrongs[i].value;
-		cr_expect_eq(bus_load(m->bus, saved.bytes, saved.size), -EINVAL, "%s.%s",
+		cr_expect_eq(bus_load(m->bus, saved.bytes, saved.size, &m->error), -EINVAL, "%s.%s",
 			     wrongs[i].device, wrongs[i].field);
-		cr_expect(strstr(bus_error(m->bus), wrongs[i].device) &&
-				  strstr(bus_error(m->bus), wrongs[i].field),
-			  "%s.%s: %s", wrongs[i].device, wrongs[i].field, bus_error(m->bus));
+		cr_expect(strstr(m->error.text, wrongs[i].device) &&
+				  strstr(m->error.text, wrongs[i].field),
+			  "%s.%s: %s", wrongs[i].device, wrongs[i].field, m->error.text);
 		*byte = right;
 	}
-	cr_expect_eq(bus_load(m->bus, saved.bytes, saved.size), 0);
+	cr_expect_eq(bus_load(m->bus, saved.bytes, saved.size, &m->error), 0);
 	free(saved.bytes);
 	machine_free(m);
 }
@@ -604,8 +605,8 @@ Test(state, values_out_of_range_are_refused_by_name)
 static void expect_refused(struct machine *m, struct saved saved, uint8_t *byte, const char *why)
 {
 	*byte ^= 1;
-	cr_expect_eq(bus_load(m->bus, saved.bytes, saved.size), -EINVAL, "%s", why);
-	cr_expect(strstr(bus_error(m->bus), why), "%s: %s", why, bus_error(m->bus));
+	cr_expect_eq(bus_load(m->bus, saved.bytes, saved.size, &m->error), -EINVAL, "%s", why);
+	cr_expect(strstr(m->error.text, why), "%s: %s", why, m->error.text);
 	*byte ^= 1;
 }
 

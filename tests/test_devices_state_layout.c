@@ -51,13 +51,16 @@ Test(state_layout, the_layout_is_as_described)
 	};
 	const struct thing thing = { 5, 0x12345678, { { 0x123, true }, { 0x456, false } }, -2 };
 	struct thing loaded = { 0 };
-	struct state_reader reader = { .bytes = expected, .left = sizeof(expected) };
+	struct error error = { 0 };
+	struct state_reader reader = {
+		.bytes = expected, .left = sizeof(expected), .error = &error
+	};
 	uint8_t bytes[sizeof(expected)];
 
 	cr_assert_eq(state_section_size(&thing_section), sizeof(expected));
 	state_put_section(&thing_section, &thing, bytes);
 	cr_expect_arr_eq(bytes, expected, sizeof(expected));
-	cr_assert_eq(state_get_section(&reader, &thing_section, &loaded), 0, "%s", reader.error);
+	cr_assert_eq(state_get_section(&reader, &thing_section, &loaded), 0, "%s", error.text);
 	cr_expect_eq(reader.left, 0);
 	cr_expect(loaded.a == 5 && loaded.b == 0x12345678 && loaded.parts[0].c == 0x123 &&
 		  loaded.parts[0].d && loaded.parts[1].c == 0x456 && !loaded.parts[1].d &&

@@ -49,6 +49,7 @@ static void setup(void)
 		.memory = { no_memory, no_memory_either, NULL },
 		.ram_size = 32u << 20,
 	};
+	struct error error = { 0 };
 
 	memset(&k, 0, sizeof(k));
 	k.seed = 1;
@@ -56,7 +57,7 @@ static void setup(void)
 	cr_assert_eq(bus_create(&k.bus), 0);
 	config.bus = k.bus;
 	config.clock = fake_clock_interface(&k.time);
-	cr_assert_eq(pc_board_create(&config, &k.board), 0, "%s", bus_error(k.bus));
+	cr_assert_eq(pc_board_create(&config, &k.board, &error), 0, "%s", error.text);
 }
 
 static void teardown(void)

@@ -112,14 +112,15 @@ static int machine_make_board(struct machine *m, struct error *error)
 		.debug_exit_iosize = config->debug_exit ? config->debug_exit_iosize : 0,
 		.rtc_base = machine_rtc_base(config),
 	};
+	struct error why = { 0 };
 	int err;
 
 	for (int i = 0; i < VM_SERIAL_PORTS; i++)
 		board.serial[i] = m->console.serial[i];
-	err = pc_board_create(&board, &vm->board);
+	err = pc_board_create(&board, &vm->board, &why);
 	if (err == -EEXIST)
 		return error_set(error, err, "devices collide: %s; give one of them another iobase",
-				 bus_error(vm->bus));
+				 why.text);
 	if (err)
 		return error_set(error, err, "cannot make the board: %s", strerror(-err));
 	vm->interrupt_source = (struct interrupt_source){ pc_board_acknowledge, vm->board };
