@@ -5,7 +5,6 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 #include "monitor/vm/vm.h"
 #include "interp.h"
 #include "monitor/processor/processor.h"

@@ -109,7 +109,7 @@ int main(int argc, char **argv)
 	struct machine *machine;
 	struct error error = { 0 };
 	enum options_result result = options_parse(argc, argv, &config, &error);
-	int status, signal_fd;
+	int err, status, signal_fd;
 
 	if (result != OPTIONS_RUN) {
 		if (result == OPTIONS_ERROR)
@@ -120,8 +120,11 @@ int main(int argc, char **argv)
 	use_one_arena();
 	install_crash_handlers();
 	signal_fd = open_end_signals();
-	if (signal_fd < 0 || machine_create(&config, &machine, &error)) {
-		fprintf(stderr, "ringfence: %s\n", signal_fd < 0 ? strerror(errno) : error.text);
+	err = signal_fd < 0 ?
+		      error_set(&error, -errno, "cannot watch for signals: %s", strerror(errno)) :
+		      machine_create(&config, &machine, &error);
+	if (err) {
+		fprintf(stderr, "ringfence: %s\n", error.text);
 		options_free(&config);
 		return STATUS_ERROR;
 	}
