@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 #include "internal.h"
 #include "host_costs.h"
@@ -17,10 +16,7 @@
 
 static uint64_t now_ns(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
+	return host_clock_ns(CLOCK_MONOTONIC);
 }
 
 static void keep_least(uint32_t *least, uint64_t begun)

@@ -16,9 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
-#include "devices/clock.h"
 #include "monitor/vm/vm.h"
 #include "monitor/interp/interp.h"
 #include "internal.h"
@@ -341,23 +339,15 @@ static int kvm_inject(struct kvm_engine *kvm, uint32_t events)
 
 /* ---- the loop ---- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NS_PER_SECOND + ts.tv_nsec;
-}
-
 /* One KVM_RUN: 0 with an exit to handle, 1 with none, or a negative errno. */
 static int kvm_enter(struct kvm_engine *kvm)
 {
-	const uint64_t since = now_ns();
+	const uint64_t since = host_clock_ns(CLOCK_MONOTONIC);
 	int err;
 
 	assert(kvm->in_kvm);
 	err = kvm_ioctl(kvm->vcpu_fd, KVM_RUN, NULL);
-	kvm->stats.run_ns += now_ns() - since;
+	kvm->stats.run_ns += host_clock_ns(CLOCK_MONOTONIC) - since;
 	kvm->stats.exits++;
 	if (err == -EINTR || err == -EAGAIN) {
 		kvm->stats.interrupted++;

@@ -27,14 +27,6 @@ static struct machine *machine_of(struct vm *vm)
 	return rf_container_of(vm, struct machine, vm);
 }
 
-static uint64_t host_ns(clockid_t which)
-{
-	struct timespec ts;
-
-	clock_gettime(which, &ts);
-	return ts.tv_sec * NS_PER_SECOND + ts.tv_nsec;
-}
-
 /* The ends of the board's wires, under the device lock. */
 
 static void cpu_set_level(void *vcpu, unsigned event, bool level)
@@ -348,7 +340,7 @@ static void *machine_vcpu_thread(void *opaque)
 	vcpu_thread_begins(vcpu);
 	vcpu_thread_loop(vcpu);
 	vcpu_thread_ends(vcpu);
-	m->vcpu_cpu_ns = host_ns(CLOCK_THREAD_CPUTIME_ID);
+	m->vcpu_cpu_ns = host_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	return NULL;
 }
 
@@ -358,7 +350,7 @@ int machine_start(struct machine *m)
 
 	if (err)
 		return err;
-	m->started_ns = host_ns(CLOCK_MONOTONIC);
+	m->started_ns = host_clock_ns(CLOCK_MONOTONIC);
 	err = -pthread_create(&m->vcpu_thread, NULL, machine_vcpu_thread, m);
 	if (err)
 		event_loop_stop(m->vm.loop);

@@ -7,8 +7,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <time.h>
-#include "devices/clock.h"
 #include "machine.h"
 
 static const char *stats_end_name(enum vm_end end)
@@ -29,15 +27,12 @@ static double stats_seconds(struct timeval t)
 
 static void stats_add_process(json_t *root, const struct machine *m)
 {
-	struct timespec now;
 	struct rusage usage;
 	json_t *host = json_object();
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	getrusage(RUSAGE_SELF, &usage);
-	json_object_set_new(
-		host, "wall_seconds",
-		json_real((now.tv_sec * NS_PER_SECOND + now.tv_nsec - m->started_ns) / 1e9));
+	json_object_set_new(host, "wall_seconds",
+			    json_real((host_clock_ns(CLOCK_MONOTONIC) - m->started_ns) / 1e9));
 	json_object_set_new(host, "vcpu_seconds", json_real(m->vcpu_cpu_ns / 1e9));
 	json_object_set_new(host, "user_seconds", json_real(stats_seconds(usage.ru_utime)));
 	json_object_set_new(host, "system_seconds", json_real(stats_seconds(usage.ru_stime)));

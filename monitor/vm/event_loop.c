@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 #include "event_loop.h"
+#include "host_time.h"
 #include "lock_check.h"
 
 #define NEVER UINT64_MAX
@@ -68,14 +68,6 @@ struct event_loop {
 
 	struct event_source *sources;
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NS_PER_SECOND + ts.tv_nsec;
-}
 
 /* The caller holds the device lock, or is alone as long as there is no thread. */
 static inline bool loop_is_locked(struct event_loop *loop)
@@ -154,7 +146,7 @@ static uint64_t loop_now_ns(void *opaque)
 {
 	struct event_loop *loop = opaque;
 
-	return loop->frozen ? loop->frozen_at : monotonic_ns() - loop->offset;
+	return loop->frozen ? loop->frozen_at : host_clock_ns(CLOCK_MONOTONIC) - loop->offset;
 }
 
 static int loop_timer_create(void *opaque, void (*fire)(void *arg), void *arg,
@@ -239,7 +231,7 @@ uint64_t event_loop_thaw(struct event_loop *loop)
 	assert(loop_is_locked(loop));
 	if (!loop->frozen)
 		return 0;
-	stood = monotonic_ns() - loop->offset - loop->frozen_at;
+	stood = host_clock_ns(CLOCK_MONOTONIC) - loop->offset - loop->frozen_at;
 	loop->offset += stood;
 	loop->frozen = false;
 	loop->set_for = NEVER;
@@ -490,7 +482,7 @@ int event_loop_create(pthread_mutex_t *device_lock, struct event_loop **out)
 		return -ENOMEM;
 	loop->lock = device_lock;
 	loop->set_for = NEVER;
-	loop->offset = monotonic_ns();
+	loop->offset = host_clock_ns(CLOCK_MONOTONIC);
 	loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (loop->timer_fd < 0) {
 		err = -errno;

@@ -15,6 +15,7 @@
 #include "engine_options.h"
 #include "event_loop.h"
 #include "host_facts.h"
+#include "host_time.h"
 #include "log.h"
 #include "shadowmmu/guest_ram.h"
 #include "vcpu.h"
