@@ -9,6 +9,11 @@
 #include <assert.h>
 #include "processor.h"
 
+/* What EFLAGS takes of an image that may change all of it. */
+#define EFLAGS_IMPLEMENTED \
+	(X86_ARITH_FLAGS | X86_TF | X86_IF | X86_DF | X86_IOPL | X86_NT | X86_RF | X86_VM | \
+	 X86_AC | X86_VIF | X86_VIP | X86_ID)
+
 /* A code segment becomes CS at privilege level cpl, which its RPL then shows. */
 static inline void cs_commit(struct cpu *cpu, uint16_t selector, uint64_t d, unsigned cpl)
 {

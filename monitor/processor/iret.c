@@ -7,8 +7,6 @@
 #include "far_transfer.h"
 
 #define IRET_FLAGS (X86_ARITH_FLAGS | X86_TF | X86_DF | X86_NT)
-#define EFLAGS_IMPLEMENTED \
-	(IRET_FLAGS | X86_IF | X86_IOPL | X86_RF | X86_VM | X86_AC | X86_VIF | X86_VIP | X86_ID)
 
 static uint32_t flags_replace(const struct cpu *cpu, uint32_t popped, uint32_t mask,
 			      unsigned opsize)

@@ -157,11 +157,8 @@ static enum x86_status set_busy(struct vcpu *vcpu, uint16_t selector, bool busy)
  */
 static void load_registers(struct cpu *cpu, const struct task_image *image)
 {
-	const uint32_t mask = X86_ARITH_FLAGS | X86_TF | X86_IF | X86_DF | X86_IOPL | X86_NT |
-			      X86_RF | X86_VM | X86_AC | X86_VIF | X86_VIP | X86_ID;
-
 	cpu->eip = image->eip;
-	cpu->eflags = (image->eflags & mask) | X86_F1;
+	cpu->eflags = (image->eflags & EFLAGS_IMPLEMENTED) | X86_F1;
 	memcpy(cpu->regs, image->regs, sizeof(cpu->regs));
 	for (unsigned i = 0; i < X86_NSEG; i++)
 		segment_set_null(cpu, i, image->seg[i]);
