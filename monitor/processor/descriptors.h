@@ -43,6 +43,10 @@ static inline bool segment_contains(const struct segment *s, uint32_t offset, ui
 enum x86_status descriptor_fetch(struct vcpu *vcpu, uint16_t selector, enum x86_vector vector,
 				 uint64_t *descriptor) RF_MUST_CHECK;
 
+/* The same of a selector that must name something in the GDT: an LDT, a TSS. */
+enum x86_status gdt_fetch(struct vcpu *vcpu, uint16_t selector, enum x86_vector vector,
+			  uint64_t *descriptor) RF_MUST_CHECK;
+
 /* Sets the accessed bit in memory and in *descriptor, if it is clear. */
 enum x86_status descriptor_set_accessed(struct vcpu *vcpu, uint16_t selector,
 					uint64_t *descriptor) RF_MUST_CHECK;

@@ -10,7 +10,7 @@
  */
 #include <assert.h>
 #include <string.h>
-#include "descriptors.h"
+#include "tss.h"
 
 bool segment_contains_slow(const struct segment *s, uint32_t offset, uint32_t len)
 {
@@ -58,6 +58,14 @@ enum x86_status descriptor_fetch(struct vcpu *vcpu, uint16_t selector, enum x86_
 	if (status)
 		return status;
 	return in_table ? X86_OK : fault_raise_error(&vcpu->cpu, vector, selector_error(selector));
+}
+
+enum x86_status gdt_fetch(struct vcpu *vcpu, uint16_t selector, enum x86_vector vector,
+			  uint64_t *descriptor)
+{
+	if (selector & SELECTOR_TI)
+		return fault_raise_error(&vcpu->cpu, vector, selector_error(selector));
+	return descriptor_fetch(vcpu, selector, vector, descriptor);
 }
 
 enum x86_status descriptor_set_accessed(struct vcpu *vcpu, uint16_t selector, uint64_t *descriptor)
@@ -174,14 +182,6 @@ static enum x86_status system_register_privilege(struct cpu *cpu)
 	return cpu->cpl ? fault_raise_error(cpu, EXC_GP, 0) : X86_OK;
 }
 
-/* The descriptor of a selector that must name something in the GDT. */
-static enum x86_status gdt_fetch(struct vcpu *vcpu, uint16_t selector, uint64_t *descriptor)
-{
-	if (selector & SELECTOR_TI)
-		return fault_raise_error(&vcpu->cpu, EXC_GP, selector_error(selector));
-	return descriptor_fetch(vcpu, selector, EXC_GP, descriptor);
-}
-
 enum x86_status ldt_load(struct vcpu *vcpu, uint16_t selector)
 {
 	struct cpu *cpu = &vcpu->cpu;
@@ -194,7 +194,7 @@ enum x86_status ldt_load(struct vcpu *vcpu, uint16_t selector)
 		cpu->ldtr = (struct segment){ .selector = selector };
 		return X86_OK;
 	}
-	status = gdt_fetch(vcpu, selector, &descriptor);
+	status = gdt_fetch(vcpu, selector, EXC_GP, &descriptor);
 	if (status)
 		return status;
 	if (!attr_is_system(descriptor_attr(descriptor), SYS_LDT))
@@ -213,7 +213,7 @@ enum x86_status task_register_load(struct vcpu *vcpu, uint16_t selector)
 	enum x86_status status = system_register_privilege(cpu);
 
 	if (!status)
-		status = gdt_fetch(vcpu, selector, &descriptor);
+		status = gdt_fetch(vcpu, selector, EXC_GP, &descriptor);
 	if (status)
 		return status;
 	if (!attr_is_system(descriptor_attr(descriptor), SYS_TSS16_AVAIL) &&
@@ -221,7 +221,7 @@ enum x86_status task_register_load(struct vcpu *vcpu, uint16_t selector)
 		return fault_raise_error(cpu, EXC_GP, selector_error(selector));
 	if (!(descriptor_attr(descriptor) & SEG_P))
 		return fault_raise_error(cpu, EXC_NP, selector_error(selector));
-	descriptor |= 0x2ull << 40; /* busy */
+	descriptor |= (uint64_t)TSS_BUSY << 40;
 	type = descriptor >> 40;
 	status = mem_write(vcpu, descriptor_address(cpu, selector) + 5, &type, 1, ACCESS_WRITE);
 	if (!status)

@@ -13,8 +13,6 @@
 #include "stack_frame.h"
 #include "tss.h"
 
-#define TSS_BUSY 0x2u
-
 union tss {
 	struct tss32 t32;
 	struct tss16 t16;
@@ -47,9 +45,7 @@ static enum x86_status incoming_tss_check(struct vcpu *vcpu, uint16_t selector,
 	enum x86_status status;
 	uint16_t attr;
 
-	if (selector & SELECTOR_TI)
-		return fault_raise_error(cpu, vector, selector_error(selector));
-	status = descriptor_fetch(vcpu, selector, vector, descriptor);
+	status = gdt_fetch(vcpu, selector, vector, descriptor);
 	if (status)
 		return status;
 	attr = descriptor_attr(*descriptor);
@@ -210,9 +206,7 @@ static enum x86_status load_task_ldt(struct vcpu *vcpu, uint16_t selector)
 
 	if (selector_is_null(selector))
 		return X86_OK;
-	if (selector & SELECTOR_TI)
-		return fault_raise_error(cpu, EXC_TS, selector_error(selector));
-	status = descriptor_fetch(vcpu, selector, EXC_TS, &descriptor);
+	status = gdt_fetch(vcpu, selector, EXC_TS, &descriptor);
 	if (status)
 		return status;
 	if (!attr_is_system(descriptor_attr(descriptor), SYS_LDT) ||

@@ -29,6 +29,8 @@ _Static_assert(sizeof(struct tss16) == 44 && offsetof(struct tss16, ip) == 0x0e 
 		       offsetof(struct tss16, ldt) == 0x2a,
 	       "TSS");
 
+#define TSS_BUSY 0x2u /* in the type of a TSS's descriptor */
+
 static inline bool attr_is_tss32(uint16_t attr) { return attr & 0x8; }
 static inline uint32_t tss_size(bool is32)
 {
