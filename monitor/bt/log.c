@@ -14,16 +14,15 @@
 #include <string.h>
 #include "internal.h"
 #include "monitor/vm/vm.h"
+#include "translator/decode.h"
 #include "translator/disasm.h"
-
-#define BYTES_SHOWN 15 /* of an instruction: the most it can have */
 
 static void log_insn(struct log *log, const char *address, const uint8_t *bytes, unsigned len,
 		     const char *text)
 {
-	char hex[2 * BYTES_SHOWN + 1] = "";
+	char hex[2 * INSN_MAX_LEN + 1] = "";
 
-	for (unsigned i = 0; i < len && i < BYTES_SHOWN; i++)
+	for (unsigned i = 0; i < len && i < INSN_MAX_LEN; i++)
 		snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
 	log_write(log, "%s  %-*s  %s\n", address, 24, hex, text);
 }
@@ -52,13 +51,13 @@ static void log_host(struct bt *bt, const uint8_t *host, hva_t entry, unsigned o
  * physically.
  */
 static unsigned guest_bytes(struct bt *bt, const struct tu_description *tu, const uint8_t *page,
-			    unsigned offset, unsigned len, uint8_t bytes[BYTES_SHOWN])
+			    unsigned offset, unsigned len, uint8_t bytes[INSN_MAX_LEN])
 {
 	const unsigned first = GUEST_PAGE_SIZE - (tu->gpa & (GUEST_PAGE_SIZE - 1));
 	const uint8_t *second = tu->gpa2 == ~0ull ? NULL :
 						    guest_ram_ptr(&bt->vcpu->vm->ram, tu->gpa2);
 
-	len = len < BYTES_SHOWN ? len : BYTES_SHOWN;
+	len = len < INSN_MAX_LEN ? len : INSN_MAX_LEN;
 	for (unsigned i = 0; i < len; i++) {
 		if (offset + i < first)
 			bytes[i] = page[GUEST_PAGE_SIZE - first + offset + i];
@@ -97,7 +96,7 @@ static void append_forms(char *text, size_t size, uint32_t adapt)
 static void log_guest(struct bt *bt, const struct tu_description *tu,
 		      const struct tu_insn_description *insn, const uint8_t *page)
 {
-	uint8_t bytes[BYTES_SHOWN];
+	uint8_t bytes[INSN_MAX_LEN];
 	unsigned len = guest_bytes(bt, tu, page, insn->guest_offset, insn->guest_len, bytes);
 	char address[16], text[128];
 

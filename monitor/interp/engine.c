@@ -8,6 +8,7 @@
 #include "monitor/vm/vm.h"
 #include "interp.h"
 #include "monitor/processor/processor.h"
+#include "translator/decode.h"
 #include "translator/disasm.h"
 
 static int engine_interp_create(struct vcpu *vcpu, const char *options, struct error *error)
@@ -46,7 +47,7 @@ static void engine_interp_log(struct vcpu *vcpu)
 	struct log *log = vcpu->vm->log;
 	const struct segment *cs = &vcpu->cpu.seg[X86_CS];
 	struct disasm *disasm = vcpu->engine_data;
-	uint8_t bytes[15];
+	uint8_t bytes[INSN_MAX_LEN];
 	uint32_t len = mem_peek(vcpu, cs->base + vcpu->cpu.eip, bytes, sizeof(bytes));
 	char text[96] = "";
 
