@@ -482,14 +482,12 @@ rmw_end(struct vcpu *vcpu, const struct rmw *rmw, unsigned size, const void *val
 
 static inline uint32_t stack_mask(const struct cpu *cpu)
 {
-	return cpu->seg[X86_SS].attr & SEG_DB ? 0xffffffffu : 0xffffu;
+	return stack_size_mask(&cpu->seg[X86_SS]);
 }
 
 static inline void stack_set(struct cpu *cpu, uint32_t value)
 {
-	uint32_t mask = stack_mask(cpu);
-
-	cpu->regs[X86_ESP] = (cpu->regs[X86_ESP] & ~mask) | (value & mask);
+	stack_commit_esp(cpu, &cpu->seg[X86_SS], value);
 }
 
 static __attribute__((always_inline)) inline enum x86_status

@@ -102,6 +102,20 @@ enum x86_status iret(struct vcpu *vcpu, uint32_t next_eip, unsigned opsize) RF_M
 enum x86_status sysenter(struct vcpu *vcpu) RF_MUST_CHECK;
 enum x86_status sysexit(struct vcpu *vcpu) RF_MUST_CHECK;
 
+/* The bits of ESP that a stack uses. */
+static inline uint32_t stack_size_mask(const struct segment *ss)
+{
+	return ss->attr & SEG_DB ? 0xffffffff : 0xffff;
+}
+
+/* Sets ESP to esp the way the stack's size wants it: a 16-bit stack keeps the upper half. */
+static inline void stack_commit_esp(struct cpu *cpu, const struct segment *ss, uint32_t esp)
+{
+	uint32_t mask = stack_size_mask(ss);
+
+	cpu->regs[X86_ESP] = (cpu->regs[X86_ESP] & ~mask) | (esp & mask);
+}
+
 /* task_switch.c */
 enum task_switch_kind { TASK_SWITCH_JMP, TASK_SWITCH_CALL, TASK_SWITCH_IRET, TASK_SWITCH_GATE };
 enum x86_status task_switch(struct vcpu *vcpu, uint16_t tss_selector, enum task_switch_kind kind,

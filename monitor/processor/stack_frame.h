@@ -27,19 +27,6 @@ static inline struct stack_frame stack_current(const struct cpu *cpu)
 	};
 }
 
-static inline uint32_t stack_size_mask(const struct segment *ss)
-{
-	return ss->attr & SEG_DB ? 0xffffffff : 0xffff;
-}
-
-/* Sets ESP to esp the way the stack's size wants it: a 16-bit stack keeps the upper half. */
-static inline void stack_commit_esp(struct cpu *cpu, const struct segment *ss, uint32_t esp)
-{
-	uint32_t mask = stack_size_mask(ss);
-
-	cpu->regs[X86_ESP] = (cpu->regs[X86_ESP] & ~mask) | (esp & mask);
-}
-
 /* #SS if count items of size (2 or 4) bytes do not fit below the top within the limit. */
 enum x86_status stack_check_push(struct cpu *cpu, const struct stack_frame *stack, unsigned count,
 				 unsigned size) RF_MUST_CHECK;
