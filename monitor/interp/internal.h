@@ -330,6 +330,20 @@ static inline uint32_t insn_ea(const struct cpu *cpu, const struct insn *i)
 	return i->addr_size == 4 ? ea : ea & 0xffff;
 }
 
+/* Present data that grows upwards and may be written: what most accesses go to. */
+static inline bool segment_is_plain(const struct segment *s)
+{
+	const uint16_t kind = SEG_P | SEG_S | SEG_CODE | SEG_EXPAND_DOWN | SEG_WRITABLE;
+
+	return (s->attr & kind) == (SEG_P | SEG_S | SEG_WRITABLE);
+}
+
+/* Whether an access has to be looked at for #AC, or for data breakpoints. */
+static inline bool accesses_are_watched(const struct cpu *cpu)
+{
+	return (cpu->eflags & X86_AC) | (cpu->dr[7] & 0xff);
+}
+
 /*
  * Linear address of [seg:offset, +size) after the segment checks; access: ACCESS_READ or
  * ACCESS_WRITE.
@@ -338,14 +352,12 @@ static __attribute__((always_inline)) inline enum x86_status
 seg_linear(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, enum access access,
 	   gva_t *gva)
 {
-	const uint16_t kind = SEG_P | SEG_S | SEG_CODE | SEG_EXPAND_DOWN | SEG_WRITABLE;
 	const struct cpu *cpu = &vcpu->cpu;
 	const struct segment *s = &cpu->seg[seg];
 
 	*gva = s->base + offset;
-	if (rf_likely((s->attr & kind) == (SEG_P | SEG_S | SEG_WRITABLE) &&
-		      (uint64_t)offset + size - 1 <= s->limit &&
-		      !((cpu->eflags & X86_AC) | (cpu->dr[7] & 0xff))))
+	if (rf_likely(segment_is_plain(s) && (uint64_t)offset + size - 1 <= s->limit &&
+		      !accesses_are_watched(cpu)))
 		return X86_OK;
 	return interp_segment_check(vcpu, seg, offset, size, access, gva);
 }

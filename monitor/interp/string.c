@@ -164,15 +164,13 @@ static uint8_t *run_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset
 			    const struct string_op *op, enum access kind, uint32_t *count,
 			    gpa_t *gpa)
 {
-	const uint16_t shape = SEG_P | SEG_S | SEG_CODE | SEG_EXPAND_DOWN | SEG_WRITABLE;
 	const struct cpu *cpu = &vcpu->cpu;
 	const struct segment *s = &cpu->seg[seg];
 	uint64_t room = s->limit < op->mask ? s->limit : op->mask;
 	uint32_t in_page;
 	uint8_t *host;
 
-	if ((s->attr & shape) != (SEG_P | SEG_S | SEG_WRITABLE) ||
-	    (cpu->eflags & X86_AC) | (cpu->dr[7] & 0xff) || offset > room)
+	if (!segment_is_plain(s) || accesses_are_watched(cpu) || offset > room)
 		return NULL;
 	room = room - offset + 1;
 	host = tlb_host(vcpu, s->base + offset, op->size, kind, gpa);
