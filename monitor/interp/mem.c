@@ -38,40 +38,32 @@ static bool segment_covers(const struct segment *s, uint32_t offset, unsigned si
 	return last <= s->limit;
 }
 
-/* Data breakpoints (SDM vol. 3, 17.2.4): notes which of DR0..3 cover part of the access. */
-static void watch_data(struct vcpu *vcpu, gva_t gva, unsigned size, enum access access)
+/* Kinds of breakpoints that cover a range, as DR7 names them, as a mask (SDM vol. 3, 17.2.4). */
+enum { BREAK_WRITE = 1 << 1, BREAK_IO = 1 << 2, BREAK_ACCESS = 1 << 3 };
+
+/* Notes which of DR0 to DR3 are of one of the kinds and cover part of [at, at + size). */
+static void watch(struct vcpu *vcpu, unsigned kinds, uint32_t at, unsigned size)
 {
 	static const uint8_t lengths[4] = { 1, 2, 8, 4 };
-	struct cpu *cpu = &vcpu->cpu;
+	const struct cpu *cpu = &vcpu->cpu;
 
 	for (unsigned n = 0; n < 4; n++) {
-		unsigned kind = cpu->dr[7] >> (16 + 4 * n) & 3,
-			 len = lengths[cpu->dr[7] >> (18 + 4 * n) & 3];
-		gva_t start = cpu->dr[n] & ~(len - 1u);
+		const unsigned kind = cpu->dr[7] >> (16 + 4 * n) & 3,
+			       len = lengths[cpu->dr[7] >> (18 + 4 * n) & 3];
+		const uint32_t start = cpu->dr[n] & ~(len - 1u);
 
-		if (!(cpu->dr[7] >> (2 * n) & 3) ||
-		    (kind != 3 && !(kind == 1 && access & ACCESS_WRITE)))
-			continue;
-		if (gva < (uint64_t)start + len && start < (uint64_t)gva + size)
+		if (cpu->dr[7] >> (2 * n) & 3 && kinds >> kind & 1 && at < (uint64_t)start + len &&
+		    start < (uint64_t)at + size)
 			vcpu_interp(vcpu)->dr6_pending |= 1u << n;
 	}
 }
 
 void interp_watch_io(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
-	static const uint8_t lengths[4] = { 1, 2, 8, 4 };
-	struct cpu *cpu = &vcpu->cpu;
+	const struct cpu *cpu = &vcpu->cpu;
 
-	if (rf_likely(!(cpu->dr[7] & 0xff)) || !(cpu->cr4 & CR4_DE))
-		return;
-	for (unsigned n = 0; n < 4; n++) {
-		unsigned len = lengths[cpu->dr[7] >> (18 + 4 * n) & 3];
-		uint32_t start = cpu->dr[n] & ~(len - 1u);
-
-		if (cpu->dr[7] >> (2 * n) & 3 && (cpu->dr[7] >> (16 + 4 * n) & 3) == 2 &&
-		    port < start + len && start < port + size)
-			vcpu_interp(vcpu)->dr6_pending |= 1u << n;
-	}
+	if (rf_unlikely(cpu->dr[7] & 0xff) && cpu->cr4 & CR4_DE)
+		watch(vcpu, BREAK_IO, port, size);
 }
 
 /*
@@ -115,7 +107,8 @@ enum x86_status interp_segment_check(struct vcpu *vcpu, enum x86_seg seg, uint32
 	if (cpu->eflags & X86_AC && cpu->cr0 & CR0_AM && cpu->cpl == 3 && *gva & (align - 1))
 		return fault_raise_error(cpu, EXC_AC, 0);
 	if (cpu->dr[7] & 0xff)
-		watch_data(vcpu, *gva, size, access);
+		watch(vcpu, access & ACCESS_WRITE ? BREAK_ACCESS | BREAK_WRITE : BREAK_ACCESS,
+		      *gva, size);
 	return X86_OK;
 }
 
