@@ -26,6 +26,7 @@
 #include "internal.h"
 #include "profile.h"
 #include "monitor/vm/vm.h"
+#include "x86/fault.h"
 
 #define TRAP_DEBUG 1
 #define TRAP_PAGE_FAULT 14
@@ -150,8 +151,7 @@ static void signal_true_fault(struct bt *bt, const struct tc_position *at, gva_t
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
 
-	cpu->fault =
-		(struct fault){ .vector = EXC_PF, .has_error = true, .error = error, .cr2 = gva };
+	fault_raise_pf(cpu, gva, error);
 	bt->prefill = true;
 	bt->prefill_eip = at->eip;
 	bt->prefill_cpl = cpu->cpl;
