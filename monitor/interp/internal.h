@@ -217,7 +217,7 @@ enum x86_status interp_read_slow(struct vcpu *vcpu, gva_t gva, void *buf,
 				 unsigned size) RF_MUST_CHECK;
 enum x86_status interp_write_slow(struct vcpu *vcpu, gva_t gva, const void *buf,
 				  unsigned size) RF_MUST_CHECK;
-/* Any length: checked as a whole before a byte is stored. */
+/* Up to 4096 bytes, checked as a whole before a byte is stored. */
 enum x86_status interp_read_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, void *buf,
 				  unsigned size) RF_MUST_CHECK;
 /*

@@ -131,41 +131,29 @@ enum x86_status interp_rmw_slow(struct vcpu *vcpu, gva_t gva, unsigned size, voi
 	return mem_read(vcpu, gva, old, size, ACCESS_READ | user);
 }
 
-#define CHUNK 64u /* what mem_read() and mem_write() take */
-
 enum x86_status interp_read_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, void *buf,
 				  unsigned size)
 {
 	gva_t gva;
 
 	RETURN_IF_FAULT(seg_linear(vcpu, seg, offset, size, ACCESS_READ, &gva));
-	for (unsigned done = 0; done < size; done += CHUNK)
-		RETURN_IF_FAULT(interp_read_slow(vcpu, gva + done, (uint8_t *)buf + done,
-						 size - done < CHUNK ? size - done : CHUNK));
-	return X86_OK;
+	return interp_read_slow(vcpu, gva, buf, size);
 }
 
 enum x86_status interp_probe_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
 				   unsigned size)
 {
-	enum access access = ACCESS_WRITE | cpu_access(&vcpu->cpu);
 	gva_t gva;
 
 	RETURN_IF_FAULT(seg_linear(vcpu, seg, offset, size, ACCESS_WRITE, &gva));
-	for (unsigned done = 0; done < size; done += CHUNK)
-		RETURN_IF_FAULT(mem_probe_write(vcpu, gva + done,
-						size - done < CHUNK ? size - done : CHUNK, access));
-	return X86_OK;
+	return mem_probe_write(vcpu, gva, size, ACCESS_WRITE | cpu_access(&vcpu->cpu));
 }
 
 enum x86_status interp_write_block(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset,
 				   const void *buf, unsigned size)
 {
-	gva_t gva = vcpu->cpu.seg[seg].base + offset;
+	gva_t gva;
 
-	RETURN_IF_FAULT(interp_probe_block(vcpu, seg, offset, size));
-	for (unsigned done = 0; done < size; done += CHUNK)
-		RETURN_IF_FAULT(interp_write_slow(vcpu, gva + done, (const uint8_t *)buf + done,
-						  size - done < CHUNK ? size - done : CHUNK));
-	return X86_OK;
+	RETURN_IF_FAULT(seg_linear(vcpu, seg, offset, size, ACCESS_WRITE, &gva));
+	return interp_write_slow(vcpu, gva, buf, size);
 }
