@@ -130,14 +130,17 @@ static enum x86_status cr4_write(struct vcpu *vcpu, uint32_t value)
 
 /* ---- instructions ---- */
 
+/* #UD for one that does not exist, #GP(0) above ring 0. */
+static enum x86_status control_reg_check(struct cpu *cpu, unsigned crn)
+{
+	return crn > 4 || crn == 1 ? fault_raise(cpu, EXC_UD) : require_cpl0(cpu);
+}
+
 enum x86_status control_reg_read(struct vcpu *vcpu, unsigned crn, uint32_t *value)
 {
 	struct cpu *cpu = &vcpu->cpu;
-	enum x86_status status;
+	enum x86_status status = control_reg_check(cpu, crn);
 
-	if (crn > 4 || crn == 1)
-		return fault_raise(cpu, EXC_UD);
-	status = require_cpl0(cpu);
 	if (status)
 		return status;
 	*value = crn == 0 ? cpu->cr0 : crn == 2 ? cpu->cr2 : crn == 3 ? cpu->cr3 : cpu->cr4;
@@ -147,11 +150,8 @@ enum x86_status control_reg_read(struct vcpu *vcpu, unsigned crn, uint32_t *valu
 enum x86_status control_reg_write(struct vcpu *vcpu, unsigned crn, uint32_t value)
 {
 	struct cpu *cpu = &vcpu->cpu;
-	enum x86_status status;
+	enum x86_status status = control_reg_check(cpu, crn);
 
-	if (crn > 4 || crn == 1)
-		return fault_raise(cpu, EXC_UD);
-	status = require_cpl0(cpu);
 	if (status)
 		return status;
 	switch (crn) {
