@@ -55,7 +55,6 @@ static void what_is_accepted_is_harmless(void)
 	const unsigned cases = getenv("RF_CASES") ? strtoul(getenv("RF_CASES"), NULL, 0) : CASES;
 	static uint8_t original[VF_MAX_CODE];
 	unsigned accepted = 0, damaged = 0, bad = 0;
-	uint64_t steps = 0;
 
 	for (unsigned i = 0; i < cases; i++) {
 		const struct vf_case *c = &vf_cases[i % vf_ncases];
@@ -75,7 +74,6 @@ static void what_is_accepted_is_harmless(void)
 			snprintf(w.wrong, sizeof(w.wrong), "it leaves the process");
 		else
 			world_run_unit();
-		steps += w.steps;
 		if (!w.wrong[0])
 			continue;
 		if (++bad <= 5)

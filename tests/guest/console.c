@@ -131,7 +131,10 @@ void check_trap(const struct trap *trap, uint32_t vector, uint32_t error, const 
 		put_trap(trap->vector, got, trap->regs.eip);
 		put_text(" want ");
 		put_trap(vector, error, ADDR(eip));
-		note(trap->vector == PF ? " (cr2 %x)" : "", trap->cr2);
+		if (trap->vector == PF)
+			note(" (cr2 %x)", trap->cr2);
+		else
+			put('\n');
 	}
 	va_end(args);
 }
