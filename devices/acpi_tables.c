@@ -234,11 +234,11 @@ int acpi_tables_write(const struct acpi_config *config, const struct guest_memor
 		return -ENOMEM;
 	err = build_area(&b, config);
 	if (!err)
-		err = memory->write(memory->opaque, b.base, b.area, ACPI_AREA_SIZE);
+		err = memory->write(memory->opaque, GPA(b.base), b.area, ACPI_AREA_SIZE);
 	free(b.area);
 	if (err)
 		return err;
 	rsdp.rsdt = b.base;
 	rsdp.checksum = acpi_checksum(&rsdp, sizeof(rsdp));
-	return memory->write(memory->opaque, ACPI_RSDP_ADDRESS, &rsdp, sizeof(rsdp));
+	return memory->write(memory->opaque, GPA(ACPI_RSDP_ADDRESS), &rsdp, sizeof(rsdp));
 }

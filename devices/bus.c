@@ -265,7 +265,7 @@ static const struct bus_mapping *lookup_port(const struct bus *bus, uint16_t por
 	return slot ? bus->slots[slot - 1] : NULL;
 }
 
-static const struct bus_mapping *lookup_mmio(const struct bus *bus, gpa_t gpa)
+static const struct bus_mapping *lookup_mmio(const struct bus *bus, uint64_t address)
 {
 	unsigned low = 0, high = bus->nmmio;
 
@@ -273,9 +273,9 @@ static const struct bus_mapping *lookup_mmio(const struct bus *bus, gpa_t gpa)
 		unsigned middle = (low + high) / 2;
 		const struct bus_range *r = &bus->mmio[middle]->range;
 
-		if (gpa < r->base)
+		if (address < r->base)
 			high = middle;
-		else if (gpa - r->base >= r->size)
+		else if (address - r->base >= r->size)
 			low = middle + 1;
 		else
 			return bus->mmio[middle];
@@ -285,7 +285,7 @@ static const struct bus_mapping *lookup_mmio(const struct bus *bus, gpa_t gpa)
 
 bool bus_mmio_claimed(const struct bus *bus, gpa_t gpa)
 {
-	return lookup_mmio(bus, gpa) != NULL;
+	return lookup_mmio(bus, gpa.v) != NULL;
 }
 
 static const struct bus_mapping *lookup(const struct bus *bus, enum bus_space space,
@@ -395,10 +395,10 @@ void bus_pio_write(struct bus *bus, uint16_t port, uint32_t value, unsigned size
 
 uint64_t bus_mmio_read(struct bus *bus, gpa_t gpa, unsigned size)
 {
-	return bus_read(bus, BUS_MMIO, gpa, size);
+	return bus_read(bus, BUS_MMIO, gpa.v, size);
 }
 
 void bus_mmio_write(struct bus *bus, gpa_t gpa, uint64_t value, unsigned size)
 {
-	bus_write(bus, BUS_MMIO, gpa, value, size);
+	bus_write(bus, BUS_MMIO, gpa.v, value, size);
 }

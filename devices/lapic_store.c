@@ -17,7 +17,7 @@ bool lapic_store_unlocked(void *opaque, gpa_t gpa, uint32_t value)
 {
 	struct lapic *apic = opaque;
 
-	if (gpa != (apic->s.base_msr & ~0xfffull) + TPR || !apic->mapping)
+	if (gpa.v != (apic->s.base_msr & ~0xfffull) + TPR || !apic->mapping)
 		return false;
 	__atomic_store_n(&apic->s.tpr, (uint8_t)value, __ATOMIC_SEQ_CST);
 	return !__atomic_load_n(&apic->requested, __ATOMIC_SEQ_CST);

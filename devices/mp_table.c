@@ -80,9 +80,9 @@ static void fill_interrupts(struct mp_table *t)
 
 int mp_table_write(const struct guest_memory *memory)
 {
-	gpa_t table_address = MP_FLOATING_POINTER_ADDRESS + 0x100;
+	const uint32_t table_address = MP_FLOATING_POINTER_ADDRESS + 0x100;
 	struct mp_floating floating = {
-		.signature = "_MP_", .table = (uint32_t)table_address, .length = 1, .revision = 4,
+		.signature = "_MP_", .table = table_address, .length = 1, .revision = 4,
 	};
 	struct mp_table t = {
 		.header = {
@@ -99,10 +99,10 @@ int mp_table_write(const struct guest_memory *memory)
 
 	fill_interrupts(&t);
 	t.header.checksum = acpi_checksum(&t, sizeof(t));
-	err = memory->write(memory->opaque, table_address, &t, sizeof(t));
+	err = memory->write(memory->opaque, GPA(table_address), &t, sizeof(t));
 	if (err)
 		return err;
 	floating.checksum = acpi_checksum(&floating, sizeof(floating));
-	return memory->write(memory->opaque, MP_FLOATING_POINTER_ADDRESS, &floating,
+	return memory->write(memory->opaque, GPA(MP_FLOATING_POINTER_ADDRESS), &floating,
 			     sizeof(floating));
 }

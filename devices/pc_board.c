@@ -457,7 +457,7 @@ void pc_board_keyboard_put(struct pc_board *board, const uint8_t *scancodes, siz
 
 void pc_board_acpi_area(uint64_t ram_size, gpa_t *base, uint64_t *size)
 {
-	*base = ram_size - ACPI_AREA_SIZE;
+	*base = GPA(ram_size - ACPI_AREA_SIZE);
 	*size = ACPI_AREA_SIZE;
 }
 

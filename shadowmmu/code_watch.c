@@ -36,7 +36,7 @@ bool shadow_fetch(struct shadow *s, gva_t gva, enum access access, struct shadow
 	}
 	if (!bit_test(r->code, i)) {
 		if (!r->large)
-			copy_cover(s, &r->copy, s->ram->flat + r->table, i);
+			copy_cover(s, &r->copy, guest_ram_at(s->ram, r->table), i);
 		region_rely(r, r->code, i);
 	}
 	batch_finish(s);
@@ -49,7 +49,7 @@ void shadow_protect_code(struct shadow *s, gpa_t gpa)
 	if (!guest_ram_backs(s->ram, gpa) || guest_ram_flags(s->ram, gpa) & RAM_PAGE_CODE)
 		return;
 	guest_ram_set_flag(s->ram, gpa, RAM_PAGE_CODE);
-	rmap_write_protect(s, (uint32_t)(gpa >> GUEST_PAGE_SHIFT));
+	rmap_write_protect(s, (uint32_t)gpa_frame(gpa));
 	batch_finish(s);
 	check_sometimes(s);
 }
@@ -58,5 +58,5 @@ void shadow_protect_code(struct shadow *s, gpa_t gpa)
 void shadow_unprotect_code(struct shadow *s, gpa_t gpa)
 {
 	if (guest_ram_backs(s->ram, gpa))
-		s->ram->page_flags[gpa >> GUEST_PAGE_SHIFT] &= (uint8_t)~RAM_PAGE_CODE;
+		s->ram->page_flags[gpa_frame(gpa)] &= (uint8_t)~RAM_PAGE_CODE;
 }

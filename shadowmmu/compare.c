@@ -155,7 +155,7 @@ void domain_sync_page(struct shadow *s, struct domain *d, gva_t gva)
 void region_follow(struct shadow *s, struct domain *d, struct region *r, unsigned i)
 {
 	if (bit_test(r->filled, i) || bit_test(r->code, i))
-		follow_entry(s, d, r, s->ram->flat + r->table, i);
+		follow_entry(s, d, r, guest_ram_at(s->ram, r->table), i);
 }
 
 /* Whether guest still says what copy does. */
@@ -169,7 +169,7 @@ static bool copy_equals(const struct shadow *s, const struct table_copy *copy, c
 
 static void compare_region(struct shadow *s, struct domain *d, struct region *r)
 {
-	const uint8_t *guest = s->ram->flat + r->table;
+	const uint8_t *guest = guest_ram_at(s->ram, r->table);
 	unsigned i;
 
 	if (table_trace_is_current(s, r))

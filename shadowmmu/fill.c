@@ -37,11 +37,11 @@ struct fill {
 
 static uint32_t identity_entry(const struct fill *f, unsigned i)
 {
-	gpa_t gpa = ((f->base + i) << GUEST_PAGE_SHIFT) & f->s->mode.a20_mask;
+	const gpa_t gpa = gpa_a20(gpa_of_frame(f->base + i), f->s->mode.a20_mask);
 
 	if (!guest_ram_backs(f->s->ram, gpa))
 		return 0;
-	return (uint32_t)gpa | LEAF_PRESENT |
+	return (uint32_t)gpa.v | LEAF_PRESENT |
 	       (guest_ram_flags(f->s->ram, gpa) & RAM_PAGE_PROTECTED ? 0 : LEAF_WRITE);
 }
 
@@ -54,12 +54,14 @@ static uint32_t wanted_entry(const struct fill *f, unsigned i)
 	const struct shadow *s = f->s;
 	const struct walk *w = &f->walk;
 	bool user = f->dir_user, write = f->dir_write, global = w->global, dirty = w->dirty;
-	uint64_t gpa, entry;
+	uint64_t entry;
+	gpa_t gpa;
 
 	if (!f->region)
 		return identity_entry(f, i);
 	if (f->region->large) {
-		gpa = (w->gpa & ~((1ull << w->page_shift) - 1)) + ((uint64_t)i << GUEST_PAGE_SHIFT);
+		gpa = gpa_add(GPA(w->gpa.v & ~((1ull << w->page_shift) - 1)),
+			      (uint64_t)i << GUEST_PAGE_SHIFT);
 	} else {
 		entry = entry_read(s, f->table, i);
 		if ((entry & (PTE_P | PTE_A)) != (PTE_P | PTE_A))
@@ -70,16 +72,16 @@ static uint32_t wanted_entry(const struct fill *f, unsigned i)
 		write &= !!(entry & PTE_W);
 		global = entry & PTE_G;
 		dirty = entry & PTE_D;
-		gpa = entry & PHYS_ADDR_MASK & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
+		gpa = entry_address(entry);
 	}
 	if ((f->view == SHADOW_USER && !user) || (!f->domain->space && !global))
 		return 0;
-	gpa &= s->mode.a20_mask | ~0xffffffffull;
+	gpa = gpa_a20(gpa, s->mode.a20_mask);
 	if (!guest_ram_backs(s->ram, gpa))
 		return 0;
 	write |= f->view == SHADOW_KERNEL && !s->mode.wp;
 	write &= dirty && !(guest_ram_flags(s->ram, gpa) & RAM_PAGE_PROTECTED);
-	return (uint32_t)gpa | LEAF_PRESENT | (write ? LEAF_WRITE : 0);
+	return (uint32_t)gpa.v | LEAF_PRESENT | (write ? LEAF_WRITE : 0);
 }
 
 /*
@@ -271,7 +273,7 @@ static bool find_region(struct fill *f, gva_t gva)
 	dir = entry_read(s, guest_dir(s, slot_dir(s, slot)), slot_index(s, slot));
 	f->dir_user = dir & PTE_U;
 	f->dir_write = dir & PTE_W;
-	f->table = r->large ? NULL : s->ram->flat + r->table;
+	f->table = r->large ? NULL : guest_ram_at(s->ram, r->table);
 	f->entries = region_pages(s);
 	f->base = region_first_page(s, r);
 	return true;

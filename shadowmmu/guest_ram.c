@@ -64,14 +64,14 @@ void guest_ram_destroy(struct guest_ram *ram)
 void guest_ram_written_slow(struct guest_ram *ram, gpa_t gpa, uint32_t len)
 {
 	while (len) {
-		uint32_t n = GUEST_PAGE_SIZE - (gpa & (GUEST_PAGE_SIZE - 1));
+		uint32_t n = GUEST_PAGE_SIZE - gpa_offset(gpa);
 
 		if (n > len)
 			n = len;
-		if (gpa < ram->size && (guest_ram_flags(ram,
-			gpa) & RAM_PAGE_TRACED) && ram->written)
+		if (gpa.v < ram->size && (guest_ram_flags(ram, gpa) & RAM_PAGE_TRACED) &&
+		    ram->written)
 			ram->written(ram->written_opaque, gpa, n);
-		gpa += n;
+		gpa = gpa_add(gpa, n);
 		len -= n;
 	}
 }

@@ -52,26 +52,42 @@ void guest_ram_destroy(struct guest_ram *ram);
 
 static inline bool guest_ram_backs(const struct guest_ram *ram, gpa_t gpa)
 {
-	return gpa < ram->size && !(gpa >= GUEST_VIDEO_HOLE_START && gpa < GUEST_VIDEO_HOLE_END);
+	return gpa.v < ram->size &&
+	       !(gpa.v >= GUEST_VIDEO_HOLE_START && gpa.v < GUEST_VIDEO_HOLE_END);
+}
+
+/* Monitor's address of gpa, which the caller knows to be RAM; valid to the end of the piece. */
+static inline uint8_t *guest_ram_at(const struct guest_ram *ram, gpa_t gpa)
+{
+	return ram->flat + gpa.v;
+}
+
+/* The way back: the guest's address of what lies in RAM at host. */
+static inline gpa_t guest_ram_gpa(const struct guest_ram *ram, const void *host)
+{
+	const uint64_t offset = (uint64_t)((const uint8_t *)host - ram->flat);
+
+	assert(offset < ram->size);
+	return GPA(offset);
 }
 
 /* Monitor's address of gpa; valid up to the end of its page. NULL where no RAM is. */
 static inline uint8_t *guest_ram_ptr(const struct guest_ram *ram, gpa_t gpa)
 {
-	return guest_ram_backs(ram, gpa) ? ram->flat + gpa : NULL;
+	return guest_ram_backs(ram, gpa) ? guest_ram_at(ram, gpa) : NULL;
 }
 
 static inline uint8_t guest_ram_flags(const struct guest_ram *ram, gpa_t gpa)
 {
-	return ram->page_flags[gpa >> GUEST_PAGE_SHIFT];
+	return ram->page_flags[gpa_frame(gpa)];
 }
 
 /* Sets flag (RAM_PAGE_*) for the page of gpa. */
 static inline void guest_ram_set_flag(struct guest_ram *ram, gpa_t gpa, uint8_t flag)
 {
-	uint8_t *flags = &ram->page_flags[gpa >> GUEST_PAGE_SHIFT];
+	uint8_t *flags = &ram->page_flags[gpa_frame(gpa)];
 
-	assert(flag && !(flag & ~RAM_PAGE_PROTECTED) && gpa < ram->size);
+	assert(flag && !(flag & ~RAM_PAGE_PROTECTED) && gpa.v < ram->size);
 	if (!*flags && ram->flagged)
 		ram->flagged(ram->flagged_opaque, gpa);
 	*flags |= flag;
@@ -82,7 +98,7 @@ void guest_ram_written_slow(struct guest_ram *ram, gpa_t gpa, uint32_t len);
 /* To be called after C code stored [gpa, gpa+len); the range may cross pages. */
 static inline void guest_ram_written(struct guest_ram *ram, gpa_t gpa, uint32_t len)
 {
-	if (rf_unlikely(guest_ram_flags(ram, gpa) | guest_ram_flags(ram, gpa + len - 1)) ||
+	if (rf_unlikely(guest_ram_flags(ram, gpa) | guest_ram_flags(ram, gpa_add(gpa, len - 1))) ||
 	    len > GUEST_PAGE_SIZE)
 		guest_ram_written_slow(ram, gpa, len);
 }

@@ -126,8 +126,8 @@ static int process_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa
 	const void *mapped;
 
 	assert(in_window(hm, base, gva, len));
-	assert(!(gpa % GUEST_PAGE_SIZE) && gpa + len <= hm->ram->size);
-	mapped = mmap(at(base + gva), len, protection(access), how, hm->ram->fd, (off_t)gpa);
+	assert(!gpa_offset(gpa) && gpa.v + len <= hm->ram->size);
+	mapped = mmap(at(base + gva), len, protection(access), how, hm->ram->fd, (off_t)gpa.v);
 	return mapped == MAP_FAILED ? -errno : 0;
 }
 

@@ -16,14 +16,14 @@ static const uint8_t no_table[GUEST_PAGE_SIZE];
 const uint8_t *guest_dir(const struct shadow *s, unsigned dir)
 {
 	const uint8_t *p;
-	gpa_t gpa = s->paging.cr3 & GUEST_PAGE_MASK;
+	gpa_t gpa = GPA(s->paging.cr3 & GUEST_PAGE_MASK);
 
 	if (s->mode.pae) {
 		if (!(s->paging.pdpte[dir] & PTE_P))
 			return no_table;
-		gpa = s->paging.pdpte[dir] & PHYS_ADDR_MASK & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
+		gpa = entry_address(s->paging.pdpte[dir]);
 	}
-	p = guest_ram_ptr(s->ram, gpa & (s->mode.a20_mask | ~0xffffffffull));
+	p = guest_ram_ptr(s->ram, gpa_a20(gpa, s->mode.a20_mask));
 	return p ? p : no_table;
 }
 
@@ -72,7 +72,7 @@ static struct region *region_create(struct shadow *s, struct domain *d, unsigned
 			pool_region_free(s, r);
 			return NULL;
 		}
-		r->table = w->entry[1] & ~(gpa_t)(GUEST_PAGE_SIZE - 1);
+		r->table = gpa_page(w->entry[1]);
 		assert(guest_ram_backs(s->ram, r->table));
 	}
 	copy_cover(s, dir, guest_dir(s, slot_dir(s, slot)), slot_index(s, slot));

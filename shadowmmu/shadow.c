@@ -235,7 +235,7 @@ void shadow_invlpg(struct shadow *s, gva_t gva)
 
 void shadow_table_written(struct shadow *s, gpa_t gpa, uint32_t len)
 {
-	assert(len && gpa % GUEST_PAGE_SIZE + len <= GUEST_PAGE_SIZE);
+	assert(len && gpa_offset(gpa) + len <= GUEST_PAGE_SIZE);
 	if (guest_ram_backs(s->ram, gpa))
 		table_trace_lift(s, gpa);
 }

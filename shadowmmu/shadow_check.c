@@ -40,10 +40,10 @@ static const char *check_window(const struct shadow *s, const struct window *w)
 		}
 		present++;
 		vmas += entry != previous + GUEST_PAGE_SIZE;
-		if (!guest_ram_backs(s->ram, entry & GUEST_PAGE_MASK))
+		if (!guest_ram_backs(s->ram, GPA(entry & GUEST_PAGE_MASK)))
 			return "a mapping goes beyond RAM";
 		if ((entry & LEAF_WRITE) &&
-		    (guest_ram_flags(s->ram, entry & GUEST_PAGE_MASK) & RAM_PAGE_PROTECTED))
+		    (guest_ram_flags(s->ram, GPA(entry & GUEST_PAGE_MASK)) & RAM_PAGE_PROTECTED))
 			return "a protected page is mapped writable";
 	}
 	if (present != w->present)
@@ -136,25 +136,26 @@ static const char *check_entry(const struct shadow *s, const struct domain *d,
 	unsigned slot = page >> (region_shift(s) - GUEST_PAGE_SHIFT),
 		 i = page & (region_pages(s) - 1);
 	const struct region *r = d->region[slot];
-	uint64_t dir, leaf, gpa;
+	uint64_t dir, leaf;
+	gpa_t gpa;
 	bool write;
 
 	if (!r || !bit_test(r->filled, i))
 		return "a mapped page is not recorded in a region";
 	dir = leaf = entry_read(s, d->dir[slot_dir(s, slot)].page, slot_index(s, slot));
-	gpa = (dir & PHYS_ADDR_MASK & ~((1ull << region_shift(s)) - 1)) +
-	      ((uint64_t)i << GUEST_PAGE_SHIFT);
+	gpa = gpa_add(GPA(dir & PHYS_ADDR_MASK & ~((1ull << region_shift(s)) - 1)),
+		      (uint64_t)i << GUEST_PAGE_SHIFT);
 	if (!r->large) {
 		if (i < r->copy.lo || i >= r->copy.hi)
 			return "a mapped page lies outside its table's copy";
 		leaf = entry_read(s, r->copy.page, i);
-		gpa = leaf & PHYS_ADDR_MASK & ~0xfffull;
-		if ((dir & PHYS_ADDR_MASK & ~0xfffull) != r->table)
+		gpa = entry_address(leaf);
+		if (!gpa_equal(entry_address(dir), r->table))
 			return "a region's table is not the one its directory entry names";
 	}
 	if (!(dir & leaf & PTE_P) || !(leaf & PTE_A))
 		return "a page is mapped without a present, accessed entry";
-	if ((gpa & s->mode.a20_mask) != (entry & GUEST_PAGE_MASK))
+	if ((gpa.v & s->mode.a20_mask) != (entry & GUEST_PAGE_MASK))
 		return "a page is mapped to the wrong frame";
 	if (view == SHADOW_USER && !(dir & leaf & PTE_U))
 		return "the user view maps a supervisor page";
@@ -236,7 +237,7 @@ static const char *check_traced(const struct shadow *s, const struct domain *d)
 		/* Accessed and dirty bits may have been added since. */
 		for (unsigned i = r->copy.lo; i < r->copy.hi; i++)
 			if ((entry_read(s, r->copy.page, i) ^
-			     entry_read(s, s->ram->flat + r->table, i)) &
+			     entry_read(s, guest_ram_at(s->ram, r->table), i)) &
 			    ~(uint64_t)(PTE_A | PTE_D))
 				return "a traced table differs from its copy";
 	}

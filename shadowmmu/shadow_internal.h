@@ -182,6 +182,12 @@ static inline uint64_t entry_read(const struct shadow *s, const uint8_t *table, 
 	return s->mode.pae ? ((const uint64_t *)table)[i] : ((const uint32_t *)table)[i];
 }
 
+/* The table or page that an entry of a table or of the PDPT leads to. */
+static inline gpa_t entry_address(uint64_t entry)
+{
+	return gpa_page(GPA(entry & PHYS_ADDR_MASK));
+}
+
 static inline void entry_write(const struct shadow *s, uint8_t *table, unsigned i, uint64_t value)
 {
 	if (s->mode.pae)

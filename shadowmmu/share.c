@@ -18,7 +18,7 @@
 /* The first entry that is present in the table at gpa; 0: none is. */
 static uint64_t first_present(const struct shadow *s, gpa_t gpa)
 {
-	const uint8_t *table = guest_ram_ptr(s->ram, gpa & (s->mode.a20_mask | ~0xffffffffull));
+	const uint8_t *table = guest_ram_ptr(s->ram, gpa_a20(gpa, s->mode.a20_mask));
 
 	for (unsigned i = 0; table && i < region_pages(s); i++) {
 		const uint64_t entry = entry_read(s, table, i);
@@ -38,7 +38,7 @@ static int slot_is_global(const struct shadow *s, unsigned slot)
 	if (!(dir & PTE_P))
 		return 0;
 	if (!((s->mode.pae || s->mode.pse) && (dir & PTE_PS)))
-		leaf = first_present(s, dir & PHYS_ADDR_MASK & ~(uint64_t)(GUEST_PAGE_SIZE - 1));
+		leaf = first_present(s, entry_address(dir));
 	if (!leaf || (dir & leaf & PTE_U))
 		return 0;
 	return leaf & PTE_G ? 1 : -1;

@@ -57,7 +57,7 @@ void table_trace_destroy(struct shadow *s)
 static uint32_t frame_of(const struct region *r)
 {
 	assert(!r->large);
-	return (uint32_t)(r->table >> GUEST_PAGE_SHIFT);
+	return (uint32_t)gpa_frame(r->table);
 }
 
 static bool traced(const struct shadow *s, uint32_t frame)
@@ -77,7 +77,7 @@ static void begin(struct shadow *s, struct region *r)
 	assert(frame < s->frames && !traced(s, frame));
 	s->stats.tables_traced++;
 	s->table_generation[frame]++;
-	guest_ram_set_flag(s->ram, (gpa_t)frame << GUEST_PAGE_SHIFT, RAM_PAGE_TABLE);
+	guest_ram_set_flag(s->ram, gpa_of_frame(frame), RAM_PAGE_TABLE);
 	rmap_write_protect(s, frame);
 	r->generation = s->table_generation[frame];
 	r->equal = 0;
@@ -119,7 +119,7 @@ void table_trace_note_created(struct shadow *s, struct region *r)
 
 void table_trace_lift(struct shadow *s, gpa_t gpa)
 {
-	uint32_t frame = (uint32_t)(gpa >> GUEST_PAGE_SHIFT);
+	uint32_t frame = (uint32_t)gpa_frame(gpa);
 
 	if (!traced(s, frame))
 		return;

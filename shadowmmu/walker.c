@@ -17,9 +17,10 @@
 #define PSE_RESERVED    0x3e0000u      /* bits 17..21 of a 4-MiB PDE, 36-bit addresses */
 #define PDPTE_RESERVED  (0x1e6ull | ~PHYS_MASK)
 
-static gpa_t a20(const struct paging *paging, gpa_t gpa)
+/* What the sum or the entry says is an address once the bus has masked it. */
+static gpa_t a20(const struct paging *paging, uint64_t number)
 {
-	return gpa & (paging->a20_mask | ~0xffffffffull);
+	return gpa_a20(GPA(number), paging->a20_mask);
 }
 
 static uint64_t read_entry(const struct guest_ram *ram, gpa_t at, unsigned size)
@@ -41,7 +42,7 @@ static void set_bits(struct guest_ram *ram, gpa_t at, uint32_t entry, uint32_t b
 	assert(guest_ram_backs(ram, at));
 	if ((entry & bits) == bits || (guest_ram_flags(ram, at) & RAM_PAGE_ROM))
 		return;
-	__atomic_fetch_or((uint32_t *)(ram->flat + at), bits, __ATOMIC_RELAXED);
+	__atomic_fetch_or((uint32_t *)guest_ram_at(ram, at), bits, __ATOMIC_RELAXED);
 	/* Both bits lie in the entry's first byte. */
 	if (rf_unlikely(guest_ram_flags(ram, at) & RAM_PAGE_CODE))
 		guest_ram_written(ram, at, 1);
@@ -93,7 +94,8 @@ static bool walk_legacy(struct guest_ram *ram, const struct paging *paging, gva_
 		if (pde & PSE_RESERVED)
 			return false;
 		w->page_shift = 22;
-		w->gpa = (pde & 0xffc00000u) | (gpa_t)(pde & 0x1e000u) << 19 | (gva & 0x3fffffu);
+		w->gpa = GPA((pde & 0xffc00000u) | (uint64_t)(pde & 0x1e000u) << 19 |
+			     (gva & 0x3fffffu));
 		return true;
 	}
 	at = a20(paging, (pde & GUEST_PAGE_MASK) + ((gva >> 12) & 0x3ff) * 4);
@@ -103,7 +105,7 @@ static bool walk_legacy(struct guest_ram *ram, const struct paging *paging, gva_
 	raw[1] = pte;
 	accumulate(w, at, pte);
 	w->page_shift = 12;
-	w->gpa = (pte & GUEST_PAGE_MASK) | (gva & 0xfffu);
+	w->gpa = GPA((pte & GUEST_PAGE_MASK) | (gva & 0xfffu));
 	return true;
 }
 
@@ -129,7 +131,7 @@ static bool walk_pae(struct guest_ram *ram, const struct paging *paging, gva_t g
 		if (pde & PAE_LARGE_RESERVED)
 			return false;
 		w->page_shift = 21;
-		w->gpa = (pde & PHYS_MASK & ~0x1fffffull) | (gva & 0x1fffffu);
+		w->gpa = GPA((pde & PHYS_MASK & ~0x1fffffull) | (gva & 0x1fffffu));
 		return true;
 	}
 	at = a20(paging, (pde & PHYS_MASK & ~0xfffull) + ((gva >> 12) & 0x1ff) * 8);
@@ -143,7 +145,7 @@ static bool walk_pae(struct guest_ram *ram, const struct paging *paging, gva_t g
 	if (reserved_pae(paging, pte))
 		return false;
 	w->page_shift = 12;
-	w->gpa = (pte & PHYS_MASK & ~0xfffull) | (gva & 0xfffu);
+	w->gpa = GPA((pte & PHYS_MASK & ~0xfffull) | (gva & 0xfffu));
 	return true;
 }
 
@@ -183,7 +185,7 @@ bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, e
 	assert(w->levels == 1 || w->levels == 2);
 	if (!allowed(paging, access, w))
 		return fail(paging, access, PFE_P, w);
-	w->gpa = a20(paging, w->gpa);
+	w->gpa = gpa_a20(w->gpa, paging->a20_mask);
 	w->global = !!(raw[w->levels - 1] & PTE_G);
 	w->dirty = !!(raw[w->levels - 1] & PTE_D);
 	if (access & ACCESS_PROBE)
@@ -199,12 +201,12 @@ bool walk_guest(struct guest_ram *ram, const struct paging *paging, gva_t gva, e
 
 bool walk_load_pdptes(const struct guest_ram *ram, uint32_t cr3, uint32_t a20_mask, uint64_t out[4])
 {
-	gpa_t at = (cr3 & ~0x1fu) & a20_mask;
+	gpa_t at = GPA((cr3 & ~0x1fu) & a20_mask);
 	uint64_t entry[4];
 	unsigned i;
 
 	for (i = 0; i < 4; i++) {
-		entry[i] = read_entry(ram, at + i * 8, 8);
+		entry[i] = read_entry(ram, gpa_add(at, i * 8), 8);
 		if ((entry[i] & PTE_P) && (entry[i] & PDPTE_RESERVED))
 			return false;
 	}

@@ -117,9 +117,9 @@ static void set_entry(struct shadow *s, struct window *w, uint32_t page, uint32_
 	int vmas = (int)(starts_mapping(before, entry) + starts_mapping(entry, after));
 
 	assert(page < WINDOW_PAGES && (!entry || entry & LEAF_PRESENT));
-	assert(!(entry & LEAF_PRESENT) || guest_ram_backs(s->ram, entry & GUEST_PAGE_MASK));
+	assert(!(entry & LEAF_PRESENT) || guest_ram_backs(s->ram, GPA(entry & GUEST_PAGE_MASK)));
 	assert(!(entry & LEAF_WRITE) ||
-	       !(guest_ram_flags(s->ram, entry & GUEST_PAGE_MASK) & RAM_PAGE_PROTECTED));
+	       !(guest_ram_flags(s->ram, GPA(entry & GUEST_PAGE_MASK)) & RAM_PAGE_PROTECTED));
 	vmas -= (int)(starts_mapping(before, old) + starts_mapping(old, after));
 	w->vmas += (uint32_t)vmas;
 	s->vmas += (uint32_t)vmas;
@@ -223,7 +223,7 @@ int window_map(struct shadow *s, struct window *w, uint32_t page, uint32_t gfn, 
 	if (!err) {
 		s->stats.host_maps++;
 		err = s->hm->ops->map(s->hm, w->base, page << GUEST_PAGE_SHIFT,
-				      (gpa_t)gfn << GUEST_PAGE_SHIFT,
+				      gpa_of_frame(gfn),
 				      (uint64_t)count << GUEST_PAGE_SHIFT, access);
 	}
 	if (err) {

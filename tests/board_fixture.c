@@ -11,17 +11,17 @@ struct board_fixture b;
 
 static int ram_read(void *opaque, gpa_t gpa, void *buf, size_t len)
 {
-	if (gpa + len > RAM_SIZE)
+	if (gpa.v + len > RAM_SIZE)
 		return -EFAULT;
-	memcpy(buf, b.ram + gpa, len);
+	memcpy(buf, b.ram + gpa.v, len);
 	return 0;
 }
 
 static int ram_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
 {
-	if (gpa + len > RAM_SIZE)
+	if (gpa.v + len > RAM_SIZE)
 		return -EFAULT;
-	memcpy(b.ram + gpa, buf, len);
+	memcpy(b.ram + gpa.v, buf, len);
 	return 0;
 }
 

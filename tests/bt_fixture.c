@@ -279,18 +279,18 @@ void bf_reset(struct bf *bf, unsigned cpl, bool paging)
 		bf_flush(bf);
 }
 
-void bf_write(struct bf *bf, gpa_t gpa, const void *data, uint32_t len)
+void bf_write(struct bf *bf, uint64_t gpa, const void *data, uint32_t len)
 {
 	memcpy(bf->ram + gpa, data, len);
-	guest_ram_written_slow(&bf->vm.ram, gpa, len);
+	guest_ram_written_slow(&bf->vm.ram, GPA(gpa), len);
 }
 
-void bf_write32(struct bf *bf, gpa_t gpa, uint32_t value)
+void bf_write32(struct bf *bf, uint64_t gpa, uint32_t value)
 {
 	bf_write(bf, gpa, &value, 4);
 }
 
-uint32_t bf_read32(const struct bf *bf, gpa_t gpa)
+uint32_t bf_read32(const struct bf *bf, uint64_t gpa)
 {
 	uint32_t value;
 

@@ -99,9 +99,9 @@ void bf_map_page(struct bf *bf, uint32_t gva, uint32_t gpa);
 /* A segment register as if loaded with selector. */
 void bf_set_segment(struct bf *bf, enum x86_seg seg, uint16_t selector);
 /* Stores to guest RAM as a device would: translations are told. */
-void bf_write(struct bf *bf, gpa_t gpa, const void *data, uint32_t len);
-void bf_write32(struct bf *bf, gpa_t gpa, uint32_t value);
-uint32_t bf_read32(const struct bf *bf, gpa_t gpa);
+void bf_write(struct bf *bf, uint64_t gpa, const void *data, uint32_t len);
+void bf_write32(struct bf *bf, uint64_t gpa, uint32_t value);
+uint32_t bf_read32(const struct bf *bf, uint64_t gpa);
 
 enum bf_outcome { BF_STOPPED, BF_EXCEPTION, BF_TRIPLE_FAULT, BF_HUNG, BF_DEAD };
 /*

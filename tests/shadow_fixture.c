@@ -33,10 +33,10 @@ static void checked_window_destroy(struct host_mapping *hm, hva_t base)
 static int checked_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa, uint64_t len,
 		       enum access access)
 {
-	cr_assert(len && !(len & 0xfff) && !(gva & 0xfff) && !(gpa & 0xfff));
+	cr_assert(len && !(len & 0xfff) && !(gva & 0xfff) && !gpa_offset(gpa));
 	cr_assert_leq(gva + len, 1ull << 32, "mapped beyond the window");
-	cr_assert_leq(gpa + len, hm->ram->size, "mapped beyond RAM");
-	cr_assert(gpa + len <= GUEST_VIDEO_HOLE_START || gpa >= GUEST_VIDEO_HOLE_END,
+	cr_assert_leq(gpa.v + len, hm->ram->size, "mapped beyond RAM");
+	cr_assert(gpa.v + len <= GUEST_VIDEO_HOLE_START || gpa.v >= GUEST_VIDEO_HOLE_END,
 		  "mapped the video hole");
 	if (checked(hm)->fail_maps) {
 		checked(hm)->fail_maps--;
@@ -132,10 +132,10 @@ void guest_destroy(struct guest *g)
 	guest_ram_destroy(&g->ram);
 }
 
-void put32(struct guest *g, gpa_t at, uint32_t value) { memcpy(g->ram.flat + at, &value, 4); }
-void put64(struct guest *g, gpa_t at, uint64_t value) { memcpy(g->ram.flat + at, &value, 8); }
+void put32(struct guest *g, uint64_t at, uint32_t value) { memcpy(g->ram.flat + at, &value, 4); }
+void put64(struct guest *g, uint64_t at, uint64_t value) { memcpy(g->ram.flat + at, &value, 8); }
 
-uint32_t get32(struct guest *g, gpa_t at)
+uint32_t get32(struct guest *g, uint64_t at)
 {
 	uint32_t value;
 

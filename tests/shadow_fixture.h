@@ -42,9 +42,9 @@ void guest_create(struct guest *g, const struct shadow_options *options, uint32_
 void guest_destroy(struct guest *g);
 
 /* Page-table writes as the guest would make them with a mov: nobody is told. */
-void put32(struct guest *g, gpa_t at, uint32_t value);
-void put64(struct guest *g, gpa_t at, uint64_t value);
-uint32_t get32(struct guest *g, gpa_t at);
+void put32(struct guest *g, uint64_t at, uint32_t value);
+void put64(struct guest *g, uint64_t at, uint64_t value);
+uint32_t get32(struct guest *g, uint64_t at);
 
 void set_paging(struct guest *g, enum shadow_flush flush);
 void load_cr3(struct guest *g, uint32_t cr3);

@@ -35,7 +35,7 @@ struct fx_record {
 	uint16_t port;
 	uint32_t pio_value;
 	unsigned mmio_writes, mmio_reads;
-	gpa_t mmio_gpa;
+	uint64_t mmio_gpa;
 	uint64_t mmio_value;
 	unsigned mmio_size;
 };

@@ -227,7 +227,7 @@ static void stores_to_a_device(struct bf *bf)
 
 			for (unsigned k = 0; k < 4; k++) {
 				EXPECT_EQ(stores.at[4 * i + k].value, want[k]);
-				EXPECT_EQ(stores.at[4 * i + k].gpa,
+				EXPECT_EQ(stores.at[4 * i + k].gpa.v,
 					  k == 3 ? DEVICE + 0x20 : DEVICE + 0x10 + 4 * k);
 			}
 		}

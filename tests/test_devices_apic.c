@@ -48,10 +48,13 @@ static void pulse(unsigned n) { irq(n, false); irq(n, true); }
 
 static void apic_write(unsigned reg, uint32_t value)
 {
-	bus_mmio_write(w.bus, APIC + reg, value, 4);
+	bus_mmio_write(w.bus, GPA(APIC + reg), value, 4);
 }
 
-static uint32_t apic_read(unsigned reg) { return (uint32_t)bus_mmio_read(w.bus, APIC + reg, 4); }
+static uint32_t apic_read(unsigned reg)
+{
+	return (uint32_t)bus_mmio_read(w.bus, GPA(APIC + reg), 4);
+}
 
 static void cpu_nmi(void *opaque, unsigned n, uint32_t value) { w.nmis++; }
 
@@ -160,26 +163,27 @@ Test(lapic, task_priority)
 
 Test(lapic, task_priority_without_the_lock)
 {
-	cr_expect(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0xabcdef53));
+	cr_expect(lapic_store_unlocked(&w.lapic, GPA(APIC + 0x80), 0xabcdef53));
 	cr_expect_eq(apic_read(0x80), 0x53);
-	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0x84, 0x20), "no register is there");
-	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0xb0, 0), "EOI");
-	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0x1080, 0x20));
-	cr_expect_not(lapic_store_unlocked(&w.lapic, 0x80, 0x20));
+	cr_expect_not(lapic_store_unlocked(&w.lapic, GPA(APIC + 0x84), 0x20),
+		      "no register is there");
+	cr_expect_not(lapic_store_unlocked(&w.lapic, GPA(APIC + 0xb0), 0), "EOI");
+	cr_expect_not(lapic_store_unlocked(&w.lapic, GPA(APIC + 0x1080), 0x20));
+	cr_expect_not(lapic_store_unlocked(&w.lapic, GPA(0x80), 0x20));
 	cr_expect_eq(apic_read(0x80), 0x53);
 	self_ipi(0x5f);
 	cr_expect_not(w.intr);
-	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0),
+	cr_expect_not(lapic_store_unlocked(&w.lapic, GPA(APIC + 0x80), 0),
 		      "it lets the request through");
 	apic_write(0x80, 0);
 	cr_expect(w.intr);
-	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0xf0),
+	cr_expect_not(lapic_store_unlocked(&w.lapic, GPA(APIC + 0x80), 0xf0),
 		      "it takes the request back");
 	apic_write(0x80, 0xf0);
 	cr_expect_not(w.intr);
 	apic_write(0x80, 0);
 	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x5f);
-	cr_expect(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0x60),
+	cr_expect(lapic_store_unlocked(&w.lapic, GPA(APIC + 0x80), 0x60),
 		  "nothing is requested any more");
 	cr_expect_eq(apic_read(0xa0), 0x60);
 }
@@ -189,14 +193,14 @@ Test(lapic, task_priority_without_the_lock_follows_the_page)
 	const uint64_t elsewhere = 0xfed01000;
 
 	cr_assert(lapic_base_set(&w.lapic, elsewhere | LAPIC_BASE_ENABLE));
-	cr_expect_not(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0x20));
-	cr_expect(lapic_store_unlocked(&w.lapic, elsewhere + 0x80, 0x30));
+	cr_expect_not(lapic_store_unlocked(&w.lapic, GPA(APIC + 0x80), 0x20));
+	cr_expect(lapic_store_unlocked(&w.lapic, GPA(elsewhere + 0x80), 0x30));
 	cr_expect_eq(lapic_tpr_get(&w.lapic), 0x30);
 	cr_assert(lapic_base_set(&w.lapic, elsewhere));
-	cr_expect_not(lapic_store_unlocked(&w.lapic, elsewhere + 0x80, 0x40), "disabled");
+	cr_expect_not(lapic_store_unlocked(&w.lapic, GPA(elsewhere + 0x80), 0x40), "disabled");
 	cr_expect_eq(lapic_tpr_get(&w.lapic), 0, "reset by that");
 	lapic_reset(&w.lapic);
-	cr_expect(lapic_store_unlocked(&w.lapic, APIC + 0x80, 0x50));
+	cr_expect(lapic_store_unlocked(&w.lapic, GPA(APIC + 0x80), 0x50));
 }
 
 /*
@@ -227,7 +231,7 @@ static void *request_interrupts(void *opaque)
 
 static void store_tpr(uint8_t value)
 {
-	if (lapic_store_unlocked(&w.lapic, APIC + 0x80, value))
+	if (lapic_store_unlocked(&w.lapic, GPA(APIC + 0x80), value))
 		return;
 	pthread_mutex_lock(&race.lock);
 	apic_write(0x80, value);
@@ -375,7 +379,7 @@ Test(lapic, base_msr)
 	cr_expect_not(lapic_base_set(&w.lapic, 0xfee00d00), "x2APIC is not offered");
 	cr_expect_not(lapic_base_set(&w.lapic, 0x1000fee00900ull));
 	cr_expect(lapic_base_set(&w.lapic, 0xfd000900));
-	cr_expect_eq(bus_mmio_read(w.bus, 0xfd000030, 4) & 0xff, 0x14);
+	cr_expect_eq(bus_mmio_read(w.bus, GPA(0xfd000030), 4) & 0xff, 0x14);
 	cr_expect_eq(apic_read(0x30), 0xffffffff);
 	cr_expect(lapic_base_set(&w.lapic, 0xfee00800));
 	cr_expect_eq(lapic_base_get(&w.lapic), 0xfee00900, "BSP is read-only");
@@ -389,7 +393,7 @@ Test(lapic, base_msr)
 	cr_expect_eq(apic_read(0xf0), 0xff, "as after reset");
 	/* On top of the I/O APIC: refused quietly, nothing breaks. */
 	cr_expect(lapic_base_set(&w.lapic, 0xfec00900));
-	cr_expect_eq(bus_mmio_read(w.bus, 0xfec00000, 4), 0);
+	cr_expect_eq(bus_mmio_read(w.bus, GPA(0xfec00000), 4), 0);
 }
 
 Test(lapic, one_shot_timer)
@@ -571,14 +575,14 @@ Test(lapic, absurdly_fast_timer_does_not_flood)
 
 static void ioapic_write(unsigned index, uint32_t value)
 {
-	bus_mmio_write(w.bus, IOAPIC, index, 4);
-	bus_mmio_write(w.bus, IOAPIC + 0x10, value, 4);
+	bus_mmio_write(w.bus, GPA(IOAPIC), index, 4);
+	bus_mmio_write(w.bus, GPA(IOAPIC + 0x10), value, 4);
 }
 
 static uint32_t ioapic_read(unsigned index)
 {
-	bus_mmio_write(w.bus, IOAPIC, index, 4);
-	return (uint32_t)bus_mmio_read(w.bus, IOAPIC + 0x10, 4);
+	bus_mmio_write(w.bus, GPA(IOAPIC), index, 4);
+	return (uint32_t)bus_mmio_read(w.bus, GPA(IOAPIC + 0x10), 4);
 }
 
 Test(ioapic, registers)

@@ -123,24 +123,24 @@ Test(board, x87_errors)
 
 Test(board, irqs_through_the_io_apic)
 {
-	bus_mmio_write(b.bus, 0xfee000f0, 0x1ff, 4);
-	bus_mmio_write(b.bus, 0xfee00350, 0x10700, 4);
-	bus_mmio_write(b.bus, 0xfec00000, 0x10 + 2 * 2, 4); /* IRQ 0 is pin 2 */
-	bus_mmio_write(b.bus, 0xfec00010, 0x50, 4);
-	bus_mmio_write(b.bus, 0xfec00000, 0x10 + 2 * 9, 4);
-	bus_mmio_write(b.bus, 0xfec00010, 0x8059, 4);
+	bus_mmio_write(b.bus, GPA(0xfee000f0), 0x1ff, 4);
+	bus_mmio_write(b.bus, GPA(0xfee00350), 0x10700, 4);
+	bus_mmio_write(b.bus, GPA(0xfec00000), 0x10 + 2 * 2, 4); /* IRQ 0 is pin 2 */
+	bus_mmio_write(b.bus, GPA(0xfec00010), 0x50, 4);
+	bus_mmio_write(b.bus, GPA(0xfec00000), 0x10 + 2 * 9, 4);
+	bus_mmio_write(b.bus, GPA(0xfec00010), 0x8059, 4);
 	out(0x43, 0x30); /* the timer's own output is up */
 	pc_board_set_irq(b.board, 0, true);
 	cr_expect_eq(pc_board_acknowledge(b.board), 0x50);
-	bus_mmio_write(b.bus, 0xfee000b0, 0, 4);
+	bus_mmio_write(b.bus, GPA(0xfee000b0), 0, 4);
 	/* The power button raises the SCI, level triggered, until it is cleared. */
 	bus_pio_write(b.bus, 0x602, 0x0100, 2);
 	pc_board_power_button(b.board);
 	cr_expect_eq(pc_board_acknowledge(b.board), 0x59);
-	bus_mmio_write(b.bus, 0xfee000b0, 0, 4);
+	bus_mmio_write(b.bus, GPA(0xfee000b0), 0, 4);
 	cr_expect_eq(pc_board_acknowledge(b.board), 0x59);
 	bus_pio_write(b.bus, 0x600, 0x0100, 2);
-	bus_mmio_write(b.bus, 0xfee000b0, 0, 4);
+	bus_mmio_write(b.bus, GPA(0xfee000b0), 0, 4);
 	cr_expect_eq(pc_board_acknowledge(b.board), -1);
 	cr_expect_not(b.intr);
 }
@@ -162,7 +162,7 @@ Test(board, apic_base)
 	cr_expect_eq(pc_board_apic_base_get(b.board), 0xfee00900);
 	cr_expect_not(pc_board_apic_base_set(b.board, 0xfee00d00));
 	pc_board_tpr_set(b.board, 0x20);
-	cr_expect_eq(bus_mmio_read(b.bus, 0xfee00080, 4), 0x20);
+	cr_expect_eq(bus_mmio_read(b.bus, GPA(0xfee00080), 4), 0x20);
 	cr_expect_eq(pc_board_tpr_get(b.board), 0x20);
 }
 
@@ -186,8 +186,8 @@ Test(board, absent_ports_are_harmless)
 		bus_pio_write(b.bus, (uint16_t)port, 0, 1);
 		bus_pio_read(b.bus, (uint16_t)port, 4);
 	}
-	for (gpa_t gpa = 0xfec00000; gpa < 0xfec02000; gpa++)
-		bus_mmio_read(b.bus, gpa, 1);
+	for (uint64_t gpa = 0xfec00000; gpa < 0xfec02000; gpa++)
+		bus_mmio_read(b.bus, GPA(gpa), 1);
 	cr_expect_eq(in(0x3c0), 0xff, "no VGA");
 }
 
@@ -218,13 +218,13 @@ Test(board, reset_and_saved_state)
 	out(0x43, 0x34);
 	out(0x40, 0x9c);
 	out(0x40, 0x2e);
-	bus_mmio_write(b.bus, 0xfee000f0, 0x1ff, 4);
+	bus_mmio_write(b.bus, GPA(0xfee000f0), 0x1ff, 4);
 	pc_board_keyboard_put(b.board, (const uint8_t[]){ 0x1c }, 1);
 	cr_assert_eq(bus_save(b.bus, b.time.now, &saved, &size), 0);
 	cr_expect(b.intr);
 	pc_board_reset(b.board);
 	cr_expect_not(b.intr);
-	cr_expect_eq(bus_mmio_read(b.bus, 0xfee000f0, 4), 0xff);
+	cr_expect_eq(bus_mmio_read(b.bus, GPA(0xfee000f0), 4), 0xff);
 	cr_assert_eq(bus_load(b.bus, saved, size, &error), 0, "%s", error.text);
 	cr_expect(b.intr);
 	cr_assert_eq(bus_save(b.bus, b.time.now, &again, &size2), 0);
@@ -263,14 +263,14 @@ Test(board, random_accesses_do_no_harm)
 			else
 				bus_pio_read(b.bus, port, size);
 		} else {
-			gpa_t gpa = which == RF_ARRAY_SIZE(ports) ?
-					    0xfee00000 + ((gpa_t)rand() % 64) * 16 :
-					    0xfec00000 + ((gpa_t)rand() % 2) * 16;
+			uint64_t gpa = which == RF_ARRAY_SIZE(ports) ?
+					    0xfee00000 + ((uint64_t)rand() % 64) * 16 :
+					    0xfec00000 + ((uint64_t)rand() % 2) * 16;
 
 			if (rand() & 1)
-				bus_mmio_write(b.bus, gpa, value, 4);
+				bus_mmio_write(b.bus, GPA(gpa), value, 4);
 			else
-				bus_mmio_read(b.bus, gpa, 4);
+				bus_mmio_read(b.bus, GPA(gpa), 4);
 		}
 		if (rand() % 4 == 0) {
 			uint64_t ns = (uint64_t)rand() % 100000;
@@ -299,7 +299,7 @@ Test(board, random_accesses_do_no_harm)
 
 /* Tables. */
 
-static uint32_t ram32(gpa_t gpa)
+static uint32_t ram32(uint64_t gpa)
 {
 	uint32_t value;
 
@@ -307,7 +307,7 @@ static uint32_t ram32(gpa_t gpa)
 	return value;
 }
 
-static void expect_table(gpa_t gpa, const char *signature)
+static void expect_table(uint64_t gpa, const char *signature)
 {
 	uint32_t length = ram32(gpa + 4);
 
@@ -318,17 +318,18 @@ static void expect_table(gpa_t gpa, const char *signature)
 
 Test(tables, acpi)
 {
-	gpa_t base, rsdt, fadt;
+	uint64_t rsdt, fadt;
+	gpa_t base;
 	uint64_t size;
 
 	pc_board_acpi_area(RAM_SIZE, &base, &size);
-	cr_expect_eq(base + size, RAM_SIZE);
-	cr_expect_eq(base % 4096, 0);
+	cr_expect_eq(base.v + size, RAM_SIZE);
+	cr_expect_eq(gpa_offset(base), 0);
 	cr_assert_eq(pc_board_write_tables(b.board), 0);
 	cr_expect_eq(memcmp(b.ram + 0xf6000, "RSD PTR ", 8), 0);
 	cr_expect_eq(acpi_checksum(b.ram + 0xf6000, 20), 0);
 	rsdt = ram32(0xf6010);
-	cr_assert_geq(rsdt, base);
+	cr_assert_geq(rsdt, base.v);
 	expect_table(rsdt, "RSDT");
 	fadt = ram32(rsdt + 36);
 	expect_table(fadt, "FACP");
@@ -337,7 +338,7 @@ Test(tables, acpi)
 	cr_expect_eq(memcmp(b.ram + ram32(fadt + 36), "FACS", 4), 0);
 	cr_expect_eq(ram32(fadt + 36) % 64, 0);
 	/* The DSDT names S5, and only the serial ports that exist. */
-	gpa_t dsdt = ram32(fadt + 40);
+	uint64_t dsdt = ram32(fadt + 40);
 	uint32_t length = ram32(dsdt + 4);
 
 	cr_expect_not_null(memmem(b.ram + dsdt, length, "_S5_", 4));
@@ -347,7 +348,7 @@ Test(tables, acpi)
 
 Test(tables, mp)
 {
-	gpa_t table;
+	uint64_t table;
 
 	cr_assert_eq(pc_board_write_tables(b.board), 0);
 	cr_expect_eq(memcmp(b.ram + 0xf6100, "_MP_", 4), 0);
@@ -356,7 +357,7 @@ Test(tables, mp)
 	cr_expect_eq(memcmp(b.ram + table, "PCMP", 4), 0);
 	cr_expect_eq(acpi_checksum(b.ram + table, ram32(table + 4) & 0xffff), 0);
 	/* Walk the entries: they must fill the table exactly. */
-	gpa_t at = table + 44;
+	uint64_t at = table + 44;
 	unsigned entries = ram32(table + 34) & 0xffff;
 
 	for (unsigned i = 0; i < entries; i++)

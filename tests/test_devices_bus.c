@@ -93,9 +93,9 @@ Test(bus, unclaimed_reads_ones_and_swallows_writes)
 	cr_expect_eq(bus_pio_read(bus, 0x1234, 1), 0xff);
 	cr_expect_eq(bus_pio_read(bus, 0x1234, 2), 0xffff);
 	cr_expect_eq(bus_pio_read(bus, 0xffff, 4), 0xffffffff);
-	cr_expect_eq(bus_mmio_read(bus, 0xd0000000, 8), ~0ull);
+	cr_expect_eq(bus_mmio_read(bus, GPA(0xd0000000), 8), ~0ull);
 	bus_pio_write(bus, 0xffff, 0, 4);
-	bus_mmio_write(bus, ~0ull, 0, 8);
+	bus_mmio_write(bus, GPA(~0ull), 0, 8);
 	bus_destroy(bus);
 }
 
@@ -124,19 +124,19 @@ Test(bus, narrow_memory_access_uses_an_aligned_wider_one)
 	struct bus *bus = new_bus();
 
 	cr_assert_eq(bus_attach(bus, &dword_desc, &m, 0, NULL), 0);
-	cr_expect_eq(bus_mmio_read(bus, 0xfec00002, 1), 3);
-	cr_expect_eq(bus_mmio_read(bus, 0xfec00006, 2), 0x0807);
+	cr_expect_eq(bus_mmio_read(bus, GPA(0xfec00002), 1), 3);
+	cr_expect_eq(bus_mmio_read(bus, GPA(0xfec00006), 2), 0x0807);
 	cr_expect_str_eq(m.log, "r0/4 r4/4 ");
 	m.log[0] = 0;
-	cr_expect_eq(bus_mmio_read(bus, 0xfec00000, 8), 0x0807060504030201ull);
+	cr_expect_eq(bus_mmio_read(bus, GPA(0xfec00000), 8), 0x0807060504030201ull);
 	cr_expect_str_eq(m.log, "r0/4 r4/4 ");
 	m.log[0] = 0;
-	bus_mmio_write(bus, 0xfec00001, 0xee, 1);
+	bus_mmio_write(bus, GPA(0xfec00001), 0xee, 1);
 	cr_expect_str_eq(m.log, "w0/4 ");
 	cr_expect_eq(m.bytes[1], 0xee);
 	cr_expect_eq(m.bytes[0], 0);
-	cr_expect(bus_mmio_claimed(bus, 0xfec0000f));
-	cr_expect_not(bus_mmio_claimed(bus, 0xfec00010));
+	cr_expect(bus_mmio_claimed(bus, GPA(0xfec0000f)));
+	cr_expect_not(bus_mmio_claimed(bus, GPA(0xfec00010)));
 	bus_destroy(bus);
 }
 
@@ -187,11 +187,11 @@ Test(bus, mappings_come_and_go)
 	cr_assert_eq(bus_map(bus, "b", &r, &b, &mb, NULL), 0);
 	r.base = 0xc0000000;
 	cr_assert_eq(bus_map(bus, "a", &r, &a, &ma, NULL), 0);
-	cr_expect_eq(bus_mmio_read(bus, 0xc0000000, 1), 0xa);
-	cr_expect_eq(bus_mmio_read(bus, 0xe0000000, 1), 0xb);
+	cr_expect_eq(bus_mmio_read(bus, GPA(0xc0000000), 1), 0xa);
+	cr_expect_eq(bus_mmio_read(bus, GPA(0xe0000000), 1), 0xb);
 	bus_unmap(bus, ma);
-	cr_expect_eq(bus_mmio_read(bus, 0xc0000000, 1), 0xff);
-	cr_expect_eq(bus_mmio_read(bus, 0xe0000000, 1), 0xb);
+	cr_expect_eq(bus_mmio_read(bus, GPA(0xc0000000), 1), 0xff);
+	cr_expect_eq(bus_mmio_read(bus, GPA(0xe0000000), 1), 0xb);
 	r.base = 0xe0000008;
 	cr_expect_eq(bus_map(bus, "a", &r, &a, &ma, NULL), -EEXIST);
 	bus_unmap(bus, mb);

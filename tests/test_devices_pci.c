@@ -96,17 +96,17 @@ Test(pci, bars_are_sized_and_mapped)
 	cr_expect_eq(pci_config_read(&f, 0x18, 4), 0, "not implemented");
 	pci_config_write(&f, 0x10, 0xe0000000, 4);
 	pci_config_write(&f, 0x14, 0xc000, 4);
-	cr_expect_eq(bus_mmio_read(b.bus, 0xe0000000, 2), 0xffff);
+	cr_expect_eq(bus_mmio_read(b.bus, GPA(0xe0000000), 2), 0xffff);
 	pci_config_write(&f, 4, 3, 2);
-	cr_expect_eq(bus_mmio_read(b.bus, 0xe0000ffe, 2), 0xcafe);
+	cr_expect_eq(bus_mmio_read(b.bus, GPA(0xe0000ffe), 2), 0xcafe);
 	cr_expect_eq(bus_pio_read(b.bus, 0xc01e, 2), 0xcafe);
 	pci_config_write(&f, 0x10, 0xe1000000, 4);
-	cr_expect_eq(bus_mmio_read(b.bus, 0xe0000000, 2), 0xffff);
-	cr_expect_eq(bus_mmio_read(b.bus, 0xe1000000, 2), 0xcafe);
+	cr_expect_eq(bus_mmio_read(b.bus, GPA(0xe0000000), 2), 0xffff);
+	cr_expect_eq(bus_mmio_read(b.bus, GPA(0xe1000000), 2), 0xcafe);
 	pci_config_write(&f, 0x14, 0x60, 4);
 	cr_expect_eq(in(0x64) & 0x10, 0x10, "on top of the keyboard controller: that one answers");
 	pci_function_reset(&f);
-	cr_expect_eq(bus_mmio_read(b.bus, 0xe1000000, 2), 0xffff);
+	cr_expect_eq(bus_mmio_read(b.bus, GPA(0xe1000000), 2), 0xffff);
 }
 
 static uint16_t isa_levels;

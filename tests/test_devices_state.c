@@ -132,13 +132,13 @@ static uint8_t in(struct machine *m, uint16_t port)
 
 static void apic(struct machine *m, unsigned reg, uint32_t value)
 {
-	bus_mmio_write(m->bus, LAPIC + reg, value, 4);
+	bus_mmio_write(m->bus, GPA(LAPIC + reg), value, 4);
 }
 
 static void io_apic(struct machine *m, unsigned reg, uint32_t value)
 {
-	bus_mmio_write(m->bus, IO_APIC, reg, 4);
-	bus_mmio_write(m->bus, IO_APIC + 0x10, value, 4);
+	bus_mmio_write(m->bus, GPA(IO_APIC), reg, 4);
+	bus_mmio_write(m->bus, GPA(IO_APIC + 0x10), value, 4);
 }
 
 static void wait_ns(struct machine *m, uint64_t ns) { fake_clock_advance(&m->time, ns); }
@@ -173,7 +173,7 @@ static uint32_t store_unlocked(struct machine *m, uint32_t value)
 	void *opaque;
 	const pc_board_store_fn store = pc_board_store_unlocked(m->board, &opaque);
 
-	return store(opaque, LAPIC + 0x80, value);
+	return store(opaque, GPA(LAPIC + 0x80), value);
 }
 
 static uint32_t touch_memory(struct machine *m, uint32_t choice, uint32_t value)
@@ -183,8 +183,8 @@ static uint32_t touch_memory(struct machine *m, uint32_t choice, uint32_t value)
 	if (choice % 8 == 7)
 		return store_unlocked(m, value >> 6 & 0xff);
 	if (choice & 8)
-		return (uint32_t)bus_mmio_read(m->bus, gpa, 4);
-	bus_mmio_write(m->bus, gpa, value >> 6, 4);
+		return (uint32_t)bus_mmio_read(m->bus, GPA(gpa), 4);
+	bus_mmio_write(m->bus, GPA(gpa), value >> 6, 4);
 	return 0;
 }
 

@@ -71,13 +71,13 @@ TestSuite(ticks, .init = setup, .fini = teardown);
 static void out(uint16_t port, uint8_t value) { bus_pio_write(k.bus, port, value, 1); }
 static void apic_write(uint32_t offset, uint32_t value)
 {
-	bus_mmio_write(k.bus, 0xfee00000 + offset, value, 4);
+	bus_mmio_write(k.bus, GPA(0xfee00000 + offset), value, 4);
 }
 
 static void io_apic_write(uint32_t index, uint32_t value)
 {
-	bus_mmio_write(k.bus, 0xfec00000, index, 4);
-	bus_mmio_write(k.bus, 0xfec00010, value, 4);
+	bus_mmio_write(k.bus, GPA(0xfec00000), index, 4);
+	bus_mmio_write(k.bus, GPA(0xfec00010), value, 4);
 }
 
 static uint32_t rnd(uint32_t below)

@@ -42,7 +42,7 @@ static int acknowledge(void *opaque)
 	return VECTOR;
 }
 
-static uint32_t ram32(const struct bf *bf, gpa_t gpa)
+static uint32_t ram32(const struct bf *bf, uint64_t gpa)
 {
 	return __atomic_load_n((const uint32_t *)(bf->ram + gpa), __ATOMIC_ACQUIRE);
 }
@@ -111,8 +111,8 @@ static void device_round(struct bf *bf, const struct guest_memory *memory, uint3
 			 bool with_interrupts)
 {
 	pthread_mutex_lock(&bf->vm.device_lock);
-	cr_expect_eq(memory->write(memory->opaque, MAILBOX, &value, 4), 0);
-	cr_expect_eq(memory->write(memory->opaque, FUNCTION + 1, &value, 4), 0);
+	cr_expect_eq(memory->write(memory->opaque, GPA(MAILBOX), &value, 4), 0);
+	cr_expect_eq(memory->write(memory->opaque, GPA(FUNCTION + 1), &value, 4), 0);
 	if (with_interrupts)
 		vcpu_raise_event(&bf->vm.vcpu, EVENT_INTR);
 	pthread_mutex_unlock(&bf->vm.device_lock);
@@ -161,8 +161,8 @@ static gpa_t told_low, told_high;
 static void note(void *opaque, gpa_t gpa, uint32_t len)
 {
 	told++;
-	told_low = gpa < told_low ? gpa : told_low;
-	told_high = gpa + len > told_high ? gpa + len : told_high;
+	told_low = gpa_below(gpa, told_low) ? gpa : told_low;
+	told_high = gpa_below(told_high, gpa_add(gpa, len)) ? gpa_add(gpa, len) : told_high;
 }
 
 /* More ranges than are kept: no page may be forgotten. The vCPU thread comes only afterwards. */
@@ -173,11 +173,11 @@ Test(dma, more_than_there_is_room_for)
 	pthread_t thread;
 	uint8_t byte = 1;
 
-	told_low = BF_RAM_SIZE;
+	told_low = GPA(BF_RAM_SIZE);
 	bf->vm.ram.written = note;
 	memset(bf->vm.ram.page_flags, RAM_PAGE_CODE, BF_RAM_SIZE / GUEST_PAGE_SIZE);
 	for (unsigned n = 0; n < 3 * VM_DMA_RANGES; n++)
-		cr_expect_eq(memory.write(memory.opaque, BF_FREE + 2 * n * GUEST_PAGE_SIZE + n,
+		cr_expect_eq(memory.write(memory.opaque, GPA(BF_FREE + 2 * n * GUEST_PAGE_SIZE + n),
 					  &byte, 1),
 			     0);
 	cr_expect_eq(told, 0, "told on the wrong thread");
@@ -189,8 +189,8 @@ Test(dma, more_than_there_is_room_for)
 	vm_end(&bf->vm, VM_QUIT, 0);
 	pthread_join(thread, NULL);
 	cr_expect_geq(told, 3 * VM_DMA_RANGES);
-	cr_expect_eq(told_low, BF_FREE);
-	cr_expect_eq(told_high,
+	cr_expect_eq(told_low.v, BF_FREE);
+	cr_expect_eq(told_high.v,
 		     BF_FREE + 2 * (3 * VM_DMA_RANGES - 1) * GUEST_PAGE_SIZE + 3 * VM_DMA_RANGES);
 	bf_destroy(bf);
 }
@@ -201,14 +201,15 @@ Test(dma, where_there_is_no_ram)
 	const struct guest_memory memory = dma_guest_memory(&bf->vm);
 	uint8_t bytes[8] = { 1, 2, 3 };
 
-	cr_expect_eq(memory.write(memory.opaque, BF_RAM_SIZE - 4, bytes, 8), -EFAULT);
+	cr_expect_eq(memory.write(memory.opaque, GPA(BF_RAM_SIZE - 4), bytes, 8), -EFAULT);
 	cr_expect_eq(bf->ram[BF_RAM_SIZE - 4], 0, "whole or nothing");
-	cr_expect_eq(memory.read(memory.opaque, BF_RAM_SIZE, bytes, 1), -EFAULT);
-	cr_expect_eq(memory.read(memory.opaque, ~(gpa_t)0, bytes, 8), -EFAULT);
-	cr_expect_eq(memory.write(memory.opaque, GUEST_VIDEO_HOLE_START - 4, bytes, 8), -EFAULT);
-	cr_expect_eq(memory.write(memory.opaque, GUEST_VIDEO_HOLE_END - 1, bytes, 1), -EFAULT);
-	cr_expect_eq(memory.write(memory.opaque, GUEST_VIDEO_HOLE_END, bytes, 8), 0);
-	cr_expect_eq(memory.write(memory.opaque, BF_RAM_SIZE - 8, bytes, 8), 0);
-	cr_expect_eq(memory.write(memory.opaque, BF_RAM_SIZE, bytes, 0), 0);
+	cr_expect_eq(memory.read(memory.opaque, GPA(BF_RAM_SIZE), bytes, 1), -EFAULT);
+	cr_expect_eq(memory.read(memory.opaque, GPA_NONE, bytes, 8), -EFAULT);
+	cr_expect_eq(memory.write(memory.opaque, GPA(GUEST_VIDEO_HOLE_START - 4), bytes, 8),
+		     -EFAULT);
+	cr_expect_eq(memory.write(memory.opaque, GPA(GUEST_VIDEO_HOLE_END - 1), bytes, 1), -EFAULT);
+	cr_expect_eq(memory.write(memory.opaque, GPA(GUEST_VIDEO_HOLE_END), bytes, 8), 0);
+	cr_expect_eq(memory.write(memory.opaque, GPA(BF_RAM_SIZE - 8), bytes, 8), 0);
+	cr_expect_eq(memory.write(memory.opaque, GPA(BF_RAM_SIZE), bytes, 0), 0);
 	bf_destroy(bf);
 }

@@ -206,12 +206,12 @@ static void flat(void)
 	engine_kvm.reset(vcpu);
 }
 
-static void put_code(gpa_t at, const void *code, size_t len)
+static void put_code(uint64_t at, const void *code, size_t len)
 {
 	memcpy(vm.ram.flat + at, code, len);
 }
 
-static uint32_t word(gpa_t gpa)
+static uint32_t word(uint64_t gpa)
 {
 	uint32_t value;
 
@@ -591,7 +591,7 @@ Test(kvm, rom_and_hole)
 
 	flat();
 	put_code(0xf0000, "ROM", 4);
-	guest_ram_set_flag(&vm.ram, 0xf0000, RAM_PAGE_ROM);
+	guest_ram_set_flag(&vm.ram, GPA(0xf0000), RAM_PAGE_ROM);
 	run_until_halted(code, sizeof(code));
 	cr_expect_eq(cpu->regs[X86_EAX], 0x4d4f52);
 	cr_expect_eq(cpu->regs[X86_EBX], 0xffffffff, "nothing is in the video hole");

@@ -29,7 +29,7 @@ static struct links links;
 
 static bool fetch(void *opaque, gva_t gva, gpa_t *gpa, bool *global)
 {
-	*gpa = gva & (GUEST_PAGE_SIZE - 1);
+	*gpa = GPA(gva & (GUEST_PAGE_SIZE - 1));
 	*global = links.global && (gva & GUEST_PAGE_MASK) != links.local;
 	return true;
 }
@@ -136,7 +136,7 @@ Test(links, a_change_of_a_global_page_cuts_the_links_to_an_instruction_across_pa
 	links_create(true, true);
 	from = find(at(1) + INTO_CROSSING);
 	to = find(at(2) + CROSSING);
-	cr_assert_neq(to->gpa2, ~0ull);
+	cr_assert_not(gpa_is_none(to->gpa2));
 	for (unsigned page = 2; page <= 3; page++) {
 		link_to(from, to);
 		cr_assert_eq(leads_to(from), to->entry);
@@ -176,7 +176,7 @@ Test(links, a_change_of_a_global_page_after_a_flush, .timeout = 60)
 	links_create(true, true);
 	link_to(find(at(0)), find(at(1)));
 	link_to(find(at(1)), find(at(2)));
-	translator_invalidate(links.tr, 0, 1);
+	translator_invalidate(links.tr, GPA(0), 1);
 	translator_flush(links.tr);
 	from = find(at(0));
 	to = find(at(1));
@@ -263,7 +263,7 @@ Test(links, a_space_does_not_get_what_was_dropped, .timeout = 60)
 		else
 			cr_expect_neq(entries[first->eip & (BRANCH_CACHE_ENTRIES - 1)].host,
 				      first->entry);
-		translator_invalidate(links.tr, 0, 1);
+		translator_invalidate(links.tr, GPA(0), 1);
 	}
 	links_destroy();
 }
@@ -402,8 +402,8 @@ static void damage_lists(struct tu *tu, struct tu *crossing)
 	DAMAGE(tu->eip, tu->eip + GUEST_PAGE_SIZE, "should not");
 	DAMAGE(page->tus, NULL, "as many");
 	DAMAGE(page->tus2, NULL, "as many");
-	DAMAGE(page->page, GUEST_PAGE_SIZE, "by its address");
-	DAMAGE(crossing->gpa2, ~0ull, "should not");
+	DAMAGE(page->page.v, GUEST_PAGE_SIZE, "by its address");
+	DAMAGE(crossing->gpa2.v, ~0ull, "should not");
 	DAMAGE(tu->insn[0].guest_offset, 1, "guest instructions");
 	DAMAGE(tu->body_len, tu->host_len + 1, "exits are not in it");
 	DAMAGE(tr->used, tr->stubs_len, "beyond");
@@ -433,7 +433,7 @@ Test(links, a_check_notices_broken_lists_and_direct_links, .timeout = 60)
 	struct tu *from, *to;
 
 	links_create(true, true);
-	translator_adapt(links.tr, 0x800, ADAPT_DUAL);
+	translator_adapt(links.tr, GPA(0x800), ADAPT_DUAL);
 	from = find(at(0));
 	to = find(at(1));
 	expect_check(NULL);

@@ -26,7 +26,7 @@ static char kernel_path[] = "/tmp/rf-test-kernel-XXXXXX",
 static void setup(void)
 {
 	cr_assert_eq(guest_ram_init(&ram, RAM_SIZE), 0);
-	memory_map_build(&map, RAM_SIZE, RAM_SIZE - ACPI_SIZE, ACPI_SIZE);
+	memory_map_build(&map, RAM_SIZE, GPA(RAM_SIZE - ACPI_SIZE), ACPI_SIZE);
 	close(mkstemp(kernel_path));
 	close(mkstemp(initrd_path));
 	boot = (struct boot_request){
@@ -51,7 +51,7 @@ static void write_file(const char *path, const void *data, size_t size)
 	fclose(f);
 }
 
-static uint32_t ram32(gpa_t gpa)
+static uint32_t ram32(uint64_t gpa)
 {
 	uint32_t v;
 
@@ -514,13 +514,13 @@ Test(loader, memory_map)
 	cr_expect_eq(map.entry[3].base, 0x100000);
 	cr_expect_eq(map.entry[3].size, RAM_SIZE - ACPI_SIZE - 0x100000);
 	cr_expect_eq(map.entry[4].type, E820_ACPI);
-	cr_expect_eq(memory_map_high_end(&map), RAM_SIZE - ACPI_SIZE);
-	memory_map_build(&map, 1u << 20, 0xfc000, ACPI_SIZE);
+	cr_expect_eq(memory_map_high_end(&map).v, RAM_SIZE - ACPI_SIZE);
+	memory_map_build(&map, 1u << 20, GPA(0xfc000), ACPI_SIZE);
 	end = 0;
 	for (unsigned i = 0; i < map.count; i++) {
 		cr_expect_geq(map.entry[i].base, end, "entries overlap with 1 MiB");
 		end = map.entry[i].base + map.entry[i].size;
 	}
-	memory_map_build(&map, 1u << 20, 0, 0);
-	cr_expect_eq(memory_map_high_end(&map), 0x100000);
+	memory_map_build(&map, 1u << 20, GPA(0), 0);
+	cr_expect_eq(memory_map_high_end(&map).v, 0x100000);
 }

@@ -118,7 +118,7 @@ Test(shadow_check, regions)
 	pte = (uint32_t *)r->copy.page;
 	BREAK(&g, r->relied, 2, "a region's count is wrong");
 	BREAK(&g, r->slot, 0x21, "a region is not where it says");
-	BREAK(&g, r->table, PT2, "a region's table is not the one its directory entry names");
+	BREAK(&g, r->table.v, PT2, "a region's table is not the one its directory entry names");
 	BREAK(&g, r->filled[0], 0, "a mapped page is not recorded in a region");
 	BREAK(&g, r->copy.hi, 0, "a mapped page lies outside its table's copy");
 	BREAK(&g, d->active[0], 0, "the bitmap of regions is wrong");

@@ -19,7 +19,7 @@ Test(shadow_fill, paging_off_maps_identity)
 	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0x5000, ACCESS_WRITE, &info), SHADOW_FILL_OK);
 	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0xb8123, ACCESS_WRITE, &info),
 		     SHADOW_FILL_UNBACKED);
-	cr_assert_eq(info.gpa, 0xb8123);
+	cr_assert_eq(info.gpa.v, 0xb8123);
 	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0xfffffff0, ACCESS_READ, &info),
 		     SHADOW_FILL_UNBACKED);
 	expect_sane(&g);
@@ -129,7 +129,7 @@ static void check_large(uint32_t cr4, unsigned pages)
 	struct guest g = { 0 };
 	struct shadow_fill_info info;
 	gva_t gva = 0xc0800000;
-	gpa_t pde;
+	uint32_t pde;
 
 	guest_create(&g, NULL, cr4, CR0_WP);
 	memset(g.ram.flat + PD, 0, 0x5000);
@@ -155,10 +155,10 @@ static void check_large(uint32_t cr4, unsigned pages)
 	cr_assert_eq(g.hm.protects, 1);
 	expect_sane(&g);
 	/* Code inside it. */
-	shadow_protect_code(g.shadow, 0x810000);
+	shadow_protect_code(g.shadow, GPA(0x810000));
 	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, gva + 0x10000, ACCESS_WRITE, &info),
 		     SHADOW_FILL_PROTECTED);
-	cr_assert_eq(info.gpa, 0x810000);
+	cr_assert_eq(info.gpa.v, 0x810000);
 	cr_assert(window_writable(g.space->window[SHADOW_KERNEL], gva + 0x11000));
 	expect_sane(&g);
 	put32(&g, pde, 0x1000000 | PTE_P | PTE_W | PTE_PS);
@@ -192,13 +192,13 @@ Test(shadow_fill, a_large_page_around_the_video_hole_and_beyond_ram)
 	cr_assert(mapped(&g, SHADOW_KERNEL, 0x1000));
 	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0xa0010, ACCESS_READ, &info),
 		     SHADOW_FILL_UNBACKED);
-	cr_assert_eq(info.gpa, 0xa0010);
+	cr_assert_eq(info.gpa.v, 0xa0010);
 	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0x400010, ACCESS_READ, &info),
 		     SHADOW_FILL_UNBACKED);
-	cr_assert_eq(info.gpa, 0x2000010);
+	cr_assert_eq(info.gpa.v, 0x2000010);
 	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, 0x800010, ACCESS_READ, &info),
 		     SHADOW_FILL_UNBACKED);
-	cr_assert_eq(info.gpa, 0x100800010ull);
+	cr_assert_eq(info.gpa.v, 0x100800010ull);
 	guest_destroy(&g);
 }
 

@@ -130,7 +130,7 @@ Test(shadow_limits, host_refusals_cost_only_time)
 	/* Taking away refused: the window is emptied instead. */
 	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_OK);
 	g.hm.fail_takes = 1;
-	shadow_protect_code(g.shadow, PAGE_OF(0x400));
+	shadow_protect_code(g.shadow, GPA(PAGE_OF(0x400)));
 	expect_sane(&g);
 	cr_assert_not(mapped(&g, SHADOW_USER, UVA(1)));
 	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_PROTECTED);
@@ -201,10 +201,11 @@ Test(shadow_limits, reset_forgets_everything)
 		expect_reads(&g, SHADOW_KERNEL, KVA(0), 0x301);
 		cr_assert(
 			shadow_fetch(g.shadow, UVA(0), ACCESS_EXEC | ACCESS_USER, &info, &global));
-		shadow_protect_code(g.shadow, PAGE_OF(0x300));
+		shadow_protect_code(g.shadow, GPA(PAGE_OF(0x300)));
 		load_cr3(&g, PD2);
 		expect_sane(&g);
-		cr_assert_neq(guest_ram_flags(&g.ram, PAGE_OF(0x300)) | guest_ram_flags(&g.ram, PT),
+		cr_assert_neq(guest_ram_flags(&g.ram, GPA(PAGE_OF(0x300))) |
+				      guest_ram_flags(&g.ram, GPA(PT)),
 			      0);
 		window = g.space->window[SHADOW_KERNEL];
 		shadow_reset(g.shadow);
@@ -212,7 +213,8 @@ Test(shadow_limits, reset_forgets_everything)
 		cr_expect_null(shadow_current(g.shadow));
 		cr_expect_not(window_readable(window, KVA(0), &word));
 		for (uint32_t gfn = 0; gfn < GUEST_RAM_SIZE >> GUEST_PAGE_SHIFT; gfn++)
-			cr_assert_eq(guest_ram_flags(&g.ram, PAGE_OF(gfn)), 0, "frame %x", gfn);
+			cr_assert_eq(guest_ram_flags(&g.ram, gpa_of_frame(gfn)), 0, "frame %x",
+				     gfn);
 		load_cr3(&g, PD);
 		expect_sane(&g);
 	}

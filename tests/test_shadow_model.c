@@ -32,7 +32,7 @@ static uint32_t pick(struct model *m, uint32_t n)
 	return (uint32_t)(m->seed >> 33) % n;
 }
 
-static void put_entry(struct model *m, gpa_t table, unsigned i, uint64_t value)
+static void put_entry(struct model *m, uint64_t table, unsigned i, uint64_t value)
 {
 	if (m->pae)
 		put64(&m->g, table + i * 8, value);
@@ -63,7 +63,8 @@ static void edit(struct model *m)
 {
 	gva_t gva = m->pages[pick(m, RF_ARRAY_SIZE(m->pages))];
 	unsigned space = pick(m, SPACES), shift = m->pae ? 21 : 22;
-	gpa_t dir = m->pae ? DIRS + (space * 4 + (gva >> 30)) * 0x1000ull : TOPS + space * 0x1000;
+	uint64_t dir = m->pae ? DIRS + (space * 4 + (gva >> 30)) * 0x1000ull :
+				TOPS + space * 0x1000;
 	unsigned index = (gva >> shift) & (m->pae ? 511 : 1023);
 	uint64_t bits = random_bits(m);
 
@@ -91,7 +92,7 @@ static void edit_traced(struct model *m)
 	unsigned i;
 
 	for (i = 0; i < TABLES; i++)
-		shadow_table_written(m->g.shadow, PTS + i * 0x1000, 1);
+		shadow_table_written(m->g.shadow, GPA(PTS + i * 0x1000), 1);
 	edit(m);
 }
 
@@ -110,8 +111,8 @@ static void check_page(struct model *m, enum shadow_view view, gva_t gva, bool g
 		return;
 	cr_assert(walk_guest(&g->ram, &g->paging, gva, access, &w),
 		  "%x is mapped in view %d against the tables", gva, view);
-	cr_assert_eq(word, get32(g, w.gpa & ~0xfffull), "%x is mapped to the wrong frame", gva);
-	cr_assert(get32(g, w.entry[w.levels - 1]) & PTE_A, "%x is mapped but not marked accessed",
+	cr_assert_eq(word, get32(g, gpa_page(w.gpa).v), "%x is mapped to the wrong frame", gva);
+	cr_assert(get32(g, w.entry[w.levels - 1].v) & PTE_A, "%x is mapped but not marked accessed",
 		  gva);
 	write = window_writable(g->space->window[view], gva);
 	if (write) {
@@ -157,7 +158,7 @@ static void access_page(struct model *m)
 		break;
 	default:
 		cr_assert(allowed);
-		cr_assert_eq(info.gpa, w.gpa);
+		cr_assert_eq(info.gpa.v, w.gpa.v);
 	}
 	if (result == SHADOW_FILL_PROTECTED)
 		shadow_unprotect_code(m->g.shadow, info.gpa);
@@ -175,8 +176,8 @@ static void fetch(struct model *m)
 
 	cr_assert_eq(shadow_fetch(m->g.shadow, gva, access, &info, &global), allowed);
 	if (allowed) {
-		cr_assert_eq(info.gpa, w.gpa);
-		if (w.gpa >> 12 >= DATA && pick(m, 2))
+		cr_assert_eq(info.gpa.v, w.gpa.v);
+		if (gpa_frame(w.gpa) >= DATA && pick(m, 2))
 			shadow_protect_code(m->g.shadow, w.gpa);
 	} else {
 		cr_assert_eq(info.error, w.error);

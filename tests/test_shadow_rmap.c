@@ -104,7 +104,7 @@ Test(shadow_rmap, a_frame_with_many_aliases_is_protected_in_all_of_them, .timeou
 
 	aliased_spaces(&g);
 	visits = shadow_stats(g.shadow)->rmap_visits;
-	shadow_protect_code(g.shadow, 0x812345);
+	shadow_protect_code(g.shadow, GPA(0x812345));
 	cr_assert_eq(shadow_stats(g.shadow)->rmap_visits - visits, 2 * (MANY + 100));
 	expect_sane(&g);
 	for (i = 1; i <= MANY; i += 9) {

@@ -17,19 +17,19 @@ Test(shadow_trace, code_pages_are_read_only_through_every_alias)
 	cr_assert_eq(user_write(&g, UVA(7)), SHADOW_FILL_OK);
 	load_cr3(&g, PD2);
 	cr_assert_eq(user_write(&g, UVA(3)), SHADOW_FILL_OK);
-	shadow_protect_code(g.shadow, PAGE_OF(0x300) + 0x123);
+	shadow_protect_code(g.shadow, GPA(PAGE_OF(0x300) + 0x123));
 	expect_sane(&g);
 	cr_assert_eq(
 		guest_access(&g, SHADOW_USER, UVA(3) + 0x44, ACCESS_WRITE | ACCESS_USER, &info),
 		SHADOW_FILL_PROTECTED);
-	cr_assert_eq(info.gpa, PAGE_OF(0x300) + 0x44);
+	cr_assert_eq(info.gpa.v, PAGE_OF(0x300) + 0x44);
 	expect_reads(&g, SHADOW_USER, UVA(3), 0x300);
 	load_cr3(&g, PD);
 	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_PROTECTED);
 	cr_assert_eq(user_write(&g, UVA(7)), SHADOW_FILL_PROTECTED);
 	cr_assert_eq(guest_access(&g, SHADOW_KERNEL, UVA(7), ACCESS_WRITE, &info),
 		     SHADOW_FILL_PROTECTED);
-	shadow_unprotect_code(g.shadow, PAGE_OF(0x300));
+	shadow_unprotect_code(g.shadow, GPA(PAGE_OF(0x300)));
 	cr_assert_eq(user_write(&g, UVA(0)), SHADOW_FILL_OK);
 	cr_assert_eq(user_write(&g, UVA(7)), SHADOW_FILL_OK);
 	guest_destroy(&g);
@@ -59,7 +59,7 @@ Test(shadow_trace, fetched_code_is_reported_when_its_mapping_changes)
 	cr_assert_not(shadow_fetch(g.shadow, UVA(1), ACCESS_EXEC | ACCESS_USER, &info, &global));
 	cr_assert_eq(info.error, PFE_U);
 	cr_assert(shadow_fetch(g.shadow, UVA(0) + 5, ACCESS_EXEC | ACCESS_USER, &info, &global));
-	cr_assert_eq(info.gpa, PAGE_OF(0x300) + 5);
+	cr_assert_eq(info.gpa.v, PAGE_OF(0x300) + 5);
 	cr_assert_not(global);
 	cr_assert(shadow_fetch(g.shadow, KVA(0), ACCESS_EXEC, &info, &global));
 	cr_assert(global);
@@ -113,7 +113,7 @@ Test(shadow_trace, quiet_tables_are_traced_and_busy_ones_compared)
 		load_cr3(&g, PD);
 	cr_assert(g.ram.page_flags[PT >> 12] & RAM_PAGE_TABLE);
 	user_pte(&g, 0, 0x302, USER_RW);
-	shadow_table_written(g.shadow, PT, 4);
+	shadow_table_written(g.shadow, GPA(PT), 4);
 	load_cr3(&g, PD);
 	expect_reads(&g, SHADOW_USER, UVA(0), 0x302);
 	guest_destroy(&g);
@@ -151,13 +151,14 @@ Test(shadow_trace, a_table_whose_traces_keep_ending_is_traced_again_however_late
 	user_pte(&g, 0, 0x300, USER_RW);
 	expect_reads(&g, SHADOW_USER, UVA(0), 0x300);
 	for (endings = 0; endings < 12; endings++) {
-		for (compares = 0; !(guest_ram_flags(&g.ram, PT) & RAM_PAGE_TABLE); compares++) {
+		for (compares = 0; !(guest_ram_flags(&g.ram, GPA(PT)) & RAM_PAGE_TABLE);
+		     compares++) {
 			cr_assert_lt(compares, 40000, "not traced again after %u endings", endings);
 			load_cr3(&g, PD);
 		}
 		cr_assert(endings < 2 || compares > 400, "%u compares were enough after %u endings",
 			  compares, endings);
-		shadow_table_written(g.shadow, PT, 4);
+		shadow_table_written(g.shadow, GPA(PT), 4);
 	}
 	guest_destroy(&g);
 }

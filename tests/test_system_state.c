@@ -590,7 +590,7 @@ Test(tlb, rom_drops_writes_and_mmio_reaches_the_bus)
 
 static void count_written(void *opaque, gpa_t gpa, uint32_t len)
 {
-	*(uint64_t *)opaque += gpa * 0x100 + len;
+	*(uint64_t *)opaque += gpa.v * 0x100 + len;
 }
 
 Test(tlb, stores_to_traced_pages_are_told)

@@ -22,7 +22,7 @@ static struct disasm *disasm;
 
 static bool fetch(void *opaque, gva_t gva, gpa_t *gpa, bool *global)
 {
-	*gpa = gva - CODE_GVA + CODE_GPA;
+	*gpa = GPA(gva - CODE_GVA + CODE_GPA);
 	*global = false;
 	return gva - CODE_GVA < GUEST_PAGE_SIZE;
 }
@@ -160,8 +160,8 @@ Test(translation, a_tu_describes_itself)
 {
 	translate_bytes("\x55\x89\xe5\x5d\xc3", 5, FLAT);
 	cr_expect_eq(logged.eip, CODE_GVA);
-	cr_expect_eq(logged.gpa, CODE_GPA);
-	cr_expect_eq(logged.gpa2, ~0ull);
+	cr_expect_eq(logged.gpa.v, CODE_GPA);
+	cr_expect(gpa_is_none(logged.gpa2));
 	cr_expect_eq(logged.ninsns, 4);
 	cr_expect_eq(logged.guest_len, 5);
 	cr_expect_eq(logged.host_len, logged.body_len, "a RET has no exit");
@@ -192,9 +192,9 @@ Test(translation, pages_with_code_are_protected_while_they_have_any)
 	protects = unprotects = 0;
 	translate_bytes("\x90\xc3", 2, FLAT);
 	cr_expect_eq(protects, 1);
-	cr_expect_eq(translator_invalidate(tr, CODE_GPA + 2, 8), 0, "behind its bytes");
+	cr_expect_eq(translator_invalidate(tr, GPA(CODE_GPA + 2), 8), 0, "behind its bytes");
 	cr_expect_eq(unprotects, 0);
-	cr_expect_eq(translator_invalidate(tr, CODE_GPA + 1, 1), 1);
+	cr_expect_eq(translator_invalidate(tr, GPA(CODE_GPA + 1), 1), 1);
 	cr_expect_eq(unprotects, 1);
 }
 
@@ -202,10 +202,10 @@ Test(translation, adaptation_changes_the_form)
 {
 	cr_expect(strstr(translate_bytes("\x8b\x03", 2, FLAT), "mov eax, dword ptr [rbx + r13]"),
 		  "%s", listing);
-	translator_adapt(tr, CODE_GPA, ADAPT_DUAL);
+	translator_adapt(tr, GPA(CODE_GPA), ADAPT_DUAL);
 	cr_expect_null(strstr(translate_bytes("\x8b\x03", 2, FLAT), "r13"));
 	cr_expect(strstr(listing, "mov eax, dword ptr [r9 + r10]"), "%s", listing);
-	translator_adapt(tr, CODE_GPA, ADAPT_INTERPRET);
+	translator_adapt(tr, GPA(CODE_GPA), ADAPT_INTERPRET);
 	cr_expect_null(strstr(translate_bytes("\x8b\x03", 2, FLAT), "mov eax, dword"), "%s",
 		       listing);
 }
@@ -217,7 +217,7 @@ Test(translation, adaptation_changes_the_form)
 static void adapt_many(uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		translator_adapt(tr, i * 5, i % 7 + 1);
+		translator_adapt(tr, GPA(i * 5), i % 7 + 1);
 }
 
 Test(translation, each_of_many_adapted_instructions_is_known)
@@ -226,8 +226,8 @@ Test(translation, each_of_many_adapted_instructions_is_known)
 	cr_expect_geq(1u << tr->adapts.bits, tr->adapts.count, "or chains grow long");
 	translator_flush(tr);
 	for (uint32_t i = 0; i < 50000; i++) {
-		cr_assert_eq(adapt_lookup(tr, i * 5), i % 7 + 1, "%u", i);
-		cr_assert_eq(adapt_lookup(tr, i * 5 + 1), 0, "%u", i);
+		cr_assert_eq(adapt_lookup(tr, GPA(i * 5)), i % 7 + 1, "%u", i);
+		cr_assert_eq(adapt_lookup(tr, GPA(i * 5 + 1)), 0, "%u", i);
 	}
 }
 
@@ -236,15 +236,15 @@ Test(translation, an_instruction_without_a_reason_is_forgotten)
 	adapt_many(5000);
 	cr_expect_eq(tr->adapts.count, 5000);
 	for (uint32_t i = 0; i < 5000; i++)
-		translator_unadapt(tr, i * 5, ADAPT_INTERPRET);
+		translator_unadapt(tr, GPA(i * 5), ADAPT_INTERPRET);
 	for (uint32_t i = 0; i < 5000; i++)
-		cr_assert_eq(adapt_lookup(tr, i * 5), (i % 7 + 1) & ~ADAPT_INTERPRET, "%u", i);
+		cr_assert_eq(adapt_lookup(tr, GPA(i * 5)), (i % 7 + 1) & ~ADAPT_INTERPRET, "%u", i);
 	cr_expect_eq(tr->adapts.count, 5000 - 715, "those of ADAPT_INTERPRET alone");
 	for (uint32_t i = 0; i < 5000; i++)
-		translator_unadapt(tr, i * 5, ~0u);
+		translator_unadapt(tr, GPA(i * 5), ~0u);
 	cr_expect_eq(tr->adapts.count, 0);
-	translator_adapt(tr, CODE_GPA, ADAPT_DUAL);
-	cr_expect_eq(adapt_lookup(tr, CODE_GPA), ADAPT_DUAL);
+	translator_adapt(tr, GPA(CODE_GPA), ADAPT_DUAL);
+	cr_expect_eq(adapt_lookup(tr, GPA(CODE_GPA)), ADAPT_DUAL);
 }
 
 /* As many as a guest likes to make. */
@@ -254,9 +254,9 @@ Test(translation, too_many_adapted_instructions_go_at_a_flush)
 	cr_expect_eq(tr->adapts.count, 200000);
 	translator_flush(tr);
 	cr_expect_eq(tr->adapts.count, 0);
-	cr_expect_eq(adapt_lookup(tr, 5), 0);
+	cr_expect_eq(adapt_lookup(tr, GPA(5)), 0);
 	adapt_many(1);
-	cr_expect_eq(adapt_lookup(tr, 0), 1);
+	cr_expect_eq(adapt_lookup(tr, GPA(0)), 1);
 }
 
 /* A NOP of three bytes has no host code, but the TU has a note of it. */

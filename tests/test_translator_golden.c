@@ -18,7 +18,7 @@ static unsigned protects, unprotects;
 
 static bool fetch(void *opaque, gva_t gva, gpa_t *gpa, bool *global)
 {
-	*gpa = gva;
+	*gpa = GPA(gva);
 	*global = false;
 	return gva >> GUEST_PAGE_SHIFT == PAGE >> GUEST_PAGE_SHIFT;
 }
@@ -120,7 +120,7 @@ static void check(const struct golden *g, uint32_t host_features)
 	memset(guest_page, 0x90, sizeof(guest_page));
 	memcpy(guest_page + 0x100, g->guest, g->guest_len);
 	if (g->adapt)
-		translator_adapt(tr, PAGE + 0x100, g->adapt);
+		translator_adapt(tr, GPA(PAGE + 0x100), g->adapt);
 	tu = translator_find(tr, space, PAGE + 0x100, g->mode);
 	cr_assert_not_null(tu);
 	host = tr->write_base + (tu->entry - tr->exec_base) + tu->insn[0].host_offset;
@@ -213,12 +213,12 @@ Test(translator_golden, stores_drop_what_they_hit)
 	cr_expect_eq(translator_find(tr, space, PAGE + 0x100, FLAT), tu, "translated twice");
 	cr_expect_neq(translator_find(tr, space, PAGE + 0x100, FLAT & ~MODE_DS_FLAT), tu,
 		      "shared between modes");
-	cr_expect_eq(translator_invalidate(tr, PAGE + 0xff, 1), 0);
-	cr_expect_eq(translator_invalidate(tr, PAGE + 0x111, 4), 0);
+	cr_expect_eq(translator_invalidate(tr, GPA(PAGE + 0xff), 1), 0);
+	cr_expect_eq(translator_invalidate(tr, GPA(PAGE + 0x111), 4), 0);
 	cr_expect_eq(unprotects, 0);
-	cr_expect_eq(translator_invalidate(tr, PAGE + 0x110, 1), 2);
+	cr_expect_eq(translator_invalidate(tr, GPA(PAGE + 0x110), 1), 2);
 	cr_expect_eq(unprotects, 1);
-	cr_expect_eq(translator_invalidate(tr, PAGE + 0x110, 1), 0);
+	cr_expect_eq(translator_invalidate(tr, GPA(PAGE + 0x110), 1), 0);
 	tu = translator_find(tr, space, PAGE + 0x100, FLAT);
 	cr_expect_eq(protects, 2);
 	tc_space_destroy(tr, space);

@@ -151,9 +151,9 @@ TEST_ON_HOSTS(every_opcode)
 
 	for (unsigned p = 0; p < RF_ARRAY_SIZE(prefixes); p++) {
 		for (uint32_t at = 0; at < GUEST_PAGE_SIZE; at++) {
-			translator_unadapt(vf->tr, VF_PAGE + at, ~0u);
+			translator_unadapt(vf->tr, GPA(VF_PAGE + at), ~0u);
 			if (adapts[p])
-				translator_adapt(vf->tr, VF_PAGE + at, adapts[p]);
+				translator_adapt(vf->tr, GPA(VF_PAGE + at), adapts[p]);
 		}
 		for (unsigned map = 0; map < 4; map++)
 		for (unsigned opcode = 0; opcode < 256; opcode++) {
@@ -445,7 +445,7 @@ TEST_ON_HOSTS(links_come_and_go)
 				translator_link(own->tr, own->space, tu->first_exit + e, there);
 				translator_cache_branch(own->tr, own->space, there);
 				verify_tables_or_abort(own->tr);
-				translator_invalidate(own->tr, exit->target, 1);
+				translator_invalidate(own->tr, GPA(exit->target), 1);
 				verify_tables_or_abort(own->tr);
 			}
 		}

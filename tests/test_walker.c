@@ -28,17 +28,17 @@ static void setup(struct fixture *f, uint32_t cr4, uint32_t cr0)
 	};
 }
 
-static void put32(struct fixture *f, gpa_t at, uint32_t value)
+static void put32(struct fixture *f, uint64_t at, uint32_t value)
 {
 	memcpy(f->ram.flat + at, &value, 4);
 }
 
-static void put64(struct fixture *f, gpa_t at, uint64_t value)
+static void put64(struct fixture *f, uint64_t at, uint64_t value)
 {
 	memcpy(f->ram.flat + at, &value, 8);
 }
 
-static uint32_t get32(struct fixture *f, gpa_t at)
+static uint32_t get32(struct fixture *f, uint64_t at)
 {
 	uint32_t v;
 	memcpy(&v, f->ram.flat + at, 4);
@@ -74,12 +74,12 @@ Test(walker, paging_off_is_identity_under_a20)
 	setup(&f, 0, 0);
 	f.p.cr0 = CR0_PE;
 	cr_assert(walk_guest(&f.ram, &f.p, 0x100123, ACCESS_WRITE | ACCESS_USER, &w));
-	cr_assert_eq(w.gpa, 0x100123);
+	cr_assert_eq(w.gpa.v, 0x100123);
 	cr_assert_eq(w.levels, 0);
 	cr_assert(w.user && w.writable && w.executable && w.dirty);
 	f.p.a20_mask = 0xffefffff;
 	cr_assert(walk_guest(&f.ram, &f.p, 0x100123, ACCESS_READ, &w));
-	cr_assert_eq(w.gpa, 0x123);
+	cr_assert_eq(w.gpa.v, 0x123);
 	guest_ram_destroy(&f.ram);
 }
 
@@ -93,11 +93,11 @@ Test(walker, two_levels_set_accessed_and_dirty)
 	cr_assert(walk(&f, ACCESS_READ | ACCESS_PROBE, &w));
 	cr_assert_eq(get32(&f, PT) & (PTE_A | PTE_D), 0);
 	cr_assert(walk(&f, ACCESS_READ, &w));
-	cr_assert_eq(w.gpa, PAGE + 0x123);
+	cr_assert_eq(w.gpa.v, PAGE + 0x123);
 	cr_assert(!w.dirty && w.global && !w.user && w.writable && w.executable);
 	cr_assert_eq(w.levels, 2);
-	cr_assert_eq(w.entry[0], PD + 4);
-	cr_assert_eq(w.entry[1], PT);
+	cr_assert_eq(w.entry[0].v, PD + 4);
+	cr_assert_eq(w.entry[1].v, PT);
 	cr_assert_eq(w.page_shift, 12);
 	cr_assert_eq(get32(&f, PD + 4) & (PTE_A | PTE_D), PTE_A);
 	cr_assert_eq(get32(&f, PT) & (PTE_A | PTE_D), PTE_A);
@@ -165,7 +165,7 @@ Test(walker, large_pages)
 	setup(&f, CR4_PSE, CR0_WP);
 	put32(&f, PD + 4, 0x800000 | PTE_P | PTE_W | PTE_PS | PTE_G);
 	cr_assert(walk(&f, ACCESS_WRITE, &w));
-	cr_assert_eq(w.gpa, 0x800123);
+	cr_assert_eq(w.gpa.v, 0x800123);
 	cr_assert_eq(w.page_shift, 22);
 	cr_assert_eq(w.levels, 1);
 	cr_assert(w.global && w.dirty);
@@ -173,7 +173,7 @@ Test(walker, large_pages)
 	/* PSE-36: bits 13..16 are address bits 32..35. The PAT bit means nothing here. */
 	put32(&f, PD + 4, 0x800000 | PTE_P | PTE_PS | 0x1e000 | 0x1000);
 	cr_assert(walk(&f, ACCESS_READ, &w));
-	cr_assert_eq(w.gpa, 0xf00800123ull);
+	cr_assert_eq(w.gpa.v, 0xf00800123ull);
 	put32(&f, PD + 4, 0x800000 | PTE_P | PTE_PS | 0x20000);
 	cr_assert_not(walk(&f, ACCESS_READ, &w));
 	cr_assert_eq(w.error, PFE_P | PFE_RSVD);
@@ -182,7 +182,7 @@ Test(walker, large_pages)
 	put32(&f, PD + 4, PT | PTE_P | PTE_PS);
 	put32(&f, PT, PAGE | PTE_P);
 	cr_assert(walk(&f, ACCESS_READ, &w));
-	cr_assert_eq(w.gpa, PAGE + 0x123);
+	cr_assert_eq(w.gpa.v, PAGE + 0x123);
 	guest_ram_destroy(&f.ram);
 }
 
@@ -194,17 +194,17 @@ Test(walker, pae)
 	setup(&f, CR4_PAE, CR0_WP);
 	map_pae(&f, PTE_P | PTE_W | PTE_U, PTE_P | PTE_W | PTE_U);
 	cr_assert(walk(&f, ACCESS_WRITE | ACCESS_USER, &w));
-	cr_assert_eq(w.gpa, PAGE + 0x123);
+	cr_assert_eq(w.gpa.v, PAGE + 0x123);
 	cr_assert_eq(w.levels, 2);
-	cr_assert_eq(w.entry[0], PD + 16);
+	cr_assert_eq(w.entry[0].v, PD + 16);
 	cr_assert_eq(get32(&f, PT) & (PTE_A | PTE_D), PTE_A | PTE_D);
 	map_pae(&f, PTE_P, PTE_P | 0x500000000ull);
 	cr_assert(walk(&f, ACCESS_READ, &w));
-	cr_assert_eq(w.gpa, 0x500000000ull + PAGE + 0x123);
+	cr_assert_eq(w.gpa.v, 0x500000000ull + PAGE + 0x123);
 	/* 2-MiB page */
 	put64(&f, PD + 16, 0x600000 | PTE_P | PTE_PS);
 	cr_assert(walk(&f, ACCESS_READ, &w));
-	cr_assert_eq(w.gpa, 0x600123);
+	cr_assert_eq(w.gpa.v, 0x600123);
 	cr_assert_eq(w.page_shift, 21);
 	put64(&f, PD + 16, 0x602000 | PTE_P | PTE_PS);
 	cr_assert_not(walk(&f, ACCESS_READ, &w));
@@ -317,12 +317,12 @@ Test(walker, bits_stored_to_code_are_told)
 	cr_expect_eq(noted.calls, 0, "a probe stores nothing");
 	cr_assert(walk(&f, ACCESS_WRITE, &w));
 	cr_expect_eq(noted.calls, 1);
-	cr_expect(noted.gpa == PT && noted.len == 1);
+	cr_expect(noted.gpa.v == PT && noted.len == 1);
 	f.ram.page_flags[PD >> GUEST_PAGE_SHIFT] = RAM_PAGE_CODE;
 	put32(&f, PD + 4, PT | PTE_P | PTE_W);
 	cr_assert(walk(&f, ACCESS_READ, &w));
 	cr_expect_eq(noted.calls, 2);
-	cr_expect_eq(noted.gpa, PD + 4);
+	cr_expect_eq(noted.gpa.v, PD + 4);
 	guest_ram_destroy(&f.ram);
 }
 
@@ -330,7 +330,7 @@ static void count_written(void *opaque, gpa_t gpa, uint32_t len)
 {
 	uint64_t *sum = opaque;
 
-	*sum += len + (gpa << 32);
+	*sum += len + (gpa.v << 32);
 }
 
 Test(guest_ram, written_tells_of_traced_pages_only)
@@ -342,20 +342,20 @@ Test(guest_ram, written_tells_of_traced_pages_only)
 	cr_assert_eq(guest_ram_init(&ram, RAM_SIZE), 0);
 	ram.written = count_written;
 	ram.written_opaque = &sum;
-	guest_ram_written(&ram, 0x5000, 0x3000);
+	guest_ram_written(&ram, GPA(0x5000), 0x3000);
 	cr_assert_eq(sum, 0);
 	ram.page_flags[6] = RAM_PAGE_CODE;
-	guest_ram_written(&ram, 0x5ffe, 4);
+	guest_ram_written(&ram, GPA(0x5ffe), 4);
 	cr_assert_eq(sum, 2 + (0x6000ull << 32));
 	sum = 0;
-	guest_ram_written(&ram, 0x5800, 0x2000);
+	guest_ram_written(&ram, GPA(0x5800), 0x2000);
 	cr_assert_eq(sum, 0x1000 + (0x6000ull << 32));
 	sum = 0;
 	ram.page_flags[6] = RAM_PAGE_ROM;
-	guest_ram_written(&ram, 0x5800, 0x2000);
+	guest_ram_written(&ram, GPA(0x5800), 0x2000);
 	cr_assert_eq(sum, 0, "nobody relies on what is in ROM");
-	cr_assert_null(guest_ram_ptr(&ram, 0xa0000));
-	cr_assert_null(guest_ram_ptr(&ram, RAM_SIZE));
-	cr_assert_not_null(guest_ram_ptr(&ram, 0xc0000));
+	cr_assert_null(guest_ram_ptr(&ram, GPA(0xa0000)));
+	cr_assert_null(guest_ram_ptr(&ram, GPA(RAM_SIZE)));
+	cr_assert_not_null(guest_ram_ptr(&ram, GPA(0xc0000)));
 	guest_ram_destroy(&ram);
 }

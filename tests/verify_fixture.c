@@ -120,7 +120,7 @@ static bool fetch(void *opaque, gva_t gva, gpa_t *gpa, bool *global)
 {
 	struct vf *vf = opaque;
 
-	*gpa = gva;
+	*gpa = GPA(gva);
 	*global = vf->global;
 	return true;
 }
@@ -185,9 +185,9 @@ struct tu *vf_translate(struct vf *vf, const struct vf_case *c)
 	memset(vf->page, 0xc3, sizeof(vf->page));
 	memcpy(vf->page + (VF_CODE - VF_PAGE), c->guest, c->len);
 	for (unsigned i = 0; i < c->len; i++) {
-		translator_unadapt(vf->tr, VF_CODE + i, ~0u);
+		translator_unadapt(vf->tr, GPA(VF_CODE + i), ~0u);
 		if (c->adapt)
-			translator_adapt(vf->tr, VF_CODE + i, c->adapt);
+			translator_adapt(vf->tr, GPA(VF_CODE + i), c->adapt);
 	}
 	return vf_find_tu(vf, VF_CODE, c->mode);
 }

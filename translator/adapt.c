@@ -23,7 +23,7 @@ struct adapt_entry {
 
 static uint32_t adapt_hash(gpa_t gpa, unsigned bits)
 {
-	return gpa * 0x9e3779b97f4a7c15ull >> (64 - bits);
+	return gpa.v * 0x9e3779b97f4a7c15ull >> (64 - bits);
 }
 
 /* The link that leads to gpa's entry, or the NULL where it would be. NULL: there is no table. */
@@ -34,7 +34,7 @@ static struct adapt_entry **adapt_find(const struct adapt_table *table, gpa_t gp
 	if (!table->buckets)
 		return NULL;
 	at = &table->buckets[adapt_hash(gpa, table->bits)];
-	while (*at && (*at)->gpa != gpa)
+	while (*at && !gpa_equal((*at)->gpa, gpa))
 		at = &(*at)->next;
 	return at;
 }

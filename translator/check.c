@@ -89,7 +89,7 @@ static const struct tu *list_next(const struct tu *tu, enum list list)
 static bool belongs(const struct tu *tu, enum list list)
 {
 	return list == LIST_MAPPED ? tu_is_installed(tu) :
-	       list == LIST_PAGE2  ? tu->gpa2 != ~0ull :
+	       list == LIST_PAGE2  ? !gpa_is_none(tu->gpa2) :
 				     true;
 }
 
@@ -102,8 +102,8 @@ static bool is_place(const struct check *c, const struct tu *tu, enum list list,
 	switch (list) {
 	case LIST_HASH: return tu_bucket(tr, tu) == at;
 	case LIST_MAPPED: return tu_mapped(tr, tu) == at;
-	case LIST_PAGE: return tu->gpa >> GUEST_PAGE_SHIFT == page->page >> GUEST_PAGE_SHIFT;
-	default: return tu->gpa2 == page->page;
+	case LIST_PAGE: return gpa_frame(tu->gpa) == gpa_frame(page->page);
+	default: return gpa_equal(tu->gpa2, page->page);
 	}
 }
 
@@ -121,11 +121,11 @@ static void count_list(struct check *c, const struct tu *tu, enum list list, con
 static void count_pages(struct check *c, uint32_t bucket, uint32_t *found)
 {
 	for (const struct code_page *p = c->tr->pages[bucket], *q; p && !c->why; p = p->next) {
-		for (q = c->tr->pages[bucket]; q->page != p->page;)
+		for (q = c->tr->pages[bucket]; !gpa_equal(q->page, p->page);)
 			q = q->next;
 		expect(c, q == p, "a page is listed twice");
-		expect(c, !(p->page & (GUEST_PAGE_SIZE - 1)) &&
-			  (p->page >> GUEST_PAGE_SHIFT) % PAGE_HASH_SIZE == bucket,
+		expect(c, !gpa_offset(p->page) &&
+			  gpa_frame(p->page) % PAGE_HASH_SIZE == bucket,
 		       "a page is not found by its address");
 		count_list(c, p->tus, LIST_PAGE, p, &found[LIST_PAGE]);
 		count_list(c, p->tus2, LIST_PAGE2, p, &found[LIST_PAGE2]);

@@ -233,8 +233,8 @@ static bool link_direct_allowed(const struct tu_exit *exit, const struct tu *tu)
 {
 	if (exit->tu->global && tu->global)
 		return true;
-	return tu->gpa2 == ~0ull &&
-	       tu->gpa >> GUEST_PAGE_SHIFT == exit->tu->gpa >> GUEST_PAGE_SHIFT &&
+	return gpa_is_none(tu->gpa2) &&
+	       gpa_frame(tu->gpa) == gpa_frame(exit->tu->gpa) &&
 	       tu->eip >> GUEST_PAGE_SHIFT == exit->tu->eip >> GUEST_PAGE_SHIFT;
 }
 
@@ -408,7 +408,7 @@ void link_install_page(struct translator *tr, struct tc_space *space, const stru
 	cache = branch_cache_find(space, tu->mode);
 	for (const struct tu *t = *tu_mapped(tr, tu); t; t = t->mapped_next) {
 		if (t->eip >> GUEST_PAGE_SHIFT != number ||
-		    t->gpa >> GUEST_PAGE_SHIFT != tu->gpa >> GUEST_PAGE_SHIFT ||
+		    gpa_frame(t->gpa) != gpa_frame(tu->gpa) ||
 		    t->mode != tu->mode)
 			continue;
 		for (uint32_t i = 0; i < t->nincoming; i++) {

@@ -224,7 +224,7 @@ static bool build_fetch_across(struct build *b, const uint8_t *page, unsigned of
 		return false;
 	memcpy(buffer + first, second, INSN_MAX_LEN - first);
 	*avail = INSN_MAX_LEN;
-	b->tu->gpa2 = gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1);
+	b->tu->gpa2 = gpa_page(gpa);
 	b->tu->global = b->tu->global && global;
 	return true;
 }
@@ -232,7 +232,7 @@ static bool build_fetch_across(struct build *b, const uint8_t *page, unsigned of
 static void build_body(struct build *b, const uint8_t *page, struct tu_insn *insns)
 {
 	struct tu *tu = b->tu;
-	const unsigned start = tu->gpa & (GUEST_PAGE_SIZE - 1);
+	const unsigned start = gpa_offset(tu->gpa);
 	uint8_t buffer[2 * INSN_MAX_LEN];
 	unsigned offset = start;
 
@@ -251,7 +251,7 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 		}
 		if (result == DECODE_TRUNCATED && tu->ninsns)
 			break;
-		b->adapt = adapt_lookup(b->tr, tu->gpa + (b->eip - tu->eip)) |
+		b->adapt = adapt_lookup(b->tr, gpa_add(tu->gpa, b->eip - tu->eip)) |
 			   (b->tr->opt.all_soft ? ADAPT_SOFT : 0);
 		build_note_insn(b, tu, insns);
 		b->last = tu->ninsns >= b->tr->opt.max_insns ||
@@ -281,7 +281,7 @@ struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 	struct tu_insn insns[TU_MAX_INSNS];
 	struct tu *tu, head = { .eip = eip,
 				.gpa = gpa,
-				.gpa2 = ~0ull,
+				.gpa2 = GPA_NONE,
 				.mode = mode,
 				.global = global,
 				.first_exit = tr->nexits };
@@ -291,9 +291,9 @@ struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 		       .exec_delta = (intptr_t)tr->exec_base - (intptr_t)tr->write_base },
 	};
 
-	assert(!((eip ^ gpa) & (GUEST_PAGE_SIZE - 1)) && !(mode & ~(MODE_KEYS - 1)));
+	assert((eip & ~GUEST_PAGE_MASK) == gpa_offset(gpa) && !(mode & ~(MODE_KEYS - 1)));
 	head.entry = emit_here(&b.e);
-	build_body(&b, tr->cb.page(tr->cb.opaque, gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1)), insns);
+	build_body(&b, tr->cb.page(tr->cb.opaque, gpa_page(gpa)), insns);
 	head.nexits = tr->nexits - head.first_exit;
 	head.body_len = emit_here(&b.e) - head.entry;
 	assert(head.nexits == b.npending && head.body_len <= UINT16_MAX); /* tu_insn.host_offset */

@@ -15,7 +15,7 @@
 static uint32_t tu_hash(gva_t eip, gpa_t gpa, uint32_t mode)
 {
 	uint64_t h = (eip * 0x9e3779b97f4a7c15ull) ^
-		     ((gpa >> GUEST_PAGE_SHIFT) * 0xc2b2ae3d27d4eb4full) ^
+		     (gpa_frame(gpa) * 0xc2b2ae3d27d4eb4full) ^
 		     mode * 0x165667b19e3779f9ull;
 
 	return (h ^ h >> 32) >> 8 & ((1u << TU_HASH_BITS) - 1);
@@ -23,9 +23,9 @@ static uint32_t tu_hash(gva_t eip, gpa_t gpa, uint32_t mode)
 
 static struct code_page *page_find(const struct translator *tr, gpa_t page)
 {
-	struct code_page *p = tr->pages[(page >> GUEST_PAGE_SHIFT) % PAGE_HASH_SIZE];
+	struct code_page *p = tr->pages[gpa_frame(page) % PAGE_HASH_SIZE];
 
-	while (p && p->page != page)
+	while (p && !gpa_equal(p->page, page))
 		p = p->next;
 	return p;
 }
@@ -33,7 +33,7 @@ static struct code_page *page_find(const struct translator *tr, gpa_t page)
 static struct code_page *page_get(struct translator *tr, gpa_t page)
 {
 	struct code_page *p = page_find(tr, page),
-			 **slot = &tr->pages[(page >> GUEST_PAGE_SHIFT) % PAGE_HASH_SIZE];
+			 **slot = &tr->pages[gpa_frame(page) % PAGE_HASH_SIZE];
 
 	if (p)
 		return p;
@@ -46,14 +46,9 @@ static struct code_page *page_get(struct translator *tr, gpa_t page)
 	return p;
 }
 
-static gpa_t page_of(gpa_t gpa)
-{
-	return gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1);
-}
-
 static bool tu_crosses(const struct tu *tu)
 {
-	return tu->gpa2 != ~0ull;
+	return !gpa_is_none(tu->gpa2);
 }
 
 /*
@@ -67,7 +62,7 @@ bool tu_is_installed(const struct tu *tu)
 
 struct tu **tu_mapped(struct translator *tr, const struct tu *tu)
 {
-	return &tr->mapped[tu_hash(tu->eip & GUEST_PAGE_MASK, page_of(tu->gpa), 0)];
+	return &tr->mapped[tu_hash(tu->eip & GUEST_PAGE_MASK, gpa_page(tu->gpa), 0)];
 }
 
 struct tu **tu_bucket(struct translator *tr, const struct tu *tu)
@@ -78,7 +73,7 @@ struct tu **tu_bucket(struct translator *tr, const struct tu *tu)
 struct tu *tu_insert(struct translator *tr, struct tu *tu)
 {
 	struct tu **bucket = tu_bucket(tr, tu);
-	struct code_page *p = page_get(tr, page_of(tu->gpa)),
+	struct code_page *p = page_get(tr, gpa_page(tu->gpa)),
 			 *p2 = tu_crosses(tu) ? page_get(tr, tu->gpa2) : NULL;
 
 	assert(!tu->valid);
@@ -132,7 +127,7 @@ static bool tu_pages_match(struct translator *tr, const struct tu *tu, bool glob
 		return tu->global == global;
 	return tr->cb.fetch(tr->cb.opaque, (tu->eip & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, &gpa,
 			    &second) &&
-	       gpa == tu->gpa2 && tu->global == (global && second);
+	       gpa_equal(gpa, tu->gpa2) && tu->global == (global && second);
 }
 
 struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global)
@@ -140,8 +135,8 @@ struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 	struct tu *tu = tr->hash[tu_hash(eip, gpa, mode)];
 
 	while (tu) {
-		if (tu->eip == eip && tu->gpa == gpa && tu->mode == mode && tu_pages_match(tr, tu,
-			global) && tu->valid)
+		if (tu->eip == eip && gpa_equal(tu->gpa, gpa) && tu->mode == mode &&
+		    tu_pages_match(tr, tu, global) && tu->valid)
 			return tu;
 		tu = tu->hash_next;
 	}
@@ -187,7 +182,7 @@ void tu_invalidate(struct translator *tr, struct tu *tu)
 		at = &(*at)->hash_next;
 	}
 	*at = tu->hash_next;
-	page_unlink(tr, page_of(tu->gpa), tu, false);
+	page_unlink(tr, gpa_page(tu->gpa), tu, false);
 	if (tu_crosses(tu))
 		page_unlink(tr, tu->gpa2, tu, true);
 	if (tu_is_installed(tu))
@@ -199,24 +194,29 @@ void tu_invalidate(struct translator *tr, struct tu *tu)
 	tr->stats.tus_invalidated++;
 }
 
+static bool ranges_meet(gpa_t a, uint32_t a_len, gpa_t b, uint32_t b_len)
+{
+	return gpa_below(a, gpa_add(b, b_len)) && gpa_below(b, gpa_add(a, a_len));
+}
+
 static bool tu_overlaps(const struct tu *tu, gpa_t gpa, uint32_t len)
 {
 	uint32_t first_len = tu->guest_len;
 
 	if (tu_crosses(tu)) {
-		first_len = GUEST_PAGE_SIZE - (tu->gpa & (GUEST_PAGE_SIZE - 1));
-		if (gpa < tu->gpa2 + (tu->guest_len - first_len) && gpa + len > tu->gpa2)
+		first_len = GUEST_PAGE_SIZE - gpa_offset(tu->gpa);
+		if (ranges_meet(gpa, len, tu->gpa2, tu->guest_len - first_len))
 			return true;
 	}
-	return gpa < tu->gpa + first_len && gpa + len > tu->gpa;
+	return ranges_meet(gpa, len, tu->gpa, first_len);
 }
 
 unsigned translator_invalidate(struct translator *tr, gpa_t gpa, uint32_t len)
 {
-	struct code_page *p = page_find(tr, page_of(gpa));
+	struct code_page *p = page_find(tr, gpa_page(gpa));
 	unsigned n = 0;
 
-	assert(len && page_of(gpa + len - 1) == page_of(gpa));
+	assert(len && len <= GUEST_PAGE_SIZE - gpa_offset(gpa));
 	if (!p)
 		return 0;
 	for (struct tu *tu = p->tus, *next; tu; tu = next) {
@@ -289,7 +289,7 @@ bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position
 	*position = (struct tc_position){
 		.tu = tu,
 		.eip = tu->eip + tu->insn[i].guest_offset,
-		.gpa = tu->gpa + tu->insn[i].guest_offset,
+		.gpa = gpa_add(tu->gpa, tu->insn[i].guest_offset),
 		.adapt = tu->insn[i].adapt,
 		.esp_delta = tu->insn[i].esp_delta,
 		.boundary = (tu->insn[i].host_offset == offset || repeats) && !tu->insn[i].shadow,

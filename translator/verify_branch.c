@@ -151,7 +151,7 @@ static bool is_unlinked_path(const struct verifier *v, hva_t address)
 
 static bool same_page(const struct tu *a, const struct tu *b)
 {
-	return b->gpa2 == ~0ull && a->gpa >> GUEST_PAGE_SHIFT == b->gpa >> GUEST_PAGE_SHIFT &&
+	return gpa_is_none(b->gpa2) && gpa_frame(a->gpa) == gpa_frame(b->gpa) &&
 	       a->eip >> GUEST_PAGE_SHIFT == b->eip >> GUEST_PAGE_SHIFT;
 }
 

@@ -100,11 +100,11 @@ const struct verify_failure *verify_tables(struct verifier *v, const struct tran
 
 static void report_guest(const struct translator *tr, const struct tu *tu, uint32_t i)
 {
-	const gpa_t gpa = tu->gpa + tu->insn[i].guest_offset;
+	const gpa_t gpa = gpa_add(tu->gpa, tu->insn[i].guest_offset);
 	const uint32_t end = i + 1 < tu->ninsns ? tu->insn[i + 1].guest_offset : tu->guest_len,
-		       in_page = gpa & (GUEST_PAGE_SIZE - 1);
+		       in_page = gpa_offset(gpa);
 	const uint8_t *page =
-		tr->cb.page ? tr->cb.page(tr->cb.opaque, gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1)) :
+		tr->cb.page ? tr->cb.page(tr->cb.opaque, gpa_page(gpa)) :
 			      NULL;
 
 	fprintf(stderr, "%08x  adapt %x, esp %+d ", tu->eip + tu->insn[i].guest_offset,
@@ -124,7 +124,7 @@ static void report_tu(struct verifier *v, const struct verify_failure *failure)
 	fprintf(stderr,
 		"unit %08x physical %08llx mode %08x%s: %u instructions, %u bytes; %u bytes of "
 		"host code, %u of them exits\n",
-		tu->eip, (unsigned long long)tu->gpa, tu->mode, tu->global ? " global" : "",
+		tu->eip, (unsigned long long)tu->gpa.v, tu->mode, tu->global ? " global" : "",
 		tu->ninsns, tu->guest_len, tu->host_len, tu->host_len - tu->body_len);
 	for (uint32_t at = 0, n; failure->text[0] && at < tu->host_len; at += n) {
 		char text[96];

@@ -6,7 +6,8 @@
  *   gpa_t   guest physical address: what paging yields (up to 36 bits under PAE).
  *   hva_t   host virtual address: where the monitor process sees something.
  *
- * They are never mixed: a conversion is always a call that names both kinds.
+ * They are never mixed: a conversion is always a call that names both kinds. The compiler sees to
+ * it for gpa_t, which is a type of its own (gpa.h).
  */
 #ifndef RF_X86_TYPES_H
 #define RF_X86_TYPES_H
@@ -14,14 +15,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "gpa.h"
 
 typedef uint32_t gva_t;
-typedef uint64_t gpa_t;
 typedef uintptr_t hva_t;
-
-#define GUEST_PAGE_SHIFT 12
-#define GUEST_PAGE_SIZE  4096u
-#define GUEST_PAGE_MASK  0xfffff000u
 
 #define RF_MUST_CHECK  __attribute__((warn_unused_result))
 #define RF_PRINTF(a, b) __attribute__((format(printf, a, b)))

@@ -38,10 +38,10 @@ static int elf_load_segment(struct boot_request *boot, const struct file_image *
 				 "than in memory (%llu)",
 				 kernel->path, (unsigned long long)ph->p_filesz,
 				 (unsigned long long)ph->p_memsz);
-	ret = loader_copy(boot, "the kernel", ph->p_paddr, kernel->data + ph->p_offset,
+	ret = loader_copy(boot, "the kernel", GPA(ph->p_paddr), kernel->data + ph->p_offset,
 			  ph->p_filesz);
 	return ret ? ret :
-		     loader_copy(boot, "the kernel", ph->p_paddr + ph->p_filesz, NULL,
+		     loader_copy(boot, "the kernel", GPA(ph->p_paddr + ph->p_filesz), NULL,
 				 ph->p_memsz - ph->p_filesz);
 }
 
@@ -56,7 +56,7 @@ static int elf_load_segments(struct boot_request *boot, const struct file_image 
 		return error_set(boot->error, -ENOEXEC, "kernel '%s' has no usable ELF header (%s)",
 				 kernel->path, elf_errmsg(-1));
 	*entry = header.e_entry;
-	*end = 0;
+	*end = GPA(0);
 	for (size_t i = 0; i < count; i++) {
 		GElf_Phdr ph;
 		int ret;
@@ -73,8 +73,8 @@ static int elf_load_segments(struct boot_request *boot, const struct file_image 
 		any = true;
 		if (header.e_entry >= ph.p_vaddr && header.e_entry - ph.p_vaddr < ph.p_memsz)
 			*entry = header.e_entry - ph.p_vaddr + ph.p_paddr;
-		if (ph.p_paddr + ph.p_memsz > *end)
-			*end = ph.p_paddr + ph.p_memsz;
+		if (ph.p_paddr + ph.p_memsz > end->v)
+			*end = GPA(ph.p_paddr + ph.p_memsz);
 	}
 	return any ? 0 :
 		     error_set(boot->error, -ENOEXEC, "kernel '%s' has no loadable ELF segment",
@@ -110,5 +110,5 @@ int loader_elf(struct boot_request *boot, const struct file_image *kernel)
 				 "multiboot kernel",
 				 kernel->path, boot->initrd ? "-initrd" : "-append");
 	ret = loader_elf_segments(boot, kernel, &entry, &end);
-	return ret ? ret : loader_enter_flat(boot, LOADER_GDT, entry);
+	return ret ? ret : loader_enter_flat(boot, GPA(LOADER_GDT), entry);
 }

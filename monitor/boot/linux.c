@@ -158,7 +158,7 @@ static int linux_check_room(struct boot_request *boot, const struct linux_image 
 	uint64_t payload_end = image->load_address + (image->file->size - image->setup_bytes);
 	uint64_t need = payload_end > image->runtime_end ? payload_end : image->runtime_end;
 
-	if (image->load_address >= MEMORY_MAP_HIGH && need > top)
+	if (image->load_address >= MEMORY_MAP_HIGH && need > top.v)
 		return error_set(
 			boot->error, -ENOSPC,
 			"kernel '%s' needs %llu MiB of guest RAM to start, the guest has %llu MiB; "
@@ -172,7 +172,7 @@ static int linux_load_initrd(struct boot_request *boot, const struct linux_image
 			     uint8_t *zp)
 {
 	struct file_image initrd;
-	uint64_t top = memory_map_high_end(boot->map);
+	uint64_t top = memory_map_high_end(boot->map).v;
 	uint64_t start;
 	int ret = file_image_read(boot, "initrd", boot->initrd, &initrd);
 
@@ -190,7 +190,7 @@ static int linux_load_initrd(struct boot_request *boot, const struct linux_image
 		goto out;
 	}
 	start = (top - initrd.size) & GUEST_PAGE_MASK;
-	ret = loader_copy(boot, "the initrd", start, initrd.data, initrd.size);
+	ret = loader_copy(boot, "the initrd", GPA(start), initrd.data, initrd.size);
 	put(zp + HDR_RAMDISK_IMAGE, start, 4);
 	put(zp + HDR_RAMDISK_SIZE, initrd.size, 4);
 out:
@@ -214,7 +214,7 @@ static int linux_load_command_line(struct boot_request *boot, const struct linux
 		put(zp + ZP_OLD_CL_MAGIC, OLD_CL_MAGIC, 2);
 		put(zp + ZP_OLD_CL_OFFSET, LOADER_COMMAND_LINE - LOADER_BOOT_PARAMS, 2);
 	}
-	return loader_copy(boot, "the command line", LOADER_COMMAND_LINE, text, len + 1);
+	return loader_copy(boot, "the command line", GPA(LOADER_COMMAND_LINE), text, len + 1);
 }
 
 /*
@@ -229,12 +229,12 @@ static int linux_load_seed(struct boot_request *boot, const struct linux_image *
 	    getrandom(seed.data, sizeof(seed.data), GRND_NONBLOCK) != sizeof(seed.data))
 		return 0;
 	put(zp + HDR_SETUP_DATA, LOADER_SETUP_DATA, 8);
-	return loader_copy(boot, "the random seed", LOADER_SETUP_DATA, &seed, sizeof(seed));
+	return loader_copy(boot, "the random seed", GPA(LOADER_SETUP_DATA), &seed, sizeof(seed));
 }
 
 static void linux_fill_memory(const struct boot_request *boot, uint8_t *zp)
 {
-	uint64_t high_kib = (memory_map_high_end(boot->map) - MEMORY_MAP_HIGH) >> 10;
+	uint64_t high_kib = memory_map_high_kib(boot->map);
 
 	put(zp + ZP_EXT_MEM_K, high_kib > 0xfc00 ? 0xfc00 : high_kib, 2);
 	put(zp + ZP_ALT_MEM_K, high_kib, 4);
@@ -251,9 +251,9 @@ static int linux_fill_bios_data(struct boot_request *boot)
 {
 	static const uint16_t ebda_segment = MEMORY_MAP_LOW_END >> 4,
 			      base_kib = MEMORY_MAP_LOW_END >> 10;
-	int ret = loader_copy(boot, "the BIOS data area", 0x40e, &ebda_segment, 2);
+	int ret = loader_copy(boot, "the BIOS data area", GPA(0x40e), &ebda_segment, 2);
 
-	return ret ? ret : loader_copy(boot, "the BIOS data area", 0x413, &base_kib, 2);
+	return ret ? ret : loader_copy(boot, "the BIOS data area", GPA(0x413), &base_kib, 2);
 }
 
 static int linux_fill_zero_page(struct boot_request *boot, const struct linux_image *image)
@@ -274,7 +274,8 @@ static int linux_fill_zero_page(struct boot_request *boot, const struct linux_im
 		ret = linux_load_initrd(boot, image, zp);
 	if (!ret)
 		ret = linux_fill_bios_data(boot);
-	return ret ? ret : loader_copy(boot, "the zero page", LOADER_BOOT_PARAMS, zp, sizeof(zp));
+	return ret ? ret : loader_copy(boot, "the zero page", GPA(LOADER_BOOT_PARAMS), zp,
+				       sizeof(zp));
 }
 
 int loader_linux(struct boot_request *boot, const struct file_image *kernel)
@@ -289,11 +290,11 @@ int loader_linux(struct boot_request *boot, const struct file_image *kernel)
 	if (!ret)
 		ret = linux_fill_zero_page(boot, &image);
 	if (!ret)
-		ret = loader_copy(boot, "the kernel", image.load_address,
+		ret = loader_copy(boot, "the kernel", GPA(image.load_address),
 				  kernel->data + image.setup_bytes,
 				  kernel->size - image.setup_bytes);
 	if (!ret)
-		ret = loader_enter_flat(boot, LOADER_GDT, image.load_address);
+		ret = loader_enter_flat(boot, GPA(LOADER_GDT), image.load_address);
 	if (!ret)
 		boot->cpu->regs[X86_ESI] = LOADER_BOOT_PARAMS;
 	return ret;

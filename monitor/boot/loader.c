@@ -95,8 +95,8 @@ void file_image_free(struct file_image *image)
 
 static bool loader_range_is_ram(const struct guest_ram *ram, gpa_t gpa, uint64_t size)
 {
-	return gpa <= ram->size && size <= ram->size - gpa &&
-	       (gpa + size <= GUEST_VIDEO_HOLE_START || gpa >= GUEST_VIDEO_HOLE_END);
+	return gpa.v <= ram->size && size <= ram->size - gpa.v &&
+	       (gpa.v + size <= GUEST_VIDEO_HOLE_START || gpa.v >= GUEST_VIDEO_HOLE_END);
 }
 
 int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const void *data,
@@ -111,14 +111,14 @@ int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const vo
 				 "%s needs memory at 0x%llx..0x%llx, which guest RAM (%llu MiB) "
 				 "does not cover; "
 				 "give more with -m",
-				 what, (unsigned long long)gpa,
-				 (unsigned long long)(gpa + size - 1),
+				 what, (unsigned long long)gpa.v,
+				 (unsigned long long)(gpa.v + size - 1),
 				 (unsigned long long)(ram->size >> 20));
-	memory_make(ram->flat + gpa, size);
+	memory_make(guest_ram_at(ram, gpa), size);
 	if (data)
-		memcpy(ram->flat + gpa, data, size);
+		memcpy(guest_ram_at(ram, gpa), data, size);
 	else
-		memset(ram->flat + gpa, 0, size);
+		memset(guest_ram_at(ram, gpa), 0, size);
 	guest_ram_written(ram, gpa, size);
 	return 0;
 }
@@ -145,7 +145,8 @@ int loader_enter_flat(struct boot_request *boot, gpa_t gdt, uint32_t eip)
 	memset(cpu->regs, 0, sizeof(cpu->regs));
 	for (int seg = 0; seg < X86_NSEG; seg++)
 		loader_flat_segment(&cpu->seg[seg], seg == X86_CS ? 0x10 : 0x18, seg == X86_CS);
-	cpu->gdtr = (struct table_register){ .base = (uint32_t)gdt, .limit = sizeof(flat_gdt) - 1 };
+	cpu->gdtr = (struct table_register){ .base = (uint32_t)gdt.v,
+					     .limit = sizeof(flat_gdt) - 1 };
 	cpu->idtr = (struct table_register){ .base = 0, .limit = 0 };
 	cpu->cr0 = CR0_PE | CR0_ET;
 	cpu->cr3 = 0;

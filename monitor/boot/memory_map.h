@@ -36,4 +36,7 @@ void memory_map_build(struct memory_map *map, uint64_t ram_size, gpa_t acpi_base
 /* End of the usable memory that starts at 1 MiB; 1 MiB if there is none. */
 gpa_t memory_map_high_end(const struct memory_map *map);
 
+/* The same as kernels are told it: the KiB from 1 MiB on. */
+uint64_t memory_map_high_kib(const struct memory_map *map);
+
 #endif

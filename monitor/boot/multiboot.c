@@ -90,28 +90,34 @@ static int mb_load_addresses(struct boot_request *boot, const struct file_image 
 				 "bytes, %llu are there",
 				 kernel->path, (unsigned long long)size,
 				 (unsigned long long)(kernel->size - offset));
-	ret = loader_copy(boot, "the kernel", h.load_addr, kernel->data + offset, size);
-	*end = h.load_addr + size;
-	if (!ret && h.bss_end_addr > *end) {
-		ret = loader_copy(boot, "the kernel", *end, NULL, h.bss_end_addr - *end);
-		*end = h.bss_end_addr;
+	ret = loader_copy(boot, "the kernel", GPA(h.load_addr), kernel->data + offset, size);
+	*end = GPA(h.load_addr + size);
+	if (!ret && h.bss_end_addr > end->v) {
+		ret = loader_copy(boot, "the kernel", *end, NULL, h.bss_end_addr - end->v);
+		*end = GPA(h.bss_end_addr);
 	}
 	return ret;
+}
+
+/* align is a power of two. */
+static gpa_t gpa_align_up(gpa_t gpa, uint32_t align)
+{
+	return GPA((gpa.v + align - 1) & ~(uint64_t)(align - 1));
 }
 
 static int mb_place(struct boot_request *boot, struct mb_layout *lay, const char *what,
 		    const void *data, size_t size, uint32_t align, uint32_t *at)
 {
 	assert(align && !(align & (align - 1)));
-	lay->next = (lay->next + align - 1) & ~(gpa_t)(align - 1);
-	*at = lay->next;
-	lay->next += size;
-	if (lay->next > memory_map_high_end(boot->map))
+	lay->next = gpa_align_up(lay->next, align);
+	*at = (uint32_t)lay->next.v;
+	lay->next = gpa_add(lay->next, size);
+	if (gpa_below(memory_map_high_end(boot->map), lay->next))
 		return error_set(
 			boot->error, -ENOSPC,
 			"%s (%zu KiB) does not fit into guest RAM (%llu MiB); give more with -m",
 			what, size >> 10, (unsigned long long)(boot->ram->size >> 20));
-	return loader_copy(boot, what, *at, data, size);
+	return loader_copy(boot, what, GPA(*at), data, size);
 }
 
 /* One module: text is "file args"; the module's string is the whole of it, as QEMU passes it. */
@@ -174,7 +180,7 @@ static int mb_place_mmap(struct boot_request *boot, struct mb_layout *lay, struc
 	info->flags |= MBI_MMAP | MBI_MEMORY;
 	info->mmap_length = map->count * sizeof(mmap[0]);
 	info->mem_lower = MEMORY_MAP_LOW_END >> 10;
-	info->mem_upper = (memory_map_high_end(map) - MEMORY_MAP_HIGH) >> 10;
+	info->mem_upper = memory_map_high_kib(map);
 	return mb_place(boot, lay, "the memory map", mmap, info->mmap_length, 4, &info->mmap_addr);
 }
 
@@ -199,11 +205,11 @@ static int mb_place_strings(struct boot_request *boot, struct mb_layout *lay, st
 static int mb_build_info(struct boot_request *boot, gpa_t kernel_end, uint32_t *info_at)
 {
 	struct mb_info info = { 0 };
-	struct mb_layout lay = { .next = kernel_end < MEMORY_MAP_HIGH ? MEMORY_MAP_HIGH :
-									kernel_end };
+	const gpa_t high = GPA(MEMORY_MAP_HIGH);
+	struct mb_layout lay = { .next = gpa_below(kernel_end, high) ? high : kernel_end };
 	int ret;
 
-	lay.next = (lay.next + GUEST_PAGE_SIZE - 1) & ~(gpa_t)(GUEST_PAGE_SIZE - 1);
+	lay.next = gpa_align_up(lay.next, GUEST_PAGE_SIZE);
 	ret = mb_place_strings(boot, &lay, &info);
 	if (!ret)
 		ret = mb_place_mmap(boot, &lay, &info);
@@ -242,7 +248,7 @@ int loader_multiboot(struct boot_request *boot, const struct file_image *kernel)
 	if (!ret)
 		ret = mb_build_info(boot, end, &info);
 	if (!ret)
-		ret = loader_enter_flat(boot, LOADER_GDT, entry);
+		ret = loader_enter_flat(boot, GPA(LOADER_GDT), entry);
 	if (ret)
 		return ret;
 	boot->cpu->regs[X86_EAX] = MB_BOOT_MAGIC;

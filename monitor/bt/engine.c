@@ -34,7 +34,7 @@ static const uint8_t *bt_page(void *opaque, gpa_t gpa)
 {
 	struct bt *bt = opaque;
 
-	return guest_ram_ptr(&bt->vcpu->vm->ram, gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1));
+	return guest_ram_ptr(&bt->vcpu->vm->ram, gpa_page(gpa));
 }
 
 static void bt_protect(void *opaque, gpa_t gpa)

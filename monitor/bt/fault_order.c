@@ -46,7 +46,7 @@ static bool is_open(const struct insn *i, const struct fxsave_image *fpu)
 
 bool bt_fault_is_open(struct bt *bt, gpa_t gpa, const struct fxsave_image *fpu)
 {
-	const uint32_t room = GUEST_PAGE_SIZE - (gpa & ~GUEST_PAGE_MASK);
+	const uint32_t room = GUEST_PAGE_SIZE - gpa_offset(gpa);
 	const uint32_t max = room < INSN_MAX_LEN ? room : INSN_MAX_LEN;
 	const uint8_t *code = guest_ram_ptr(&bt->vcpu->vm->ram, gpa);
 	struct insn i;

@@ -43,8 +43,9 @@ struct bt_returns {
 
 #define BT_HITS 256 /* a power of two */
 
+/* How often something happened at one place, which is a number of the table's own kind. */
 struct bt_hit {
-	gpa_t gpa;
+	uint64_t key;
 	uint32_t count;
 };
 

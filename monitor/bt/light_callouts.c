@@ -109,8 +109,8 @@ bool bt_unadapt_idle(struct bt *bt, gva_t eip, bool needed)
 	struct shadow_fill_info info;
 	bool global;
 
-	if (idle->gpa != eip || needed)
-		*idle = (struct bt_hit){ .gpa = eip };
+	if (idle->key != eip || needed)
+		*idle = (struct bt_hit){ .key = eip };
 	if (needed || ++idle->count < IDLE_BEFORE_UNADAPTING)
 		return false;
 	idle->count = 0;

@@ -53,8 +53,8 @@ static void log_host(struct bt *bt, const uint8_t *host, hva_t entry, unsigned o
 static unsigned guest_bytes(struct bt *bt, const struct tu_description *tu, const uint8_t *page,
 			    unsigned offset, unsigned len, uint8_t bytes[INSN_MAX_LEN])
 {
-	const unsigned first = GUEST_PAGE_SIZE - (tu->gpa & (GUEST_PAGE_SIZE - 1));
-	const uint8_t *second = tu->gpa2 == ~0ull ? NULL :
+	const unsigned first = GUEST_PAGE_SIZE - gpa_offset(tu->gpa);
+	const uint8_t *second = gpa_is_none(tu->gpa2) ? NULL :
 						    guest_ram_ptr(&bt->vcpu->vm->ram, tu->gpa2);
 
 	len = len < INSN_MAX_LEN ? len : INSN_MAX_LEN;
@@ -116,7 +116,7 @@ void bt_log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const ui
 	log_write(log,
 		  "---- TU %08x physical %08llx mode %08x%s: %u instructions, %u bytes; %u bytes "
 		  "of host code\n",
-		  d.eip, (unsigned long long)d.gpa, d.mode, d.global ? " global" : "", d.ninsns,
+		  d.eip, (unsigned long long)d.gpa.v, d.mode, d.global ? " global" : "", d.ninsns,
 		  d.guest_len, d.host_len);
 	for (unsigned i = 0; i < d.ninsns; i++) {
 		const struct tu_insn_description insn = translator_tu_insn(tu, i);

@@ -114,10 +114,10 @@ static bool signal_find_window(struct bt *bt, hva_t address, enum shadow_view *v
  */
 static bool signal_count_hit(struct bt *bt, gpa_t gpa, uint32_t limit)
 {
-	struct bt_hit *hit = &bt->hits[gpa & (BT_HITS - 1)];
+	struct bt_hit *hit = &bt->hits[gpa.v & (BT_HITS - 1)];
 
-	if (hit->gpa != gpa)
-		*hit = (struct bt_hit){ .gpa = gpa };
+	if (hit->key != gpa.v)
+		*hit = (struct bt_hit){ .key = gpa.v };
 	return ++hit->count >= limit;
 }
 

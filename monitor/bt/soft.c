@@ -39,7 +39,7 @@ bool bt_soft_count(struct bt *bt, const struct tc_position *at, bool hidden)
 {
 	struct bt_soft_site *site = site_of(bt, at->eip);
 
-	if (site->gpa != at->gpa || site->eip != at->eip) {
+	if (!gpa_equal(site->gpa, at->gpa) || site->eip != at->eip) {
 		if (site->active)
 			return false;
 		*site = (struct bt_soft_site){ .eip = at->eip, .gpa = at->gpa };

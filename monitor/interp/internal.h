@@ -35,11 +35,10 @@ typedef enum x86_status (*insn_handler)(struct vcpu *vcpu, const struct insn *i)
 struct icache_entry {
 	uint64_t raw[2], mask[2];
 	insn_handler handler;
-	gpa_t gpa;   /* INTERP_NO_GPA: empty */
+	gpa_t gpa;   /* GPA_NONE: empty */
 	bool code32;
 	struct insn insn;
 };
-#define INTERP_NO_GPA (~(gpa_t)0)
 
 /* A run of decoded instructions within a page (run.c). */
 #define BLOCK_INSNS   12
@@ -52,7 +51,7 @@ struct interp_op {
 };
 
 struct block {
-	gpa_t gpa; /* INTERP_NO_GPA: empty */
+	gpa_t gpa; /* GPA_NONE: empty */
 	bool code32;
 	uint8_t count, len; /* instructions and bytes */
 	uint64_t raw[BLOCK_BYTES / 8]; /* the bytes, padded with zeros */
@@ -61,6 +60,8 @@ struct block {
 
 struct fpu_proxy;
 
+#define INTERP_NO_FRAME UINT64_MAX
+
 struct interp {
 	/* the last instruction that crossed a page or came from MMIO */
 	struct icache_entry crossing;
@@ -68,7 +69,7 @@ struct interp {
 	/*
 	 * Guest physical page number of the block being run: stores to it take the slow way, which
 	 * sets code_stored, and the block is then left, since it may have modified itself. Slow
-	 * stores set it always.
+	 * stores set it always. INTERP_NO_FRAME: none has been run.
 	 */
 	uint64_t code_page;
 	bool code_stored;
@@ -374,7 +375,7 @@ tlb_host(struct vcpu *vcpu, gva_t gva, unsigned size, enum access kind, gpa_t *g
 	if (rf_unlikely(e->page != ((gva & GUEST_PAGE_MASK) | 1) || !e->host ||
 			in_page > GUEST_PAGE_SIZE - size))
 		return NULL;
-	*gpa = e->gpa + in_page;
+	*gpa = gpa_add(e->gpa, in_page);
 	return e->host + in_page;
 }
 
@@ -397,7 +398,7 @@ lin_write(struct vcpu *vcpu, gva_t gva, const void *buf, unsigned size)
 	uint8_t *host = tlb_host(vcpu, gva, size, ACCESS_WRITE, &gpa);
 
 	if (rf_unlikely(!host || guest_ram_flags(&vcpu->vm->ram, gpa) ||
-			gpa >> GUEST_PAGE_SHIFT == vcpu_interp(vcpu)->code_page))
+			gpa_frame(gpa) == vcpu_interp(vcpu)->code_page))
 		return interp_write_slow(vcpu, gva, buf, size);
 	memcpy(host, buf, size);
 	return X86_OK;
@@ -469,7 +470,7 @@ rmw_begin(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, s
 		return status;
 	rmw->host = tlb_host(vcpu, rmw->gva, size, ACCESS_WRITE, &gpa);
 	if (rf_unlikely(!rmw->host || guest_ram_flags(&vcpu->vm->ram, gpa) ||
-			gpa >> GUEST_PAGE_SHIFT == vcpu_interp(vcpu)->code_page)) {
+			gpa_frame(gpa) == vcpu_interp(vcpu)->code_page)) {
 		rmw->host = NULL;
 		return interp_rmw_slow(vcpu, rmw->gva, size, old);
 	}

@@ -31,9 +31,9 @@ int interp_create(struct vcpu *vcpu)
 		free(interp);
 		return err;
 	}
-	interp->code_page = INTERP_NO_GPA;
+	interp->code_page = INTERP_NO_FRAME;
 	for (unsigned n = 0; n < INTERP_CACHE_ENTRIES; n++)
-		interp->cache[n].gpa = INTERP_NO_GPA;
+		interp->cache[n].gpa = GPA_NONE;
 	vcpu->interp = interp;
 	return 0;
 }
@@ -54,7 +54,7 @@ void interp_destroy(struct vcpu *vcpu)
 
 static unsigned cache_index(gpa_t gpa)
 {
-	return (gpa ^ gpa >> 14) & (INTERP_CACHE_ENTRIES - 1);
+	return (gpa.v ^ gpa.v >> 14) & (INTERP_CACHE_ENTRIES - 1);
 }
 
 insn_handler interp_choose_handler(struct vcpu *vcpu, const struct insn *insn,
@@ -114,7 +114,7 @@ static enum x86_status fetch_slow(struct vcpu *vcpu, struct icache_entry **out)
 		result = insn_decode(bytes, avail, code32, &entry->insn);
 	}
 	if (result == DECODE_TRUNCATED || result == DECODE_TOO_LONG) {
-		entry->gpa = INTERP_NO_GPA;
+		entry->gpa = GPA_NONE;
 		return raise_gp(vcpu);
 	}
 	entry->handler = interp_choose_handler(vcpu, &entry->insn, result);
@@ -138,8 +138,8 @@ static inline enum x86_status fetch(struct vcpu *vcpu, struct icache_entry **out
 	 * Sixteen bytes are read whatever the length: at the very end of guest RAM the general way
 	 * is taken.
 	 */
-	if (rf_unlikely(entry->gpa != gpa || entry->code32 != !!(cs->attr & SEG_DB) ||
-			gpa + 16 > vcpu->vm->ram.size ||
+	if (rf_unlikely(!gpa_equal(entry->gpa, gpa) || entry->code32 != !!(cs->attr & SEG_DB) ||
+			gpa.v + 16 > vcpu->vm->ram.size ||
 			(uint64_t)cpu->eip + entry->insn.len - 1 > cs->limit))
 		return fetch_slow(vcpu, out);
 	memcpy(bytes, host, sizeof(bytes));

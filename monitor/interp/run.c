@@ -40,10 +40,10 @@ void interp_blocks_destroy(struct interp *interp)
 static bool block_decode(struct vcpu *vcpu, struct block *b, const uint8_t *host, gpa_t gpa,
 			 bool code32)
 {
-	unsigned room = GUEST_PAGE_SIZE - (gpa & (GUEST_PAGE_SIZE - 1)),
+	unsigned room = GUEST_PAGE_SIZE - gpa_offset(gpa),
 		 limit = room < BLOCK_BYTES ? room : BLOCK_BYTES;
 
-	b->gpa = INTERP_NO_GPA;
+	b->gpa = GPA_NONE;
 	b->code32 = code32;
 	b->count = b->len = 0;
 	memset(b->raw, 0, sizeof(b->raw));
@@ -107,8 +107,8 @@ static inline struct block *block_find(struct vcpu *vcpu)
 
 	if (rf_unlikely(!host))
 		return NULL;
-	b = &vcpu_interp(vcpu)->blocks[(gpa ^ gpa >> 13) & (INTERP_BLOCKS - 1)];
-	if (rf_unlikely(b->gpa != gpa || b->code32 != code32 || !b->count ||
+	b = &vcpu_interp(vcpu)->blocks[(gpa.v ^ gpa.v >> 13) & (INTERP_BLOCKS - 1)];
+	if (rf_unlikely(!gpa_equal(b->gpa, gpa) || b->code32 != code32 || !b->count ||
 			!block_unchanged(b, host)) &&
 	    !block_decode(vcpu, b, host, gpa, code32))
 		return NULL;
@@ -130,7 +130,7 @@ enum interp_result interp_run(struct vcpu *vcpu)
 	b = block_find(vcpu);
 	if (rf_unlikely(!b))
 		return interp_step(vcpu);
-	interp->code_page = b->gpa >> GUEST_PAGE_SHIFT;
+	interp->code_page = gpa_frame(b->gpa);
 	interp->code_stored = false;
 	end = b->op + b->count;
 	for (op = b->op; op < end; op++) {

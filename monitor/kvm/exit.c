@@ -54,7 +54,7 @@ static bool exit_mmio(struct kvm_engine *kvm)
 {
 	struct kvm_run *run = kvm->run;
 	struct vm *vm = kvm->vcpu->vm;
-	gpa_t gpa = run->mmio.phys_addr & (0xffffffff00000000ull | kvm->vcpu->cpu.a20_mask);
+	gpa_t gpa = gpa_a20(GPA(run->mmio.phys_addr), kvm->vcpu->cpu.a20_mask);
 	uint8_t *data = run->mmio.data;
 
 	kvm->vcpu->mmio_accesses++;
@@ -62,7 +62,7 @@ static bool exit_mmio(struct kvm_engine *kvm)
 	if (run->mmio.is_write && guest_ram_backs(&vm->ram, gpa))
 		return true;
 	for (uint32_t left = run->mmio.len, piece; left;
-	     left -= piece, gpa += piece, data += piece) {
+	     left -= piece, gpa = gpa_add(gpa, piece), data += piece) {
 		uint64_t value = 0;
 
 		piece = vm_mmio_piece(left);

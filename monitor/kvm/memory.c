@@ -17,7 +17,7 @@ static int slot_set(struct kvm_engine *kvm, uint32_t slot, gpa_t gpa, uint64_t s
 		    const uint8_t *host, bool rom)
 {
 	struct kvm_userspace_memory_region region = {
-		.slot = slot, .flags = rom ? KVM_MEM_READONLY : 0, .guest_phys_addr = gpa,
+		.slot = slot, .flags = rom ? KVM_MEM_READONLY : 0, .guest_phys_addr = gpa.v,
 		.memory_size = size, .userspace_addr = (hva_t)host,
 	};
 
@@ -27,7 +27,7 @@ static int slot_set(struct kvm_engine *kvm, uint32_t slot, gpa_t gpa, uint64_t s
 static int slots_drop(struct kvm_engine *kvm)
 {
 	while (kvm->slots) {
-		int err = slot_set(kvm, kvm->slots - 1, 0, 0, NULL, false);
+		int err = slot_set(kvm, kvm->slots - 1, GPA(0), 0, NULL, false);
 
 		if (err)
 			return err;
@@ -44,7 +44,7 @@ struct backing {
 
 static struct backing backing_of(const struct guest_ram *ram, gpa_t gpa, uint32_t a20_mask)
 {
-	gpa &= a20_mask;
+	gpa = gpa_a20(gpa, a20_mask);
 	return (struct backing){ guest_ram_ptr(ram, gpa),
 				 guest_ram_flags(ram, gpa) & RAM_PAGE_ROM };
 }
@@ -53,12 +53,13 @@ static struct backing backing_of(const struct guest_ram *ram, gpa_t gpa, uint32_
 static gpa_t run_end(const struct guest_ram *ram, gpa_t start, gpa_t end, uint32_t a20_mask)
 {
 	const struct backing first = backing_of(ram, start, a20_mask);
-	gpa_t gpa = start + GUEST_PAGE_SIZE;
+	gpa_t gpa = gpa_add(start, GUEST_PAGE_SIZE);
 
-	for (; gpa < end; gpa += GUEST_PAGE_SIZE) {
+	for (; gpa_below(gpa, end); gpa = gpa_add(gpa, GUEST_PAGE_SIZE)) {
 		struct backing next = backing_of(ram, gpa, a20_mask);
 
-		if (first.host ? next.host != first.host + (gpa - start) || next.rom != first.rom :
+		if (first.host ? next.host != first.host + gpa_distance(start, gpa) ||
+					 next.rom != first.rom :
 				 next.host != NULL)
 			break;
 	}
@@ -70,20 +71,22 @@ int kvm_memory_build(struct kvm_engine *kvm)
 	const struct guest_ram *ram = &kvm->vcpu->vm->ram;
 	const uint32_t mask = kvm->vcpu->cpu.a20_mask;
 	/* With A20 off the megabyte above RAM shows what is below it. */
-	const gpa_t end = mask == 0xffffffff ? ram->size :
-					       (ram->size | (MEGABYTE - 1)) + 1 + MEGABYTE;
+	const gpa_t end = GPA(mask == 0xffffffff ?
+				      ram->size :
+				      (ram->size | (MEGABYTE - 1)) + 1 + MEGABYTE);
 	int err;
 
 	kvm->slots_stale = false;
 	kvm->stats.slot_builds++;
 	err = slots_drop(kvm);
-	for (gpa_t gpa = 0, next; !err && gpa < end; gpa = next) {
+	for (gpa_t gpa = GPA(0), next; !err && gpa_below(gpa, end); gpa = next) {
 		const struct backing backing = backing_of(ram, gpa, mask);
 
 		next = run_end(ram, gpa, end, mask);
 		if (!backing.host)
 			continue;
-		err = slot_set(kvm, kvm->slots, gpa, next - gpa, backing.host, backing.rom);
+		err = slot_set(kvm, kvm->slots, gpa, gpa_distance(gpa, next), backing.host,
+			       backing.rom);
 		kvm->slots += !err;
 	}
 	kvm->slots_a20_mask = mask;

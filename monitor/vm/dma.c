@@ -27,7 +27,8 @@ static void dma_tell(struct vcpu *vcpu, struct vm_work *work)
 	dma->n = 0;
 	pthread_mutex_unlock(&dma->lock);
 	for (unsigned i = 0; i < n; i++)
-		guest_ram_written(&vm->ram, ranges[i].start, ranges[i].end - ranges[i].start);
+		guest_ram_written(&vm->ram, ranges[i].start,
+				  gpa_distance(ranges[i].start, ranges[i].end));
 }
 
 /*
@@ -38,10 +39,10 @@ static bool dma_add_locked(struct vm_dma *dma, gpa_t start, gpa_t end)
 {
 	struct vm_dma_range *last = &dma->range[dma->n ? dma->n - 1 : 0];
 
-	assert(dma->n <= VM_DMA_RANGES && start < end);
-	if (dma->n && (dma->n == VM_DMA_RANGES || start == last->end)) {
-		last->start = start < last->start ? start : last->start;
-		last->end = end > last->end ? end : last->end;
+	assert(dma->n <= VM_DMA_RANGES && gpa_below(start, end));
+	if (dma->n && (dma->n == VM_DMA_RANGES || gpa_equal(start, last->end))) {
+		last->start = gpa_below(start, last->start) ? start : last->start;
+		last->end = gpa_below(last->end, end) ? end : last->end;
 		return false;
 	}
 	dma->range[dma->n++] = (struct vm_dma_range){ start, end };
@@ -53,7 +54,7 @@ void dma_written(struct vm *vm, gpa_t gpa, uint64_t len)
 	struct vm_dma *dma = &vm->dma;
 	bool first;
 
-	assert(len && gpa <= vm->ram.size && len <= vm->ram.size - gpa);
+	assert(len && gpa.v <= vm->ram.size && len <= vm->ram.size - gpa.v);
 	/* An engine that keeps nothing made from guest memory need not be disturbed. */
 	if (!vm->ram.written)
 		return;
@@ -62,7 +63,7 @@ void dma_written(struct vm *vm, gpa_t gpa, uint64_t len)
 		return;
 	}
 	pthread_mutex_lock(&dma->lock);
-	first = dma_add_locked(dma, gpa, gpa + len);
+	first = dma_add_locked(dma, gpa, gpa_add(gpa, len));
 	pthread_mutex_unlock(&dma->lock);
 	if (!first)
 		return;
@@ -72,9 +73,10 @@ void dma_written(struct vm *vm, gpa_t gpa, uint64_t len)
 
 static bool dma_in_ram(const struct guest_ram *ram, gpa_t gpa, size_t len)
 {
-	const bool in_hole = gpa < GUEST_VIDEO_HOLE_END && gpa + len > GUEST_VIDEO_HOLE_START;
+	const bool in_hole = gpa.v < GUEST_VIDEO_HOLE_END &&
+			     gpa.v + len > GUEST_VIDEO_HOLE_START;
 
-	return gpa <= ram->size && len <= ram->size - gpa && !in_hole;
+	return gpa.v <= ram->size && len <= ram->size - gpa.v && !in_hole;
 }
 
 static int dma_read(void *opaque, gpa_t gpa, void *buf, size_t len)
@@ -83,7 +85,7 @@ static int dma_read(void *opaque, gpa_t gpa, void *buf, size_t len)
 
 	if (!dma_in_ram(&vm->ram, gpa, len))
 		return -EFAULT;
-	memcpy(buf, vm->ram.flat + gpa, len);
+	memcpy(buf, guest_ram_at(&vm->ram, gpa), len);
 	return 0;
 }
 
@@ -95,7 +97,7 @@ static int dma_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
 		return -EFAULT;
 	if (!len)
 		return 0;
-	memcpy(vm->ram.flat + gpa, buf, len);
+	memcpy(guest_ram_at(&vm->ram, gpa), buf, len);
 	dma_written(vm, gpa, len);
 	return 0;
 }

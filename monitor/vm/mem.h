@@ -29,10 +29,11 @@ mem_load(struct vcpu *vcpu, gva_t gva, void *to, uint32_t len, enum access acces
 static inline uint8_t *mem_store_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len,
 					 enum access access)
 {
+	const struct guest_ram *ram = &vcpu->vm->ram;
 	uint8_t *to = soft_tlb_hit(&vcpu->soft_tlb, gva, len,
 				   ACCESS_WRITE | (access & ACCESS_USER));
 
-	return to && !guest_ram_flags(&vcpu->vm->ram, to - vcpu->vm->ram.flat) ? to : NULL;
+	return to && !guest_ram_flags(ram, guest_ram_gpa(ram, to)) ? to : NULL;
 }
 
 #endif

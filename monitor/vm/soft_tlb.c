@@ -70,7 +70,7 @@ static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, enum access access
 	entry->page = (gva & GUEST_PAGE_MASK) | 1;
 	entry->global = walk.global && walk.levels && (vcpu->cpu.cr4 & CR4_PGE);
 	entry->large = walk.levels && walk.page_shift > GUEST_PAGE_SHIFT;
-	entry->gpa = walk.gpa & ~(gpa_t)(GUEST_PAGE_SIZE - 1);
+	entry->gpa = gpa_page(walk.gpa);
 	entry->host = guest_ram_ptr(&vcpu->vm->ram, entry->gpa);
 	tlb->used[user][kind][index / 64] |= 1ull << (index % 64);
 	if (entry->large)
@@ -213,7 +213,7 @@ static void mmio_read(struct vm *vm, gpa_t gpa, uint8_t *buf, uint32_t len)
 		uint64_t value = vm_mmio_read(vm, gpa, piece);
 
 		memcpy(buf, &value, piece);
-		gpa += piece;
+		gpa = gpa_add(gpa, piece);
 		buf += piece;
 		len -= piece;
 	}
@@ -241,7 +241,7 @@ static void mmio_write(struct vm *vm, gpa_t gpa, const uint8_t *buf, uint32_t le
 
 		memcpy(&value, buf, piece);
 		vm_mmio_write(vm, gpa, value, piece);
-		gpa += piece;
+		gpa = gpa_add(gpa, piece);
 		buf += piece;
 		len -= piece;
 	}
@@ -301,7 +301,7 @@ static inline void entry_read(struct vcpu *vcpu, const struct soft_tlb_entry *en
 	if (rf_likely(entry->host != NULL))
 		copy_small(buf, entry->host + offset, len);
 	else
-		mmio_read(vcpu->vm, entry->gpa + offset, buf, len);
+		mmio_read(vcpu->vm, gpa_add(entry->gpa, offset), buf, len);
 }
 
 static inline void entry_write(struct vcpu *vcpu, const struct soft_tlb_entry *entry, gva_t gva,
@@ -309,7 +309,7 @@ static inline void entry_write(struct vcpu *vcpu, const struct soft_tlb_entry *e
 {
 	struct guest_ram *ram = &vcpu->vm->ram;
 	uint32_t offset = gva & (GUEST_PAGE_SIZE - 1);
-	gpa_t gpa = entry->gpa + offset;
+	gpa_t gpa = gpa_add(entry->gpa, offset);
 
 	if (rf_unlikely(entry->host == NULL)) {
 		mmio_write(vcpu->vm, gpa, buf, len);
@@ -442,10 +442,10 @@ void soft_tlb_hide_frame(struct vcpu *vcpu, gpa_t gpa)
 {
 	struct soft_tlb *tlb = &vcpu->soft_tlb;
 
-	gpa &= ~(gpa_t)(GUEST_PAGE_SIZE - 1);
+	gpa = gpa_page(gpa);
 	for (unsigned user = 0; user < 2; user++) {
 		for (unsigned i = 0; i < SOFT_TLB_ENTRIES; i++) {
-			if (tlb->entry[user][ACCESS_WRITE][i].gpa == gpa)
+			if (gpa_equal(tlb->entry[user][ACCESS_WRITE][i].gpa, gpa))
 				lookup_hide(tlb, user, ACCESS_WRITE, i);
 		}
 	}
@@ -457,7 +457,7 @@ enum x86_status mem_translate(struct vcpu *vcpu, gva_t gva, enum access access, 
 	enum x86_status status = tlb_lookup(vcpu, gva, access, &entry);
 
 	if (!status)
-		*gpa = entry->gpa + (gva & (GUEST_PAGE_SIZE - 1));
+		*gpa = gpa_add(entry->gpa, gva & (GUEST_PAGE_SIZE - 1));
 	return status;
 }
 
@@ -505,6 +505,5 @@ void mem_written(struct vcpu *vcpu, gva_t gva, const void *host, uint32_t len)
 {
 	struct guest_ram *ram = &vcpu->vm->ram;
 
-	assert((hva_t)host - (hva_t)ram->flat < ram->size);
-	guest_ram_written(ram, (const uint8_t *)host - ram->flat, len);
+	guest_ram_written(ram, guest_ram_gpa(ram, host), len);
 }

@@ -186,8 +186,8 @@ static bool translate(struct run *r, uint32_t linear, uint32_t access, uint64_t 
 	if (paging.cr0 & CR0_PG && paging.cr4 & CR4_PAE &&
 	    !walk_load_pdptes(&r->ram, paging.cr3, ~0u, paging.pdpte))
 		return false;
-	*physical = walk_guest(&r->ram, &paging, linear, access, &walk) ? walk.gpa : 0;
-	return *physical && guest_ram_backs(&r->ram, *physical);
+	*physical = walk_guest(&r->ram, &paging, linear, access, &walk) ? walk.gpa.v : 0;
+	return *physical && guest_ram_backs(&r->ram, GPA(*physical));
 }
 
 /* In a page. */
@@ -468,7 +468,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "unicorn_run: no memory\n");
 		return 2;
 	}
-	memory_map_build(&map, RAM_SIZE, RAM_SIZE - ACPI_SIZE, ACPI_SIZE);
+	memory_map_build(&map, RAM_SIZE, GPA(RAM_SIZE - ACPI_SIZE), ACPI_SIZE);
 	if (loader_load(&boot)) {
 		fprintf(stderr, "unicorn_run: %s\n", error.text);
 		return 2;

@@ -276,10 +276,10 @@ static void start_timers(struct world *w)
 	if (below(w, 3))
 		port_write(w, pit, sizeof(pit));
 	if (below(w, 3) == 0) {
-		vm_mmio_write(w->vm, 0xfee000f0, 0x1ff, 4);
-		vm_mmio_write(w->vm, 0xfee003e0, below(w, 16), 4);
-		vm_mmio_write(w->vm, 0xfee00320, 0x20000 | (0x20 + below(w, 0xe0)), 4);
-		vm_mmio_write(w->vm, 0xfee00380, 1000 + below(w, 1000000), 4);
+		vm_mmio_write(w->vm, GPA(0xfee000f0), 0x1ff, 4);
+		vm_mmio_write(w->vm, GPA(0xfee003e0), below(w, 16), 4);
+		vm_mmio_write(w->vm, GPA(0xfee00320), 0x20000 | (0x20 + below(w, 0xe0)), 4);
+		vm_mmio_write(w->vm, GPA(0xfee00380), 1000 + below(w, 1000000), 4);
 	}
 }
 
