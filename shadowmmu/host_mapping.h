@@ -44,6 +44,12 @@ struct host_mapping {
 	struct guest_ram *ram;
 };
 
+/* Where the window at base shows the guest's linear address. */
+static inline hva_t window_at(hva_t base, gva_t gva)
+{
+	return hva_add(base, gva);
+}
+
 /* What the host allows a process. */
 struct host_limits {
 	uint32_t map_count;     /* vm.max_map_count */

@@ -36,30 +36,36 @@ static struct process_mapping *process(struct host_mapping *hm)
 	return rf_container_of(hm, struct process_mapping, hm);
 }
 
-static void *at(hva_t address)
-{
-	return (void *)address;
-}
-
 static hva_t slot_start(uint32_t slot)
 {
-	return SLOT_FIRST + slot * SLOT_STRIDE;
+	return HVA(SLOT_FIRST + slot * SLOT_STRIDE);
+}
+
+static hva_t slot_window(uint32_t slot)
+{
+	return hva_add(slot_start(slot), HOST_WINDOW_GUARD_BELOW);
+}
+
+/* SLOTS or more: the window at base is none of ours. */
+static uint64_t slot_of(hva_t base)
+{
+	return hva_distance(HVA(SLOT_FIRST), base) / SLOT_STRIDE;
 }
 
 /* The whole slot, of which the window is given back: a hole. */
 static int claim(hva_t start)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
-	void *slot = mmap(at(start), SLOT_STRIDE, PROT_NONE, flags, -1, 0);
+	void *slot = mmap(hva_ptr(start), SLOT_STRIDE, PROT_NONE, flags, -1, 0);
 
 	if (slot == MAP_FAILED)
 		return -errno;
 	/* A kernel that does not know MAP_FIXED_NOREPLACE takes the address as a hint. */
-	if (slot != at(start)) {
+	if (slot != hva_ptr(start)) {
 		munmap(slot, SLOT_STRIDE);
 		return -EEXIST;
 	}
-	if (munmap(at(start + HOST_WINDOW_GUARD_BELOW), HOST_WINDOW_SIZE)) {
+	if (munmap(hva_ptr(hva_add(start, HOST_WINDOW_GUARD_BELOW)), HOST_WINDOW_SIZE)) {
 		const int err = -errno;
 
 		munmap(slot, SLOT_STRIDE);
@@ -85,7 +91,7 @@ static int process_window_create(struct host_mapping *hm, hva_t *base)
 			return err;
 		p->used[i] = 1;
 		p->next = i + 1;
-		*base = slot_start(i) + HOST_WINDOW_GUARD_BELOW;
+		*base = slot_window(i);
 		return 0;
 	}
 	return err == -EEXIST ? -ENOMEM : err;
@@ -94,10 +100,10 @@ static int process_window_create(struct host_mapping *hm, hva_t *base)
 static void process_window_destroy(struct host_mapping *hm, hva_t base)
 {
 	struct process_mapping *p = process(hm);
-	const uint32_t i = (base - SLOT_FIRST) / SLOT_STRIDE;
+	const uint64_t i = slot_of(base);
 
-	assert(i < SLOTS && p->used[i] && base == slot_start(i) + HOST_WINDOW_GUARD_BELOW);
-	munmap(at(slot_start(i)), SLOT_STRIDE);
+	assert(i < SLOTS && p->used[i] && hva_equal(base, slot_window(i)));
+	munmap(hva_ptr(slot_start(i)), SLOT_STRIDE);
 	p->used[i] = 0;
 	if (i < p->next)
 		p->next = i;
@@ -107,7 +113,7 @@ static void process_window_destroy(struct host_mapping *hm, hva_t base)
 static __attribute__((unused)) bool in_window(struct host_mapping *hm, hva_t base, gva_t gva,
 					       uint64_t len)
 {
-	const uint32_t i = (base - SLOT_FIRST) / SLOT_STRIDE;
+	const uint64_t i = slot_of(base);
 
 	return i < SLOTS && process(hm)->used[i] && !((gva | len) % GUEST_PAGE_SIZE) && len &&
 	       gva + len <= HOST_WINDOW_SIZE;
@@ -127,7 +133,8 @@ static int process_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa
 
 	assert(in_window(hm, base, gva, len));
 	assert(!gpa_offset(gpa) && gpa.v + len <= hm->ram->size);
-	mapped = mmap(at(base + gva), len, protection(access), how, hm->ram->fd, (off_t)gpa.v);
+	mapped = mmap(hva_ptr(window_at(base, gva)), len, protection(access), how, hm->ram->fd,
+		      (off_t)gpa.v);
 	return mapped == MAP_FAILED ? -errno : 0;
 }
 
@@ -135,13 +142,13 @@ static int process_protect(struct host_mapping *hm, hva_t base, gva_t gva, uint6
 			   enum access access)
 {
 	assert(in_window(hm, base, gva, len));
-	return mprotect(at(base + gva), len, protection(access)) < 0 ? -errno : 0;
+	return mprotect(hva_ptr(window_at(base, gva)), len, protection(access)) < 0 ? -errno : 0;
 }
 
 static int process_unmap(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len)
 {
 	assert(in_window(hm, base, gva, len));
-	return munmap(at(base + gva), len) < 0 ? -errno : 0;
+	return munmap(hva_ptr(window_at(base, gva)), len) < 0 ? -errno : 0;
 }
 
 static uint32_t process_mapping_limit(struct host_mapping *hm)
@@ -156,7 +163,7 @@ static void process_destroy(struct host_mapping *hm)
 
 	for (i = 0; i < SLOTS; i++)
 		if (p->used[i])
-			process_window_destroy(hm, slot_start(i) + HOST_WINDOW_GUARD_BELOW);
+			process_window_destroy(hm, slot_window(i));
 	free(p);
 }
 

@@ -259,8 +259,8 @@ static const char *check_space(const struct shadow *s, const struct space_impl *
 	kernel = !s->mode.paging         ? user :
 		 sp->space.kernel_shared ? s->kernel->window[SHADOW_KERNEL] :
 					   sp->domain.window[SHADOW_KERNEL];
-	if (!user || !kernel || sp->space.window[SHADOW_USER] != user->base ||
-	    sp->space.window[SHADOW_KERNEL] != kernel->base)
+	if (!user || !kernel || !hva_equal(sp->space.window[SHADOW_USER], user->base) ||
+	    !hva_equal(sp->space.window[SHADOW_KERNEL], kernel->base))
 		return "the current space tells of other windows than it has";
 	return NULL;
 }

@@ -87,7 +87,7 @@ static void disown_window(struct shadow *s, struct space_impl *sp, enum shadow_v
 {
 	window_destroy(s, sp->domain.window[view]);
 	sp->domain.window[view] = NULL;
-	sp->space.window[view] = 0;
+	sp->space.window[view] = HVA_NONE;
 }
 
 int space_windows(struct shadow *s, struct space_impl *sp)

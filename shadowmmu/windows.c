@@ -34,7 +34,7 @@ int window_create(struct shadow *s, enum shadow_view view, struct window **out)
 		free(w);
 		return err;
 	}
-	assert(w->base && !(w->base % HOST_WINDOW_SIZE));
+	assert(!hva_is_none(w->base) && !(w->base.v % HOST_WINDOW_SIZE));
 	w->index = (uint16_t)i;
 	w->lane = view;
 	s->window[i] = w;

@@ -20,7 +20,7 @@ static int checked_window_create(struct host_mapping *hm, hva_t *base)
 	int err = checked(hm)->real->ops->window_create(checked(hm)->real, base);
 
 	checked(hm)->windows += !err;
-	cr_assert(err || !(*base & 0xffffffffu), "a window is not aligned");
+	cr_assert(err || !(base->v & 0xffffffffu), "a window is not aligned");
 	return err;
 }
 
@@ -162,7 +162,7 @@ void load_cr3(struct guest *g, uint32_t cr3)
 
 bool window_readable(hva_t window, gva_t gva, uint32_t *frame)
 {
-	struct iovec to = { frame, 4 }, from = { (void *)(window + (gva & ~0xfffu)), 4 };
+	struct iovec to = { frame, 4 }, from = { hva_ptr(window_at(window, gva & ~0xfffu)), 4 };
 
 	return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 4;
 }
@@ -170,7 +170,7 @@ bool window_readable(hva_t window, gva_t gva, uint32_t *frame)
 bool window_writable(hva_t window, gva_t gva)
 {
 	uint32_t word;
-	struct iovec from = { &word, 4 }, to = { (void *)(window + (gva & ~0xfffu)), 4 };
+	struct iovec from = { &word, 4 }, to = { hva_ptr(window_at(window, gva & ~0xfffu)), 4 };
 
 	return window_readable(window, gva, &word) &&
 	       process_vm_writev(getpid(), &from, 1, &to, 1, 0) == 4;

@@ -91,7 +91,7 @@ static void link_to(struct tu *from, struct tu *to)
 }
 
 /* Where the jump that ends from leads. */
-static hva_t leads_to(const struct tu *from)
+static cache_pc leads_to(const struct tu *from)
 {
 	const uint8_t *field = links.tr->exits[from->first_exit].patch;
 	int32_t rel;
@@ -213,7 +213,7 @@ Test(links, many_global_pages_change, .timeout = 60)
 }
 
 /* Where the exit that ends from leads in space. */
-static hva_t leads_in(const struct tc_space *space, const struct tu *from)
+static cache_pc leads_in(const struct tc_space *space, const struct tu *from)
 {
 	return space->links[links.tr->exits[from->first_exit].slot];
 }
@@ -293,7 +293,7 @@ Test(links, modes_share_a_bounded_amount_of_memory, .timeout = 60)
 			const struct branch_entry *entries;
 
 			translator_use_space(links.tr, &tc.cpu, links.space, mode);
-			entries = (const struct branch_entry *)(hva_t)tc.tcw.branch_cache;
+			entries = (const struct branch_entry *)(uintptr_t)tc.tcw.branch_cache;
 			cr_assert_eq(entries[0].negated_eip, BRANCH_CACHE_NONE(0));
 			cr_assert_eq(tc.tcw.branch_cache,
 				     tc.tcw.link_table + branch_cache_offset(mode));

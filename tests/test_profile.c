@@ -407,7 +407,7 @@ Test(profile, interpreted_code)
 /* --- perf's map --- */
 
 /* The name that the map has for a host address; of several, that many are *n. */
-static void look_up(hva_t address, char name[128], unsigned *n)
+static void look_up(cache_pc address, char name[128], unsigned *n)
 {
 	unsigned long long start, size;
 	char path[32], line[256], its[128];
@@ -433,7 +433,7 @@ static struct translator *translator_of(struct bf *bf)
 	return bt_of(&bf->vm.vcpu)->translator;
 }
 
-static hva_t entry_of(struct bf *bf, gva_t eip, uint32_t mode)
+static cache_pc entry_of(struct bf *bf, gva_t eip, uint32_t mode)
 {
 	struct bt *bt = bt_of(&bf->vm.vcpu);
 
@@ -441,7 +441,7 @@ static hva_t entry_of(struct bf *bf, gva_t eip, uint32_t mode)
 		.entry;
 }
 
-static void expect_mapped(hva_t address, const char *name)
+static void expect_mapped(cache_pc address, const char *name)
 {
 	char found[128] = "";
 	unsigned n;
@@ -456,7 +456,7 @@ Test(profile, map_for_perf)
 	char options[120], path[32], found[128];
 	struct bf *bf = create_with_symbols();
 	struct tc_stub stub;
-	hva_t hot, last = 0;
+	cache_pc hot, last = 0;
 	unsigned n;
 
 	bf_destroy(bf);

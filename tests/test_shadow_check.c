@@ -176,7 +176,7 @@ static void run_into(void (*damage)(struct shadow *s), unsigned operations)
 
 static void damage_current(struct shadow *s)
 {
-	s->current->space.window[SHADOW_USER] = 0;
+	s->current->space.window[SHADOW_USER] = HVA_NONE;
 }
 
 static void damage_regions(struct shadow *s)

@@ -58,7 +58,7 @@ static void log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, cons
 
 		for (unsigned at = 0, n; at < insn.host_len; at += n ? n : 1) {
 			char text[128];
-			hva_t pc = d.entry + insn.host_offset + at;
+			cache_pc pc = d.entry + insn.host_offset + at;
 
 			n = disasm_format(disasm, DISASM_64, host + insn.host_offset + at,
 					  insn.host_len - at, pc, text, sizeof(text));
@@ -181,7 +181,7 @@ Test(translation, places_outside_the_cache_are_told_without_a_look_at_the_tus)
 	cr_expect_eq(at.eip, CODE_GVA);
 	order = tr->order;
 	tr->order = NULL;
-	cr_expect_not(translator_locate(tr, (hva_t)translate_bytes, &at));
+	cr_expect_not(translator_locate(tr, (uintptr_t)translate_bytes, &at));
 	cr_expect_not(translator_locate(tr, tr->exec_base - 1, &at));
 	cr_expect_not(translator_locate(tr, tr->exec_base + tr->size, &at));
 	tr->order = order;

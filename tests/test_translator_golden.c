@@ -68,7 +68,7 @@ static void describe(const uint8_t *bytes, unsigned len)
 	disasm_destroy(disasm);
 }
 
-static hva_t stub_address(const struct translator *tr, enum stub stub)
+static cache_pc stub_address(const struct translator *tr, enum stub stub)
 {
 	switch (stub) {
 	case STUB_STORE:       return tr->stub_callout[CALLOUT_STORE];

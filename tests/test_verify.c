@@ -314,7 +314,7 @@ TEST_ON_HOSTS(modes)
 }
 
 /* Points the rel32 at offset of the TU to target. */
-static void aim(struct tu *tu, uint32_t offset, hva_t target)
+static void aim(struct tu *tu, uint32_t offset, cache_pc target)
 {
 	const uint32_t rel = target - (tu->entry + offset + 4); /* whatever is there */
 
@@ -333,7 +333,7 @@ TEST_ON_HOSTS(stubs)
 {
 	struct tu *tu = vf_translate(vf, vf_find("interpreted"));
 	struct translator *tr = vf->tr;
-	const struct { const char *what; hva_t target; enum verify_rule rule; } wrong[] = {
+	const struct { const char *what; cache_pc target; enum verify_rule rule; } wrong[] = {
 		{ "a callout to where C code enters", tr->stub_enter, VERIFY_BRANCH },
 		{ "a callout to the way out", tr->stub_leave, VERIFY_BRANCH },
 		{ "a callout to the link stub", tr->stub_link, VERIFY_BRANCH },
@@ -343,7 +343,7 @@ TEST_ON_HOSTS(stubs)
 		{ "a callout to the sentinel", tr->stub_underflow, VERIFY_BRANCH },
 		{ "a callout of another kind", tr->stub_callout[CALLOUT_INVLPG], VERIFY_MODE },
 		{ "a callout to the software TLB", tr->stub_soft[ACCESS_READ], VERIFY_STUB },
-		{ "a callout to C", (hva_t)verify_tu, VERIFY_BRANCH },
+		{ "a callout to C", (uintptr_t)verify_tu, VERIFY_BRANCH },
 		{ "a callout to its own unit", tu->entry, VERIFY_BRANCH },
 		{ "ring 0's segment load", tr->stub_segment[X86_FS], VERIFY_MODE },
 		{ "the middle of ring 0's segment load", tr->stub_segment[X86_FS] + 1,
@@ -498,7 +498,7 @@ TEST_ON_HOSTS(tables)
 		tu->mode)->entries[there->eip & (BRANCH_CACHE_ENTRIES - 1)];
 	entry->host = other->entry;
 	expect_tables(false, "an entry of another unit");
-	entry->host = (hva_t)verify_tables;
+	entry->host = (uintptr_t)verify_tables;
 	expect_tables(false, "an entry of no unit");
 	entry->host = there->entry;
 	there->mode ^= MODE_DS_FLAT;

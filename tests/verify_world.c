@@ -78,7 +78,7 @@ static bool watch_registers(ucontext_t *uc)
 	const uint64_t flags = *reg(uc, REG_EFL);
 
 	if (*reg(uc, REG_R12) != (greg_t)tcw(w.cpu)->link_table || *reg(uc,
-		REG_R15) != (greg_t)(hva_t)w.cpu)
+		REG_R15) != (greg_t)(uintptr_t)w.cpu)
 		return see(uc, "a table's register changed", 0), false;
 	if (*reg(uc, REG_R13) != (greg_t)w.window)
 		return see(uc, "the window's register changed", *reg(uc, REG_R13)), false;
@@ -196,7 +196,7 @@ static void at_exit(ucontext_t *uc)
 static void at_stub(ucontext_t *uc)
 {
 	const struct translator *tr = w.vf->tr;
-	const hva_t pc = *reg(uc, REG_RIP);
+	const cache_pc pc = *reg(uc, REG_RIP);
 
 	for (unsigned i = 0; i < CALLOUT_COUNT; i++) {
 		if (i != CALLOUT_SOFT && pc == tr->stub_callout[i]) {
@@ -303,8 +303,8 @@ static void on_start(int sig, siginfo_t *info, void *context)
 	*reg(uc, REG_R12) = tcw(w.cpu)->link_table;
 	*reg(uc, REG_R13) = w.window;
 	*reg(uc, REG_R14) = rnd_register();
-	*reg(uc, REG_R15) = (greg_t)(hva_t)w.cpu;
-	*reg(uc, REG_RSP) = (greg_t)(hva_t)(w.stack + STACK_TOP);
+	*reg(uc, REG_R15) = (greg_t)(uintptr_t)w.cpu;
+	*reg(uc, REG_RSP) = (greg_t)(uintptr_t)(w.stack + STACK_TOP);
 	*reg(uc, REG_RIP) = w.tu->entry;
 	*reg(uc, REG_EFL) = (rnd() & LIVE_FLAGS) | HOST_IF | X86_F1 | HOST_TF;
 	watch_reach(uc, &w.reach[0]);

@@ -23,7 +23,7 @@ static bool expect(struct check *c, bool holds, const char *why)
 }
 
 /* The valid TU that begins at host address entry, or NULL. */
-static const struct tu *unit_at(const struct translator *tr, hva_t entry)
+static const struct tu *unit_at(const struct translator *tr, cache_pc entry)
 {
 	uint32_t low = 0, high = tr->norder;
 
@@ -58,7 +58,7 @@ static void check_insns(struct check *c, const struct tu *tu)
 /* The code cache is filled from below, one TU after the other. */
 static void check_order(struct check *c)
 {
-	hva_t end = c->tr->exec_base + c->tr->stubs_len;
+	cache_pc end = c->tr->exec_base + c->tr->stubs_len;
 
 	expect(c, c->tr->norder <= c->tr->order_cap, "more TUs than there is room to list");
 	for (uint32_t i = 0; !c->why && i < c->tr->norder; i++) {
@@ -164,7 +164,7 @@ static bool is_noted(const struct tu *tu, uint32_t number, uint32_t slot)
 }
 
 /* Where an exit leads: to its unlinked path, or to a TU that is for it and knows of it. */
-static void check_target(struct check *c, uint32_t number, hva_t to)
+static void check_target(struct check *c, uint32_t number, cache_pc to)
 {
 	const struct tu_exit *exit = &c->tr->exits[number];
 	const struct tu *there;

@@ -23,6 +23,12 @@
 #include "x86/access.h"
 #include "x86/tc_words.h"
 
+/*
+ * Where translated code and its stubs are to be executed, in the code cache: a host address, but
+ * never one of a window or a stack, which are hva_t.
+ */
+typedef uintptr_t cache_pc;
+
 enum host_reg {
 	H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R8, H_R9, H_R10, H_R11, H_R12,
 	H_R13, H_R14, H_R15

@@ -265,7 +265,7 @@ void emit_movups_store(struct emitter *e, unsigned xmm, struct memref m)
 	emit_op_mem1(e, OP2(0x11), xmm, m);
 }
 
-static void emit_rel32(struct emitter *e, hva_t target)
+static void emit_rel32(struct emitter *e, cache_pc target)
 {
 	const int64_t rel = target - (emit_here(e) + 4);
 
@@ -273,19 +273,19 @@ static void emit_rel32(struct emitter *e, hva_t target)
 	emit32(e, rel);
 }
 
-void emit_jmp(struct emitter *e, hva_t target)
+void emit_jmp(struct emitter *e, cache_pc target)
 {
 	emit8(e, 0xe9);
 	emit_rel32(e, target);
 }
 
-void emit_call(struct emitter *e, hva_t target)
+void emit_call(struct emitter *e, cache_pc target)
 {
 	emit8(e, 0xe8);
 	emit_rel32(e, target);
 }
 
-void emit_jcc_to(struct emitter *e, unsigned condition, hva_t target)
+void emit_jcc_to(struct emitter *e, unsigned condition, cache_pc target)
 {
 	emit8(e, 0x0f);
 	emit8(e, 0x80 | condition);

@@ -53,9 +53,9 @@ static inline void emit_bytes(struct emitter *e, const void *bytes, unsigned n)
 		emit8(e, ((const uint8_t *)bytes)[i]);
 }
 
-static inline hva_t emit_here(const struct emitter *e)
+static inline cache_pc emit_here(const struct emitter *e)
 {
-	return (hva_t)e->p + e->exec_delta;
+	return (uintptr_t)e->p + e->exec_delta;
 }
 
 static inline struct memref memref_cpu(int32_t offset)
@@ -211,9 +211,9 @@ void emit_movups_store(struct emitter *e, unsigned xmm, struct memref m);
 enum host_condition { COND_Z = 4, COND_NZ = 5, COND_A = 7 };
 
 /* Control transfers to executable addresses within the cache. */
-void emit_jmp(struct emitter *e, hva_t target);
-void emit_call(struct emitter *e, hva_t target);
-void emit_jcc_to(struct emitter *e, unsigned condition, hva_t target);
+void emit_jmp(struct emitter *e, cache_pc target);
+void emit_call(struct emitter *e, cache_pc target);
+void emit_jcc_to(struct emitter *e, unsigned condition, cache_pc target);
 /* To the address in memory, or in a register. */
 void emit_jmp_mem(struct emitter *e, struct memref m);
 void emit_call_mem(struct emitter *e, struct memref m);

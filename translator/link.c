@@ -82,7 +82,7 @@ void tc_space_destroy(struct translator *tr, struct tc_space *space)
 	free(space);
 }
 
-static void link_set(struct tc_space *space, uint32_t slot, hva_t to)
+static void link_set(struct tc_space *space, uint32_t slot, cache_pc to)
 {
 	const uint32_t page = slot / SLOTS_PER_PAGE;
 
@@ -178,9 +178,9 @@ struct branch_cache *branch_cache_take(struct tc_space *space, uint32_t mode)
 	return cache;
 }
 
-void link_patch_rel32(struct translator *tr, uint8_t *field, hva_t target)
+void link_patch_rel32(struct translator *tr, uint8_t *field, cache_pc target)
 {
-	hva_t end = (hva_t)(field - tr->write_base) + tr->exec_base + 4;
+	cache_pc end = (uintptr_t)(field - tr->write_base) + tr->exec_base + 4;
 	uint32_t rel = target - end;
 
 	assert(end > tr->exec_base && end <= tr->exec_base + tr->size);

@@ -51,7 +51,7 @@ void perf_map_destroy(struct perf_map *map)
 	free(map);
 }
 
-void perf_map_add(struct perf_map *map, hva_t start, size_t bytes, const char *name)
+void perf_map_add(struct perf_map *map, cache_pc start, size_t bytes, const char *name)
 {
 	fprintf(map->file, "%llx %zx %s\n", (unsigned long long)start, bytes, name);
 }

@@ -22,7 +22,7 @@ void perf_map_destroy(struct perf_map *map);
 /* The name of this process' file. */
 void perf_map_path(char path[32]);
 
-void perf_map_add(struct perf_map *map, hva_t start, size_t bytes, const char *name);
+void perf_map_add(struct perf_map *map, cache_pc start, size_t bytes, const char *name);
 /*
  * Starts again with tr's stubs alone: when that is new, and when its cache was flushed and
  * addresses get other meanings.

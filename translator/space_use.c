@@ -32,12 +32,12 @@ void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_spac
 		fpu_spill(cpu);
 		cache = branch_cache_take(space, mode);
 	}
-	tcw(cpu)->link_table = (uint64_t)(hva_t)space->links;
-	tcw(cpu)->branch_cache = (uint64_t)(hva_t)cache->entries;
+	tcw(cpu)->link_table = (uint64_t)(uintptr_t)space->links;
+	tcw(cpu)->branch_cache = (uint64_t)(uintptr_t)cache->entries;
 }
 
 void translator_reset_returns(struct translator *tr, struct cpu *cpu, bool user)
 {
-	tcw(cpu)->tc_rsp = tr->return_top[user];
+	tcw(cpu)->tc_rsp = tr->return_top[user].v;
 	tr->stats.return_resets++;
 }

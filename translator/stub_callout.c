@@ -95,7 +95,7 @@ static void stub_restore_fpu(struct emitter *e, enum fpu_live live)
  * There is an event: goes on at place if it is just an interrupt, and the guest, whose flags are
  * saved, takes none now.
  */
-static void emit_unless_event_counts(struct emitter *e, hva_t place)
+static void emit_unless_event_counts(struct emitter *e, cache_pc place)
 {
 	uint8_t *other;
 
@@ -106,18 +106,18 @@ static void emit_unless_event_counts(struct emitter *e, hva_t place)
 	patch_here(e, other);
 }
 
-void stub_callout_body(struct translator *tr, struct emitter *e, enum callout which, hva_t next)
+void stub_callout_body(struct translator *tr, struct emitter *e, enum callout which, cache_pc next)
 {
 	const enum fpu_live live = callout_fpu(which);
 	uint8_t *leave, *event, *jump;
-	hva_t on;
+	cache_pc on;
 
 	stub_save_guest(tr, e);
 	stub_callout_save_fpu(e, live);
 	emit_mov64(e, H_RDI, H_CPU);
 	emit_mov32(e, H_RSI, H_R9);
 	emit_mov32(e, H_RDX, H_R10);
-	emit_mov64_imm(e, H_RAX, (uint64_t)(hva_t)tr->cb.callout[which]);
+	emit_mov64_imm(e, H_RAX, (uint64_t)(uintptr_t)tr->cb.callout[which]);
 	/* Entered by one push more than six: keep the stack aligned for the ABI. */
 	emit_alu64_imm8(e, ALU_SUB, H_RSP, 8);
 	emit_call_reg(e, H_RAX);

@@ -52,7 +52,7 @@ static bool stub_entry(const struct translator *tr, unsigned i, struct tc_stub *
 }
 
 /* The stub that starts next after pc, or at it. */
-static bool stub_next(const struct translator *tr, hva_t pc, struct tc_stub *next)
+static bool stub_next(const struct translator *tr, cache_pc pc, struct tc_stub *next)
 {
 	struct tc_stub stub;
 	bool found = false;
@@ -77,7 +77,7 @@ static void stub_complete(const struct translator *tr, struct tc_stub *stub)
 
 bool translator_stub(const struct translator *tr, unsigned i, struct tc_stub *stub)
 {
-	hva_t from = tr->exec_base;
+	cache_pc from = tr->exec_base;
 
 	do {
 		if (!stub_next(tr, from, stub))
@@ -88,7 +88,7 @@ bool translator_stub(const struct translator *tr, unsigned i, struct tc_stub *st
 	return true;
 }
 
-bool translator_stub_at(const struct translator *tr, hva_t pc, struct tc_stub *stub)
+bool translator_stub_at(const struct translator *tr, cache_pc pc, struct tc_stub *stub)
 {
 	struct tc_stub other;
 	bool found = false;

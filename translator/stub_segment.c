@@ -3,7 +3,7 @@
 #include "stubs.h"
 
 /* ecx or rcx is zero: go on; else to miss. */
-static void emit_unless_zero(struct emitter *e, hva_t miss)
+static void emit_unless_zero(struct emitter *e, cache_pc miss)
 {
 	uint8_t *on = emit_jrcxz_short(e);
 
@@ -58,7 +58,7 @@ static void emit_memo_address(struct translator *tr, struct emitter *e)
  * FS and GS may change; of DS and ES the mode key knows whether they are flat, so that only what
  * changes nothing is done here.
  */
-static void emit_memo_use(struct emitter *e, enum x86_seg seg, hva_t miss)
+static void emit_memo_use(struct emitter *e, enum x86_seg seg, cache_pc miss)
 {
 	const int32_t image = CPU_SEG_OFF(seg),
 		      limit = image + (int32_t)offsetof(struct segment, limit);
@@ -87,7 +87,7 @@ static void emit_memo_use(struct emitter *e, enum x86_seg seg, hva_t miss)
  */
 static void stub_emit_segment(struct translator *tr, struct emitter *e, enum x86_seg seg)
 {
-	const hva_t miss = emit_here(e);
+	const cache_pc miss = emit_here(e);
 
 	emit_mov64(e, H_RCX, H_R11);
 	emit_load32(e, H_R8, memref_cpu(CPU_OFF(eip)));

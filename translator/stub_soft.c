@@ -39,7 +39,7 @@ static void emit_soft_index(struct translator *tr, struct emitter *e)
 static void stub_emit_soft(struct translator *tr, struct emitter *e, enum access access)
 {
 	uint8_t *miss;
-	hva_t again;
+	cache_pc again;
 
 	again = emit_here(e);
 	emit_load32(e, H_R8, memref_cpu(CPU_OFF(eip)));

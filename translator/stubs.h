@@ -49,6 +49,6 @@ void emit_restore_flags(struct emitter *e);
  * the C function returns decides: CALLOUT_NEXT goes on at next, or returns to translated code if
  * that is 0; else CALLOUT_JUMP, or CALLOUT_LEAVE(why).
  */
-void stub_callout_body(struct translator *tr, struct emitter *e, enum callout which, hva_t next);
+void stub_callout_body(struct translator *tr, struct emitter *e, enum callout which, cache_pc next);
 
 #endif

@@ -62,7 +62,7 @@ bool soft_lacks_form(const struct build *b, const struct insn *insn);
  * Looks up the access of len bytes whose linear address is in r10d: clobbers r8, r9, r11. r14d must
  * be up to date.
  */
-struct memref emit_soft_lookup(struct build *b, hva_t stub, uint32_t len);
+struct memref emit_soft_lookup(struct build *b, cache_pc stub, uint32_t len);
 /* The stack slot at r14d + disp, in that mode: clobbers as emit_soft_lookup(). */
 struct memref soft_stack_slot(struct build *b, int32_t disp, enum access access);
 /* A register waits in tcw.soft_value while something is looked up; and comes back. */
@@ -99,7 +99,7 @@ void translate_adapted(struct build *b, const struct insn *insn);
 /* Calls stub_callout[which]; the argument, if it has one, is in r9d already. */
 void emit_callout(struct build *b, enum callout which);
 /* The same by another stub of that callout. */
-void emit_callout_by(struct build *b, hva_t stub);
+void emit_callout_by(struct build *b, cache_pc stub);
 
 /* translate_system.c */
 void translate_cli(struct build *b, const struct insn *insn);

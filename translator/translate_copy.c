@@ -6,7 +6,7 @@
  */
 #include "guest_address.h"
 
-void emit_callout_by(struct build *b, hva_t stub)
+void emit_callout_by(struct build *b, cache_pc stub)
 {
 	esp_sync(b);
 	guest_address_clobbered(b);

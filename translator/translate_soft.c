@@ -58,7 +58,7 @@ bool soft_lacks_form(const struct build *b, const struct insn *i)
 	return i->attr & OPA_SEG_LOAD || is_from_segment(i) || !operand_may_be_soft(b, i);
 }
 
-struct memref emit_soft_lookup(struct build *b, hva_t stub, uint32_t len)
+struct memref emit_soft_lookup(struct build *b, cache_pc stub, uint32_t len)
 {
 	guest_address_clobbered(b);
 	emit_mov32_imm(&b->e, H_R9, len - 1);

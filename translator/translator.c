@@ -44,7 +44,7 @@ static int cache_map(struct translator *tr)
 	x = mremap(w, 0, tr->size, MREMAP_MAYMOVE);
 	if (x == MAP_FAILED)
 		return -errno;
-	tr->exec_base = (hva_t)x;
+	tr->exec_base = (uintptr_t)x;
 	return mprotect(x, tr->size, PROT_READ | PROT_EXEC) ? -errno : 0;
 }
 
@@ -59,7 +59,7 @@ static int return_stack_map(struct translator *tr)
 			return -ENOMEM;
 	}
 	for (int i = 0; i < 2; i++)
-		tr->return_top[i] = (hva_t)tr->return_area + (i + 1) * RETURN_AREA_BYTES - 64;
+		tr->return_top[i] = hva_of(tr->return_area + (i + 1) * RETURN_AREA_BYTES - 64);
 	return 0;
 }
 
@@ -99,7 +99,7 @@ int translator_create(const struct translator_callbacks *callbacks,
 	assert(!e.overflow);
 	tr->stubs_len = tr->used = (e.p - tr->write_base + 63) & ~63ull;
 	for (int i = 0; i < 2; i++)
-		*(uint64_t *)tr->return_top[i] = tr->stub_underflow;
+		*(uint64_t *)hva_ptr(tr->return_top[i]) = tr->stub_underflow;
 	*out = tr;
 	return 0;
 }
@@ -275,31 +275,31 @@ struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t 
 
 enum tc_leave translator_enter(struct translator *tr, struct cpu *cpu, struct tu *tu)
 {
-	int (*enter)(struct cpu *, hva_t);
+	int (*enter)(struct cpu *, cache_pc);
 	struct tc_words *w = tcw(cpu);
 	enum tc_leave why;
 
 	assert(tu->valid && w->fpu_live == FPU_SAVED);
 	assert(w->window && !(w->window & 0xffffffff));
 	assert(!(w->if_flag & ~X86_IF) && !(w->eflags_sys & (LIVE_FLAGS | X86_IF)));
-	assert(translator_on_return_stack(tr, w->tc_rsp));
+	assert(translator_on_return_stack(tr, HVA(w->tc_rsp)));
 	memcpy(&enter, &tr->stub_enter, sizeof(enter));
 	w->mxcsr_for_c = MXCSR_FOR_C;
 	why = enter(cpu, tu->entry);
 	assert(why <= TC_LEAVE_DEAD && w->fpu_live == FPU_SAVED);
-	assert(translator_on_return_stack(tr, w->tc_rsp));
+	assert(translator_on_return_stack(tr, HVA(w->tc_rsp)));
 	fpu_forget_pointers(cpu);
 	return why;
 }
 
-hva_t translator_leave_address(const struct translator *tr)
+cache_pc translator_leave_address(const struct translator *tr)
 {
 	return tr->stub_leave;
 }
 
 bool translator_on_return_stack(const struct translator *tr, hva_t rsp)
 {
-	return rsp - (hva_t)tr->return_area < 2 * RETURN_AREA_BYTES + HOST_PAGE;
+	return hva_within(rsp, hva_of(tr->return_area), 2 * RETURN_AREA_BYTES + HOST_PAGE);
 }
 
 bool translator_is_translating(const struct translator *tr)
@@ -307,13 +307,15 @@ bool translator_is_translating(const struct translator *tr)
 	return tr->translating;
 }
 
-hva_t translator_return_overflow(const struct translator *tr, hva_t address)
+bool translator_return_overflow(const struct translator *tr, hva_t address, hva_t *empty)
 {
 	for (int i = 0; i < 2; i++) {
-		const hva_t guard = (hva_t)tr->return_area + i * RETURN_AREA_BYTES;
+		const hva_t guard = hva_of(tr->return_area + i * RETURN_AREA_BYTES);
 
-		if (address >= guard && address < guard + HOST_PAGE)
-			return tr->return_top[i];
+		if (hva_within(address, guard, HOST_PAGE)) {
+			*empty = tr->return_top[i];
+			return true;
+		}
 	}
-	return 0;
+	return false;
 }

@@ -221,7 +221,7 @@ struct tu_description {
 	uint32_t mode;       /* MODE_* */
 	bool global;         /* made from a global mapping */
 	unsigned guest_len, ninsns;
-	hva_t entry;         /* executable address */
+	cache_pc entry;      /* executable address */
 	unsigned host_len;
 	unsigned body_len;   /* without the unlinked paths of its exits, which come last */
 };
@@ -248,20 +248,20 @@ enum tc_stub_kind {
 struct tc_stub {
 	enum tc_stub_kind kind;
 	const char *name;
-	hva_t start, end;
+	cache_pc start, end;
 };
 bool translator_stub(const struct translator *tr, unsigned i, struct tc_stub *stub);
 const char *translator_callout_name(enum callout which);
 
 /* --- for signal handlers --- */
 /* The stub that pc lies in. */
-bool translator_stub_at(const struct translator *tr, hva_t pc, struct tc_stub *stub);
+bool translator_stub_at(const struct translator *tr, cache_pc pc, struct tc_stub *stub);
 /* Whether the thread is making a TU just now. */
 bool translator_is_translating(const struct translator *tr);
 /* Whether rsp is that of translated code: on a return stack. */
 bool translator_on_return_stack(const struct translator *tr, hva_t rsp);
 /* Whether host address pc lies in translated code or its stubs. */
-bool translator_contains(const struct translator *tr, hva_t pc);
+bool translator_contains(const struct translator *tr, cache_pc pc);
 /*
  * The guest instruction that host address pc belongs to. False in stubs. *boundary: pc is its first
  * host instruction, or between iterations of a repeated string instruction, so that the guest state
@@ -281,16 +281,16 @@ struct tc_position {
 	bool repeats;
 	bool shadow;     /* it stands after an STI: no interrupt before it is done */
 };
-bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position);
+bool translator_locate(const struct translator *tr, cache_pc pc, struct tc_position *position);
 /*
  * Where to send an interrupted translation so that it leaves with eax as enum tc_leave: registers
  * were saved by the handler.
  */
-hva_t translator_leave_address(const struct translator *tr);
+cache_pc translator_leave_address(const struct translator *tr);
 /*
- * If address is in the guard of a return stack: what rsp is to be instead, so that it is empty;
- * else 0.
+ * Whether address is in the guard of a return stack; *empty: what rsp is to be instead, so that the
+ * stack is empty.
  */
-hva_t translator_return_overflow(const struct translator *tr, hva_t address);
+bool translator_return_overflow(const struct translator *tr, hva_t address, hva_t *empty);
 
 #endif

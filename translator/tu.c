@@ -237,7 +237,7 @@ unsigned translator_invalidate(struct translator *tr, gpa_t gpa, uint32_t len)
 }
 
 /* The TU whose host code contains pc, valid or not. */
-static struct tu *tu_by_host(const struct translator *tr, hva_t pc)
+static struct tu *tu_by_host(const struct translator *tr, cache_pc pc)
 {
 	uint32_t low = 0, high = tr->norder;
 
@@ -259,7 +259,7 @@ static struct tu *tu_by_host(const struct translator *tr, hva_t pc)
  * far it is (translate_string.c), so it may be left there. Stepping on to its end could take
  * seconds.
  */
-static bool at_repeated_string(hva_t pc)
+static bool at_repeated_string(cache_pc pc)
 {
 	const uint8_t *code = (const uint8_t *)pc;
 
@@ -268,7 +268,7 @@ static bool at_repeated_string(hva_t pc)
 	       ((code[1] >= 0xa4 && code[1] <= 0xa7) || (code[1] >= 0xaa && code[1] <= 0xaf));
 }
 
-bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position *position)
+bool translator_locate(const struct translator *tr, cache_pc pc, struct tc_position *position)
 {
 	/*
 	 * A signal may have come while C code changes the list of TUs or frees them: only while the
@@ -299,7 +299,7 @@ bool translator_locate(const struct translator *tr, hva_t pc, struct tc_position
 	return true;
 }
 
-bool translator_contains(const struct translator *tr, hva_t pc)
+bool translator_contains(const struct translator *tr, cache_pc pc)
 {
 	return pc >= tr->exec_base && pc < tr->exec_base + tr->size;
 }

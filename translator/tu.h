@@ -36,7 +36,7 @@ struct tu {
 	uint16_t ninsns;
 	uint32_t host_len;
 	uint32_t body_len;     /* of host_len: before the exits' cold paths */
-	hva_t entry;           /* executable address */
+	cache_pc entry;        /* executable address */
 	bool global;           /* made from a global mapping */
 	bool valid;
 	uint32_t first_exit, nexits;
@@ -73,7 +73,7 @@ struct tu_exit {
 	uint32_t slot;       /* EXIT_TABLE: its place in every link table */
 	struct tu *tu;       /* owner; NULL once that is invalid */
 	uint8_t *patch;      /* EXIT_DIRECT: the rel32 field, in the writable alias */
-	hva_t cold;          /* its unlinked path */
+	cache_pc cold;       /* its unlinked path */
 	struct tu *noted;    /* the TU whose incoming list last got this exit */
 };
 
@@ -138,7 +138,7 @@ struct translator {
 
 	/* Code cache: shared memory mapped twice. */
 	uint8_t *write_base;
-	hva_t exec_base;
+	cache_pc exec_base;
 	uint64_t size, stubs_len, used;
 	uint64_t tu_bytes;   /* of struct tu, for all TUs since the last flush */
 	/* they lie here, one after the other: TU_MEMORY(size) bytes, lazily backed */
@@ -148,12 +148,12 @@ struct translator {
 	volatile bool translating; /* for a signal handler of this thread */
 
 	/* Stubs (executable addresses). */
-	hva_t stub_enter, stub_link, stub_lookup, stub_lookup_miss, stub_leave, stub_return_miss,
+	cache_pc stub_enter, stub_link, stub_lookup, stub_lookup_miss, stub_leave, stub_return_miss,
 		stub_underflow, stub_callout[CALLOUT_COUNT];
-	hva_t stub_soft[2]; /* by enum access */
-	hva_t stub_dual[2];
+	cache_pc stub_soft[2]; /* by enum access */
+	cache_pc stub_dual[2];
 	/* ring 0's way into stub_callout[CALLOUT_LOAD_SEGMENT]; CS, SS: 0 */
-	hva_t stub_segment[X86_NSEG];
+	cache_pc stub_segment[X86_NSEG];
 
 	struct tu *hash[1u << TU_HASH_BITS];
 	/* TUs that links are installed to (tu_is_installed), by linear and physical page */
@@ -228,7 +228,7 @@ void translator_check_or_abort(const struct translator *tr);
 /* link.c */
 void link_forget_tu(struct translator *tr, struct tu *tu);
 uint32_t link_new_exit(struct translator *tr, gva_t target, enum exit_form form);
-void link_patch_rel32(struct translator *tr, uint8_t *field, hva_t target);
+void link_patch_rel32(struct translator *tr, uint8_t *field, cache_pc target);
 /*
  * Forgets a space's links and branch caches, once for any number of changed mappings: the tables
  * are long.

@@ -88,7 +88,7 @@ static bool add_exits(struct verifier *v)
 
 	verify_state_init(&fresh);
 	for (uint32_t i = 0; i < v->tu->nexits; i++) {
-		const hva_t cold = v->tr->exits[v->tu->first_exit + i].cold;
+		const cache_pc cold = v->tr->exits[v->tu->first_exit + i].cold;
 
 		if (cold < v->tu->entry + v->tu->body_len || cold >= v->tu->entry + v->tu->host_len)
 			return verify_fail(v, VERIFY_FLOW,

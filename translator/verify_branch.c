@@ -31,7 +31,7 @@ static bool is_near(const struct host_insn *h)
 }
 
 /* Where a direct branch leads, by the bytes at its end; Capstone has to agree. */
-static bool branch_target(struct verifier *v, hva_t *target)
+static bool branch_target(struct verifier *v, cache_pc *target)
 {
 	const struct host_insn *h = &v->insn;
 	const uint8_t *end = v->code + h->offset + h->length;
@@ -41,7 +41,7 @@ static bool branch_target(struct verifier *v, hva_t *target)
 		memcpy(&rel, end - 4, 4);
 	*target = v->tu->entry + h->offset + h->length + rel;
 	if (h->noperands != 1 || h->operand[0].kind != OPERAND_IMMEDIATE ||
-	    (hva_t)h->operand[0].value != *target)
+	    (uintptr_t)h->operand[0].value != *target)
 		return verify_fail(v, VERIFY_BYTES, "two readings of a branch's target differ");
 	return true;
 }
@@ -69,7 +69,7 @@ static uint32_t guest_insn_end(const struct verifier *v)
 						v->tu->body_len;
 }
 
-static bool inner_branch(struct verifier *v, hva_t target, const struct verify_state *state)
+static bool inner_branch(struct verifier *v, cache_pc target, const struct verify_state *state)
 {
 	const uint32_t to = target - v->tu->entry, from = v->insn.offset + v->insn.length;
 
@@ -81,7 +81,7 @@ static bool inner_branch(struct verifier *v, hva_t target, const struct verify_s
 }
 
 /* JRCXZ where ecx is a difference, or the events. */
-static bool jrcxz(struct verifier *v, hva_t target)
+static bool jrcxz(struct verifier *v, cache_pc target)
 {
 	struct verify_state taken = v->state;
 
@@ -103,7 +103,7 @@ static bool jrcxz(struct verifier *v, hva_t target)
 static bool short_branch(struct verifier *v)
 {
 	const uint8_t op = v->insn.op;
-	hva_t target;
+	cache_pc target;
 
 	if (!branch_target(v, &target))
 		return false;
@@ -140,7 +140,7 @@ static const struct tu_exit *exit_patched_here(const struct verifier *v)
 	return NULL;
 }
 
-static bool is_unlinked_path(const struct verifier *v, hva_t address)
+static bool is_unlinked_path(const struct verifier *v, cache_pc address)
 {
 	for (uint32_t i = 0; i < v->tu->nexits; i++) {
 		if (exit_number(v, i)->cold == address)
@@ -156,7 +156,7 @@ static bool same_page(const struct tu *a, const struct tu *b)
 }
 
 /* A rel32 leads to the exit's unlinked path, or is linked to the TU that belongs there. */
-static bool exit_target(struct verifier *v, const struct tu_exit *exit, hva_t target)
+static bool exit_target(struct verifier *v, const struct tu_exit *exit, cache_pc target)
 {
 	const struct tu *to;
 
@@ -194,7 +194,7 @@ static bool exit_by_table(struct verifier *v, const struct host_operand *m)
 }
 
 /* A conditional exit by a slot: to a JMP [r12 + slot] after the body. */
-static bool exit_by_pad(struct verifier *v, hva_t target)
+static bool exit_by_pad(struct verifier *v, cache_pc target)
 {
 	if (target < v->tu->entry + v->tu->body_len || is_unlinked_path(v, target))
 		return verify_fail(v, VERIFY_BRANCH, "a Jcc that is no exit");
@@ -317,7 +317,7 @@ static bool return_missed(struct verifier *v)
 	return need_rest(v, true);
 }
 
-static bool to_stub(struct verifier *v, hva_t target)
+static bool to_stub(struct verifier *v, cache_pc target)
 {
 	const struct translator *tr = v->tr;
 
@@ -351,7 +351,7 @@ static bool near_branch(struct verifier *v)
 {
 	const struct tu_exit *exit = exit_patched_here(v);
 	const uint8_t op = v->insn.op;
-	hva_t target;
+	cache_pc target;
 
 	if (!branch_target(v, &target))
 		return false;
@@ -436,8 +436,8 @@ bool verify_transfer(struct verifier *v)
  */
 static bool leave_unlinked(struct verifier *v)
 {
-	const hva_t start = v->tu->entry + v->previous;
-	hva_t target;
+	const cache_pc start = v->tu->entry + v->previous;
+	cache_pc target;
 
 	if (!branch_target(v, &target))
 		return false;

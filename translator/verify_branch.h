@@ -15,6 +15,6 @@ bool verify_unlinked_path(struct verifier *v);
 bool verify_add_edge(struct verifier *v, uint32_t to, uint32_t from,
 		     const struct verify_state *state);
 /* The TU that starts at address, NULL if none in use does. */
-const struct tu *verify_tu_at(const struct translator *tr, hva_t address);
+const struct tu *verify_tu_at(const struct translator *tr, cache_pc address);
 
 #endif

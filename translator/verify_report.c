@@ -11,7 +11,7 @@
 
 /* --- tables --- */
 
-const struct tu *verify_tu_at(const struct translator *tr, hva_t address)
+const struct tu *verify_tu_at(const struct translator *tr, cache_pc address)
 {
 	uint32_t low = 0, high = tr->norder;
 

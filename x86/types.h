@@ -4,10 +4,10 @@
  *
  *   gva_t   guest linear address: what segmentation yields and paging translates (32 bits).
  *   gpa_t   guest physical address: what paging yields (up to 36 bits under PAE).
- *   hva_t   host virtual address: where the monitor process sees something.
+ *   hva_t   host virtual address: where the monitor process sees something (hva.h).
  *
  * They are never mixed: a conversion is always a call that names both kinds. The compiler sees to
- * it for gpa_t, which is a type of its own (gpa.h).
+ * it for gpa_t and hva_t, which are types of their own (gpa.h, hva.h).
  */
 #ifndef RF_X86_TYPES_H
 #define RF_X86_TYPES_H
@@ -16,9 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "gpa.h"
+#include "hva.h"
 
 typedef uint32_t gva_t;
-typedef uintptr_t hva_t;
 
 #define RF_MUST_CHECK  __attribute__((warn_unused_result))
 #define RF_PRINTF(a, b) __attribute__((format(printf, a, b)))

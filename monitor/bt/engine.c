@@ -253,7 +253,7 @@ static void bt_flush_page(struct vcpu *vcpu, gva_t gva)
 	assert(bt->space);
 	/* Ring 0's accesses to user memory miss in the kernel window until bt_settle(). */
 	for (int g = 0; g < 4; g++)
-		vcpu->tcw.view_by_gib[g] = bt->space->window[SHADOW_KERNEL];
+		vcpu->tcw.view_by_gib[g] = bt->space->window[SHADOW_KERNEL].v;
 }
 
 static void bt_run(struct vcpu *vcpu)

@@ -96,7 +96,7 @@ struct bt {
 	gva_t prefill_gva;
 
 	/* the host instruction that is being stepped over, to come to a boundary */
-	hva_t stepped_from;
+	cache_pc stepped_from;
 	uint64_t traced_writes;  /* C code's stores to traced pages */
 
 	/*

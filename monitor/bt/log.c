@@ -30,13 +30,14 @@ static void log_insn(struct log *log, const char *address, const uint8_t *bytes,
 /*
  * Host code [offset, offset + len) of the TU whose code is at host (to read) and at entry (to run).
  */
-static void log_host(struct bt *bt, const uint8_t *host, hva_t entry, unsigned offset, unsigned len)
+static void log_host(struct bt *bt, const uint8_t *host, cache_pc entry, unsigned offset,
+		     unsigned len)
 {
 	char address[32], text[128];
 
 	for (unsigned i = 0, n; i < len; i += n) {
 		const uint8_t *bytes = host + offset + i;
-		const hva_t at = entry + offset + i;
+		const cache_pc at = entry + offset + i;
 
 		n = disasm_format(bt->disasm, DISASM_64, bytes, len - i, at, text, sizeof(text));
 		if (!n)

@@ -35,7 +35,7 @@ struct place {
 
 /* --- where --- */
 
-static bool place_in_tu(struct bt *bt, hva_t pc, uint32_t ebp, struct place *place)
+static bool place_in_tu(struct bt *bt, cache_pc pc, uint32_t ebp, struct place *place)
 {
 	struct tc_position at;
 
@@ -53,14 +53,14 @@ static void place_in_stub(struct bt *bt, const greg_t *regs, const struct tc_stu
 {
 	const struct cpu *cpu = &bt->vcpu->cpu;
 	/* guest registers are in struct cpu */
-	const bool outside = !translator_on_return_stack(bt->translator, regs[REG_RSP]);
-	const hva_t top = outside ? bt->vcpu->tcw.tc_rsp : (hva_t)regs[REG_RSP];
+	const bool outside = !translator_on_return_stack(bt->translator, HVA(regs[REG_RSP]));
+	const hva_t top = HVA(outside ? bt->vcpu->tcw.tc_rsp : (uint64_t)regs[REG_RSP]);
 	const uint32_t ebp = outside ? cpu->regs[X86_EBP] : (uint32_t)regs[REG_RBP];
 	uint64_t back;
 
 	*place = (struct place){ .eip = cpu->eip, .ebp = ebp };
 	if (stub->kind == TC_STUB_CALLED && translator_on_return_stack(bt->translator, top)) {
-		memcpy(&back, (const void *)top, sizeof(back));
+		memcpy(&back, hva_ptr(top), sizeof(back));
 		place_in_tu(bt, back - 1, ebp, place);
 	} else if (stub->kind == TC_STUB_LOOKUP && !outside) {
 		place->eip = regs[REG_R8];
@@ -100,13 +100,13 @@ static void place_in_c(struct bt *bt, hva_t rsp, struct place *place)
 static void place_find(struct bt *bt, const ucontext_t *context, bool in_fault, struct place *place)
 {
 	const greg_t *regs = context->uc_mcontext.gregs;
-	const hva_t pc = regs[REG_RIP];
+	const cache_pc pc = regs[REG_RIP];
 	struct tc_stub stub;
 
 	if (translator_stub_at(bt->translator, pc, &stub))
 		place_in_stub(bt, regs, &stub, place);
 	else if (!place_in_tu(bt, pc, regs[REG_RBP], place))
-		place_in_c(bt, regs[REG_RSP], place);
+		place_in_c(bt, HVA(regs[REG_RSP]), place);
 	if (in_fault)
 		place->doing = PROFILE_FAULT;
 }

@@ -100,9 +100,9 @@ static bool signal_find_window(struct bt *bt, hva_t address, enum shadow_view *v
 	for (int i = 0; i < SHADOW_NVIEWS; i++) {
 		enum shadow_view v = i ? !first : first;
 
-		if (address >= space->window[v] && address - space->window[v] < HOST_WINDOW_SIZE) {
+		if (hva_within(address, space->window[v], HOST_WINDOW_SIZE)) {
 			*view = v;
-			*gva = address - space->window[v];
+			*gva = hva_distance(space->window[v], address);
 			return true;
 		}
 	}
@@ -185,13 +185,13 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 	struct cpu *cpu = &bt->vcpu->cpu;
 	enum access access = (*reg(uc, REG_ERR) & ERROR_WRITE ? ACCESS_WRITE : ACCESS_READ) |
 			     access_at_cpl(cpu->cpl);
-	hva_t window = tcw(cpu)->window;
+	const hva_t window = HVA(tcw(cpu)->window);
 	struct shadow_fill_info info;
 	enum shadow_view view;
 	uint64_t gva;
 
 	*why = TC_LEAVE_INTERPRET;
-	if (!signal_find_window(bt, *reg(uc, REG_CR2), &view, &gva)) {
+	if (!signal_find_window(bt, HVA(*reg(uc, REG_CR2)), &view, &gva)) {
 		*why = signal_guard(bt, at);
 		return true;
 	}
@@ -213,7 +213,8 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 		}
 		/* Filling may have evicted or remapped what translated code relies on. */
 		if (!bt->returns_stale &&
-		    bt->space->window[cpu->cpl == 3 ? SHADOW_USER : SHADOW_KERNEL] == window)
+		    hva_equal(bt->space->window[cpu->cpl == 3 ? SHADOW_USER : SHADOW_KERNEL],
+			      window))
 			return false;
 		*why = TC_LEAVE_RESUME;
 		return true;
@@ -291,7 +292,7 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
 	struct bt *bt = thread_bt;
-	const hva_t pc = *reg(uc, REG_RIP);
+	const cache_pc pc = *reg(uc, REG_RIP);
 	const int trap = *reg(uc, REG_TRAPNO), saved_errno = errno;
 	struct tc_position at;
 	enum profile_site_kind site = PROFILE_SITE_TRAP;
@@ -304,8 +305,8 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
 		return;
 	}
 	if (trap == TRAP_PAGE_FAULT &&
-	    (empty = translator_return_overflow(bt->translator, *reg(uc, REG_CR2)))) {
-		*reg(uc, REG_RSP) = empty;
+	    translator_return_overflow(bt->translator, HVA(*reg(uc, REG_CR2)), &empty)) {
+		*reg(uc, REG_RSP) = empty.v;
 		bt->stats.return_overflows++;
 		return;
 	}
@@ -342,10 +343,10 @@ static void signal_fault(int sig, siginfo_t *info, void *context)
  * does not (SDM vol. 3, 17.3.1.1). Which it is cannot be seen, so a round is stepped: whoever then
  * is at the same place has done one.
  */
-static void signal_try_events(struct bt *bt, ucontext_t *uc, hva_t stepped_from)
+static void signal_try_events(struct bt *bt, ucontext_t *uc, cache_pc stepped_from)
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
-	const hva_t pc = *reg(uc, REG_RIP);
+	const cache_pc pc = *reg(uc, REG_RIP);
 	struct tc_position at = { 0 };
 	bool located, round_done;
 
@@ -394,7 +395,7 @@ static void signal_trap(int sig, siginfo_t *info, void *context)
 static void signal_profile(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
-	const bool in_fault = (hva_t)*reg(uc, REG_RIP) == (hva_t)signal_fault;
+	const bool in_fault = (uintptr_t)*reg(uc, REG_RIP) == (uintptr_t)signal_fault;
 
 	if (thread_bt && thread_bt->profile && info->si_code == SI_TIMER)
 		profile_sample(thread_bt, in_fault ? (ucontext_t *)*reg(uc, REG_RDX) : uc, in_fault,
@@ -459,7 +460,7 @@ int bt_signals_enter_thread(struct bt *bt)
 
 bool bt_on_signal_stack(const struct bt *bt, hva_t rsp)
 {
-	return rsp - (hva_t)bt->signal_stack < SIGNAL_STACK_BYTES;
+	return hva_within(rsp, hva_of(bt->signal_stack), SIGNAL_STACK_BYTES);
 }
 
 void bt_signals_leave_thread(struct bt *bt)

@@ -119,10 +119,10 @@ static inline void bt_set_views(struct bt *bt)
 	const hva_t *window = bt->space->window;
 	uint64_t *view = bt->vcpu->tcw.view_by_gib;
 
-	view[0] = window[gibs & 1 ? SHADOW_USER : SHADOW_KERNEL];
-	view[1] = window[gibs & 2 ? SHADOW_USER : SHADOW_KERNEL];
-	view[2] = window[gibs & 4 ? SHADOW_USER : SHADOW_KERNEL];
-	view[3] = window[gibs & 8 ? SHADOW_USER : SHADOW_KERNEL];
+	view[0] = window[gibs & 1 ? SHADOW_USER : SHADOW_KERNEL].v;
+	view[1] = window[gibs & 2 ? SHADOW_USER : SHADOW_KERNEL].v;
+	view[2] = window[gibs & 4 ? SHADOW_USER : SHADOW_KERNEL].v;
+	view[3] = window[gibs & 8 ? SHADOW_USER : SHADOW_KERNEL].v;
 }
 
 void bt_settle(struct bt *bt)
@@ -168,7 +168,7 @@ uint32_t bt_prepare(struct bt *bt)
 	if (!tc_space)
 		return MODE_UNTRANSLATABLE;
 	refresh_segments(cpu);
-	w->window = bt->space->window[user ? SHADOW_USER : SHADOW_KERNEL];
+	w->window = bt->space->window[user ? SHADOW_USER : SHADOW_KERNEL].v;
 	if (bt->unsettled && user)
 		bt_settle(bt);
 	else
@@ -181,8 +181,8 @@ uint32_t bt_prepare(struct bt *bt)
 	w->mode = mode;
 	mode |= young_mode(bt, user);
 	for (int access = 0; access < SOFT_LOOKUP_KINDS; access++)
-		w->soft_table[access] = (hva_t)bt->vcpu->soft_tlb.lookup[user][access];
-	w->segment_memos = (hva_t)bt->vcpu->soft_tlb.segment;
+		w->soft_table[access] = (uintptr_t)bt->vcpu->soft_tlb.lookup[user][access];
+	w->segment_memos = (uintptr_t)bt->vcpu->soft_tlb.segment;
 	soft_tlb_check_gdt(bt->vcpu);
 	w->event_mask = cpu_event_mask(cpu, w->if_flag);
 	translator_use_space(bt->translator, cpu, tc_space, mode);

@@ -18,7 +18,7 @@ static int slot_set(struct kvm_engine *kvm, uint32_t slot, gpa_t gpa, uint64_t s
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = slot, .flags = rom ? KVM_MEM_READONLY : 0, .guest_phys_addr = gpa.v,
-		.memory_size = size, .userspace_addr = (hva_t)host,
+		.memory_size = size, .userspace_addr = (uintptr_t)host,
 	};
 
 	return kvm_ioctl(kvm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region);

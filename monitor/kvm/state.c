@@ -269,7 +269,7 @@ static struct kvm_device_attr tsc_attribute(uint64_t *offset)
 {
 	return (struct kvm_device_attr){ .group = KVM_VCPU_TSC_CTRL,
 					 .attr = KVM_VCPU_TSC_OFFSET,
-					 .addr = (hva_t)offset };
+					 .addr = (uintptr_t)offset };
 }
 
 static int get_tsc(struct kvm_engine *kvm, struct cpu *cpu)

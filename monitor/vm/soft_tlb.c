@@ -432,7 +432,7 @@ enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, enum
 		return status;
 	lookup = &vcpu->soft_tlb.lookup[!!(access & ACCESS_USER)][kind]
 				       [gva >> GUEST_PAGE_SHIFT & ENTRY_MASK];
-	lookup->addend = (hva_t)entry->host - (gva & GUEST_PAGE_MASK);
+	lookup->addend = (uintptr_t)entry->host - (gva & GUEST_PAGE_MASK);
 	lookup->inverted_page = ~(gva >> GUEST_PAGE_SHIFT);
 	*exposed = true;
 	return X86_OK;

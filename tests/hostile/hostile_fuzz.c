@@ -412,7 +412,7 @@ static void touch(uint64_t address)
 static uint64_t sabotaged_place(enum sabotage what, const struct machine *machine)
 {
 	const struct bt *bt = machine->vm.vcpu.engine_data;
-	const uint64_t window = bt->space->window[SHADOW_KERNEL];
+	const uint64_t window = bt->space->window[SHADOW_KERNEL].v;
 
 	switch (what) {
 	case SABOTAGE_OVER: return 8 * HOST_WINDOW_SIZE + HX_DATA;
