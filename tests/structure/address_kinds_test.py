@@ -14,6 +14,7 @@ COMPILER = sys.argv[1:]
 SURROUNDINGS = """
 #include "x86/types.h"
 #include "shadowmmu/guest_ram.h"
+#include "shadowmmu/host_mapping.h"
 void take_linear(gva_t);
 void take_physical(gpa_t);
 void take_host(hva_t);
@@ -33,6 +34,8 @@ RIGHT = (
     "take_physical(gpa_of_frame(gpa_frame(physical)))",
     "take_physical(guest_ram_gpa(ram, guest_ram_at(ram, physical)))",
     "static const gpa_t at = GPA(0x1000); take_physical(at)",
+    "take_host(hva_add(hva_of(pointer), 16))",
+    "take_host(window_at(host, linear))",
 )
 
 # What is refused, and a part of the message that says why.
@@ -46,6 +49,10 @@ MIXES = (
     ("take_linear(linear + physical)", "invalid operands"),
     ("take_host(host + physical)", "invalid operands"),
     ("guest_ram_ptr(ram, linear)", "incompatible type"),
+    ("take_linear(host)", "incompatible type"),
+    ("take_host(linear)", "incompatible type"),
+    ("take_host(pointer)", "incompatible type"),
+    ("take_host(host + linear)", "invalid operands"),
 )
 
 
