@@ -5,6 +5,10 @@
  *
  * "Halted" means that software holds the time registers (B.SET, or the divider held in reset): they
  * then live in cmos[], and the offset is computed from them when the clock is let go.
+ *
+ * The chip knows two digits of the year, and counts days of the week and of the year apart. What
+ * software writes means a year of 2000 to 2099; that of every fourth year, 00 included, has a
+ * February 29th. The century is a byte of plain memory, which setup once filled in.
  */
 #include "mc146818.h"
 
@@ -36,11 +40,11 @@ enum {
 
 #define UIP_NS 244000 /* update-in-progress rises this long before the update (data sheet, t_BUC) */
 #define RTC_HZ 32768u
-/*
- * Dates are counted in 64-bit nanoseconds: the clock ends in the year 2255, whatever software
- * writes into it.
- */
+/* Dates are counted in 64-bit nanoseconds: the clock ends in the year 2255. */
 #define LAST_SECOND 9000000000ll
+#define DAY 86400ll
+#define YEAR_2000 946684800ll
+#define CENTURY (36525 * DAY) /* what two digits of the year count through */
 
 static bool is_halted(const struct mc146818 *rtc)
 {
@@ -55,6 +59,11 @@ static int64_t rtc_time_ns(const struct mc146818 *rtc)
 static int64_t floor_div(int64_t a, int64_t b)
 {
 	return a / b - (a % b < 0);
+}
+
+static int64_t floor_mod(int64_t a, int64_t b)
+{
+	return a - floor_div(a, b) * b;
 }
 
 static int64_t rtc_second(const struct mc146818 *rtc)
@@ -91,21 +100,19 @@ static unsigned decode_hour(const struct mc146818 *rtc, uint8_t value)
 
 static void registers_from_time(struct mc146818 *rtc, int64_t seconds)
 {
-	time_t t = (time_t)seconds;
+	time_t t = (time_t)(YEAR_2000 + floor_mod(seconds - YEAR_2000, CENTURY));
+	int64_t weekday = floor_mod(floor_div(seconds, DAY) + rtc->s.weekday_shift, 7);
 	uint8_t *r = rtc->s.cmos;
 	struct tm tm = { 0 };
-	unsigned year;
 
 	gmtime_r(&t, &tm);
-	year = (unsigned)(tm.tm_year + 1900);
 	r[RTC_SECONDS] = encode(rtc, (unsigned)tm.tm_sec);
 	r[RTC_MINUTES] = encode(rtc, (unsigned)tm.tm_min);
 	r[RTC_HOURS] = encode_hour(rtc, (unsigned)tm.tm_hour);
-	r[RTC_WEEKDAY] = encode(rtc, (unsigned)tm.tm_wday + 1);
+	r[RTC_WEEKDAY] = encode(rtc, (unsigned)weekday + 1);
 	r[RTC_DAY] = encode(rtc, (unsigned)tm.tm_mday);
 	r[RTC_MONTH] = encode(rtc, (unsigned)tm.tm_mon + 1);
-	r[RTC_YEAR] = encode(rtc, year % 100);
-	r[CMOS_CENTURY] = r[CMOS_CENTURY_PS2] = encode(rtc, year / 100 % 100);
+	r[RTC_YEAR] = encode(rtc, (unsigned)tm.tm_year % 100);
 }
 
 static int64_t time_from_registers(const struct mc146818 *rtc)
@@ -117,8 +124,7 @@ static int64_t time_from_registers(const struct mc146818 *rtc)
 		.tm_hour = (int)decode_hour(rtc, r[RTC_HOURS]),
 		.tm_mday = (int)decode(rtc, r[RTC_DAY]),
 		.tm_mon = (int)decode(rtc, r[RTC_MONTH]) - 1,
-		.tm_year = (int)(decode(rtc, r[RTC_YEAR]) + decode(rtc,
-			r[CMOS_CENTURY]) * 100) - 1900,
+		.tm_year = 100 + (int)(decode(rtc, r[RTC_YEAR]) % 100),
 	};
 
 	return (int64_t)timegm(&tm);
@@ -136,8 +142,9 @@ static void set_time(struct mc146818 *rtc, int64_t fraction_ns)
 	int64_t seconds = time_from_registers(rtc);
 
 	assert(fraction_ns >= 0 && fraction_ns < (int64_t)NS_PER_SECOND);
-	if (seconds < -LAST_SECOND || seconds > LAST_SECOND)
-		seconds = LAST_SECOND;
+	assert(seconds > 0 && seconds < LAST_SECOND); /* whatever the registers hold */
+	rtc->s.weekday_shift = (uint8_t)floor_mod(decode(rtc, rtc->s.cmos[RTC_WEEKDAY]) - 1 -
+						  floor_div(seconds, DAY), 7);
 	rtc->s.offset_ns =
 		seconds * (int64_t)NS_PER_SECOND + fraction_ns - (int64_t)clock_now(&rtc->clock);
 	rtc->s.seen_second = seconds;
@@ -185,7 +192,7 @@ static bool alarm_between(const struct mc146818 *rtc, int64_t from, int64_t to)
 	if (to - from > 86400)
 		from = to - 86400;
 	for (int64_t s = from + 1; s <= to; s++)
-		if (alarm_matches(rtc, (unsigned)(s - floor_div(s, 86400) * 86400)))
+		if (alarm_matches(rtc, (unsigned)floor_mod(s, DAY)))
 			return true;
 	return false;
 }
@@ -258,14 +265,13 @@ static void timer_fired(void *opaque)
 static bool is_time_register(unsigned index)
 {
 	return index == RTC_SECONDS || index == RTC_MINUTES || index == RTC_HOURS ||
-	       (index >= RTC_WEEKDAY && index <= RTC_YEAR) || index == CMOS_CENTURY ||
-	       index == CMOS_CENTURY_PS2;
+	       (index >= RTC_WEEKDAY && index <= RTC_YEAR);
 }
 
 static bool update_in_progress(const struct mc146818 *rtc)
 {
 	int64_t ns = rtc_time_ns(rtc);
-	int64_t into = ns - floor_div(ns, (int64_t)NS_PER_SECOND) * (int64_t)NS_PER_SECOND;
+	int64_t into = floor_mod(ns, (int64_t)NS_PER_SECOND);
 
 	return !is_halted(rtc) && into >= (int64_t)NS_PER_SECOND - UIP_NS;
 }
@@ -330,17 +336,13 @@ static void write_time(struct mc146818 *rtc, unsigned index, uint8_t value)
 
 	if (is_halted(rtc)) {
 		rtc->s.cmos[index] = value;
-		if (index == CMOS_CENTURY_PS2)
-			rtc->s.cmos[CMOS_CENTURY] = value;
 		return;
 	}
 	rtc_sync(rtc);
 	refresh_registers(rtc);
 	rtc->s.cmos[index] = value;
-	if (index == CMOS_CENTURY_PS2)
-		rtc->s.cmos[CMOS_CENTURY] = value;
 	ns = rtc_time_ns(rtc);
-	set_time(rtc, ns - floor_div(ns, (int64_t)NS_PER_SECOND) * (int64_t)NS_PER_SECOND);
+	set_time(rtc, floor_mod(ns, (int64_t)NS_PER_SECOND));
 	rtc_schedule(rtc);
 }
 
@@ -386,7 +388,17 @@ static uint64_t at_most_16_bits(uint64_t value)
 	return value > 0xffff ? 0xffff : value;
 }
 
-/* What setup stored: where SeaBIOS and old kernels look for memory. */
+/* The century of the date at clock 0. */
+static uint8_t century(const struct mc146818 *rtc)
+{
+	time_t t = (time_t)rtc->base;
+	struct tm tm = { 0 };
+
+	gmtime_r(&t, &tm);
+	return encode(rtc, (unsigned)(tm.tm_year + 1900) / 100 % 100);
+}
+
+/* What setup stored: where SeaBIOS and old kernels look for memory, and the century. */
 static void fill_cmos(struct mc146818 *rtc)
 {
 	uint64_t ext_kib = rtc->ram_size > (1u << 20) ? (rtc->ram_size >> 10) - 1024 : 0;
@@ -398,6 +410,7 @@ static void fill_cmos(struct mc146818 *rtc)
 	put16(r, CMOS_EXT_LOW, at_most_16_bits(ext_kib));
 	put16(r, CMOS_EXT2_LOW, at_most_16_bits(ext_kib));
 	put16(r, CMOS_ABOVE16M, at_most_16_bits(above_64k));
+	r[CMOS_CENTURY] = r[CMOS_CENTURY_PS2] = century(rtc);
 	r[0x5f] = 0; /* processors less one */
 }
 
@@ -446,6 +459,7 @@ int mc146818_init(struct mc146818 *rtc, const struct clock *clock, struct irq_li
 	rtc->ram_size = ram_size;
 	rtc->base = base;
 	rtc->s.offset_ns = base * (int64_t)NS_PER_SECOND;
+	rtc->s.weekday_shift = 4; /* 1970 began on a Thursday */
 	rtc->s.cmos[RTC_A] = 0x26; /* 32.768 kHz, 1024 Hz */
 	rtc->s.cmos[RTC_B] = B_24H;
 	fill_cmos(rtc);
@@ -466,6 +480,7 @@ static const struct state_field state[] = {
 	STATE_SIGNED(struct mc146818, s.offset_ns, INT64_MAX),
 	STATE_SIGNED(struct mc146818, s.seen_second, LAST_SECOND + 1),
 	STATE_ANY(struct mc146818, s.seen_tick),
+	STATE_MOST(struct mc146818, s.weekday_shift, 6),
 	STATE_END,
 };
 
@@ -479,7 +494,7 @@ const struct device_desc mc146818_desc = {
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = rtc_reset,
 	.state = state,
-	.state_version = 1,
+	.state_version = 2,
 	.size = sizeof(struct mc146818),
 	.state_check = state_check,
 	.loaded = loaded,

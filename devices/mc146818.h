@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The MC146818 real-time clock and CMOS memory, ports 70h and 71h (Motorola MC146818A data sheet),
- * with the bytes a PC's firmware looks for (memory sizes, equipment) and the century at 32h.
+ * with the bytes a PC's firmware looks for (memory sizes, equipment) and the century
+ * of the date that the clock began with at 32h.
  */
 #ifndef RF_DEVICES_MC146818_H
 #define RF_DEVICES_MC146818_H
@@ -18,6 +19,7 @@ struct mc146818 {
 	int64_t base; /* seconds since 1970 when the clock reads 0 */
 	struct mc146818_state {
 		uint8_t index;       /* port 70h, with the NMI mask in bit 7 */
+		uint8_t weekday_shift; /* day of the week = days since 1970 + shift, modulo 7 */
 		uint8_t cmos[128];   /* time registers valid only while halted; C holds the flags */
 		int64_t offset_ns;   /* RTC time in ns since 1970 = clock + offset, while running */
 		int64_t seen_second; /* updates up to this RTC second are in the flags */

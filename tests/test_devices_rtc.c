@@ -105,9 +105,104 @@ Test(rtc, setting_the_time)
 	cr_expect_eq(cmos(7), 0x01);
 	cr_expect_eq(cmos(8), 0x01);
 	cr_expect_eq(cmos(9), 0x00);
-	cr_expect_eq(cmos(0x32), 0x21, "2099 + 1");
+	cr_expect_eq(cmos(0x32), 0x20, "the century is memory, the chip does not count it");
+	cr_expect_eq(cmos(6), 4, "the day of the week goes on from what it was");
 	cmos_write(2, 0x30); /* without SET */
 	expect_time("minute", 0x00, 0x30, 0x01);
+}
+
+static void set_date(uint8_t year, uint8_t month, uint8_t day, uint8_t weekday)
+{
+	cmos_write(0xb, 0x82);
+	cmos_write(9, year);
+	cmos_write(8, month);
+	cmos_write(7, day);
+	cmos_write(6, weekday);
+	cmos_write(4, 0x23);
+	cmos_write(0xb, 0x02);
+}
+
+static void expect_date(const char *what, uint8_t year, uint8_t month, uint8_t day, uint8_t weekday)
+{
+	cr_expect(cmos(9) == year && cmos(8) == month && cmos(7) == day && cmos(6) == weekday,
+		  "%s: %02x-%02x-%02x, weekday %x", what, cmos(9), cmos(8), cmos(7), cmos(6));
+}
+
+Test(rtc, no_memory_moves_the_date)
+{
+	for (unsigned index = 0x0e; index < 0x80; index++)
+		for (unsigned value = 0; value < 256; value += 5) {
+			cmos_write((uint8_t)index, (uint8_t)value);
+			expect_date("running", 0x23, 0x11, 0x14, 3);
+			expect_time("running", 0x22, 0x13, 0x20);
+			cr_expect_eq(cmos((uint8_t)index), value);
+		}
+	cmos_write(0, 0x30); /* a new time, with any century there */
+	expect_date("set", 0x23, 0x11, 0x14, 3);
+	cmos_write(0xb, 0x82);
+	cmos_write(0x32, 0x77);
+	cmos_write(0xb, 0x02);
+	expect_date("held and let go", 0x23, 0x11, 0x14, 3);
+	cr_expect_eq(cmos(0x32), 0x77);
+}
+
+Test(rtc, every_fourth_year_is_a_leap_year)
+{
+	cmos_write(0x32, 0x19);
+	set_date(0x99, 0x12, 0x31, 6);
+	fake_clock_advance(&t.time, 3600 * NS_PER_SECOND);
+	expect_date("2000", 0x00, 0x01, 0x01, 7);
+	set_date(0x00, 0x02, 0x28, 2);
+	fake_clock_advance(&t.time, 3600 * NS_PER_SECOND);
+	expect_date("2000", 0x00, 0x02, 0x29, 3);
+	/* after two turns of the century, without being set */
+	set_date(0x99, 0x12, 0x31, 6);
+	fake_clock_advance(&t.time, ((36525ull + 59) * 24 + 1) * 3600 * NS_PER_SECOND);
+	expect_date("00 again", 0x00, 0x02, 0x29, 2);
+	set_date(0x01, 0x02, 0x28, 2);
+	fake_clock_advance(&t.time, 3600 * NS_PER_SECOND);
+	expect_date("2001", 0x01, 0x03, 0x01, 3);
+}
+
+Test(rtc, every_hour_of_the_day_in_each_mode)
+{
+	static const struct { uint8_t b, noon, eleven_pm, midnight, one; } modes[] = {
+		{ 0x00, 0x92, 0x91, 0x12, 0x01 }, { 0x04, 0x8c, 0x8b, 12, 1 },
+		{ 0x02, 0x12, 0x23, 0x00, 0x01 }, { 0x06, 12, 23, 0, 1 },
+	};
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(modes); i++) {
+		static const uint8_t hour[] = { 0x12, 0x23, 0x00, 0x01 };
+		const uint8_t expected[] = { modes[i].noon, modes[i].eleven_pm, modes[i].midnight,
+					     modes[i].one };
+
+		for (unsigned n = 0; n < RF_ARRAY_SIZE(hour); n++) {
+			cmos_write(0xb, 0x02);
+			cmos_write(4, hour[n]);
+			cmos_write(0xb, modes[i].b);
+			cr_expect_eq(cmos(4), expected[n], "B %x, hour %x: %x", modes[i].b,
+				     hour[n], cmos(4));
+			cmos_write(4, expected[n]); /* as it is written it is read */
+			cmos_write(0xb, 0x02);
+			cr_expect_eq(cmos(4), hour[n], "B %x, hour %x: %x", modes[i].b, hour[n],
+				     cmos(4));
+		}
+	}
+}
+
+Test(rtc, alarm_in_12_hour_mode)
+{
+	cmos_write(0xb, 0x00);
+	cmos_write(1, 0x21);
+	cmos_write(3, 0x13);
+	cmos_write(5, 0x10); /* 10 in the morning; it is 10 in the evening */
+	cmos(0xc);
+	fake_clock_advance(&t.time, NS_PER_SECOND);
+	cr_expect_eq(cmos(0xc) & 0x20, 0);
+	cmos_write(1, 0x22);
+	cmos_write(5, 0x90);
+	fake_clock_advance(&t.time, NS_PER_SECOND);
+	cr_expect_eq(cmos(0xc) & 0x20, 0x20);
 }
 
 Test(rtc, absurd_dates_do_no_harm)

@@ -573,6 +573,7 @@ static const struct {
 	{ "uart16550", "s.head", 41, 16 }, { "uart16550", "s.count", 42, 17 },
 	{ "i8042", "head", 37 + 32, 32 }, { "i8042", "count", 37 + 33, 33 },
 	{ "i8042", "s.command", 34, 0x20 },
+	{ "mc146818", "s.weekday_shift", 1 + 128 + 3 * 8, 7 },
 	{ "io-apic", "s.entry", 1, 0x40 }, { "io-apic", "s.lines", 24 * 8 + 3, 1 },
 	{ "local-apic", "s.lint_level", 197, 2 },
 	{ "pci-host", "s.address", 3, 0x40 }, { "piix3", "function.config", 3 + 16, 0 },

@@ -112,7 +112,7 @@ static const struct {
 	{ &i8254_desc, offsetof(struct i8254, s), sizeof(struct i8254_state), 3 * 2 + 4 + 7 },
 	{ &lapic_desc, offsetof(struct lapic, s), sizeof(struct lapic_state), 4 + 4 },
 	{ &io_apic_desc, offsetof(struct io_apic, s), sizeof(struct io_apic_state), 7 },
-	{ &mc146818_desc, offsetof(struct mc146818, s), sizeof(struct mc146818_state), 7 },
+	{ &mc146818_desc, offsetof(struct mc146818, s), sizeof(struct mc146818_state), 6 },
 	{ &uart16550_desc, offsetof(struct uart16550, s), sizeof(struct uart16550_state), 10 },
 	{ &i8042_desc, offsetof(struct i8042, s), sizeof(struct i8042_state), 0 },
 	{ &piix3_desc, offsetof(struct piix3, s), sizeof(struct piix3_state), 1 },
