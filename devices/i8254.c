@@ -337,7 +337,7 @@ static void latch_status(struct i8254_channel *c, uint64_t now)
 		return;
 	channel_sync(c, now);
 	c->status_latch = (uint8_t)(channel_out(c, now) << 7 | null_count << 6 | c->access << 4 |
-				    c->mode << 1 | c->bcd);
+				    (c->mode | c->mode_bit2 << 2) << 1 | c->bcd);
 	c->status_latched = true;
 }
 
@@ -347,8 +347,9 @@ static void set_mode(struct i8254 *pit, unsigned n, uint8_t control)
 
 	c->access = control >> 4 & 3;
 	c->mode = control >> 1 & 7;
-	if (c->mode > 5)
-		c->mode -= 4; /* 6 and 7 are 2 and 3 */
+	c->mode_bit2 = c->mode > 5; /* 6 and 7 are 2 and 3 */
+	if (c->mode_bit2)
+		c->mode -= 4;
 	c->bcd = control & 1;
 	c->loaded = c->running = c->write_msb = c->read_msb = false;
 	c->next_count = 0;
@@ -462,6 +463,8 @@ static const char *channel_check(const struct i8254_channel *c)
 {
 	if (c->running && !c->count)
 		return "running";
+	if (c->mode_bit2 && !is_periodic(c))
+		return "mode_bit2";
 	/* its gate would set it going */
 	if (c->loaded && is_triggered_mode(c) && !c->count && !c->next_count)
 		return "loaded";
@@ -529,6 +532,7 @@ static const struct state_field channel_state[] = {
 	STATE_FLAG(struct i8254_channel, status_latched),
 	STATE_FLAG(struct i8254_channel, write_msb),
 	STATE_FLAG(struct i8254_channel, read_msb),
+	STATE_FLAG(struct i8254_channel, mode_bit2),
 	STATE_END,
 };
 
@@ -551,7 +555,7 @@ const struct device_desc i8254_desc = {
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = i8254_reset,
 	.state = state,
-	.state_version = 1,
+	.state_version = 2,
 	.size = sizeof(struct i8254),
 	.state_check = state_check,
 	.loaded = loaded,

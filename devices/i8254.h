@@ -21,6 +21,7 @@ struct i8254_channel {
 	uint32_t next_count; /* modes 2 and 3: takes over at the end of the period; 0: none */
 	uint16_t latch;
 	uint8_t mode;        /* 0..5 */
+	uint8_t mode_bit2;   /* modes 2 and 3: written as 6 or 7, for the status */
 	uint8_t access;      /* 1 LSB, 2 MSB, 3 both */
 	uint8_t status_latch;
 	uint8_t write_low;   /* LSB waiting for its MSB */

@@ -106,6 +106,19 @@ Test(pit, mode0_terminal_count)
 	cr_expect_eq(t.rises, 1);
 }
 
+Test(pit, status_shows_the_mode_as_it_was_programmed)
+{
+	for (unsigned channel = 0; channel < 3; channel++)
+		for (unsigned mode = 0; mode < 8; mode++) {
+			load(channel, (uint8_t)mode, 1000);
+			cr_expect_eq(status(channel) & 0x3f, 0x30 | mode << 1, "channel %u: %x",
+				     channel, mode);
+		}
+	load(0, 6, 1000);
+	fake_clock_advance(&t.time, tick_ns(3000) + 1);
+	cr_expect_eq(t.rises, 3, "6 is 2");
+}
+
 Test(pit, mode2_rate_without_drift)
 {
 	uint64_t start = t.time.now;

@@ -568,7 +568,7 @@ static const struct {
 } wrongs[] = {
 	{ "i8259", "init_step", 9, 5 }, { "i8259", "lowest", 10, 8 },
 	{ "i8254", "mode", 26, 6 }, { "i8254", "start_ns", 7, 0x80 },
-	{ "i8254", "s.deadline_ns", 34, 0 }, { "i8254", "running", 38 + 34, 1 },
+	{ "i8254", "s.deadline_ns", 34, 0 }, { "i8254", "running", 39 + 34, 1 },
 	{ "uart16550", "s.head", 41, 3 }, { "uart16550", "s.count", 42, 2 },
 	{ "uart16550", "s.head", 41, 16 }, { "uart16550", "s.count", 42, 17 },
 	{ "i8042", "head", 37 + 32, 32 }, { "i8042", "count", 37 + 33, 33 },
@@ -620,7 +620,7 @@ Test(state, another_version_or_device_is_refused)
 	expect_refused(m, saved, section, "another device where i8254");
 	expect_refused(m, saved, section + 23, "another device where i8254");
 	expect_refused(m, saved, section + 24, "another device where i8254");
-	expect_refused(m, saved, section + 28, "i8254 has version 0, not 1");
+	expect_refused(m, saved, section + 28, "i8254 has version 3, not 2");
 	expect_refused(m, saved, section + 32, "i8254 has");
 	expect_refused(m, saved, saved.bytes, "no saved state of devices");
 	expect_refused(m, saved, saved.bytes + 8, "another version");
