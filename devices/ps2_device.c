@@ -48,5 +48,7 @@ const struct state_field ps2_state_fields[] = {
 	STATE_BITS(struct ps2_state, delay_or_resolution, 3),
 	STATE_FLAG(struct ps2_state, wrap),
 	STATE_ANY(struct ps2_state, mode),
+	STATE_ANY(struct ps2_state, rate_before),
+	STATE_MOST(struct ps2_state, protocol, 2),
 	STATE_END,
 };

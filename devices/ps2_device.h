@@ -23,6 +23,8 @@ struct ps2_state {
 	uint8_t command;    /* that waits for its parameter; 0: none */
 	uint8_t enabled;    /* scanning or reporting */
 	uint8_t leds, scan_set, rate, delay_or_resolution, wrap, mode;
+	uint8_t rate_before; /* mouse: what rate was before it was set; 0: it was not */
+	uint8_t protocol;    /* mouse: 0 plain, 1 with a wheel, 2 with a wheel and five buttons */
 };
 
 struct ps2_device {
@@ -46,7 +48,7 @@ void ps2_keyboard_write(struct ps2_device *keyboard, uint8_t byte);
 /* Keys in scan code set 2, dropped while scanning is disabled. */
 void ps2_keyboard_key(struct ps2_device *keyboard, const uint8_t *scancodes, size_t count);
 
-/* ps2_mouse.c: a three-button mouse nobody moves. */
+/* ps2_mouse.c: an IntelliMouse nobody moves. */
 void ps2_mouse_reset(struct ps2_device *mouse);
 void ps2_mouse_write(struct ps2_device *mouse, uint8_t byte);
 

@@ -2,6 +2,10 @@
 /*
  * A PS/2 mouse that lies still (IBM PS/2 Hardware Interface Technical Reference, mouse): it answers
  * every command, so that drivers find it and never wait for a timeout, and reports no movement.
+ *
+ * It is an IntelliMouse (Microsoft's extensions of the protocol): a driver that sets the rates 200,
+ * 100 and 80 one after the other gets the wheel, 200, 200 and 80 two more buttons too. The identity
+ * tells of it, and a report has a fourth byte, until the mouse is reset.
  */
 #include "ps2_device.h"
 
@@ -19,9 +23,12 @@ enum {
 #define MODE_ENABLED 0x20
 #define MODE_SCALE_2 0x10
 
+enum { PROTOCOL_PLAIN, PROTOCOL_WHEEL, PROTOCOL_FIVE_BUTTONS };
+
 static void set_defaults(struct ps2_state *s)
 {
 	s->rate = 100;
+	s->rate_before = 0;
 	s->delay_or_resolution = 2; /* 4 counts a millimetre */
 	s->mode = 0;
 	s->enabled = 0;
@@ -53,10 +60,33 @@ static void set(struct ps2_state *s, uint8_t byte)
 	}
 }
 
+static void set_rate(struct ps2_state *s, uint8_t rate)
+{
+	if (rate == 80 && s->rate_before == 200 && s->rate == 100)
+		s->protocol = PROTOCOL_WHEEL;
+	else if (rate == 80 && s->rate_before == 200 && s->rate == 200)
+		s->protocol = PROTOCOL_FIVE_BUTTONS;
+	s->rate_before = s->rate;
+	s->rate = rate;
+}
+
+static void identify(struct ps2_device *mouse)
+{
+	static const uint8_t identity[] = { 0, 3, 4 };
+	const uint8_t answer[] = { PS2_ACK, identity[mouse->s->protocol] };
+
+	ps2_put(mouse, answer, sizeof(answer));
+}
+
+static void report(struct ps2_device *mouse)
+{
+	static const uint8_t still[] = { PS2_ACK, 0x08, 0, 0, 0 };
+
+	ps2_put(mouse, still, mouse->s->protocol == PROTOCOL_PLAIN ? 4 : 5);
+}
+
 static void command(struct ps2_device *mouse, uint8_t byte)
 {
-	static const uint8_t identity[] = { PS2_ACK, 0x00 };
-	static const uint8_t still[] = { PS2_ACK, 0x08, 0, 0 };
 	static const uint8_t passed[] = { PS2_ACK, PS2_SELF_TEST_PASSED, 0x00 };
 	struct ps2_state *s = mouse->s;
 	uint8_t status[] = { PS2_ACK, s->mode | (s->enabled ? MODE_ENABLED : 0),
@@ -67,10 +97,10 @@ static void command(struct ps2_device *mouse, uint8_t byte)
 		ps2_put(mouse, status, sizeof(status));
 		break;
 	case MOUSE_READ:
-		ps2_put(mouse, still, sizeof(still));
+		report(mouse);
 		break;
 	case MOUSE_IDENTIFY:
-		ps2_put(mouse, identity, sizeof(identity));
+		identify(mouse);
 		break;
 	case MOUSE_RESEND:
 		ps2_put1(mouse, s->last_sent);
@@ -102,7 +132,7 @@ void ps2_mouse_write(struct ps2_device *mouse, uint8_t byte)
 		ps2_put1(mouse, byte);
 	} else if (s->command) {
 		if (s->command == MOUSE_RATE)
-			s->rate = byte;
+			set_rate(s, byte);
 		else
 			s->delay_or_resolution = byte & 3;
 		s->command = 0;

@@ -159,6 +159,88 @@ Test(i8042, mouse_answers)
 	EXPECT(true, 0xfe);
 }
 
+static void mouse_send(uint8_t byte)
+{
+	out(0x64, 0xd4);
+	out(0x60, byte);
+}
+
+static void set_rates(uint8_t first, uint8_t second, uint8_t third)
+{
+	const uint8_t rates[] = { first, second, third };
+
+	for (unsigned i = 0; i < 3; i++) {
+		mouse_send(0xf3);
+		mouse_send(rates[i]);
+		EXPECT(true, 0xfa, 0xfa);
+	}
+}
+
+static void expect_identity(uint8_t id, const char *what)
+{
+	uint8_t status;
+
+	mouse_send(0xf2);
+	cr_expect_eq(next(&status), 0xfa, "%s", what);
+	cr_expect_eq(next(&status), id, "%s", what);
+	mouse_send(0xeb);
+	for (unsigned i = 0; i < (id ? 5 : 4); i++)
+		cr_expect_eq(next(&status), ((int[]){ 0xfa, 0x08, 0, 0, 0 })[i], "%s: %u", what, i);
+	cr_expect_eq(in(0x64) & 1, 0, "%s: more bytes than expected", what);
+}
+
+Test(i8042, intellimouse)
+{
+	set_rates(100, 200, 80);
+	expect_identity(0, "not the sequence");
+	set_rates(200, 100, 81);
+	expect_identity(0, "nor this");
+	set_rates(200, 100, 80);
+	expect_identity(3, "a wheel");
+	mouse_send(0xe9);
+	EXPECT(true, 0xfa, 0x00, 0x02, 80);
+	set_rates(200, 200, 80);
+	expect_identity(4, "five buttons");
+	mouse_send(0xf6);
+	EXPECT(true, 0xfa);
+	expect_identity(4, "defaults leave it");
+	mouse_send(0xff);
+	EXPECT(true, 0xfa, 0xaa, 0x00);
+	expect_identity(0, "a reset does not");
+	/* What the last rates were is forgotten with the defaults. */
+	set_rates(60, 200, 100);
+	mouse_send(0xf6);
+	EXPECT(true, 0xfa);
+	set_rates(80, 80, 80);
+	expect_identity(0, "begun anew");
+}
+
+Test(i8042, intellimouse_state_is_saved)
+{
+	size_t size;
+	void *saved;
+
+	mouse_send(0xf3);
+	mouse_send(200);
+	mouse_send(0xf3);
+	mouse_send(200);
+	EXPECT(true, 0xfa, 0xfa, 0xfa, 0xfa);
+	cr_assert_eq(bus_save(b.bus, b.time.now, &saved, &size), 0);
+	pc_board_reset(b.board);
+	cr_assert_eq(bus_load(b.bus, saved, size), 0, "%s", bus_error(b.bus));
+	free(saved);
+	mouse_send(0xf3);
+	mouse_send(80);
+	EXPECT(true, 0xfa, 0xfa);
+	expect_identity(4, "the rates before were kept");
+	cr_assert_eq(bus_save(b.bus, b.time.now, &saved, &size), 0);
+	pc_board_reset(b.board);
+	expect_identity(0, "reset");
+	cr_assert_eq(bus_load(b.bus, saved, size), 0, "%s", bus_error(b.bus));
+	free(saved);
+	expect_identity(4, "and the protocol");
+}
+
 Test(i8042, a20_and_reset_lines)
 {
 	cr_expect(b.a20);
