@@ -360,18 +360,31 @@ Test(lapic, lint1_nmi)
 
 Test(lapic, software_disable)
 {
-	apic_write(0x320, 0x00041);
+	static const unsigned lvt[] = { 0x320, 0x330, 0x340, 0x350, 0x360, 0x370 };
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(lvt); i++)
+		apic_write(lvt[i], 0x00041 + i);
 	self_ipi(0x42);
 	apic_write(0xf0, 0x0ff);
 	cr_expect_not(w.intr);
-	cr_expect_eq(apic_read(0x320), 0x10041, "LVT entries are masked");
-	apic_write(0x320, 0x00041);
-	cr_expect_eq(apic_read(0x320), 0x10041, "and stay so");
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(lvt); i++) {
+		cr_expect_eq(apic_read(lvt[i]), 0x10041 + i, "%x is masked", lvt[i]);
+		apic_write(lvt[i], 0x00051 + i);
+		cr_expect_eq(apic_read(lvt[i]), 0x10051 + i, "%x stays so", lvt[i]);
+	}
 	self_ipi(0x50);
 	apic_write(0xf0, 0x1ff);
 	cr_expect_eq(lapic_acknowledge(&w.lapic), 0x42, "what was pending is kept");
 	apic_write(0xb0, 0);
 	cr_expect_eq(lapic_acknowledge(&w.lapic), -1, "what came meanwhile is not");
+}
+
+Test(lapic, software_disable_lets_the_clock_sleep)
+{
+	start_timer(0x20041, 50000);
+	cr_expect_neq(fake_clock_next(&w.time), UINT64_MAX);
+	apic_write(0xf0, 0x0ff);
+	cr_expect_eq(fake_clock_next(&w.time), UINT64_MAX);
 }
 
 Test(lapic, base_msr)

@@ -193,6 +193,8 @@ Test(i8042, intellimouse)
 {
 	set_rates(100, 200, 80);
 	expect_identity(0, "not the sequence");
+	set_rates(200, 60, 80);
+	expect_identity(0, "nor that");
 	set_rates(200, 100, 81);
 	expect_identity(0, "nor this");
 	set_rates(200, 100, 80);
@@ -239,6 +241,27 @@ Test(i8042, intellimouse_state_is_saved)
 	cr_assert_eq(bus_load(b.bus, saved, size), 0, "%s", bus_error(b.bus));
 	free(saved);
 	expect_identity(4, "and the protocol");
+}
+
+Test(i8042, a_byte_for_the_keyboard_enables_it)
+{
+	out(0x64, 0xad);
+	out(0x64, 0x20);
+	EXPECT(false, 0x57);
+	pc_board_keyboard_put(b.board, (const uint8_t[]){ 0x1c }, 1);
+	cr_expect_eq(in(0x64) & 1, 0, "disabled: the key waits");
+	out(0x60, 0xee);
+	EXPECT(false, 0x1e, 0xee);
+	out(0x64, 0x20);
+	EXPECT(false, 0x47);
+	/* Neither a parameter of the controller's nor a byte for the mouse does it. */
+	out(0x64, 0xad);
+	out(0x64, 0x7f);
+	out(0x60, 0x33);
+	mouse_send(0xea);
+	EXPECT(true, 0xfa);
+	out(0x64, 0x20);
+	EXPECT(false, 0x57);
 }
 
 Test(i8042, a20_and_reset_lines)

@@ -170,6 +170,32 @@ Test(pic, all_inputs_stay_level_triggered_whatever_the_elcr)
 	cr_expect_eq(in(0x20), 0x00);
 }
 
+/* ICW1's bit 3 makes all inputs of one chip level triggered; without it the ELCR says which are. */
+Test(pic, level_lines_of_the_elcr_outlast_icw1)
+{
+	out(0x4d0, 0x20);
+	out(0x4d1, 0x04);
+	irq(5, true);
+	irq(10, true);
+	irq(4, true);
+	program(0x20, 0x30, 0x04, 0x01);
+	program(0xa0, 0x38, 0x02, 0x01);
+	cr_expect_eq(in(0x4d0), 0x20);
+	cr_expect_eq(in(0x4d1), 0x04);
+	cr_expect(w.intr, "the lines are still up");
+	cr_expect_eq(in(0x20), 0x24, "both level lines, and no edge: %x", in(0x20));
+	cr_expect_eq(in(0xa0), 0x04);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x3a);
+	irq(10, false);
+	out(0xa0, 0x20);
+	out(0x20, 0x20);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x35);
+	out(0x20, 0x20);
+	cr_expect(w.intr, "5 is high still");
+	irq(5, false);
+	cr_expect_not(w.intr);
+}
+
 Test(pic, specific_eoi_and_rotation)
 {
 	pulse(5);

@@ -169,6 +169,71 @@ Test(uart, fifo_trigger_level_and_timeout)
 	cr_expect_not(u.level, "an empty FIFO does not time out");
 }
 
+Test(uart, four_trigger_levels)
+{
+	static const uint8_t levels[] = { 1, 4, 8, 14 };
+
+	out(IER, 0x01);
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(levels); i++) {
+		out(FCR, (uint8_t)(i << 6 | 0x03));
+		for (unsigned n = 1; n <= 16; n++) {
+			receive("x");
+			cr_expect_eq(u.level, n >= levels[i], "level %u, %u characters", levels[i],
+				     n);
+		}
+		for (unsigned n = 15; n < 16; n--) {
+			in(RBR);
+			cr_expect_eq(u.level, n >= levels[i], "level %u, %u left", levels[i], n);
+		}
+	}
+	out(FCR, 0xc2); /* bits 6 and 7 mean nothing without FIFOs */
+	receive("x");
+	cr_expect(u.level);
+}
+
+/* What a full FIFO held back comes when it is cleared, and not before. */
+Test(uart, clearing_a_full_fifo_lets_input_in)
+{
+	out(FCR, 0x01);
+	receive("0123456789abcdef");
+	cr_expect_eq(u.accepts, 0);
+	out(FCR, 0x05); /* the transmitter's alone */
+	cr_expect_eq(u.accepts, 0);
+	cr_expect_eq(chardev_can_receive(&u.chardev), 0);
+	out(FCR, 0x03);
+	cr_expect_eq(u.accepts, 1);
+	receive("0");
+	out(FCR, 0x03);
+	cr_expect_eq(u.accepts, 1, "it was not full");
+	fake_clock_advance(&u.time, NS_PER_SECOND);
+	cr_expect_eq(in(IIR), 0xc1, "nothing to time out");
+}
+
+Test(uart, changing_the_fifo_mode_clears_it)
+{
+	out(IER, 0x03);
+	in(IIR);
+	out(FCR, 0x01);
+	cr_expect_eq(in(IIR), 0xc2, "the transmitter's FIFO is empty anew");
+	cr_expect_eq(in(IIR), 0xc1);
+	receive("abcd");
+	out(FCR, 0x01);
+	cr_expect_eq(in(LSR), 0x61, "no change");
+	cr_expect_eq(in(RBR), 'a');
+	out(FCR, 0x00);
+	cr_expect_eq(in(LSR), 0x60);
+	cr_expect_eq(in(IIR), 0x02);
+	cr_expect_eq(chardev_can_receive(&u.chardev), 1);
+	receive("x");
+	out(FCR, 0x00);
+	cr_expect_eq(in(LSR), 0x61);
+	cr_expect_eq(u.accepts, 0);
+	out(FCR, 0x01);
+	cr_expect_eq(in(LSR), 0x60);
+	cr_expect_eq(u.accepts, 1, "one character filled it");
+	cr_expect_eq(chardev_can_receive(&u.chardev), 16);
+}
+
 Test(uart, flow_control)
 {
 	out(FCR, 0x01);
