@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "interp_fixture.h"
+#include "monitor/processor/cpu_models.h"
 
 TestSuite(interp, .init = ix_setup, .fini = ix_teardown, .timeout = 120);
 
@@ -702,6 +703,51 @@ Test(interp, rdtsc_under_tsd)
 	CPU.cr4 |= CR4_TSD;
 	cr_expect_eq(RUN(1, 0x0f, 0x31), INTERP_EXCEPTION);
 	cr_expect_eq(ix_vector(), EXC_GP);
+}
+
+/* There are two counters; which model has the instruction no bit of CPUID says. */
+Test(interp, rdpmc)
+{
+	static const struct { bool ring3, pce; uint32_t counter; int vector; } cases[] = {
+		{ false, false, 0, -1 }, { false, false, 1, -1 }, { false, true, 2, EXC_GP },
+		{ false, false, 0x80000000, EXC_GP }, { true, false, 0, EXC_GP },
+		{ true, true, 1, -1 }, { true, true, 2, EXC_GP },
+	};
+
+	for (unsigned n = 0; n < RF_ARRAY_SIZE(cases); n++) {
+		if (cases[n].ring3)
+			fx_enter_ring3();
+		CPU.eip = FX_CODE;
+		CPU.cr4 = cases[n].pce ? CPU.cr4 | CR4_PCE : CPU.cr4 & ~CR4_PCE;
+		CPU.regs[X86_EAX] = CPU.regs[X86_EDX] = 0x1234;
+		CPU.regs[X86_ECX] = cases[n].counter;
+		cr_expect_eq(RUN(1, 0x0f, 0x33),
+			     cases[n].vector < 0 ? INTERP_OK : INTERP_EXCEPTION, "%u", n);
+		if (cases[n].vector < 0)
+			cr_expect(!CPU.regs[X86_EAX] && !CPU.regs[X86_EDX], "%u", n);
+		else
+			cr_expect_eq(ix_vector(), cases[n].vector, "%u", n);
+	}
+}
+
+Test(interp, rdpmc_is_of_the_p6_and_later)
+{
+	static const struct { const char *model; bool known; } cases[] = {
+		{ "486", false }, { "pentium", false }, { "pentium2", true },
+		{ "pentium3", true }, { "max", true },
+	};
+
+	for (unsigned n = 0; n < RF_ARRAY_SIZE(cases); n++) {
+		VCPU->model = cpu_model_find(cases[n].model);
+		CPU.eip = FX_CODE + 16 * n; /* what was decoded is remembered */
+		CPU.regs[X86_ECX] = 0;
+		cr_expect_eq(RUN(1, 0x0f, 0x33), cases[n].known ? INTERP_OK : INTERP_EXCEPTION,
+			     "%s", cases[n].model);
+		if (!cases[n].known)
+			cr_expect_eq(ix_vector(), EXC_UD, "%s", cases[n].model);
+		cr_expect_eq(control_reg_write(VCPU, 4, CR4_PCE),
+			     cases[n].known ? X86_OK : X86_FAULT, "%s", cases[n].model);
+	}
 }
 
 Test(interp, ports)
