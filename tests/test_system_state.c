@@ -353,6 +353,36 @@ Test(msrs, known_and_unknown)
 	ASSERT_FAULT(msr_read(VCPU, MSR_SYSENTER_EIP, &value), EXC_GP, 0);
 }
 
+/* Machine checks can be had from the P6 on, as an architecture without a bank. */
+Test(msrs, machine_checks)
+{
+	static const struct { const char *model; bool has; } cases[] = {
+		{ "486", false }, { "pentium", false }, { "pentium2", true },
+		{ "pentium3", true }, { "max", true },
+	};
+	const uint32_t bits = 1 << 7 | 1 << 14;
+	uint64_t value = 1;
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(cases); i++) {
+		VCPU->model = cpu_model_find(cases[i].model);
+		ASSERT_EQ(cpuid_query(&CPU, 1, 0).edx & bits, cases[i].has ? bits : 0);
+		if (cases[i].has)
+			continue;
+		ASSERT_FAULT(msr_read(VCPU, MSR_MCG_CAP, &value), EXC_GP, 0);
+		ASSERT_FAULT(control_reg_write(VCPU, 4, CR4_MCE), EXC_GP, 0);
+	}
+	ASSERT_OK(control_reg_write(VCPU, 4, CR4_MCE));
+	ASSERT_OK(msr_read(VCPU, MSR_MCG_CAP, &value));
+	ASSERT_EQ(value, 0);
+	ASSERT_FAULT(msr_write(VCPU, MSR_MCG_CAP, 0), EXC_GP, 0);
+	ASSERT_OK(msr_write(VCPU, MSR_MCG_STATUS, 5));
+	ASSERT_OK(msr_read(VCPU, MSR_MCG_STATUS, &value));
+	ASSERT_EQ(value, 5);
+	ASSERT_FAULT(msr_write(VCPU, MSR_MCG_STATUS, 8), EXC_GP, 0);
+	ASSERT_FAULT(msr_read(VCPU, 0x17b, &value), EXC_GP, 0); /* MCG_CTL: CAP has no bit 8 */
+	ASSERT_FAULT(msr_read(VCPU, 0x400, &value), EXC_GP, 0); /* MC0_CTL: no bank */
+}
+
 Test(msrs, tsc_counts_from_what_was_written)
 {
 	uint64_t value;
@@ -412,7 +442,7 @@ Test(msrs, cpuid_of_old_models)
 {
 	const struct { const char *name; uint32_t version, edx; } cases[] = {
 		{ "486", 0x480, 0x00000001 }, { "pentium", 0x52c, 0x0000033d },
-		{ "pentium2", 0x652, 0x0183ab7d }, { "pentium3", 0x683, 0x0383ab7d },
+		{ "pentium2", 0x652, 0x0183ebfd }, { "pentium3", 0x683, 0x0383ebfd },
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(cases); i++) {

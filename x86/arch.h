@@ -136,6 +136,8 @@ enum x86_vector {
 #define MSR_SYSENTER_CS   0x174
 #define MSR_SYSENTER_ESP  0x175
 #define MSR_SYSENTER_EIP  0x176
+#define MSR_MCG_CAP       0x179
+#define MSR_MCG_STATUS    0x17a
 #define MSR_MISC_ENABLE   0x1a0
 #define MSR_PAT           0x277
 #define MSR_EFER          0xc0000080u

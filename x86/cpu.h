@@ -112,6 +112,7 @@ struct cpu {
 	uint64_t apic_base;
 	uint64_t pat;
 	uint64_t misc_enable;
+	uint64_t mcg_status;
 	uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */
 	/* what the guest has added to its TSC since reset (SDM vol. 3, 17.17.3) */
 	uint64_t tsc_adjust;

@@ -24,7 +24,8 @@
 	 FEATURE_APIC)
 #define FEATURES_PENTIUM2 \
 	(FEATURES_PENTIUM | FEATURE_PAE | FEATURE_PGE | FEATURE_SEP | FEATURE_CMOV | FEATURE_MMX | \
-	 FEATURE_FXSR | FEATURE_PAT | FEATURE_PSE36 | FEATURE_NOPL | FEATURE_RDPMC)
+	 FEATURE_FXSR | FEATURE_PAT | FEATURE_PSE36 | FEATURE_NOPL | FEATURE_RDPMC | \
+	 FEATURE_MCE)
 #define FEATURES_PENTIUM3 (FEATURES_PENTIUM2 | FEATURE_SSE)
 #define FEATURES_MAX \
 	(FEATURES_PENTIUM3 | FEATURE_SSE2 | FEATURE_SSE3 | FEATURE_SSSE3 | FEATURE_SSE4_1 | \
@@ -70,12 +71,12 @@ static const struct { const char *name; uint32_t feature; } feature_names[] = {
 	{ "sse4.1", FEATURE_SSE4_1 }, { "sse4_1", FEATURE_SSE4_1 }, { "sse4.2", FEATURE_SSE4_2 },
 	{ "sse4_2", FEATURE_SSE4_2 }, { "popcnt", FEATURE_POPCNT }, { "movbe", FEATURE_MOVBE },
 	{ "tsc_adjust", FEATURE_TSC_ADJUST }, { "tsc-adjust", FEATURE_TSC_ADJUST },
-	{ "nx", FEATURE_NX },
+	{ "nx", FEATURE_NX }, { "mce", FEATURE_MCE }, { "mca", FEATURE_MCE },
 };
 
 static const struct { const char *name; uint32_t feature; } other_features[] = {
 	{ "multi-byte NOPs", FEATURE_NOPL }, { "rdpmc", FEATURE_RDPMC }, { "vme", FEATURE_VME },
-	{ "mce", FEATURE_MCE }, { "cpuid", FEATURE_CPUID }, { "486 instructions", FEATURE_486 },
+	{ "cpuid", FEATURE_CPUID }, { "486 instructions", FEATURE_486 },
 };
 
 /*
@@ -88,6 +89,7 @@ static const struct { uint32_t feature, needs; } dependencies[] = {
 	{ FEATURE_SSE4_2, FEATURE_SSE4_1 }, { FEATURE_NX, FEATURE_PAE | FEATURE_MSR },
 	{ FEATURE_SEP, FEATURE_MSR }, { FEATURE_APIC, FEATURE_MSR }, { FEATURE_PAT, FEATURE_MSR },
 	{ FEATURE_PSE36, FEATURE_PSE }, { FEATURE_TSC_ADJUST, FEATURE_TSC | FEATURE_MSR },
+	{ FEATURE_MCE, FEATURE_MSR },
 };
 
 const struct cpu_model *cpu_model_default(void)

@@ -22,6 +22,7 @@ static const struct { uint32_t feature; uint8_t word, bit; } feature_bits[] = {
 	{ FEATURE_DE, WORD_1_EDX, 2 }, { FEATURE_PSE, WORD_1_EDX, 3 },
 	{ FEATURE_TSC, WORD_1_EDX, 4 }, { FEATURE_MSR, WORD_1_EDX, 5 },
 	{ FEATURE_PAE, WORD_1_EDX, 6 }, { FEATURE_MCE, WORD_1_EDX, 7 },
+	{ FEATURE_MCE, WORD_1_EDX, 14 },
 	{ FEATURE_CX8, WORD_1_EDX, 8 }, { FEATURE_APIC, WORD_1_EDX, 9 },
 	{ FEATURE_SEP, WORD_1_EDX, 11 }, { FEATURE_PGE, WORD_1_EDX, 13 },
 	{ FEATURE_CMOV, WORD_1_EDX, 15 }, { FEATURE_PAT, WORD_1_EDX, 16 },

@@ -21,6 +21,8 @@
 /* fast strings, MONITOR, limit CPUID: remembered only */
 #define MISC_ENABLE_WRITABLE (1ull << 0 | 1ull << 18 | 1ull << 22)
 
+#define MCG_STATUS_WRITABLE 7u /* RIPV, EIPV, MCIP */
+
 struct msr {
 	uint32_t index;
 	uint32_t feature; /* it exists if the model has this */
@@ -135,6 +137,20 @@ static bool misc_enable_write(struct vcpu *vcpu, uint64_t value)
 	return true;
 }
 
+/* Machine checks: there are no banks, since nothing here reports errors. */
+static uint64_t mcg_status_read(struct vcpu *vcpu)
+{
+	return vcpu->cpu.mcg_status;
+}
+
+static bool mcg_status_write(struct vcpu *vcpu, uint64_t value)
+{
+	if (value & ~(uint64_t)MCG_STATUS_WRITABLE)
+		return false;
+	vcpu->cpu.mcg_status = value;
+	return true;
+}
+
 static uint64_t pat_read(struct vcpu *vcpu)
 {
 	return vcpu->cpu.pat;
@@ -183,6 +199,8 @@ static const struct msr msrs[] = {
 	{ MSR_SYSENTER_CS, FEATURE_SEP, sysenter_cs_read, sysenter_cs_write },
 	{ MSR_SYSENTER_ESP, FEATURE_SEP, sysenter_esp_read, sysenter_esp_write },
 	{ MSR_SYSENTER_EIP, FEATURE_SEP, sysenter_eip_read, sysenter_eip_write },
+	{ MSR_MCG_CAP, FEATURE_MCE, read_zero, NULL },
+	{ MSR_MCG_STATUS, FEATURE_MCE, mcg_status_read, mcg_status_write },
 	{ MSR_MISC_ENABLE, FEATURE_SSE2, misc_enable_read, misc_enable_write },
 	{ MSR_DEBUGCTL, FEATURE_PAE, read_zero, write_ignored },
 	{ MSR_PAT, FEATURE_PAT, pat_read, pat_write },

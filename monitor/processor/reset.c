@@ -60,6 +60,7 @@ void processor_reset(struct vcpu *vcpu)
 	cpu->apic_base = APIC_BASE_RESET;
 	cpu->pat = PAT_RESET;
 	cpu->misc_enable = MISC_FAST_STRING;
+	cpu->mcg_status = 0;
 	cpu->tsc_offset = -__rdtsc();
 	cpu->tsc_adjust = 0;
 	if (!vcpu->model)
