@@ -353,6 +353,48 @@ Test(msrs, known_and_unknown)
 	ASSERT_FAULT(msr_read(VCPU, MSR_SYSENTER_EIP, &value), EXC_GP, 0);
 }
 
+/* What processors keep of MISC_ENABLE is read back; what they do not have is read-only. */
+Test(msrs, misc_enable_keeps_its_bits)
+{
+	const uint64_t kept = 1 | 1 << 3 | 1 << 10 | 1 << 13 | 1 << 16 | 1 << 18 | 1 << 22 |
+			      1 << 23 | 1ull << 34;
+	uint64_t value;
+
+	for (unsigned bit = 0; bit < 64; bit++) {
+		const uint64_t written = 1ull << bit;
+
+		if (bit == 20)
+			continue;
+		ASSERT_OK(msr_write(VCPU, MSR_MISC_ENABLE, written));
+		ASSERT_OK(msr_read(VCPU, MSR_MISC_ENABLE, &value));
+		ASSERT_EQ(value, (written & kept) | 3 << 11);
+	}
+	/* Bit 20 locks itself and 16. */
+	ASSERT_OK(msr_write(VCPU, MSR_MISC_ENABLE, 1 << 16 | 1 << 20));
+	ASSERT_OK(msr_write(VCPU, MSR_MISC_ENABLE, 1));
+	ASSERT_OK(msr_read(VCPU, MSR_MISC_ENABLE, &value));
+	ASSERT_EQ(value, 1 | 3 << 11 | 1 << 16 | 1 << 20);
+	VCPU->model = cpu_model_find("pentium3");
+	ASSERT_FAULT(msr_read(VCPU, MSR_MISC_ENABLE, &value), EXC_GP, 0);
+}
+
+Test(msrs, misc_enable_limits_cpuid_and_hides_xd)
+{
+	ASSERT_OK(msr_write(VCPU, MSR_MISC_ENABLE, MISC_LIMIT_CPUID));
+	ASSERT_EQ(cpuid_query(&CPU, 0, 0).eax, 2);
+	ASSERT_EQ(cpuid_query(&CPU, 4, 0).eax, cpuid_query(&CPU, 2, 0).eax);
+	cr_assert_not(cpuid_tells_tsc_rate(&CPU, 0x15));
+	ASSERT_EQ(cpuid_query(&CPU, 0x80000001, 0).edx, 1 << 20);
+	ASSERT_OK(msr_write(VCPU, MSR_MISC_ENABLE, MISC_XD_DISABLE));
+	ASSERT_EQ(cpuid_query(&CPU, 0, 0).eax, 0x16);
+	ASSERT_EQ(cpuid_query(&CPU, 0x80000001, 0).edx, 0);
+	ASSERT_FAULT(msr_write(VCPU, MSR_EFER, EFER_NXE), EXC_GP, 0);
+	ASSERT_OK(msr_write(VCPU, MSR_EFER, 0));
+	ASSERT_OK(msr_write(VCPU, MSR_MISC_ENABLE, 0));
+	ASSERT_EQ(cpuid_query(&CPU, 0x80000001, 0).edx, 1 << 20);
+	ASSERT_OK(msr_write(VCPU, MSR_EFER, EFER_NXE));
+}
+
 /* Machine checks can be had from the P6 on, as an architecture without a bank. */
 Test(msrs, machine_checks)
 {

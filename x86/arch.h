@@ -142,4 +142,8 @@ enum x86_vector {
 #define MSR_PAT           0x277
 #define MSR_EFER          0xc0000080u
 
+/* MISC_ENABLE */
+#define MISC_LIMIT_CPUID  (1ull << 22)
+#define MISC_XD_DISABLE   (1ull << 34)
+
 #endif

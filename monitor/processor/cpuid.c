@@ -42,6 +42,8 @@ static uint32_t feature_word(const struct cpu *cpu, enum cpuid_word word)
 	/* The bit disappears while software has the APIC disabled (SDM vol. 3, 10.4.3). */
 	if (!(cpu->apic_base & APIC_BASE_ENABLE))
 		features &= ~FEATURE_APIC;
+	if (cpu->misc_enable & MISC_XD_DISABLE)
+		features &= ~FEATURE_NX;
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(feature_bits); i++) {
 		if (feature_bits[i].word == word && (features & feature_bits[i].feature))
 			bits |= 1u << feature_bits[i].bit;
@@ -140,12 +142,18 @@ static struct cpuid_result leaf_brand(const struct cpu_model *model, unsigned pa
 	return r;
 }
 
+/* The last basic leaf. For old systems software can make it less (MISC_ENABLE, SDM vol. 4). */
+static uint32_t max_leaf(const struct cpu *cpu, const struct cpu_model *model)
+{
+	return cpu->misc_enable & MISC_LIMIT_CPUID && model->max_leaf > 2 ? 2 : model->max_leaf;
+}
+
 static struct cpuid_result basic_leaf(const struct cpu *cpu, const struct cpu_model *model,
 				      uint32_t leaf, uint32_t subleaf)
 {
 	switch (leaf) {
 	case 0:
-		return leaf_vendor(model->max_leaf);
+		return leaf_vendor(max_leaf(cpu, model));
 	case 1:
 		return leaf_version(cpu, model);
 	case 2:
@@ -197,12 +205,6 @@ static bool is_extended(const struct cpu_model *model, uint32_t leaf)
 	return leaf >= 0x80000000 && leaf <= model->max_extended;
 }
 
-/* Beyond the last leaf, the data of the highest basic leaf comes back. */
-static uint32_t basic_leaf_number(const struct cpu_model *model, uint32_t leaf)
-{
-	return leaf > model->max_leaf ? model->max_leaf : leaf;
-}
-
 static const struct cpu_model *model_of(const struct cpu *cpu)
 {
 	const struct cpu_model *own = vcpu_of(cpu)->model;
@@ -210,11 +212,19 @@ static const struct cpu_model *model_of(const struct cpu *cpu)
 	return own ? own : cpu_model_default();
 }
 
+/* Beyond the last leaf, the data of the highest basic leaf comes back. */
+static uint32_t basic_leaf_number(const struct cpu *cpu, uint32_t leaf)
+{
+	const uint32_t last = max_leaf(cpu, model_of(cpu));
+
+	return leaf > last ? last : leaf;
+}
+
 bool cpuid_tells_tsc_rate(const struct cpu *cpu, uint32_t leaf)
 {
 	const struct cpu_model *model = model_of(cpu);
 
-	return !is_extended(model, leaf) && basic_leaf_number(model, leaf) >= LEAF_TSC;
+	return !is_extended(model, leaf) && basic_leaf_number(cpu, leaf) >= LEAF_TSC;
 }
 
 struct cpuid_result cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf)
@@ -223,5 +233,5 @@ struct cpuid_result cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t s
 
 	if (is_extended(model, leaf))
 		return extended_leaf(cpu, model, leaf);
-	return basic_leaf(cpu, model, basic_leaf_number(model, leaf), subleaf);
+	return basic_leaf(cpu, model, basic_leaf_number(cpu, leaf), subleaf);
 }

@@ -18,8 +18,16 @@
 #define APIC_BASE_BSP        (1ull << 8)
 #define APIC_BASE_ENABLE     (1ull << 11)
 #define APIC_BASE_ADDRESS    0xffffff000ull
-/* fast strings, MONITOR, limit CPUID: remembered only */
-#define MISC_ENABLE_WRITABLE (1ull << 0 | 1ull << 18 | 1ull << 22)
+/*
+ * What the in-order Atoms keep: fast strings, thermal control, FERR# multiplexing, TM2, SpeedStep
+ * and its lock, MONITOR, limit CPUID, xTPR and XD disable. Only the limit and XD have an effect.
+ */
+#define MISC_SPEEDSTEP      (1ull << 16)
+#define MISC_SPEEDSTEP_LOCK (1ull << 20)
+#define MISC_ENABLE_WRITABLE \
+	(1ull << 0 | 1ull << 3 | 1ull << 10 | 1ull << 13 | MISC_SPEEDSTEP | 1ull << 18 | \
+	 MISC_SPEEDSTEP_LOCK | MISC_LIMIT_CPUID | 1ull << 23 | MISC_XD_DISABLE)
+#define MISC_ENABLE_UNAVAILABLE (1ull << 11 | 1ull << 12) /* no BTS, no PEBS: read-only */
 
 #define MCG_STATUS_WRITABLE 7u /* RIPV, EIPV, MCIP */
 
@@ -127,13 +135,19 @@ static bool sysenter_eip_write(struct vcpu *vcpu, uint64_t value)
 
 static uint64_t misc_enable_read(struct vcpu *vcpu)
 {
-	return vcpu->cpu.misc_enable;
+	return vcpu->cpu.misc_enable | MISC_ENABLE_UNAVAILABLE;
 }
 
 static bool misc_enable_write(struct vcpu *vcpu, uint64_t value)
 {
-	vcpu->cpu.misc_enable = (vcpu->cpu.misc_enable & ~MISC_ENABLE_WRITABLE) |
-				(value & MISC_ENABLE_WRITABLE);
+	struct cpu *cpu = &vcpu->cpu;
+	uint64_t writable = MISC_ENABLE_WRITABLE;
+
+	if (value & MISC_XD_DISABLE && !(cpu_features(cpu) & FEATURE_NX))
+		return false;
+	if (cpu->misc_enable & MISC_SPEEDSTEP_LOCK) /* until reset */
+		writable &= ~(MISC_SPEEDSTEP | MISC_SPEEDSTEP_LOCK);
+	cpu->misc_enable = (cpu->misc_enable & ~writable) | (value & writable);
 	return true;
 }
 
@@ -180,6 +194,8 @@ static uint64_t efer_read(struct vcpu *vcpu)
 static bool efer_write(struct vcpu *vcpu, uint64_t value)
 {
 	if (value & ~(uint64_t)EFER_NXE)
+		return false;
+	if (value && vcpu->cpu.misc_enable & MISC_XD_DISABLE)
 		return false;
 	if (vcpu->cpu.efer == value)
 		return true;
