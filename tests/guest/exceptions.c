@@ -53,6 +53,7 @@ SNIPPET(exc_lmsw, "lmsw %ax");
 SNIPPET(exc_mov_from_cr0, "movl %cr0, %eax");
 SNIPPET(exc_mov_to_cr3, "movl %eax, %cr3");
 SNIPPET(exc_mov_from_cr4, "movl %cr4, %eax");
+SNIPPET(exc_rdpmc, "rdpmc"); /* with CR4.PCE clear */
 SNIPPET(exc_mov_from_dr7, "movl %dr7, %eax");
 SNIPPET(exc_mov_to_dr0, "movl %eax, %dr0");
 SNIPPET(exc_invlpg, "invlpg user_data");
@@ -138,6 +139,7 @@ static const struct raising raising[] = {
 	{ "gp.wbinvd", exc_invd, exc_invd, GP, 0, RINGS_OUTER },
 	{ "gp.rdmsr", exc_rdmsr, exc_rdmsr_at, GP, 0, RINGS_OUTER },
 	{ "gp.wrmsr", exc_wrmsr, exc_wrmsr_at, GP, 0, RINGS_OUTER },
+	{ "gp.rdpmc", exc_rdpmc, exc_rdpmc, GP, 0, RINGS_OUTER },
 	{ "gp.cli", exc_cli, exc_cli, GP, 0, RINGS_OUTER },
 	{ "gp.sti", exc_sti, exc_sti, GP, 0, RINGS_OUTER },
 	{ "gp.in", exc_in, exc_in, GP, 0, RINGS_OUTER },
