@@ -101,12 +101,25 @@ static void write_bzimage(void)
 	write_file(kernel_path, bz, sizeof(bz));
 }
 
-static void expect_flat_start(uint32_t eip)
+/* The type of memory at an address in the map that the guest is told. */
+static uint32_t memory_type(uint32_t address)
 {
+	for (unsigned i = 0; i < map.count; i++) {
+		if (address >= map.entry[i].base &&
+		    address - map.entry[i].base < map.entry[i].size)
+			return map.entry[i].type;
+	}
+	return 0;
+}
+
+static void expect_flat_start(uint32_t eip, uint16_t code)
+{
+	const uint32_t esp = cpu.regs[X86_ESP];
+
 	cr_expect_eq(cpu.eip, eip, "eip is %x", cpu.eip);
 	cr_expect_eq(cpu.cr0 & (CR0_PE | CR0_PG), CR0_PE);
 	cr_expect_eq(cpu.eflags & (X86_IF | X86_DF), 0);
-	cr_expect_eq(cpu.seg[X86_CS].selector, 0x10);
+	cr_expect_eq(cpu.seg[X86_CS].selector, code);
 	cr_expect_eq(cpu.seg[X86_CS].attr & (SEG_CODE | SEG_DB | SEG_P | SEG_S),
 		     SEG_CODE | SEG_DB | SEG_P | SEG_S);
 	for (int i = 0; i < X86_NSEG; i++) {
@@ -116,8 +129,13 @@ static void expect_flat_start(uint32_t eip)
 		cr_expect_eq(cpu.seg[i].attr & 0xf0ff,
 			     ram32(cpu.gdtr.base + cpu.seg[i].selector + 4) >> 8 & 0xf0ff);
 	}
-	cr_expect_eq(cpu.seg[X86_DS].selector, 0x18);
-	cr_expect_eq(cpu.seg[X86_SS].selector, 0x18);
+	for (int i = X86_ES; i < X86_NSEG; i++)
+		cr_expect_eq(cpu.seg[i].selector, i == X86_CS ? code : code + 8);
+	cr_expect_eq(memory_type(cpu.gdtr.base), E820_RESERVED, "the GDT is where kernels go");
+	cr_expect_lt(cpu.gdtr.base, 0x100000);
+	cr_expect_eq(memory_type(esp - 4), E820_RAM);
+	cr_expect_eq(memory_type(esp - 16384), E820_RAM);
+	cr_expect(esp < 0x100000 && esp % 16 == 0, "esp is %x", esp);
 }
 
 Test(loader, linux_state_and_zero_page)
@@ -128,7 +146,7 @@ Test(loader, linux_state_and_zero_page)
 	write_bzimage();
 	boot.append = "console=ttyS0 quiet";
 	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
-	expect_flat_start(0x100000);
+	expect_flat_start(0x100000, 0x10);
 	cr_expect_eq(memcmp(ram.flat + 0x100000, bz + BZ_SETUP, BZ_CODE), 0);
 	zp = cpu.regs[X86_ESI];
 	cr_expect_eq(memcmp(ram.flat + zp + 0x202, "HdrS", 4), 0);
@@ -196,7 +214,7 @@ Test(loader, linux_zimage_goes_low)
 	bz[0x211] = 0;
 	write_bzimage();
 	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
-	expect_flat_start(0x10000);
+	expect_flat_start(0x10000, 0x10);
 	cr_expect_eq(memcmp(ram.flat + 0x10000, bz + BZ_SETUP, BZ_CODE), 0);
 }
 
@@ -351,11 +369,24 @@ Test(loader, elf_segments_bss_and_entry)
 	write_file(kernel_path, elf, sizeof(elf));
 	memset(ram.flat + 0x200000, 0xff, 0x3000);
 	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
-	expect_flat_start(0x200004);
+	expect_flat_start(0x200004, 0x08);
 	cr_expect_eq(memcmp(ram.flat + 0x200000, "0123456789abcdef", 16), 0);
 	for (int i = 0x10; i < 0x2010; i++)
 		cr_assert_eq(ram.flat[0x200000 + i], 0);
 	cr_expect_eq(ram.flat[0x202010], 0xff);
+}
+
+/* The loader's own tables do not lie where a kernel may. */
+Test(loader, elf_in_low_memory_stays_as_it_is)
+{
+	make_elf();
+	for (uint32_t at = 0x1000; at < 0x9f000; at += 0x1000) {
+		elf_phdr()->p_paddr = at;
+		elf_phdr()->p_filesz = elf_phdr()->p_memsz = 16;
+		write_file(kernel_path, elf, sizeof(elf));
+		cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
+		cr_expect_eq(memcmp(ram.flat + at, "0123456789abcdef", 16), 0, "at %x", at);
+	}
 }
 
 Test(loader, elf_refusals)
@@ -418,7 +449,7 @@ Test(loader, multiboot_elf_with_modules)
 	boot.initrd = modules;
 	boot.append = "hello";
 	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
-	expect_flat_start(0x200004);
+	expect_flat_start(0x200004, 0x08);
 	cr_expect_eq(cpu.regs[X86_EAX], 0x2badb002);
 	info = cpu.regs[X86_EBX];
 	cr_expect_eq(ram32(info) & 0x4d, 0x4d, "memory, command line, modules, map");
@@ -453,7 +484,7 @@ Test(loader, multiboot_address_fields)
 	image[0x80 + 0xa00] = 0x43; /* after load_end_addr: bss there */
 	write_file(kernel_path, image, sizeof(image));
 	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
-	expect_flat_start(0x300200);
+	expect_flat_start(0x300200, 0x08);
 	cr_expect_eq(ram.flat[0x300080], 0x42);
 	cr_expect_eq(ram.flat[0x300a80], 0);
 	put32(image + 0x114, 0x302000);

@@ -110,5 +110,5 @@ int loader_elf(struct boot_request *boot, const struct file_image *kernel)
 				 "multiboot kernel",
 				 kernel->path, boot->initrd ? "-initrd" : "-append");
 	ret = loader_elf_segments(boot, kernel, &entry, &end);
-	return ret ? ret : loader_enter_flat(boot, GPA(LOADER_GDT), entry);
+	return ret ? ret : loader_enter_flat(boot, LOADER_CODE, entry);
 }

@@ -4,7 +4,7 @@
  * part of the image is not run; its setup header is copied into the "zero page" (struct
  * boot_params), which this file fills as that code would.
  *
- * Layout: zero page at 0x90000, GDT, setup data and command line after it, the protected-mode
+ * Layout: zero page at 0x90000, setup data and command line after it, the protected-mode
  * kernel at 1 MiB (a zImage at 64 KiB), the initial RAM disk as high as usable memory and the
  * kernel's own limit allow.
  */
@@ -294,7 +294,7 @@ int loader_linux(struct boot_request *boot, const struct file_image *kernel)
 				  kernel->data + image.setup_bytes,
 				  kernel->size - image.setup_bytes);
 	if (!ret)
-		ret = loader_enter_flat(boot, GPA(LOADER_GDT), image.load_address);
+		ret = loader_enter_flat(boot, LOADER_LINUX_CODE, image.load_address);
 	if (!ret)
 		boot->cpu->regs[X86_ESI] = LOADER_BOOT_PARAMS;
 	return ret;

@@ -3,6 +3,7 @@
  * What all loaders share: reading files, judging their kind, writing guest memory, the flat
  * protected-mode start state.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -133,20 +134,28 @@ static void loader_flat_segment(struct segment *seg, uint16_t selector, bool cod
 	};
 }
 
-int loader_enter_flat(struct boot_request *boot, gpa_t gdt, uint32_t eip)
+int loader_enter_flat(struct boot_request *boot, uint16_t code, uint32_t eip)
 {
-	static const uint64_t flat_gdt[4] = { 0, 0, 0x00cf9b000000ffffull, 0x00cf93000000ffffull };
+	static const uint64_t descriptors[] = {
+		0x00cf9b000000ffffull, 0x00cf93000000ffffull, /* code, data: 4 GiB, 32 bits */
+		0x00009b000000ffffull, 0x000093000000ffffull, /* 64 KiB, 16 bits */
+	};
 	struct cpu *cpu = boot->cpu;
-	int ret =
-		loader_copy(boot, "the start-up descriptor table", gdt, flat_gdt, sizeof(flat_gdt));
+	uint64_t gdt[8] = { 0 };
+	const uint16_t size = code + sizeof(descriptors);
+	int ret;
 
+	assert(code % 8 == 0 && size <= sizeof(gdt));
+	memcpy(gdt + code / 8, descriptors, sizeof(descriptors));
+	ret = loader_copy(boot, "the start-up descriptor table", LOADER_GDT, gdt, size);
 	if (ret)
 		return ret;
 	memset(cpu->regs, 0, sizeof(cpu->regs));
+	cpu->regs[X86_ESP] = LOADER_STACK;
 	for (int seg = 0; seg < X86_NSEG; seg++)
-		loader_flat_segment(&cpu->seg[seg], seg == X86_CS ? 0x10 : 0x18, seg == X86_CS);
-	cpu->gdtr = (struct table_register){ .base = (uint32_t)gdt.v,
-					     .limit = sizeof(flat_gdt) - 1 };
+		loader_flat_segment(&cpu->seg[seg], seg == X86_CS ? code : code + 8,
+				    seg == X86_CS);
+	cpu->gdtr = (struct table_register){ .base = LOADER_GDT, .limit = size - 1 };
 	cpu->idtr = (struct table_register){ .base = 0, .limit = 0 };
 	cpu->cr0 = CR0_PE | CR0_ET;
 	cpu->cr3 = 0;

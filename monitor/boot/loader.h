@@ -40,16 +40,26 @@ int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const vo
 		size_t size) RF_MUST_CHECK;
 
 /*
- * Flat 4-GiB protected mode, paging and interrupts off, at eip, with a GDT written at gdt (32 bytes
- * of RAM): selector 0x10 is code, 0x18 data. General registers are zero.
+ * Flat 4-GiB protected mode, paging and interrupts off, at eip, with a GDT at LOADER_GDT: selector
+ * `code` is code and the next one data, then come code and data of 16 bits, as for a way back to
+ * real mode. ESP is LOADER_STACK, the other general registers are zero.
  */
-int loader_enter_flat(struct boot_request *boot, gpa_t gdt, uint32_t eip) RF_MUST_CHECK;
+int loader_enter_flat(struct boot_request *boot, uint16_t code, uint32_t eip) RF_MUST_CHECK;
+
+/*
+ * Linux says which selectors it is entered with. Other kernels do not, but many have an IDT before
+ * a GDT of their own, or reload DS, and so rely on what GRUB and QEMU give them.
+ */
+#define LOADER_LINUX_CODE 0x10
+#define LOADER_CODE       0x08
 
 /* Low memory that loaders use for what the guest reads at its start. */
+#define LOADER_STACK       0x90000u /* downwards */
 #define LOADER_BOOT_PARAMS 0x90000u /* where Linux before 2.02 wants it */
-#define LOADER_GDT         0x91000u
 #define LOADER_SETUP_DATA  0x91800u
 #define LOADER_COMMAND_LINE 0x92000u
 #define LOADER_COMMAND_LINE_END MEMORY_MAP_LOW_END
+/* in the extended BIOS data area, where no kernel's segments should lie */
+#define LOADER_GDT         (MEMORY_MAP_LOW_END + 0x100)
 
 #endif

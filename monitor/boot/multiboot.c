@@ -248,7 +248,7 @@ int loader_multiboot(struct boot_request *boot, const struct file_image *kernel)
 	if (!ret)
 		ret = mb_build_info(boot, end, &info);
 	if (!ret)
-		ret = loader_enter_flat(boot, GPA(LOADER_GDT), entry);
+		ret = loader_enter_flat(boot, LOADER_CODE, entry);
 	if (ret)
 		return ret;
 	boot->cpu->regs[X86_EAX] = MB_BOOT_MAGIC;
