@@ -363,6 +363,13 @@ static Elf32_Phdr *elf_phdr(void)
 	return (Elf32_Phdr *)(elf + sizeof(Elf32_Ehdr));
 }
 
+static void make_multiboot(uint8_t *at, uint32_t flags)
+{
+	put32(at, 0x1badb002);
+	put32(at + 4, flags);
+	put32(at + 8, -(0x1badb002 + flags));
+}
+
 Test(loader, elf_segments_bss_and_entry)
 {
 	make_elf();
@@ -422,18 +429,58 @@ Test(loader, elf_refusals)
 	make_elf();
 	((Elf32_Ehdr *)elf)->e_phoff = 0x100000;
 	write_file(kernel_path, elf, sizeof(elf));
-	cr_expect_lt(loader_load(&boot), 0);
+	expect_load_error(ENOEXEC, "program headers end at byte 1048608");
 	make_elf();
 	write_file(kernel_path, elf, sizeof(elf));
 	boot.append = "x";
 	expect_load_error(EINVAL, "-append");
 }
 
-static void make_multiboot(uint8_t *at, uint32_t flags)
+/* Program headers: of another size, more than the file holds, uncounted. */
+Test(loader, elf_program_header_tables)
 {
-	put32(at, 0x1badb002);
-	put32(at + 4, flags);
-	put32(at + 8, -(0x1badb002 + flags));
+	static const struct { uint16_t entsize, num; const char *text; } tables[] = {
+		{ 40, 1, "40 bytes (e_phentsize)" }, { 31, 1, "e_phentsize" },
+		{ 56, 2, "e_phentsize" }, { 0, 1, "0 bytes (e_phentsize)" },
+		{ 64, PN_XNUM, "e_phentsize" }, { 32, PN_XNUM, "(e_phnum)" },
+		{ 32, PN_XNUM - 1, "program headers end" }, { 32, 0x80, "program headers end" },
+		{ 32, 0, "no loadable" }, { 0, 0, "no loadable" },
+	};
+
+	for (int multiboot = 0; multiboot < 2; multiboot++) {
+		for (size_t i = 0; i < RF_ARRAY_SIZE(tables); i++) {
+			make_elf();
+			((Elf32_Ehdr *)elf)->e_phentsize = tables[i].entsize;
+			((Elf32_Ehdr *)elf)->e_phnum = tables[i].num;
+			if (multiboot)
+				make_multiboot(elf + 0x400, 0);
+			write_file(kernel_path, elf, sizeof(elf));
+			expect_load_error(ENOEXEC, tables[i].text);
+		}
+	}
+}
+
+/* A segment of bss only is cleared, and its offset in the file means nothing. */
+Test(loader, elf_bss_beyond_the_file)
+{
+	static const uint32_t offsets[] = { 0, 0x1010, 0x1011, 0x3000, 0xfffffff0 };
+
+	for (size_t i = 0; i < RF_ARRAY_SIZE(offsets); i++) {
+		make_elf();
+		((Elf32_Ehdr *)elf)->e_phnum = 2;
+		elf_phdr()[1] = (Elf32_Phdr){ .p_type = PT_LOAD, .p_offset = offsets[i],
+			.p_vaddr = 0xc0300000, .p_paddr = 0x300000, .p_memsz = 0x1000 };
+		write_file(kernel_path, elf, sizeof(elf));
+		memset(ram.flat + 0x300000, 0xff, 0x1001);
+		cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
+		for (int at = 0; at < 0x1000; at++)
+			cr_assert_eq(ram.flat[0x300000 + at], 0);
+		cr_expect_eq(ram.flat[0x301000], 0xff);
+		elf_phdr()[1].p_filesz = 1;
+		elf_phdr()[1].p_offset = offsets[i] < 0x1010 ? 0x1010 : offsets[i];
+		write_file(kernel_path, elf, sizeof(elf));
+		expect_load_error(ENOEXEC, "cut short");
+	}
 }
 
 Test(loader, multiboot_elf_with_modules)

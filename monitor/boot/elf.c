@@ -26,7 +26,9 @@ static int elf_load_segment(struct boot_request *boot, const struct file_image *
 {
 	int ret;
 
-	if (ph->p_offset > kernel->size || ph->p_filesz > kernel->size - ph->p_offset)
+	/* A segment of bss only has nothing in the file, wherever its offset points. */
+	if (ph->p_filesz &&
+	    (ph->p_offset > kernel->size || ph->p_filesz > kernel->size - ph->p_offset))
 		return error_set(boot->error, -ENOEXEC,
 				 "kernel '%s' is cut short: a segment ends at byte %llu of %zu; "
 				 "copy it again",
@@ -38,11 +40,41 @@ static int elf_load_segment(struct boot_request *boot, const struct file_image *
 				 "than in memory (%llu)",
 				 kernel->path, (unsigned long long)ph->p_filesz,
 				 (unsigned long long)ph->p_memsz);
-	ret = loader_copy(boot, "the kernel", GPA(ph->p_paddr), kernel->data + ph->p_offset,
-			  ph->p_filesz);
+	ret = ph->p_filesz ? loader_copy(boot, "the kernel", GPA(ph->p_paddr),
+					 kernel->data + ph->p_offset, ph->p_filesz) :
+			     0;
 	return ret ? ret :
 		     loader_copy(boot, "the kernel", GPA(ph->p_paddr + ph->p_filesz), NULL,
 				 ph->p_memsz - ph->p_filesz);
+}
+
+/*
+ * libelf takes program headers to lie 32 bytes apart whatever e_phentsize says, and counts no more
+ * of them than the file holds, so both are looked at here.
+ */
+static int elf_check_header(struct boot_request *boot, const struct file_image *kernel)
+{
+	Elf32_Ehdr header;
+	uint64_t end;
+
+	memcpy(&header, kernel->data, sizeof(header));
+	if (header.e_phnum && header.e_phentsize != sizeof(Elf32_Phdr))
+		return error_set(boot->error, -ENOEXEC,
+				 "kernel '%s' has program headers of %u bytes (e_phentsize); those "
+				 "of a 32-bit ELF file have %zu: link it again",
+				 kernel->path, header.e_phentsize, sizeof(Elf32_Phdr));
+	if (header.e_phnum == PN_XNUM)
+		return error_set(boot->error, -ENOEXEC,
+				 "kernel '%s' has 65535 program headers or more (e_phnum), which "
+				 "no kernel needs: it is damaged, or link it again with fewer",
+				 kernel->path);
+	end = (uint64_t)header.e_phoff + header.e_phnum * sizeof(Elf32_Phdr);
+	if (end > kernel->size)
+		return error_set(boot->error, -ENOEXEC,
+				 "kernel '%s' is cut short: its program headers end at byte %llu "
+				 "of %zu; copy it again",
+				 kernel->path, (unsigned long long)end, kernel->size);
+	return 0;
 }
 
 static int elf_load_segments(struct boot_request *boot, const struct file_image *kernel, Elf *elf,
@@ -85,8 +117,10 @@ int loader_elf_segments(struct boot_request *boot, const struct file_image *kern
 			gpa_t *end)
 {
 	Elf *elf;
-	int ret;
+	int ret = elf_check_header(boot, kernel);
 
+	if (ret)
+		return ret;
 	elf_version(EV_CURRENT);
 	elf = elf_memory((char *)kernel->data, kernel->size);
 	if (!elf)
