@@ -554,6 +554,57 @@ Test(loader, multiboot_refusals)
 	expect_load_error(ENOEXEC, "neither");
 }
 
+/* A video mode is refused when it is required, whatever mode it is, and else passed over. */
+Test(loader, multiboot_video)
+{
+	for (uint32_t mode = 0; mode < 2; mode++) {
+		make_elf();
+		make_multiboot(elf + 0x400, 0x7);
+		put32(elf + 0x420, mode);
+		write_file(kernel_path, elf, sizeof(elf));
+		expect_load_error(ENOEXEC, "serial port");
+		make_multiboot(elf + 0x400, 0xc);
+		write_file(kernel_path, elf, sizeof(elf));
+		expect_load_error(ENOEXEC, "0xc");
+		make_multiboot(elf + 0x400, 0x3);
+		write_file(kernel_path, elf, sizeof(elf));
+		cr_expect_eq(loader_load(&boot), 0, "%s", error.text);
+	}
+}
+
+static void make_multiboot2(uint8_t *at)
+{
+	put32(at, 0xe85250d6);
+	put32(at + 4, 0);
+	put32(at + 8, 24);
+	put32(at + 12, -(0xe85250d6 + 24));
+}
+
+Test(loader, multiboot2)
+{
+	static uint8_t far[0x8010];
+
+	make_elf();
+	make_multiboot2(elf + 0x408);
+	write_file(kernel_path, elf, sizeof(elf));
+	expect_load_error(ENOEXEC, "multiboot 1");
+	make_multiboot(elf + 0x500, 0); /* has both */
+	write_file(kernel_path, elf, sizeof(elf));
+	cr_expect_eq(loader_load(&boot), 0, "%s", error.text);
+	cr_expect_eq(cpu.regs[X86_EAX], 0x2badb002);
+	make_elf();
+	make_multiboot2(elf + 0x404); /* not where one may lie */
+	write_file(kernel_path, elf, sizeof(elf));
+	cr_expect_eq(loader_load(&boot), 0, "%s", error.text);
+	make_multiboot2(far + 0x7ff0); /* the last place, and no ELF */
+	write_file(kernel_path, far, sizeof(far));
+	expect_load_error(ENOEXEC, "multiboot 1");
+	memset(far, 0, sizeof(far));
+	make_multiboot2(far + 0x7ff8);
+	write_file(kernel_path, far, sizeof(far));
+	expect_load_error(ENOEXEC, "not a kernel");
+}
+
 /* Whatever the file holds, the loader returns, and an error has a text. */
 Test(loader, damaged_files_are_survived)
 {

@@ -17,6 +17,9 @@ bool loader_linux_probe(const struct file_image *kernel);
 int loader_linux(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
 bool loader_multiboot_probe(const struct file_image *kernel);
 int loader_multiboot(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
+/* Kernels of Multiboot 2 and nothing else: refused. */
+bool loader_multiboot2_probe(const struct file_image *kernel);
+int loader_multiboot2(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
 bool loader_elf_probe(const struct file_image *kernel);
 int loader_elf(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
 

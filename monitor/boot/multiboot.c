@@ -16,9 +16,10 @@
 #define MB_SEARCH       8192u
 #define MB_WANT_VIDEO   0x00000004u
 #define MB_ADDRESSES    0x00010000u /* the header says where to load ("a.out kludge") */
-/* required features that are provided (video: by offering none, which is allowed) */
-#define MB_KNOWN_MUST   0x00000007u
+#define MB_KNOWN_MUST   0x00000003u /* required features that are provided */
 #define MB_MAX_MODULES  64
+#define MB2_HEADER_MAGIC 0xe85250d6u
+#define MB2_SEARCH      32768u
 
 struct mb_header {
 	uint32_t magic, flags, checksum;
@@ -220,6 +221,46 @@ static int mb_build_info(struct boot_request *boot, gpa_t kernel_end, uint32_t *
 			      info_at);
 }
 
+/* A header of Multiboot 2: magic, architecture, length and checksum, on eight bytes. */
+bool loader_multiboot2_probe(const struct file_image *kernel)
+{
+	for (size_t off = 0; off + 16 <= MB2_SEARCH && off + 16 <= kernel->size; off += 8) {
+		uint32_t w[4];
+
+		memcpy(w, kernel->data + off, sizeof(w));
+		if (w[0] == MB2_HEADER_MAGIC && w[0] + w[1] + w[2] + w[3] == 0)
+			return true;
+	}
+	return false;
+}
+
+int loader_multiboot2(struct boot_request *boot, const struct file_image *kernel)
+{
+	return error_set(boot->error, -ENOEXEC,
+			 "kernel '%s' has a header of multiboot 2 only; give it one of multiboot 1 "
+			 "(magic 0x1badb002) as well",
+			 kernel->path);
+}
+
+static int mb_check_flags(struct boot_request *boot, const struct file_image *kernel,
+			  uint32_t flags)
+{
+	const uint32_t lacks = flags & 0xffff & ~MB_KNOWN_MUST;
+
+	if (lacks == MB_WANT_VIDEO)
+		return error_set(boot->error, -ENOEXEC,
+				 "multiboot kernel '%s' requires a video mode (bit 2 of its header's "
+				 "flags), and there is no display: build it without that bit and "
+				 "with its console on the serial port",
+				 kernel->path);
+	if (lacks)
+		return error_set(
+			boot->error, -ENOEXEC,
+			"kernel '%s' requires multiboot features 0x%x that are not provided",
+			kernel->path, lacks);
+	return 0;
+}
+
 int loader_multiboot(struct boot_request *boot, const struct file_image *kernel)
 {
 	const uint8_t *at = mb_find_header(kernel);
@@ -228,11 +269,9 @@ int loader_multiboot(struct boot_request *boot, const struct file_image *kernel)
 	int ret;
 
 	memcpy(&flags, at + 4, 4);
-	if (flags & 0xffff & ~MB_KNOWN_MUST)
-		return error_set(
-			boot->error, -ENOEXEC,
-			"kernel '%s' requires multiboot features 0x%x that are not provided",
-			kernel->path, flags & 0xffff & ~MB_KNOWN_MUST);
+	ret = mb_check_flags(boot, kernel, flags);
+	if (ret)
+		return ret;
 	if (flags & MB_ADDRESSES) {
 		ret = mb_load_addresses(boot, kernel, at, &end);
 		if (!ret)
