@@ -218,6 +218,92 @@ Test(loader, linux_zimage_goes_low)
 	cr_expect_eq(memcmp(ram.flat + 0x10000, bz + BZ_SETUP, BZ_CODE), 0);
 }
 
+/*
+ * An ELF with one segment: file offset 0x1000, virtual 0xc0200000, physical 0x200000, 16 bytes and
+ * 0x2000 of bss.
+ */
+static uint8_t elf[0x1010];
+
+static void make_elf(void)
+{
+	Elf32_Ehdr *eh = (Elf32_Ehdr *)elf;
+	Elf32_Phdr *ph = (Elf32_Phdr *)(elf + sizeof(*eh));
+
+	memset(elf, 0, sizeof(elf));
+	memcpy(eh->e_ident, ELFMAG, SELFMAG);
+	eh->e_ident[EI_CLASS] = ELFCLASS32;
+	eh->e_ident[EI_DATA] = ELFDATA2LSB;
+	eh->e_ident[EI_VERSION] = eh->e_version = EV_CURRENT;
+	eh->e_type = ET_EXEC;
+	eh->e_machine = EM_386;
+	eh->e_entry = 0xc0200004;
+	eh->e_phoff = sizeof(*eh);
+	eh->e_ehsize = sizeof(*eh);
+	eh->e_phentsize = sizeof(*ph);
+	eh->e_phnum = 1;
+	*ph = (Elf32_Phdr){ .p_type = PT_LOAD, .p_offset = 0x1000, .p_vaddr = 0xc0200000,
+		.p_paddr = 0x200000, .p_filesz = 16, .p_memsz = 0x2010,
+			    .p_flags = PF_R | PF_X };
+	memcpy(elf + 0x1000, "0123456789abcdef", 16);
+}
+
+static Elf32_Phdr *elf_phdr(void)
+{
+	return (Elf32_Phdr *)(elf + sizeof(Elf32_Ehdr));
+}
+
+static uint16_t ram16(uint32_t address)
+{
+	return ram32(address);
+}
+
+static void expect_bios_area(void)
+{
+	static const uint16_t com[] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
+
+	cr_expect_eq(memcmp(ram.flat + 0x400, com, 8), 0);
+	cr_expect_eq(ram32(0x408), 0, "no parallel ports");
+	cr_expect_eq(ram16(0x40e), 0x9fc0, "extended BIOS data area");
+	cr_expect_eq(ram16(0x410), 0x0826, "equipment");
+	cr_expect_eq(ram16(0x413), 639);
+	cr_expect_eq(ram16(0x41a), ram16(0x41c), "no keys");
+	cr_expect_eq(ram.flat[0x449], 3, "video mode");
+	cr_expect_eq(ram16(0x44a), 80);
+	cr_expect_eq(ram16(0x463), 0x3d4);
+	cr_expect_eq(ram32(0x46c), 0x1800b0 / 2, "ticks at noon");
+	cr_expect_eq(ram.flat[0x9fc00], 1, "KiB of the extended BIOS data area");
+	/* F000:FFF0 and what it jumps to, F000:E05B, in the end resets. */
+	cr_expect_eq(memcmp(ram.flat + 0xffff0, "\xea\x5b\xe0\x00\xf0", 5), 0);
+	cr_expect_eq(memcmp(ram.flat + 0xfe05b, "\xb0\x06\xba\xf9\x0c\xee", 6), 0);
+	cr_expect_eq(ram.flat[0xffffe], 0xfc, "model");
+}
+
+/* The first megabyte looks as after a BIOS, for each kind of kernel and each time it is loaded. */
+Test(loader, bios_area)
+{
+	boot.second_of_day = 43200;
+	make_bzimage();
+	write_bzimage();
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
+	expect_bios_area();
+	memset(ram.flat, 0xee, 0x1000);
+	memset(ram.flat + 0xf0000, 0xee, 0x10000);
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
+	expect_bios_area();
+	make_elf();
+	write_file(kernel_path, elf, sizeof(elf));
+	memset(ram.flat, 0xee, 0x1000);
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
+	expect_bios_area();
+	boot.second_of_day = 86399;
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
+	cr_expect(ram32(0x46c) < 0x1800b0 && ram32(0x46c) > 0x1800b0 - 20);
+	elf_phdr()->p_paddr = 0x400;
+	write_file(kernel_path, elf, sizeof(elf));
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
+	cr_expect_eq(memcmp(ram.flat + 0x400, "0123456789abcdef", 16), 0, "the kernel's own");
+}
+
 /* setup_data: one node, with 32 random bytes. */
 static uint32_t expect_seed(void)
 {
@@ -327,40 +413,6 @@ Test(loader, not_kernels)
 	expect_load_error(EISDIR, "directory");
 	boot.kernel = "/dev/null";
 	expect_load_error(EINVAL, "regular file");
-}
-
-/*
- * An ELF with one segment: file offset 0x1000, virtual 0xc0200000, physical 0x200000, 16 bytes and
- * 0x2000 of bss.
- */
-static uint8_t elf[0x1010];
-
-static void make_elf(void)
-{
-	Elf32_Ehdr *eh = (Elf32_Ehdr *)elf;
-	Elf32_Phdr *ph = (Elf32_Phdr *)(elf + sizeof(*eh));
-
-	memset(elf, 0, sizeof(elf));
-	memcpy(eh->e_ident, ELFMAG, SELFMAG);
-	eh->e_ident[EI_CLASS] = ELFCLASS32;
-	eh->e_ident[EI_DATA] = ELFDATA2LSB;
-	eh->e_ident[EI_VERSION] = eh->e_version = EV_CURRENT;
-	eh->e_type = ET_EXEC;
-	eh->e_machine = EM_386;
-	eh->e_entry = 0xc0200004;
-	eh->e_phoff = sizeof(*eh);
-	eh->e_ehsize = sizeof(*eh);
-	eh->e_phentsize = sizeof(*ph);
-	eh->e_phnum = 1;
-	*ph = (Elf32_Phdr){ .p_type = PT_LOAD, .p_offset = 0x1000, .p_vaddr = 0xc0200000,
-		.p_paddr = 0x200000, .p_filesz = 16, .p_memsz = 0x2010,
-			    .p_flags = PF_R | PF_X };
-	memcpy(elf + 0x1000, "0123456789abcdef", 16);
-}
-
-static Elf32_Phdr *elf_phdr(void)
-{
-	return (Elf32_Phdr *)(elf + sizeof(Elf32_Ehdr));
 }
 
 static void make_multiboot(uint8_t *at, uint32_t flags)

@@ -25,6 +25,7 @@ struct boot_request {
 	struct cpu *cpu;
 	const struct memory_map *map;
 	const char *kernel, *initrd, *append;
+	uint32_t second_of_day; /* as the clock chip shows it */
 	struct error *error; /* where a loader that fails says why */
 };
 

@@ -243,19 +243,6 @@ static void linux_fill_memory(const struct boot_request *boot, uint8_t *zp)
 	       boot->map->count * sizeof(boot->map->entry[0]));
 }
 
-/*
- * The few words of the BIOS data area that kernels look at: where the extended one is, and
- * conventional memory.
- */
-static int linux_fill_bios_data(struct boot_request *boot)
-{
-	static const uint16_t ebda_segment = MEMORY_MAP_LOW_END >> 4,
-			      base_kib = MEMORY_MAP_LOW_END >> 10;
-	int ret = loader_copy(boot, "the BIOS data area", GPA(0x40e), &ebda_segment, 2);
-
-	return ret ? ret : loader_copy(boot, "the BIOS data area", GPA(0x413), &base_kib, 2);
-}
-
 static int linux_fill_zero_page(struct boot_request *boot, const struct linux_image *image)
 {
 	uint8_t zp[ZP_SIZE] = { 0 };
@@ -272,8 +259,6 @@ static int linux_fill_zero_page(struct boot_request *boot, const struct linux_im
 		ret = linux_load_seed(boot, image, zp);
 	if (!ret && boot->initrd)
 		ret = linux_load_initrd(boot, image, zp);
-	if (!ret)
-		ret = linux_fill_bios_data(boot);
 	return ret ? ret : loader_copy(boot, "the zero page", GPA(LOADER_BOOT_PARAMS), zp,
 				       sizeof(zp));
 }

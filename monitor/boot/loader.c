@@ -208,11 +208,12 @@ int loader_load(struct boot_request *boot)
 
 	if (ret)
 		return ret;
-	ret = -ENOEXEC;
 	for (size_t i = 0; i < RF_ARRAY_SIZE(loaders); i++) {
 		if (!loaders[i].probe(&kernel))
 			continue;
-		ret = loaders[i].load(boot, &kernel);
+		ret = loader_fill_bios_area(boot);
+		if (!ret)
+			ret = loaders[i].load(boot, &kernel);
 		file_image_free(&kernel);
 		return ret;
 	}

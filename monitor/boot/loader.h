@@ -38,6 +38,9 @@ int file_image_read(struct boot_request *boot, const char *what, const char *pat
 		    struct file_image *image) RF_MUST_CHECK;
 void file_image_free(struct file_image *image);
 
+/* The BIOS data area and a reset stub: before the kernel, whose segments may lie there. */
+int loader_fill_bios_area(struct boot_request *boot) RF_MUST_CHECK;
+
 /* Copies into guest RAM; a range that is not all RAM is an error naming what. data NULL: zeroes. */
 int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const void *data,
 		size_t size) RF_MUST_CHECK;

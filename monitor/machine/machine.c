@@ -132,6 +132,7 @@ static int machine_load(struct machine *m, struct error *error)
 		.kernel = m->config->kernel,
 		.initrd = m->config->initrd,
 		.append = m->config->append,
+		.second_of_day = (machine_rtc_base(m->config) % 86400 + 86400) % 86400,
 		.error = error,
 	};
 
