@@ -561,10 +561,10 @@ class Hostile(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.dir = directory.name
 
-    def assemble(self, text):
+    def assemble(self, text, prelude=PRELUDE):
         source, output = (os.path.join(self.dir, name) for name in ('guest.asm', 'guest.bin'))
         with open(source, 'w') as f:
-            f.write(PRELUDE + text + '\n')
+            f.write(prelude + text + '\n')
         subprocess.run(['nasm', '-f', 'bin', '-o', output, source], check=True)
         with open(output, 'rb') as f:
             return f.read()

@@ -279,6 +279,48 @@ RESETTING = f'''
 none:	dd 0, 0
 '''
 
+# Kernels that have nothing of their own and take what they were started with.
+BARE = {
+    'bare_gates_and_stack': '''
+	lidt [idtr]
+	int 0
+	mov ax, 0x10
+	mov ds, ax
+	mov ss, ax
+	jmp 0x08:.far
+.far:	succeed
+zero:	push ds
+	push es
+	pop es
+	pop ds
+	iret
+idtr:	dw 7
+	dd idt
+idt:	dw zero - $$, 0x08, 0x8e00, 0x20''',
+    # To real mode and to where a processor starts; the second time is after the reset.
+    'bare_reset_by_jump': '''
+	cmp dword [0x380000], 1
+	je .again
+	mov dword [0x380000], 1
+	mov esi, low
+	mov edi, 0x8000
+	mov ecx, low_end - low
+	rep movsb
+	jmp 0x18:0x8000
+.again:	succeed
+bits 16
+low:	mov ax, 0x20
+	mov ds, ax
+	mov es, ax
+	mov ss, ax
+	mov eax, cr0
+	and al, 0xfe
+	mov cr0, eax
+	jmp 0:0x8000 + real - low
+real:	jmp 0xf000:0xfff0
+low_end:''',
+}
+
 HALTS = 'cli\n.stuck: hlt\njmp .stuck\n'
 # On CPU models that lack something: (how it ends, -cpu, what is said on standard error: None, or
 # the note, or (the note, the report), assembly).
@@ -375,6 +417,19 @@ class Machine(hostile_test.Hostile):
         seconds = 1 if expected == 'runs' else hostile_test.TIMEOUT
         self.assertEqual(self.run_guest(self.assemble(text), seconds), expected)
 
+    def check_bare(self, name):
+        path, prelude = os.path.join(self.dir, 'guest'), hostile_test.PRELUDE
+        code = self.assemble(BARE[name], prelude[:prelude.index('start:')])
+        with open(path, 'wb') as f:
+            f.write(hostile_test.elf(code))
+        run = subprocess.run([hostile_test.PROGRAM, '-accel', hostile_test.ENGINE, '-display',
+                              'none', '-m', '16', '-kernel', path, '-device',
+                              'isa-debug-exit,iobase=0xf4,iosize=1'],
+                             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
+                             timeout=60)
+        self.assertEqual(run.stderr, b'')  # a triple fault would be reported
+        self.assertEqual(run.returncode, hostile_test.SUCCESS << 1 | 1)
+
     def sample(self, process):
         """Resident KiB, descriptors, mappings."""
         proc = f'/proc/{process.pid}'
@@ -420,6 +475,8 @@ class Machine(hostile_test.Hostile):
 def add_tests():
     for name in GUESTS:
         setattr(Machine, 'test_' + name, lambda self, name=name: self.check(name))
+    for name in BARE:
+        setattr(Machine, 'test_' + name, lambda self, name=name: self.check_bare(name))
     for name in MODELS:
         setattr(Machine, 'test_model_' + name, lambda self, name=name: self.check_model(name))
 
