@@ -86,6 +86,7 @@ static void make_bzimage(void)
 	memcpy(bz + 0x202, "HdrS", 4);
 	put16(bz + 0x206, 0x020a);
 	bz[0x211] = 0x01;
+	put32(bz + 0x214, 0x100000);
 	put32(bz + 0x22c, 0x37ffffff);
 	put32(bz + 0x230, 0x200000);
 	bz[0x234] = 1;
@@ -381,6 +382,31 @@ Test(loader, linux_refusals)
 		      "678901234567890123456789"
 		      "01234567890123456789012345678901234567890123456789012345";
 	expect_load_error(E2BIG, "256");
+}
+
+/* What has Linux's header and yet no 32-bit code that could be entered: iPXE, memdisk. */
+Test(loader, linux_lookalikes_that_want_a_bios)
+{
+	make_bzimage();
+	put32(bz + 0x214, 0);
+	write_bzimage();
+	expect_load_error(ENOEXEC, "BIOS");
+	make_bzimage();
+	put16(bz + 0x20e, 0x100);
+	memcpy(bz + 0x300, "MEMDISK 6.04", 13);
+	write_bzimage();
+	expect_load_error(ENOEXEC, "BIOS");
+	memcpy(bz + 0x300, "6.1 (MEMDISK )", 15);
+	put16(bz + 0x20e, 0xffff); /* still within the file, and nothing there */
+	write_bzimage();
+	cr_expect_eq(loader_load(&boot), 0, "%s", error.text);
+	put16(bz + 0x20e, 0x100);
+	write_bzimage();
+	cr_expect_eq(loader_load(&boot), 0, "%s", error.text);
+	bz[0x211] = 0; /* a zImage's 32-bit code is where it always was */
+	put32(bz + 0x214, 0);
+	write_bzimage();
+	cr_expect_eq(loader_load(&boot), 0, "%s", error.text);
 }
 
 Test(loader, initrd_errors)

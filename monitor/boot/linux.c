@@ -16,7 +16,8 @@
 /* Offsets of the setup header in the image and in the zero page ("The Real-Mode Kernel Header"). */
 enum setup_header {
 	HDR_SETUP_SECTS = 0x1f1, HDR_VID_MODE = 0x1fa, HDR_BOOT_FLAG = 0x1fe,
-	HDR_JUMP_LENGTH = 0x201, HDR_MAGIC = 0x202, HDR_VERSION = 0x206, HDR_TYPE_OF_LOADER = 0x210,
+	HDR_JUMP_LENGTH = 0x201, HDR_MAGIC = 0x202, HDR_VERSION = 0x206, HDR_KERNEL_VERSION = 0x20e,
+	HDR_TYPE_OF_LOADER = 0x210,
 	HDR_LOADFLAGS = 0x211, HDR_CODE32_START = 0x214, HDR_RAMDISK_IMAGE = 0x218,
 	HDR_RAMDISK_SIZE = 0x21c, HDR_CMD_LINE_PTR = 0x228, HDR_INITRD_ADDR_MAX = 0x22c,
 	HDR_RELOCATABLE = 0x234, HDR_XLOADFLAGS = 0x236, HDR_CMDLINE_SIZE = 0x238,
@@ -96,6 +97,22 @@ static void linux_read_limits(struct linux_image *image, const uint8_t *h)
 		image->cmdline_max = LOADER_COMMAND_LINE_END - LOADER_COMMAND_LINE - 1;
 }
 
+/*
+ * Whether the real-mode part is what matters, and calls a BIOS. Linux has the address of its 32-bit
+ * code in the header; iPXE has none there. memdisk says its name.
+ */
+static bool linux_wants_bios(const struct file_image *file)
+{
+	static const char memdisk[] = "MEMDISK ";
+	const uint8_t *h = file->data;
+	const size_t name = 0x200 + get(h + HDR_KERNEL_VERSION, 2);
+
+	if ((h[HDR_LOADFLAGS] & LOADFLAG_LOADED_HIGH) && !get(h + HDR_CODE32_START, 4))
+		return true;
+	return name < file->size && file->size - name >= sizeof(memdisk) &&
+	       !memcmp(h + name, memdisk, sizeof(memdisk) - 1);
+}
+
 static int linux_read_header(struct boot_request *boot, const struct file_image *file,
 			     struct linux_image *image)
 {
@@ -119,6 +136,12 @@ static int linux_read_header(struct boot_request *boot, const struct file_image 
 			"kernel '%s' is a 64-bit Linux kernel; ringfence runs 32-bit x86 guests "
 			"(Debian: linux-image-686)",
 			file->path);
+	if (linux_wants_bios(file))
+		return error_set(boot->error, -ENOEXEC,
+				 "'%s' has the form of a Linux kernel but runs on a BIOS, which "
+				 "there is not (as iPXE and memdisk do); give the kernel that it "
+				 "would load",
+				 file->path);
 	setup_sects = h[HDR_SETUP_SECTS] ? h[HDR_SETUP_SECTS] : 4;
 	image->setup_bytes = (setup_sects + 1) * 512;
 	if (image->setup_bytes >= file->size)
