@@ -538,6 +538,94 @@ Test(loader, elf_program_header_tables)
 	}
 }
 
+/* A second program header: notes at `offset` in the file. */
+static uint32_t *make_notes(uint32_t offset, uint32_t size)
+{
+	((Elf32_Ehdr *)elf)->e_phnum = 2;
+	elf_phdr()[1] = (Elf32_Phdr){ .p_type = PT_NOTE, .p_offset = offset, .p_filesz = size,
+		.p_align = 4 };
+	return (uint32_t *)(elf + offset);
+}
+
+static void make_pvh(void)
+{
+	static const uint32_t notes[] = {
+		4, 5, 18, 0x00584e47, 1, 2,         /* of another owner, padded */
+		4, 4, 6, 0x006e6558, 7,             /* of another type */
+		4, 4, 18, 0x006e6558, 0x200008,     /* "Xen": the entry */
+	};
+
+	make_elf();
+	memcpy(make_notes(0x800, sizeof(notes)), notes, sizeof(notes));
+}
+
+Test(loader, pvh_start_info)
+{
+	uint32_t info, at;
+
+	make_pvh();
+	write_file(kernel_path, elf, sizeof(elf));
+	write_file(initrd_path, "module!", 7);
+	boot.initrd = initrd_path;
+	boot.append = "console=ttyS0";
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
+	expect_flat_start(0x200008, 0x08);
+	cr_expect_eq(cpu.tr.limit, 0x67);
+	cr_expect_eq(cpu.regs[X86_EAX], 0);
+	info = cpu.regs[X86_EBX];
+	cr_expect_eq(ram32(info), 0x336ec578);
+	cr_expect_eq(ram32(info + 4), 1, "version");
+	cr_assert_eq(ram32(info + 12), 1, "modules");
+	cr_expect_str_eq((char *)ram.flat + ram32(info + 24), "console=ttyS0");
+	cr_expect_eq(ram32(info + 32), 0xf6000, "ACPI");
+	at = ram32(info + 16);
+	cr_expect_eq(ram32(at + 8), 7);
+	cr_expect_eq(ram32(at) % 4096, 0);
+	cr_expect_leq(ram32(at) + 7, RAM_SIZE - ACPI_SIZE);
+	cr_expect_eq(memcmp(ram.flat + ram32(at), "module!", 7), 0);
+	at = ram32(info + 40);
+	cr_assert_eq(ram32(info + 48), map.count);
+	for (unsigned i = 0; i < map.count; i++, at += 24) {
+		cr_expect_eq(memcmp(ram.flat + at, &map.entry[i], 20), 0);
+		cr_expect_eq(ram32(at + 20), 0);
+	}
+	boot.initrd = NULL;
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
+	cr_expect_eq(ram32(cpu.regs[X86_EBX] + 12), 0, "modules");
+	boot.initrd = initrd_path;
+	cr_assert_eq(truncate(initrd_path, RAM_SIZE - 0x200000), 0);
+	expect_load_error(ENOSPC, "-m");
+}
+
+/* Notes that are cut off or of another kind make no PVH kernel; multiboot comes first. */
+Test(loader, pvh_notes)
+{
+	static const struct { uint32_t offset, size; } places[] = {
+		{ 0x800, 63 }, { 0x800, 11 }, { 0x800, 0 }, { 0xff0, 0x100 }, { 0xfffffff0, 0x40 },
+		{ 0x800, 0xffffffff },
+	};
+
+	boot.append = "x";
+	for (size_t i = 0; i < RF_ARRAY_SIZE(places); i++) {
+		make_pvh();
+		elf_phdr()[1].p_offset = places[i].offset;
+		elf_phdr()[1].p_filesz = places[i].size;
+		write_file(kernel_path, elf, sizeof(elf));
+		expect_load_error(EINVAL, "plain ELF");
+	}
+	for (int word = 0; word < 2; word++) { /* huge sizes of name and content */
+		make_pvh();
+		put32(elf + 0x800 + 4 * word, 0xfffffff0);
+		write_file(kernel_path, elf, sizeof(elf));
+		expect_load_error(EINVAL, "plain ELF");
+	}
+	make_pvh();
+	make_multiboot(elf + 0x400, 0);
+	write_file(kernel_path, elf, sizeof(elf));
+	cr_assert_eq(loader_load(&boot), 0, "%s", error.text);
+	cr_expect_eq(cpu.eip, 0x200004);
+}
+
 /* A segment of bss only is cleared, and its offset in the file means nothing. */
 Test(loader, elf_bss_beyond_the_file)
 {

@@ -6,6 +6,7 @@
  *   linux.c       bzImage or zImage, boot protocol 2.00 and later, entered as
  *                 Documentation/x86/boot.rst of Linux has it, "32-bit boot protocol"
  *   multiboot.c   kernels of the Multiboot Specification 0.6.96
+ *   pvh.c         ELF kernels with a PVH entry, as Linux's vmlinux
  *   elf.c         any other 32-bit ELF executable: flat protected mode at its entry
  *
  * A loader only writes guest RAM (telling guest_ram_written()) and architectural registers of a CPU

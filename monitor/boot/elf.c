@@ -140,8 +140,7 @@ int loader_elf(struct boot_request *boot, const struct file_image *kernel)
 	if (boot->initrd || (boot->append && *boot->append))
 		return error_set(boot->error, -EINVAL,
 				 "kernel '%s' is a plain ELF file, which takes no %s; leave it "
-				 "out or give a Linux or "
-				 "multiboot kernel",
+				 "out or give a kernel of Linux, multiboot or PVH",
 				 kernel->path, boot->initrd ? "-initrd" : "-append");
 	ret = loader_elf_segments(boot, kernel, &entry, &end);
 	return ret ? ret : loader_enter_flat(boot, LOADER_CODE, entry);

@@ -200,6 +200,7 @@ int loader_load(struct boot_request *boot)
 	} loaders[] = {
 		{ loader_linux_probe, loader_linux },
 		{ loader_multiboot_probe, loader_multiboot },
+		{ loader_pvh_probe, loader_pvh },
 		{ loader_multiboot2_probe, loader_multiboot2 },
 		{ loader_elf_probe, loader_elf },
 	};

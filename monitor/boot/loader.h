@@ -17,6 +17,8 @@ bool loader_linux_probe(const struct file_image *kernel);
 int loader_linux(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
 bool loader_multiboot_probe(const struct file_image *kernel);
 int loader_multiboot(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
+bool loader_pvh_probe(const struct file_image *kernel);
+int loader_pvh(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
 /* Kernels of Multiboot 2 and nothing else: refused. */
 bool loader_multiboot2_probe(const struct file_image *kernel);
 int loader_multiboot2(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
