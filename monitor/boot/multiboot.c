@@ -250,8 +250,8 @@ static int mb_check_flags(struct boot_request *boot, const struct file_image *ke
 	if (lacks == MB_WANT_VIDEO)
 		return error_set(boot->error, -ENOEXEC,
 				 "multiboot kernel '%s' requires a video mode (bit 2 of its "
-				 "header's flags), and there is no display: build it without that bit and "
-				 "with its console on the serial port",
+				 "header's flags), and there is no display: build it without that "
+				 "bit and with its console on the serial port",
 				 kernel->path);
 	if (lacks)
 		return error_set(
