@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "loader_fixture.h"
@@ -188,6 +189,25 @@ Test(loader_elf, pvh_notes)
 	write_file(kernel_path, elf, sizeof(elf));
 	cr_assert_eq(loader_load(&boot), 0, "%s", load_error.text);
 	cr_expect_eq(cpu.eip, 0x200004);
+}
+
+/* Whatever headers and notes hold, the loader returns, and an error has a text. */
+Test(loader_elf, damaged_pvh_kernels_are_survived)
+{
+	unsigned seed = 1;
+
+	for (int round = 0; round < 300; round++) {
+		make_pvh();
+		for (int i = 0; i < 3; i++) {
+			const int at = rand_r(&seed) % (32 + 64);
+
+			elf[at < 32 ? 84 + at : 0x800 + at - 32] = rand_r(&seed);
+		}
+		write_file(kernel_path, elf, sizeof(elf));
+		load_error.text[0] = '\0';
+		if (loader_load(&boot))
+			cr_expect_neq(load_error.text[0], '\0');
+	}
 }
 
 /* A segment of bss only is cleared, and its offset in the file means nothing. */
