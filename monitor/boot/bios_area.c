@@ -64,10 +64,11 @@ int loader_fill_bios_area(struct boot_request *boot)
 	int ret;
 
 	bios_fill_data(area, boot->second_of_day);
-	ret = loader_copy(boot, "the BIOS data area", BDA_COM, area, sizeof(area));
+	ret = loader_copy(boot, "the BIOS data area", GPA(BDA_COM), area, sizeof(area));
 	if (!ret)
-		ret = loader_copy(boot, "the BIOS data area", MEMORY_MAP_LOW_END, &ebda_kib, 1);
+		ret = loader_copy(boot, "the BIOS data area", GPA(MEMORY_MAP_LOW_END), &ebda_kib,
+				  1);
 	if (!ret)
-		ret = loader_copy(boot, "the BIOS", BIOS_POST, post, sizeof(post));
-	return ret ? ret : loader_copy(boot, "the BIOS", BIOS_RESET, reset, sizeof(reset));
+		ret = loader_copy(boot, "the BIOS", GPA(BIOS_POST), post, sizeof(post));
+	return ret ? ret : loader_copy(boot, "the BIOS", GPA(BIOS_RESET), reset, sizeof(reset));
 }

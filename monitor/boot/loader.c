@@ -147,7 +147,7 @@ int loader_enter_flat(struct boot_request *boot, uint16_t code, uint32_t eip)
 
 	assert(code % 8 == 0 && size <= sizeof(gdt));
 	memcpy(gdt + code / 8, descriptors, sizeof(descriptors));
-	ret = loader_copy(boot, "the start-up descriptor table", LOADER_GDT, gdt, size);
+	ret = loader_copy(boot, "the start-up descriptor table", GPA(LOADER_GDT), gdt, size);
 	if (ret)
 		return ret;
 	memset(cpu->regs, 0, sizeof(cpu->regs));

@@ -93,7 +93,7 @@ bool loader_pvh_probe(const struct file_image *kernel)
 static int pvh_place_module(struct boot_request *boot, const struct file_image *file,
 			    uint64_t kernel_end, struct pvh_params *params)
 {
-	uint64_t top = memory_map_high_end(boot->map);
+	uint64_t top = memory_map_high_end(boot->map).v;
 	uint64_t start;
 
 	if (top > INITRD_MAX)
@@ -108,7 +108,7 @@ static int pvh_place_module(struct boot_request *boot, const struct file_image *
 	params->module = (struct pvh_module){ .address = start, .size = file->size };
 	params->info.modules = 1;
 	params->info.module_list = LOADER_BOOT_PARAMS + offsetof(struct pvh_params, module);
-	return loader_copy(boot, "the initrd", start, file->data, file->size);
+	return loader_copy(boot, "the initrd", GPA(start), file->data, file->size);
 }
 
 static int pvh_load_module(struct boot_request *boot, uint64_t kernel_end,
@@ -133,7 +133,7 @@ static int pvh_load_command_line(struct boot_request *boot, const struct file_im
 		return error_set(boot->error, -E2BIG,
 				 "-append has %zu characters; kernel '%s' takes at most %zu", len,
 				 kernel->path, most);
-	return loader_copy(boot, "the command line", LOADER_COMMAND_LINE, text, len + 1);
+	return loader_copy(boot, "the command line", GPA(LOADER_COMMAND_LINE), text, len + 1);
 }
 
 static void pvh_fill(const struct boot_request *boot, struct pvh_params *params)
@@ -164,9 +164,9 @@ int loader_pvh(struct boot_request *boot, const struct file_image *kernel)
 	if (!ret)
 		ret = pvh_load_command_line(boot, kernel);
 	if (!ret && boot->initrd)
-		ret = pvh_load_module(boot, end, &params);
+		ret = pvh_load_module(boot, end.v, &params);
 	if (!ret)
-		ret = loader_copy(boot, "the start info", LOADER_BOOT_PARAMS, &params,
+		ret = loader_copy(boot, "the start info", GPA(LOADER_BOOT_PARAMS), &params,
 				  sizeof(params));
 	if (!ret)
 		ret = loader_enter_flat(boot, LOADER_CODE, pvh_entry(kernel));
