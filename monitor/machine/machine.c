@@ -16,6 +16,7 @@
 #include "devices/pc_board.h"
 #include "monitor/vm/vm.h"
 #include "engines.h"
+#include "files.h"
 #include "monitor/interp/interp.h"
 #include "monitor/boot/boot.h"
 #include "machine.h"
@@ -140,19 +141,22 @@ static int machine_load(struct machine *m, struct error *error)
 }
 
 /*
- * Tables and boot image into RAM, the CPU into its start state. On the vCPU thread, or before it
+ * The CPU into its start state, and the boot image into RAM. On the vCPU thread, or before it
  * exists.
  */
-static int machine_boot(struct machine *m, struct error *error)
+static int machine_boot_image(struct machine *m, struct error *error)
+{
+	assert(vcpu_is_mine(&m->vm.vcpu));
+	processor_reset(&m->vm.vcpu);
+	return machine_load(m, error);
+}
+
+/* The rest of a boot: the board's tables, and an engine that knows nothing of what was before. */
+static int machine_boot_tables(struct machine *m, struct error *error)
 {
 	struct vm *vm = &m->vm;
 	int err;
 
-	assert(vcpu_is_mine(&vm->vcpu));
-	processor_reset(&vm->vcpu);
-	err = machine_load(m, error);
-	if (err)
-		return err;
 	pthread_mutex_lock(&vm->device_lock);
 	err = pc_board_write_tables(vm->board);
 	pthread_mutex_unlock(&vm->device_lock);
@@ -170,12 +174,14 @@ static int machine_boot(struct machine *m, struct error *error)
 static int machine_reset(struct vm *vm)
 {
 	struct machine *m = machine_of(vm);
+	int err;
 
 	m->resets++;
 	pthread_mutex_lock(&vm->device_lock);
 	pc_board_reset(vm->board);
 	pthread_mutex_unlock(&vm->device_lock);
-	return machine_boot(m, &m->error);
+	err = machine_boot_image(m, &m->error);
+	return err ? err : machine_boot_tables(m, &m->error);
 }
 
 static void machine_ended(struct vm *vm)
@@ -202,79 +208,119 @@ static int machine_make_engine(struct machine *m, const struct engine *engine, c
 	return error_prefix(why, err, "-accel %s", engine->name);
 }
 
-static int machine_make_cpu(struct machine *m, struct error *error)
+static int machine_make_model(struct machine *m, struct error *error)
 {
-	struct vcpu *vcpu = &m->vm.vcpu;
 	const char *spec = m->config->cpu ? m->config->cpu : DEFAULT_CPU;
-	struct error why;
 	int err = cpu_model_parse(spec, &m->cpu_model, error);
 
 	if (err)
 		return error_prefix(error, err, "-cpu %s", spec);
-	vcpu->model = m->cpu_model;
-	err = machine_make_engine(
-		m, m->config->engine ? engine_find(m->config->engine) : engine_default(),
-		m->config->engine_options, &why);
-	/*
-	 * What is wrong with the command line comes before what the host lacks: another host would
-	 * not help.
-	 */
-	if (err && err != -EINVAL && machine_load(m, error))
-		return -EINVAL;
-	/* Wrong options are wrong; an engine that this host cannot run gives way to the next. */
-	for (unsigned i = 0;
-	     err && err != -EINVAL && i < VM_ENGINE_FALLBACKS && m->config->engine_fallback[i];
-	     i++) {
-		const struct engine *next = engine_find(m->config->engine_fallback[i]);
-
-		assert(next);
-		fprintf(stderr, "ringfence: %s; going on with -accel %s\n", why.text, next->name);
-		err = machine_make_engine(m, next, NULL, &why);
-	}
-	return err ? error_set(error, err, "%s", why.text) : 0;
+	m->vm.vcpu.model = m->cpu_model;
+	return 0;
 }
 
-static int machine_make(struct machine *m, struct error *error)
+/* Wrong options are wrong; an engine that this host cannot run gives way to the next. */
+static int machine_choose_engine(struct machine *m, struct error *error)
 {
 	const struct vm_config *config = m->config;
-	struct vm *vm = &m->vm;
+	int err = machine_make_engine(
+		m, config->engine ? engine_find(config->engine) : engine_default(),
+		config->engine_options, error);
+
+	for (unsigned i = 0;
+	     err && err != -EINVAL && i < VM_ENGINE_FALLBACKS && config->engine_fallback[i];
+	     i++) {
+		const struct engine *next = engine_find(config->engine_fallback[i]);
+
+		assert(next);
+		fprintf(stderr, "ringfence: %s; going on with -accel %s\n", error->text,
+			next->name);
+		err = machine_make_engine(m, next, NULL, error);
+	}
+	return err;
+}
+
+static int machine_make_ram(struct machine *m, struct error *error)
+{
+	const uint64_t size = m->config->ram_size;
 	gpa_t acpi_base;
 	uint64_t acpi_size;
-	int err = log_open(&m->log, config->log_items, config->log_path);
+	int err = guest_ram_init(&m->vm.ram, size);
 
-	if (err)
-		return error_set(error, err, "cannot write the log '%s': %s", config->log_path,
-				 strerror(-err));
-	vm->log = &m->log;
-	m->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (m->ended_fd < 0)
-		return error_set(error, -errno, "cannot make an eventfd: %s", strerror(errno));
-	err = guest_ram_init(&vm->ram, config->ram_size);
 	if (err)
 		return error_set(error, err,
 				 "cannot get %llu MiB of guest RAM: %s; give less with -m",
-				 (unsigned long long)(config->ram_size >> 20), strerror(-err));
-	err = vcpu_init(&vm->vcpu, vm);
+				 (unsigned long long)(size >> 20), strerror(-err));
+	pc_board_acpi_area(size, &acpi_base, &acpi_size);
+	memory_map_build(&m->map, size, acpi_base, acpi_size);
+	return 0;
+}
+
+static int machine_make_parts(struct machine *m, struct error *error)
+{
+	struct vm *vm = &m->vm;
+	int err = vcpu_init(&vm->vcpu, vm);
+
 	if (!err)
 		err = bus_create(&vm->bus);
 	if (!err)
 		err = event_loop_create(&vm->device_lock, &vm->loop);
+	return err ? error_set(error, err, "cannot set up the machine: %s", strerror(-err)) : 0;
+}
+
+static int machine_open_log(struct machine *m, struct error *error)
+{
+	const struct vm_config *config = m->config;
+	int err = log_open(&m->log, config->log_items, config->log_path);
+
+	m->vm.log = &m->log;
+	return err ? error_set(error, err, "cannot write the log '%s': %s", config->log_path,
+			       strerror(-err)) :
+		     0;
+}
+
+/*
+ * What does not write to the host's files. What is wrong with the command line or its files comes
+ * before what the host lacks: another host would not help.
+ */
+static int machine_make_inside(struct machine *m, struct error *error)
+{
+	int err = files_check(m->config, error);
+
 	if (err)
-		return error_set(error, err, "cannot set up the machine: %s", strerror(-err));
-	pc_board_acpi_area(config->ram_size, &acpi_base, &acpi_size);
-	memory_map_build(&m->map, config->ram_size, acpi_base, acpi_size);
-	err = machine_make_cpu(m, error);
+		return err;
+	m->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (m->ended_fd < 0)
+		return error_set(error, -errno, "cannot make an eventfd: %s", strerror(errno));
+	err = machine_make_ram(m, error);
 	if (!err)
-		err = console_open(&m->console, vm, config, error);
+		err = machine_make_parts(m, error);
+	if (!err)
+		err = machine_make_model(m, error);
+	return err ? err : machine_boot_image(m, error);
+}
+
+/* Outputs are opened, and emptied, when what is read has been. */
+static int machine_make(struct machine *m, struct error *error)
+{
+	const char *stats = m->config->stats_path;
+	int err = machine_make_inside(m, error);
+
+	if (!err)
+		err = machine_open_log(m, error);
+	if (!err)
+		err = machine_choose_engine(m, error);
+	if (!err)
+		err = console_open(&m->console, &m->vm, m->config, error);
 	if (!err)
 		err = machine_make_board(m, error);
 	if (!err)
-		err = machine_boot(m, error);
-	if (err || !config->stats_path)
+		err = machine_boot_tables(m, error);
+	if (err || !stats)
 		return err;
-	err = machine_open_stats(m, config->stats_path);
-	return err ? error_set(error, err, "-accel: cannot write the statistics '%s': %s",
-			       config->stats_path, strerror(-err)) :
+	err = machine_open_stats(m, stats);
+	return err ? error_set(error, err, "-accel: cannot write the statistics '%s': %s", stats,
+			       strerror(-err)) :
 		     0;
 }
 

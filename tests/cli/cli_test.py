@@ -233,6 +233,77 @@ class Usage(Case):
         self.assertIn(b'iobase', result.stderr)
 
 
+class Outputs(Case):
+    """Files that are written. What is read, or what a wrong command names, is left as it is."""
+    EXIT = ('-device', 'isa-debug-exit,iobase=0xf4')
+
+    def path(self, name, text=None):
+        path = os.path.join(self.dir, name)
+        if text is not None:
+            with open(path, 'w') as f:
+                f.write(text)
+        return path
+
+    def refused(self, text, *args, accel=ENGINE):
+        result = self.run_guest(DEBUG_EXIT, *self.EXIT, *args, accel=accel)
+        self.assertEqual(result.returncode, 1, result)
+        self.assertIn(text, result.stderr.decode())
+        self.assertEqual(len(result.stderr.splitlines()), 1)
+        with open(os.path.join(self.dir, 'guest'), 'rb') as f:
+            self.assertEqual(f.read(), elf(DEBUG_EXIT), 'the kernel was written to')
+
+    def test_none_is_the_kernel(self):
+        kernel = self.guest(DEBUG_EXIT)
+        os.symlink(kernel, self.path('symlink'))
+        os.link(kernel, self.path('link'))
+        wrong = f'is the same file as -kernel {kernel}; write to another'
+        for name in (kernel, self.path('symlink'), self.path('link'), self.dir + '/./guest'):
+            for args in (('-serial', f'file:{name}'), ('-debugcon', f'file:{name}'),
+                         ('-monitor', f'file:{name}'), ('-serial', f'mon:file:{name}'),
+                         ('-d', 'int', '-D', name)):
+                self.refused(wrong, *args)
+            self.refused(f'stats={name} {wrong}', accel=f'{ENGINE},stats={name}')
+
+    @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'options of engine bt')
+    def test_profile_is_not_what_is_read(self):
+        kernel = self.guest(DEBUG_EXIT)
+        self.refused('profile=', accel=f'{ENGINE},profile={kernel}')
+        os.symlink(kernel, self.path('p.sites'))
+        self.refused('p.sites', accel=f'{ENGINE},profile={self.path("p")}')
+        symbols = self.path('map', '00200000 T busy\n')
+        self.refused('symbols=', '-serial', f'file:{symbols}', accel=f'{ENGINE},symbols={symbols}')
+
+    def test_none_is_an_initrd(self):
+        disk = self.path('initrd', 'kept')
+        for initrd in (disk, f'/etc/passwd a,{disk} b c', f'{disk},/etc/passwd'):
+            self.refused(f'is the same file as -initrd {disk}', '-initrd', initrd, '-serial',
+                         f'file:{disk}')
+        with open(disk) as f:
+            self.assertEqual(f.read(), 'kept')
+
+    def test_none_is_another(self):
+        old, new = self.path('old', 'kept'), self.path('new')
+        for path, same in ((old, old), (new, new), (new, self.dir + '/./new')):
+            self.refused('is the same file as', '-serial', f'file:{path}', '-debugcon',
+                         f'file:{same}')
+        self.assertFalse(os.path.exists(new))
+        result = self.run_guest(DEBUG_EXIT, *self.EXIT, '-serial', 'file:/dev/null', '-debugcon',
+                                'file:/dev/null')
+        self.assertEqual((result.returncode, result.stderr), (0x21, b''))
+
+    def test_a_wrong_command_empties_none(self):
+        kept = self.path('kept', 'kept')
+        for accel in (f'{ENGINE},stats={kept}', ENGINE):
+            for args in (('-kernel', '/nofile'), ('-initrd', '/nofile'), ('-cpu', 'nosuchcpu')):
+                more = () if 'stats' in accel else ('-serial', f'file:{kept}')
+                result = self.run_guest(SPIN, *args, *more, accel=accel)
+                self.assertEqual(result.returncode, 1)
+            result = self.run_guest(SPIN, '-d', 'int', '-D', kept, '-kernel', '/nofile')
+            self.assertEqual(result.returncode, 1)
+        with open(kept) as f:
+            self.assertEqual(f.read(), 'kept')
+
+
 class Ends(Case):
     def test_smallest_and_largest_memory(self):
         for size in ('2', '3584'):
