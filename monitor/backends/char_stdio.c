@@ -13,6 +13,7 @@ static void stdio_close(struct char_backend *backend)
 
 	char_stream_stop_input(s);
 	terminal_restore();
+	char_stream_end_output(s, 0);
 	free(s);
 }
 

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "char_stream.h"
 
@@ -23,7 +24,7 @@ static bool stream_wait(struct char_stream *s)
 		int n = poll(&p, 1, s->stalled ? 0 : WAIT_STEP_MS);
 
 		if (n > 0)
-			return !(p.revents & (POLLERR | POLLNVAL));
+			return !(p.revents & POLLERR);
 		if (!vm_is_running(s->vm) || s->stalled)
 			return false;
 		waited += WAIT_STEP_MS;
@@ -32,6 +33,24 @@ static bool stream_wait(struct char_stream *s)
 			return false;
 		}
 	}
+}
+
+/* Who read does not any more: the other end of a pipe, or of a terminal. */
+static bool stream_reader_is_gone(const struct char_stream *s, int error_number)
+{
+	struct stat st;
+
+	if (s->patience == CHAR_DROP || error_number == EPIPE)
+		return true;
+	return error_number == EIO && !fstat(s->out_fd, &st) && S_ISCHR(st.st_mode);
+}
+
+static void stream_lose(struct char_stream *s, size_t count, int error_number)
+{
+	if (stream_reader_is_gone(s, error_number))
+		return;
+	lost_output_add(&s->lost, count, error_number);
+	s->vm->output_lost = true;
 }
 
 static void stream_write(struct chardev *chardev, const uint8_t *bytes, size_t count)
@@ -50,9 +69,10 @@ static void stream_write(struct chardev *chardev, const uint8_t *bytes, size_t c
 			return;
 		s->stalled = false;
 		n = write(s->out_fd, bytes, piece);
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			/* the reader is gone (EPIPE, EIO) or the disk is full: nobody to tell */
+		if (n < 0 && errno != EAGAIN && errno != EINTR) {
+			stream_lose(s, count, errno);
 			return;
+		}
 		if (n > 0) {
 			bytes += n;
 			count -= n;
@@ -121,13 +141,20 @@ void char_stream_stop_input(struct char_stream *stream)
 	stream->input = NULL;
 }
 
+void char_stream_end_output(struct char_stream *s, int closed)
+{
+	if (closed)
+		stream_lose(s, 0, errno);
+	lost_output_end(&s->lost);
+}
+
 /* file:PATH */
 
 static void file_close(struct char_backend *backend)
 {
 	struct char_stream *s = rf_container_of(backend, struct char_stream, backend);
 
-	close(s->out_fd);
+	char_stream_end_output(s, close(s->out_fd));
 	free(s);
 }
 
@@ -148,6 +175,7 @@ int char_file_open(const struct char_open *how, struct char_backend **out)
 		return error_set(how->error, -ENOMEM, "no memory");
 	}
 	char_stream_init(s, how->vm, -1, fd, CHAR_WAIT);
+	s->lost.path = how->arg;
 	s->backend.close = file_close;
 	*out = &s->backend;
 	return 0;

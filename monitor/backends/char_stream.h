@@ -22,6 +22,7 @@ struct char_stream {
 	int in_fd, out_fd; /* -1: none */
 	enum char_patience patience;
 	bool stalled;      /* CHAR_DROP: dropping */
+	struct lost_output lost; /* CHAR_WAIT */
 	struct event_source *input;
 	/*
 	 * The input ended (end of file, peer gone). Under the device lock, on the loop's thread.
@@ -40,5 +41,7 @@ void char_stream_init(struct char_stream *stream, struct vm *vm, int in_fd, int 
 int char_stream_start_input(struct char_stream *stream) RF_MUST_CHECK;
 /* Stops reading; the descriptors stay open. */
 void char_stream_stop_input(struct char_stream *stream);
+/* Writing has ended with this return value of close(), or 0: tells what was lost of it. */
+void char_stream_end_output(struct char_stream *stream, int closed);
 
 #endif

@@ -122,20 +122,26 @@ static void write_sites(const struct bt *bt)
 			(unsigned long long)profile->lost_sites);
 }
 
-static void finish(FILE *file, const char *path)
+/* Whether all of it is written. */
+static bool finish(FILE *file, const char *path)
 {
 	const bool failed = ferror(file);
 
-	if (fflush(file) || failed)
-		fprintf(stderr, "ringfence: cannot write the profile '%s': %s\n", path,
-			strerror(errno ? errno : EIO));
+	if (!fflush(file) && !failed)
+		return true;
+	fprintf(stderr, "ringfence: cannot write the profile '%s': %s\n", path,
+		strerror(errno ? errno : EIO));
+	return false;
 }
 
 void profile_write(struct bt *bt)
 {
 	errno = 0;
 	write_stacks(bt);
-	finish(bt->profile->file, bt->profile->path);
+	if (!finish(bt->profile->file, bt->profile->path))
+		bt->vcpu->vm->output_lost = true;
+	errno = 0;
 	write_sites(bt);
-	finish(bt->profile->sites_file, bt->profile->sites_path);
+	if (!finish(bt->profile->sites_file, bt->profile->sites_path))
+		bt->vcpu->vm->output_lost = true;
 }

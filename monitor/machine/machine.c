@@ -351,12 +351,13 @@ int machine_create(const struct vm_config *config, struct machine **out, struct 
 	return 0;
 }
 
-void machine_destroy(struct machine *m)
+bool machine_destroy(struct machine *m)
 {
 	struct vm *vm;
+	bool lost;
 
 	if (!m)
-		return;
+		return true;
 	vm = &m->vm;
 	if (vm->board)
 		pc_board_destroy(vm->board);
@@ -373,10 +374,11 @@ void machine_destroy(struct machine *m)
 	free(m->cpu_model);
 	if (m->ended_fd >= 0)
 		close(m->ended_fd);
-	log_close(&m->log);
+	lost = !log_close(&m->log) || vm->output_lost;
 	if (m->stats)
 		fclose(m->stats);
 	free(m);
+	return !lost;
 }
 
 static void *machine_vcpu_thread(void *opaque)

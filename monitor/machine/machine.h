@@ -32,8 +32,8 @@ struct machine {
 /* config must outlive the machine. 0, or a negative errno with error saying what to do. */
 int machine_create(const struct vm_config *config, struct machine **out,
 		   struct error *error) RF_MUST_CHECK;
-/* machine may be NULL. */
-void machine_destroy(struct machine *machine);
+/* machine may be NULL. False: some of its output was lost, as the user has been told. */
+bool machine_destroy(struct machine *machine);
 
 /* Starts the event loop and the vCPU thread. 0 or a negative errno. */
 int machine_start(struct machine *machine) RF_MUST_CHECK;

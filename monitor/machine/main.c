@@ -5,6 +5,7 @@
  * their course.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
@@ -94,6 +95,18 @@ static int run(struct machine *machine, const struct vm_config *config, int sign
 }
 
 /*
+ * Were one of them closed, the next file that is opened would take its place, and the guest's
+ * output go there. What stands in for it can only be read, so that writing fails.
+ */
+static void open_standard_files(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+			return;
+	}
+}
+
+/*
  * The C library's arena of a thread grows by a page at a time, with a system call and a first touch
  * for each, which is dear on some hosts. The common one grows in larger steps.
  */
@@ -108,8 +121,11 @@ int main(int argc, char **argv)
 	struct vm_config config;
 	struct machine *machine;
 	struct error error = { 0 };
-	enum options_result result = options_parse(argc, argv, &config, &error);
+	enum options_result result;
 	int err, status, signal_fd;
+
+	open_standard_files();
+	result = options_parse(argc, argv, &config, &error);
 
 	if (result != OPTIONS_RUN) {
 		if (result == OPTIONS_ERROR)
@@ -129,7 +145,8 @@ int main(int argc, char **argv)
 		return STATUS_ERROR;
 	}
 	status = run(machine, &config, signal_fd);
-	machine_destroy(machine);
+	if (!machine_destroy(machine) && status == STATUS_OK)
+		status = STATUS_ERROR;
 	options_free(&config);
 	return status;
 }

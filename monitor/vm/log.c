@@ -4,8 +4,10 @@
  * mix within one.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 #include "log.h"
 
 static const struct {
@@ -56,29 +58,66 @@ void log_list_items(FILE *out)
 		fprintf(out, "%-15s %s\n", log_items[i].name, log_items[i].text);
 }
 
+/* Under the FILE: what the host does not take is counted, and the log goes on. */
+static ssize_t log_sink_write(void *cookie, const char *bytes, size_t count)
+{
+	struct log *log = cookie;
+	size_t done = 0;
+
+	while (done < count) {
+		ssize_t n = write(log->fd, bytes + done, count - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			lost_output_add(&log->lost, count - done, n ? errno : EIO);
+			break;
+		}
+		done += n;
+	}
+	return count;
+}
+
+static int log_sink_close(void *cookie)
+{
+	struct log *log = cookie;
+
+	if (close(log->fd))
+		lost_output_add(&log->lost, 0, errno);
+	return 0;
+}
+
 int log_open(struct log *log, uint32_t items, const char *path)
 {
-	log->items = items;
-	log->out = stderr;
-	log->owns_file = false;
+	static const cookie_io_functions_t sink = { .write = log_sink_write,
+						    .close = log_sink_close };
+	FILE *out;
+
+	*log = (struct log){ .items = items, .out = stderr, .lost = { path } };
 	if (!path)
 		return 0;
-	log->out = fopen(path, "we");
-	if (!log->out) {
-		log->out = stderr;
+	log->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	if (log->fd < 0)
 		return -errno;
+	out = fopencookie(log, "w", sink);
+	if (!out) {
+		close(log->fd);
+		return -ENOMEM;
 	}
+	log->out = out;
 	log->owns_file = true;
 	return 0;
 }
 
-void log_close(struct log *log)
+bool log_close(struct log *log)
 {
 	if (log->owns_file)
 		fclose(log->out);
+	lost_output_end(&log->lost);
 	log->out = stderr;
 	log->owns_file = false;
 	log->items = 0;
+	return !log->lost.any;
 }
 
 void log_write(struct log *log, const char *fmt, ...)

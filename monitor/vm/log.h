@@ -8,6 +8,7 @@
 #define RF_MONITOR_VM_LOG_H
 
 #include <stdio.h>
+#include "lost_output.h"
 #include "x86/error.h"
 #include "x86/types.h"
 
@@ -25,6 +26,8 @@ struct log {
 	uint32_t items;
 	FILE *out;
 	bool owns_file;
+	int fd; /* under out, if it owns that */
+	struct lost_output lost;
 };
 
 /*
@@ -34,9 +37,13 @@ struct log {
 int log_parse_items(const char *list, uint32_t *items, struct error *error) RF_MUST_CHECK;
 void log_list_items(FILE *out);
 
-/* path NULL: standard error. 0, or the negative errno of opening path. */
+/*
+ * path NULL: standard error; else it must outlive the log, which must not move. 0, or the negative
+ * errno of opening path.
+ */
 int log_open(struct log *log, uint32_t items, const char *path) RF_MUST_CHECK;
-void log_close(struct log *log);
+/* False: not all of it could be written, as the user has been told. */
+bool log_close(struct log *log);
 
 /* log may be NULL (tests): nothing is on. */
 static inline bool log_on(const struct log *log, uint32_t items)

@@ -17,6 +17,7 @@
 #include "host_facts.h"
 #include "host_time.h"
 #include "log.h"
+#include "lost_output.h"
 #include "shadowmmu/guest_ram.h"
 #include "vcpu.h"
 #include "vm_config.h"
@@ -93,6 +94,8 @@ struct vm {
 	int exit_code;
 	char kill_reason[1024];
 	bool no_reboot, no_shutdown;
+	/* Some output was lost (lost_output.h), which the exit status tells. */
+	_Atomic bool output_lost;
 	/*
 	 * Set up by machine/machine.c; NULL in tests that need none. reset: on the vCPU thread, 0
 	 * or a negative errno. ended: any thread.

@@ -304,6 +304,69 @@ class Outputs(Case):
             self.assertEqual(f.read(), 'kept')
 
 
+class FullDisks(Case):
+    """Output that the host does not take is told once and counted, and in the exit status."""
+    EXIT = ('-device', 'isa-debug-exit,iobase=0xf4')
+
+    def full(self):
+        path = os.path.join(self.dir, 'full')
+        if not os.path.exists(path):
+            os.symlink('/dev/full', path)
+        return path
+
+    def expect(self, path, result, status, count=None):
+        said = result.stderr.decode().splitlines()
+        self.assertEqual(result.returncode, status, said)
+        self.assertEqual(said[0], f'ringfence: cannot write {path}: No space left on device; '
+                                  'output is lost')
+        self.assertRegex(said[-1], f'^ringfence: {count or "[0-9]+"} bytes for {path} were lost$')
+        self.assertEqual(len(said), 2, said)
+
+    def test_serial_port(self):
+        serial = f'file:{self.full()}'
+        for args in (('-serial', serial), ('-serial', f'mon:{serial}')):
+            self.expect(f"'{self.full()}'", self.run_guest(SERIAL_A * 7 + POWER_OFF, *args), 1, 7)
+        self.expect(f"'{self.full()}'", self.run_guest(SERIAL_A + DEBUG_EXIT, *self.EXIT, '-serial',
+                                                       serial), 0x21, 1)
+
+    def test_debug_console(self):
+        self.expect(f"'{self.full()}'", self.run_guest(bytes.fromhex('e6 e9') + POWER_OFF,
+                                                       '-debugcon', f'file:{self.full()}'), 1, 1)
+
+    def test_standard_output(self):
+        with open('/dev/full', 'wb') as full:
+            for line in ('stdio', 'mon:stdio'):
+                result = subprocess.run(self.command(SERIAL_A * 5 + POWER_OFF, '-serial', line),
+                                        stdin=subprocess.DEVNULL, stdout=full,
+                                        stderr=subprocess.PIPE, timeout=TIMEOUT)
+                self.expect('standard output', result, 1, 5)
+
+    def test_closed_standard_output(self):
+        """What is opened next does not take its place."""
+        result = subprocess.run(['sh', '-c', 'exec "$@" >&-', 'sh',
+                                 *self.command(SERIAL_A * 3 + POWER_OFF, '-serial', 'stdio')],
+                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=TIMEOUT)
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.stderr.decode().splitlines(), [
+            'ringfence: cannot write standard output: Bad file descriptor; output is lost',
+            'ringfence: 3 bytes for standard output were lost'])
+
+    def test_log(self):
+        result = self.run_guest(TRIPLE_FAULT, '-no-reboot', '-d', 'int', '-D', self.full())
+        result.stderr = b''.join(line for line in result.stderr.splitlines(True)
+                                 if b'triple fault' not in line)
+        self.expect(f"'{self.full()}'", result, 1)
+
+    @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'an option of engine bt')
+    def test_profile(self):
+        profile = os.path.join(self.dir, 'profile')
+        os.symlink('/dev/full', profile + '.sites')
+        result = self.run_guest(POWER_OFF, accel=f'{ENGINE},profile={profile}')
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.stderr.decode(), f"ringfence: cannot write the profile "
+                                                 f"'{profile}.sites': No space left on device\n")
+
+
 class Ends(Case):
     def test_smallest_and_largest_memory(self):
         for size in ('2', '3584'):
