@@ -28,6 +28,12 @@ static struct machine *machine_of(struct vm *vm)
 	return rf_container_of(vm, struct machine, vm);
 }
 
+/* What to do about it; NULL: nothing that would be known. */
+static const char *advice(int err)
+{
+	return err == -EMFILE ? "; allow more open files (ulimit -n)" : "";
+}
+
 /* The ends of the board's wires, under the device lock. */
 
 static void cpu_set_level(void *vcpu, unsigned event, bool level)
@@ -248,9 +254,9 @@ static int machine_make_ram(struct machine *m, struct error *error)
 	int err = guest_ram_init(&m->vm.ram, size);
 
 	if (err)
-		return error_set(error, err,
-				 "cannot get %llu MiB of guest RAM: %s; give less with -m",
-				 (unsigned long long)(size >> 20), strerror(-err));
+		return error_set(error, err, "cannot get %llu MiB of guest RAM: %s%s",
+				 (unsigned long long)(size >> 20), strerror(-err),
+				 err == -EMFILE ? advice(err) : "; give less with -m");
 	pc_board_acpi_area(size, &acpi_base, &acpi_size);
 	memory_map_build(&m->map, size, acpi_base, acpi_size);
 	return 0;
@@ -265,7 +271,9 @@ static int machine_make_parts(struct machine *m, struct error *error)
 		err = bus_create(&vm->bus);
 	if (!err)
 		err = event_loop_create(&vm->device_lock, &vm->loop);
-	return err ? error_set(error, err, "cannot set up the machine: %s", strerror(-err)) : 0;
+	return err ? error_set(error, err, "cannot set up the machine: %s%s", strerror(-err),
+			       advice(err)) :
+		     0;
 }
 
 static int machine_open_log(struct machine *m, struct error *error)
@@ -291,7 +299,8 @@ static int machine_make_inside(struct machine *m, struct error *error)
 		return err;
 	m->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (m->ended_fd < 0)
-		return error_set(error, -errno, "cannot make an eventfd: %s", strerror(errno));
+		return error_set(error, -errno, "cannot make an eventfd: %s%s", strerror(errno),
+				 advice(-errno));
 	err = machine_make_ram(m, error);
 	if (!err)
 		err = machine_make_parts(m, error);

@@ -18,6 +18,8 @@
 
 #define NEVER UINT64_MAX
 #define TIMER_IDLE (-1)
+/* what libuv opens for a loop, with some to spare; it aborts the process if it cannot */
+#define LOOP_FILES 10
 #define TIMERS_PER_WAKEUP 64 /* then input gets its turn */
 
 struct clock_timer {
@@ -448,9 +450,25 @@ void event_loop_stop(struct event_loop *loop)
 	loop->thread_valid = false;
 }
 
+/* Whether so many more files can be opened: 0 or a negative errno. */
+static int loop_can_open_files(int count)
+{
+	const int fd = epoll_create1(EPOLL_CLOEXEC);
+	int err = fd < 0 ? -errno : 0;
+
+	if (!err && count > 1)
+		err = loop_can_open_files(count - 1);
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
 static int loop_open(struct event_loop *loop)
 {
-	int err = uv_loop_init(&loop->uv);
+	int err = loop_can_open_files(LOOP_FILES);
+
+	if (!err)
+		err = uv_loop_init(&loop->uv);
 
 	if (err)
 		return err;
