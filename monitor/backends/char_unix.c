@@ -6,20 +6,62 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "char_stream.h"
 
+#define LOCK_TRIES 50
+#define LOCK_STEP_US 20000
+
 struct char_unix {
 	struct char_stream stream; /* first */
 	int listen_fd;
 	struct event_source *listener;
+	dev_t device; /* of the socket at path: another's is not ours to remove */
+	ino_t inode;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
+
+/*
+ * While the directory is locked no other VM makes or removes sockets there, and a look at one stays
+ * true. Who cannot have the lock soon goes on without.
+ */
+static int unix_lock(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)] = ".";
+	int fd;
+
+	if (slash)
+		snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path) + 1, path);
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; fd >= 0 && i < LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB); i++)
+		usleep(LOCK_STEP_US);
+	return fd;
+}
+
+static void unix_unlock(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static void unix_remove(const struct char_unix *u)
+{
+	int lock = unix_lock(u->path);
+	struct stat st;
+
+	if (!lstat(u->path, &st) && st.st_dev == u->device && st.st_ino == u->inode)
+		unlink(u->path);
+	unix_unlock(lock);
+}
 
 static void unix_close(struct char_backend *backend)
 {
@@ -30,8 +72,8 @@ static void unix_close(struct char_backend *backend)
 	if (u->stream.in_fd >= 0)
 		close(u->stream.in_fd);
 	if (u->listen_fd >= 0) {
+		unix_remove(u);
 		close(u->listen_fd);
-		unlink(u->path);
 	}
 	free(u);
 }
@@ -100,30 +142,67 @@ static int unix_parse(const struct char_open *how, struct char_unix *u)
 	return 0;
 }
 
+/* Whether somebody listens there: a full backlog (EAGAIN) shows it as well. */
+static bool unix_is_served(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool served;
+
+	if (fd < 0)
+		return true;
+	served = !connect(fd, (const struct sockaddr *)address, sizeof(*address)) ||
+		 errno == EAGAIN || errno == EINPROGRESS;
+	close(fd);
+	return served;
+}
+
 /* A socket left over from an earlier run is in the way of bind(); nothing else may be removed. */
-static void unix_remove_stale(const char *path)
+static int unix_remove_stale(const struct sockaddr_un *address)
 {
 	struct stat st;
 
-	if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
-		unlink(path);
+	if (lstat(address->sun_path, &st) || !S_ISSOCK(st.st_mode))
+		return 0;
+	if (unix_is_served(address))
+		return -EADDRINUSE;
+	unlink(address->sun_path);
+	return 0;
+}
+
+static int unix_bind(struct char_unix *u, int fd)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct stat st;
+	int err;
+
+	strcpy(address.sun_path, u->path);
+	err = unix_remove_stale(&address);
+	if (err)
+		return err;
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1) ||
+	    lstat(u->path, &st))
+		return -errno;
+	u->device = st.st_dev;
+	u->inode = st.st_ino;
+	return 0;
 }
 
 static int unix_listen(const struct char_open *how, struct char_unix *u)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int lock, err;
 
 	if (fd < 0)
 		return error_set(how->error, -errno, "cannot make a socket: %s", strerror(errno));
-	strcpy(address.sun_path, u->path);
-	unix_remove_stale(u->path);
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1)) {
-		int err = errno;
-
+	lock = unix_lock(u->path);
+	err = unix_bind(u, fd);
+	unix_unlock(lock);
+	if (err) {
 		close(fd);
-		return error_set(how->error, -err, "cannot listen at '%s': %s", u->path,
-				 strerror(err));
+		return error_set(how->error, err, "cannot listen at '%s': %s", u->path,
+				 err == -EADDRINUSE ?
+					 "another program does; give each its own path" :
+					 strerror(-err));
 	}
 	u->listen_fd = fd;
 	return 0;
