@@ -24,6 +24,13 @@
 struct char_backend {
 	struct chardev chardev; /* first; the device or the mux attaches here */
 	void (*close)(struct char_backend *backend);
+	/*
+	 * Input that comes while a write waits, no more than can_receive() says. A device in the
+	 * middle of its write can take none; who shares the backend keeps it, and sees a request to
+	 * quit. NULL: such input is left unread.
+	 */
+	void (*input_waits)(void *opaque, const uint8_t *bytes, size_t count);
+	void *input_waits_opaque;
 };
 
 /* Whether there is such a kind of backend, without opening it: 0, or a negative errno and error. */

@@ -28,6 +28,9 @@ struct char_mux {
 	bool escaped;
 	uint8_t pending[MUX_BUFFER]; /* input the focused port has not taken yet */
 	size_t npending;
+	uint8_t waiting[MUX_BUFFER]; /* input that came while a write waited: not looked at yet */
+	size_t nwaiting;
+	bool waiting_escaped;
 	struct clock_timer *flush_timer;
 };
 
@@ -86,8 +89,8 @@ static void mux_escape(struct char_mux *mux, uint8_t byte)
 		mux_put(mux, ESCAPE);
 		break;
 	case 'x':
+		vm_end(mux->vm, VM_QUIT, 0); /* first: the print then does not wait for a reader */
 		mux_print(mux, "ringfence: terminated\r\n");
-		vm_end(mux->vm, VM_QUIT, 0);
 		break;
 	case 'b':
 		chardev_event(&mux->port[mux->focus].chardev, CHARDEV_BREAK);
@@ -106,13 +109,11 @@ static size_t mux_can_receive(void *opaque)
 {
 	struct char_mux *mux = opaque;
 
-	return MUX_BUFFER - mux->npending;
+	return MUX_BUFFER - mux->npending - mux->nwaiting;
 }
 
-static void mux_receive(void *opaque, const uint8_t *bytes, size_t count)
+static void mux_take(struct char_mux *mux, const uint8_t *bytes, size_t count)
 {
-	struct char_mux *mux = opaque;
-
 	for (size_t i = 0; i < count; i++) {
 		if (mux->escaped) {
 			mux->escaped = false;
@@ -123,7 +124,44 @@ static void mux_receive(void *opaque, const uint8_t *bytes, size_t count)
 			mux_put(mux, bytes[i]);
 		}
 	}
+}
+
+/* A copy: what it makes us print may wait, and more come. */
+static void mux_take_waiting(struct char_mux *mux)
+{
+	uint8_t bytes[MUX_BUFFER];
+	const size_t count = mux->nwaiting;
+
+	memcpy(bytes, mux->waiting, count);
+	mux->nwaiting = 0;
+	mux_take(mux, bytes, count);
+}
+
+static void mux_receive(void *opaque, const uint8_t *bytes, size_t count)
+{
+	struct char_mux *mux = opaque;
+
+	mux_take_waiting(mux);
+	mux_take(mux, bytes, count);
 	mux_flush(mux);
+}
+
+/* A reader that does not read, and so makes the write wait, must not keep us from quitting. */
+static void mux_input_waits(void *opaque, const uint8_t *bytes, size_t count)
+{
+	struct char_mux *mux = opaque;
+	struct clock clock = event_loop_clock(mux->vm->loop);
+
+	assert(mux->npending + mux->nwaiting + count <= MUX_BUFFER);
+	if (!mux->nwaiting)
+		mux->waiting_escaped = mux->escaped;
+	for (size_t i = 0; i < count; i++) {
+		if (mux->waiting_escaped && bytes[i] == 'x')
+			vm_end(mux->vm, VM_QUIT, 0);
+		mux->waiting_escaped = !mux->waiting_escaped && bytes[i] == ESCAPE;
+		mux->waiting[mux->nwaiting++] = bytes[i];
+	}
+	clock_timer_arm(&clock, mux->flush_timer, 0);
 }
 
 static void mux_event(void *opaque, enum chardev_event event)
@@ -156,14 +194,15 @@ static void mux_accept_input(struct chardev *chardev)
 static void mux_flush_later(void *arg)
 {
 	struct char_mux *mux = arg;
-	bool full = mux->npending == MUX_BUFFER;
+	bool full = !mux_can_receive(mux);
 
+	mux_take_waiting(mux);
 	mux_flush(mux);
 	if (full && mux->backend->ops->accept_input)
 		mux->backend->ops->accept_input(mux->backend);
 }
 
-int char_mux_create(struct vm *vm, struct chardev *backend, struct char_mux **out)
+int char_mux_create(struct vm *vm, struct char_backend *backend, struct char_mux **out)
 {
 	static const struct chardev_ops port_ops = { .write = mux_write,
 						     .accept_input = mux_accept_input };
@@ -180,12 +219,14 @@ int char_mux_create(struct vm *vm, struct chardev *backend, struct char_mux **ou
 		return -ENOMEM;
 	}
 	mux->vm = vm;
-	mux->backend = backend;
+	mux->backend = &backend->chardev;
+	backend->input_waits = mux_input_waits;
+	backend->input_waits_opaque = mux;
 	for (int i = 0; i < MUX_NPORTS; i++) {
 		mux->port[i].chardev.ops = &port_ops;
 		mux->port[i].mux = mux;
 	}
-	chardev_attach(backend, &device, mux);
+	chardev_attach(mux->backend, &device, mux);
 	*out = mux;
 	return 0;
 }

@@ -14,17 +14,41 @@
 #define DROP_AFTER_MS 100
 #define INPUT_CHUNK 256
 
+static void stream_read_while_waiting(struct char_stream *s, size_t room)
+{
+	struct char_backend *backend = &s->backend;
+	uint8_t bytes[INPUT_CHUNK];
+	ssize_t n = read(s->in_fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
+
+	if (n > 0)
+		backend->input_waits(backend->input_waits_opaque, bytes, n);
+	else
+		usleep(WAIT_STEP_MS * 1000); /* the end of the input, which the loop sees to */
+}
+
+/* Sleeps until there may be room. True: there is, or never will be (*gone). */
+static bool stream_poll(struct char_stream *s, bool *gone)
+{
+	const size_t room = s->backend.input_waits && s->input ?
+				    chardev_can_receive(&s->backend.chardev) :
+				    0;
+	struct pollfd p[2] = { { .fd = s->out_fd, .events = POLLOUT },
+			       { .fd = room ? s->in_fd : -1, .events = POLLIN } };
+	int n = poll(p, 2, s->stalled ? 0 : WAIT_STEP_MS);
+
+	*gone = n > 0 && p[0].revents & POLLERR;
+	if (n > 0 && !p[0].revents)
+		stream_read_while_waiting(s, room);
+	return n > 0 && p[0].revents;
+}
+
 /* Waits for room to write. False: give up on these bytes. */
 static bool stream_wait(struct char_stream *s)
 {
 	int waited = 0;
+	bool gone;
 
-	for (;;) {
-		struct pollfd p = { .fd = s->out_fd, .events = POLLOUT };
-		int n = poll(&p, 1, s->stalled ? 0 : WAIT_STEP_MS);
-
-		if (n > 0)
-			return !(p.revents & POLLERR);
+	while (!stream_poll(s, &gone)) {
 		if (!vm_is_running(s->vm) || s->stalled)
 			return false;
 		waited += WAIT_STEP_MS;
@@ -33,6 +57,7 @@ static bool stream_wait(struct char_stream *s)
 			return false;
 		}
 	}
+	return !gone;
 }
 
 /* Who read does not any more: the other end of a pipe, or of a terminal. */

@@ -19,7 +19,7 @@ static int console_open_line(struct console *console, struct vm *vm, const struc
 	*chardev = &line->backend->chardev;
 	if (!mux)
 		return 0;
-	err = char_mux_create(vm, *chardev, &line->mux);
+	err = char_mux_create(vm, line->backend, &line->mux);
 	if (!err)
 		err = prompt_create(vm, char_mux_port(line->mux, MUX_MONITOR), false,
 				    &line->prompt);
