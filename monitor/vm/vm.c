@@ -71,7 +71,8 @@ void vm_end(struct vm *vm, enum vm_end how, int exit_code)
 		vcpu_raise_event(&vm->vcpu, EVENT_RESET);
 		return;
 	}
-	if (how == VM_POWEROFF && vm->no_shutdown) {
+	if (vm->no_shutdown &&
+	    (how == VM_POWEROFF || how == VM_REBOOT || how == VM_TRIPLE_FAULT)) {
 		vm_pause(vm);
 		return;
 	}

@@ -96,6 +96,10 @@ struct vm {
 	bool no_reboot, no_shutdown;
 	/* Some output was lost (lost_output.h), which the exit status tells. */
 	_Atomic bool output_lost;
+	/* Shutdowns of the processor that were not told, and since when (CLOCK_MONOTONIC). */
+	struct vm_shutdowns {
+		uint64_t untold, told_ns;
+	} shutdowns;
 	/*
 	 * Set up by machine/machine.c; NULL in tests that need none. reset: on the vCPU thread, 0
 	 * or a negative errno. ended: any thread.
@@ -134,7 +138,7 @@ enum x86_status vm_kill(struct vcpu *vcpu, const char *fmt, ...) RF_PRINTF(2, 3)
 
 /*
  * Ends the VM in an orderly way; any thread. VM_REBOOT and VM_TRIPLE_FAULT reset the machine
- * instead unless no_reboot is set, VM_POWEROFF stops it under no_shutdown.
+ * instead unless no_reboot is set. Under no_shutdown these two and VM_POWEROFF pause the VM.
  */
 void vm_end(struct vm *vm, enum vm_end how, int exit_code);
 /* Stops and continues guest execution and the clock. Any thread; takes effect soon. */
