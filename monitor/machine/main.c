@@ -106,6 +106,12 @@ static void open_standard_files(void)
 	}
 }
 
+static void print_notes(const char *notes)
+{
+	for (const char *line = notes; line && *line; line = strchr(line, '\n') + 1)
+		fprintf(stderr, "ringfence: note: %.*s\n", (int)strcspn(line, "\n"), line);
+}
+
 /*
  * The C library's arena of a thread grows by a page at a time, with a system call and a first touch
  * for each, which is dear on some hosts. The common one grows in larger steps.
@@ -133,6 +139,7 @@ int main(int argc, char **argv)
 		options_free(&config);
 		return result == OPTIONS_ERROR ? STATUS_ERROR : STATUS_OK;
 	}
+	print_notes(config.notes);
 	use_one_arena();
 	install_crash_handlers();
 	signal_fd = open_end_signals();

@@ -1,12 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Arguments with a syntax: sizes, numbers, comma-separated keys. */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "engines.h"
 #include "option_args.h"
 #include "shadowmmu/guest_ram.h"
+
+void option_note(struct option_parser *p, const char *fmt, ...)
+{
+	char *text, *longer, *notes = p->config->notes;
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vasprintf(&text, fmt, args);
+	va_end(args);
+	if (n < 0)
+		return;
+	if (asprintf(&longer, "%s%s\n", notes ? notes : "", text) >= 0) {
+		free(notes);
+		p->config->notes = longer;
+	}
+	free(text);
+}
 
 /* One "key=value" or "word" of a comma-separated list, not terminated. */
 struct option_item {

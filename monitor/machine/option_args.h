@@ -20,6 +20,9 @@ struct option_parser {
 /* error_set() for a parser; OPTIONS_ERROR. */
 #define option_fail(parser, ...) error_set((parser)->error, OPTIONS_ERROR, __VA_ARGS__)
 
+/* A line for config->notes. */
+void option_note(struct option_parser *p, const char *fmt, ...) RF_PRINTF(2, 3);
+
 enum options_result opt_memory(struct option_parser *p, const char *arg);
 enum options_result opt_accel(struct option_parser *p, const char *arg);
 enum options_result opt_machine(struct option_parser *p, const char *arg);

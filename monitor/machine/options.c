@@ -308,6 +308,9 @@ static enum options_result options_default_devices(struct option_parser *p)
 	if (!p->display_chosen && !p->serial_count)
 		return option_fail(p, "this build has no display; add -nographic (serial console "
 				      "on the terminal) or -display none");
+	if (!p->display_chosen)
+		option_note(p, "there is no display: what the guest writes to its screen is not "
+			       "shown (-display none: no note)");
 	c->terminal_signals = !p->nographic;
 	if (p->nodefaults)
 		return OPTIONS_RUN;
@@ -377,5 +380,6 @@ void options_free(struct vm_config *config)
 {
 	free(config->engine_options);
 	free(config->stats_path);
-	config->engine_options = config->stats_path = NULL;
+	free(config->notes);
+	config->engine_options = config->stats_path = config->notes = NULL;
 }

@@ -33,6 +33,8 @@ struct vm_config {
 	bool no_reboot, no_shutdown, start_paused;
 	uint32_t log_items;       /* enum log_item */
 	const char *log_path;     /* NULL: standard error */
+	/* what the user should know of how the command line was understood, lines; NULL: nothing */
+	char *notes;
 	const struct host_facts *host; /* no option: what the host is taken for; NULL: as it is */
 };
 
