@@ -8,9 +8,11 @@ usage: cli_test.py RINGFENCE [unittest arguments]
 Guests are a few instructions of machine code in an ELF file made here. ENGINE in the environment
 chooses the engine.
 """
+import fcntl
 import json
 import os
 import pty
+import resource
 import select
 import signal
 import socket
@@ -36,6 +38,10 @@ DEBUG_EXIT = bytes.fromhex('b0 10 e6 f4') + HALT
 TRIPLE_FAULT = bytes.fromhex('0f 01 1d 20 00 20 00 cc')
 # mov dx,0x3f8; mov al,'A'; out dx,al
 SERIAL_A = bytes.fromhex('66 ba f8 03 b0 41 ee')
+# the same for ever
+SERIAL_AAA = SERIAL_A + bytes.fromhex('eb fd')
+# lidt of a zero limit after SERIAL_A, then int3
+TRIPLE_FAULT_AFTER_A = bytes.fromhex('0f 01 1d 27 00 20 00 cc')
 # wait for a received byte (LSR bit 0 at 0x3fd), add one, send it, again
 SERIAL_ECHO = bytes.fromhex('66 ba fd 03 ec a8 01 74 fb 66 ba f8 03 ec 04 01 ee eb ed')
 # ACPI S5: mov dx,0x604; mov ax,0x2000; out dx,ax
@@ -70,6 +76,21 @@ def until(fd, wanted, process=None, seconds=TIMEOUT):
             raise AssertionError(f'end without {wanted!r} in {got!r}')
         got += data
     return got
+
+
+def connect(path, process):
+    """To a socket that the process makes."""
+    end = time.monotonic() + TIMEOUT
+    while True:
+        peer = socket.socket(socket.AF_UNIX)
+        try:
+            peer.connect(path)
+            return peer
+        except OSError:
+            peer.close()
+            if time.monotonic() > end or process.poll() is not None:
+                raise
+            time.sleep(0.02)
 
 
 class Case(unittest.TestCase):
@@ -226,6 +247,32 @@ class Usage(Case):
         self.expect(1, 'nosuchcpu', '-cpu', 'nosuchcpu', '-nographic', '-kernel', kernel)
         self.expect(1, '/nodir/log', '-nographic', '-kernel', kernel, '-D',
                     '/nodir/log', '-d', 'int')
+
+    def test_too_few_open_files(self):
+        command = self.command(DEBUG_EXIT, '-serial', 'null', '-device',
+                               'isa-debug-exit,iobase=0xf4')
+        statuses = set()
+        for files in range(4, 24):
+            result = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)))
+            said = result.stderr.decode()
+            statuses.add(result.returncode)
+            self.assertIn(result.returncode, (1, 0x21), (files, said))
+            if result.returncode == 1:
+                self.assertIn('Too many open files', said)
+                self.assertNotIn('-m', said)
+                self.assertEqual(len(said.splitlines()), 1, said)
+        self.assertEqual(statuses, {1, 0x21})
+
+    def test_screen_that_is_not_shown(self):
+        for args, told in ((('-serial', 'null'), 1), (('-serial', 'null', '-display', 'none'), 0),
+                           (('-nographic',), 0), (('-nodefaults',), 0)):
+            result = subprocess.run([PROGRAM, '-accel', ENGINE, '-kernel', self.guest(DEBUG_EXIT),
+                                     '-device', 'isa-debug-exit,iobase=0xf4', *args],
+                                    stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT)
+            self.assertEqual(result.returncode, 0x21)
+            self.assertEqual(result.stderr.count(b'ringfence: note: there is no display'), told)
 
     def test_serial_on_a_used_port(self):
         result = self.run_guest(HALT, '-serial', 'null', '-device', 'isa-debug-exit,iobase=0x3f8')
@@ -392,6 +439,40 @@ class Ends(Case):
         result = self.run_guest(TRIPLE_FAULT, '-no-reboot')
         self.assertEqual(result.returncode, 0)
         self.assertIn(b'triple fault', result.stderr)
+
+    def test_no_reboot_and_no_shutdown_stop_for_inspection(self):
+        path = os.path.join(self.dir, 'monitor')
+        for code in (TRIPLE_FAULT, RESET, POWER_OFF):
+            process = self.start(self.command(code, '-no-reboot', '-no-shutdown', '-monitor',
+                                              f'unix:{path},server,nowait'),
+                                 stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            with connect(path, process) as peer:
+                answer = b''
+                while b'paused' not in answer:
+                    peer.sendall(b'info status\n')
+                    answer = until(peer.fileno(), b'(ringfence) ')
+                    self.assertIsNone(process.poll())
+                peer.sendall(b'info registers\n')
+                until(peer.fileno(), b'EIP=002000')
+                peer.sendall(b'quit\n')
+                self.assertEqual(process.wait(TIMEOUT), 0)
+            told = process.stderr.read().count(b'the machine stops (-no-reboot -no-shutdown)')
+            self.assertEqual(told, code == TRIPLE_FAULT)
+
+    def test_triple_faults_for_ever_are_told_once_a_second(self):
+        process = self.start(self.command(SERIAL_A + TRIPLE_FAULT_AFTER_A, '-serial', 'stdio'),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+        began, resets = time.monotonic(), 0
+        while time.monotonic() - began < 2.5 or resets < 20:
+            resets += len(os.read(process.stdout.fileno(), 4096))
+        process.terminate()
+        seconds = time.monotonic() - began
+        process.stdout.close()
+        told = [line for line in process.stderr.read().splitlines() if b'triple fault' in line]
+        self.assertIn(b'(-no-reboot would end it here)', told[0])
+        self.assertIn(b' times more since the last report', told[1])
+        self.assertLessEqual(len(told), seconds + 2)
 
     def test_reset_loads_the_guest_again(self):
         # On the first pass write a mark after the code (to be lost by reloading), print A and
@@ -698,23 +779,58 @@ class Characters(Case):
         process = self.start(self.command(SERIAL_ECHO, '-serial', f'unix:{path},server,nowait'),
                              stdin=subprocess.DEVNULL)
         for _ in range(2):  # a second peer is served after the first has gone
-            with self.connect(path, process) as peer:
+            with connect(path, process) as peer:
                 peer.sendall(b'HAL')
                 self.assertEqual(until(peer.fileno(), b'IBM'), b'IBM')
 
-    def connect(self, path, process):
-        """To a socket that the process makes."""
-        end = time.monotonic() + TIMEOUT
-        while True:
-            peer = socket.socket(socket.AF_UNIX)
-            try:
-                peer.connect(path)
-                return peer
-            except OSError:
-                peer.close()
-                if time.monotonic() > end or process.poll() is not None:
-                    raise
-                time.sleep(0.02)
+    def test_a_socket_belongs_to_one(self):
+        path = os.path.join(self.dir, 'socket')
+        line = ('-serial', f'unix:{path},server,nowait')
+        stale = socket.socket(socket.AF_UNIX)
+        stale.bind(path)
+        stale.close()
+        process = self.start(self.command(SERIAL_ECHO, *line), stdin=subprocess.DEVNULL)
+        with connect(path, process):
+            pass
+        for more in ((), ('-monitor', line[1])):
+            result = self.run_guest(SERIAL_ECHO, *line, *more)
+            self.assertEqual(result.returncode, 1)
+            self.assertEqual(result.stderr.decode(),
+                             f"ringfence: -serial: cannot listen at '{path}': another program "
+                             "does; give each its own path\n")
+        with connect(path, process) as peer:
+            peer.sendall(b'HAL')
+            self.assertEqual(until(peer.fileno(), b'IBM'), b'IBM')
+        process.terminate()
+        process.wait(TIMEOUT)
+        self.assertFalse(os.path.exists(path))
+
+    def test_what_took_the_place_of_a_socket_stays(self):
+        path = os.path.join(self.dir, 'socket')
+        process = self.start(self.command(SERIAL_ECHO, '-serial', f'unix:{path},server,nowait'),
+                             stdin=subprocess.DEVNULL)
+        with connect(path, process):
+            pass
+        os.unlink(path)
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(path)
+            process.terminate()
+            self.assertEqual(process.wait(TIMEOUT), 0)
+            self.assertTrue(os.path.exists(path))
+
+    def test_quit_with_a_reader_that_does_not_read(self):
+        for typed in (b'\x01x', b'abc\x01\x01x\x01h\x01x'):
+            process = self.start(self.command(SERIAL_AAA, '-serial', 'mon:stdio'),
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+            full, end = 0, time.monotonic() + TIMEOUT
+            while not full and time.monotonic() < end:
+                time.sleep(0.1)
+                full = struct.unpack('i', fcntl.ioctl(process.stdout, termios.FIONREAD, b'....'))[0]
+            time.sleep(0.5)
+            process.stdin.write(typed)
+            process.stdin.flush()
+            self.assertEqual(process.wait(TIMEOUT), 0)
 
     def test_pseudo_terminal(self):
         process = self.start(self.command(SERIAL_ECHO, '-serial', 'pty'), stdin=subprocess.DEVNULL,
@@ -731,7 +847,7 @@ class Characters(Case):
         path = os.path.join(self.dir, 'monitor')
         process = self.start(self.command(SPIN, '-S', '-monitor', f'unix:{path},server,nowait'),
                              stdin=subprocess.DEVNULL)
-        with self.connect(path, process) as peer:
+        with connect(path, process) as peer:
             def ask(command, answer):
                 peer.sendall(command.encode() + b'\n')
                 return until(peer.fileno(), answer + b'\r\n(ringfence) ') if answer else None
