@@ -139,7 +139,6 @@ int main(int argc, char **argv)
 		options_free(&config);
 		return result == OPTIONS_ERROR ? STATUS_ERROR : STATUS_OK;
 	}
-	print_notes(config.notes);
 	use_one_arena();
 	install_crash_handlers();
 	signal_fd = open_end_signals();
@@ -151,6 +150,7 @@ int main(int argc, char **argv)
 		options_free(&config);
 		return STATUS_ERROR;
 	}
+	print_notes(config.notes);
 	status = run(machine, &config, signal_fd);
 	if (!machine_destroy(machine) && status == STATUS_OK)
 		status = STATUS_ERROR;
