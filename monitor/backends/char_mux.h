@@ -17,7 +17,8 @@ enum char_mux_port { MUX_DEVICE, MUX_MONITOR, MUX_NPORTS };
  * backend stays the caller's and must outlive the mux. 0 or -ENOMEM. Input goes to the device
  * first.
  */
-int char_mux_create(struct vm *vm, struct char_backend *backend, struct char_mux **out) RF_MUST_CHECK;
+int char_mux_create(struct vm *vm, struct char_backend *backend,
+		    struct char_mux **out) RF_MUST_CHECK;
 void char_mux_destroy(struct char_mux *mux);
 /* What the device, or the prompt, attaches to. */
 struct chardev *char_mux_port(struct char_mux *mux, enum char_mux_port port);
