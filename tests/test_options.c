@@ -19,6 +19,7 @@ static enum options_result parse(const char *first, ...)
 		argv[argc++] = (char *)arg;
 	va_end(args);
 	error = (struct error){ 0 };
+	options_free(&config);
 	return options_parse(argc, argv, &config, &error);
 }
 
@@ -59,6 +60,7 @@ Test(options, memory_sizes)
 		{ "256", 256ull << 20 }, { "256M", 256ull << 20 }, { "1G", 1ull << 30 },
 		{ "2048K", 2ull << 20 }, { "1m", 1ull << 20 }, { "size=64M", 64ull << 20 },
 		{ "3584", 3584ull << 20 }, { "1025k", 0x101000 }, { "0x10", 16ull << 20 },
+		{ "0.5G", 512ull << 20 }, { "1.5", 0x180000 }, { "4G", 3584ull << 20 },
 	};
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(sizes); i++) {
@@ -73,7 +75,7 @@ Test(options, bad_memory_sizes)
 {
 	static const char *const sizes[] = { "0",     "",
 					     "M",     "12X",
-					     "100G",  "3585",
+					     "100G",  "4097", "0.G5", "1.1.1",
 					     "-5",    "99999999999999999999",
 					     "1M2",   "256,slots=2",
 					     "size=", "1K" };
@@ -115,8 +117,11 @@ Test(options, accel)
 	expect_ok(BASE, "-M", "pc,accel=interp");
 	cr_assert_str_eq(config.engine, "interp");
 	cr_assert_null(config.engine_options);
-	expect_error("use -accel bt", BASE, "-accel", "tcg");
-	expect_error("-M: there is no engine 'tcg'", BASE, "-M", "accel=tcg");
+	expect_ok(BASE, "-accel", "tcg");
+	cr_assert_str_eq(config.engine, "bt");
+	cr_assert_not_null(strstr(config.notes, "-accel: tcg is QEMU's"));
+	expect_ok(BASE, "-M", "pc,accel=tcg");
+	cr_assert_str_eq(config.engine, "bt");
 	expect_error("'bogus'", BASE, "-accel", "bogus");
 	expect_error("twice", BASE, "-accel", "interp", "-accel", "interp");
 	expect_error("stats=", BASE, "-accel", "interp,stats=");
@@ -129,6 +134,7 @@ Test(options, engines_to_fall_back_on)
 	cr_assert_null(config.engine_fallback[0]);
 	expect_ok(BASE, "-enable-kvm");
 	cr_assert_str_eq(config.engine, "kvm");
+	cr_assert_str_eq(config.engine_fallback[0], "bt");
 	expect_ok(BASE, "-accel", "kvm:bt,irqchip=kernel");
 	cr_assert_str_eq(config.engine, "kvm");
 	cr_assert_str_eq(config.engine_fallback[0], "bt");
@@ -137,7 +143,9 @@ Test(options, engines_to_fall_back_on)
 	options_free(&config);
 	expect_ok(BASE, "-machine", "pc,accel=kvm:bt:interp");
 	cr_assert_str_eq(config.engine_fallback[1], "interp");
-	expect_error("'tcg'", BASE, "-accel", "kvm:tcg");
+	cr_assert_null(config.notes);
+	expect_ok(BASE, "-accel", "kvm:tcg");
+	cr_assert_str_eq(config.engine_fallback[0], "bt");
 	expect_error("''", BASE, "-accel", "kvm:");
 	expect_error("too many", BASE, "-accel", "kvm:bt:interp:bt");
 	expect_error("twice", BASE, "-accel", "kvm", "-enable-kvm");
@@ -147,8 +155,37 @@ Test(options, machine)
 {
 	expect_ok(BASE, "-machine", "pc");
 	expect_ok(BASE, "-machine", "type=pc,accel=interp");
+	expect_ok(BASE, "-M", "pc-i440fx-7.2,usb=off,vmport=off");
+	expect_error("pc-i440fx", BASE, "-M", "pc-i440fx-");
 	expect_error("q35", BASE, "-M", "q35");
 	expect_error("usb=on", BASE, "-M", "pc,usb=on");
+}
+
+Test(options, processors_of_other_names)
+{
+	expect_ok(BASE, "-cpu", "pentium3");
+	cr_assert_null(config.notes);
+	expect_ok(BASE, "-cpu", "Nehalem,-nx");
+	cr_assert_str_eq(config.cpu, "max,-nx");
+	cr_assert_not_null(strstr(config.notes, "-cpu Nehalem"));
+	expect_ok(BASE, "-cpu", "athlon");
+	cr_assert_str_eq(config.cpu, "pentium3");
+	expect_ok(BASE, "-cpu", "hostile");
+	cr_assert_str_eq(config.cpu, "hostile");
+}
+
+Test(options, what_only_qemu_has)
+{
+	static const char *const names[] = { "-drive", "-vga-x", "-pidfile", "-L", "-k", "-smbios",
+		"--trace", "-uuid", "-hdc", "-s", "-icount" };
+
+	for (size_t i = 0; i < RF_ARRAY_SIZE(names); i++) {
+		cr_expect_eq(PARSE(BASE, names[i]), OPTIONS_ERROR);
+		cr_expect_eq(!strstr(error.text, "not available"), !strcmp(names[i], "-vga-x"),
+			     "%s", error.text);
+	}
+	expect_ok(BASE, "-usb", "-no-hpet", "-name", "guest=a");
+	cr_assert_str_eq(config.name, "a");
 }
 
 Test(options, processors)

@@ -73,6 +73,27 @@ static bool option_number(const char *text, int len, uint64_t max, uint64_t *num
 	return !*end && !errno && *number <= max;
 }
 
+/* N or N.N, times 2^shift. */
+static bool option_scaled(const char *text, size_t len, unsigned shift, uint64_t *bytes)
+{
+	char buf[32], *end;
+	double number;
+
+	if (!memchr(text, '.', len)) {
+		if (!option_number(text, len, UINT64_MAX >> shift, bytes))
+			return false;
+		*bytes <<= shift;
+		return true;
+	}
+	if (len >= sizeof(buf) || strspn(text, "0123456789.") < len || text[0] == '.')
+		return false;
+	memcpy(buf, text, len);
+	buf[len] = '\0';
+	number = strtod(buf, &end) * (double)(1ull << shift);
+	*bytes = number < 0x1p63 ? (uint64_t)number : INT64_MAX;
+	return !*end;
+}
+
 /* N[K|M|G|T], MiB without a suffix. */
 static bool option_size(const char *text, uint64_t *bytes)
 {
@@ -80,14 +101,8 @@ static bool option_size(const char *text, uint64_t *bytes)
 	size_t len = strlen(text);
 	const char *s = len ? strchr(suffixes, text[len - 1] & ~0x20) : NULL;
 	unsigned shift = s && *s ? 10 * (s - suffixes) : 20;
-	uint64_t number;
 
-	if (s && *s)
-		len--;
-	if (!option_number(text, len, UINT64_MAX >> shift, &number))
-		return false;
-	*bytes = number << shift;
-	return true;
+	return option_scaled(text, len - (s && *s), shift, bytes);
 }
 
 enum options_result opt_memory(struct option_parser *p, const char *arg)
@@ -102,6 +117,11 @@ enum options_result opt_memory(struct option_parser *p, const char *arg)
 				   arg);
 	if (!option_size(text, &bytes))
 		return option_fail(p, "-m %s: not a size; give for example -m 256M or -m 1G", arg);
+	if (bytes > GUEST_RAM_MAX && bytes <= 4ull << 30) {
+		option_note(p, "-m %s: the guest gets %lluM, which is the most below 4 GiB", arg,
+			    GUEST_RAM_MAX >> 20);
+		bytes = GUEST_RAM_MAX;
+	}
 	if (bytes > GUEST_RAM_MAX)
 		return option_fail(p, "-m %s: too much; a 32-bit guest can have at most %lluM", arg,
 				   GUEST_RAM_MAX >> 20);
@@ -146,10 +166,11 @@ static enum options_result option_engine(struct option_parser *p, const char *na
 			colon = end;
 		snprintf(text, sizeof(text), "%.*s", (int)(colon - name), name);
 		engine = engine_find(text);
-		if (!strcmp(text, "tcg"))
-			return option_fail(
-				p, "-%s: there is no engine 'tcg', which is QEMU's; use -accel bt",
-				p->option);
+		if (!strcmp(text, "tcg")) {
+			option_note(p, "-%s: tcg is QEMU's translator; ringfence's is bt, which "
+				       "is taken", p->option);
+			engine = engine_find("bt");
+		}
 		if (!engine)
 			return option_fail(p,
 					   "-%s: there is no engine '%s'; -accel help lists them",
@@ -195,6 +216,29 @@ enum options_result opt_accel(struct option_parser *p, const char *arg)
 	return result;
 }
 
+static enum options_result option_machine_type(struct option_parser *p, const char *name, int len)
+{
+	const char versioned[] = "pc-i440fx-";
+
+	if ((len == 2 && !memcmp(name, "pc", 2)) ||
+	    (len > (int)strlen(versioned) && !memcmp(name, versioned, strlen(versioned))))
+		return OPTIONS_RUN;
+	return option_fail(p, "-%s %.*s: there is no such machine; the one there is: pc", p->option,
+			   len, name);
+}
+
+/* Properties that say what is so anyway. */
+static bool option_machine_is_so(const struct option_item *item)
+{
+	static const char *const off[] = { "usb", "hpet", "vmport", "smm", "graphics" };
+
+	for (size_t i = 0; i < RF_ARRAY_SIZE(off); i++) {
+		if (option_key_is(item, off[i]))
+			return option_value_is(item, "off");
+	}
+	return option_key_is(item, "acpi") && option_value_is(item, "on");
+}
+
 enum options_result opt_machine(struct option_parser *p, const char *arg)
 {
 	struct option_item item;
@@ -205,30 +249,49 @@ enum options_result opt_machine(struct option_parser *p, const char *arg)
 		return OPTIONS_DONE;
 	}
 	for (; option_next_item(&arg, &item); first = false) {
-		enum options_result result;
+		enum options_result result = OPTIONS_RUN;
 
-		if (first && !item.value) {
-			if (!option_key_is(&item, "pc"))
-				return option_fail(
-					p,
-					"-%s %.*s: there is no such machine; the one there is: pc",
-					p->option, item.len, item.text);
-		} else if (option_key_is(&item, "type")) {
-			if (!option_value_is(&item, "pc"))
-				return option_fail(
-					p,
-					"-%s %.*s: there is no such machine; the one there is: pc",
-					p->option, item.len, item.text);
-		} else if (option_key_is(&item, "accel") && item.value) {
+		if (first && !item.value)
+			result = option_machine_type(p, item.text, item.len);
+		else if (option_key_is(&item, "type") && item.value)
+			result = option_machine_type(p, item.value, item.value_len);
+		else if (option_key_is(&item, "accel") && item.value)
 			result = option_engine(p, item.value, item.value_len);
-			if (result != OPTIONS_RUN)
-				return result;
-		} else {
-			return option_fail(p,
-					   "-%s: '%.*s' is not a property of the machine here; "
-					   "known: accel=ENGINE",
-					   p->option, item.len, item.text);
-		}
+		else if (!option_machine_is_so(&item))
+			result = option_fail(p,
+					     "-%s: '%.*s' is not a property of the machine here; "
+					     "known: accel=ENGINE",
+					     p->option, item.len, item.text);
+		if (result != OPTIONS_RUN)
+			return result;
+	}
+	return OPTIONS_RUN;
+}
+
+enum options_result option_cpu(struct option_parser *p, const char *arg)
+{
+	static const struct {
+		const char *name, *nearest;
+	} others[] = {
+		{ "qemu32", "max" },  { "qemu64", "max" },  { "kvm32", "max" }, { "kvm64", "max" },
+		{ "coreduo", "max" }, { "core2duo", "max" }, { "n270", "max" }, { "host", "max" },
+		{ "Conroe", "max" },  { "Penryn", "max" },  { "Nehalem", "max" },
+		{ "athlon", "pentium3" },
+	};
+	const size_t len = strcspn(arg, ",");
+
+	p->config->cpu = arg;
+	for (size_t i = 0; i < RF_ARRAY_SIZE(others); i++) {
+		char *spec;
+
+		if (strlen(others[i].name) != len || memcmp(others[i].name, arg, len))
+			continue;
+		if (asprintf(&spec, "%s%s", others[i].nearest, arg + len) < 0)
+			return option_fail(p, "-cpu %s: no memory", arg);
+		option_note(p, "-cpu %s: the nearest model here is taken, %s", others[i].name,
+			    others[i].nearest);
+		free(p->config->cpu_mapped);
+		p->config->cpu = p->config->cpu_mapped = spec;
 	}
 	return OPTIONS_RUN;
 }

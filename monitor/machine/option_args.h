@@ -23,6 +23,8 @@ struct option_parser {
 /* A line for config->notes. */
 void option_note(struct option_parser *p, const char *fmt, ...) RF_PRINTF(2, 3);
 
+/* A model, or another name of QEMU's for the one that is nearest. */
+enum options_result option_cpu(struct option_parser *p, const char *arg);
 enum options_result opt_memory(struct option_parser *p, const char *arg);
 enum options_result opt_accel(struct option_parser *p, const char *arg);
 enum options_result opt_machine(struct option_parser *p, const char *arg);

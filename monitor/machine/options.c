@@ -37,17 +37,9 @@ static enum options_result opt_version(struct option_parser *p, const char *arg)
 	return OPTIONS_DONE;
 }
 
-static enum options_result opt_unavailable(struct option_parser *p, const char *arg)
-{
-	return option_fail(p,
-			   "option '-%s' of QEMU is not available in this build; leave it out "
-			   "(ringfence -help lists what is)",
-			   p->option);
-}
-
 static enum options_result opt_enable_kvm(struct option_parser *p, const char *arg)
 {
-	return opt_accel(p, "kvm");
+	return opt_accel(p, "kvm:bt"); /* as QEMU in scripts that are to run anywhere */
 }
 
 /*
@@ -147,6 +139,8 @@ static enum options_result opt_monitor(struct option_parser *p, const char *arg)
 
 static enum options_result opt_name(struct option_parser *p, const char *arg)
 {
+	if (!strncmp(arg, "guest=", 6))
+		arg += 6;
 	if (strchr(arg, ',') || strchr(arg, '='))
 		return option_fail(p, "-name %s: give a plain name without ',' or '='", arg);
 	p->config->name = arg;
@@ -173,15 +167,14 @@ static enum options_result opt_cpu(struct option_parser *p, const char *arg)
 		cpu_model_list(stdout);
 		return OPTIONS_DONE;
 	}
-	p->config->cpu = arg;
-	return OPTIONS_RUN;
+	return option_cpu(p, arg);
 }
 
 static const struct option_desc options[] = {
 	{ "accel", WITH_ARG, opt_accel, "ENGINE[:ENGINE]...[,stats=FILE][,...]",
 		"how guest code is executed (-accel help lists engines,\n"
 	  "-accel ENGINE,help its options)" },
-	{ "enable-kvm", FLAG, opt_enable_kvm, NULL, "-accel kvm" },
+	{ "enable-kvm", FLAG, opt_enable_kvm, NULL, "-accel kvm:bt" },
 	{ "machine", WITH_ARG, opt_machine, "pc[,accel=ENGINE]", "the machine (-machine help)" },
 	{ "M", WITH_ARG, opt_machine, "pc[,accel=ENGINE]", "-machine" },
 	{ "cpu", WITH_ARG, opt_cpu, "MODEL[,+FEATURE|-FEATURE]...",
@@ -220,27 +213,31 @@ static const struct option_desc options[] = {
 	{ "net", WITH_ARG, opt_none_only, "none", "no network" },
 	{ "nic", WITH_ARG, opt_none_only, "none", "no network" },
 	{ "parallel", WITH_ARG, opt_none_only, "none", "no parallel port" },
+	{ "usb", FLAG, opt_nothing, NULL, NULL },
+	{ "no-hpet", FLAG, opt_nothing, NULL, NULL },
 	{ "version", FLAG, opt_version, NULL, "print the version" },
 	{ "help", FLAG, opt_help, NULL, "print this" },
 	{ "h", FLAG, opt_help, NULL, NULL },
-	/* QEMU's, so that the message can say "not available" rather than "unknown". */
-	{ "drive", FLAG, opt_unavailable, NULL, NULL },
-	{ "hda", FLAG, opt_unavailable, NULL, NULL }, { "hdb", FLAG, opt_unavailable, NULL, NULL },
-	{ "cdrom", FLAG, opt_unavailable, NULL, NULL },
-	{ "fda", FLAG, opt_unavailable, NULL, NULL }, { "boot", FLAG, opt_unavailable, NULL, NULL },
-	{ "bios", FLAG, opt_unavailable, NULL, NULL },
-	{ "netdev", FLAG, opt_unavailable, NULL, NULL },
-	{ "chardev", FLAG, opt_unavailable, NULL, NULL },
-	{ "blockdev", FLAG, opt_unavailable, NULL, NULL },
-	{ "vnc", FLAG, opt_unavailable, NULL, NULL },
-	{ "curses", FLAG, opt_unavailable, NULL, NULL }, { "s", FLAG, opt_unavailable, NULL, NULL },
-	{ "gdb", FLAG, opt_unavailable, NULL, NULL },
-	{ "daemonize", FLAG, opt_unavailable, NULL, NULL },
-	{ "qmp", FLAG, opt_unavailable, NULL, NULL }, { "usb", FLAG, opt_unavailable, NULL, NULL },
-	{ "loadvm", FLAG, opt_unavailable, NULL, NULL },
-	{ "snapshot", FLAG, opt_unavailable, NULL, NULL },
-	{ "virtfs", FLAG, opt_unavailable, NULL, NULL },
-	{ "object", FLAG, opt_unavailable, NULL, NULL },
+};
+
+/* QEMU's others, so that the message can say "not available" rather than "unknown". */
+static const char *const unavailable[] = {
+	"acpitable", "action", "add-fd", "alt-grab", "async-teardown", "audio", "audio-help",
+	"audiodev", "bios", "blockdev", "boot", "cdrom", "chardev", "chroot", "compat",
+	"ctrl-grab", "curses", "daemonize", "dfilter", "drive", "dtb", "dump-vmstate",
+	"echr", "fda", "fdb", "firmware", "fsdev", "full-screen", "fw_cfg", "g", "gdb",
+	"hax", "hda", "hdachs", "hdb", "hdc", "hdd", "icount", "incoming", "iscsi", "k",
+	"L", "loadvm", "mem-path", "mem-prealloc", "mon", "msg", "mtdblock", "netdev",
+	"no-acpi", "no-fd-bootchk", "no-quit", "numa", "object", "old-param",
+	"only-migratable", "option-rom", "overcommit", "pflash", "pidfile", "plugin", "portrait",
+	"preconfig", "prom-env", "qmp", "qmp-pretty", "qtest", "qtest-log", "readconfig",
+	"realtime", "rotate", "run-with", "runas", "s", "sandbox", "sd", "sdl", "seed",
+	"semihosting", "semihosting-config", "set", "shim", "show-cursor", "singlestep",
+	"smbios", "snapshot",
+	"soundhw", "spice", "tb-size", "tpmdev", "trace", "usbdevice", "uuid",
+	"virtfs", "virtioconsole", "vnc", "watchdog", "watchdog-action", "win2k-hack",
+	"writeconfig",
+	"xen-attach", "xen-domid", "xen-domid-restrict",
 };
 
 void options_print_help(void *file)
@@ -271,6 +268,18 @@ static const struct option_desc *option_find(const char *name)
 	return NULL;
 }
 
+static enum options_result option_not_found(struct option_parser *p, const char *word)
+{
+	for (size_t i = 0; i < RF_ARRAY_SIZE(unavailable); i++) {
+		if (!strcmp(unavailable[i], p->option))
+			return option_fail(p,
+					   "option '-%s' of QEMU is not available in this build; "
+					   "leave it out (ringfence -help lists what is)",
+					   p->option);
+	}
+	return option_fail(p, "unknown option '%s'; ringfence -help lists the options", word);
+}
+
 static enum options_result options_parse_all(struct option_parser *p, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
@@ -285,8 +294,7 @@ static enum options_result options_parse_all(struct option_parser *p, int argc, 
 		p->option = word + (word[1] == '-' && word[2] ? 2 : 1);
 		o = option_find(p->option);
 		if (!o)
-			return option_fail(
-				p, "unknown option '%s'; ringfence -help lists the options", word);
+			return option_not_found(p, word);
 		if (o->kind == WITH_ARG) {
 			if (++i == argc)
 				return option_fail(p, "option '-%s' needs an argument: -%s %s",
@@ -381,5 +389,7 @@ void options_free(struct vm_config *config)
 	free(config->engine_options);
 	free(config->stats_path);
 	free(config->notes);
+	free(config->cpu_mapped);
+	config->cpu_mapped = NULL;
 	config->engine_options = config->stats_path = config->notes = NULL;
 }

@@ -14,6 +14,7 @@ struct vm_config {
 	const char *name;         /* -name; NULL: none */
 	uint64_t ram_size;        /* bytes, whole pages */
 	const char *cpu;          /* MODEL[,+feature|-feature]..., NULL: the default */
+	char *cpu_mapped;         /* what cpu is when the command line names another; or NULL */
 	const char *engine;       /* "bt", "kvm", "interp"; NULL: the default */
 	/* engines tried next if the host cannot run that one, without options; NULL: no more */
 	const char *engine_fallback[VM_ENGINE_FALLBACKS];
