@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 #include "host_clock.h"
+#include <errno.h>
+#include <sys/resource.h>
 #include "monitor/vm/event_loop.h"
 
 #define PATIENCE_MS 240000 /* what takes longer hangs */
@@ -276,4 +278,24 @@ Test(event_loop, stop_and_start_again)
 	cr_assert(wait_for(&p.fired, 1, PATIENCE_MS));
 	clock_timer_destroy(&the_clock, p.timer);
 	pthread_mutex_unlock(&lock);
+}
+
+/* libuv aborts where it cannot open its files: it is not asked to. */
+Test(event_loop, too_few_open_files)
+{
+	const int next = dup(0);
+	struct rlimit limit;
+	struct event_loop *another = NULL;
+
+	close(next);
+	event_loop_destroy(loop);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = 3;
+	for (int err = -EMFILE; err; limit.rlim_cur++) {
+		cr_assert_leq(limit.rlim_cur, (rlim_t)next + 20);
+		cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		err = event_loop_create(&lock, &another);
+		cr_assert(!err || err == -EMFILE);
+	}
+	loop = another;
 }
