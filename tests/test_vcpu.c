@@ -259,9 +259,14 @@ Test(vcpu, no_reboot_and_no_shutdown)
 	cr_expect(vm.paused);
 	expect_stopped();
 	cr_expect(vm_is_running(&vm));
+	vm_continue(&vm);
 	vm_end(&vm, VM_REBOOT, 0);
+	cr_expect(vm.paused, "a reset is a shutdown then, which stops the machine");
+	expect_stopped();
+	cr_expect(vm_is_running(&vm));
+	vm_end(&vm, VM_QUIT, 0);
 	pthread_join(the_thread, NULL);
-	cr_expect_eq(vm.end, VM_REBOOT);
+	cr_expect_eq(vm.end, VM_QUIT);
 	cr_expect_eq(resets, 0);
 	cr_expect_eq(ends, 1);
 }

@@ -229,9 +229,10 @@ static int machine_make_model(struct machine *m, struct error *error)
 static int machine_choose_engine(struct machine *m, struct error *error)
 {
 	const struct vm_config *config = m->config;
+	struct error why;
 	int err = machine_make_engine(
 		m, config->engine ? engine_find(config->engine) : engine_default(),
-		config->engine_options, error);
+		config->engine_options, &why);
 
 	for (unsigned i = 0;
 	     err && err != -EINVAL && i < VM_ENGINE_FALLBACKS && config->engine_fallback[i];
@@ -239,11 +240,10 @@ static int machine_choose_engine(struct machine *m, struct error *error)
 		const struct engine *next = engine_find(config->engine_fallback[i]);
 
 		assert(next);
-		fprintf(stderr, "ringfence: %s; going on with -accel %s\n", error->text,
-			next->name);
-		err = machine_make_engine(m, next, NULL, error);
+		fprintf(stderr, "ringfence: %s; going on with -accel %s\n", why.text, next->name);
+		err = machine_make_engine(m, next, NULL, &why);
 	}
-	return err;
+	return err ? error_set(error, err, "%s", why.text) : 0;
 }
 
 static int machine_make_ram(struct machine *m, struct error *error)
