@@ -20,6 +20,7 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 	switch (interp_step(vcpu)) {
 	case INTERP_OK:
 		bt_refresh_segments(cpu);
+		bt->unfinished = bt_is_unfinished(cpu, eip);
 		if (adapt &&
 		    bt_unadapt_idle(bt, eip, bt->traced_writes + vcpu->mmio_accesses != odd))
 			return CALLOUT_LEAVE(TC_LEAVE_RESUME);

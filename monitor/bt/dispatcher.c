@@ -21,12 +21,14 @@ static bool bt_take_events(struct vcpu *vcpu)
 
 static bool bt_interpret(struct bt *bt)
 {
+	const uint32_t eip = bt->vcpu->cpu.eip;
 	bool alive;
 
 	bt->stats.interpreted++;
 	if (rf_unlikely(bt->profile))
 		profile_interpret_begins(bt->profile, bt->vcpu->cpu.eip);
 	alive = interp_step(bt->vcpu) != INTERP_DEAD;
+	bt->unfinished = bt_is_unfinished(&bt->vcpu->cpu, eip);
 	if (rf_unlikely(bt->profile))
 		profile_interpret_ends(bt->profile);
 	return alive;
@@ -124,7 +126,7 @@ void bt_dispatch(struct bt *bt)
 		}
 		if (rf_unlikely(bt->prefill))
 			bt_prefill(bt);
-		tu = bt_find(bt, link);
+		tu = rf_unlikely(bt->unfinished) ? NULL : bt_find(bt, link);
 		if (!tu) {
 			link = NO_LINK;
 			if (!bt_interpret(bt))

@@ -84,6 +84,11 @@ struct bt {
 	bool unsettled;
 	/* a flush, a changed mapping or a dropped TU since the callout began */
 	bool changed;
+	/*
+	 * The interpreter left the instruction at EIP between two rounds, with RF set for what may
+	 * come in between: it goes on, since translated code does not keep RF.
+	 */
+	bool unfinished;
 	uint8_t user_gibs;       /* bit g: ring 0 reaches linear GiB g through the user window */
 
 	/*
@@ -122,6 +127,12 @@ struct bt {
 	stack_t old_stack;
 	void *signal_stack;
 };
+
+/* Whether the interpreter, which began at eip, left its instruction unfinished. */
+static inline bool bt_is_unfinished(const struct cpu *cpu, uint32_t eip)
+{
+	return cpu->eip == eip && cpu->eflags & X86_RF;
+}
 
 /* dispatcher.c: runs guest code until an event asks to leave, or the VM is dead. */
 void bt_dispatch(struct bt *bt);
