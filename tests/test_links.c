@@ -441,7 +441,7 @@ Test(links, a_check_notices_broken_lists_and_direct_links, .timeout = 60)
 	link_to(from, to);
 	expect_check(NULL);
 	damage_exits(from, to);
-	DAMAGE(*(uint32_t *)links.tr->exits[from->first_exit].patch, 4, "no TU");
+	DAMAGE(links.tr->exits[from->first_exit].patch[0], 4, "no TU");
 	DAMAGE(to->in_global_links, false, "would not find");
 	DAMAGE(links.tr->global_links[at(1) >> GUEST_PAGE_SHIFT], NULL, "linear page");
 	damage_adapted();
