@@ -98,8 +98,9 @@ def make(results, drawings, undrawn=()):
 	settings = results.settings
 	quick = ", quick" if settings["quick"] else ""
 	rounds = f"{settings['rounds']} rounds" if settings["rounds"] > 1 else "one round"
-	baseline = (f"; × is relative to {escape(settings['baseline'])}" if settings.get("baseline")
-		    else "")
+	baseline = ""
+	if settings.get("baseline"):
+		baseline = f"; × is relative to {escape(settings['baseline'])}"
 	parts = ["<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><title>Ringfence "
 		 "benchmarks</title>",
 		 f"<style>{STYLE}</style></head><body><h1>Ringfence benchmarks</h1>",

@@ -454,8 +454,10 @@ int bt_signals_enter_thread(struct bt *bt)
 	if (!stack.ss_sp)
 		return -ENOMEM;
 	assert(!thread_bt);
+	if (sigaltstack(&stack, &bt->old_stack))
+		return -errno;
 	thread_bt = bt;
-	return sigaltstack(&stack, &bt->old_stack) ? -errno : 0;
+	return 0;
 }
 
 bool bt_on_signal_stack(const struct bt *bt, hva_t rsp)
