@@ -31,8 +31,10 @@
 #include "port61.h"
 #include "port92.h"
 #include "uart16550.h"
+#include "vga.h"
 
 #define NGSI 24
+#define VGA_DEVICE 2 /* its number on the PCI bus */
 
 enum line_source {
 	SOURCE_ISA, SOURCE_ISA_SHARED, SOURCE_PIRQ, SOURCE_PM, SOURCE_OTHER, NSOURCES
@@ -57,6 +59,7 @@ struct pc_board {
 	struct pci_host pci;
 	struct piix3 piix3;
 	struct piix4_pm pm;
+	struct vga vga;
 	struct uart16550 uart[PC_SERIAL_PORTS];
 	struct debugcon debugcon;
 	struct isa_debug_exit debug_exit;
@@ -232,6 +235,22 @@ static int init_pci(struct pc_board *board)
 	return 0;
 }
 
+static int init_vga(struct pc_board *board, struct error *error)
+{
+	const struct pc_board_config *c = &board->config;
+	int err;
+
+	if (!c->vga)
+		return 0;
+	err = vga_init(&board->vga, PCI_DEVFN(VGA_DEVICE, 0), &c->clock);
+	if (err)
+		return err;
+	if (c->vga_rom)
+		pci_function_rom(&board->vga.function, c->vga_rom, c->vga_rom_size);
+	pci_host_add(&board->pci, &board->vga.function);
+	return bus_attach(c->bus, &vga_desc, &board->vga, 0, error);
+}
+
 static int init_serial(struct pc_board *board, struct error *error)
 {
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {
@@ -320,6 +339,8 @@ static int assemble(struct pc_board *board, struct error *error)
 	init_ports(board);
 	err = attach_all(board, error);
 	if (!err)
+		err = init_vga(board, error);
+	if (!err)
 		err = init_serial(board, error);
 	return err ? err : init_debug(board, error);
 }
@@ -362,6 +383,8 @@ void pc_board_destroy(struct pc_board *board)
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(attached); i++)
 		bus_detach(bus, attached[i]);
+	bus_detach(bus, &board->vga);
+	vga_destroy(&board->vga);
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {
 		bus_detach(bus, &board->uart[i]);
 		uart16550_destroy(&board->uart[i]);
@@ -451,6 +474,13 @@ void pc_board_power_button(struct pc_board *board)
 void pc_board_keyboard_put(struct pc_board *board, const uint8_t *scancodes, size_t count)
 {
 	ps2_keyboard_key(&board->kbc.keyboard, scancodes, count);
+}
+
+bool pc_board_display(struct pc_board *board, struct display *out)
+{
+	if (board->config.vga)
+		*out = vga_display(&board->vga);
+	return board->config.vga;
 }
 
 /* Tables. */

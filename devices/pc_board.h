@@ -15,6 +15,7 @@
 #include "bus.h"
 #include "chardev.h"
 #include "clock.h"
+#include "display.h"
 #include "guest_memory.h"
 #include "wires.h"
 
@@ -45,6 +46,10 @@ struct pc_board_config {
 	uint16_t debug_exit_iobase;
 	/* 0: no isa-debug-exit; QEMU's default is 2 at 0x501 */
 	uint16_t debug_exit_iosize;
+	bool vga;                    /* whether there is a display adapter */
+	/* Its option ROM: a power of two of bytes, which must outlive the board; NULL: none. */
+	const uint8_t *vga_rom;
+	uint32_t vga_rom_size;
 	/* the RTC's date when the clock reads 0: seconds since 1970, as if UTC */
 	int64_t rtc_base;
 };
@@ -103,6 +108,9 @@ void pc_board_power_button(struct pc_board *board);
 
 /* A key of the PS/2 keyboard, as scan code set 2 bytes (make or break sequence). */
 void pc_board_keyboard_put(struct pc_board *board, const uint8_t *scancodes, size_t count);
+
+/* What the display adapter shows. False: there is none. */
+bool pc_board_display(struct pc_board *board, struct display *out);
 
 /*
  * Where the firmware tables go: [base, base + size) at the top of RAM, to be reported as type 3

@@ -37,11 +37,45 @@ void pci_function_bar(struct pci_function *f, unsigned n, enum bus_space space, 
 	f->initial[at] = f->config[at] = space == BUS_PIO ? 1 : 0;
 }
 
-static void unmap_bar(struct pci_function *f, struct pci_bar *bar)
+#define ROM_ENABLE 1u
+
+void pci_function_rom(struct pci_function *f, const uint8_t *image, uint32_t size)
 {
-	if (bar->mapping)
-		bus_unmap(f->bus, bar->mapping);
-	bar->mapping = NULL;
+	assert(size >= 2048 && !(size & (size - 1)) && !f->bus);
+	f->rom = (struct pci_rom){ .image = image, .size = size };
+	pci_set32(f->writable, PCI_ROM, ~(size - 1) | ROM_ENABLE);
+}
+
+static uint64_t rom_read(void *opaque, uint64_t offset, unsigned size)
+{
+	const struct pci_rom *rom = opaque;
+	uint64_t value = 0;
+
+	memcpy(&value, rom->image + offset, size);
+	return value;
+}
+
+static void rom_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+}
+
+static void unmap(struct pci_function *f, struct bus_mapping **mapping)
+{
+	if (*mapping)
+		bus_unmap(f->bus, *mapping);
+	*mapping = NULL;
+}
+
+static void map_rom(struct pci_function *f)
+{
+	const uint32_t value = pci_get32(f->config, PCI_ROM), base = value & ~(f->rom.size - 1);
+	const struct bus_range range = { BUS_MMIO, base, f->rom.size,
+					 { rom_read, rom_write, 1, 8 } };
+
+	if (!f->rom.image || !(value & ROM_ENABLE) || !base || base == ~(f->rom.size - 1))
+		return;
+	if (bus_map(f->bus, f->name, &range, &f->rom, &f->rom.mapping, NULL))
+		f->rom.mapping = NULL; /* as with BARs */
 }
 
 void pci_function_update_bars(struct pci_function *f)
@@ -49,7 +83,8 @@ void pci_function_update_bars(struct pci_function *f)
 	uint16_t command = (uint16_t)pci_get32(f->config, PCI_COMMAND);
 
 	for (unsigned i = 0; i < PCI_NBARS; i++)
-		unmap_bar(f, &f->bar[i]);
+		unmap(f, &f->bar[i].mapping);
+	unmap(f, &f->rom.mapping);
 	for (unsigned i = 0; i < PCI_NBARS; i++) {
 		struct pci_bar *bar = &f->bar[i];
 		uint32_t base = pci_get32(f->config, PCI_BAR0 + 4 * i) & ~(bar->size - 1);
@@ -67,6 +102,8 @@ void pci_function_update_bars(struct pci_function *f)
 		if (bus_map(f->bus, f->name, &range, f->device, &bar->mapping, NULL))
 			bar->mapping = NULL;
 	}
+	if (f->bus && (command & PCI_COMMAND_MEMORY))
+		map_rom(f);
 }
 
 bool pci_function_config_valid(const struct pci_function *f)
@@ -107,7 +144,8 @@ void pci_config_write(struct pci_function *f, unsigned offset, uint32_t value, u
 				(byte & mask);
 	}
 	if (touches(offset, size, PCI_COMMAND, PCI_COMMAND + 1) ||
-	    touches(offset, size, PCI_BAR0, PCI_BAR0 + 4 * PCI_NBARS - 1))
+	    touches(offset, size, PCI_BAR0, PCI_BAR0 + 4 * PCI_NBARS - 1) ||
+	    touches(offset, size, PCI_ROM, PCI_ROM + 3))
 		pci_function_update_bars(f);
 	if (f->config_written)
 		f->config_written(f->device, offset, size);

@@ -17,7 +17,8 @@ enum {
 	PCI_VENDOR_ID = 0x00, PCI_DEVICE_ID = 0x02, PCI_COMMAND = 0x04, PCI_STATUS = 0x06,
 	PCI_REVISION = 0x08, PCI_PROGRAMMING_INTERFACE = 0x09, PCI_CLASS = 0x0a, PCI_LATENCY = 0x0d,
 	PCI_HEADER_TYPE = 0x0e, PCI_BAR0 = 0x10, PCI_SUBSYSTEM_VENDOR_ID = 0x2c,
-	PCI_SUBSYSTEM_ID = 0x2e, PCI_INTERRUPT_LINE = 0x3c, PCI_INTERRUPT_PIN = 0x3d,
+	PCI_SUBSYSTEM_ID = 0x2e, PCI_ROM = 0x30, PCI_INTERRUPT_LINE = 0x3c,
+	PCI_INTERRUPT_PIN = 0x3d,
 };
 
 #define PCI_COMMAND_IO     0x0001
@@ -33,6 +34,13 @@ struct pci_bar {
 	struct bus_mapping *mapping; /* while decoded, unless it would hide another device */
 };
 
+/* The expansion ROM: decoded while its own enable bit and that for memory are set. */
+struct pci_rom {
+	const uint8_t *image; /* size bytes, the device's; NULL: none */
+	uint32_t size;        /* a power of two, 2 KiB or more */
+	struct bus_mapping *mapping;
+};
+
 struct pci_function {
 	const char *name;
 	uint8_t devfn;
@@ -44,6 +52,7 @@ struct pci_function {
 	 */
 	void (*config_written)(void *device, unsigned offset, unsigned size);
 	struct pci_bar bar[PCI_NBARS];
+	struct pci_rom rom;
 	uint8_t writable[PCI_CONFIG_SIZE];      /* bits software may change */
 	uint8_t clear_by_one[PCI_CONFIG_SIZE];  /* bits software clears by writing ones */
 	uint8_t initial[PCI_CONFIG_SIZE];       /* state after reset */
@@ -65,6 +74,8 @@ void pci_function_init(struct pci_function *f, const char *name, uint8_t devfn,
 /* Declares BAR n (before pci_host_add()). */
 void pci_function_bar(struct pci_function *f, unsigned n, enum bus_space space, uint32_t size,
 		      const struct bus_ops *ops);
+/* Gives it an expansion ROM (before pci_host_add()), which must outlive it. */
+void pci_function_rom(struct pci_function *f, const uint8_t *image, uint32_t size);
 void pci_function_reset(struct pci_function *f);
 /* Whether config[], loaded from a file, is as software could have made it. */
 bool pci_function_config_valid(const struct pci_function *f);
