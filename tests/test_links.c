@@ -49,7 +49,7 @@ static void links_create(bool global, bool verify)
 		.opaque = &links, .fetch = fetch, .page = page_at, .protect = protect,
 		.unprotect = protect,
 	};
-	const struct translator_options options = { .features = ~0u, .verify = verify };
+	const struct translator_options options = { .features = ~(feature_set)0, .verify = verify };
 
 	links.global = global;
 	cr_assert_eq(translator_create(&callbacks, &options, &links.tr), 0);

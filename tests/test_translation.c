@@ -81,7 +81,7 @@ static void setup_options(struct translator_options options)
 		.log_tu = log_tu,
 	};
 
-	options.features = ~0u;
+	options.features = ~(feature_set)0;
 	cr_assert_eq(translator_create(&callbacks, &options, &tr), 0);
 	space = tc_space_create(tr);
 	cr_assert(space);

@@ -43,7 +43,7 @@ static struct translator *translator(uint32_t host)
 	const struct translator_callbacks callbacks = {
 		.fetch = fetch, .page = page, .protect = protect, .unprotect = unprotect,
 	};
-	const struct translator_options options = { .features = ~0u, .cache_size = 1 << 20,
+	const struct translator_options options = { .features = ~(feature_set)0, .cache_size = 1 << 20,
 		.host = host };
 	struct translator *tr;
 

@@ -141,7 +141,7 @@ struct vf *vf_create(bool verify, uint32_t host)
 		.opaque = vf, .fetch = fetch, .page = page, .protect = protect, .unprotect = protect
 	};
 	const struct translator_options options = {
-		.features = ~0u, .cache_size = 1 << 20, .verify = verify, .host = host,
+		.features = ~(feature_set)0, .cache_size = 1 << 20, .verify = verify, .host = host,
 	};
 
 	cr_assert_eq(translator_create(&callbacks, &options, &vf->tr), 0);

@@ -278,9 +278,9 @@ enum decode_result insn_decode(const uint8_t *bytes, unsigned avail, bool code32
 	return finish(&c, insn, form_allowed(insn) ? DECODE_OK : DECODE_UNDEFINED);
 }
 
-uint32_t insn_features(const struct insn *insn)
+feature_set insn_features(const struct insn *insn)
 {
-	return insn->feature ? 1u << (insn->feature - 1) : 0;
+	return insn->feature ? FEATURE_BIT(insn->feature - 1) : 0;
 }
 
 static uint32_t unpack_flags(uint8_t packed)

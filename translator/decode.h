@@ -57,7 +57,7 @@ struct insn {
 	 */
 	uint32_t imm, imm2;
 	uint8_t opcode_offset; /* offset of the opcode's last byte within the instruction */
-	uint8_t feature;   /* enum cpu_feature bit number + 1; 0: none (see insn_features()) */
+	uint8_t feature;   /* FEATURE_* bit number + 1; 0: none (see insn_features()) */
 	uint8_t flags_read, flags_written; /* packed: use insn_flags_read(), insn_flags_written() */
 	/*
 	 * bytes at the memory operand (ModRM, moffs or implicit); 0: none is accessed (LEA, INVLPG,
@@ -88,10 +88,10 @@ enum decode_result insn_decode(const uint8_t *bytes, unsigned avail, bool code32
 			       struct insn *insn);
 
 /*
- * The model features (enum cpu_feature bits, x86/features.h) that this instruction needs; 0: every
+ * The model features (FEATURE_* bits, x86/features.h) that this instruction needs; 0: every
  * model has it.
  */
-uint32_t insn_features(const struct insn *insn);
+feature_set insn_features(const struct insn *insn);
 
 /*
  * EFLAGS the instruction may read (arithmetic flags, DF and IF), and those it always writes when it

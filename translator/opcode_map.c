@@ -8,7 +8,7 @@
  */
 #include "opcode_map.h"
 
-#define FEAT(name) (__builtin_ctz(FEATURE_##name) + 1)
+#define FEAT(name) (__builtin_ctzll(FEATURE_##name) + 1)
 
 #define RD OPA_MEM_READ
 #define WR OPA_MEM_WRITE

@@ -97,7 +97,7 @@ struct opcode_info {
 	uint8_t flags_read, flags_written; /* FL_* */
 	/* memory operand: bytes or enum mem_size_kind; 0: no memory is accessed */
 	uint8_t size;
-	uint8_t feature;       /* bit number in enum cpu_feature + 1; 0: none needed */
+	uint8_t feature;       /* FEATURE_* bit number + 1; 0: none needed */
 	uint8_t group;         /* enum opcode_group */
 	uint8_t sse_prefix;    /* which mandatory prefix selected it: 0, 0x66, 0xf3, 0xf2 */
 };

@@ -7,7 +7,7 @@
  */
 #include "opcode_map.h"
 
-#define FEAT(name) (__builtin_ctz(FEATURE_##name) + 1)
+#define FEAT(name) (__builtin_ctzll(FEATURE_##name) + 1)
 
 /* A form: memory size in the low byte, feature in the next, attributes above. */
 #define F_READ   0x010000u

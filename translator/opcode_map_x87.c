@@ -6,7 +6,7 @@
  */
 #include "opcode_map.h"
 
-#define FEAT(name) (__builtin_ctz(FEATURE_##name) + 1)
+#define FEAT(name) (__builtin_ctzll(FEATURE_##name) + 1)
 #define R 0x100
 #define W 0x200
 #define SSE3 0x400 /* FISTTP came with SSE3 */

@@ -16,6 +16,7 @@
 #define RF_TRANSLATOR_TRANSLATOR_H
 
 #include "conventions.h"
+#include "x86/features.h"
 
 struct translator;
 struct tu;
@@ -119,8 +120,8 @@ struct translator_options {
 	bool verify;            /* prove of each TU that it keeps to its window (verify.h) */
 	bool no_links;          /* never link: every exit goes to the dispatcher */
 	uint32_t max_insns;     /* per TU; 0: the default */
-	/* enum cpu_feature bits of the CPU model: other instructions are undefined */
-	uint32_t features;
+	/* FEATURE_* bits of the CPU model: other instructions are undefined */
+	feature_set features;
 	/* HOST_* bits: what translated code may use of the host's processor */
 	uint32_t host;
 };

@@ -3,19 +3,48 @@
 #ifndef RF_X86_FEATURES_H
 #define RF_X86_FEATURES_H
 
-/* Instruction-set features of a model, for the decoder's #UD decisions and CPUID. */
-enum cpu_feature {
-	FEATURE_FPU = 1 << 0, FEATURE_TSC = 1 << 1, FEATURE_MSR = 1 << 2, FEATURE_CX8 = 1 << 3,
-	FEATURE_CMOV = 1 << 4, FEATURE_MMX = 1 << 5, FEATURE_FXSR = 1 << 6, FEATURE_SSE = 1 << 7,
-	FEATURE_SSE2 = 1 << 8, FEATURE_SSE3 = 1 << 9, FEATURE_SSSE3 = 1 << 10,
-	FEATURE_SSE4_1 = 1 << 11, FEATURE_SSE4_2 = 1 << 12, FEATURE_POPCNT = 1 << 13,
-	FEATURE_SEP = 1 << 14, FEATURE_PSE = 1 << 15, FEATURE_PAE = 1 << 16, FEATURE_PGE = 1 << 17,
-	FEATURE_NX = 1 << 18, FEATURE_CPUID = 1 << 19, FEATURE_APIC = 1 << 20,
-	FEATURE_CLFLUSH = 1 << 21, FEATURE_VME = 1 << 22, FEATURE_DE = 1 << 23,
-	FEATURE_PAT = 1 << 24, FEATURE_MCE = 1 << 25 /* and MCA */, FEATURE_PSE36 = 1 << 26,
-	FEATURE_RDPMC = 1 << 27, FEATURE_MOVBE = 1 << 28,
-	FEATURE_NOPL = 1 << 29, FEATURE_486 = 1 << 30 /* BSWAP, XADD, CMPXCHG, INVLPG, WBINVD */,
-	FEATURE_TSC_ADJUST = 1u << 31,
-};
+#include <stdint.h>
+
+/*
+ * FEATURE_* bits: instruction-set features of a model, for the decoder's #UD decisions and CPUID.
+ * The bits are no enumeration, whose constants need not be wider than an int: a complement of one
+ * has to keep all others.
+ */
+typedef uint64_t feature_set;
+
+#define FEATURE_BIT(n) ((feature_set)1 << (n))
+
+#define FEATURE_FPU        FEATURE_BIT(0)
+#define FEATURE_TSC        FEATURE_BIT(1)
+#define FEATURE_MSR        FEATURE_BIT(2)
+#define FEATURE_CX8        FEATURE_BIT(3)
+#define FEATURE_CMOV       FEATURE_BIT(4)
+#define FEATURE_MMX        FEATURE_BIT(5)
+#define FEATURE_FXSR       FEATURE_BIT(6)
+#define FEATURE_SSE        FEATURE_BIT(7)
+#define FEATURE_SSE2       FEATURE_BIT(8)
+#define FEATURE_SSE3       FEATURE_BIT(9)
+#define FEATURE_SSSE3      FEATURE_BIT(10)
+#define FEATURE_SSE4_1     FEATURE_BIT(11)
+#define FEATURE_SSE4_2     FEATURE_BIT(12)
+#define FEATURE_POPCNT     FEATURE_BIT(13)
+#define FEATURE_SEP        FEATURE_BIT(14)
+#define FEATURE_PSE        FEATURE_BIT(15)
+#define FEATURE_PAE        FEATURE_BIT(16)
+#define FEATURE_PGE        FEATURE_BIT(17)
+#define FEATURE_NX         FEATURE_BIT(18)
+#define FEATURE_CPUID      FEATURE_BIT(19)
+#define FEATURE_APIC       FEATURE_BIT(20)
+#define FEATURE_CLFLUSH    FEATURE_BIT(21)
+#define FEATURE_VME        FEATURE_BIT(22)
+#define FEATURE_DE         FEATURE_BIT(23)
+#define FEATURE_PAT        FEATURE_BIT(24)
+#define FEATURE_MCE        FEATURE_BIT(25) /* and MCA */
+#define FEATURE_PSE36      FEATURE_BIT(26)
+#define FEATURE_RDPMC      FEATURE_BIT(27)
+#define FEATURE_MOVBE      FEATURE_BIT(28)
+#define FEATURE_NOPL       FEATURE_BIT(29)
+#define FEATURE_486        FEATURE_BIT(30) /* BSWAP, XADD, CMPXCHG, INVLPG, WBINVD */
+#define FEATURE_TSC_ADJUST FEATURE_BIT(31)
 
 #endif

@@ -86,7 +86,7 @@ int kvm_cpuid_set(struct kvm_engine *kvm)
 #define LOW_MSRS 0x400
 
 /* The guest reaches these in KVM, if its model has them. */
-static const struct { uint32_t index, feature; } kvm_msrs[] = {
+static const struct { uint32_t index; feature_set feature; } kvm_msrs[] = {
 	{ MSR_TSC, FEATURE_TSC },
 	{ MSR_TSC_ADJUST, FEATURE_TSC_ADJUST },
 	{ MSR_SYSENTER_CS, FEATURE_SEP },
@@ -106,7 +106,7 @@ int kvm_msr_filter_set(struct kvm_engine *kvm)
 		.args[0] = KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN |
 			   KVM_MSR_EXIT_REASON_FILTER,
 	};
-	const uint32_t features = cpu_features(&kvm->vcpu->cpu);
+	const feature_set features = cpu_features(&kvm->vcpu->cpu);
 	uint8_t allowed[LOW_MSRS / 8] = { 0 };
 	struct kvm_msr_filter filter = {
 		.flags = KVM_MSR_FILTER_DEFAULT_DENY,

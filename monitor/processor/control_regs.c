@@ -83,7 +83,7 @@ enum x86_status paging_load_cr3(struct vcpu *vcpu, uint32_t cr3)
 
 /* ---- CR4 ---- */
 
-static const struct { uint32_t feature, bits; } cr4_features[] = {
+static const struct { feature_set feature; uint32_t bits; } cr4_features[] = {
 	{ FEATURE_VME, CR4_VME | CR4_PVI }, { FEATURE_TSC, CR4_TSD }, { FEATURE_DE, CR4_DE },
 	{ FEATURE_PSE, CR4_PSE }, { FEATURE_PAE, CR4_PAE }, { FEATURE_MCE, CR4_MCE },
 	{ FEATURE_PGE, CR4_PGE }, { FEATURE_RDPMC, CR4_PCE }, { FEATURE_FXSR, CR4_OSFXSR },
@@ -93,16 +93,17 @@ static const struct { uint32_t feature, bits; } cr4_features[] = {
 /* The bits of CR4 that the CPU model has; any other raises #GP(0). */
 static uint32_t cr4_implemented(const struct cpu *cpu)
 {
-	uint32_t features = cpu_features(cpu), bits = 0;
+	const feature_set features = cpu_features(cpu);
+	uint32_t bits = 0;
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(cr4_features); i++)
 		bits |= features & cr4_features[i].feature ? cr4_features[i].bits : 0;
 	return bits;
 }
 
-uint32_t cr4_lacking_features(const struct cpu *cpu, uint32_t value)
+feature_set cr4_lacking_features(const struct cpu *cpu, uint32_t value)
 {
-	uint32_t wanted = 0;
+	feature_set wanted = 0;
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(cr4_features); i++)
 		wanted |= value & cr4_features[i].bits ? cr4_features[i].feature : 0;

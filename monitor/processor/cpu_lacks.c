@@ -21,7 +21,7 @@ static uint64_t delivered(const struct vcpu *vcpu)
 }
 
 /* What there is to do about it: "choose -cpu pentium2 or later", "leave out -cmov". */
-static void describe_remedy(const struct cpu_model *model, uint32_t features, char *text,
+static void describe_remedy(const struct cpu_model *model, feature_set features, char *text,
 			    size_t size)
 {
 	const struct cpu_model *enough = cpu_model_offering(features),
@@ -58,7 +58,7 @@ static void describe(const struct vcpu *vcpu, char *text, size_t size)
 		 lack->cs, lack->eip, features, name, remedy);
 }
 
-void cpu_lacks_note(struct vcpu *vcpu, uint32_t eip, uint32_t features)
+void cpu_lacks_note(struct vcpu *vcpu, uint32_t eip, feature_set features)
 {
 	const struct cpu *cpu = &vcpu->cpu;
 	struct cpu_lack *lack = &vcpu->lack;

@@ -14,10 +14,10 @@
 #include "monitor/vm/vm.h"
 
 /*
- * The code at CS:eip faults because the model lacks features (enum cpu_feature bits). The first
+ * The code at CS:eip faults because the model lacks features (FEATURE_* bits). The first
  * time it says so on standard error.
  */
-void cpu_lacks_note(struct vcpu *vcpu, uint32_t eip, uint32_t features);
+void cpu_lacks_note(struct vcpu *vcpu, uint32_t eip, feature_set features);
 
 /*
  * The processor shuts down, or halts with interrupts disabled. If the last thing that happened to

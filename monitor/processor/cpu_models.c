@@ -60,7 +60,7 @@ static const struct cpu_model models[] = {
 };
 
 /* Names as -cpu takes them: the manual's, in QEMU's spelling. A feature may have two names. */
-static const struct { const char *name; uint32_t feature; } feature_names[] = {
+static const struct { const char *name; feature_set feature; } feature_names[] = {
 	{ "fpu", FEATURE_FPU }, { "de", FEATURE_DE }, { "pse", FEATURE_PSE },
 	{ "tsc", FEATURE_TSC }, { "msr", FEATURE_MSR }, { "pae", FEATURE_PAE },
 	{ "cx8", FEATURE_CX8 }, { "apic", FEATURE_APIC }, { "sep", FEATURE_SEP },
@@ -74,7 +74,7 @@ static const struct { const char *name; uint32_t feature; } feature_names[] = {
 	{ "nx", FEATURE_NX }, { "mce", FEATURE_MCE }, { "mca", FEATURE_MCE },
 };
 
-static const struct { const char *name; uint32_t feature; } other_features[] = {
+static const struct { const char *name; feature_set feature; } other_features[] = {
 	{ "multi-byte NOPs", FEATURE_NOPL }, { "rdpmc", FEATURE_RDPMC }, { "vme", FEATURE_VME },
 	{ "cpuid", FEATURE_CPUID }, { "486 instructions", FEATURE_486 },
 };
@@ -82,7 +82,7 @@ static const struct { const char *name; uint32_t feature; } other_features[] = {
 /*
  * A feature cannot be had without those it builds on; taking one away takes its dependants with it.
  */
-static const struct { uint32_t feature, needs; } dependencies[] = {
+static const struct { feature_set feature, needs; } dependencies[] = {
 	{ FEATURE_FXSR, FEATURE_FPU }, { FEATURE_MMX, FEATURE_FPU }, { FEATURE_SSE, FEATURE_FXSR },
 	{ FEATURE_SSE2, FEATURE_SSE | FEATURE_MMX }, { FEATURE_SSE3, FEATURE_SSE2 },
 	{ FEATURE_SSSE3, FEATURE_SSE3 }, { FEATURE_SSE4_1, FEATURE_SSSE3 },
@@ -106,7 +106,7 @@ const struct cpu_model *cpu_model_find(const char *name)
 	return NULL;
 }
 
-const struct cpu_model *cpu_model_offering(uint32_t features)
+const struct cpu_model *cpu_model_offering(feature_set features)
 {
 	for (unsigned n = 1; n <= RF_ARRAY_SIZE(models); n++) {
 		const struct cpu_model *model = &models[n % RF_ARRAY_SIZE(models)];
@@ -124,7 +124,7 @@ static void append_name(char *text, size_t size, const char *name)
 	snprintf(text + len, size - len, "%s%s", len ? ", " : "", name);
 }
 
-void cpu_features_describe(uint32_t features, char *text, size_t size)
+void cpu_features_describe(feature_set features, char *text, size_t size)
 {
 	*text = 0;
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(feature_names); i++) {
@@ -162,16 +162,17 @@ void cpu_model_list(void *file)
 	fprintf(file, "\n");
 }
 
-uint32_t cpu_features(const struct cpu *cpu)
+feature_set cpu_features(const struct cpu *cpu)
 {
 	const struct cpu_model *model = rf_container_of(cpu, const struct vcpu, cpu)->model;
 
 	return model ? model->features : FEATURES_MAX;
 }
 
-uint32_t cpu_host_missing_features(void)
+feature_set cpu_host_missing_features(void)
 {
-	uint32_t missing = 0, a, b, c = 0, d;
+	feature_set missing = 0;
+	uint32_t a, b, c = 0, d;
 
 	/* A 64-bit host has everything up to SSE2. */
 	__asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "0"(1), "2"(0));
@@ -184,9 +185,9 @@ uint32_t cpu_host_missing_features(void)
 	return missing;
 }
 
-static uint32_t drop_dependants(uint32_t features)
+static feature_set drop_dependants(feature_set features)
 {
-	for (uint32_t before = 0; before != features;) {
+	for (feature_set before = 0; before != features;) {
 		before = features;
 		for (unsigned i = 0; i < RF_ARRAY_SIZE(dependencies); i++) {
 			if ((features & dependencies[i].needs) != dependencies[i].needs)
@@ -196,9 +197,9 @@ static uint32_t drop_dependants(uint32_t features)
 	return features;
 }
 
-static uint32_t add_prerequisites(uint32_t features)
+static feature_set add_prerequisites(feature_set features)
 {
-	for (uint32_t before = 0; before != features;) {
+	for (feature_set before = 0; before != features;) {
 		before = features;
 		for (unsigned i = 0; i < RF_ARRAY_SIZE(dependencies); i++) {
 			if (features & dependencies[i].feature)
@@ -208,7 +209,7 @@ static uint32_t add_prerequisites(uint32_t features)
 	return features;
 }
 
-static uint32_t feature_find(const char *name, size_t len)
+static feature_set feature_find(const char *name, size_t len)
 {
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(feature_names); i++) {
 		if (strlen(feature_names[i].name) == len &&
@@ -222,7 +223,7 @@ static uint32_t feature_find(const char *name, size_t len)
 struct feature_word {
 	const char *name;
 	int name_len;
-	uint32_t feature; /* 0: there is none of that name */
+	feature_set feature; /* 0: there is none of that name */
 	bool on, understood;
 };
 
@@ -267,10 +268,10 @@ static int apply_feature(struct cpu_model *model, const char *word, size_t len, 
 	return 0;
 }
 
-void cpu_model_describe_taken(const struct cpu_model *model, uint32_t features, char *text,
+void cpu_model_describe_taken(const struct cpu_model *model, feature_set features, char *text,
 			      size_t size)
 {
-	const uint32_t needed = add_prerequisites(features);
+	const feature_set needed = add_prerequisites(features);
 	const char *spec = model && model->spec ? model->spec : "";
 
 	*text = 0;

@@ -15,7 +15,7 @@ struct cpu_model {
 	/* what it was made from by cpu_model_parse(); NULL: it is as the table has it */
 	const char *spec;
 	const char *description;
-	uint32_t features;      /* enum cpu_feature bits */
+	feature_set features;      /* FEATURE_* bits */
 	uint8_t family, model, stepping;
 	uint32_t max_leaf;      /* highest basic CPUID leaf */
 	uint32_t max_extended;  /* highest 8000xxxxh leaf; 0: none */
@@ -34,23 +34,23 @@ int cpu_model_parse(const char *spec, struct cpu_model **model, struct error *er
 /* The model of a vCPU that was given none (tests). */
 const struct cpu_model *cpu_model_default(void);
 
-/* The least model that has all of features (enum cpu_feature bits), or NULL. */
-const struct cpu_model *cpu_model_offering(uint32_t features);
+/* The least model that has all of features (FEATURE_* bits), or NULL. */
+const struct cpu_model *cpu_model_offering(feature_set features);
 
 /*
  * The features' names as -cpu takes them, separated by commas; what -cpu does not name is
  * paraphrased.
  */
-void cpu_features_describe(uint32_t features, char *text, size_t size);
+void cpu_features_describe(feature_set features, char *text, size_t size);
 
 /*
  * The words of model's specification that took some of features away, as they stand there ("-sse,
  * cmov=off").
  */
-void cpu_model_describe_taken(const struct cpu_model *model, uint32_t features, char *text,
+void cpu_model_describe_taken(const struct cpu_model *model, feature_set features, char *text,
 			      size_t size);
 
-/* Features (enum cpu_feature bits) whose instructions the host lacks. */
-uint32_t cpu_host_missing_features(void);
+/* Features (FEATURE_* bits) whose instructions the host lacks. */
+feature_set cpu_host_missing_features(void);
 
 #endif

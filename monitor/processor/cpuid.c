@@ -17,7 +17,7 @@
 
 enum cpuid_word { WORD_1_EDX, WORD_1_ECX, WORD_7_EBX, WORD_EXT_EDX };
 
-static const struct { uint32_t feature; uint8_t word, bit; } feature_bits[] = {
+static const struct { feature_set feature; uint8_t word, bit; } feature_bits[] = {
 	{ FEATURE_FPU, WORD_1_EDX, 0 }, { FEATURE_VME, WORD_1_EDX, 1 },
 	{ FEATURE_DE, WORD_1_EDX, 2 }, { FEATURE_PSE, WORD_1_EDX, 3 },
 	{ FEATURE_TSC, WORD_1_EDX, 4 }, { FEATURE_MSR, WORD_1_EDX, 5 },
@@ -37,7 +37,8 @@ static const struct { uint32_t feature; uint8_t word, bit; } feature_bits[] = {
 
 static uint32_t feature_word(const struct cpu *cpu, enum cpuid_word word)
 {
-	uint32_t features = cpu_features(cpu), bits = 0;
+	feature_set features = cpu_features(cpu);
+	uint32_t bits = 0;
 
 	/* The bit disappears while software has the APIC disabled (SDM vol. 3, 10.4.3). */
 	if (!(cpu->apic_base & APIC_BASE_ENABLE))

@@ -33,7 +33,7 @@
 
 struct msr {
 	uint32_t index;
-	uint32_t feature; /* it exists if the model has this */
+	feature_set feature; /* it exists if the model has this */
 	uint64_t (*read)(struct vcpu *vcpu);
 	bool (*write)(struct vcpu *vcpu, uint64_t value); /* false: the value raises #GP(0) */
 };

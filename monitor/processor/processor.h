@@ -133,7 +133,7 @@ enum x86_status io_permission(struct vcpu *vcpu, uint16_t port, unsigned size) R
 enum x86_status control_reg_read(struct vcpu *vcpu, unsigned crn, uint32_t *value) RF_MUST_CHECK;
 enum x86_status control_reg_write(struct vcpu *vcpu, unsigned crn, uint32_t value) RF_MUST_CHECK;
 /* what the model would need for value in CR4 not to #GP */
-uint32_t cr4_lacking_features(const struct cpu *cpu, uint32_t value);
+feature_set cr4_lacking_features(const struct cpu *cpu, uint32_t value);
 enum x86_status debug_reg_read(struct vcpu *vcpu, unsigned drn, uint32_t *value) RF_MUST_CHECK;
 enum x86_status debug_reg_write(struct vcpu *vcpu, unsigned drn, uint32_t value) RF_MUST_CHECK;
 enum x86_status clts(struct vcpu *vcpu) RF_MUST_CHECK;
@@ -163,7 +163,7 @@ const char *cpu_model_name(const struct cpu_model *model);
 /* Prints "name  description" lines for -cpu help. */
 void cpu_model_list(void *file);
 
-/* Instruction-set features of the model: enum cpu_feature bits (x86/features.h). */
-uint32_t cpu_features(const struct cpu *cpu);
+/* Instruction-set features of the model: FEATURE_* bits (x86/features.h). */
+feature_set cpu_features(const struct cpu *cpu);
 
 #endif

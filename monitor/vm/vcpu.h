@@ -7,6 +7,7 @@
 #define RF_MONITOR_VM_VCPU_H
 
 #include <pthread.h>
+#include "x86/features.h"
 #include "x86/tc_words.h"
 #include "soft_tlb.h"
 #include "tsc_rate.h"
@@ -40,7 +41,7 @@ struct vcpu {
 	bool tsc_measured;       /* tsc_ratio is final, whether known or not */
 	/* The last fault in ring 0 for want of a feature (processor/cpu_lacks.h). */
 	struct cpu_lack {
-		uint32_t features;   /* 0: none since reset */
+		feature_set features; /* 0: none since reset */
 		uint16_t cs;
 		uint32_t eip;
 		uint64_t delivered;  /* exceptions and interrupts before it */

@@ -305,7 +305,7 @@ struct executor *machine_create(const char *engine, const char *options, const c
 {
 	struct machine *m = calloc(1, sizeof(*m));
 	const struct world_descriptor ldt = { LDT_AT, 8 * WORLD_SEGMENTS - 1, 0x82 };
-	uint32_t features;
+	feature_set features;
 
 	if (!m)
 		return NULL;
