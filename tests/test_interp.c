@@ -719,12 +719,15 @@ Test(interp, rdpmc)
 			fx_enter_ring3();
 		CPU.eip = FX_CODE;
 		CPU.cr4 = cases[n].pce ? CPU.cr4 | CR4_PCE : CPU.cr4 & ~CR4_PCE;
+		CPU.perf_counter[0] = 0xa000000001;
+		CPU.perf_counter[1] = 0xa000000002;
 		CPU.regs[X86_EAX] = CPU.regs[X86_EDX] = 0x1234;
 		CPU.regs[X86_ECX] = cases[n].counter;
 		cr_expect_eq(RUN(1, 0x0f, 0x33),
 			     cases[n].vector < 0 ? INTERP_OK : INTERP_EXCEPTION, "%u", n);
 		if (cases[n].vector < 0)
-			cr_expect(!CPU.regs[X86_EAX] && !CPU.regs[X86_EDX], "%u", n);
+			cr_expect(CPU.regs[X86_EAX] == 1 + cases[n].counter &&
+					  CPU.regs[X86_EDX] == 0xa0, "%u", n);
 		else
 			cr_expect_eq(ix_vector(), cases[n].vector, "%u", n);
 	}

@@ -395,6 +395,40 @@ Test(msrs, misc_enable_limits_cpuid_and_hides_xd)
 	ASSERT_OK(msr_write(VCPU, MSR_EFER, EFER_NXE));
 }
 
+/* The P6's counters keep what Linux writes to see whether they are there; nothing counts. */
+Test(msrs, performance_counters_of_the_p6)
+{
+	static const struct { const char *model; bool has; } cases[] = {
+		{ "486", false }, { "pentium", false }, { "pentium2", true },
+		{ "pentium3", true }, { "max", true },
+	};
+	static const struct { uint32_t msr; uint64_t written, kept; } writes[] = {
+		{ MSR_PERFCTR0, 0xabcd, 0xabcd }, { MSR_PERFCTR1, 0x80000000, 0xff80000000 },
+		{ MSR_PERFCTR0, 0x1200000034, 0x34 }, { MSR_PERFCTR1, 7, 7 },
+		{ MSR_EVNTSEL0, 0x530079, 0x530079 }, { MSR_EVNTSEL1, 0xc0, 0xc0 },
+	};
+	uint64_t value;
+
+	for (unsigned m = 0; m < RF_ARRAY_SIZE(cases); m++) {
+		VCPU->model = cpu_model_find(cases[m].model);
+		for (unsigned i = 0; i < RF_ARRAY_SIZE(writes); i++) {
+			if (!cases[m].has) {
+				ASSERT_FAULT(msr_read(VCPU, writes[i].msr, &value), EXC_GP, 0);
+				ASSERT_FAULT(msr_write(VCPU, writes[i].msr, 0), EXC_GP, 0);
+				continue;
+			}
+			ASSERT_OK(msr_write(VCPU, writes[i].msr, writes[i].written));
+			ASSERT_OK(msr_read(VCPU, writes[i].msr, &value));
+			ASSERT_EQ(value, writes[i].kept);
+		}
+	}
+	ASSERT_EQ(CPU.perf_counter[0], 0x34); /* each is its own */
+	ASSERT_FAULT(msr_write(VCPU, MSR_EVNTSEL0, 1ull << 32), EXC_GP, 0);
+	processor_reset(VCPU);
+	ASSERT_OK(msr_read(VCPU, MSR_PERFCTR0, &value));
+	ASSERT_EQ(value, 0);
+}
+
 /* Machine checks can be had from the P6 on, as an architecture without a bank. */
 Test(msrs, machine_checks)
 {

@@ -133,11 +133,15 @@ enum x86_vector {
 #define MSR_APIC_BASE     0x1b
 #define MSR_TSC_ADJUST    0x3b
 #define MSR_BIOS_SIGN     0x8b
+#define MSR_PERFCTR0      0xc1
+#define MSR_PERFCTR1      0xc2
 #define MSR_SYSENTER_CS   0x174
 #define MSR_SYSENTER_ESP  0x175
 #define MSR_SYSENTER_EIP  0x176
 #define MSR_MCG_CAP       0x179
 #define MSR_MCG_STATUS    0x17a
+#define MSR_EVNTSEL0      0x186
+#define MSR_EVNTSEL1      0x187
 #define MSR_MISC_ENABLE   0x1a0
 #define MSR_PAT           0x277
 #define MSR_EFER          0xc0000080u

@@ -113,6 +113,9 @@ struct cpu {
 	uint64_t pat;
 	uint64_t misc_enable;
 	uint64_t mcg_status;
+	/* of the P6 (SDM vol. 3, 18.6.8): they keep what is written, and never count */
+	uint64_t perf_counter[2];
+	uint32_t perf_select[2];
 	uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */
 	/* what the guest has added to its TSC since reset (SDM vol. 3, 17.17.3) */
 	uint64_t tsc_adjust;

@@ -268,14 +268,17 @@ enum x86_status op_rdtsc(struct vcpu *vcpu, const struct insn *i)
 	return X86_OK;
 }
 
-/* There are two counters, which never count. */
+/* There are two counters, which never count (processor/msr.c). */
 enum x86_status op_rdpmc(struct vcpu *vcpu, const struct insn *i)
 {
 	struct cpu *cpu = &vcpu->cpu;
+	uint64_t counter;
 
 	if ((!(cpu->cr4 & CR4_PCE) && cpu->cpl != 0) || cpu->regs[X86_ECX] > 1)
 		return raise_gp(vcpu);
-	cpu->regs[X86_EAX] = cpu->regs[X86_EDX] = 0;
+	counter = cpu->perf_counter[cpu->regs[X86_ECX]];
+	cpu->regs[X86_EAX] = counter;
+	cpu->regs[X86_EDX] = counter >> 32;
 	return X86_OK;
 }
 

@@ -31,6 +31,8 @@
 
 #define MCG_STATUS_WRITABLE 7u /* RIPV, EIPV, MCIP */
 
+#define PERF_COUNTER_MASK 0xffffffffffull /* 40 bits */
+
 struct msr {
 	uint32_t index;
 	feature_set feature; /* it exists if the model has this */
@@ -165,6 +167,49 @@ static bool mcg_status_write(struct vcpu *vcpu, uint64_t value)
 	return true;
 }
 
+/*
+ * The two performance counters of the P6 (SDM vol. 3, 18.6.8). A write gives the low 32 bits of a
+ * counter, whose upper 8 are then copies of bit 31.
+ */
+static bool perf_counter_write(struct vcpu *vcpu, unsigned i, uint64_t value)
+{
+	vcpu->cpu.perf_counter[i] = (int64_t)(int32_t)value & PERF_COUNTER_MASK;
+	return true;
+}
+
+static bool perf_select_write(struct vcpu *vcpu, unsigned i, uint64_t value)
+{
+	if (value >> 32)
+		return false;
+	vcpu->cpu.perf_select[i] = value;
+	return true;
+}
+
+static uint64_t perfctr0_read(struct vcpu *vcpu) { return vcpu->cpu.perf_counter[0]; }
+static uint64_t perfctr1_read(struct vcpu *vcpu) { return vcpu->cpu.perf_counter[1]; }
+static uint64_t evntsel0_read(struct vcpu *vcpu) { return vcpu->cpu.perf_select[0]; }
+static uint64_t evntsel1_read(struct vcpu *vcpu) { return vcpu->cpu.perf_select[1]; }
+
+static bool perfctr0_write(struct vcpu *vcpu, uint64_t value)
+{
+	return perf_counter_write(vcpu, 0, value);
+}
+
+static bool perfctr1_write(struct vcpu *vcpu, uint64_t value)
+{
+	return perf_counter_write(vcpu, 1, value);
+}
+
+static bool evntsel0_write(struct vcpu *vcpu, uint64_t value)
+{
+	return perf_select_write(vcpu, 0, value);
+}
+
+static bool evntsel1_write(struct vcpu *vcpu, uint64_t value)
+{
+	return perf_select_write(vcpu, 1, value);
+}
+
 static uint64_t pat_read(struct vcpu *vcpu)
 {
 	return vcpu->cpu.pat;
@@ -212,11 +257,15 @@ static const struct msr msrs[] = {
 	{ MSR_TSC_ADJUST, FEATURE_TSC_ADJUST, tsc_adjust_read, tsc_adjust_write },
 	{ MSR_BIOS_UPDT_TRIG, FEATURE_PAE, NULL, write_ignored },
 	{ MSR_BIOS_SIGN, FEATURE_PAE, bios_sign_read, write_ignored },
+	{ MSR_PERFCTR0, FEATURE_RDPMC, perfctr0_read, perfctr0_write },
+	{ MSR_PERFCTR1, FEATURE_RDPMC, perfctr1_read, perfctr1_write },
 	{ MSR_SYSENTER_CS, FEATURE_SEP, sysenter_cs_read, sysenter_cs_write },
 	{ MSR_SYSENTER_ESP, FEATURE_SEP, sysenter_esp_read, sysenter_esp_write },
 	{ MSR_SYSENTER_EIP, FEATURE_SEP, sysenter_eip_read, sysenter_eip_write },
 	{ MSR_MCG_CAP, FEATURE_MCE, read_zero, NULL },
 	{ MSR_MCG_STATUS, FEATURE_MCE, mcg_status_read, mcg_status_write },
+	{ MSR_EVNTSEL0, FEATURE_RDPMC, evntsel0_read, evntsel0_write },
+	{ MSR_EVNTSEL1, FEATURE_RDPMC, evntsel1_read, evntsel1_write },
 	{ MSR_MISC_ENABLE, FEATURE_SSE2, misc_enable_read, misc_enable_write },
 	{ MSR_DEBUGCTL, FEATURE_PAE, read_zero, write_ignored },
 	{ MSR_PAT, FEATURE_PAT, pat_read, pat_write },

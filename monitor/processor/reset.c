@@ -61,6 +61,8 @@ void processor_reset(struct vcpu *vcpu)
 	cpu->pat = PAT_RESET;
 	cpu->misc_enable = MISC_FAST_STRING;
 	cpu->mcg_status = 0;
+	memset(cpu->perf_counter, 0, sizeof(cpu->perf_counter));
+	memset(cpu->perf_select, 0, sizeof(cpu->perf_select));
 	cpu->tsc_offset = -__rdtsc();
 	cpu->tsc_adjust = 0;
 	if (!vcpu->model)
