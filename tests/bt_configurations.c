@@ -7,7 +7,7 @@ static const struct { const char *engine, *options; } configurations[] = {
 	{ "interp", NULL }, { "bt", NULL }, { "bt", "links=off" }, { "bt", "tu-insns=1" },
 	{ "bt", "tu-insns=2,cache-kib=256" }, { "bt", "tables=compare" }, { "bt", "tables=trace" },
 	{ "bt", "soft=always" }, { "bt", "fill-around=off,cache-kib=256" },
-	{ "bt", "young=always" }, { "bt", "young=always,host=-bmi2" }, { "bt", "host=-bmi2" },
+	{ "bt", "young=always" }, { "bt", "young=always,host=-bmi2" }, { "bt", "host=-bmi2-lzcnt" },
 	{ "bt", "host=-bmi2,soft=always" },
 };
 

@@ -705,6 +705,86 @@ Test(interp, rdtsc_under_tsd)
 	cr_expect_eq(ix_vector(), EXC_GP);
 }
 
+static const uint8_t rdtscp[] = { 0x0f, 0x01, 0xf9 }, rdpid_ebx[] = { 0xf3, 0x0f, 0xc7, 0xfb };
+
+Test(interp, rdtscp_and_rdpid)
+{
+	CPU.tsc_aux = 0x89abcdef;
+	cr_expect_eq(ix_run(rdtscp, sizeof(rdtscp), 1), INTERP_OK);
+	cr_expect_eq(CPU.regs[X86_ECX], 0x89abcdef);
+	cr_expect_eq(CPU.eip, FX_CODE + 3);
+	CPU.eip = FX_CODE;
+	cr_expect_eq(ix_run(rdpid_ebx, sizeof(rdpid_ebx), 1), INTERP_OK);
+	cr_expect_eq(CPU.regs[X86_EBX], 0x89abcdef);
+	/* CR4.TSD is about the time only. */
+	fx_enter_ring3();
+	CPU.cr4 |= CR4_TSD;
+	CPU.eip = FX_CODE;
+	CPU.regs[X86_EBX] = 0;
+	cr_expect_eq(ix_run(rdpid_ebx, sizeof(rdpid_ebx), 1), INTERP_OK);
+	cr_expect_eq(CPU.regs[X86_EBX], 0x89abcdef);
+	CPU.eip = FX_CODE;
+	cr_expect_eq(ix_run(rdtscp, sizeof(rdtscp), 1), INTERP_EXCEPTION);
+	cr_expect_eq(ix_vector(), EXC_GP);
+}
+
+Test(interp, rdtscp_and_rdpid_are_of_max)
+{
+	VCPU->model = cpu_model_find("pentium3");
+	cr_expect_eq(ix_run(rdtscp, sizeof(rdtscp), 1), INTERP_EXCEPTION);
+	cr_expect_eq(ix_vector(), EXC_UD);
+	CPU.eip = FX_CODE + 16;
+	cr_expect_eq(RUN(1, 0xf3, 0x0f, 0xc7, 0xfb), INTERP_EXCEPTION);
+	cr_expect_eq(ix_vector(), EXC_UD);
+}
+
+static const struct { uint32_t source, result, result16, flags, flags16; } lzcnts[] = {
+	{ 0x00010001, 15, 15, 0, 0 }, { 0x80008000, 0, 0, X86_ZF, X86_ZF },
+	{ 0, 32, 16, X86_CF, X86_CF }, { 1, 31, 15, 0, 0 }, { 0xffff0000, 0, 16, X86_ZF, X86_CF },
+};
+
+/* F3 with BSR; a model without it runs BSR. */
+Test(interp, lzcnt)
+{
+	static const uint8_t code[] = { 0xf3, 0x0f, 0xbd, 0xd9 },
+			     code16[] = { 0x66, 0xf3, 0x0f, 0xbd, 0xd9 };
+
+	for (unsigned n = 0; n < RF_ARRAY_SIZE(lzcnts); n++) {
+		CPU.regs[X86_ECX] = lzcnts[n].source;
+		CPU.regs[X86_EBX] = 0xaaaaaaaa;
+		CPU.eip = FX_CODE;
+		cr_expect_eq(ix_run(code, sizeof(code), 1), INTERP_OK, "%u", n);
+		cr_expect_eq(CPU.regs[X86_EBX], lzcnts[n].result, "%u", n);
+		cr_expect_eq(CPU.eflags & (X86_CF | X86_ZF), lzcnts[n].flags, "%u", n);
+		CPU.regs[X86_EBX] = 0xaaaaaaaa;
+		CPU.eip = FX_CODE;
+		cr_expect_eq(ix_run(code16, sizeof(code16), 1), INTERP_OK, "%u", n);
+		cr_expect_eq(CPU.regs[X86_EBX], 0xaaaa0000 | lzcnts[n].result16, "%u", n);
+		cr_expect_eq(CPU.eflags & (X86_CF | X86_ZF), lzcnts[n].flags16, "%u", n);
+	}
+	VCPU->model = cpu_model_find("pentium3");
+	CPU.regs[X86_ECX] = 0x00010001;
+	CPU.eip = FX_CODE;
+	cr_expect_eq(ix_run(code, sizeof(code), 1), INTERP_OK);
+	cr_expect_eq(CPU.regs[X86_EBX], 16);
+}
+
+/* As a host without LZCNT computes it. */
+Test(interp, lzcnt_by_hand)
+{
+	for (unsigned n = 0; n < RF_ARRAY_SIZE(lzcnts); n++) {
+		const uint32_t other = (X86_SF | X86_PF | X86_AF) << 8 | 1;
+		uint32_t ax = n & 1 ? 0xff01 : 0x9401;
+
+		cr_expect_eq(interp_lzcnt(lzcnts[n].source, 4, &ax), lzcnts[n].result, "%u", n);
+		cr_expect_eq(ax >> 8 & (X86_CF | X86_ZF), lzcnts[n].flags, "%u", n);
+		cr_expect_eq(ax & other, other, "%u", n);
+		cr_expect_eq(interp_lzcnt(lzcnts[n].source & 0xffff, 2, &ax), lzcnts[n].result16,
+			     "%u", n);
+		cr_expect_eq(ax >> 8 & (X86_CF | X86_ZF), lzcnts[n].flags16, "%u", n);
+	}
+}
+
 /* There are two counters; which model has the instruction no bit of CPUID says. */
 Test(interp, rdpmc)
 {

@@ -234,11 +234,13 @@ static bool usable(const struct insn *i, uint32_t wanted)
 	if (i->prefixes & PFX_SEG)
 		return false;
 	/*
-	 * The host may have LZCNT and TZCNT, which are not offered; AMD's PREFETCHW takes no
+	 * The host may have TZCNT, which is not offered, or lack LZCNT; AMD's PREFETCHW takes no
 	 * register.
 	 */
 	if (i->map == MAP_0F &&
-	    (((i->opcode & 0xfe) == 0xbc && i->prefixes & PFX_REP) || i->opcode == 0x0d))
+	    ((i->opcode == 0xbc && i->prefixes & PFX_REP) || i->opcode == 0x0d))
+		return false;
+	if (insn_is_lzcnt(i, FEATURE_LZCNT) && !__builtin_cpu_supports("lzcnt"))
 		return false;
 	return !wanted || i->attr & wanted;
 }

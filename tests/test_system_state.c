@@ -384,14 +384,14 @@ Test(msrs, misc_enable_limits_cpuid_and_hides_xd)
 	ASSERT_EQ(cpuid_query(&CPU, 0, 0).eax, 2);
 	ASSERT_EQ(cpuid_query(&CPU, 4, 0).eax, cpuid_query(&CPU, 2, 0).eax);
 	cr_assert_not(cpuid_tells_tsc_rate(&CPU, 0x15));
-	ASSERT_EQ(cpuid_query(&CPU, 0x80000001, 0).edx, 1 << 20);
+	ASSERT_EQ(cpuid_query(&CPU, 0x80000001, 0).edx & 1 << 20, 1 << 20);
 	ASSERT_OK(msr_write(VCPU, MSR_MISC_ENABLE, MISC_XD_DISABLE));
 	ASSERT_EQ(cpuid_query(&CPU, 0, 0).eax, 0x16);
-	ASSERT_EQ(cpuid_query(&CPU, 0x80000001, 0).edx, 0);
+	ASSERT_EQ(cpuid_query(&CPU, 0x80000001, 0).edx & 1 << 20, 0);
 	ASSERT_FAULT(msr_write(VCPU, MSR_EFER, EFER_NXE), EXC_GP, 0);
 	ASSERT_OK(msr_write(VCPU, MSR_EFER, 0));
 	ASSERT_OK(msr_write(VCPU, MSR_MISC_ENABLE, 0));
-	ASSERT_EQ(cpuid_query(&CPU, 0x80000001, 0).edx, 1 << 20);
+	ASSERT_EQ(cpuid_query(&CPU, 0x80000001, 0).edx & 1 << 20, 1 << 20);
 	ASSERT_OK(msr_write(VCPU, MSR_EFER, EFER_NXE));
 }
 
@@ -512,6 +512,61 @@ Test(msrs, cpuid_tells_the_rate_of_the_tsc_if_it_is_known)
 	cr_assert(r.eax == 2096 && r.ebx == 2096 && r.ecx == 25);
 	VCPU->model = cpu_model_find("pentium3");
 	cr_assert_not(cpuid_tells_tsc_rate(&CPU, 0x15));
+}
+
+/* Where a system of today looks for what max has and older models lack. */
+static const struct {
+	const char *name;
+	uint32_t leaf;
+	uint8_t word, bit; /* word: 0 EAX to 3 EDX */
+} new_features[] = {
+	{ "rdtscp", 0x80000001, 3, 27 }, { "lzcnt", 0x80000001, 2, 5 }, { "rdpid", 7, 2, 22 },
+};
+
+static uint32_t cpuid_bit(unsigned i)
+{
+	const struct cpuid_result r = cpuid_query(&CPU, new_features[i].leaf, 0);
+	const uint32_t words[] = { r.eax, r.ebx, r.ecx, r.edx };
+
+	return words[new_features[i].word] >> new_features[i].bit & 1;
+}
+
+Test(msrs, cpuid_of_new_features)
+{
+	struct cpu_model *model = NULL;
+	struct error error = { 0 };
+	char spec[40];
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(new_features); i++) {
+		VCPU->model = cpu_model_find("max");
+		cr_expect_eq(cpuid_bit(i), 1, "%s", new_features[i].name);
+		snprintf(spec, sizeof(spec), "max,-%s", new_features[i].name);
+		cr_assert_eq(cpu_model_parse(spec, &model, &error), 0, "%s", spec);
+		VCPU->model = model;
+		cr_expect_eq(cpuid_bit(i), 0, "%s", spec);
+		VCPU->model = cpu_model_find("pentium3");
+		cr_expect_eq(cpuid_bit(i), 0, "%s", new_features[i].name);
+		free(model);
+	}
+	VCPU->model = cpu_model_find("max");
+	ASSERT_EQ(cpuid_query(&CPU, 7, 0).eax, 0); /* no subleaf but this */
+	ASSERT_EQ(cpuid_query(&CPU, 7, 1).ebx | cpuid_query(&CPU, 7, 1).ecx, 0);
+}
+
+Test(msrs, tsc_aux)
+{
+	uint64_t value;
+
+	ASSERT_OK(msr_write(VCPU, MSR_TSC_AUX, 0xfedcba98));
+	ASSERT_OK(msr_read(VCPU, MSR_TSC_AUX, &value));
+	ASSERT_EQ(value, 0xfedcba98);
+	ASSERT_FAULT(msr_write(VCPU, MSR_TSC_AUX, 1ull << 32), EXC_GP, 0);
+	VCPU->model = cpu_model_find("pentium3");
+	ASSERT_FAULT(msr_read(VCPU, MSR_TSC_AUX, &value), EXC_GP, 0);
+	VCPU->model = cpu_model_find("max");
+	processor_reset(VCPU);
+	ASSERT_OK(msr_read(VCPU, MSR_TSC_AUX, &value));
+	ASSERT_EQ(value, 0);
 }
 
 Test(msrs, cpuid_of_old_models)

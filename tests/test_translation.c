@@ -81,7 +81,8 @@ static void setup_options(struct translator_options options)
 		.log_tu = log_tu,
 	};
 
-	options.features = ~(feature_set)0;
+	if (!options.features)
+		options.features = ~(feature_set)0;
 	cr_assert_eq(translator_create(&callbacks, &options, &tr), 0);
 	space = tc_space_create(tr);
 	cr_assert(space);
@@ -135,6 +136,37 @@ Test(translation, modes_are_heeded)
 	cr_expect(strstr(translate_bytes("\x0f\x58\xc1", 3, FLAT), "addps"));
 	cr_expect_null(strstr(translate_bytes("\x0f\x31", 2, FLAT & ~MODE_TSC), "rdtsc"));
 	cr_expect_null(strstr(translate_bytes("\x55", 1, FLAT & ~MODE_SS_FLAT), "r13"));
+}
+
+/* F3 0F BD is what the guest's model has, whatever the host makes of these bytes. */
+Test(translation, lzcnt_is_the_models)
+{
+	static const char lzcnt[] = "\xf3\x0f\xbd\xc3";
+	const char *got = translate_bytes(lzcnt, 4, FLAT);
+
+	cr_expect_null(strstr(got, "bsr"), "%s", got);
+	cr_expect_null(strstr(got, "lzcnt"), "%s", got);
+	teardown();
+	setup_options((struct translator_options){ .host = HOST_LZCNT });
+	got = translate_bytes(lzcnt, 4, FLAT);
+	cr_expect(strstr(got, "lzcnt eax, ebx"), "%s", got);
+	teardown();
+	setup_options((struct translator_options){ .host = HOST_LZCNT, .features = FEATURE_486 });
+	got = translate_bytes(lzcnt, 4, FLAT);
+	cr_expect(strstr(got, "bsr eax, ebx"), "%s", got);
+}
+
+Test(translation, rdtscp_and_rdpid)
+{
+	const char *got = translate_bytes("\x0f\x01\xf9", 3, FLAT);
+
+	cr_expect(strstr(got, "lfence; rdtsc; "), "%s", got);
+	cr_expect(strstr(got, "mov ecx, dword ptr [r15 + "), "%s", got);
+	cr_expect_null(strstr(translate_bytes("\x0f\x01\xf9", 3, FLAT & ~MODE_TSC), "rdtsc"));
+	got = translate_bytes("\xf3\x0f\xc7\xff", 4, FLAT & ~MODE_TSC);
+	cr_expect(strstr(got, "mov edi, dword ptr [r15 + "), "%s", got);
+	got = translate_bytes("\xf3\x0f\xc7\xfc", 4, FLAT);
+	cr_expect(strstr(got, "mov r14d, dword ptr [r15 + "), "%s", got);
 }
 
 /* Bytes that show or change what is the host's never get into the cache as they are. */

@@ -283,6 +283,12 @@ feature_set insn_features(const struct insn *insn)
 	return insn->feature ? FEATURE_BIT(insn->feature - 1) : 0;
 }
 
+bool insn_is_lzcnt(const struct insn *insn, feature_set features)
+{
+	return insn->map == MAP_0F && insn->opcode == 0xbd && insn->prefixes & PFX_REP &&
+	       features & FEATURE_LZCNT;
+}
+
 static uint32_t unpack_flags(uint8_t packed)
 {
 	uint32_t flags = packed & (FL_C | FL_P | FL_A | FL_Z | FL_S);

@@ -93,6 +93,9 @@ enum decode_result insn_decode(const uint8_t *bytes, unsigned avail, bool code32
  */
 feature_set insn_features(const struct insn *insn);
 
+/* Whether BSR with F3, which all processors run, is LZCNT on one with these features. */
+bool insn_is_lzcnt(const struct insn *insn, feature_set features);
+
 /*
  * EFLAGS the instruction may read (arithmetic flags, DF and IF), and those it always writes when it
  * completes, as X86_* masks. "Written" is conservative: flags that the SDM leaves undefined count

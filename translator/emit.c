@@ -229,6 +229,13 @@ void emit_bswap32(struct emitter *e, unsigned reg)
 	emit8(e, 0xc8 | (reg & 7));
 }
 
+void emit_lfence(struct emitter *e)
+{
+	emit8(e, 0x0f);
+	emit8(e, 0xae);
+	emit8(e, 0xe8);
+}
+
 void emit_rdtsc(struct emitter *e)
 {
 	emit8(e, 0x0f);

@@ -198,6 +198,7 @@ static inline void emit_lahf(struct emitter *e) { emit8(e, 0x9f); }
 static inline void emit_cld(struct emitter *e) { emit8(e, 0xfc); }
 static inline void emit_ret(struct emitter *e) { emit8(e, 0xc3); }
 void emit_rdtsc(struct emitter *e);
+void emit_lfence(struct emitter *e);
 
 /* x87 and SSE state to memory and back. */
 void emit_fxsave(struct emitter *e, struct memref m);

@@ -281,7 +281,10 @@ static const struct opcode_info groups[GROUP_COUNT][16] = {
 		BOTH(6, OP(M | RW | OPA_LOCK, B, SZ_V, 0, FL_C)),
 		BOTH(7, OP(M | RW | OPA_LOCK, B, SZ_V, 0, FL_C)),
 	},
-	[GROUP_0FC7] = { MEM(1, OPF(M | RW | OPA_LOCK, NONE, 8, 0, FL_Z, CX8)) },
+	[GROUP_0FC7] = {
+		MEM(1, OPF(M | RW | OPA_LOCK, NONE, 8, 0, FL_Z, CX8)),
+		REG(7, OPF(M | SYS, NONE, 0, 0, 0, RDPID)),
+	},
 	[GROUP_0FAE] = {
 		MEM(0, OPF(M | WR | SYS, NONE, SZ_FX, 0, 0, FXSR)),
 		MEM(1, OPF(M | RD | SYS, NONE, SZ_FX, 0, 0, FXSR)),
@@ -308,6 +311,14 @@ const struct opcode_info *opcode_entry(enum insn_map map, uint8_t opcode)
 	}
 }
 
+/* With a register form 0F01 has instructions without operands, each by its whole ModRM byte. */
+static const struct opcode_info *lookup_0f01(uint8_t modrm)
+{
+	static const struct opcode_info rdtscp = OPF(M | SYS, NONE, 0, 0, 0, RDTSCP);
+
+	return modrm == 0xf9 ? &rdtscp : NULL;
+}
+
 bool opcode_lookup(enum insn_map map, uint8_t opcode, uint8_t modrm, uint8_t prefixes,
 		   struct opcode_info *out)
 {
@@ -329,7 +340,12 @@ bool opcode_lookup(enum insn_map map, uint8_t opcode, uint8_t modrm, uint8_t pre
 	if (map == MAP_0F && (opcode == 0x20 || opcode == 0x22) &&
 	    !((1u << ((modrm >> 3) & 7)) & 0x1d))
 		return false;
-	if (entry->group)
+	/* RDPID has F3. */
+	if (entry->group == GROUP_0FC7 && modrm >= 0xc0 && !(prefixes & PFX_REP))
+		return false;
+	if (entry->group == GROUP_0F01 && lookup_0f01(modrm))
+		entry = lookup_0f01(modrm);
+	else if (entry->group)
 		entry = &groups[entry->group][((modrm >> 3) & 7) + (modrm >= 0xc0 ? 8 : 0)];
 	*out = *entry;
 	return entry->attr & OPA_VALID;

@@ -12,6 +12,8 @@
 
 #define RANGE(first, last) [first ... last]
 
+static void translate_default(struct build *b, const struct insn *i);
+
 static void translate_lea(struct build *b, const struct insn *i)
 {
 	struct opcode_bytes op = OP1(0x8d);
@@ -55,13 +57,10 @@ static void translate_group_ff(struct build *b, const struct insn *i)
 /*
  * Guest TSC = host TSC + offset; no flag may change, so the halves are joined and parted in memory.
  */
-static void translate_rdtsc(struct build *b, const struct insn *i)
+static void emit_guest_tsc(struct emitter *e)
 {
 	const int32_t sum = TCW_OFF(scratch);
-	struct emitter *e = &b->e;
 
-	if (!(b->mode & MODE_TSC))
-		return translate_interpret(b, i);
 	emit_rdtsc(e);
 	emit_store32(e, H_RAX, memref_cpu(sum));
 	emit_store32(e, H_RDX, memref_cpu(sum + 4));
@@ -71,6 +70,55 @@ static void translate_rdtsc(struct build *b, const struct insn *i)
 	emit_store64(e, H_R8, memref_cpu(sum));
 	emit_load32(e, H_RDX, memref_cpu(sum + 4));
 	emit_mov32(e, H_RAX, H_R8);
+}
+
+static void translate_rdtsc(struct build *b, const struct insn *i)
+{
+	if (b->mode & MODE_TSC)
+		emit_guest_tsc(&b->e);
+	else
+		translate_interpret(b, i);
+}
+
+/* It waits for all before it (SDM vol. 2, RDTSCP), which the host may have no RDTSCP for. */
+static void translate_rdtscp(struct build *b, const struct insn *i)
+{
+	if (!(b->mode & MODE_TSC) || b->adapt & ADAPT_INTERPRET)
+		return translate_interpret(b, i);
+	emit_lfence(&b->e);
+	emit_guest_tsc(&b->e);
+	emit_load32(&b->e, H_RCX, memref_cpu(CPU_OFF(tsc_aux)));
+}
+
+static void translate_0f01(struct build *b, const struct insn *i)
+{
+	if (i->modrm == 0xf9)
+		translate_rdtscp(b, i);
+	else
+		translate_group_0f01(b, i);
+}
+
+/* CMPXCHG8B; RDPID. */
+static void translate_0fc7(struct build *b, const struct insn *i)
+{
+	if (i->mem)
+		return translate_default(b, i);
+	if (insn_rm(i) == X86_ESP)
+		esp_sync_first(b);
+	emit_load32(&b->e, host_reg_of(insn_rm(i)), memref_cpu(CPU_OFF(tsc_aux)));
+}
+
+/* F3 makes it LZCNT on a processor that has that, and means nothing on others. */
+static void translate_bsr(struct build *b, const struct insn *insn)
+{
+	struct insn i = *insn;
+
+	if (!insn_is_lzcnt(insn, b->tr->opt.features))
+		return translate_default(b, insn);
+	if (!(b->tr->opt.host & HOST_LZCNT))
+		return translate_interpret(b, insn);
+	i.sse_prefix = 0xf3;
+	translate_default(b, &i);
 }
 
 /* Exceptions to "copy it unless its attributes say otherwise" (see translate_default). */
@@ -98,11 +146,11 @@ static const translate_fn table_1byte[256] = {
 };
 
 static const translate_fn table_0f[256] = {
-	[0x01] = translate_group_0f01, [0x20] = translate_mov_from_cr, [0x22] = translate_mov_to_cr,
+	[0x01] = translate_0f01, [0x20] = translate_mov_from_cr, [0x22] = translate_mov_to_cr,
 	[0x31] = translate_rdtsc, [0x34] = translate_sysenter, [0x35] = translate_sysexit,
 	RANGE(0x80, 0x8f) = translate_jcc, [0xa0] = translate_push_seg, [0xa8] = translate_push_seg,
 	[0xa1] = translate_pop_seg, [0xa9] = translate_pop_seg, [0x0b] = translate_leave_tc,
-	[0xf7] = translate_interpret,
+	[0xbd] = translate_bsr, [0xc7] = translate_0fc7, [0xf7] = translate_interpret,
 };
 
 #define OPA_NOT_COPIED \

@@ -141,17 +141,15 @@ static bool rm_is_gpr(const struct insn *i)
 static struct opcode_bytes copy_opcode(const struct insn *i)
 {
 	struct opcode_bytes op = { 0 };
-	/* F3 would make it TZCNT, LZCNT */
-	const bool scan = i->map == MAP_0F && (i->opcode == 0xbc || i->opcode == 0xbd);
 	const bool pause = i->map == MAP_1BYTE && i->opcode == 0x90;
 
 	if (i->prefixes & PFX_OPSIZE)
 		op.prefix[op.nprefix++] = 0x66;
 	if (i->prefixes & PFX_LOCK)
 		op.prefix[op.nprefix++] = 0xf0;
+	/* No other F3 is copied: it would make BSF and BSR TZCNT and LZCNT. */
 	if (i->sse_prefix == 0xf2 || i->sse_prefix == 0xf3) {
-		if (!scan)
-			op.prefix[op.nprefix++] = i->sse_prefix;
+		op.prefix[op.nprefix++] = i->sse_prefix;
 	} else if (pause && (i->prefixes & PFX_REP)) {
 		op.prefix[op.nprefix++] = 0xf3;
 	}

@@ -135,7 +135,8 @@ struct translator_options {
 #define TRANSLATOR_REACH_ABOVE (39ull << 30)
 
 /* What is optional in the host's processor, and faster where it is. */
-#define HOST_BMI2 0x1u /* PEXT and PDEP; SHLX and SHRX, which change no flag */
+#define HOST_BMI2  0x1u /* PEXT and PDEP; SHLX and SHRX, which change no flag */
+#define HOST_LZCNT 0x8u /* else a guest's LZCNT is interpreted */
 
 struct translator_stats {
 #define TC_STAT(name, text) uint64_t name;

@@ -66,6 +66,17 @@ static bool copied_mode(struct verifier *v)
 	return true;
 }
 
+/* Elsewhere its bytes are BSR's, which gives another result. */
+static bool lzcnt_is_lzcnt(struct verifier *v)
+{
+	const struct host_insn *h = &v->insn;
+
+	if (h->map == HOST_MAP_0F && h->opcode == 0xbd && h->prefixes & HOST_F3 &&
+	    !(v->tr->opt.host & HOST_LZCNT))
+		return verify_fail(v, VERIFY_INSTRUCTION, "LZCNT on a host that has none");
+	return true;
+}
+
 bool verify_copied(struct verifier *v)
 {
 	const struct host_insn *h = &v->insn;
@@ -88,5 +99,5 @@ bool verify_copied(struct verifier *v)
 			v, VERIFY_REST,
 			"a copied instruction while guest registers or flags are borrowed");
 	verify_forget_written(v);
-	return copied_mode(v);
+	return lzcnt_is_lzcnt(v) && copied_mode(v);
 }

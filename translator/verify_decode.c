@@ -194,6 +194,7 @@ static bool repeat_selects(uint8_t opcode)
 	case 0x70:
 	case 0x7c ... 0x7f:
 	case 0xb8:
+	case 0xbd: /* LZCNT is newer: see verify_copied.c */
 	case 0xc2: case 0xd0: case 0xd6: case 0xe6: case 0xf0:
 		return true;
 	default:

@@ -371,6 +371,8 @@ static const struct form forms[] = {
 		.need = { NEED(VERIFY_WORD, TSC_SUM) }, .gives = FACT_GUEST },
 	{ "RDTSC", HOST_MOV, { R32(H_RAX), R32(H_R8) }, .need = { NEED(H_R8, TSC_SUM) },
 		.gives = FACT_GUEST },
+	{ "TSC_AUX", HOST_MOV, { GUEST, CPU(CPU_OFF(tsc_aux), 4) }, .gives = FACT_GUEST,
+		.flags = AT_REST },
 	/* struct cpu and the words before it: selectors, flags, events. */
 	{ "selector", HOST_MOVZX, { R32(H_R8), SELECTORS }, .gives = FACT_VALUE },
 	{ "selector", HOST_MOVZX, { GUEST, SELECTORS }, .gives = FACT_GUEST, .flags = AT_REST },

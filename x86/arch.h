@@ -145,6 +145,7 @@ enum x86_vector {
 #define MSR_MISC_ENABLE   0x1a0
 #define MSR_PAT           0x277
 #define MSR_EFER          0xc0000080u
+#define MSR_TSC_AUX       0xc0000103u
 
 /* MISC_ENABLE */
 #define MISC_LIMIT_CPUID  (1ull << 22)

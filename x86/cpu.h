@@ -119,6 +119,7 @@ struct cpu {
 	uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */
 	/* what the guest has added to its TSC since reset (SDM vol. 3, 17.17.3) */
 	uint64_t tsc_adjust;
+	uint32_t tsc_aux; /* what RDTSCP and RDPID give beside */
 
 	struct fault fault;
 	struct fxsave_image fpu;

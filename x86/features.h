@@ -46,5 +46,8 @@ typedef uint64_t feature_set;
 #define FEATURE_NOPL       FEATURE_BIT(29)
 #define FEATURE_486        FEATURE_BIT(30) /* BSWAP, XADD, CMPXCHG, INVLPG, WBINVD */
 #define FEATURE_TSC_ADJUST FEATURE_BIT(31)
+#define FEATURE_RDTSCP     FEATURE_BIT(32)
+#define FEATURE_RDPID      FEATURE_BIT(33)
+#define FEATURE_LZCNT      FEATURE_BIT(34)
 
 #endif

@@ -182,7 +182,7 @@ static int bt_create_with(struct vcpu *vcpu, struct bt_options *options, struct 
 	else
 		host_facts_probe(&host);
 	host.features &= ~options->host_without;
-	options->translator.host = host.features & HOST_BMI2;
+	options->translator.host = host.features & (HOST_BMI2 | HOST_LZCNT);
 	err = bt_host_check(&host, error);
 	if (err)
 		return err;

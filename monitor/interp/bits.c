@@ -227,8 +227,48 @@ enum x86_status op_bsf(struct vcpu *vcpu, const struct insn *i)
 	return bit_scan(vcpu, i, false);
 }
 
+uint32_t interp_lzcnt(uint32_t source, unsigned size, uint32_t *ax)
+{
+	const uint32_t bits = 8 * size, result = source ? __builtin_clz(source) + bits - 32 : bits;
+
+	*ax &= ~((uint32_t)X86_CF << 8 | X86_ZF << 8);
+	*ax |= source ? 0 : X86_CF << 8;
+	*ax |= result ? 0 : X86_ZF << 8;
+	return result;
+}
+
+/* The host's own gives the flags that are undefined too, as translated code finds them. */
+static uint32_t lzcnt(uint32_t source, unsigned size, uint32_t *ax)
+{
+	uint32_t result = source;
+
+	if (!__builtin_cpu_supports("lzcnt"))
+		return interp_lzcnt(source, size, ax);
+#define HOST_LZCNT_OF(width) \
+	asm(ASM_LOAD_FLAGS "lzcnt %" width "[dst], %" width "[dst]" ASM_SAVE_FLAGS \
+	    : [dst] "+r" (result), "+&a" (*ax) : : "cc")
+	if (size == 4)
+		HOST_LZCNT_OF("");
+	else
+		HOST_LZCNT_OF("w");
+	return result & (size == 4 ? 0xffffffff : 0xffff);
+}
+
+static enum x86_status op_lzcnt(struct vcpu *vcpu, const struct insn *i)
+{
+	struct cpu *cpu = &vcpu->cpu;
+	uint32_t ax = flags_to_ax(cpu), source;
+
+	RETURN_IF_FAULT(rm_read(vcpu, i, i->op_size, &source));
+	reg_set(cpu, insn_reg(i), lzcnt(source, i->op_size, &ax), i->op_size);
+	flags_from_ax(cpu, ax);
+	return X86_OK;
+}
+
 enum x86_status op_bsr(struct vcpu *vcpu, const struct insn *i)
 {
+	if (insn_is_lzcnt(i, cpu_features(&vcpu->cpu)))
+		return op_lzcnt(vcpu, i);
 	return bit_scan(vcpu, i, true);
 }
 

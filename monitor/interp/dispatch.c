@@ -85,7 +85,8 @@ static const struct dispatch map_0f[256] = {
 	[0xb4 ... 0xb5] = DO(op_load_far), [0xb6 ... 0xb7] = DO(op_movx), [0xb8] = DO(op_popcnt),
 	[0xba ... 0xbb] = DO(op_bt), [0xbc] = DO(op_bsf), [0xbd] = DO(op_bsr),
 	[0xbe ... 0xbf] = DO(op_movx), [0xc0 ... 0xc1] = DO(op_xadd), [0xc2] = PICK(pick_sse),
-	[0xc3] = DO(op_movnti), [0xc4 ... 0xc6] = PICK(pick_sse), [0xc7] = DO(op_cmpxchg8b),
+	[0xc3] = DO(op_movnti), [0xc4 ... 0xc6] = PICK(pick_sse), 
+	[0xc7] = PICK(pick_group_0fc7),
 	[0xc8 ... 0xcf] = DO(op_bswap), [0xd0 ... 0xfe] = PICK(pick_sse),
 };
 

@@ -123,6 +123,7 @@ insn_handler pick_string(const struct insn *i);     /* string.c */
 insn_handler pick_group_ff(const struct insn *i);
 insn_handler pick_group_0f00(const struct insn *i);
 insn_handler pick_group_0f01(const struct insn *i);
+insn_handler pick_group_0fc7(const struct insn *i);
 insn_handler pick_group_0fae(const struct insn *i);
 insn_handler pick_fpu(const struct insn *i);        /* fpu.c */
 /* fpu_env.c: FLDENV, FSTENV, FSAVE, FRSTOR; else NULL */
@@ -144,6 +145,11 @@ DECLARE_HANDLER(op_bt);
 DECLARE_HANDLER(op_shld_shrd);
 DECLARE_HANDLER(op_bsf);
 DECLARE_HANDLER(op_bsr);
+/*
+ * LZCNT of size (2 or 4) bytes, for hosts without it: the result, and CF and ZF in ax as LAHF has
+ * them; the flags that it leaves undefined stay.
+ */
+uint32_t interp_lzcnt(uint32_t source, unsigned size, uint32_t *ax);
 DECLARE_HANDLER(op_bswap);
 DECLARE_HANDLER(op_popcnt);
 DECLARE_HANDLER(op_crc32);
@@ -183,6 +189,7 @@ DECLARE_HANDLER(op_mov_cr);
 DECLARE_HANDLER(op_mov_dr);
 DECLARE_HANDLER(op_msr);
 DECLARE_HANDLER(op_rdtsc);
+DECLARE_HANDLER(op_rdpid);
 DECLARE_HANDLER(op_rdpmc);
 DECLARE_HANDLER(op_cpuid);
 DECLARE_HANDLER(op_hlt);

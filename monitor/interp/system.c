@@ -129,7 +129,7 @@ insn_handler pick_group_0f00(const struct insn *i)
 	return insn_reg(i) < 2 ? op_sldt_str : insn_reg(i) < 4 ? op_lldt_ltr : op_verr_verw;
 }
 
-/* --- 0F 01: SGDT, SIDT, LGDT, LIDT, SMSW, LMSW, INVLPG --- */
+/* --- 0F 01: SGDT, SIDT, LGDT, LIDT, SMSW, LMSW, INVLPG, RDTSCP --- */
 
 /* 32 bits of base are stored whatever the operand size (SDM vol. 2, SGDT). */
 static enum x86_status op_store_table(struct vcpu *vcpu, const struct insn *i)
@@ -180,6 +180,8 @@ static enum x86_status op_invlpg(struct vcpu *vcpu, const struct insn *i)
 	return invlpg(vcpu, vcpu->cpu.seg[i->seg].base + insn_ea(&vcpu->cpu, i));
 }
 
+static enum x86_status op_rdtscp(struct vcpu *vcpu, const struct insn *i);
+
 insn_handler pick_group_0f01(const struct insn *i)
 {
 	static const insn_handler handlers[8] = {
@@ -187,7 +189,12 @@ insn_handler pick_group_0f01(const struct insn *i)
 		op_lmsw, op_invlpg,
 	};
 
-	return handlers[insn_reg(i)];
+	return i->modrm == 0xf9 ? op_rdtscp : handlers[insn_reg(i)];
+}
+
+insn_handler pick_group_0fc7(const struct insn *i)
+{
+	return i->mem ? op_cmpxchg8b : op_rdpid;
 }
 
 /* --- Control, debug and model-specific registers --- */
@@ -265,6 +272,19 @@ enum x86_status op_rdtsc(struct vcpu *vcpu, const struct insn *i)
 	tsc = guest_tsc(cpu);
 	cpu->regs[X86_EAX] = tsc;
 	cpu->regs[X86_EDX] = tsc >> 32;
+	return X86_OK;
+}
+
+static enum x86_status op_rdtscp(struct vcpu *vcpu, const struct insn *i)
+{
+	RETURN_IF_FAULT(op_rdtsc(vcpu, i));
+	vcpu->cpu.regs[X86_ECX] = vcpu->cpu.tsc_aux;
+	return X86_OK;
+}
+
+enum x86_status op_rdpid(struct vcpu *vcpu, const struct insn *i)
+{
+	vcpu->cpu.regs[insn_rm(i)] = vcpu->cpu.tsc_aux;
 	return X86_OK;
 }
 

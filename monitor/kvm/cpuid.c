@@ -15,7 +15,10 @@
 #define CPUID_FEATURE_LEAF   7
 #define CPUID_MAX_ENTRIES    64
 #define CPUID_EXTENDED       0x80000000u
+#define CPUID_EXTENDED_FEATURES 0x80000001u
 #define CPUID_ADDRESS_SIZES  0x80000008u
+#define CPUID_RDPID          (1u << 22) /* leaf 7, ECX */
+#define CPUID_RDTSCP         (1u << 27) /* leaf 80000001h, EDX */
 #define LINEAR_BITS          0x0000ff00u
 #define LINEAR_BITS_48       0x00003000u
 
@@ -23,6 +26,17 @@ struct cpuid_list {
 	struct kvm_cpuid2 head;
 	struct kvm_cpuid_entry2 entry[CPUID_MAX_ENTRIES];
 };
+
+/*
+ * IA32_TSC_AUX is in no list of MSRs that is brought to KVM and back: what reads it is not offered.
+ */
+static void hide_tsc_aux(uint32_t leaf, struct cpuid_result *r)
+{
+	if (leaf == CPUID_FEATURE_LEAF)
+		r->ecx &= ~CPUID_RDPID;
+	if (leaf == CPUID_EXTENDED_FEATURES)
+		r->edx &= ~CPUID_RDTSCP;
+}
 
 static bool cpuid_add(struct kvm_engine *kvm, struct cpuid_list *list, uint32_t leaf,
 		      uint32_t subleaf, bool indexed)
@@ -35,6 +49,7 @@ static bool cpuid_add(struct kvm_engine *kvm, struct cpuid_list *list, uint32_t 
 	 */
 	if (leaf == CPUID_ADDRESS_SIZES)
 		r.eax = (r.eax & ~LINEAR_BITS) | LINEAR_BITS_48;
+	hide_tsc_aux(leaf, &r);
 	if (list->head.nent == CPUID_MAX_ENTRIES)
 		return false;
 	list->entry[list->head.nent++] = (struct kvm_cpuid_entry2){

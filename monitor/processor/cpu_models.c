@@ -30,7 +30,7 @@
 #define FEATURES_MAX \
 	(FEATURES_PENTIUM3 | FEATURE_SSE2 | FEATURE_SSE3 | FEATURE_SSSE3 | FEATURE_SSE4_1 | \
 	 FEATURE_SSE4_2 | FEATURE_POPCNT | FEATURE_CLFLUSH | FEATURE_NX | FEATURE_MOVBE | \
-	 FEATURE_TSC_ADJUST)
+	 FEATURE_TSC_ADJUST | FEATURE_RDTSCP | FEATURE_RDPID | FEATURE_LZCNT)
 
 /* Ascending, but for the first. */
 static const struct cpu_model models[] = {
@@ -71,7 +71,8 @@ static const struct { const char *name; feature_set feature; } feature_names[] =
 	{ "sse4.1", FEATURE_SSE4_1 }, { "sse4_1", FEATURE_SSE4_1 }, { "sse4.2", FEATURE_SSE4_2 },
 	{ "sse4_2", FEATURE_SSE4_2 }, { "popcnt", FEATURE_POPCNT }, { "movbe", FEATURE_MOVBE },
 	{ "tsc_adjust", FEATURE_TSC_ADJUST }, { "tsc-adjust", FEATURE_TSC_ADJUST },
-	{ "nx", FEATURE_NX }, { "mce", FEATURE_MCE }, { "mca", FEATURE_MCE },
+	{ "rdtscp", FEATURE_RDTSCP }, { "rdpid", FEATURE_RDPID }, { "lzcnt", FEATURE_LZCNT },
+	{ "abm", FEATURE_LZCNT }, { "nx", FEATURE_NX }, { "mce", FEATURE_MCE }, { "mca", FEATURE_MCE },
 };
 
 static const struct { const char *name; feature_set feature; } other_features[] = {
@@ -89,7 +90,8 @@ static const struct { feature_set feature, needs; } dependencies[] = {
 	{ FEATURE_SSE4_2, FEATURE_SSE4_1 }, { FEATURE_NX, FEATURE_PAE | FEATURE_MSR },
 	{ FEATURE_SEP, FEATURE_MSR }, { FEATURE_APIC, FEATURE_MSR }, { FEATURE_PAT, FEATURE_MSR },
 	{ FEATURE_PSE36, FEATURE_PSE }, { FEATURE_TSC_ADJUST, FEATURE_TSC | FEATURE_MSR },
-	{ FEATURE_MCE, FEATURE_MSR },
+	{ FEATURE_MCE, FEATURE_MSR }, { FEATURE_RDTSCP, FEATURE_TSC | FEATURE_MSR },
+	{ FEATURE_RDPID, FEATURE_MSR },
 };
 
 const struct cpu_model *cpu_model_default(void)

@@ -15,7 +15,9 @@
 #define LEAF_FREQUENCY 0x16
 #define MHZ            1000000u
 
-enum cpuid_word { WORD_1_EDX, WORD_1_ECX, WORD_7_EBX, WORD_EXT_EDX };
+enum cpuid_word {
+	WORD_1_EDX, WORD_1_ECX, WORD_7_EBX, WORD_7_ECX, WORD_EXT_ECX, WORD_EXT_EDX
+};
 
 static const struct { feature_set feature; uint8_t word, bit; } feature_bits[] = {
 	{ FEATURE_FPU, WORD_1_EDX, 0 }, { FEATURE_VME, WORD_1_EDX, 1 },
@@ -32,7 +34,9 @@ static const struct { feature_set feature; uint8_t word, bit; } feature_bits[] =
 	{ FEATURE_SSE3, WORD_1_ECX, 0 }, { FEATURE_SSSE3, WORD_1_ECX, 9 },
 	{ FEATURE_SSE4_1, WORD_1_ECX, 19 }, { FEATURE_SSE4_2, WORD_1_ECX, 20 },
 	{ FEATURE_MOVBE, WORD_1_ECX, 22 }, { FEATURE_POPCNT, WORD_1_ECX, 23 },
-	{ FEATURE_TSC_ADJUST, WORD_7_EBX, 1 }, { FEATURE_NX, WORD_EXT_EDX, 20 },
+	{ FEATURE_TSC_ADJUST, WORD_7_EBX, 1 }, { FEATURE_RDPID, WORD_7_ECX, 22 },
+	{ FEATURE_LZCNT, WORD_EXT_ECX, 5 }, { FEATURE_NX, WORD_EXT_EDX, 20 },
+	{ FEATURE_RDTSCP, WORD_EXT_EDX, 27 },
 };
 
 static uint32_t feature_word(const struct cpu *cpu, enum cpuid_word word)
@@ -132,6 +136,15 @@ static struct cpuid_result leaf_frequency(const struct cpu *cpu)
 	return (struct cpuid_result){ .eax = mhz, .ebx = mhz, .ecx = LAPIC_TIMER_HZ / MHZ };
 }
 
+/* Leaf 7, which has the one subleaf. */
+static struct cpuid_result leaf_features(const struct cpu *cpu, uint32_t subleaf)
+{
+	if (subleaf)
+		return (struct cpuid_result){ 0 };
+	return (struct cpuid_result){ .ebx = feature_word(cpu, WORD_7_EBX),
+				      .ecx = feature_word(cpu, WORD_7_ECX) };
+}
+
 static struct cpuid_result leaf_brand(const struct cpu_model *model, unsigned part)
 {
 	char text[48] = { 0 };
@@ -167,7 +180,7 @@ static struct cpuid_result basic_leaf(const struct cpu *cpu, const struct cpu_mo
 	case 6: /* the APIC timer runs in every sleep state (ARAT) */
 		return (struct cpuid_result){ .eax = 1u << 2 };
 	case 7:
-		return (struct cpuid_result){ .ebx = subleaf ? 0 : feature_word(cpu, WORD_7_EBX) };
+		return leaf_features(cpu, subleaf);
 	case LEAF_TSC:
 		return leaf_tsc(cpu);
 	case LEAF_FREQUENCY:
@@ -184,7 +197,8 @@ static struct cpuid_result extended_leaf(const struct cpu *cpu, const struct cpu
 	case 0x80000000:
 		return (struct cpuid_result){ .eax = model->max_extended };
 	case 0x80000001:
-		return (struct cpuid_result){ .edx = feature_word(cpu, WORD_EXT_EDX) };
+		return (struct cpuid_result){ .ecx = feature_word(cpu, WORD_EXT_ECX),
+					      .edx = feature_word(cpu, WORD_EXT_EDX) };
 	case 0x80000002:
 	case 0x80000003:
 	case 0x80000004:

@@ -35,7 +35,7 @@
 
 struct msr {
 	uint32_t index;
-	feature_set feature; /* it exists if the model has this */
+	feature_set feature; /* it exists if the model has one of these */
 	uint64_t (*read)(struct vcpu *vcpu);
 	bool (*write)(struct vcpu *vcpu, uint64_t value); /* false: the value raises #GP(0) */
 };
@@ -80,6 +80,19 @@ static bool tsc_adjust_write(struct vcpu *vcpu, uint64_t value)
 {
 	vcpu->cpu.tsc_offset += value - vcpu->cpu.tsc_adjust;
 	vcpu->cpu.tsc_adjust = value;
+	return true;
+}
+
+static uint64_t tsc_aux_read(struct vcpu *vcpu)
+{
+	return vcpu->cpu.tsc_aux;
+}
+
+static bool tsc_aux_write(struct vcpu *vcpu, uint64_t value)
+{
+	if (value >> 32)
+		return false;
+	vcpu->cpu.tsc_aux = value;
 	return true;
 }
 
@@ -270,6 +283,7 @@ static const struct msr msrs[] = {
 	{ MSR_DEBUGCTL, FEATURE_PAE, read_zero, write_ignored },
 	{ MSR_PAT, FEATURE_PAT, pat_read, pat_write },
 	{ MSR_EFER, FEATURE_NX, efer_read, efer_write },
+	{ MSR_TSC_AUX, FEATURE_RDTSCP | FEATURE_RDPID, tsc_aux_read, tsc_aux_write },
 };
 
 /* ---- RDMSR and WRMSR ---- */

@@ -65,6 +65,7 @@ void processor_reset(struct vcpu *vcpu)
 	memset(cpu->perf_select, 0, sizeof(cpu->perf_select));
 	cpu->tsc_offset = -__rdtsc();
 	cpu->tsc_adjust = 0;
+	cpu->tsc_aux = 0;
 	if (!vcpu->model)
 		vcpu->model = cpu_model_default();
 	cpu->regs[X86_EDX] = cpuid_query(cpu, 1, 0).eax; /* type, family, model, stepping */

@@ -14,6 +14,7 @@ static const struct {
 	uint32_t feature;
 } features[] = {
 	{ "fsgsbase", HOST_FSGSBASE }, { "bmi2", HOST_BMI2 }, { "lahf_lm", HOST_LAHF },
+	{ "lzcnt", HOST_LZCNT }, { "abm", HOST_LZCNT },
 };
 
 uint32_t host_feature_find(const char *name, size_t len)
@@ -32,7 +33,9 @@ void host_facts_probe(struct host_facts *facts)
 	facts->features = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE ? HOST_FSGSBASE : 0;
 	if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && b & bit_BMI2)
 		facts->features |= HOST_BMI2;
-	if (__get_cpuid(0x80000001, &a, &b, &c, &d) && c & bit_LAHF_LM)
-		facts->features |= HOST_LAHF;
+	if (__get_cpuid(0x80000001, &a, &b, &c, &d)) {
+		facts->features |= c & bit_LAHF_LM ? HOST_LAHF : 0;
+		facts->features |= c & bit_LZCNT ? HOST_LZCNT : 0;
+	}
 	host_limits_probe(&facts->limits);
 }

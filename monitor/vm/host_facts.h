@@ -6,7 +6,7 @@
 #include "shadowmmu/host_mapping.h"
 #include "translator/translator.h"
 
-/* Beside HOST_BMI2. */
+/* Beside HOST_BMI2 and HOST_LZCNT. */
 #define HOST_LAHF     0x2u /* LAHF and SAHF in 64-bit mode: needed */
 #define HOST_FSGSBASE 0x4u /* the kernel lets programs use it; nothing here does */
 
@@ -15,7 +15,10 @@ struct host_facts {
 	struct host_limits limits;
 };
 
-/* The feature that is called so in /proc/cpuinfo, of those above; 0: none. */
+/*
+ * The feature that is called so in /proc/cpuinfo, of those above; 0: none. (LZCNT is "abm" there,
+ * and may be called by its own name as well.)
+ */
 uint32_t host_feature_find(const char *name, size_t len);
 
 /* What this host has. */

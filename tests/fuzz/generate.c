@@ -40,7 +40,7 @@ static bool allowed_0f(const struct generator *g, const struct insn *i)
 	case 0xae:
 		return !i->mem || insn_reg(i) <= 3 || insn_reg(i) == 7;
 	case 0xbc: case 0xbd:
-		/* TZCNT and LZCNT, which are not offered */
+		/* TZCNT, which is not offered; LZCNT, which not all of them have */
 		return !(host && i->prefixes & PFX_REP);
 	case 0xc8 ... 0xcf:
 		return i->op_size == 4; /* BSWAP of 16 bits is undefined */

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Instructions and mode bits that only -cpu max has, in translated code. Every guest program runs
+ * in every configuration of bt_configurations.h.
+ */
+#include "bt_code.h"
+#include "bt_configurations.h"
+
+TestSuite(bt_features, .timeout = 300);
+
+/* lzcnt edx, ecx; lzcnt si, [BF_DATA]; then their flags, by LAHF, in edi and eax. */
+static void lzcnt_counts(struct bf *bf)
+{
+	static const struct { uint32_t source, count, count16; uint8_t flags, flags16; } cases[] = {
+		{ 0x00010001, 15, 15, 0, 0 }, { 0, 32, 16, X86_CF, X86_CF },
+		{ 0xffff8000, 0, 0, X86_ZF, X86_ZF }, { 0xffff0000, 0, 16, X86_ZF, X86_CF },
+	};
+
+	for (size_t i = 0; i < RF_ARRAY_SIZE(cases); i++) {
+		struct code c = code_at(bf, BF_CODE);
+
+		bf_write32(bf, BF_DATA, cases[i].source);
+		MOV(&c, X86_ECX, cases[i].source);
+		MOV(&c, X86_ESI, 0x55555555);
+		EMIT(&c, 0xf3, 0x0f, 0xbd, 0xd1, 0x9f, 0x89, 0xc7);
+		EMIT(&c, 0x66, 0xf3, 0x0f, 0xbd, 0x35); EMIT32(&c, BF_DATA);
+		EMIT(&c, 0x9f);
+		STOP(&c);
+		bf_reset(bf, bf->cpu->cpl, bf->cpu->cr0 & CR0_PG);
+		run_to_stop(bf);
+		EXPECT_EQ(bf->cpu->regs[X86_EDX], cases[i].count);
+		EXPECT_EQ(bf->cpu->regs[X86_ESI], 0x55550000 | cases[i].count16);
+		EXPECT_EQ(bf->cpu->regs[X86_EDI] >> 8 & (X86_CF | X86_ZF), cases[i].flags);
+		EXPECT_EQ(bf->cpu->regs[X86_EAX] >> 8 & (X86_CF | X86_ZF), cases[i].flags16);
+	}
+}
+
+TEST_IN_ALL(bt_features, lzcnt_counts)
+
+/* Two RDTSCPs, the second after the first; RDPID to a register and to ESP; flags stay. */
+static void rdtscp_and_rdpid(struct bf *bf)
+{
+	struct code c = code_at(bf, BF_CODE);
+
+	EMIT(&c, 0xf9, 0x0f, 0x01, 0xf9);              /* stc; rdtscp */
+	EMIT(&c, 0x89, 0xc6, 0x89, 0xd7, 0x89, 0xcd);  /* mov esi, eax; edi, edx; ebp, ecx */
+	EMIT(&c, 0x0f, 0x01, 0xf9, 0x19, 0xdb);        /* rdtscp; sbb ebx, ebx */
+	EMIT(&c, 0x29, 0xf0, 0x19, 0xfa);              /* sub eax, esi; sbb edx, edi */
+	EMIT(&c, 0xf3, 0x0f, 0xc7, 0xfe);              /* rdpid esi */
+	EMIT(&c, 0x89, 0xe7, 0xf3, 0x0f, 0xc7, 0xfc);  /* mov edi, esp; rdpid esp */
+	EMIT(&c, 0x87, 0xe7);                          /* xchg edi, esp */
+	STOP(&c);
+	bf->cpu->tsc_aux = 0x87654321;
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EBP], 0x87654321);
+	EXPECT_EQ(bf->cpu->regs[X86_ECX], 0x87654321);
+	EXPECT_EQ(bf->cpu->regs[X86_ESI], 0x87654321);
+	EXPECT_EQ(bf->cpu->regs[X86_EDI], 0x87654321);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 0xffffffff);
+	cr_expect_lt(bf->cpu->regs[X86_EDX], 64, "[%s] time ran backwards", bf->name);
+}
+
+TEST_IN_ALL(bt_features, rdtscp_and_rdpid)
