@@ -37,6 +37,48 @@ static void lzcnt_counts(struct bf *bf)
 
 TEST_IN_ALL(bt_features, lzcnt_counts)
 
+static void expect_exception(struct bf *bf, int wanted, uint32_t error, uint32_t eip)
+{
+	int vector;
+
+	cr_expect_eq(bf_run(bf, &vector), BF_EXCEPTION, "[%s] no exception", bf->name);
+	EXPECT_EQ(vector, wanted);
+	EXPECT_EQ(bf_read32(bf, bf->cpu->regs[X86_ESP]), error);
+	EXPECT_EQ(bf_read32(bf, bf->cpu->regs[X86_ESP] + 4), eip);
+}
+
+/* SGDT, SIDT, SLDT, STR, SMSW of translated code: refused outside ring 0, and store nothing. */
+static void umip_refuses(struct bf *bf)
+{
+	static const uint8_t modrm[][2] = { { 0x01, 0x05 }, { 0x01, 0x0d }, { 0x00, 0x05 },
+					    { 0x00, 0x0d }, { 0x01, 0x25 }, { 0x01, 0xe0 },
+					    { 0x00, 0xc0 }, { 0x00, 0xc8 } };
+
+	for (size_t i = 0; i < RF_ARRAY_SIZE(modrm); i++) {
+		struct code c = code_at(bf, BF_CODE);
+		uint32_t at;
+
+		bf_write32(bf, BF_DATA, 0x77777777);
+		MOV(&c, X86_EAX, 0x12345678);
+		at = c.at;
+		EMIT(&c, 0x0f, modrm[i][0], modrm[i][1]);
+		if (modrm[i][1] < 0xc0)
+			EMIT32(&c, BF_DATA);
+		STOP(&c);
+		bf_reset(bf, bf->cpu->cpl, bf->cpu->cr0 & CR0_PG);
+		bf->cpu->cr4 |= CR4_UMIP;
+		if (bf->cpu->cpl) {
+			expect_exception(bf, EXC_GP, 0, at);
+			EXPECT_EQ(bf_read32(bf, BF_DATA), 0x77777777);
+			EXPECT_EQ(bf->cpu->regs[X86_EAX], 0x12345678);
+		} else {
+			run_to_stop(bf);
+		}
+	}
+}
+
+TEST_IN_ALL(bt_features, umip_refuses)
+
 /* Two RDTSCPs, the second after the first; RDPID to a register and to ESP; flags stay. */
 static void rdtscp_and_rdpid(struct bf *bf)
 {

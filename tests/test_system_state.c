@@ -521,6 +521,7 @@ static const struct {
 	uint8_t word, bit; /* word: 0 EAX to 3 EDX */
 } new_features[] = {
 	{ "rdtscp", 0x80000001, 3, 27 }, { "lzcnt", 0x80000001, 2, 5 }, { "rdpid", 7, 2, 22 },
+	{ "umip", 7, 2, 2 },
 };
 
 static uint32_t cpuid_bit(unsigned i)

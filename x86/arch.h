@@ -57,6 +57,7 @@ enum x86_seg { X86_ES, X86_CS, X86_SS, X86_DS, X86_FS, X86_GS, X86_NSEG };
 #define CR4_PCE 0x0100u
 #define CR4_OSFXSR     0x0200u
 #define CR4_OSXMMEXCPT 0x0400u
+#define CR4_UMIP       0x0800u
 
 #define EFER_NXE 0x0800u
 

@@ -49,5 +49,6 @@ typedef uint64_t feature_set;
 #define FEATURE_RDTSCP     FEATURE_BIT(32)
 #define FEATURE_RDPID      FEATURE_BIT(33)
 #define FEATURE_LZCNT      FEATURE_BIT(34)
+#define FEATURE_UMIP       FEATURE_BIT(35)
 
 #endif

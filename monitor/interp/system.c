@@ -14,6 +14,13 @@
 			return fault_raise(&(vcpu)->cpu, EXC_UD); \
 	} while (0)
 
+/* SGDT, SIDT, SLDT, STR and SMSW show a program the system's state, unless CR4.UMIP is set. */
+#define REQUIRE_NO_UMIP(vcpu) \
+	do { \
+		if ((vcpu)->cpu.cr4 & CR4_UMIP) \
+			REQUIRE_CPL0(vcpu); \
+	} while (0)
+
 /* Stores a 16-bit system value: memory takes 16 bits, a register the operand size. */
 static enum x86_status store_word(struct vcpu *vcpu, const struct insn *i, uint32_t value)
 {
@@ -98,6 +105,7 @@ enum x86_status op_lar_lsl(struct vcpu *vcpu, const struct insn *i)
 static enum x86_status op_sldt_str(struct vcpu *vcpu, const struct insn *i)
 {
 	REQUIRE_PROTECTED(vcpu);
+	REQUIRE_NO_UMIP(vcpu);
 	return store_word(vcpu, i,
 			  insn_reg(i) == 0 ? vcpu->cpu.ldtr.selector : vcpu->cpu.tr.selector);
 }
@@ -137,6 +145,7 @@ static enum x86_status op_store_table(struct vcpu *vcpu, const struct insn *i)
 	const struct table_register *table = insn_reg(i) == 0 ? &vcpu->cpu.gdtr : &vcpu->cpu.idtr;
 	uint8_t image[6];
 
+	REQUIRE_NO_UMIP(vcpu);
 	memcpy(image, &table->limit, 2);
 	memcpy(image + 2, &table->base, 4);
 	return interp_write_block(vcpu, i->seg, insn_ea(&vcpu->cpu, i), image, sizeof(image));
@@ -161,6 +170,7 @@ static enum x86_status op_load_table(struct vcpu *vcpu, const struct insn *i)
 
 static enum x86_status op_smsw(struct vcpu *vcpu, const struct insn *i)
 {
+	REQUIRE_NO_UMIP(vcpu);
 	return store_word(vcpu, i, vcpu->cpu.cr0);
 }
 

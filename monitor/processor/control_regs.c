@@ -87,7 +87,7 @@ static const struct { feature_set feature; uint32_t bits; } cr4_features[] = {
 	{ FEATURE_VME, CR4_VME | CR4_PVI }, { FEATURE_TSC, CR4_TSD }, { FEATURE_DE, CR4_DE },
 	{ FEATURE_PSE, CR4_PSE }, { FEATURE_PAE, CR4_PAE }, { FEATURE_MCE, CR4_MCE },
 	{ FEATURE_PGE, CR4_PGE }, { FEATURE_RDPMC, CR4_PCE }, { FEATURE_FXSR, CR4_OSFXSR },
-	{ FEATURE_SSE, CR4_OSXMMEXCPT },
+	{ FEATURE_SSE, CR4_OSXMMEXCPT }, { FEATURE_UMIP, CR4_UMIP },
 };
 
 /* The bits of CR4 that the CPU model has; any other raises #GP(0). */

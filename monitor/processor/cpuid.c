@@ -35,6 +35,7 @@ static const struct { feature_set feature; uint8_t word, bit; } feature_bits[] =
 	{ FEATURE_SSE4_1, WORD_1_ECX, 19 }, { FEATURE_SSE4_2, WORD_1_ECX, 20 },
 	{ FEATURE_MOVBE, WORD_1_ECX, 22 }, { FEATURE_POPCNT, WORD_1_ECX, 23 },
 	{ FEATURE_TSC_ADJUST, WORD_7_EBX, 1 }, { FEATURE_RDPID, WORD_7_ECX, 22 },
+	{ FEATURE_UMIP, WORD_7_ECX, 2 },
 	{ FEATURE_LZCNT, WORD_EXT_ECX, 5 }, { FEATURE_NX, WORD_EXT_EDX, 20 },
 	{ FEATURE_RDTSCP, WORD_EXT_EDX, 27 },
 };
