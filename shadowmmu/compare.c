@@ -17,6 +17,12 @@ enum { CHANGE_GONE = 1, CHANGE_USER = 2, CHANGE_WRITE = 4, CHANGE_EXEC = 8 };
 /* and reserved ones, which make an entry just as useless */
 #define ADDRESS_BITS (~0xfffull & ~PTE_NX)
 
+/* A page that becomes the user's is taken away from the supervisor by SMEP. */
+static bool barred_now(const struct shadow *s, uint64_t old, uint64_t new)
+{
+	return s->mode.smep && new & ~old & PTE_U;
+}
+
 /* What the change of a leaf from old (which was in use) to new takes away. */
 static unsigned leaf_change(const struct shadow *s, const struct domain *d, uint64_t old,
 			    uint64_t new)
@@ -24,7 +30,7 @@ static unsigned leaf_change(const struct shadow *s, const struct domain *d, uint
 	uint64_t lost = old & ~new;
 	unsigned change = 0;
 
-	if ((lost & (PTE_P | PTE_A)) || ((old ^ new) & ADDRESS_BITS))
+	if ((lost & (PTE_P | PTE_A)) || ((old ^ new) & ADDRESS_BITS) || barred_now(s, old, new))
 		return CHANGE_GONE;
 	if (!d->space && (lost & PTE_G))
 		return CHANGE_GONE;
@@ -49,7 +55,7 @@ static bool dir_change(const struct shadow *s, const struct domain *d, const str
 	if (r->large)
 		return ((old ^ new) & PTE_PS) || leaf_change(s, d, old, new);
 	if ((lost & (PTE_P | PTE_U | PTE_W)) || (new & ~old &PTE_NX) ||
-	    ((old ^ new) & ADDRESS_BITS))
+	    ((old ^ new) & ADDRESS_BITS) || barred_now(s, old, new))
 		return true;
 	/*
 	 * Each space has a directory entry of its own for what all share, and only the one that was

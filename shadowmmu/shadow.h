@@ -100,7 +100,7 @@ const struct shadow_stats *shadow_stats(const struct shadow *shadow);
 /* How much a guest operation flushes. */
 enum shadow_flush {
 	SHADOW_FLUSH_NONGLOBAL, /* MOV CR3 with CR4.PGE */
-	/* MOV CR3 without PGE; a change of CR4.PGE/PSE/PAE, CR0.PG/WP, EFER.NXE; A20; INIT */
+	/* MOV CR3 without PGE; a change of CR4.PGE/PSE/PAE/SMEP, CR0.PG/WP, EFER.NXE; A20; INIT */
 	SHADOW_FLUSH_ALL,
 };
 

@@ -55,7 +55,8 @@ static bool fail(const struct paging *paging, enum access access, uint32_t why, 
 		w->error |= PFE_W;
 	if (access & ACCESS_USER)
 		w->error |= PFE_U;
-	if ((access & ACCESS_EXEC) && (paging->cr4 & CR4_PAE) && paging->nxe)
+	if ((access & ACCESS_EXEC) &&
+	    ((paging->cr4 & CR4_SMEP) || ((paging->cr4 & CR4_PAE) && paging->nxe)))
 		w->error |= PFE_I;
 	return false;
 }
@@ -149,9 +150,18 @@ static bool walk_pae(struct guest_ram *ram, const struct paging *paging, gva_t g
 	return true;
 }
 
+/* What CR4.SMEP refuses the supervisor (SDM vol. 3, 4.6.1). */
+static bool is_users_alone(const struct paging *paging, enum access access, const struct walk *w)
+{
+	return w->user && !(access & ACCESS_USER) && access & ACCESS_EXEC &&
+	       paging->cr4 & CR4_SMEP;
+}
+
 static bool allowed(const struct paging *paging, enum access access, const struct walk *w)
 {
 	if ((access & ACCESS_USER) && !w->user)
+		return false;
+	if (is_users_alone(paging, access, w))
 		return false;
 	if ((access & ACCESS_WRITE) && !w->writable &&
 	    ((access & ACCESS_USER) || (paging->cr0 & CR0_WP)))

@@ -103,3 +103,109 @@ static void rdtscp_and_rdpid(struct bf *bf)
 }
 
 TEST_IN_ALL(bt_features, rdtscp_and_rdpid)
+
+/* --- SMEP --- */
+
+static void set_pte(struct bf *bf, uint32_t gva, uint32_t remove, uint32_t add)
+{
+	bf_write32(bf, BF_PTE_AT(gva), (bf_read32(bf, BF_PTE_AT(gva)) & ~remove) | add);
+}
+
+/* The program's own page is the supervisor's; the function it calls is in a user page. */
+static struct code smep_code(struct bf *bf)
+{
+	write_value_function(bf, FUNCTION, 0x1234);
+	for (uint32_t page = 0; page < 2; page++) {
+		set_pte(bf, BF_CODE + page * GUEST_PAGE_SIZE, PTE_U, 0);
+		set_pte(bf, FUNCTION + page * GUEST_PAGE_SIZE, 0, PTE_U);
+	}
+	bf_flush(bf);
+	return code_at(bf, BF_CODE);
+}
+
+#define MOV_TO_CR4(c)   EMIT(c, 0x0f, 0x22, 0xe0)
+#define MOV_FROM_CR4(c) EMIT(c, 0x0f, 0x20, 0xe0)
+
+/* A call that has been made and linked, and is in the branch cache, is made no more. */
+static void smep_ends_calls(struct bf *bf, bool indirect)
+{
+	struct code c = smep_code(bf);
+	uint32_t loop;
+
+	MOV(&c, X86_ESI, 3);
+	MOV(&c, X86_EDI, FUNCTION);
+	loop = c.at;
+	if (indirect)
+		EMIT(&c, 0xff, 0xd7);            /* call edi */
+	else
+		CALL(&c, FUNCTION);
+	EMIT(&c, 0x89, 0xc3);                    /* mov ebx, eax */
+	EMIT(&c, 0x4e);                          /* dec esi */
+	JNZ(&c, loop);
+	MOV_FROM_CR4(&c);
+	EMIT(&c, 0x0d); EMIT32(&c, CR4_SMEP);    /* or eax, SMEP */
+	MOV_TO_CR4(&c);
+	MOV(&c, X86_ESI, 3);
+	JMP(&c, loop);
+	expect_exception(bf, EXC_PF, PFE_P | PFE_I, FUNCTION);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 0x1234);
+	EXPECT_EQ(bf->cpu->regs[X86_ESI], 3);
+	EXPECT_EQ(bf->cpu->cr2, FUNCTION);
+}
+
+static void smep_ends_direct_calls(struct bf *bf)
+{
+	smep_ends_calls(bf, false);
+}
+
+static void smep_ends_indirect_calls(struct bf *bf)
+{
+	smep_ends_calls(bf, true);
+}
+
+/* A page that the supervisor executes becomes the user's, and INVLPG tells. */
+static void smep_takes_code_away(struct bf *bf)
+{
+	struct code c = smep_code(bf);
+	uint32_t loop;
+
+	set_pte(bf, FUNCTION, PTE_U, 0);
+	bf->cpu->cr4 |= CR4_SMEP;
+	bf_flush(bf);
+	MOV(&c, X86_ESI, 3);
+	loop = c.at;
+	CALL(&c, FUNCTION);
+	EMIT(&c, 0x4e);
+	JNZ(&c, loop);
+	EMIT(&c, 0x83, 0x0d); EMIT32(&c, BF_PTE_AT(FUNCTION)); EMIT(&c, PTE_U); /* or [], U */
+	EMIT(&c, 0x0f, 0x01, 0x3d); EMIT32(&c, FUNCTION);                       /* invlpg */
+	MOV(&c, X86_ESI, 3);
+	JMP(&c, loop);
+	expect_exception(bf, EXC_PF, PFE_P | PFE_I, FUNCTION);
+	EXPECT_EQ(bf->cpu->regs[X86_EAX], 0x1234);
+	EXPECT_EQ(bf->cpu->regs[X86_ESI], 3);
+}
+
+/* The code that sets the bit is in a user page: it ends there. */
+static void smep_ends_its_own_page(struct bf *bf)
+{
+	struct code c = code_at(bf, BF_CODE);
+	uint32_t next;
+
+	MOV_FROM_CR4(&c);
+	EMIT(&c, 0x0d); EMIT32(&c, CR4_SMEP);
+	MOV_TO_CR4(&c);
+	next = c.at;
+	MOV(&c, X86_EBX, 1);
+	STOP(&c);
+	expect_exception(bf, EXC_PF, PFE_P | PFE_I, next);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 0);
+}
+
+Test(bt_features, smep)
+{
+	in_all(smep_ends_direct_calls, 0, true);
+	in_all(smep_ends_indirect_calls, 0, true);
+	in_all(smep_takes_code_away, 0, true);
+	in_all(smep_ends_its_own_page, 0, true);
+}

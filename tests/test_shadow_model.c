@@ -273,3 +273,7 @@ Test(shadow_model, pae_global_traced_alone, .timeout = 300)
 {
 	run(CR4_PAE | CR4_PGE, 0, true, &trace, 10);
 }
+Test(shadow_model, smep, .timeout = 300)
+{
+	run(CR4_PSE | CR4_PGE | CR4_SMEP, CR0_WP, false, &adaptive, 11);
+}

@@ -522,6 +522,7 @@ static const struct {
 } new_features[] = {
 	{ "rdtscp", 0x80000001, 3, 27 }, { "lzcnt", 0x80000001, 2, 5 }, { "rdpid", 7, 2, 22 },
 	{ "umip", 7, 2, 2 },
+	{ "smep", 7, 1, 7 },
 };
 
 static uint32_t cpuid_bit(unsigned i)

@@ -157,6 +157,32 @@ Test(walker, permissions_and_error_codes)
 	}
 }
 
+/* CR4.SMEP: the supervisor executes no user page, and a fetch is told from a read without NX. */
+Test(walker, smep)
+{
+	static const struct { uint32_t pde, pte, access, error; } cases[] = {
+		{ PTE_P | PTE_U, PTE_P | PTE_U, ACCESS_EXEC, PFE_P | PFE_I },
+		{ PTE_P | PTE_U, PTE_P | PTE_U, ACCESS_EXEC | ACCESS_USER, ~0u },
+		{ PTE_P | PTE_U, PTE_P | PTE_U, ACCESS_READ, ~0u },
+		{ PTE_P | PTE_U, PTE_P, ACCESS_EXEC, ~0u },
+		{ PTE_P, PTE_P | PTE_U, ACCESS_EXEC, ~0u },
+		{ PTE_P, PTE_P | PTE_U, ACCESS_EXEC | ACCESS_USER, PFE_P | PFE_U | PFE_I },
+		{ PTE_P, 0, ACCESS_EXEC, PFE_I },
+		{ PTE_P, 0, ACCESS_READ, 0 },
+	};
+	struct fixture f;
+	struct walk w;
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(cases); i++) {
+		setup(&f, CR4_SMEP, CR0_WP);
+		map32(&f, cases[i].pde, cases[i].pte);
+		cr_expect_eq(walk(&f, cases[i].access, &w), cases[i].error == ~0u, "case %u", i);
+		if (cases[i].error != ~0u)
+			cr_expect_eq(w.error, cases[i].error, "case %u: error %x", i, w.error);
+		guest_ram_destroy(&f.ram);
+	}
+}
+
 Test(walker, large_pages)
 {
 	struct fixture f;

@@ -58,6 +58,7 @@ enum x86_seg { X86_ES, X86_CS, X86_SS, X86_DS, X86_FS, X86_GS, X86_NSEG };
 #define CR4_OSFXSR     0x0200u
 #define CR4_OSXMMEXCPT 0x0400u
 #define CR4_UMIP       0x0800u
+#define CR4_SMEP       0x100000u
 
 #define EFER_NXE 0x0800u
 
@@ -84,7 +85,7 @@ enum x86_vector {
 #define PFE_W  0x02u /* a write */
 #define PFE_U  0x04u /* from CPL 3 */
 #define PFE_RSVD 0x08u
-#define PFE_I  0x10u /* an instruction fetch (only with NX) */
+#define PFE_I  0x10u /* an instruction fetch (only with NX or SMEP) */
 
 /*
  * Page-table entries; PAE entries have the same low bits and NX at bit 63 (SDM vol. 3, 4.3 and

@@ -50,5 +50,6 @@ typedef uint64_t feature_set;
 #define FEATURE_RDPID      FEATURE_BIT(33)
 #define FEATURE_LZCNT      FEATURE_BIT(34)
 #define FEATURE_UMIP       FEATURE_BIT(35)
+#define FEATURE_SMEP       FEATURE_BIT(36)
 
 #endif
