@@ -5,6 +5,7 @@
  */
 #include "acpi_tables.h"
 #include "aml.h"
+#include "hpet.h"
 
 static const uint16_t serial_base[] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
 static const uint8_t serial_irq[] = { 4, 3, 4, 3 };
@@ -117,6 +118,20 @@ static void isa_bridge(struct aml *a, unsigned serial_ports)
 	aml_end(a);
 }
 
+static void hpet_device(struct aml *a)
+{
+	struct resources r;
+
+	aml_device(a, "HPET");
+	aml_name(a, "_HID");
+	aml_eisa_id(a, "PNP0103");
+	aml_name(a, "_UID");
+	aml_integer(a, 0);
+	aml_resource_memory(resources_begin(&r), HPET_BASE, HPET_SIZE);
+	aml_resources(a, &r.list);
+	aml_end(a);
+}
+
 size_t acpi_build_dsdt(const struct acpi_config *config, uint8_t *body, size_t capacity)
 {
 	struct aml a = { .bytes = body, .capacity = capacity };
@@ -132,6 +147,8 @@ size_t acpi_build_dsdt(const struct acpi_config *config, uint8_t *body, size_t c
 	interrupt_routing(&a);
 	isa_bridge(&a, config->serial_ports);
 	aml_end(&a);
+	if (config->hpet)
+		hpet_device(&a);
 	aml_end(&a);
 	return a.overflow ? 0 : a.size;
 }

@@ -5,6 +5,7 @@
  * needs.
  */
 #include "acpi_tables.h"
+#include "hpet.h"
 #include "io_apic.h"
 #include "local_apic.h"
 #include "piix4_pm.h"
@@ -35,7 +36,7 @@ struct acpi_rsdp {
 
 struct acpi_rsdt {
 	struct acpi_header header;
-	uint32_t table[2];
+	uint32_t table[3]; /* the last: HPET, if there is one */
 } PACKED;
 
 /* ACPI 1.0b, table 5-5. */
@@ -82,6 +83,16 @@ struct acpi_madt {
 	struct madt_ioapic ioapic;
 	struct madt_override override[NOVERRIDES];
 	struct madt_nmi nmi;
+} PACKED;
+
+struct acpi_hpet {
+	struct acpi_header header;
+	uint32_t block_id;
+	uint8_t address_space, register_bits, register_offset, reserved;
+	uint64_t address;
+	uint8_t number;
+	uint16_t minimum_ticks;
+	uint8_t page_protection;
 } PACKED;
 
 /* The area under construction. */
@@ -184,6 +195,18 @@ static uint32_t build_madt(struct builder *b)
 	return address;
 }
 
+static uint32_t build_hpet(struct builder *b)
+{
+	uint32_t address;
+	struct acpi_hpet *hpet = reserve(b, sizeof(*hpet), &address);
+
+	hpet->block_id = HPET_ID;
+	hpet->address = HPET_BASE; /* in memory, address space 0 */
+	hpet->minimum_ticks = OWED_TICKS_MIN_PERIOD_NS / HPET_TICK_NS;
+	finish(&hpet->header, "HPET", 1, sizeof(*hpet));
+	return address;
+}
+
 /* 0 if it does not fit. */
 static uint32_t build_dsdt(struct builder *b, const struct acpi_config *config)
 {
@@ -207,6 +230,8 @@ static int build_area(struct builder *b, const struct acpi_config *config)
 
 	facs = build_facs(b);
 	madt = build_madt(b);
+	if (config->hpet)
+		rsdt->table[2] = build_hpet(b);
 	/* The FADT holds the DSDT's address and is the smaller: it goes before. */
 	fadt = b->base + b->used;
 	b->used += (sizeof(struct acpi_fadt) + 63) & ~63u;
@@ -217,7 +242,8 @@ static int build_area(struct builder *b, const struct acpi_config *config)
 	build_fadt(b, facs, dsdt);
 	rsdt->table[0] = fadt;
 	rsdt->table[1] = madt;
-	finish(&rsdt->header, "RSDT", 1, sizeof(*rsdt));
+	finish(&rsdt->header, "RSDT", 1,
+	       (uint32_t)(sizeof(*rsdt) - (config->hpet ? 0 : sizeof(rsdt->table[2]))));
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The tables firmware would leave in RAM: ACPI 1.0b (RSDP, RSDT, FADT, FACS, MADT, DSDT) and, for
- * kernels run with ACPI off, the MP configuration table (MP specification 1.4).
+ * The tables firmware would leave in RAM: ACPI 1.0b (RSDP, RSDT, FADT, FACS, MADT, DSDT), the
+ * HPET's (IA-PC HPET specification 1.0a, 3.2.4) and, for kernels run with ACPI off, the MP
+ * configuration table (MP specification 1.4).
  */
 #ifndef RF_DEVICES_ACPI_TABLES_H
 #define RF_DEVICES_ACPI_TABLES_H
@@ -15,6 +16,7 @@
 struct acpi_config {
 	uint64_t ram_size;
 	unsigned serial_ports; /* bit n: COM n+1 is there */
+	bool hpet;             /* there is one */
 };
 
 /* Builds the tables and writes them into RAM. 0, -EFAULT where RAM is too small, -ENOMEM. */

@@ -158,6 +158,15 @@ void aml_resource_io(struct aml *r, uint16_t base, uint8_t length)
 	aml_byte(r, length);
 }
 
+void aml_resource_memory(struct aml *r, uint32_t base, uint32_t length)
+{
+	aml_byte(r, 0x86); /* 32-bit fixed location memory range descriptor */
+	little_endian(r, 9, 2);
+	aml_byte(r, 0x00); /* read-only */
+	little_endian(r, base, 4);
+	little_endian(r, length, 4);
+}
+
 void aml_resource_irq(struct aml *r, unsigned irq)
 {
 	aml_byte(r, 0x22); /* IRQ descriptor without flags: edge, active high, exclusive */

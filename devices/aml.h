@@ -42,6 +42,7 @@ void aml_eisa_id(struct aml *a, const char *id);
  * aml of their own.
  */
 void aml_resource_io(struct aml *r, uint16_t base, uint8_t length);
+void aml_resource_memory(struct aml *r, uint32_t base, uint32_t length); /* to be read */
 void aml_resource_irq(struct aml *r, unsigned irq);
 enum aml_window { AML_WINDOW_MEMORY = 0, AML_WINDOW_IO = 1, AML_WINDOW_BUS = 2 };
 void aml_resource_window(struct aml *r, enum aml_window type, uint32_t first, uint32_t last);

@@ -6,7 +6,7 @@
  * Channel 0's interrupt is an event per rising edge of OUT: the line is pulsed low and high at the
  * end of each period (modes 2, 3) or raised at the terminal count (mode 0, 4). Periodic edges that
  * come while the last interrupt still waits to be taken, or all at once because the host was late,
- * are owed (owed_ticks.h).
+ * are owed (owed_ticks.h). While the line is disconnected edges are nobody's and no timer runs.
  */
 #include "i8254.h"
 
@@ -152,7 +152,7 @@ static void schedule(struct i8254 *pit, uint64_t now)
 	uint64_t rise, wake;
 
 	channel_sync(c, now);
-	rise = next_rise(c, elapsed_ticks(c, now));
+	rise = pit->s.disconnected ? 0 : next_rise(c, elapsed_ticks(c, now));
 	if (!rise) {
 		pit->s.deadline_ns = 0;
 		owed_ticks_forgive(&pit->s.owed);
@@ -222,6 +222,16 @@ static void channel_changed(struct i8254 *pit, unsigned n, uint64_t now)
 	owed_ticks_forgive(&pit->s.owed);
 	set_irq(pit, channel_out(&pit->s.channel[0], now));
 	schedule(pit, now);
+}
+
+void i8254_connect(void *opaque, unsigned n, bool connected)
+{
+	struct i8254 *pit = opaque;
+
+	if (pit->s.disconnected == !connected)
+		return;
+	pit->s.disconnected = !connected;
+	channel_changed(pit, 0, clock_now(&pit->clock));
 }
 
 /* Programming. */
@@ -542,6 +552,7 @@ static const struct state_field state[] = {
 	STATE_TIME(struct i8254, s.deadline_ns),
 	STATE_TIME(struct i8254, s.wake_ns),
 	STATE_FLAG(struct i8254, s.irq_level),
+	STATE_FLAG(struct i8254, s.disconnected),
 	STATE_END,
 };
 
@@ -555,7 +566,7 @@ const struct device_desc i8254_desc = {
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = i8254_reset,
 	.state = state,
-	.state_version = 2,
+	.state_version = 3,
 	.size = sizeof(struct i8254),
 	.state_check = state_check,
 	.loaded = loaded,

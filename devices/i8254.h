@@ -47,6 +47,7 @@ struct i8254 {
 		uint64_t deadline_ns; /* next rising edge of channel 0; 0: none */
 		uint64_t wake_ns;     /* what the timer is armed for; 0: it is not */
 		uint8_t irq_level;    /* as last reported */
+		uint8_t disconnected; /* its interrupts go nowhere */
 	} s;
 };
 
@@ -62,6 +63,8 @@ void i8254_reset(void *pit);
  * timer by the time-stamp counter.
  */
 void i8254_interrupt_taken(struct i8254 *pit);
+/* Whether channel 0's OUT is wanted: not while another timer has IRQ 0. As irq_line.set. */
+void i8254_connect(void *pit, unsigned n, bool connected);
 /* The gate of channel 2. */
 void i8254_set_gate2(struct i8254 *pit, bool level);
 /* OUT of channel 2 right now. */

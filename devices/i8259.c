@@ -115,6 +115,17 @@ void i8259_set_irq(void *opaque, unsigned n, bool level)
 	pic_update(pic);
 }
 
+bool i8259_is_latched(const struct i8259 *pic, unsigned n)
+{
+	return n < 16 && n != CASCADE && pic->s.chip[n >> 3].irr >> (n & 7) & 1;
+}
+
+bool i8259_is_masked(const struct i8259 *pic, unsigned n)
+{
+	return (pic->s.chip[n >> 3].imr >> (n & 7) & 1) ||
+	       (n > 7 && (pic->s.chip[MASTER].imr >> CASCADE & 1));
+}
+
 /* Input n has been acknowledged. */
 static void chip_begin_service(struct i8259_chip *c, unsigned n)
 {

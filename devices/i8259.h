@@ -39,6 +39,9 @@ void i8259_set_irq(void *pic, unsigned n, bool level);
  * nothing any more (spurious).
  */
 int i8259_acknowledge(void *pic);
+/* Whether input n holds a request that it has not acknowledged; whether its mask is set. */
+bool i8259_is_latched(const struct i8259 *pic, unsigned n);
+bool i8259_is_masked(const struct i8259 *pic, unsigned n);
 static inline bool i8259_int(const struct i8259 *pic) { return pic->s.chip[0].int_out; }
 
 #endif

@@ -3,6 +3,8 @@
  * The board: instances of all chips and the wires between them.
  *
  *   ISA IRQ n, PIRQs -> gsi lines -> 8259s (n < 16) and I/O APIC (pin n; IRQ 0 at pin 2)
+ *   8254, RTC -> HPET, if there is one -> gsi lines 0, 8
+ *   HPET's own timers -> pin 2 of the I/O APIC, as gsi line 2
  *   8259 INT -> LINT0 of the local APIC -> INTR of the CPU
  *
  * Several sources share a line; it is up while one of them is. A line knows its sources by a bit
@@ -18,6 +20,7 @@
 #include "acpi_tables.h"
 #include "debugcon.h"
 #include "fpu_error.h"
+#include "hpet.h"
 #include "i8042.h"
 #include "i8254.h"
 #include "i8259.h"
@@ -49,6 +52,7 @@ struct pc_board {
 	struct i8259 pic;
 	struct lapic lapic;
 	struct io_apic io_apic;
+	struct hpet hpet;
 	struct i8254 pit;
 	struct port61 port61;
 	struct mc146818 rtc;
@@ -76,25 +80,35 @@ static const struct {
 
 /* Wires. */
 
+/* Input 0 is the 8259s' alone, 2 the I/O APIC's: as of config.gsi. */
+static void drive_input(struct pc_board *board, unsigned n, bool up)
+{
+	if (board->config.gsi.set) {
+		board->config.gsi.set(board->config.gsi.opaque, n, up);
+		return;
+	}
+	if (n < 16 && n != 2)
+		i8259_set_irq(&board->pic, n, up);
+	if (n)
+		io_apic_set_pin(&board->io_apic, n, up);
+}
+
 /* Tells the interrupt controllers how line gsi is. */
 static void drive_line(struct pc_board *board, unsigned gsi)
 {
-	const bool up = board->lines.sources[gsi] != 0;
+	const uint8_t *sources = board->lines.sources;
 
-	if (board->config.gsi.set) {
-		board->config.gsi.set(board->config.gsi.opaque, gsi, up);
-		return;
-	}
-	if (gsi < 16)
-		i8259_set_irq(&board->pic, gsi, up);
-	io_apic_set_pin(&board->io_apic, gsi == 0 ? 2 : gsi, up);
+	if (gsi != 2)
+		drive_input(board, gsi, sources[gsi]);
+	if (gsi == 0 || gsi == 2)
+		drive_input(board, 2, sources[0] | sources[2]);
 }
 
 static void set_source(struct pc_board *board, unsigned gsi, enum line_source source, bool level)
 {
 	uint8_t *sources = &board->lines.sources[gsi];
 
-	assert(gsi < NGSI && gsi != 2 && source < NSOURCES);
+	assert(gsi < NGSI && source < NSOURCES);
 	*sources = level ? *sources | 1u << source : *sources & ~(1u << source);
 	drive_line(board, gsi);
 }
@@ -133,8 +147,7 @@ static void lines_loaded(void *opaque)
 	struct board_lines *lines = opaque;
 
 	for (unsigned gsi = 0; gsi < NGSI; gsi++)
-		if (gsi != 2)
-			drive_line(lines->board, gsi);
+		drive_line(lines->board, gsi);
 }
 
 static const struct state_field lines_state[] = {
@@ -151,16 +164,28 @@ static const struct device_desc lines_desc = {
 	.loaded = lines_loaded,
 };
 
-/* Where the last IRQ 0 is, by whichever way it comes. */
-static enum tick_interrupt timer_irq_state(void *opaque)
+/* Where the last interrupt of a line is, by whichever way it comes. */
+static enum tick_interrupt last_interrupt(const struct pc_board *board, unsigned gsi)
 {
-	struct pc_board *board = opaque;
-	const struct i8259_chip *master = &board->pic.s.chip[0];
-	bool latched = master->irr & 1 && lapic_heeds_pic(&board->lapic);
+	const unsigned pin = gsi ? gsi : 2;
+	const bool latched = i8259_is_latched(&board->pic, gsi) && lapic_heeds_pic(&board->lapic);
 
-	if ((latched && !(master->imr & 1)) || io_apic_is_requested(&board->io_apic, 2))
+	if ((latched && !i8259_is_masked(&board->pic, gsi)) ||
+	    io_apic_is_requested(&board->io_apic, pin))
 		return TICK_REQUESTED;
-	return latched && io_apic_is_masked(&board->io_apic, 2) ? TICK_MASKED : TICK_TAKEN;
+	return latched && io_apic_is_masked(&board->io_apic, pin) ? TICK_MASKED : TICK_TAKEN;
+}
+
+static enum tick_interrupt pit_irq_state(void *board)
+{
+	return last_interrupt(board, 0);
+}
+
+static const uint8_t hpet_gsi[HPET_WIRES] = { 0, 8, 2 };
+
+static enum tick_interrupt hpet_irq_state(void *board, enum hpet_wire wire)
+{
+	return last_interrupt(board, hpet_gsi[wire]);
 }
 
 /* Assembly. */
@@ -185,17 +210,38 @@ static int init_interrupts(struct pc_board *board)
 	return 0;
 }
 
+static int init_hpet(struct pc_board *board)
+{
+	int err = hpet_init(&board->hpet, &board->config.clock);
+
+	for (unsigned wire = 0; wire < HPET_WIRES; wire++)
+		board->hpet.wire[wire] = gsi_line(board, hpet_gsi[wire], SOURCE_ISA);
+	board->hpet.pit_counts = (struct irq_line){ i8254_connect, &board->pit, 0 };
+	board->hpet.irq_state = hpet_irq_state;
+	board->hpet.irq_state_opaque = board;
+	return err;
+}
+
+/* The line of the 8254 (n = 0) or of the RTC (n = 1). */
+static struct irq_line timer_line(struct pc_board *board, unsigned n)
+{
+	return board->config.hpet ? (struct irq_line){ hpet_set_input, &board->hpet, n } :
+				    gsi_line(board, hpet_gsi[n], SOURCE_ISA);
+}
+
 static int init_timers(struct pc_board *board)
 {
 	const struct pc_board_config *c = &board->config;
-	int err = i8254_init(&board->pit, &c->clock, gsi_line(board, 0, SOURCE_ISA));
+	int err = c->hpet ? init_hpet(board) : 0;
 
+	if (!err)
+		err = i8254_init(&board->pit, &c->clock, timer_line(board, 0));
 	if (err)
 		return err;
-	board->pit.irq_state = timer_irq_state;
+	board->pit.irq_state = pit_irq_state;
 	board->pit.irq_state_opaque = board;
 	port61_init(&board->port61, &board->pit);
-	return mc146818_init(&board->rtc, &c->clock, gsi_line(board, 8, SOURCE_ISA), c->ram_size,
+	return mc146818_init(&board->rtc, &c->clock, timer_line(board, 1), c->ram_size,
 			     c->rtc_base);
 }
 
@@ -285,6 +331,7 @@ static int attach_all(struct pc_board *board, struct error *error)
 		{ &lapic_desc, &board->lapic },
 		{ &io_apic_desc, &board->io_apic },
 		{ &i8259_desc, &board->pic },
+		{ board->config.hpet ? &hpet_desc : NULL, &board->hpet },
 		{ &i8254_desc, &board->pit },
 		{ &port61_desc, &board->port61 },
 		{ &mc146818_desc, &board->rtc },
@@ -299,8 +346,9 @@ static int attach_all(struct pc_board *board, struct error *error)
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(devices); i++) {
-		int err =
-			bus_attach(board->config.bus, devices[i].desc, devices[i].device, 0, error);
+		const struct device_desc *desc = devices[i].desc;
+		int err = desc ? bus_attach(board->config.bus, desc, devices[i].device, 0, error) :
+				 0;
 
 		if (err)
 			return err;
@@ -376,8 +424,8 @@ void pc_board_destroy(struct pc_board *board)
 		return;
 	bus = board->config.bus;
 	void *attached[] = {
-		&board->lines, &board->lapic, &board->io_apic, &board->pic, &board->pit,
-		&board->port61, &board->rtc, &board->a20, &board->kbc, &board->port92,
+		&board->lines, &board->lapic, &board->io_apic, &board->pic, &board->hpet,
+		&board->pit, &board->port61, &board->rtc, &board->a20, &board->kbc, &board->port92,
 		&board->fpu_error, &board->pci, &board->pci.bridge, &board->piix3, &board->pm,
 	};
 
@@ -396,6 +444,7 @@ void pc_board_destroy(struct pc_board *board)
 	piix4_pm_destroy(&board->pm);
 	mc146818_destroy(&board->rtc);
 	i8254_destroy(&board->pit);
+	hpet_destroy(&board->hpet);
 	lapic_destroy(&board->lapic);
 	free(board);
 }
@@ -425,8 +474,10 @@ int pc_board_acknowledge(void *opaque)
 	struct pc_board *board = opaque;
 	int vector = lapic_acknowledge(&board->lapic);
 
-	if (vector >= 0)
+	if (vector >= 0) {
 		i8254_interrupt_taken(&board->pit);
+		hpet_interrupt_taken(&board->hpet);
+	}
 	return vector;
 }
 
@@ -493,7 +544,8 @@ void pc_board_acpi_area(uint64_t ram_size, gpa_t *base, uint64_t *size)
 
 int pc_board_write_tables(struct pc_board *board)
 {
-	struct acpi_config acpi = { .ram_size = board->config.ram_size };
+	struct acpi_config acpi = { .ram_size = board->config.ram_size,
+				    .hpet = board->config.hpet };
 	int err;
 
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++)

@@ -36,7 +36,8 @@ struct pc_board_config {
 	struct signal_line debug_exit; /* the value that was written to isa-debug-exit */
 	/*
 	 * Whose interrupt controllers take the lines: set for line n, the global system interrupt,
-	 * when it changes. Not connected: the board's own.
+	 * when it changes. Line 0 is IRQ 0 of the 8259s alone, line 2 pin 2 of the I/O APIC, which
+	 * IRQ 0 reaches too. Not connected: the board's own.
 	 */
 	struct irq_line gsi;
 
@@ -50,6 +51,7 @@ struct pc_board_config {
 	/* Its option ROM: a power of two of bytes, which must outlive the board; NULL: none. */
 	const uint8_t *vga_rom;
 	uint32_t vga_rom_size;
+	bool hpet;                               /* there is an HPET */
 	/* the RTC's date when the clock reads 0: seconds since 1970, as if UTC */
 	int64_t rtc_base;
 };

@@ -62,6 +62,7 @@ void board_setup(void)
 		.serial = { &b.chardev[0], &b.chardev[1] },
 		.debugcon = &b.chardev[2],
 		.debug_exit_iobase = 0xf4, .debug_exit_iosize = 4,
+		.hpet = true,
 		.rtc_base = 1700000000,
 	};
 	cr_assert_eq(pc_board_create(&b.config, &b.board, &error), 0, "%s", error.text);

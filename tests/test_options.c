@@ -184,8 +184,22 @@ Test(options, what_only_qemu_has)
 		cr_expect_eq(!strstr(error.text, "not available"), !strcmp(names[i], "-vga-x"),
 			     "%s", error.text);
 	}
-	expect_ok(BASE, "-usb", "-no-hpet", "-name", "guest=a");
+	expect_ok(BASE, "-usb", "-name", "guest=a");
 	cr_assert_str_eq(config.name, "a");
+}
+
+Test(options, an_hpet_unless_it_is_not_wanted)
+{
+	expect_ok(BASE);
+	cr_expect_not(config.no_hpet);
+	expect_ok(BASE, "-no-hpet");
+	cr_expect(config.no_hpet);
+	expect_ok(BASE, "-machine", "pc,hpet=off");
+	cr_expect(config.no_hpet);
+	expect_ok(BASE, "-M", "hpet=off", "-M", "hpet=on");
+	cr_expect_not(config.no_hpet);
+	expect_error("hpet=maybe: hpet is 'on' or 'off'", BASE, "-M", "hpet=maybe");
+	expect_error("hpet: hpet is", BASE, "-M", "pc,hpet");
 }
 
 Test(options, processors)

@@ -39,21 +39,21 @@ static void route(struct routing *routing, unsigned gsi, unsigned chip, unsigned
 }
 
 /*
- * The board's wiring: ISA IRQs reach both controllers, IRQ 0 at pin 2 of the I/O APIC; IRQ 2 is the
- * cascade.
+ * The board's lines: each reaches the controllers that have an input for it. The 8259s' IRQ 2 is
+ * the cascade; pin 2 of the I/O APIC is a line of its own, which the board sets with IRQ 0 too, and
+ * pin 0 is not wired.
  */
 static int set_routing(struct kvm_engine *kvm)
 {
 	struct routing routing = { 0 };
 
 	for (unsigned gsi = 0; gsi < GSIS; gsi++) {
-		if (gsi == 2)
-			continue;
-		if (gsi < ISA_IRQS)
+		if (gsi < ISA_IRQS && gsi != 2)
 			route(&routing, gsi,
 			      gsi < PIC_INPUTS ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
 			      gsi % PIC_INPUTS);
-		route(&routing, gsi, KVM_IRQCHIP_IOAPIC, gsi ? gsi : 2);
+		if (gsi)
+			route(&routing, gsi, KVM_IRQCHIP_IOAPIC, gsi);
 	}
 	return kvm_ioctl(kvm->vm_fd, KVM_SET_GSI_ROUTING, &routing);
 }

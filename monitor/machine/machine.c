@@ -109,6 +109,7 @@ static int machine_make_board(struct machine *m, struct error *error)
 		.debugcon_iobase = config->debugcon_iobase,
 		.debug_exit_iobase = config->debug_exit_iobase,
 		.debug_exit_iosize = config->debug_exit ? config->debug_exit_iosize : 0,
+		.hpet = !config->no_hpet,
 		.rtc_base = machine_rtc_base(config),
 	};
 	struct error why = { 0 };

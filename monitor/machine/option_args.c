@@ -230,13 +230,21 @@ static enum options_result option_machine_type(struct option_parser *p, const ch
 /* Properties that say what is so anyway. */
 static bool option_machine_is_so(const struct option_item *item)
 {
-	static const char *const off[] = { "usb", "hpet", "vmport", "smm", "graphics" };
+	static const char *const off[] = { "usb", "vmport", "smm", "graphics" };
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(off); i++) {
 		if (option_key_is(item, off[i]))
 			return option_value_is(item, "off");
 	}
 	return option_key_is(item, "acpi") && option_value_is(item, "on");
+}
+
+static enum options_result option_hpet(struct option_parser *p, const struct option_item *item)
+{
+	p->config->no_hpet = option_value_is(item, "off");
+	if (p->config->no_hpet || option_value_is(item, "on"))
+		return OPTIONS_RUN;
+	return option_fail(p, "-%s %.*s: hpet is 'on' or 'off'", p->option, item->len, item->text);
 }
 
 enum options_result opt_machine(struct option_parser *p, const char *arg)
@@ -257,10 +265,12 @@ enum options_result opt_machine(struct option_parser *p, const char *arg)
 			result = option_machine_type(p, item.value, item.value_len);
 		else if (option_key_is(&item, "accel") && item.value)
 			result = option_engine(p, item.value, item.value_len);
+		else if (option_key_is(&item, "hpet"))
+			result = option_hpet(p, &item);
 		else if (!option_machine_is_so(&item))
 			result = option_fail(p,
 					     "-%s: '%.*s' is not a property of the machine here; "
-					     "known: accel=ENGINE",
+					     "known: accel=ENGINE, hpet=on|off",
 					     p->option, item.len, item.text);
 		if (result != OPTIONS_RUN)
 			return result;

@@ -63,6 +63,7 @@ STRING_OPTION(opt_initrd, initrd)
 STRING_OPTION(opt_append, append)
 STRING_OPTION(opt_log_file, log_path)
 SWITCH_OPTION(opt_no_reboot, no_reboot)
+SWITCH_OPTION(opt_no_hpet, no_hpet)
 SWITCH_OPTION(opt_no_shutdown, no_shutdown)
 SWITCH_OPTION(opt_paused, start_paused)
 
@@ -175,8 +176,9 @@ static const struct option_desc options[] = {
 		"how guest code is executed (-accel help lists engines,\n"
 	  "-accel ENGINE,help its options)" },
 	{ "enable-kvm", FLAG, opt_enable_kvm, NULL, "-accel kvm:bt" },
-	{ "machine", WITH_ARG, opt_machine, "pc[,accel=ENGINE]", "the machine (-machine help)" },
-	{ "M", WITH_ARG, opt_machine, "pc[,accel=ENGINE]", "-machine" },
+	{ "machine", WITH_ARG, opt_machine, "pc[,accel=ENGINE][,hpet=off]",
+		"the machine (-machine help)" },
+	{ "M", WITH_ARG, opt_machine, "pc...", "-machine" },
 	{ "cpu", WITH_ARG, opt_cpu, "MODEL[,+FEATURE|-FEATURE]...",
 		"the processor (-cpu help lists models and features)" },
 	{ "m", WITH_ARG, opt_memory, "[size=]N[K|M|G]",
@@ -214,7 +216,7 @@ static const struct option_desc options[] = {
 	{ "nic", WITH_ARG, opt_none_only, "none", "no network" },
 	{ "parallel", WITH_ARG, opt_none_only, "none", "no parallel port" },
 	{ "usb", FLAG, opt_nothing, NULL, NULL },
-	{ "no-hpet", FLAG, opt_nothing, NULL, NULL },
+	{ "no-hpet", FLAG, opt_no_hpet, NULL, "no high precision event timers (HPET)" },
 	{ "version", FLAG, opt_version, NULL, "print the version" },
 	{ "help", FLAG, opt_help, NULL, "print this" },
 	{ "h", FLAG, opt_help, NULL, NULL },

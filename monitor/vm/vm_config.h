@@ -31,6 +31,7 @@ struct vm_config {
 	bool debug_exit;          /* -device isa-debug-exit */
 	uint16_t debug_exit_iobase, debug_exit_iosize;
 	bool rtc_localtime;
+	bool no_hpet;
 	bool no_reboot, no_shutdown, start_paused;
 	uint32_t log_items;       /* enum log_item */
 	const char *log_path;     /* NULL: standard error */
