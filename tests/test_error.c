@@ -115,3 +115,12 @@ Test(error, arguments_may_be_the_text_itself)
 	error_prefix(&error, -EINVAL, "%s and", error.text);
 	expect_text(&error, "<inner> and: <inner>");
 }
+
+Test(error, a_limit_that_was_met_is_named)
+{
+	cr_expect_str_eq(error_reason(ENOENT), strerror(ENOENT));
+	cr_expect_str_eq(error_reason(-ENOENT), strerror(ENOENT));
+	cr_expect(strstr(error_reason(-EMFILE), "(ulimit -n)"));
+	cr_expect(strstr(error_reason(ENFILE), "fs.file-max"));
+	cr_expect(strstr(error_reason(EFBIG), "ulimit -f"));
+}

@@ -3,6 +3,7 @@
 #include "error.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,4 +59,18 @@ int error_default(struct error *error, int err, const char *fmt, ...)
 		error_compose(error, "", fmt, args);
 	va_end(args);
 	return err;
+}
+
+const char *error_reason(int err)
+{
+	switch (err < 0 ? -err : err) {
+	case EMFILE:
+		return "Too many open files; allow more (ulimit -n)";
+	case ENFILE:
+		return "Too many open files in system; allow more (sysctl fs.file-max)";
+	case EFBIG:
+		return "File too large (see ulimit -f)";
+	default:
+		return strerror(err < 0 ? -err : err);
+	}
 }

@@ -34,4 +34,10 @@ int error_prefix(struct error *error, int err, const char *fmt, ...) RF_PRINTF(3
 /* Says so if nothing was said yet: what failed may have told its errno alone. */
 int error_default(struct error *error, int err, const char *fmt, ...) RF_PRINTF(3, 4);
 
+/*
+ * What strerror() says of an errno, which may be negative, and for a limit that was met how to
+ * raise it. The text stays as it is until the thread asks again.
+ */
+const char *error_reason(int err);
+
 #endif

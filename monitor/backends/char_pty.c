@@ -41,7 +41,7 @@ int char_pty_open(const struct char_open *how, struct char_backend **out)
 		err = errno;
 		free(pty);
 		return error_set(how->error, -err, "cannot make a pseudo terminal: %s",
-				 strerror(err));
+				 error_reason(err));
 	}
 	if (!tcgetattr(pty->slave_fd, &raw)) {
 		cfmakeraw(&raw);
@@ -56,7 +56,7 @@ int char_pty_open(const struct char_open *how, struct char_backend **out)
 	if (err) {
 		pty_close(&pty->stream.backend);
 		return error_set(how->error, err, "cannot watch a pseudo terminal: %s",
-				 strerror(-err));
+				 error_reason(-err));
 	}
 	fprintf(stderr, "ringfence: character device redirected to %s\n", ptsname(master));
 	*out = &pty->stream.backend;

@@ -193,7 +193,8 @@ static int unix_listen(const struct char_open *how, struct char_unix *u)
 	int lock, err;
 
 	if (fd < 0)
-		return error_set(how->error, -errno, "cannot make a socket: %s", strerror(errno));
+		return error_set(how->error, -errno, "cannot make a socket: %s",
+				 error_reason(errno));
 	lock = unix_lock(u->path);
 	err = unix_bind(u, fd);
 	unix_unlock(lock);
@@ -202,7 +203,7 @@ static int unix_listen(const struct char_open *how, struct char_unix *u)
 		return error_set(how->error, err, "cannot listen at '%s': %s", u->path,
 				 err == -EADDRINUSE ?
 					 "another program does; give each its own path" :
-					 strerror(-err));
+					 error_reason(-err));
 	}
 	u->listen_fd = fd;
 	return 0;
@@ -226,7 +227,7 @@ int char_unix_open(const struct char_open *how, struct char_backend **out)
 		err = event_source_create(how->vm->loop, u->listen_fd, unix_accept, u,
 					  &u->listener);
 		if (err)
-			error_set(how->error, err, "cannot watch a socket: %s", strerror(-err));
+			error_set(how->error, err, "cannot watch a socket: %s", error_reason(-err));
 	}
 	if (err) {
 		unix_close(&u->stream.backend);

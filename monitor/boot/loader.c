@@ -26,7 +26,7 @@ static int file_image_fill(struct boot_request *boot, const char *what, int fd,
 			continue;
 		if (n < 0)
 			return error_set(boot->error, -errno, "cannot read %s '%s': %s", what,
-					 image->path, strerror(errno));
+					 image->path, error_reason(errno));
 		if (n == 0)
 			return error_set(boot->error, -EIO,
 					 "%s '%s' shrank to %zu bytes while it was read; try again",
@@ -45,10 +45,10 @@ static int file_image_open(struct boot_request *boot, const char *what, const ch
 	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (*fd < 0)
 		return error_set(boot->error, -errno, "cannot open %s '%s': %s", what, path,
-				 strerror(errno));
+				 error_reason(errno));
 	if (fstat(*fd, &st) < 0)
 		return error_set(boot->error, -errno, "cannot examine %s '%s': %s", what, path,
-				 strerror(errno));
+				 error_reason(errno));
 	if (S_ISDIR(st.st_mode))
 		return error_set(boot->error, -EISDIR,
 				 "%s '%s' is a directory; name the file in it", what, path);

@@ -233,7 +233,7 @@ static void bt_set_paging(struct bt *bt, enum shadow_flush kind)
 		bt_young_chosen(bt);
 	else
 		vm_kill(bt->vcpu, "the host cannot hold another guest address space: %s",
-			strerror(-err));
+			error_reason(-err));
 }
 
 static void bt_flush(struct vcpu *vcpu, enum tlb_flush kind)

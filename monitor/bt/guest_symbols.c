@@ -115,7 +115,7 @@ static int symbols_read_text(struct guest_symbols *s, FILE *file, const char *pa
 	free(line);
 	if (!err && ferror(file))
 		return error_set(error, -EIO, "cannot read the symbols '%s': %s", path,
-				 strerror(errno));
+				 error_reason(errno));
 	if (!err && number && !anywhere)
 		return error_set(
 			error, -EINVAL,
@@ -196,7 +196,7 @@ static int symbols_read_open(struct guest_symbols *s, FILE *file, const char *pa
 	if (fread(magic, 1, SELFMAG, file) != SELFMAG || memcmp(magic, ELFMAG, SELFMAG)) {
 		if (ferror(file))
 			return error_set(error, -EIO, "cannot read the symbols '%s': %s", path,
-					 strerror(errno));
+					 error_reason(errno));
 		rewind(file);
 		return symbols_read_text(s, file, path, error);
 	}
@@ -218,7 +218,7 @@ static int symbols_read(struct guest_symbols *s, const char *path, struct error 
 
 	if (!file)
 		return error_set(error, -errno, "cannot read the symbols '%s': %s", path,
-				 strerror(errno));
+				 error_reason(errno));
 	err = symbols_read_open(s, file, path, error);
 	fclose(file);
 	if (!err && s->count == before)

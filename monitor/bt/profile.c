@@ -66,7 +66,7 @@ static int profile_create_map(struct bt *bt, struct translator_callbacks *callba
 	}
 	perf_map_path(path);
 	return error_set(error, -EINVAL, "cannot write the map for perf, '%s': %s", path,
-			 strerror(-err));
+			 error_reason(-err));
 }
 
 /* --- life --- */
@@ -84,7 +84,7 @@ static int profile_open(FILE **file, const char *path, struct error *error)
 	*file = fopen(path, "we");
 	return *file ? 0 :
 		       error_set(error, -EINVAL, "cannot write the profile '%s': %s", path,
-				 strerror(errno));
+				 error_reason(errno));
 }
 
 static void profile_free(struct profile *profile)

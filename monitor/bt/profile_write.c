@@ -130,7 +130,7 @@ static bool finish(FILE *file, const char *path)
 	if (!fflush(file) && !failed)
 		return true;
 	fprintf(stderr, "ringfence: cannot write the profile '%s': %s\n", path,
-		strerror(errno ? errno : EIO));
+		error_reason(errno ? errno : EIO));
 	return false;
 }
 

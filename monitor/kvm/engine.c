@@ -211,7 +211,7 @@ static int kvm_build(struct kvm_engine *kvm, struct error *error)
 		err = build_steps[i].build(kvm);
 		if (err)
 			error_set(error, err, "the host's KVM refuses %s: %s; use -accel bt",
-				  build_steps[i].what, strerror(-err));
+				  build_steps[i].what, error_reason(-err));
 	}
 	if (err)
 		return err;
@@ -273,7 +273,8 @@ static void kvm_reset(struct vcpu *vcpu)
 	kvm->in_kvm = false;
 	memset(&kvm->events, 0, sizeof(kvm->events));
 	if (err)
-		vm_kill(vcpu, "KVM's interrupt controllers cannot be reset: %s", strerror(-err));
+		vm_kill(vcpu, "KVM's interrupt controllers cannot be reset: %s",
+			error_reason(-err));
 }
 
 /* KVM sees to its TLB itself; but it does not know the A20 gate. */
@@ -379,7 +380,7 @@ static bool kvm_step(struct kvm_engine *kvm)
 	if (!err)
 		err = kvm_enter(kvm);
 	if (err < 0)
-		return kvm_kill(kvm, "the host's KVM cannot go on: %s", strerror(-err));
+		return kvm_kill(kvm, "the host's KVM cannot go on: %s", error_reason(-err));
 	return err ? true : kvm_exit_handle(kvm);
 }
 
@@ -396,7 +397,7 @@ static bool kvm_finish_access(struct kvm_engine *kvm)
 		err = kvm_enter(kvm);
 	} while (!err && kvm_exit_handle(kvm));
 	if (err < 0)
-		kvm_kill(kvm, "the host's KVM cannot go on: %s", strerror(-err));
+		kvm_kill(kvm, "the host's KVM cannot go on: %s", error_reason(-err));
 	return err == 1;
 }
 
@@ -406,7 +407,7 @@ static void kvm_run(struct vcpu *vcpu)
 	int err = kvm_put_state(kvm);
 
 	if (err) {
-		vm_kill(vcpu, "KVM does not take the processor's state: %s", strerror(-err));
+		vm_kill(vcpu, "KVM does not take the processor's state: %s", error_reason(-err));
 		return;
 	}
 	while (vm_is_running(vcpu->vm) && kvm_step(kvm))
@@ -415,7 +416,7 @@ static void kvm_run(struct vcpu *vcpu)
 		return;
 	err = kvm_get_state(kvm);
 	if (err)
-		vm_kill(vcpu, "cannot read the processor's state from KVM: %s", strerror(-err));
+		vm_kill(vcpu, "cannot read the processor's state from KVM: %s", error_reason(-err));
 }
 
 /* ---- statistics ---- */

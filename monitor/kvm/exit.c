@@ -115,7 +115,7 @@ static bool exit_wrmsr(struct kvm_engine *kvm)
 	else if (index == MSR_APIC_BASE)
 		err = kvm_put_msr(kvm, MSR_APIC_BASE, cpu->apic_base);
 	return !err || kvm_kill(kvm, "KVM refused %#llx for MSR %#x: %s",
-				(unsigned long long)kvm->run->msr.data, index, strerror(-err));
+				(unsigned long long)kvm->run->msr.data, index, error_reason(-err));
 }
 
 /* ---- HLT and the end ---- */
@@ -140,7 +140,7 @@ static bool exit_shutdown(struct kvm_engine *kvm)
 
 	if (err)
 		return kvm_kill(kvm, "KVM does not tell the registers after a triple fault: %s",
-				strerror(-err));
+				error_reason(-err));
 	processor_shutdown(kvm->vcpu);
 	return false;
 }
@@ -214,7 +214,7 @@ static enum x86_status deliver_or_step_shadowed(struct kvm_engine *kvm)
 	status = deliver_or_step(kvm);
 	watch_stores(kvm, false);
 	err = status == X86_OK && kvm->stored ? kvm_memory_build(kvm) : 0;
-	return err ? vm_kill(kvm->vcpu, "KVM refuses the memory layout: %s", strerror(-err)) :
+	return err ? vm_kill(kvm->vcpu, "KVM refuses the memory layout: %s", error_reason(-err)) :
 		     status;
 }
 
@@ -225,13 +225,14 @@ static bool interpret(struct kvm_engine *kvm)
 
 	if (err)
 		return kvm_kill(kvm, "cannot read the processor's state from KVM: %s",
-				strerror(-err));
+				error_reason(-err));
 	status = kvm->host.shadow_paging ? deliver_or_step_shadowed(kvm) : deliver_or_step(kvm);
 	if (status == X86_DEAD)
 		return false;
 	err = kvm_put_state(kvm);
 	return !err ||
-	       kvm_kill(kvm, "cannot give the processor's state back to KVM: %s", strerror(-err));
+	       kvm_kill(kvm, "cannot give the processor's state back to KVM: %s",
+			error_reason(-err));
 }
 
 static const char *internal_error_name(uint32_t suberror)

@@ -162,7 +162,7 @@ static int open_failed(const char *device, int err, struct error *error)
 	struct kvm_host_facts facts;
 
 	kvm_host_look(&facts);
-	return error_set(error, -err, "cannot open %s: %s; %s", device, strerror(err),
+	return error_set(error, -err, "cannot open %s: %s; %s", device, error_reason(err),
 			 kvm_host_remedy(&facts, err));
 }
 
@@ -172,7 +172,7 @@ static int check_kvm(const char *device, int fd, struct error *error)
 
 	if (version < 0)
 		return error_set(error, -ENOTSUP, "%s is not a KVM device (%s); use -accel bt",
-				 device, strerror(errno));
+				 device, error_reason(errno));
 	if (version != KVM_API_VERSION)
 		return error_set(
 			error, -ENOTSUP,
@@ -199,7 +199,7 @@ static int check_guest(const char *device, int fd, struct error *error)
 	kvm_host_look(&facts);
 	return error_set(error, -ENOTSUP,
 			 "%s cannot run 32-bit guests with paging (%s; module %s); use -accel bt",
-			 device, err == -ENOTSUP ? "it shuts them down" : strerror(-err),
+			 device, err == -ENOTSUP ? "it shuts them down" : error_reason(-err),
 			 facts.module[0] ? facts.module : "unknown");
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "lost_output.h"
+#include "x86/error.h"
 
 static const char *lost_quote(const struct lost_output *lost)
 {
@@ -20,7 +21,7 @@ void lost_output_add(struct lost_output *lost, size_t bytes, int error_number)
 	if (!lost->any)
 		fprintf(stderr, "ringfence: cannot write %s%s%s: %s; output is lost\n",
 			lost_quote(lost), lost_name(lost), lost_quote(lost),
-			strerror(error_number));
+			error_reason(error_number));
 	lost->any = true;
 	lost->bytes += bytes;
 }
