@@ -14,16 +14,23 @@
 #define DROP_AFTER_MS 100
 #define INPUT_CHUNK 256
 
+static bool stream_may_read(struct char_stream *s)
+{
+	return !s->may_read || s->may_read(s);
+}
+
 static void stream_read_while_waiting(struct char_stream *s, size_t room)
 {
 	struct char_backend *backend = &s->backend;
 	uint8_t bytes[INPUT_CHUNK];
-	ssize_t n = read(s->in_fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
+	ssize_t n = 0;
 
+	if (stream_may_read(s))
+		n = read(s->in_fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
 	if (n > 0)
 		backend->input_waits(backend->input_waits_opaque, bytes, n);
 	else
-		usleep(WAIT_STEP_MS * 1000); /* the end of the input, which the loop sees to */
+		usleep(WAIT_STEP_MS * 1000); /* its end, or not ours: the loop sees to it */
 }
 
 /* Sleeps until there may be room. True: there is, or never will be (*gone). */
@@ -121,8 +128,8 @@ static void stream_input(void *opaque)
 	size_t room = chardev_can_receive(chardev);
 	ssize_t n;
 
-	if (!room) {
-		event_source_enable(s->input, false); /* accept_input() goes on */
+	if (!room || !stream_may_read(s)) {
+		event_source_enable(s->input, false); /* accept_input() goes on, or may_read() */
 		return;
 	}
 	n = read(s->in_fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
@@ -193,7 +200,7 @@ int char_file_open(const struct char_open *how, struct char_backend **out)
 	fd = open(how->arg, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
 	if (fd < 0)
 		return error_set(how->error, -errno, "cannot write '%s': %s", how->arg,
-				 strerror(errno));
+				 error_reason(errno));
 	s = calloc(1, sizeof(*s));
 	if (!s) {
 		close(fd);

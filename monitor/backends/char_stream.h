@@ -24,6 +24,8 @@ struct char_stream {
 	bool stalled;      /* CHAR_DROP: dropping */
 	struct lost_output lost; /* CHAR_WAIT */
 	struct event_source *input;
+	/* Whether in_fd may be read now; who says no enables input later. NULL: it may. */
+	bool (*may_read)(struct char_stream *stream);
 	/*
 	 * The input ended (end of file, peer gone). Under the device lock, on the loop's thread.
 	 * May be NULL.

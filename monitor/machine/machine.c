@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include "monitor/processor/processor.h"
@@ -26,12 +27,6 @@
 static struct machine *machine_of(struct vm *vm)
 {
 	return rf_container_of(vm, struct machine, vm);
-}
-
-/* What to do about it; NULL: nothing that would be known. */
-static const char *advice(int err)
-{
-	return err == -EMFILE ? "; allow more open files (ulimit -n)" : "";
 }
 
 /* The ends of the board's wires, under the device lock. */
@@ -122,7 +117,7 @@ static int machine_make_board(struct machine *m, struct error *error)
 		return error_set(error, err, "devices collide: %s; give one of them another iobase",
 				 why.text);
 	if (err)
-		return error_set(error, err, "cannot make the board: %s", strerror(-err));
+		return error_set(error, err, "cannot make the board: %s", error_reason(-err));
 	vm->interrupt_source = (struct interrupt_source){ pc_board_acknowledge, vm->board };
 	vm->store_unlocked = pc_board_store_unlocked(vm->board, &vm->store_unlocked_opaque);
 	vm->ferr = pc_board_ferr(vm->board);
@@ -211,7 +206,7 @@ static int machine_make_engine(struct machine *m, const struct engine *engine, c
 	if (!err)
 		return 0;
 	vcpu->engine = NULL;
-	error_default(why, err, "%s", strerror(-err));
+	error_default(why, err, "%s", error_reason(-err));
 	return error_prefix(why, err, "-accel %s", engine->name);
 }
 
@@ -247,6 +242,20 @@ static int machine_choose_engine(struct machine *m, struct error *error)
 	return err ? error_set(error, err, "%s", why.text) : 0;
 }
 
+/* Guest RAM is one file to the host, which has no name and is in memory. */
+static int machine_ram_exceeds(uint64_t size, struct error *error)
+{
+	struct rlimit limit = { 0 };
+
+	getrlimit(RLIMIT_FSIZE, &limit);
+	return error_set(error, -EFBIG,
+			 "-m %lluM is more than the limit on the size of files, %llu KiB, which "
+			 "counts guest RAM as well; raise it (ulimit -f unlimited) or give less "
+			 "with -m",
+			 (unsigned long long)(size >> 20),
+			 (unsigned long long)(limit.rlim_cur >> 10));
+}
+
 static int machine_make_ram(struct machine *m, struct error *error)
 {
 	const uint64_t size = m->config->ram_size;
@@ -254,10 +263,12 @@ static int machine_make_ram(struct machine *m, struct error *error)
 	uint64_t acpi_size;
 	int err = guest_ram_init(&m->vm.ram, size);
 
+	if (err == -EFBIG)
+		return machine_ram_exceeds(size, error);
 	if (err)
 		return error_set(error, err, "cannot get %llu MiB of guest RAM: %s%s",
-				 (unsigned long long)(size >> 20), strerror(-err),
-				 err == -EMFILE ? advice(err) : "; give less with -m");
+				 (unsigned long long)(size >> 20), error_reason(err),
+				 err == -EMFILE ? "" : "; give less with -m");
 	pc_board_acpi_area(size, &acpi_base, &acpi_size);
 	memory_map_build(&m->map, size, acpi_base, acpi_size);
 	return 0;
@@ -272,9 +283,7 @@ static int machine_make_parts(struct machine *m, struct error *error)
 		err = bus_create(&vm->bus);
 	if (!err)
 		err = event_loop_create(&vm->device_lock, &vm->loop);
-	return err ? error_set(error, err, "cannot set up the machine: %s%s", strerror(-err),
-			       advice(err)) :
-		     0;
+	return err ? error_set(error, err, "cannot set up the machine: %s", error_reason(err)) : 0;
 }
 
 static int machine_open_log(struct machine *m, struct error *error)
@@ -284,7 +293,7 @@ static int machine_open_log(struct machine *m, struct error *error)
 
 	m->vm.log = &m->log;
 	return err ? error_set(error, err, "cannot write the log '%s': %s", config->log_path,
-			       strerror(-err)) :
+			       error_reason(-err)) :
 		     0;
 }
 
@@ -300,8 +309,8 @@ static int machine_make_inside(struct machine *m, struct error *error)
 		return err;
 	m->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (m->ended_fd < 0)
-		return error_set(error, -errno, "cannot make an eventfd: %s%s", strerror(errno),
-				 advice(-errno));
+		return error_set(error, -errno, "cannot make an eventfd: %s",
+				 error_reason(errno));
 	err = machine_make_ram(m, error);
 	if (!err)
 		err = machine_make_parts(m, error);
@@ -330,7 +339,7 @@ static int machine_make(struct machine *m, struct error *error)
 		return err;
 	err = machine_open_stats(m, stats);
 	return err ? error_set(error, err, "-accel: cannot write the statistics '%s': %s", stats,
-			       strerror(-err)) :
+			       error_reason(-err)) :
 		     0;
 }
 

@@ -1,86 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ringfence: the program. Signals that end it are taken by this thread alone, through a signalfd,
- * so that the tty comes back and statistics are written; crashes restore the tty and then take
- * their course.
+ * ringfence: the program. This thread makes the machine, and then waits for its end and for signals
+ * (signals.h).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 #include "machine.h"
 #include "options.h"
+#include "signals.h"
 #include "monitor/backends/backends.h"
 
 #define ARENA_STEP (1 << 20)
+#define TERMINAL_STEP_MS 200 /* how often a terminal that is another's is looked at */
 
 enum exit_status { STATUS_OK = 0, STATUS_ERROR = 1 };
 
-static void crash_handler(int signal_number)
-{
-	terminal_restore();
-	/* blocked until we return, and then the default action: SA_RESETHAND */
-	raise(signal_number);
-}
-
-static void install_crash_handlers(void)
-{
-	static const int crashes[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGQUIT, SIGTRAP };
-	struct sigaction action = { .sa_handler = crash_handler, .sa_flags = SA_RESETHAND };
-
-	for (size_t i = 0; i < RF_ARRAY_SIZE(crashes); i++)
-		sigaction(crashes[i], &action, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
-
-/*
- * Blocks the signals that ask us to end, in all threads to come, and returns a descriptor they are
- * read from.
- */
-static int open_end_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-static void wait_for_end(struct machine *machine, int signal_fd)
+static void wait_for_end(struct machine *machine, struct signals *signals)
 {
 	struct pollfd p[2] = { { .fd = machine->ended_fd, .events = POLLIN },
-			       { .fd = signal_fd, .events = POLLIN } };
+			       { .fd = signals->fd, .events = POLLIN } };
 
 	while (vm_is_running(&machine->vm)) {
-		struct signalfd_siginfo info;
-
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
+		if (poll(p, 2, terminal_enter() ? -1 : TERMINAL_STEP_MS) < 0 && errno != EINTR)
 			break;
-		if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
+		if (!signals_take(signals))
 			continue;
-		fprintf(stderr, "ringfence: terminating on signal %u\n", info.ssi_signo);
-		vm_end(&machine->vm, VM_QUIT, 0);
+		vm_end(&machine->vm, VM_QUIT, signals_status(signals));
+		signals_tell(signals);
 	}
 }
 
-static int run(struct machine *machine, const struct vm_config *config, int signal_fd)
+static int run(struct machine *machine, const struct vm_config *config, struct signals *signals)
 {
 	int err = machine_start(machine);
 	int status;
 
 	if (err) {
-		fprintf(stderr, "ringfence: cannot start threads: %s\n", strerror(-err));
+		fprintf(stderr, "ringfence: cannot start threads: %s\n", error_reason(-err));
 		return STATUS_ERROR;
 	}
-	wait_for_end(machine, signal_fd);
+	wait_for_end(machine, signals);
 	machine_stop(machine);
 	status = machine->vm.exit_code;
 	if (machine->vm.end == VM_HOST_ERROR)
@@ -88,7 +52,7 @@ static int run(struct machine *machine, const struct vm_config *config, int sign
 	err = machine_write_stats(machine);
 	if (err) {
 		fprintf(stderr, "ringfence: cannot write statistics to '%s': %s\n",
-			config->stats_path, strerror(-err));
+			config->stats_path, error_reason(-err));
 		status = status ? status : STATUS_ERROR;
 	}
 	return status;
@@ -122,17 +86,37 @@ static void use_one_arena(void)
 	mallopt(M_TOP_PAD, ARENA_STEP);
 }
 
+/* The machine that config wants, or the exit status for having none. */
+static int make(const struct vm_config *config, struct signals *signals, struct machine **machine)
+{
+	struct error error = { 0 };
+	int err = signals_open(signals);
+
+	if (err)
+		error_set(&error, err, "cannot watch for signals: %s", error_reason(-err));
+	else
+		err = machine_create(config, machine, &error);
+	if (!err)
+		return STATUS_OK;
+	if (signals_take(signals)) {
+		signals_tell(signals);
+		return signals_status(signals);
+	}
+	fprintf(stderr, "ringfence: %s\n", error.text);
+	return STATUS_ERROR;
+}
+
 int main(int argc, char **argv)
 {
 	struct vm_config config;
-	struct machine *machine;
+	struct machine *machine = NULL;
+	struct signals signals;
 	struct error error = { 0 };
 	enum options_result result;
-	int err, status, signal_fd;
+	int status;
 
 	open_standard_files();
 	result = options_parse(argc, argv, &config, &error);
-
 	if (result != OPTIONS_RUN) {
 		if (result == OPTIONS_ERROR)
 			fprintf(stderr, "ringfence: %s\n", error.text);
@@ -140,18 +124,12 @@ int main(int argc, char **argv)
 		return result == OPTIONS_ERROR ? STATUS_ERROR : STATUS_OK;
 	}
 	use_one_arena();
-	install_crash_handlers();
-	signal_fd = open_end_signals();
-	err = signal_fd < 0 ?
-		      error_set(&error, -errno, "cannot watch for signals: %s", strerror(errno)) :
-		      machine_create(&config, &machine, &error);
-	if (err) {
-		fprintf(stderr, "ringfence: %s\n", error.text);
-		options_free(&config);
-		return STATUS_ERROR;
+	config.cancel = &signals.cancel;
+	status = make(&config, &signals, &machine);
+	if (machine) {
+		print_notes(config.notes);
+		status = run(machine, &config, &signals);
 	}
-	print_notes(config.notes);
-	status = run(machine, &config, signal_fd);
 	if (!machine_destroy(machine) && status == STATUS_OK)
 		status = STATUS_ERROR;
 	options_free(&config);

@@ -3,7 +3,7 @@
 #ifndef RF_MONITOR_VM_VM_CONFIG_H
 #define RF_MONITOR_VM_VM_CONFIG_H
 
-#include "x86/types.h"
+#include "x86/cancel.h"
 
 struct host_facts;
 
@@ -37,6 +37,7 @@ struct vm_config {
 	const char *log_path;     /* NULL: standard error */
 	/* what the user should know of how the command line was understood, lines; NULL: nothing */
 	char *notes;
+	const struct cancel *cancel; /* no option: of making the machine; NULL: never */
 	const struct host_facts *host; /* no option: what the host is taken for; NULL: as it is */
 };
 
