@@ -39,7 +39,8 @@ struct hpet {
 	struct clock clock;
 	struct hpet_timer timer[HPET_TIMERS];
 	struct irq_line wire[HPET_WIRES];
-	struct irq_line pit_counts; /* whether the 8254's interrupt is wanted; set when it changes */
+	/* whether the 8254's interrupt is wanted; set when it changes */
+	struct irq_line pit_counts;
 	/* Where the last interrupt of a wire is. NULL: always taken. Set by the board. */
 	enum tick_interrupt (*irq_state)(void *opaque, enum hpet_wire wire);
 	void *irq_state_opaque;

@@ -43,8 +43,9 @@ static struct translator *translator(uint32_t host)
 	const struct translator_callbacks callbacks = {
 		.fetch = fetch, .page = page, .protect = protect, .unprotect = unprotect,
 	};
-	const struct translator_options options = { .features = ~(feature_set)0, .cache_size = 1 << 20,
-		.host = host };
+	const struct translator_options options = {
+		.features = ~(feature_set)0, .cache_size = 1 << 20, .host = host,
+	};
 	struct translator *tr;
 
 	cr_assert_eq(translator_create(&callbacks, &options, &tr), 0);
