@@ -117,13 +117,13 @@ Test(keys, names)
 
 Test(keys, every_key_has_a_name_of_its_own)
 {
-	for (unsigned n = 0; key_name(n); n++) {
+	for (unsigned n = 0; key_name_at(n); n++) {
 		uint8_t bytes[KEY_BYTES_MOST];
-		const struct key *key = key_by_name(key_name(n), strlen(key_name(n)));
+		const struct key *key = key_by_name(key_name_at(n), strlen(key_name_at(n)));
 
 		cr_expect_geq(key_bytes(key, true, bytes), 1);
 		cr_expect_leq(key_bytes(key, false, bytes), KEY_BYTES_MOST);
-		cr_expect(!n || strcmp(key_name(n - 1), key_name(n)) < 0, "%s", key_name(n));
+		cr_expect(!n || strcmp(key_name_at(n - 1), key_name_at(n)) < 0, "%s", key_name_at(n));
 	}
 }
 

@@ -51,7 +51,7 @@ const struct key *key_by_name(const char *name, size_t length)
 	return NULL;
 }
 
-const char *key_name(unsigned n)
+const char *key_name_at(unsigned n)
 {
 	return n < RF_ARRAY_SIZE(table) ? table[n].name : NULL;
 }

@@ -17,7 +17,7 @@ struct key; /* constant, one for each key */
 /* NULL: there is no key of that name (length bytes of it). */
 const struct key *key_by_name(const char *name, size_t length);
 /* The key's name; n-th of all keys, NULL after the last. */
-const char *key_name(unsigned n);
+const char *key_name_at(unsigned n);
 /*
  * Keys to press together: names with '-' between them. Their number, or -EINVAL with an error that
  * says which is not one, or that there are more than KEYS_MOST.

@@ -3,6 +3,7 @@
 #ifndef RF_MONITOR_SCREEN_SCREEN_H
 #define RF_MONITOR_SCREEN_SCREEN_H
 
+#include "curses_display.h"
 #include "dump.h"
 #include "keys.h"
 

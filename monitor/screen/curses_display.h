@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The guest's text screen in the terminal of this process, whose keys are the guest's keyboard.
+ *
+ * The terminal is in raw mode already, and whoever put it there takes it back afterwards. There is
+ * one at most, for curses has one terminal. All is called under the device lock.
+ */
+#ifndef RF_MONITOR_SCREEN_CURSES_DISPLAY_H
+#define RF_MONITOR_SCREEN_CURSES_DISPLAY_H
+
+#include "devices/display.h"
+#include "monitor/vm/event_loop.h"
+#include "x86/error.h"
+
+struct curses_display;
+
+struct curses_display_config {
+	struct event_loop *loop;
+	struct display display;
+	/* Scan codes of a key that was pressed or released (keys.h). */
+	void (*key)(void *opaque, const uint8_t *bytes, size_t count);
+	/* The user wants to leave: Ctrl-A x. */
+	void (*quit)(void *opaque);
+	void *opaque;
+};
+
+/* 0 or a negative errno with error: no terminal, or one of a kind that is not known. */
+int curses_display_open(const struct curses_display_config *config, struct curses_display **out,
+			struct error *error) RF_MUST_CHECK;
+/* Gives the terminal back what it showed before. display may be NULL. */
+void curses_display_close(struct curses_display *display);
+
+#endif
