@@ -313,6 +313,72 @@ Test(loader, not_kernels)
 	expect_load_error(EINVAL, "regular file");
 }
 
+/* Wants an end when it has been asked so often; counts. */
+struct asked {
+	unsigned count, most;
+};
+
+static bool asked_enough(void *opaque)
+{
+	struct asked *asked = opaque;
+
+	return asked->count++ >= asked->most;
+}
+
+static int load_and_count(struct asked *asked)
+{
+	const struct cancel cancel = { -1, asked_enough, asked };
+	int err;
+
+	asked->count = 0;
+	boot.cancel = &cancel;
+	err = loader_load(&boot);
+	boot.cancel = NULL;
+	return err;
+}
+
+Test(loader, loading_ends_when_it_is_told_to)
+{
+	struct asked asked = { 0 };
+
+	make_bzimage();
+	write_bzimage();
+	boot.initrd = initrd_path;
+	cr_assert_eq(truncate(initrd_path, 1 << 20), 0);
+	while (load_and_count(&asked)) {
+		cr_assert_not_null(strstr(load_error.text, "given up"), "'%s'", load_error.text);
+		cr_assert_eq(asked.count, ++asked.most, "asked again after it said so");
+	}
+	cr_expect_gt(asked.most, 4, "asked within each file");
+}
+
+/* As the number of pieces tells. */
+Test(loader, what_is_too_large_is_not_read)
+{
+	struct asked asked = { .most = 1000 };
+	unsigned small;
+
+	make_bzimage();
+	write_bzimage();
+	boot.initrd = initrd_path;
+	write_file(initrd_path, "x", 1);
+	cr_assert_eq(load_and_count(&asked), 0);
+	small = asked.count;
+	cr_assert_eq(truncate(initrd_path, 16 << 20), 0);
+	cr_assert_eq(load_and_count(&asked), 0);
+	cr_expect_geq(asked.count, small + 63);
+	cr_assert_eq(truncate(initrd_path, RAM_SIZE), 0);
+	cr_expect_eq(load_and_count(&asked), -ENOSPC);
+	cr_expect_lt(asked.count, small);
+	cr_assert_eq(truncate(kernel_path, RAM_SIZE), 0);
+	cr_expect_eq(load_and_count(&asked), -ENOSPC);
+	cr_expect_eq(asked.count, 1, "no more than the kernel's head");
+	write_file(kernel_path, "x", 1);
+	cr_assert_eq(truncate(kernel_path, RAM_SIZE), 0);
+	cr_expect_eq(load_and_count(&asked), -ENOEXEC);
+	cr_expect_eq(asked.count, 1);
+}
+
 /* Whatever the file holds, the loader returns, and an error has a text. */
 Test(loader, damaged_files_are_survived)
 {

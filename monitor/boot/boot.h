@@ -17,6 +17,7 @@
 
 #include "memory_map.h"
 #include "shadowmmu/guest_ram.h"
+#include "x86/cancel.h"
 #include "x86/cpu.h"
 #include "x86/error.h"
 
@@ -28,6 +29,8 @@ struct boot_request {
 	const char *kernel, *initrd, *append;
 	uint32_t second_of_day; /* as the clock chip shows it */
 	struct error *error; /* where a loader that fails says why */
+	const struct cancel *cancel; /* of loading; NULL: never */
+	bool progress; /* what takes long is shown on standard error, which is a terminal */
 };
 
 /*

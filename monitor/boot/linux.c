@@ -191,32 +191,34 @@ static int linux_check_room(struct boot_request *boot, const struct linux_image 
 	return 0;
 }
 
+static int linux_place_initrd(struct boot_request *boot, const struct linux_image *image,
+			      struct file_image *initrd, uint8_t *zp)
+{
+	uint64_t top = memory_map_high_end(boot->map).v;
+	uint64_t start;
+
+	if (top > (uint64_t)image->initrd_max + 1)
+		top = (uint64_t)image->initrd_max + 1;
+	start = (top - initrd->size) & GUEST_PAGE_MASK;
+	if (initrd->size > top || start < image->runtime_end)
+		return error_set(boot->error, -ENOSPC,
+				 "initrd '%s' (%zu KiB) does not fit between the kernel and the "
+				 "end of guest RAM (%llu MiB); give more with -m",
+				 initrd->path, initrd->size >> 10,
+				 (unsigned long long)(boot->ram->size >> 20));
+	put(zp + HDR_RAMDISK_IMAGE, start, 4);
+	put(zp + HDR_RAMDISK_SIZE, initrd->size, 4);
+	return loader_read(boot, initrd, GPA(start));
+}
+
 static int linux_load_initrd(struct boot_request *boot, const struct linux_image *image,
 			     uint8_t *zp)
 {
 	struct file_image initrd;
-	uint64_t top = memory_map_high_end(boot->map).v;
-	uint64_t start;
-	int ret = file_image_read(boot, "initrd", boot->initrd, &initrd);
+	int ret = file_image_open(boot, "initrd", boot->initrd, &initrd);
 
-	if (ret)
-		return ret;
-	if (top > (uint64_t)image->initrd_max + 1)
-		top = (uint64_t)image->initrd_max + 1;
-	if (initrd.size > top || ((top - initrd.size) & GUEST_PAGE_MASK) < image->runtime_end) {
-		ret = error_set(boot->error, -ENOSPC,
-				"initrd '%s' (%zu KiB) does not fit between the kernel and the "
-				"end of guest RAM "
-				"(%llu MiB); give more with -m",
-				initrd.path, initrd.size >> 10,
-				(unsigned long long)(boot->ram->size >> 20));
-		goto out;
-	}
-	start = (top - initrd.size) & GUEST_PAGE_MASK;
-	ret = loader_copy(boot, "the initrd", GPA(start), initrd.data, initrd.size);
-	put(zp + HDR_RAMDISK_IMAGE, start, 4);
-	put(zp + HDR_RAMDISK_SIZE, initrd.size, 4);
-out:
+	if (!ret)
+		ret = linux_place_initrd(boot, image, &initrd, zp);
 	file_image_free(&initrd);
 	return ret;
 }
@@ -286,15 +288,28 @@ static int linux_fill_zero_page(struct boot_request *boot, const struct linux_im
 				       sizeof(zp));
 }
 
+static int linux_examine(struct boot_request *boot, const struct file_image *kernel,
+			 struct linux_image *image)
+{
+	int ret = linux_read_header(boot, kernel, image);
+
+	if (!ret)
+		ret = linux_check_length(boot, image);
+	return ret ? ret : linux_check_room(boot, image);
+}
+
+int loader_linux_check(struct boot_request *boot, const struct file_image *kernel)
+{
+	struct linux_image image;
+
+	return linux_examine(boot, kernel, &image);
+}
+
 int loader_linux(struct boot_request *boot, const struct file_image *kernel)
 {
 	struct linux_image image;
-	int ret = linux_read_header(boot, kernel, &image);
+	int ret = linux_examine(boot, kernel, &image);
 
-	if (!ret)
-		ret = linux_check_length(boot, &image);
-	if (!ret)
-		ret = linux_check_room(boot, &image);
 	if (!ret)
 		ret = linux_fill_zero_page(boot, &image);
 	if (!ret)

@@ -1,98 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What all loaders share: reading files, judging their kind, writing guest memory, the flat
+ * What all loaders share: judging the kind of a kernel, writing guest memory, the flat
  * protected-mode start state.
  */
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "loader.h"
 #include "x86/ahead.h"
-
-static int file_image_fill(struct boot_request *boot, const char *what, int fd,
-			   struct file_image *image)
-{
-	size_t done = 0;
-
-	memory_make(image->data, image->size);
-	while (done < image->size) {
-		ssize_t n = read(fd, image->data + done, image->size - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set(boot->error, -errno, "cannot read %s '%s': %s", what,
-					 image->path, error_reason(errno));
-		if (n == 0)
-			return error_set(boot->error, -EIO,
-					 "%s '%s' shrank to %zu bytes while it was read; try again",
-					 what, image->path, done);
-		done += n;
-	}
-	return 0;
-}
-
-static int file_image_open(struct boot_request *boot, const char *what, const char *path, int *fd,
-			   size_t *size)
-{
-	struct stat st;
-
-	/* O_NONBLOCK: a FIFO must give an error below rather than wait for a writer. */
-	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (*fd < 0)
-		return error_set(boot->error, -errno, "cannot open %s '%s': %s", what, path,
-				 error_reason(errno));
-	if (fstat(*fd, &st) < 0)
-		return error_set(boot->error, -errno, "cannot examine %s '%s': %s", what, path,
-				 error_reason(errno));
-	if (S_ISDIR(st.st_mode))
-		return error_set(boot->error, -EISDIR,
-				 "%s '%s' is a directory; name the file in it", what, path);
-	if (!S_ISREG(st.st_mode))
-		return error_set(boot->error, -EINVAL,
-				 "%s '%s' is not a regular file; copy it to one first", what, path);
-	if (st.st_size == 0)
-		return error_set(boot->error, -EINVAL, "%s '%s' is empty", what, path);
-	if ((uint64_t)st.st_size > GUEST_RAM_MAX)
-		return error_set(boot->error, -EFBIG,
-				 "%s '%s' has %lld bytes, more than any guest's memory", what, path,
-				 (long long)st.st_size);
-	*size = st.st_size;
-	return 0;
-}
-
-int file_image_read(struct boot_request *boot, const char *what, const char *path,
-		    struct file_image *image)
-{
-	int fd = -1;
-	int ret;
-
-	*image = (struct file_image){ .path = path };
-	ret = file_image_open(boot, what, path, &fd, &image->size);
-	if (!ret) {
-		image->data = malloc(image->size);
-		ret = image->data ? file_image_fill(boot, what, fd, image) :
-				    error_set(boot->error, -ENOMEM,
-					      "no memory to read %s '%s' (%zu bytes)", what, path,
-					      image->size);
-	}
-	if (fd >= 0)
-		close(fd);
-	if (ret)
-		file_image_free(image);
-	return ret;
-}
-
-void file_image_free(struct file_image *image)
-{
-	free(image->data);
-	image->data = NULL;
-	image->size = 0;
-}
 
 static bool loader_range_is_ram(const struct guest_ram *ram, gpa_t gpa, uint64_t size)
 {
@@ -100,28 +15,52 @@ static bool loader_range_is_ram(const struct guest_ram *ram, gpa_t gpa, uint64_t
 	       (gpa.v + size <= GUEST_VIDEO_HOLE_START || gpa.v >= GUEST_VIDEO_HOLE_END);
 }
 
+static int loader_check_range(struct boot_request *boot, const char *what, gpa_t gpa, size_t size)
+{
+	const struct guest_ram *ram = boot->ram;
+
+	if (loader_range_is_ram(ram, gpa, size))
+		return 0;
+	return error_set(boot->error, -ENOSPC,
+			 "%s needs memory at 0x%llx..0x%llx, which guest RAM (%llu MiB) does not "
+			 "cover; give more with -m",
+			 what, (unsigned long long)gpa.v, (unsigned long long)(gpa.v + size - 1),
+			 (unsigned long long)(ram->size >> 20));
+}
+
 int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const void *data,
 		size_t size)
 {
 	struct guest_ram *ram = boot->ram;
+	int err = size ? loader_check_range(boot, what, gpa, size) : 0;
 
-	if (!size)
-		return 0;
-	if (!loader_range_is_ram(ram, gpa, size))
-		return error_set(boot->error, -ENOSPC,
-				 "%s needs memory at 0x%llx..0x%llx, which guest RAM (%llu MiB) "
-				 "does not cover; "
-				 "give more with -m",
-				 what, (unsigned long long)gpa.v,
-				 (unsigned long long)(gpa.v + size - 1),
-				 (unsigned long long)(ram->size >> 20));
-	memory_make(guest_ram_at(ram, gpa), size);
-	if (data)
-		memcpy(guest_ram_at(ram, gpa), data, size);
-	else
-		memset(guest_ram_at(ram, gpa), 0, size);
-	guest_ram_written(ram, gpa, size);
-	return 0;
+	for (size_t at = 0; at < size && !err; at += LOADER_PIECE) {
+		const size_t piece = size - at < LOADER_PIECE ? size - at : LOADER_PIECE;
+		uint8_t *to = guest_ram_at(ram, gpa_add(gpa, at));
+
+		memory_make(to, piece);
+		if (data)
+			memcpy(to, (const uint8_t *)data + at, piece);
+		else
+			memset(to, 0, piece);
+		if (cancel_wanted(boot->cancel))
+			err = error_set(boot->error, -EINTR, "loading %s was given up", what);
+	}
+	if (!err && size)
+		guest_ram_written(ram, gpa, size);
+	return err;
+}
+
+int loader_read(struct boot_request *boot, struct file_image *image, gpa_t gpa)
+{
+	const size_t size = image->size;
+	int err = loader_check_range(boot, image->what, gpa, size);
+
+	if (!err)
+		err = file_image_read(boot, image, guest_ram_at(boot->ram, gpa), size);
+	if (!err)
+		guest_ram_written(boot->ram, gpa, size);
+	return err;
 }
 
 static void loader_flat_segment(struct segment *seg, uint16_t selector, bool code)
@@ -192,33 +131,63 @@ static const char *loader_guess(const struct file_image *f)
 	return "not a kernel: neither a Linux bzImage, nor multiboot, nor a 32-bit ELF executable";
 }
 
-int loader_load(struct boot_request *boot)
-{
-	static const struct {
-		bool (*probe)(const struct file_image *kernel);
-		int (*load)(struct boot_request *boot, const struct file_image *kernel);
-	} loaders[] = {
-		{ loader_linux_probe, loader_linux },
-		{ loader_multiboot_probe, loader_multiboot },
-		{ loader_pvh_probe, loader_pvh },
-		{ loader_multiboot2_probe, loader_multiboot2 },
-		{ loader_elf_probe, loader_elf },
-	};
-	struct file_image kernel;
-	int ret = file_image_read(boot, "kernel", boot->kernel, &kernel);
+static const struct loader {
+	bool (*probe)(const struct file_image *kernel);
+	int (*load)(struct boot_request *boot, const struct file_image *kernel);
+} loaders[] = {
+	{ loader_linux_probe, loader_linux },
+	{ loader_multiboot_probe, loader_multiboot },
+	{ loader_pvh_probe, loader_pvh },
+	{ loader_multiboot2_probe, loader_multiboot2 },
+	{ loader_elf_probe, loader_elf },
+};
 
+/* The first that takes it; it may have no more yet than its head. */
+static const struct loader *loader_find(const struct file_image *kernel)
+{
+	for (size_t i = 0; i < RF_ARRAY_SIZE(loaders); i++) {
+		if (loaders[i].probe(kernel))
+			return &loaders[i];
+	}
+	return NULL;
+}
+
+/* What the head shows to be no kernel, or too large, is not read on. */
+static int loader_judge_head(struct boot_request *boot, struct file_image *kernel)
+{
+	const size_t head = kernel->size < LOADER_HEAD ? kernel->size : LOADER_HEAD;
+	int ret = file_image_make(boot, kernel);
+
+	if (!ret)
+		ret = file_image_read(boot, kernel, kernel->data, head);
 	if (ret)
 		return ret;
-	for (size_t i = 0; i < RF_ARRAY_SIZE(loaders); i++) {
-		if (!loaders[i].probe(&kernel))
-			continue;
+	if (loader_linux_probe(kernel))
+		return loader_linux_check(boot, kernel);
+	return loader_find(kernel) ? 0 :
+				     error_set(boot->error, -ENOEXEC, "'%s' is %s", kernel->path,
+					       loader_guess(kernel));
+}
+
+static int loader_load_opened(struct boot_request *boot, struct file_image *kernel)
+{
+	int ret = loader_judge_head(boot, kernel);
+
+	if (!ret)
+		ret = file_image_read(boot, kernel, kernel->data + kernel->done,
+				      kernel->size - kernel->done);
+	if (!ret)
 		ret = loader_fill_bios_area(boot);
-		if (!ret)
-			ret = loaders[i].load(boot, &kernel);
-		file_image_free(&kernel);
-		return ret;
-	}
-	ret = error_set(boot->error, -ENOEXEC, "'%s' is %s", kernel.path, loader_guess(&kernel));
+	return ret ? ret : loader_find(kernel)->load(boot, kernel);
+}
+
+int loader_load(struct boot_request *boot)
+{
+	struct file_image kernel;
+	int ret = file_image_open(boot, "kernel", boot->kernel, &kernel);
+
+	if (!ret)
+		ret = loader_load_opened(boot, &kernel);
 	file_image_free(&kernel);
 	return ret;
 }

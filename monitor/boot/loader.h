@@ -5,16 +5,24 @@
 
 #include "boot.h"
 
-/* A whole file in the monitor's memory. */
+/* A file that is read, front to back. */
 struct file_image {
 	const char *path;
-	uint8_t *data;
-	size_t size;
+	const char *what; /* its role in messages ("kernel") */
+	int fd;
+	size_t size, done; /* bytes: of the file; of these, read */
+	uint8_t *data;     /* size bytes, of which what was not read is zero; NULL: not made */
+	int64_t began, shown; /* ms: when it was opened; when its progress was shown, or 0 */
 };
+
+#define LOADER_HEAD  (64u << 10)  /* bytes that show what kind of kernel a file is */
+#define LOADER_PIECE (256u << 10) /* bytes read or written between two looks at boot->cancel */
 
 /* The parts, for loader.c and each other. */
 bool loader_linux_probe(const struct file_image *kernel);
 int loader_linux(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
+/* What can be said of it when only LOADER_HEAD bytes have been read: the errors of loading it. */
+int loader_linux_check(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
 bool loader_multiboot_probe(const struct file_image *kernel);
 int loader_multiboot(struct boot_request *boot, const struct file_image *kernel) RF_MUST_CHECK;
 bool loader_pvh_probe(const struct file_image *kernel);
@@ -33,11 +41,16 @@ int loader_elf_segments(struct boot_request *boot, const struct file_image *kern
 			gpa_t *end) RF_MUST_CHECK;
 
 /*
- * Reads a regular file whole; what names its role in messages ("kernel"). The caller frees with
- * file_image_free().
+ * Opens a regular file and finds its size; what and path must outlive the image. The caller frees
+ * with file_image_free(), which it may also when this failed.
  */
-int file_image_read(struct boot_request *boot, const char *what, const char *path,
+int file_image_open(struct boot_request *boot, const char *what, const char *path,
 		    struct file_image *image) RF_MUST_CHECK;
+/* Memory for image->data. */
+int file_image_make(struct boot_request *boot, struct file_image *image) RF_MUST_CHECK;
+/* Reads the next bytes, which the file must have, to there. */
+int file_image_read(struct boot_request *boot, struct file_image *image, uint8_t *to,
+		    size_t bytes) RF_MUST_CHECK;
 void file_image_free(struct file_image *image);
 
 /* The BIOS data area and a reset stub: before the kernel, whose segments may lie there. */
@@ -46,6 +59,8 @@ int loader_fill_bios_area(struct boot_request *boot) RF_MUST_CHECK;
 /* Copies into guest RAM; a range that is not all RAM is an error naming what. data NULL: zeroes. */
 int loader_copy(struct boot_request *boot, const char *what, gpa_t gpa, const void *data,
 		size_t size) RF_MUST_CHECK;
+/* Reads all of a file, of which nothing was read yet, to there. */
+int loader_read(struct boot_request *boot, struct file_image *image, gpa_t gpa) RF_MUST_CHECK;
 
 /*
  * Flat 4-GiB protected mode, paging and interrupts off, at eip, with a GDT at LOADER_GDT: selector

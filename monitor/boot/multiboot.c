@@ -106,8 +106,9 @@ static gpa_t gpa_align_up(gpa_t gpa, uint32_t align)
 	return GPA((gpa.v + align - 1) & ~(uint64_t)(align - 1));
 }
 
-static int mb_place(struct boot_request *boot, struct mb_layout *lay, const char *what,
-		    const void *data, size_t size, uint32_t align, uint32_t *at)
+/* The place of the next thing, which is not written yet. */
+static int mb_reserve(struct boot_request *boot, struct mb_layout *lay, const char *what,
+		      size_t size, uint32_t align, uint32_t *at)
 {
 	assert(align && !(align & (align - 1)));
 	lay->next = gpa_align_up(lay->next, align);
@@ -118,14 +119,37 @@ static int mb_place(struct boot_request *boot, struct mb_layout *lay, const char
 			boot->error, -ENOSPC,
 			"%s (%zu KiB) does not fit into guest RAM (%llu MiB); give more with -m",
 			what, size >> 10, (unsigned long long)(boot->ram->size >> 20));
-	return loader_copy(boot, what, GPA(*at), data, size);
+	return 0;
+}
+
+static int mb_place(struct boot_request *boot, struct mb_layout *lay, const char *what,
+		    const void *data, size_t size, uint32_t align, uint32_t *at)
+{
+	int ret = mb_reserve(boot, lay, what, size, align, at);
+
+	return ret ? ret : loader_copy(boot, what, GPA(*at), data, size);
+}
+
+static int mb_read_module(struct boot_request *boot, struct mb_layout *lay, const char *path,
+			  struct mb_module *module)
+{
+	struct file_image image;
+	int ret = file_image_open(boot, "module", path, &image);
+
+	if (!ret)
+		ret = mb_reserve(boot, lay, "a module", image.size, GUEST_PAGE_SIZE,
+				 &module->start);
+	if (!ret)
+		ret = loader_read(boot, &image, GPA(module->start));
+	module->end = module->start + image.size;
+	file_image_free(&image);
+	return ret;
 }
 
 /* One module: text is "file args"; the module's string is the whole of it, as QEMU passes it. */
 static int mb_load_module(struct boot_request *boot, struct mb_layout *lay, char *text,
 			  struct mb_module *module)
 {
-	struct file_image image;
 	char *space = strchr(text, ' ');
 	int ret;
 
@@ -135,14 +159,7 @@ static int mb_load_module(struct boot_request *boot, struct mb_layout *lay, char
 		return ret;
 	if (space)
 		*space = '\0';
-	ret = file_image_read(boot, "module", text, &image);
-	if (ret)
-		return ret;
-	ret = mb_place(boot, lay, "a module", image.data, image.size, GUEST_PAGE_SIZE,
-		       &module->start);
-	module->end = module->start + image.size;
-	file_image_free(&image);
-	return ret;
+	return mb_read_module(boot, lay, text, module);
 }
 
 static int mb_load_modules(struct boot_request *boot, struct mb_layout *lay, struct mb_info *info)

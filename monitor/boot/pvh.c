@@ -90,7 +90,7 @@ bool loader_pvh_probe(const struct file_image *kernel)
 	return loader_elf_probe(kernel) && pvh_entry(kernel);
 }
 
-static int pvh_place_module(struct boot_request *boot, const struct file_image *file,
+static int pvh_place_module(struct boot_request *boot, struct file_image *file,
 			    uint64_t kernel_end, struct pvh_params *params)
 {
 	uint64_t top = memory_map_high_end(boot->map).v;
@@ -108,18 +108,17 @@ static int pvh_place_module(struct boot_request *boot, const struct file_image *
 	params->module = (struct pvh_module){ .address = start, .size = file->size };
 	params->info.modules = 1;
 	params->info.module_list = LOADER_BOOT_PARAMS + offsetof(struct pvh_params, module);
-	return loader_copy(boot, "the initrd", GPA(start), file->data, file->size);
+	return loader_read(boot, file, GPA(start));
 }
 
 static int pvh_load_module(struct boot_request *boot, uint64_t kernel_end,
 			   struct pvh_params *params)
 {
 	struct file_image file;
-	int ret = file_image_read(boot, "initrd", boot->initrd, &file);
+	int ret = file_image_open(boot, "initrd", boot->initrd, &file);
 
-	if (ret)
-		return ret;
-	ret = pvh_place_module(boot, &file, kernel_end, params);
+	if (!ret)
+		ret = pvh_place_module(boot, &file, kernel_end, params);
 	file_image_free(&file);
 	return ret;
 }

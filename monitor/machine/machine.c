@@ -124,8 +124,8 @@ static int machine_make_board(struct machine *m, struct error *error)
 	return 0;
 }
 
-/* What -kernel and -initrd name, put where it will go. */
-static int machine_load(struct machine *m, struct error *error)
+/* What -kernel and -initrd name, put where it will go. first: not after a reset. */
+static int machine_load(struct machine *m, bool first, struct error *error)
 {
 	struct vm *vm = &m->vm;
 	struct boot_request boot = {
@@ -137,6 +137,8 @@ static int machine_load(struct machine *m, struct error *error)
 		.append = m->config->append,
 		.second_of_day = (machine_rtc_base(m->config) % 86400 + 86400) % 86400,
 		.error = error,
+		.cancel = first ? m->config->cancel : &m->ended,
+		.progress = first && isatty(STDERR_FILENO),
 	};
 
 	return loader_load(&boot);
@@ -146,11 +148,11 @@ static int machine_load(struct machine *m, struct error *error)
  * The CPU into its start state, and the boot image into RAM. On the vCPU thread, or before it
  * exists.
  */
-static int machine_boot_image(struct machine *m, struct error *error)
+static int machine_boot_image(struct machine *m, bool first, struct error *error)
 {
 	assert(vcpu_is_mine(&m->vm.vcpu));
 	processor_reset(&m->vm.vcpu);
-	return machine_load(m, error);
+	return machine_load(m, first, error);
 }
 
 /* The rest of a boot: the board's tables, and an engine that knows nothing of what was before. */
@@ -182,8 +184,13 @@ static int machine_reset(struct vm *vm)
 	pthread_mutex_lock(&vm->device_lock);
 	pc_board_reset(vm->board);
 	pthread_mutex_unlock(&vm->device_lock);
-	err = machine_boot_image(m, &m->error);
+	err = machine_boot_image(m, false, &m->error);
 	return err ? err : machine_boot_tables(m, &m->error);
+}
+
+static bool machine_has_ended(void *vm)
+{
+	return !vm_is_running(vm);
 }
 
 static void machine_ended(struct vm *vm)
@@ -316,7 +323,7 @@ static int machine_make_inside(struct machine *m, struct error *error)
 		err = machine_make_parts(m, error);
 	if (!err)
 		err = machine_make_model(m, error);
-	return err ? err : machine_boot_image(m, error);
+	return err ? err : machine_boot_image(m, true, error);
 }
 
 /* Outputs are opened, and emptied, when what is read has been. */
@@ -352,6 +359,7 @@ int machine_create(const struct vm_config *config, struct machine **out, struct 
 		return error_set(error, -ENOMEM, "no memory");
 	m->config = config;
 	m->ended_fd = -1;
+	m->ended = (struct cancel){ -1, machine_has_ended, &m->vm };
 	m->vm.ram.fd = -1;
 	vm_init(&m->vm);
 	m->vm.name = config->name;

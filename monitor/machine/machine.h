@@ -23,6 +23,7 @@ struct machine {
 	FILE *stats;    /* NULL: not wanted, or written */
 	pthread_t vcpu_thread;
 	int ended_fd;   /* eventfd: readable when the VM has ended */
+	struct cancel ended; /* of what is done while it runs, with no descriptor */
 	/* host time at the start; processor time the vCPU thread took */
 	uint64_t started_ns, vcpu_cpu_ns;
 	unsigned resets;

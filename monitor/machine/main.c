@@ -26,12 +26,13 @@ static void wait_for_end(struct machine *machine, struct signals *signals)
 			       { .fd = signals->fd, .events = POLLIN } };
 
 	while (vm_is_running(&machine->vm)) {
+		if (signals_take(signals)) {
+			vm_end(&machine->vm, VM_QUIT, signals_status(signals));
+			signals_tell(signals);
+			return;
+		}
 		if (poll(p, 2, terminal_enter() ? -1 : TERMINAL_STEP_MS) < 0 && errno != EINTR)
-			break;
-		if (!signals_take(signals))
-			continue;
-		vm_end(&machine->vm, VM_QUIT, signals_status(signals));
-		signals_tell(signals);
+			return;
 	}
 }
 

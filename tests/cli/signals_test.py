@@ -11,6 +11,7 @@ import os
 import pty
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import termios
@@ -306,6 +307,185 @@ class Jobs(AtATerminal):
         os.write(self.master, b'\x03')
         self.ends_with(0)
         self.assertEqual(self.modes(), self.before)
+
+
+def program(*words):
+    return [cli_test.PROGRAM, '-accel', cli_test.ENGINE, '-display', 'none', *words]
+
+
+def bzimage(code):
+    """A kernel that Linux's boot protocol starts at code, at 1 MiB."""
+    setup = bytearray(5 * 512)
+    for at, form, value in ((0x1f1, '<B', 4), (0x1f4, '<I', len(code) + 15 >> 4),
+                            (0x1fe, '<H', 0xaa55), (0x200, '<H', 0x66eb), (0x202, '4s', b'HdrS'),
+                            (0x206, '<H', 0x20c), (0x211, '<B', 1), (0x214, '<I', 0x100000),
+                            (0x22c, '<I', 0x7fffffff), (0x238, '<I', 255),
+                            (0x258, '<I', 0x100000), (0x260, '<I', 0x10000)):
+        struct.pack_into(form, setup, at, value)
+    return bytes(setup) + code
+
+
+# A jump over a multiboot header; code goes after it.
+MULTIBOOT = (bytes.fromhex('eb 0e 90 90') +
+             struct.pack('<III', 0x1badb002, 0, -0x1badb002 & 0xffffffff))
+
+
+class Loading(AtATerminal):
+    """What a user sees of images that are large."""
+    SIZE = 64 << 20
+
+    def large(self, name, contents=b'', size=SIZE):
+        path = os.path.join(self.dir, name)
+        with open(path, 'wb') as f:
+            f.write(contents)
+            f.truncate(size)
+        return path
+
+    def images(self, code):
+        """For each kind: what is large, and the command's words."""
+        large = self.large('large')
+        linux = self.large('linux', bzimage(code), 4096)
+        yield large, ('-kernel', linux, '-initrd', large)
+        module = self.guest(MULTIBOOT + code)
+        yield large, ('-kernel', module, '-initrd', f'/etc/passwd a,{large} b c')
+        kernel = self.large('kernel', cli_test.elf(code))
+        yield kernel, ('-kernel', kernel)
+
+    @staticmethod
+    def position(process, path):
+        """How much of the file the process has read; None: it does not have it open."""
+        directory = f'/proc/{process.pid}'
+        try:
+            for fd in os.listdir(f'{directory}/fd'):
+                if os.readlink(f'{directory}/fd/{fd}') == path:
+                    with open(f'{directory}/fdinfo/{fd}') as f:
+                        return int(f.readline().split()[1])
+        except OSError:
+            pass
+        return None
+
+    def caught(self, path, words, positions, **how):
+        """A process that has been stopped while it reads the file. positions: a limit for how far
+        that may be."""
+        command = program('-m', '256', *words)
+        end = time.monotonic() + TIMEOUT
+        while time.monotonic() < end:
+            process = self.start(command, preexec_fn=with_default_actions, **how)
+            while process.poll() is None and not self.position(process, path):
+                pass
+            process.send_signal(signal.SIGSTOP)
+            position = self.position(process, path)
+            if position and position < positions:
+                return process
+            self.finish(process)
+        self.fail('never seen while it loads')
+        return None
+
+    def test_signals_end_it(self):
+        out = os.path.join(self.dir, 'out')
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            for path, words in self.images(SERIAL_A + HALT):
+                with self.subTest(number=number, words=words):
+                    process = self.caught(path, (*words, '-serial', f'file:{out}'), self.SIZE // 2,
+                                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                    process.send_signal(number)
+                    process.send_signal(signal.SIGCONT)
+                    self.assertEqual(process.wait(TIMEOUT),
+                                     0 if number in REQUESTS else 128 + number)
+                    self.assertRegex(process.stderr.read(),
+                                     b'^ringfence: terminating on signal %d [^\n]*\n$' % number)
+                    self.assertFalse(os.path.exists(out), 'it was loaded to the end')
+
+    def test_signals_end_it_after_a_reset(self):
+        large = self.large('large')
+        linux = self.large('linux', bzimage(SERIAL_A + cli_test.RESET), 4096)
+        out = os.path.join(self.dir, 'out')
+        process = self.start(
+            program('-m', '256', '-kernel', linux, '-initrd', large, '-serial', f'file:{out}'),
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, preexec_fn=with_default_actions)
+        self.wait_for(lambda: os.path.exists(out) and os.path.getsize(out))
+        end = time.monotonic() + TIMEOUT
+        while time.monotonic() < end:
+            position = self.position(process, large)
+            if position and position < self.SIZE // 4:
+                process.send_signal(signal.SIGSTOP)
+                position = self.position(process, large)
+                if position and position < self.SIZE // 2:
+                    break
+                process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
+        last = position
+        while process.poll() is None:
+            last = self.position(process, large) or last
+        self.assertEqual(process.wait(TIMEOUT), 0)
+        self.assertLess(last, self.SIZE, 'it was loaded to the end')
+
+    def test_progress(self):
+        """On a terminal, and of what takes long only."""
+        for path, words in self.images(SERIAL_A + HALT):
+            master, slave, _ = self.terminal()
+            process = self.caught(path, (*words, '-serial', 'stdio'), self.SIZE // 2,
+                                  stdin=subprocess.DEVNULL, stdout=slave, stderr=slave)
+            time.sleep(1.1)
+            process.send_signal(signal.SIGCONT)
+            said = until(master, b'A', process)
+            self.assertRegex(said, b"^\r\x1b\\[Kringfence: reading [a-z]+ '%s': [0-9]+%%.*"
+                                   b'\r\x1b\\[KA$' % path.encode())
+            self.finish(process)
+
+    def test_no_progress_elsewhere(self):
+        for path, words in self.images(SERIAL_A + HALT):
+            process = self.caught(path, (*words, '-serial', 'stdio'), self.SIZE // 2,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE)
+            time.sleep(1.1)
+            process.send_signal(signal.SIGCONT)
+            until(process.stdout.fileno(), b'A', process)
+            process.terminate()
+            process.wait(TIMEOUT)
+            self.assertEqual(process.stderr.read(),
+                             b'ringfence: terminating on signal 15 (SIGTERM)\n')
+
+    def resident(self, status, text, *words):
+        """The most memory that it has had, in bytes."""
+        process = self.start(program(*words),
+                             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        said = process.stderr.read().decode()
+        _, waited, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(waited)
+        self.assertEqual(process.returncode, status, said)
+        self.assertIn(text, said)
+        return usage.ru_maxrss << 10
+
+    @unittest.skipIf('RF_SLACK_KIB' in os.environ, 'a sanitizer takes memory of its own')
+    def test_memory(self):
+        """What does not fit is not read, and what does is read to where it belongs."""
+        linux = self.large('linux', bzimage(POWER_OFF), 4096)
+        large, kernel = self.large('large'), self.large('kernel', bzimage(POWER_OFF))
+        little = self.resident(0, '', '-m', '16', '-kernel', linux)
+        for words in (('-kernel', linux, '-initrd', large), ('-kernel', kernel),
+                      ('-kernel', self.guest(MULTIBOOT + POWER_OFF), '-initrd', large)):
+            self.assertLess(self.resident(1, 'give more with -m', '-m', '16', *words),
+                            little + (8 << 20))
+        self.assertLess(self.resident(1, 'not a kernel', '-m', '16', '-kernel', large),
+                        little + (8 << 20))
+        for words in (('-kernel', linux, '-initrd', large),
+                      ('-kernel', self.guest(MULTIBOOT + POWER_OFF), '-initrd', large)):
+            self.assertLess(self.resident(0, '', '-m', '256', *words),
+                            little + self.SIZE + (32 << 20))
+
+    def test_fifos(self):
+        """None is waited for."""
+        fifo = os.path.join(self.dir, 'fifo')
+        os.mkfifo(fifo)
+        linux = self.large('linux', bzimage(POWER_OFF), 4096)
+        for words in (('-kernel', fifo), ('-kernel', linux, '-initrd', fifo)):
+            result = subprocess.run(program(*words), stdin=subprocess.DEVNULL, capture_output=True,
+                                    timeout=TIMEOUT)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(b'is not a regular file; copy it to one first', result.stderr)
 
 
 class FileSizes(Case):
