@@ -258,12 +258,12 @@ Test(interp, code_that_modifies_the_next_instruction)
 		if (fast) {
 			/* Let it be decoded as it was, then run from the start. */
 			CPU.eip = FX_CODE + 7;
-			interp_run(VCPU);
+			interp_run(VCPU, &(uint64_t){ 0 });
 			CPU.eip = FX_CODE;
 			CPU.regs[X86_EAX] = 0;
 		}
 		for (unsigned n = 0; n < 4; n++)
-			fast ? interp_run(VCPU) : interp_step(VCPU);
+			fast ? interp_run(VCPU, &(uint64_t){ 0 }) : interp_step(VCPU);
 		cr_expect_eq(CPU.regs[X86_EAX], 0, "fast %u", fast);
 		cr_expect_eq(CPU.regs[X86_EBX], 1, "fast %u", fast);
 	}
@@ -277,9 +277,9 @@ Test(interp, run_stops_at_a_taken_branch_and_goes_on_after_one_not_taken)
 	memcpy(fx_vm->ram.flat + FX_CODE, code, sizeof(code));
 	CPU.regs[X86_EBX] = 0;
 	/* The first time the page is not in the software TLB, and one instruction is done. */
-	cr_expect_eq(interp_run(VCPU), INTERP_OK);
+	cr_expect_eq(interp_run(VCPU, &(uint64_t){ 0 }), INTERP_OK);
 	cr_expect_eq(CPU.eip, FX_CODE + 2);
-	cr_expect_eq(interp_run(VCPU), INTERP_OK);
+	cr_expect_eq(interp_run(VCPU, &(uint64_t){ 0 }), INTERP_OK);
 	cr_expect_eq(CPU.eip, FX_CODE + 8);
 	cr_expect_eq(CPU.regs[X86_EAX], 1);
 	cr_expect_eq(CPU.regs[X86_EBX], 0);
@@ -873,7 +873,7 @@ Test(interp, mov_ss_holds_interrupts_for_one_instruction)
 	CPU.regs[X86_EAX] = KDATA;
 	RUN(1, 0x8e, 0xd0);
 	cr_expect_eq(CPU.inhibit, INHIBIT_MOVSS);
-	cr_expect_eq(interp_run(VCPU), INTERP_OK);
+	cr_expect_eq(interp_run(VCPU, &(uint64_t){ 0 }), INTERP_OK);
 	cr_expect_eq(CPU.inhibit, 0);
 }
 

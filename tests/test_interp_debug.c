@@ -30,7 +30,7 @@ Test(interp_debug, popf_that_sets_tf_traps_after_the_next)
 {
 	fx_write32(CPU.regs[X86_ESP], X86_TF | X86_F1);
 	cr_expect_eq(RUN(1, 0x9d, 0x40), INTERP_OK);
-	cr_expect_eq(interp_run(VCPU), INTERP_EXCEPTION);
+	cr_expect_eq(interp_run(VCPU, &(uint64_t){ 0 }), INTERP_EXCEPTION);
 	cr_expect_eq(saved_eip(), FX_CODE + 2);
 }
 

@@ -70,7 +70,8 @@ Test(interp_random, comes_back, .init = ix_setup, .fini = ix_teardown, .timeout 
 		for (unsigned n = 0; n < 256; n++)
 			code[n] = rnd() >> 5;
 		for (unsigned n = 0; n < 100; n++) {
-			enum interp_result result = rnd() % 2 ? interp_run(VCPU) :
+			uint64_t count = 0;
+			enum interp_result result = rnd() % 2 ? interp_run(VCPU, &count) :
 								interp_step(VCPU);
 
 			check_invariants(round);

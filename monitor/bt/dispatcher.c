@@ -25,6 +25,7 @@ static bool bt_interpret(struct bt *bt)
 	bool alive;
 
 	bt->stats.interpreted++;
+	bt->stats.interpreted_rounds++;
 	if (rf_unlikely(bt->profile))
 		profile_interpret_begins(bt->profile, bt->vcpu->cpu.eip);
 	alive = interp_step(bt->vcpu) != INTERP_DEAD;
@@ -32,6 +33,39 @@ static bool bt_interpret(struct bt *bt)
 	if (rf_unlikely(bt->profile))
 		profile_interpret_ends(bt->profile);
 	return alive;
+}
+
+static bool bt_run_is_over(const struct vcpu *vcpu)
+{
+	return atomic_load_explicit(&vcpu->cpu.events, memory_order_relaxed) || vcpu->cpu.halted ||
+	       !vm_is_running(vcpu->vm);
+}
+
+/*
+ * Code that cannot be translated, up to an event or the first that can be: what translated code
+ * would have to be told (bt_prepare()) is nobody's concern between its instructions.
+ */
+static bool bt_interpret_run(struct bt *bt)
+{
+	struct vcpu *vcpu = bt->vcpu;
+	const struct cpu *cpu = &vcpu->cpu;
+	uint32_t eip;
+
+	bt->stats.interpreted_rounds++;
+	do {
+		eip = cpu->eip;
+		if (interp_run(vcpu, &bt->stats.interpreted) == INTERP_DEAD)
+			return false;
+	} while (!bt_run_is_over(vcpu) && !bt_is_translatable(cpu));
+	bt->unfinished = bt_is_unfinished(cpu, eip);
+	return true;
+}
+
+static bool bt_interpret_here(struct bt *bt)
+{
+	/* A profile tells each instruction apart. */
+	return bt->profile || bt_is_translatable(&bt->vcpu->cpu) ? bt_interpret(bt) :
+								    bt_interpret_run(bt);
 }
 
 static void bt_prefill(struct bt *bt)
@@ -129,7 +163,7 @@ void bt_dispatch(struct bt *bt)
 		tu = rf_unlikely(bt->unfinished) ? NULL : bt_find(bt, link);
 		if (!tu) {
 			link = NO_LINK;
-			if (!bt_interpret(bt))
+			if (!bt_interpret_here(bt))
 				return;
 			continue;
 		}

@@ -139,6 +139,8 @@ void bt_dispatch(struct bt *bt);
 
 /* state.c */
 uint32_t bt_mode(const struct cpu *cpu);
+/* Whether bt_mode() is another than MODE_UNTRANSLATABLE. */
+bool bt_is_translatable(const struct cpu *cpu);
 /* Makes its tcw agree with cpu and the current space; returns the mode. */
 uint32_t bt_prepare(struct bt *bt);
 struct tc_space *bt_tc_space(struct bt *bt);

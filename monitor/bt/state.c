@@ -50,6 +50,11 @@ static inline uint32_t mode_of(const struct cpu *cpu)
 	return mode;
 }
 
+bool bt_is_translatable(const struct cpu *cpu)
+{
+	return bt_translatable(cpu);
+}
+
 uint32_t bt_mode(const struct cpu *cpu)
 {
 	return mode_of(cpu);

@@ -65,6 +65,7 @@ static void engine_interp_run(struct vcpu *vcpu)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	const bool logging = log_on(vcpu->vm->log, LOG_EXEC | LOG_CPU | LOG_IN_ASM);
+	uint64_t count = 0;
 
 	assert(vcpu_is_mine(vcpu));
 	while (vm_is_running(vcpu->vm)) {
@@ -77,7 +78,7 @@ static void engine_interp_run(struct vcpu *vcpu)
 		}
 		if (rf_unlikely(logging))
 			engine_interp_log(vcpu);
-		if ((logging ? interp_step(vcpu) : interp_run(vcpu)) == INTERP_DEAD)
+		if ((logging ? interp_step(vcpu) : interp_run(vcpu, &count)) == INTERP_DEAD)
 			return;
 	}
 }

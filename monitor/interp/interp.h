@@ -40,9 +40,10 @@ enum interp_result interp_step(struct vcpu *vcpu);
 
 /*
  * Executes a few instructions, at least one, with less cost each than interp_step(): up to the next
- * transfer, system instruction or exception. Events raised meanwhile wait for its end.
+ * transfer, system instruction or exception. Events raised meanwhile wait for its end. *count grows
+ * by how many it began.
  */
-enum interp_result interp_run(struct vcpu *vcpu);
+enum interp_result interp_run(struct vcpu *vcpu, uint64_t *count);
 
 /*
  * IGNNE# is asserted (SDM vol. 1, appendix D): the x87 error that is pending holds nothing up until

@@ -117,7 +117,13 @@ static inline struct block *block_find(struct vcpu *vcpu)
 	return b;
 }
 
-enum interp_result interp_run(struct vcpu *vcpu)
+static enum interp_result run_one(struct vcpu *vcpu, uint64_t *count)
+{
+	++*count;
+	return interp_step(vcpu);
+}
+
+enum interp_result interp_run(struct vcpu *vcpu, uint64_t *count)
 {
 	struct interp *interp = vcpu_interp(vcpu);
 	struct cpu *cpu = &vcpu->cpu;
@@ -126,10 +132,10 @@ enum interp_result interp_run(struct vcpu *vcpu)
 	uint32_t next = cpu->eip;
 
 	if (rf_unlikely(cpu->eflags & (X86_TF | X86_RF) || cpu->dr[7] & 0xff || cpu->inhibit))
-		return interp_step(vcpu);
+		return run_one(vcpu, count);
 	b = block_find(vcpu);
 	if (rf_unlikely(!b))
-		return interp_step(vcpu);
+		return run_one(vcpu, count);
 	interp->code_page = gpa_frame(b->gpa);
 	interp->code_stored = false;
 	end = b->op + b->count;
@@ -139,10 +145,15 @@ enum interp_result interp_run(struct vcpu *vcpu)
 
 		cpu->eip = next = eip + op->insn.len;
 		status = op->handler(vcpu, &op->insn);
-		if (rf_unlikely(status))
+		if (rf_unlikely(status)) {
+			*count += op - b->op + 1;
 			return interp_conclude(vcpu, &op->insn, eip, status);
-		if (cpu->eip != next || rf_unlikely(interp->code_stored))
+		}
+		if (cpu->eip != next || rf_unlikely(interp->code_stored)) {
+			op++;
 			break;
+		}
 	}
+	*count += op - b->op;
 	return INTERP_OK;
 }
