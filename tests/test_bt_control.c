@@ -134,6 +134,36 @@ static void returns_to_other_places(struct bf *bf)
 
 TEST_IN_ALL(bt_control, returns_to_other_places)
 
+/* RET and RETF that drop more than a page; the immediate is not signed. */
+static void returns_that_drop_much(struct bf *bf)
+{
+	static const uint16_t dropped[] = { 0, 4, 0xffc, 0x1000, 0x1004, 0x7ffc, 0x8000, 0xfffc };
+
+	for (unsigned i = 0; i < 2 * RF_ARRAY_SIZE(dropped); i++) {
+		const uint16_t n = dropped[i / 2];
+		const bool far = i & 1;
+		struct code c = code_at(bf, BF_CODE), f = code_at(bf, FUNCTION);
+		uint32_t loop;
+
+		MOV(&c, X86_ECX, 50);
+		EMIT(&c, 0x89, 0xe5, 0x31, 0xdb);             /* mov ebp, esp; xor ebx, ebx */
+		loop = c.at;
+		if (far)
+			EMIT(&c, 0x0e);                       /* push cs */
+		CALL(&c, FUNCTION);
+		/* sub esp, ebp; add ebx, esp; mov esp, ebp; dec ecx */
+		EMIT(&c, 0x29, 0xec, 0x01, 0xe3, 0x89, 0xec, 0x49);
+		JNZ(&c, loop);
+		STOP(&c);
+		EMIT(&f, far ? 0xca : 0xc2, n & 0xff, n >> 8);
+		bf->cpu->eip = BF_CODE;
+		run_to_stop(bf);
+		EXPECT_EQ(bf->cpu->regs[X86_EBX], 50u * n);
+	}
+}
+
+TEST_IN_ALL(bt_control, returns_that_drop_much)
+
 /* Targets with the same low bits of EIP share an entry of the branch cache. */
 static void colliding_indirect_branches(struct bf *bf)
 {

@@ -202,6 +202,52 @@ Test(bt_interrupts, interrupts_in_a_long_string)
 	in_all(interrupts_in_a_long_string, 3, true);
 }
 
+/*
+ * A copy by words, upwards and downwards, that is interrupted in its middle: each word is copied
+ * once, from where it is to where it belongs.
+ */
+static void interrupts_in_a_copy_of_words(struct bf *bf)
+{
+	const uint32_t words = 0x60000, from = BF_FREE + 0x100000, to = from + 2 * words + 0x1000;
+
+	for (uint32_t i = 0; i < words; i++) {
+		const uint16_t value = 40503 * (i + 1);
+
+		memcpy(bf->ram + from + 2 * i, &value, 2);
+	}
+	for (unsigned down = 0; down < 2; down++) {
+		struct code c = code_at(bf, BF_CODE);
+		const uint32_t first = down ? 2 * (words - 1) : 0;
+		uint32_t loop;
+
+		memset(bf->ram + to, 0, 2 * words + 2);
+		EMIT(&c, down ? 0xfd : 0xfc);                 /* std or cld */
+		loop = c.at;
+		MOV(&c, X86_ESI, from + first);
+		MOV(&c, X86_EDI, to + first);
+		MOV(&c, X86_ECX, words);
+		EMIT(&c, 0xf3, 0x66, 0xa5);                   /* rep movsw */
+		EMIT(&c, 0x89, 0xf2, 0x89, 0xfd);             /* mov edx, esi; mov ebp, edi */
+		loop_until_interrupted(&c, loop, 10);
+		EMIT(&c, 0xfc);
+		STOP(&c);
+		build_handler(bf, 0, 0);
+		bf->cpu->eip = BF_CODE;
+		run_with_interrupts(bf, 100);
+		EXPECT_EQ(bf->cpu->regs[X86_ECX], 0);
+		EXPECT_EQ(bf->cpu->regs[X86_EDX], down ? from - 2 : from + 2 * words);
+		EXPECT_EQ(bf->cpu->regs[X86_EBP], down ? to - 2 : to + 2 * words);
+		EXPECT_EQ(memcmp(bf->ram + from, bf->ram + to, 2 * words), 0);
+		EXPECT_EQ(bf->ram[to + 2 * words], 0);
+	}
+}
+
+Test(bt_interrupts, interrupts_in_a_copy_of_words)
+{
+	in_all(interrupts_in_a_copy_of_words, 0, false);
+	in_all(interrupts_in_a_copy_of_words, 3, true);
+}
+
 /* --- what holds them off, and what lets them in --- */
 
 /*
@@ -284,6 +330,48 @@ Test(bt_interrupts, interrupt_shadows)
 {
 	in_all(interrupt_shadows, 0, false);
 	in_all(interrupt_shadows, 0, true);
+}
+
+/*
+ * An instruction after an STI that translated code gives up half-way, here a store to a device that
+ * was not known for one, is begun again before any interrupt. Each of many does so once, while
+ * interrupts come all the time; the handler counts those that came right after an STI.
+ */
+static void no_interrupt_before_what_is_begun_again(struct bf *bf)
+{
+	const uint32_t wanted = 30;
+	struct code h = code_at(bf, HANDLER);
+
+	bf_map_page(bf, REMAPPED, DEVICE);
+	EMIT(&h, 0x50, 0x8b, 0x44, 0x24, 0x04);               /* push eax; mov eax, [esp + 4] */
+	EMIT(&h, 0x80, 0x78, 0xff, 0xfb);                     /* cmp byte [eax - 1], STI */
+	EMIT(&h, 0x75, 6, 0xff, 0x05); EMIT32(&h, COUNTER + 4); /* jne over; inc [COUNTER + 4] */
+	EMIT(&h, 0xff, 0x05); EMIT32(&h, COUNTER + 8);
+	EMIT(&h, 0x58, 0xff, 0x05); EMIT32(&h, COUNTER);      /* pop eax; inc [COUNTER] */
+	EMIT(&h, 0xcf);
+	bf_write32(bf, COUNTER + 4, 0);
+	bf_write32(bf, COUNTER + 8, 0);
+	for (unsigned pass = 0; pass < 400 && bf_read32(bf, COUNTER + 8) < wanted; pass++) {
+		struct code c = code_at(bf, BF_FREE + 0x2000 * (pass % 64));
+
+		bf->cpu->eip = c.at;
+		for (unsigned i = 0; i < 500; i++) {
+			/* sti; mov [REMAPPED], eax; nop; cli */
+			EMIT(&c, 0xfb, 0xa3); EMIT32(&c, REMAPPED);
+			EMIT(&c, 0x90, 0xfa);
+		}
+		STOP(&c);
+		set_handler(bf);
+		run_with_interrupts(bf, 0);
+	}
+	EXPECT_EQ(bf_read32(bf, COUNTER + 4), 0);
+	cr_expect_geq(bf_read32(bf, COUNTER + 8), wanted, "[%s] only %u interrupts", bf->name,
+		      bf_read32(bf, COUNTER + 8));
+}
+
+Test(bt_interrupts, no_interrupt_before_what_is_begun_again)
+{
+	in_all(no_interrupt_before_what_is_begun_again, 0, true);
 }
 
 /*

@@ -120,6 +120,83 @@ Test(bt_memory, page_faults_end_what_the_tlb_held)
 	in_all(page_faults_end_what_the_tlb_held, 0, true);
 }
 
+/* INVLPG of any address in a large page ends all of it (SDM vol. 3, 4.10.4.1). */
+static void invlpg_anywhere_in_a_large_page(struct bf *bf)
+{
+	const uint32_t high = 0xc0000000, entry = BF_PAGE_DIR + 4 * (high >> 22),
+		       frame = OTHER_FRAME & ~0x3fffffu, at = OTHER_FRAME - frame;
+	const uint32_t unused[] = { 0, 0x1ff000, 0x3ff000 };
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(unused); i++) {
+		struct code c = code_at(bf, BF_CODE);
+
+		bf_write32(bf, at, 0x11111111);
+		bf_write32(bf, OTHER_FRAME, 0x22222222);
+		bf_write32(bf, entry, BF_PTE_USER | PTE_PS);
+		bf->cpu->cr4 |= CR4_PSE;
+		bf_flush(bf);
+		emit_load_ebx(&c, high + at);
+		EMIT(&c, 0x89, 0xd9);                           /* mov ecx, ebx */
+		EMIT(&c, 0xc7, 0x05); EMIT32(&c, entry); EMIT32(&c, frame | BF_PTE_USER | PTE_PS);
+		EMIT(&c, 0x0f, 0x01, 0x3d); EMIT32(&c, high + unused[i]); /* invlpg */
+		emit_load_ebx(&c, high + at);
+		STOP(&c);
+		bf->cpu->eip = BF_CODE;
+		run_to_stop(bf);
+		EXPECT_EQ(bf->cpu->regs[X86_ECX], 0x11111111);
+		EXPECT_EQ(bf->cpu->regs[X86_EBX], 0x22222222);
+	}
+}
+
+Test(bt_memory, invlpg_anywhere_in_a_large_page)
+{
+	in_all(invlpg_anywhere_in_a_large_page, 0, true);
+}
+
+/* A guest that looks for pages in use clears A and loads CR3: the next access sets it again. */
+static void accessed_bits_are_set_again(struct bf *bf)
+{
+	const uint32_t directory = BF_PAGE_DIR + 4 * (REMAPPED >> 22),
+		       table = BF_PTE_AT(REMAPPED);
+	const struct { uint32_t in_directory, in_table; } kept[] = {
+		{ ~PTE_A, ~0u }, { ~0u, ~PTE_A }, { ~PTE_A, ~PTE_A }, { ~PTE_A, ~0u },
+		{ ~0u, ~(PTE_A | PTE_D) },
+	};
+	struct code c = code_at(bf, BF_CODE);
+	const uint32_t loop = c.at;
+
+	/* mov edx, [REMAPPED]; mov [REMAPPED], edx; mov edx, cr3 */
+	EMIT(&c, 0x8b, 0x15); EMIT32(&c, REMAPPED);
+	EMIT(&c, 0x89, 0x15); EMIT32(&c, REMAPPED);
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(kept); i++) {
+		EMIT(&c, 0x81, 0x25); EMIT32(&c, directory); EMIT32(&c, kept[i].in_directory);
+		EMIT(&c, 0x81, 0x25); EMIT32(&c, table); EMIT32(&c, kept[i].in_table);
+		EMIT(&c, 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8); /* mov eax, cr3; mov cr3, eax */
+		if (kept[i].in_table & PTE_D)
+			emit_load_ebx(&c, REMAPPED);
+		else {
+			EMIT(&c, 0x89, 0x15); EMIT32(&c, REMAPPED);
+		}
+		/* mov ebx, [directory]; and ebx, [table]; and esi, ebx: A in both, each time */
+		emit_load_ebx(&c, directory);
+		EMIT(&c, 0x23, 0x1d); EMIT32(&c, table);
+		EMIT(&c, 0x21, 0xde);
+	}
+	EMIT(&c, 0x49);                                       /* dec ecx */
+	JNZ(&c, loop);
+	STOP(&c);
+	bf->cpu->regs[X86_ECX] = 20;
+	bf->cpu->regs[X86_ESI] = PTE_A;
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_ESI], PTE_A);
+	EXPECT_EQ(bf_read32(bf, table) & (PTE_A | PTE_D), PTE_A | PTE_D);
+}
+
+Test(bt_memory, accessed_bits_are_set_again)
+{
+	in_all(accessed_bits_are_set_again, 0, true);
+}
+
 /* PAE: a MOV to CR0 that changes CD loads the PDPTEs (SDM vol. 3, 4.4.1). */
 static void pdptes_loaded_by_cr0(struct bf *bf)
 {
@@ -245,6 +322,44 @@ Test(bt_memory, stores_to_a_device)
 {
 	in_all(stores_to_a_device, 0, true);
 	in_all(stores_to_a_device, 3, true);
+}
+
+/* An instruction of ring 3 that has stored to a device may still not store to ring 0's memory. */
+static void stores_of_ring3_stay_its_own(struct bf *bf)
+{
+	const uint32_t kernels = BF_DATA + (BF_SUPERVISOR_PAGE << GUEST_PAGE_SHIFT) + 0x10;
+	struct stores stores = { 0 };
+	struct code c = code_at(bf, BF_CODE);
+	uint32_t loop;
+	int vector;
+
+	bf->vm.store_unlocked = note_store;
+	bf->vm.store_unlocked_opaque = &stores;
+	bf_write32(bf, kernels, 0x12345678);
+	bf_map_page(bf, REMAPPED, DEVICE);
+	MOV(&c, X86_ECX, 20);
+	MOV(&c, X86_EBX, REMAPPED + 0x10);
+	loop = c.at;
+	EMIT(&c, 0x89, 0x0b);                                 /* mov [ebx], ecx */
+	EMIT(&c, 0x49);                                       /* dec ecx */
+	JNZ(&c, loop);
+	MOV(&c, X86_EBX, kernels);
+	JMP(&c, loop);
+	bf->cpu->eip = BF_CODE;
+	EXPECT_EQ(bf_run(bf, &vector), BF_EXCEPTION);
+	EXPECT_EQ(vector, EXC_PF);
+	EXPECT_EQ(bf->cpu->cr2, kernels);
+	EXPECT_EQ(bf_read32(bf, bf->cpu->regs[X86_ESP]), 7); /* present, write, user */
+	EXPECT_EQ(bf_read32(bf, bf->cpu->regs[X86_ESP] + 4), loop);
+	EXPECT_EQ(bf_read32(bf, kernels), 0x12345678);
+	EXPECT_EQ(stores.n, 20);
+	if (bf->vm.vcpu.engine == &engine_bt && !bf->options[0])
+		EXPECT_EQ(bf_stat(bf, "dispatcher", "callouts_store"), 21);
+}
+
+Test(bt_memory, stores_of_ring3_stay_its_own)
+{
+	in_all(stores_of_ring3_stay_its_own, 3, true);
 }
 
 /*

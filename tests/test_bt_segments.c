@@ -159,6 +159,56 @@ Test(bt_segments, segments_are_loaded_as_they_are_now)
 	in_all(segments_are_loaded_as_they_are_now, 0, true);
 }
 
+/* FS and GS by turns with each selector, which are remembered apart. */
+static void each_register_has_its_own_base(struct bf *bf)
+{
+	static const uint16_t selector[] = { BF_BASED, BF_KDATA, BF_BASED_HIGH };
+	static const uint32_t base[] = { BF_DATA + 0x2000, 0, 0xfffff000 }, at = BF_DATA + 0x6000;
+	const unsigned kinds = RF_ARRAY_SIZE(selector), rounds = 20;
+	uint32_t in_fs = 0, in_gs = 0, loop;
+	struct code c = code_at(bf, BF_CODE);
+
+	for (unsigned i = 0; i < kinds; i++)
+		bf_write32(bf, at + base[i], 1u << 10 * i);
+	MOV(&c, X86_ECX, rounds);
+	MOV(&c, X86_EBX, at);
+	EMIT(&c, 0x31, 0xd2, 0x31, 0xed);                     /* xor edx, edx; xor ebp, ebp */
+	loop = c.at;
+	for (unsigned pair = 0; pair < kinds * kinds; pair++) {
+		const unsigned fs = pair / kinds, gs = pair % kinds;
+
+		MOV(&c, X86_EAX, selector[gs]);
+		/* mov gs, eax, or push eax; pop gs */
+		if (pair & 1)
+			EMIT(&c, 0x8e, 0xe8);
+		else
+			EMIT(&c, 0x50, 0x0f, 0xa9);
+		MOV(&c, X86_EAX, selector[fs]);
+		if (pair & 2)
+			EMIT(&c, 0x8e, 0xe0);
+		else
+			EMIT(&c, 0x50, 0x0f, 0xa1);
+		/* add edx, fs:[ebx]; add ebp, gs:[ebx] */
+		EMIT(&c, 0x64, 0x03, 0x13, 0x65, 0x03, 0x2b);
+		in_fs += rounds << 10 * fs;
+		in_gs += rounds << 10 * gs;
+	}
+	EMIT(&c, 0x49);
+	JNZ(&c, loop);
+	STOP(&c);
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EDX], in_fs);
+	EXPECT_EQ(bf->cpu->regs[X86_EBP], in_gs);
+	EXPECT_EQ(bf->cpu->seg[X86_FS].selector, BF_BASED_HIGH);
+	EXPECT_EQ(bf->cpu->seg[X86_GS].selector, BF_BASED_HIGH);
+}
+
+Test(bt_segments, each_register_has_its_own_base)
+{
+	in_all(each_register_has_its_own_base, 0, false);
+	in_all(each_register_has_its_own_base, 0, true);
+}
+
 /*
  * The selector is good for ring 0 alone: what that has loaded says nothing about ring 3, nor does
  * it about a descriptor gone bad.

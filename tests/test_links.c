@@ -367,6 +367,36 @@ Test(links, a_space_forgets_what_was_linked, .timeout = 60)
 	links_destroy();
 }
 
+/*
+ * translator_find() may flush: the branches that the space in use remembers are gone, and it need
+ * not be set up anew.
+ */
+Test(links, a_flush_on_the_way_to_a_unit_forgets_branches, .timeout = 60)
+{
+	static struct tc_cpu tc;
+	const uint32_t index = at(0) & (BRANCH_CACHE_ENTRIES - 1);
+	const struct branch_entry *entry;
+	uint64_t flushes;
+
+	links_create(false, true);
+	links.tr->opt.flush_every = 2;
+	translator_use_space(links.tr, &tc.cpu, links.space, MODE);
+	entry = &branch_cache_find(links.space, MODE)->entries[index];
+	for (unsigned round = 0; round < 3; round++) {
+		struct tu *tu = find(at(0));
+
+		translator_cache_branch(links.tr, links.space, tu);
+		cr_assert_eq(entry->negated_eip, -at(0));
+		flushes = translator_stats(links.tr)->cache_flushes;
+		find(at(1));
+		find(at(2));
+		cr_assert_eq(translator_stats(links.tr)->cache_flushes, flushes + 1);
+		cr_expect_not(links.space->stale);
+		cr_expect_neq(entry->negated_eip, -at(0), "round %u", round);
+	}
+	links_destroy();
+}
+
 /* --- translator_check() --- */
 
 static void expect_check(const char *want)

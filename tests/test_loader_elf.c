@@ -267,6 +267,35 @@ Test(loader_elf, multiboot_elf_with_modules)
 	cr_expect_eq(ram32(ram32(info + 48)), 20);
 }
 
+/* Segments may be listed in any order: a module lies after the one that ends last. */
+Test(loader_elf, segments_in_descending_order)
+{
+	Elf32_Phdr *ph = elf_phdr();
+
+	for (unsigned entry = 0; entry < 3; entry++) {
+		make_elf();
+		make_multiboot(elf + 0x400, 3);
+		((Elf32_Ehdr *)elf)->e_phnum = 3;
+		for (unsigned i = 1; i < 3; i++) {
+			ph[i] = ph[0];
+			ph[i].p_vaddr -= i * 0x10000;
+			ph[i].p_paddr -= i * 0x10000;
+			ph[i].p_offset += 4 * i;
+			ph[i].p_filesz = ph[i].p_memsz = 4;
+		}
+		((Elf32_Ehdr *)elf)->e_entry = ph[entry].p_vaddr;
+		write_file(kernel_path, elf, sizeof(elf));
+		write_file(initrd_path, "module!", 7);
+		boot.initrd = initrd_path;
+		cr_assert_eq(loader_load(&boot), 0, "%s", load_error.text);
+		expect_flat_start(0x200000 - entry * 0x10000, 0x08);
+		cr_expect_geq(ram32(ram32(cpu.regs[X86_EBX] + 24)), 0x202010);
+		cr_expect_eq(memcmp(ram.flat + 0x200000, "0123456789abcdef", 16), 0);
+		cr_expect_eq(memcmp(ram.flat + 0x1f0000, "4567", 5), 0);
+		cr_expect_eq(memcmp(ram.flat + 0x1e0000, "89ab", 5), 0);
+	}
+}
+
 Test(loader_elf, multiboot_address_fields)
 {
 	static uint8_t image[0x1000];
