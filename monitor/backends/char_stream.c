@@ -28,7 +28,8 @@ static void stream_read_while_waiting(struct char_stream *s, size_t room)
 	if (stream_may_read(s))
 		n = read(s->in_fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
 	if (n > 0)
-		backend->input_waits(backend->input_waits_opaque, bytes, n);
+		backend->input_waits(backend->input_waits_opaque, bytes,
+				     s->decode ? s->decode(s, bytes, n) : (size_t)n);
 	else
 		usleep(WAIT_STEP_MS * 1000); /* its end, or not ours: the loop sees to it */
 }
@@ -85,7 +86,7 @@ static void stream_lose(struct char_stream *s, size_t count, int error_number)
 	s->vm->output_lost = true;
 }
 
-static void stream_write(struct chardev *chardev, const uint8_t *bytes, size_t count)
+void char_stream_write(struct chardev *chardev, const uint8_t *bytes, size_t count)
 {
 	struct char_stream *s = rf_container_of(chardev, struct char_stream, backend.chardev);
 
@@ -112,7 +113,7 @@ static void stream_write(struct chardev *chardev, const uint8_t *bytes, size_t c
 	}
 }
 
-static void stream_accept_input(struct chardev *chardev)
+void char_stream_accept_input(struct chardev *chardev)
 {
 	struct char_stream *s = rf_container_of(chardev, struct char_stream, backend.chardev);
 
@@ -134,7 +135,7 @@ static void stream_input(void *opaque)
 	}
 	n = read(s->in_fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
 	if (n > 0) {
-		chardev_receive(chardev, bytes, n);
+		chardev_receive(chardev, bytes, s->decode ? s->decode(s, bytes, n) : (size_t)n);
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		char_stream_stop_input(s);
 		if (s->at_end)
@@ -142,8 +143,8 @@ static void stream_input(void *opaque)
 	}
 }
 
-static const struct chardev_ops stream_ops = { .write = stream_write,
-					       .accept_input = stream_accept_input };
+static const struct chardev_ops stream_ops = { .write = char_stream_write,
+					       .accept_input = char_stream_accept_input };
 
 void char_stream_init(struct char_stream *stream, struct vm *vm, int in_fd, int out_fd,
 		      enum char_patience patience)

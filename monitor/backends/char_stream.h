@@ -31,6 +31,11 @@ struct char_stream {
 	 * May be NULL.
 	 */
 	void (*at_end)(struct char_stream *stream);
+	/*
+	 * Takes what is not for the device out of bytes that were read, in place, and returns how
+	 * many are left. May be NULL.
+	 */
+	size_t (*decode)(struct char_stream *stream, uint8_t *bytes, size_t count);
 };
 
 /*
@@ -39,6 +44,9 @@ struct char_stream {
  */
 void char_stream_init(struct char_stream *stream, struct vm *vm, int in_fd, int out_fd,
 		      enum char_patience patience);
+/* The operations of stream->backend.chardev, for those that wrap them. */
+void char_stream_write(struct chardev *chardev, const uint8_t *bytes, size_t count);
+void char_stream_accept_input(struct chardev *chardev);
 /* Starts reading in_fd. 0 or a negative errno. */
 int char_stream_start_input(struct char_stream *stream) RF_MUST_CHECK;
 /* Stops reading; the descriptors stay open. */

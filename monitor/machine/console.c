@@ -12,7 +12,7 @@ static int console_open_line(struct console *console, struct vm *vm, const struc
 	struct console_line *line = &console->line[console->count++];
 	bool mux = !strncmp(spec, "mon:", 4);
 	int err = char_backend_open(vm, spec + (mux ? 4 : 0), config->terminal_signals && !mux,
-				    &line->backend, error);
+				    config->cancel, &line->backend, error);
 
 	if (err)
 		return error_prefix(error, err, "-%s", option);
