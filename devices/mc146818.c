@@ -468,6 +468,19 @@ int mc146818_init(struct mc146818 *rtc, const struct clock *clock, struct irq_li
 	return clock_timer_create(clock, timer_fired, rtc, &rtc->timer);
 }
 
+void mc146818_advance(struct mc146818 *rtc, uint64_t ns)
+{
+	const int64_t most = LAST_SECOND * (int64_t)NS_PER_SECOND - rtc_time_ns(rtc);
+
+	if (is_halted(rtc) || most < 0 || ns > (uint64_t)most)
+		return;
+	rtc_sync(rtc);
+	rtc->s.offset_ns += (int64_t)ns;
+	rtc_sync(rtc);
+	rtc_update_irq(rtc);
+	rtc_schedule(rtc);
+}
+
 void mc146818_destroy(struct mc146818 *rtc)
 {
 	clock_timer_destroy(&rtc->clock, rtc->timer);

@@ -32,6 +32,8 @@ extern const struct device_desc mc146818_desc;
 /* base: the date at clock 0, seconds since 1970. 0 or -ENOMEM. */
 int mc146818_init(struct mc146818 *rtc, const struct clock *clock, struct irq_line irq,
 		  uint64_t ram_size, int64_t base) RF_MUST_CHECK;
+/* The date goes forward by ns; what it passes (an alarm, the seconds' updates) has happened. */
+void mc146818_advance(struct mc146818 *rtc, uint64_t ns);
 void mc146818_destroy(struct mc146818 *rtc);
 
 #endif

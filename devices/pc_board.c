@@ -274,7 +274,8 @@ static int init_pci(struct pc_board *board)
 	if (err)
 		return err;
 	pci_host_add(&board->pci, &board->piix3.function);
-	pci_host_add(&board->pci, &board->pm.function);
+	if (!board->config.no_acpi)
+		pci_host_add(&board->pci, &board->pm.function);
 	board->pci.narrow_read = piix3_narrow_read;
 	board->pci.narrow_write = piix3_narrow_write;
 	board->pci.narrow_opaque = &board->piix3;
@@ -342,7 +343,7 @@ static int attach_all(struct pc_board *board, struct error *error)
 		{ &pci_host_desc, &board->pci },
 		{ &pci_bridge_desc, &board->pci.bridge },
 		{ &piix3_desc, &board->piix3 },
-		{ &piix4_pm_desc, &board->pm },
+		{ board->config.no_acpi ? NULL : &piix4_pm_desc, &board->pm },
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(devices); i++) {
@@ -519,7 +520,13 @@ struct signal_line pc_board_ferr(struct pc_board *board)
 
 void pc_board_power_button(struct pc_board *board)
 {
-	piix4_pm_power_button(&board->pm);
+	if (!board->config.no_acpi)
+		piix4_pm_power_button(&board->pm);
+}
+
+void pc_board_rtc_advance(struct pc_board *board, uint64_t ns)
+{
+	mc146818_advance(&board->rtc, ns);
 }
 
 void pc_board_keyboard_put(struct pc_board *board, const uint8_t *scancodes, size_t count)
@@ -551,6 +558,6 @@ int pc_board_write_tables(struct pc_board *board)
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++)
 		if (board->config.serial[i])
 			acpi.serial_ports |= 1u << i;
-	err = acpi_tables_write(&acpi, &board->config.memory);
+	err = board->config.no_acpi ? 0 : acpi_tables_write(&acpi, &board->config.memory);
 	return err ? err : mp_table_write(&board->config.memory);
 }

@@ -54,6 +54,8 @@ struct pc_board_config {
 	bool hpet;                               /* there is an HPET */
 	/* the RTC's date when the clock reads 0: seconds since 1970, as if UTC */
 	int64_t rtc_base;
+	/* neither ACPI tables nor power management; pc_board_power_button() does nothing */
+	bool no_acpi;
 };
 
 struct pc_board;
@@ -107,6 +109,9 @@ struct signal_line pc_board_ferr(struct pc_board *board);
 
 /* The user pressed the power button (system_powerdown): ACPI PWRBTN event. */
 void pc_board_power_button(struct pc_board *board);
+
+/* The RTC goes forward: that long it stood still with the clock, and was not to. */
+void pc_board_rtc_advance(struct pc_board *board, uint64_t ns);
 
 /* A key of the PS/2 keyboard, as scan code set 2 bytes (make or break sequence). */
 void pc_board_keyboard_put(struct pc_board *board, const uint8_t *scancodes, size_t count);
