@@ -383,6 +383,11 @@ static void bus_write(struct bus *bus, enum bus_space space, uint64_t address, u
 	}
 }
 
+bool bus_pio_claimed(const struct bus *bus, uint16_t port)
+{
+	return lookup_port(bus, port) != NULL;
+}
+
 uint32_t bus_pio_read(struct bus *bus, uint16_t port, unsigned size)
 {
 	return (uint32_t)bus_read(bus, BUS_PIO, port, size);

@@ -93,7 +93,8 @@ void bus_pio_write(struct bus *bus, uint16_t port, uint32_t value, unsigned size
 /* size: 1, 2, 4 or 8. */
 uint64_t bus_mmio_read(struct bus *bus, gpa_t gpa, unsigned size);
 void bus_mmio_write(struct bus *bus, gpa_t gpa, uint64_t value, unsigned size);
-/* Whether any range claims gpa. */
+/* Whether any range claims the port, or gpa. */
+bool bus_pio_claimed(const struct bus *bus, uint16_t port);
 bool bus_mmio_claimed(const struct bus *bus, gpa_t gpa);
 
 /* Resets the devices in the order they were attached. */

@@ -167,9 +167,11 @@ void bt_dispatch(struct bt *bt)
 				return;
 			continue;
 		}
-		if (rf_unlikely(log_on(vcpu->vm->log, LOG_EXEC)))
+		if (rf_unlikely(log_on(vcpu->vm->log, LOG_EXEC | LOG_CPU)))
 			log_write(vcpu->vm->log, "exec %08x esp %08x eax %08x fl %x\n", cpu->eip,
 				  cpu->regs[X86_ESP], cpu->regs[0], cpu->eflags);
+		if (rf_unlikely(log_on(vcpu->vm->log, LOG_CPU)))
+			vcpu_print_state(vcpu, vcpu->vm->log->out);
 		if (!bt_enter(bt, tu, &link))
 			return;
 	}

@@ -18,10 +18,12 @@ static const struct {
 	{ "in_asm", LOG_IN_ASM, "show guest code as it is translated" },
 	{ "out_asm", LOG_OUT_ASM, "show the host code made from it" },
 	{ "int", LOG_INT, "show exceptions and interrupts delivered to the guest" },
-	{ "exec", LOG_EXEC, "show each translation unit entered (slow)" },
+	{ "exec", LOG_EXEC, "show each translation unit that the dispatcher enters (slow)" },
 	{ "cpu", LOG_CPU, "show the registers with each exec line (slow)" },
 	{ "guest_errors", LOG_GUEST_ERRORS, "log what a correct guest would not do" },
-	{ "unimp", LOG_UNIMP, "log uses of what is not modelled" },
+	{ "unimp", LOG_UNIMP, "log accesses to ports and addresses that no device has" },
+	{ "cpu_reset", LOG_CPU_RESET, "show the registers before each reset of the machine" },
+	{ "all", ~0u, "all of these" },
 };
 
 static bool log_parse_item(const char *name, size_t len, uint32_t *items)

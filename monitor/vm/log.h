@@ -19,7 +19,8 @@ enum log_item {
 	LOG_EXEC = 1 << 3,         /* every translation unit (or instruction) entered */
 	LOG_CPU = 1 << 4,          /* registers with each LOG_EXEC line */
 	LOG_GUEST_ERRORS = 1 << 5, /* the guest does something a correct one would not */
-	LOG_UNIMP = 1 << 6,        /* the guest uses something that is not modelled */
+	LOG_UNIMP = 1 << 6,        /* the guest uses what no device has */
+	LOG_CPU_RESET = 1 << 7,    /* registers when the machine is reset */
 };
 
 struct log {

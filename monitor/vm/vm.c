@@ -16,6 +16,22 @@ static inline bool pio_size_is_right(unsigned size)
 	return size == 1 || size == 2 || size == 4;
 }
 
+/* Accesses that no device answers, for -d unimp. */
+
+static void vm_log_pio(struct vm *vm, const char *what, uint16_t port, unsigned size)
+{
+	if (log_on(vm->log, LOG_UNIMP) && !bus_pio_claimed(vm->bus, port))
+		log_write(vm->log, "%s of %u bytes at port %#x, which no device has\n", what, size,
+			  port);
+}
+
+static void vm_log_mmio(struct vm *vm, const char *what, gpa_t gpa, unsigned size)
+{
+	if (log_on(vm->log, LOG_UNIMP) && !bus_mmio_claimed(vm->bus, gpa))
+		log_write(vm->log, "%s of %u bytes at address %#llx, which no device has\n", what,
+			  size, (unsigned long long)gpa.v);
+}
+
 uint32_t vm_pio_read(struct vm *vm, uint16_t port, unsigned size)
 {
 	uint32_t value;
@@ -24,6 +40,7 @@ uint32_t vm_pio_read(struct vm *vm, uint16_t port, unsigned size)
 	if (!vm->bus)
 		return 0xffffffffu >> (32 - 8 * size);
 	pthread_mutex_lock(&vm->device_lock);
+	vm_log_pio(vm, "read", port, size);
 	value = bus_pio_read(vm->bus, port, size);
 	pthread_mutex_unlock(&vm->device_lock);
 	return value;
@@ -35,6 +52,7 @@ void vm_pio_write(struct vm *vm, uint16_t port, uint32_t value, unsigned size)
 	if (!vm->bus)
 		return;
 	pthread_mutex_lock(&vm->device_lock);
+	vm_log_pio(vm, "write", port, size);
 	bus_pio_write(vm->bus, port, value, size);
 	pthread_mutex_unlock(&vm->device_lock);
 }
@@ -47,6 +65,7 @@ uint64_t vm_mmio_read(struct vm *vm, gpa_t gpa, unsigned size)
 	if (!vm->bus)
 		return UINT64_MAX >> (64 - 8 * size);
 	pthread_mutex_lock(&vm->device_lock);
+	vm_log_mmio(vm, "read", gpa, size);
 	value = bus_mmio_read(vm->bus, gpa, size);
 	pthread_mutex_unlock(&vm->device_lock);
 	return value;
@@ -58,6 +77,7 @@ void vm_mmio_write(struct vm *vm, gpa_t gpa, uint64_t value, unsigned size)
 	if (!vm->bus)
 		return;
 	pthread_mutex_lock(&vm->device_lock);
+	vm_log_mmio(vm, "write", gpa, size);
 	bus_mmio_write(vm->bus, gpa, value, size);
 	pthread_mutex_unlock(&vm->device_lock);
 }
