@@ -36,8 +36,8 @@ static void setup(void)
 		kernel, NULL };
 
 	write_kernel();
-	cr_assert_eq(options_parse(RF_ARRAY_SIZE(argv) - 1, argv, &config, &error), OPTIONS_RUN,
-		     "%s", error.text);
+	cr_assert_eq(options_parse(RF_ARRAY_SIZE(argv) - 1, argv, &config), OPTIONS_RUN,
+		     "%s", config.refusals);
 }
 
 static void teardown(void)

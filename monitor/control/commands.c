@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Steering a running VM (commands.h). */
 #include <assert.h>
+#include <string.h>
 #include "commands.h"
 #include "devices/pc_board.h"
 
@@ -33,6 +34,18 @@ void command_system_powerdown(struct vm *vm)
 struct command_status command_query_status(const struct vm *vm)
 {
 	return (struct command_status){ .paused = vm->paused };
+}
+
+bool command_query_uuid(const struct vm *vm, char text[COMMAND_UUID_SIZE])
+{
+	static const uint8_t none[16];
+	const uint8_t *u = vm->uuid ? vm->uuid : none;
+
+	snprintf(text, COMMAND_UUID_SIZE,
+		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
+		 u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
+		 u[15]);
+	return memcmp(u, none, sizeof(none));
 }
 
 static void take_registers(struct vcpu *vcpu, struct vm_work *work)

@@ -20,6 +20,10 @@ struct command_status {
 };
 struct command_status command_query_status(const struct vm *vm);
 
+/* -uuid as text; false: none was given, and all digits are 0. */
+#define COMMAND_UUID_SIZE 37
+bool command_query_uuid(const struct vm *vm, char text[COMMAND_UUID_SIZE]);
+
 /*
  * The processor's registers. The answer comes on the vCPU's thread, without the device lock: done()
  * is called once, with report filled. The query lives until then.

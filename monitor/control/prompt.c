@@ -77,6 +77,14 @@ static void prompt_status(struct prompt *p)
 		     command_query_status(p->vm).paused ? "paused" : "running");
 }
 
+static void prompt_uuid(struct prompt *p)
+{
+	char text[COMMAND_UUID_SIZE];
+	const bool given = command_query_uuid(p->vm, text);
+
+	prompt_print(p, "%s%s\n", text, given ? "" : " (none was given: -uuid)");
+}
+
 static void prompt_registers_done(struct command_registers *query)
 {
 	struct prompt *p = rf_container_of(query, struct prompt, registers);
@@ -110,6 +118,7 @@ static const struct prompt_command prompt_commands[] = {
 	{ "quit", "end ringfence", .run = command_quit },
 	{ "info registers", "the processor's registers", .print = prompt_registers },
 	{ "info status", "whether the guest is running", .print = prompt_status },
+	{ "info uuid", "the machine's UUID", .print = prompt_uuid },
 	{ "stop", "stop the guest", .run = command_stop },
 	{ "cont", "let it run again", .run = command_cont },
 	{ "system_reset", "reset the machine", .run = command_system_reset },

@@ -143,6 +143,7 @@ static void files_add_all(struct named_files *files, const struct vm_config *con
 	files_add_initrd(files, config->initrd);
 	files_add_engine_options(files, config->engine_options);
 	files_add_name(files, "-D ", config->log_path, true);
+	files_add_name(files, "-pidfile ", config->pidfile, true);
 	files_add_name(files, "stats=", config->stats_path, true);
 	for (int i = 0; i < VM_SERIAL_PORTS; i++)
 		files_add_line(files, "-serial file:", config->serial[i]);

@@ -79,7 +79,7 @@ static int64_t machine_rtc_base(const struct vm_config *config)
 	struct tm local;
 
 	if (!config->rtc_localtime || !localtime_r(&now, &local))
-		return now;
+		return now + config->rtc_offset;
 	return now + local.tm_gmtoff;
 }
 
@@ -106,6 +106,7 @@ static int machine_make_board(struct machine *m, struct error *error)
 		.debug_exit_iosize = config->debug_exit ? config->debug_exit_iosize : 0,
 		.hpet = !config->no_hpet,
 		.rtc_base = machine_rtc_base(config),
+		.no_acpi = config->no_acpi,
 	};
 	struct error why = { 0 };
 	int err;
@@ -175,12 +176,22 @@ static int machine_boot_tables(struct machine *m, struct error *error)
 	return 0;
 }
 
+/* What the processor was at, as nothing will tell any more. */
+static void machine_log_reset(struct vm *vm)
+{
+	if (!log_on(vm->log, LOG_CPU_RESET))
+		return;
+	log_write(vm->log, "CPU reset\n");
+	vcpu_print_state(&vm->vcpu, vm->log->out);
+}
+
 static int machine_reset(struct vm *vm)
 {
 	struct machine *m = machine_of(vm);
 	int err;
 
 	m->resets++;
+	machine_log_reset(vm);
 	pthread_mutex_lock(&vm->device_lock);
 	pc_board_reset(vm->board);
 	pthread_mutex_unlock(&vm->device_lock);
@@ -277,7 +288,7 @@ static int machine_make_ram(struct machine *m, struct error *error)
 				 (unsigned long long)(size >> 20), error_reason(err),
 				 err == -EMFILE ? "" : "; give less with -m");
 	pc_board_acpi_area(size, &acpi_base, &acpi_size);
-	memory_map_build(&m->map, size, acpi_base, acpi_size);
+	memory_map_build(&m->map, size, acpi_base, m->config->no_acpi ? 0 : acpi_size);
 	return 0;
 }
 
@@ -326,12 +337,27 @@ static int machine_make_inside(struct machine *m, struct error *error)
 	return err ? err : machine_boot_image(m, true, error);
 }
 
-/* Outputs are opened, and emptied, when what is read has been. */
+static int machine_make_stats(struct machine *m, struct error *error)
+{
+	const char *path = m->config->stats_path;
+	int err = path ? machine_open_stats(m, path) : 0;
+
+	return err ? error_set(error, err, "-accel: cannot write the statistics '%s': %s", path,
+			       error_reason(-err)) :
+		     0;
+}
+
+/*
+ * Outputs are opened, and emptied, when what is read has been, and no other machine has the same
+ * -pidfile, whose outputs they may be.
+ */
 static int machine_make(struct machine *m, struct error *error)
 {
-	const char *stats = m->config->stats_path;
+	const char *pidfile = m->config->pidfile;
 	int err = machine_make_inside(m, error);
 
+	if (!err && pidfile)
+		err = pidfile_open(&m->pidfile, pidfile, error);
 	if (!err)
 		err = machine_open_log(m, error);
 	if (!err)
@@ -342,12 +368,9 @@ static int machine_make(struct machine *m, struct error *error)
 		err = machine_make_board(m, error);
 	if (!err)
 		err = machine_boot_tables(m, error);
-	if (err || !stats)
-		return err;
-	err = machine_open_stats(m, stats);
-	return err ? error_set(error, err, "-accel: cannot write the statistics '%s': %s", stats,
-			       error_reason(-err)) :
-		     0;
+	if (!err)
+		err = machine_make_stats(m, error);
+	return err || !pidfile ? err : pidfile_write(&m->pidfile, error);
 }
 
 int machine_create(const struct vm_config *config, struct machine **out, struct error *error)
@@ -363,6 +386,8 @@ int machine_create(const struct vm_config *config, struct machine **out, struct 
 	m->vm.ram.fd = -1;
 	vm_init(&m->vm);
 	m->vm.name = config->name;
+	m->vm.uuid = config->uuid;
+	m->vm.rtc_runs_on = !config->rtc_stops;
 	m->vm.host = config->host;
 	m->vm.no_reboot = config->no_reboot;
 	m->vm.no_shutdown = config->no_shutdown;
@@ -404,6 +429,7 @@ bool machine_destroy(struct machine *m)
 	lost = !log_close(&m->log) || vm->output_lost;
 	if (m->stats)
 		fclose(m->stats);
+	pidfile_remove(&m->pidfile);
 	free(m);
 	return !lost;
 }

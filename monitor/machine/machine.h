@@ -12,6 +12,7 @@
 #include "monitor/vm/vm.h"
 #include "monitor/boot/boot.h"
 #include "options.h"
+#include "pidfile.h"
 
 struct machine {
 	struct vm vm; /* first */
@@ -20,6 +21,7 @@ struct machine {
 	struct console console;
 	struct cpu_model *cpu_model;
 	struct log log;
+	struct pidfile pidfile;
 	FILE *stats;    /* NULL: not wanted, or written */
 	pthread_t vcpu_thread;
 	int ended_fd;   /* eventfd: readable when the VM has ended */

@@ -9,7 +9,9 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
+#include "daemon.h"
 #include "machine.h"
 #include "options.h"
 #include "signals.h"
@@ -36,7 +38,8 @@ static void wait_for_end(struct machine *machine, struct signals *signals)
 	}
 }
 
-static int run(struct machine *machine, const struct vm_config *config, struct signals *signals)
+static int run(struct machine *machine, const struct vm_config *config, struct signals *signals,
+	       struct daemon *daemon)
 {
 	int err = machine_start(machine);
 	int status;
@@ -45,6 +48,7 @@ static int run(struct machine *machine, const struct vm_config *config, struct s
 		fprintf(stderr, "ringfence: cannot start threads: %s\n", error_reason(-err));
 		return STATUS_ERROR;
 	}
+	daemon_ready(daemon, config->log_items && !config->log_path);
 	wait_for_end(machine, signals);
 	machine_stop(machine);
 	status = machine->vm.exit_code;
@@ -71,10 +75,10 @@ static void open_standard_files(void)
 	}
 }
 
-static void print_notes(const char *notes)
+static void print_lines(const char *lines, const char *before)
 {
-	for (const char *line = notes; line && *line; line = strchr(line, '\n') + 1)
-		fprintf(stderr, "ringfence: note: %.*s\n", (int)strcspn(line, "\n"), line);
+	for (const char *line = lines; line && *line; line = strchr(line, '\n') + 1)
+		fprintf(stderr, "ringfence: %s%.*s\n", before, (int)strcspn(line, "\n"), line);
 }
 
 /*
@@ -107,32 +111,54 @@ static int make(const struct vm_config *config, struct signals *signals, struct 
 	return STATUS_ERROR;
 }
 
-int main(int argc, char **argv)
+/* What the configuration says of the process itself. */
+static int prepare_process(const struct vm_config *config, struct daemon *daemon)
 {
-	struct vm_config config;
-	struct machine *machine = NULL;
-	struct signals signals;
 	struct error error = { 0 };
-	enum options_result result;
-	int status;
 
-	open_standard_files();
-	result = options_parse(argc, argv, &config, &error);
-	if (result != OPTIONS_RUN) {
-		if (result == OPTIONS_ERROR)
-			fprintf(stderr, "ringfence: %s\n", error.text);
-		options_free(&config);
-		return result == OPTIONS_ERROR ? STATUS_ERROR : STATUS_OK;
-	}
+	if (config->process_name)
+		prctl(PR_SET_NAME, config->process_name);
+	if (!config->daemonize || !daemon_begin(daemon, &error))
+		return STATUS_OK;
+	fprintf(stderr, "ringfence: %s\n", error.text);
+	return STATUS_ERROR;
+}
+
+static int run_process(struct vm_config *config)
+{
+	struct machine *machine = NULL;
+	struct daemon daemon = { .ready_fd = -1 };
+	struct signals signals;
+	int status = prepare_process(config, &daemon);
+
+	if (status != STATUS_OK)
+		return status;
 	use_one_arena();
-	config.cancel = &signals.cancel;
-	status = make(&config, &signals, &machine);
+	config->cancel = &signals.cancel;
+	status = make(config, &signals, &machine);
 	if (machine) {
-		print_notes(config.notes);
-		status = run(machine, &config, &signals);
+		print_lines(config->notes, "note: ");
+		status = run(machine, config, &signals, &daemon);
 	}
 	if (!machine_destroy(machine) && status == STATUS_OK)
 		status = STATUS_ERROR;
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct vm_config config;
+	enum options_result result;
+	int status = STATUS_OK;
+
+	open_standard_files();
+	result = options_parse(argc, argv, &config);
+	if (result == OPTIONS_RUN) {
+		status = run_process(&config);
+	} else if (result == OPTIONS_ERROR) {
+		print_lines(config.refusals, "");
+		status = STATUS_ERROR;
+	}
 	options_free(&config);
 	return status;
 }

@@ -1,77 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Arguments with a syntax: sizes, numbers, comma-separated keys. */
-#include <errno.h>
-#include <stdarg.h>
+/* What the machine is: its memory, its processor, its engine, its type. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "engines.h"
 #include "option_args.h"
+#include "option_items.h"
+#include "monitor/processor/processor.h"
 #include "shadowmmu/guest_ram.h"
-
-void option_note(struct option_parser *p, const char *fmt, ...)
-{
-	char *text, *longer, *notes = p->config->notes;
-	va_list args;
-	int n;
-
-	va_start(args, fmt);
-	n = vasprintf(&text, fmt, args);
-	va_end(args);
-	if (n < 0)
-		return;
-	if (asprintf(&longer, "%s%s\n", notes ? notes : "", text) >= 0) {
-		free(notes);
-		p->config->notes = longer;
-	}
-	free(text);
-}
-
-/* One "key=value" or "word" of a comma-separated list, not terminated. */
-struct option_item {
-	const char *text, *value; /* value NULL: there is no '=' */
-	int key_len, value_len, len;
-};
-
-static bool option_next_item(const char **list, struct option_item *item)
-{
-	const char *eq;
-
-	if (!*list)
-		return false;
-	item->text = *list;
-	item->len = strcspn(*list, ",");
-	eq = memchr(*list, '=', item->len);
-	item->value = eq ? eq + 1 : NULL;
-	item->key_len = eq ? eq - *list : item->len;
-	item->value_len = eq ? item->len - item->key_len - 1 : 0;
-	*list = (*list)[item->len] ? *list + item->len + 1 : NULL;
-	return true;
-}
-
-static bool option_key_is(const struct option_item *item, const char *key)
-{
-	return (int)strlen(key) == item->key_len && !memcmp(key, item->text, item->key_len);
-}
-
-static bool option_value_is(const struct option_item *item, const char *value)
-{
-	return item->value && (int)strlen(value) == item->value_len &&
-	       !memcmp(value, item->value, item->value_len);
-}
-
-static bool option_number(const char *text, int len, uint64_t max, uint64_t *number)
-{
-	char buf[32], *end;
-
-	if (!text || len <= 0 || len >= (int)sizeof(buf) || text[0] < '0' || text[0] > '9')
-		return false;
-	memcpy(buf, text, len);
-	buf[len] = '\0';
-	errno = 0;
-	*number = strtoull(buf, &end, 0);
-	return !*end && !errno && *number <= max;
-}
 
 /* N or N.N, times 2^shift. */
 static bool option_scaled(const char *text, size_t len, unsigned shift, uint64_t *bytes)
@@ -230,13 +166,20 @@ static enum options_result option_machine_type(struct option_parser *p, const ch
 /* Properties that say what is so anyway. */
 static bool option_machine_is_so(const struct option_item *item)
 {
-	static const char *const off[] = { "usb", "vmport", "smm", "graphics" };
+	static const char *const off[] = { "usb", "vmport", "smm", "graphics", "nvdimm",
+					   "mem-merge", "dump-guest-core", "suppress-vmdesc",
+					   "kernel_irqchip", "kernel-irqchip", "hmat" };
+	static const char *const on[] = { "i8042", "pit", "pic" };
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(off); i++) {
 		if (option_key_is(item, off[i]))
 			return option_value_is(item, "off");
 	}
-	return option_key_is(item, "acpi") && option_value_is(item, "on");
+	for (size_t i = 0; i < RF_ARRAY_SIZE(on); i++) {
+		if (option_key_is(item, on[i]))
+			return option_value_is(item, "on");
+	}
+	return false;
 }
 
 static enum options_result option_hpet(struct option_parser *p, const struct option_item *item)
@@ -247,13 +190,34 @@ static enum options_result option_hpet(struct option_parser *p, const struct opt
 	return option_fail(p, "-%s %.*s: hpet is 'on' or 'off'", p->option, item->len, item->text);
 }
 
+static enum options_result option_machine_property(struct option_parser *p,
+						   const struct option_item *item)
+{
+	bool acpi;
+
+	if (option_key_is(item, "acpi") && option_switch(item, &acpi)) {
+		p->config->no_acpi = !acpi;
+		return OPTIONS_RUN;
+	}
+	if (option_key_is(item, "hpet"))
+		return option_hpet(p, item);
+	if (option_machine_is_so(item))
+		return OPTIONS_RUN;
+	return option_fail(p,
+			   "-%s: '%.*s' is not a property of the machine here; known: "
+			   "accel=ENGINE, acpi=on|off, hpet=on|off",
+			   p->option, item->len, item->text);
+}
+
 enum options_result opt_machine(struct option_parser *p, const char *arg)
 {
 	struct option_item item;
 	bool first = true;
 
 	if (!strcmp(arg, "help") || !strcmp(arg, "?")) {
-		printf("Machines:\npc    Standard PC (i440FX + PIIX) (default)\n");
+		printf("Machines:\npc    Standard PC (i440FX + PIIX) (default)\n"
+		       "Properties (-machine pc,PROPERTY=...): accel=ENGINE, acpi=on|off, "
+		       "hpet=on|off\n");
 		return OPTIONS_DONE;
 	}
 	for (; option_next_item(&arg, &item); first = false) {
@@ -265,20 +229,16 @@ enum options_result opt_machine(struct option_parser *p, const char *arg)
 			result = option_machine_type(p, item.value, item.value_len);
 		else if (option_key_is(&item, "accel") && item.value)
 			result = option_engine(p, item.value, item.value_len);
-		else if (option_key_is(&item, "hpet"))
-			result = option_hpet(p, &item);
-		else if (!option_machine_is_so(&item))
-			result = option_fail(p,
-					     "-%s: '%.*s' is not a property of the machine here; "
-					     "known: accel=ENGINE, hpet=on|off",
-					     p->option, item.len, item.text);
+		else
+			result = option_machine_property(p, &item);
 		if (result != OPTIONS_RUN)
 			return result;
 	}
 	return OPTIONS_RUN;
 }
 
-enum options_result option_cpu(struct option_parser *p, const char *arg)
+/* Other names of QEMU's, for the model that is nearest. */
+static enum options_result option_cpu_nearest(struct option_parser *p, const char *arg)
 {
 	static const struct {
 		const char *name, *nearest;
@@ -292,17 +252,29 @@ enum options_result option_cpu(struct option_parser *p, const char *arg)
 
 	p->config->cpu = arg;
 	for (size_t i = 0; i < RF_ARRAY_SIZE(others); i++) {
-		char *spec;
-
 		if (strlen(others[i].name) != len || memcmp(others[i].name, arg, len))
 			continue;
-		if (asprintf(&spec, "%s%s", others[i].nearest, arg + len) < 0)
-			return option_fail(p, "-cpu %s: no memory", arg);
 		option_note(p, "-cpu %s: the nearest model here is taken, %s", others[i].name,
 			    others[i].nearest);
-		free(p->config->cpu_mapped);
-		p->config->cpu = p->config->cpu_mapped = spec;
+		p->config->cpu = option_string(p, "%s%s", others[i].nearest, arg + len);
 	}
+	return p->config->cpu ? OPTIONS_RUN : option_fail(p, "-cpu %s: no memory", arg);
+}
+
+enum options_result opt_cpu(struct option_parser *p, const char *arg)
+{
+	struct cpu_model *model;
+	struct error why = { 0 };
+
+	if (!strcmp(arg, "help") || !strcmp(arg, "?")) {
+		cpu_model_list(stdout);
+		return OPTIONS_DONE;
+	}
+	if (option_cpu_nearest(p, arg) != OPTIONS_RUN)
+		return OPTIONS_ERROR;
+	if (cpu_model_parse(p->config->cpu, &model, &why))
+		return option_fail(p, "-cpu %s: %s", p->config->cpu, why.text);
+	free(model);
 	return OPTIONS_RUN;
 }
 
@@ -320,86 +292,11 @@ enum options_result opt_smp(struct option_parser *p, const char *arg)
 				p, "-smp %s: not a number of processors; the guest has one: -smp 1",
 				arg);
 		if (n != 1)
-			return option_fail(
-				p,
-				"-smp %s: the guest has one processor; use -smp 1 or leave it out",
-				arg);
-	}
-	return OPTIONS_RUN;
-}
-
-enum options_result opt_device(struct option_parser *p, const char *arg)
-{
-	struct vm_config *c = p->config;
-	const char *list = arg;
-	struct option_item item;
-
-	if (!strcmp(arg, "help") || !strcmp(arg, "?")) {
-		printf("Devices:\nisa-debug-exit[,iobase=N][,iosize=N]\n");
-		return OPTIONS_DONE;
-	}
-	option_next_item(&list, &item);
-	if (item.value || !option_key_is(&item, "isa-debug-exit"))
-		return option_fail(p,
-				   "-device %.*s: there is no such device in this build; -device "
-				   "help lists them",
-				   item.len, item.text);
-	c->debug_exit = true;
-	c->debug_exit_iobase = 0x501;
-	c->debug_exit_iosize = 2;
-	while (option_next_item(&list, &item)) {
-		bool base = option_key_is(&item, "iobase");
-		uint64_t n;
-
-		if (!base && !option_key_is(&item, "iosize"))
 			return option_fail(p,
-					   "-device isa-debug-exit: '%.*s' is not one of its "
-					   "properties; known: iobase=N, iosize=N",
-					   item.len, item.text);
-		if (!option_number(item.value, item.value_len, base ? 0xffff : 8, &n) || !n)
-			return option_fail(p, "-device isa-debug-exit: '%.*s' is not usable; %s",
-					   item.len, item.text,
-					   base ? "iobase is a port (1..0xffff)" :
-						  "iosize is 1 to 8");
-		if (base)
-			c->debug_exit_iobase = n;
-		else
-			c->debug_exit_iosize = n;
-	}
-	return OPTIONS_RUN;
-}
-
-enum options_result opt_global(struct option_parser *p, const char *arg)
-{
-	const char *list = arg;
-	struct option_item item;
-	uint64_t n;
-
-	option_next_item(&list, &item);
-	if (list || !option_key_is(&item, "isa-debugcon.iobase"))
-		return option_fail(
-			p, "-global %s: not a property here; known: isa-debugcon.iobase=N", arg);
-	if (!option_number(item.value, item.value_len, 0xffff, &n) || !n)
-		return option_fail(p, "-global %s: iobase is a port (1..0xffff)", arg);
-	p->config->debugcon_iobase = n;
-	p->debugcon_iobase_set = true;
-	return OPTIONS_RUN;
-}
-
-enum options_result opt_rtc(struct option_parser *p, const char *arg)
-{
-	const char *list = arg;
-	struct option_item item;
-
-	while (option_next_item(&list, &item)) {
-		if (option_key_is(&item, "base") &&
-		    (option_value_is(&item, "utc") || option_value_is(&item, "localtime")))
-			p->config->rtc_localtime = option_value_is(&item, "localtime");
-		else if (!(option_key_is(&item, "clock") && option_value_is(&item, "host")))
-			return option_fail(
-				p,
-				"-rtc %s: '%.*s' is not available; use base=utc or base=localtime",
-				arg, item.len, item.text);
+					   "-smp %s: the guest has one processor, on which kernels "
+					   "built for several run as well; use -smp 1, or leave "
+					   "-smp out",
+					   arg);
 	}
 	return OPTIONS_RUN;
 }

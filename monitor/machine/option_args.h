@@ -1,36 +1,74 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Between options.c (the table, the loop) and option_args.c (arguments that have a syntax of their
- * own).
+ * Between options.c (the table, the loop) and the files in which arguments are understood:
+ *
+ *   option_args.c     what the machine is
+ *   option_devices.c  -device, -serial and the like, -chardev; what of them is on which backend
+ *   option_process.c  the name, the clock, the log, the process
+ *   option_refused.c  options of QEMU's that there are none of
  */
 #ifndef RF_MONITOR_MACHINE_OPTION_ARGS_H
 #define RF_MONITOR_MACHINE_OPTION_ARGS_H
 
 #include "options.h"
 
-struct option_parser {
-	struct vm_config *config;
-	struct error *error;
-	const char *option; /* the one being parsed, without dashes */
-	unsigned serial_count;
-	bool nographic, nodefaults, display_chosen, monitor_chosen, accel_chosen,
-		debugcon_iobase_set;
+#define OPTION_CHARDEVS 16
+
+/* -chardev */
+struct option_chardev {
+	const char *id, *spec; /* as char_backend_open() takes it */
+	bool mux;
+	const char *user; /* the option whose device is on it; NULL: none yet */
 };
 
-/* error_set() for a parser; OPTIONS_ERROR. */
-#define option_fail(parser, ...) error_set((parser)->error, OPTIONS_ERROR, __VA_ARGS__)
+struct option_parser {
+	struct vm_config *config;
+	const char *option; /* the one being parsed, without dashes */
+	unsigned serial_count;
+	struct option_chardev chardev[OPTION_CHARDEVS];
+	unsigned chardev_count;
+	bool nographic, nodefaults, display_chosen, monitor_chosen, accel_chosen,
+		debugcon_iobase_set, no_signals;
+};
 
+/* Adds a line to config->refusals, once; parsing goes on. OPTIONS_ERROR. */
+enum options_result option_fail(struct option_parser *p, const char *fmt, ...) RF_PRINTF(2, 3);
 /* A line for config->notes. */
 void option_note(struct option_parser *p, const char *fmt, ...) RF_PRINTF(2, 3);
+/* A string that lives as long as the configuration. NULL: no memory. */
+const char *option_string(struct option_parser *p, const char *fmt, ...) RF_PRINTF(2, 3);
 
-/* A model, or another name of QEMU's for the one that is nearest. */
-enum options_result option_cpu(struct option_parser *p, const char *arg);
+enum options_result opt_cpu(struct option_parser *p, const char *arg);
 enum options_result opt_memory(struct option_parser *p, const char *arg);
 enum options_result opt_accel(struct option_parser *p, const char *arg);
 enum options_result opt_machine(struct option_parser *p, const char *arg);
 enum options_result opt_smp(struct option_parser *p, const char *arg);
+
 enum options_result opt_device(struct option_parser *p, const char *arg);
 enum options_result opt_global(struct option_parser *p, const char *arg);
+enum options_result opt_chardev(struct option_parser *p, const char *arg);
+enum options_result opt_serial(struct option_parser *p, const char *arg);
+enum options_result opt_monitor(struct option_parser *p, const char *arg);
+enum options_result opt_mon(struct option_parser *p, const char *arg);
+enum options_result opt_debugcon(struct option_parser *p, const char *arg);
+enum options_result opt_parallel(struct option_parser *p, const char *arg);
+/*
+ * After the last option: puts the specifications of -chardev in the place of their names, and
+ * checks all. OPTIONS_RUN if there was nothing to refuse.
+ */
+enum options_result option_resolve_devices(struct option_parser *p);
+
+enum options_result opt_name(struct option_parser *p, const char *arg);
+enum options_result opt_uuid(struct option_parser *p, const char *arg);
 enum options_result opt_rtc(struct option_parser *p, const char *arg);
+enum options_result opt_log_items(struct option_parser *p, const char *arg);
+enum options_result opt_action(struct option_parser *p, const char *arg);
+enum options_result opt_audiodev(struct option_parser *p, const char *arg);
+
+/*
+ * Of an option that QEMU has, or had, and that is not available here: whether it takes an argument,
+ * and what to do instead. False: QEMU has no such option either.
+ */
+bool option_unavailable(const char *name, bool *takes_arg, const char **instead);
 
 #endif

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of options and the loop over the command line. How single arguments are understood is
- * in option_args.c.
+ * The table of options and the loop over the command line. Where single arguments are understood:
+ * option_args.h. What is wrong does not end the loop, so that all of it is said at once.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "monitor/backends/backends.h"
 #include "monitor/vm/vm.h"
-#include "engines.h"
 #include "option_args.h"
 #include "options.h"
-#include "monitor/processor/processor.h"
 
 #define DEFAULT_RAM (128ull << 20)
 
@@ -24,6 +22,69 @@ struct option_desc {
 	const char *arg;  /* as shown by -help */
 	const char *help; /* NULL: not shown (a synonym, or accepted for QEMU's sake) */
 };
+
+/* Adds a line to *lines, which is malloc'd, if it is not there. Takes text. */
+static void option_add_line(char **lines, char *text)
+{
+	const size_t len = text ? strlen(text) : 0;
+	char *longer;
+
+	for (const char *line = *lines; text && line && *line; line = strchr(line, '\n') + 1) {
+		if (!strncmp(line, text, len) && line[len] == '\n') {
+			free(text);
+			return;
+		}
+	}
+	if (asprintf(&longer, "%s%s\n", *lines ? *lines : "", text ? text : "no memory") >= 0) {
+		free(*lines);
+		*lines = longer;
+	}
+	free(text);
+}
+
+static char *option_format(const char *fmt, va_list args)
+{
+	char *text;
+
+	return vasprintf(&text, fmt, args) < 0 ? NULL : text;
+}
+
+enum options_result option_fail(struct option_parser *p, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	option_add_line(&p->config->refusals, option_format(fmt, args));
+	va_end(args);
+	return OPTIONS_ERROR;
+}
+
+void option_note(struct option_parser *p, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	option_add_line(&p->config->notes, option_format(fmt, args));
+	va_end(args);
+}
+
+const char *option_string(struct option_parser *p, const char *fmt, ...)
+{
+	struct vm_config *c = p->config;
+	char **longer = realloc(c->strings, (c->string_count + 1) * sizeof(*longer));
+	char *text;
+	va_list args;
+
+	if (!longer)
+		return NULL;
+	c->strings = longer;
+	va_start(args, fmt);
+	text = option_format(fmt, args);
+	va_end(args);
+	if (text)
+		c->strings[c->string_count++] = text;
+	return text;
+}
 
 static enum options_result opt_help(struct option_parser *p, const char *arg)
 {
@@ -62,6 +123,9 @@ STRING_OPTION(opt_kernel, kernel)
 STRING_OPTION(opt_initrd, initrd)
 STRING_OPTION(opt_append, append)
 STRING_OPTION(opt_log_file, log_path)
+STRING_OPTION(opt_pidfile, pidfile)
+SWITCH_OPTION(opt_daemonize, daemonize)
+SWITCH_OPTION(opt_no_acpi, no_acpi)
 SWITCH_OPTION(opt_no_reboot, no_reboot)
 SWITCH_OPTION(opt_no_hpet, no_hpet)
 SWITCH_OPTION(opt_no_shutdown, no_shutdown)
@@ -87,88 +151,21 @@ static enum options_result opt_nodefaults(struct option_parser *p, const char *a
 static enum options_result opt_none_only(struct option_parser *p, const char *arg)
 {
 	if (strcmp(arg, "none"))
-		return option_fail(p, "-%s %s: only 'none' is available in this build", p->option,
-				   arg);
+		return option_fail(p, "-%s %s: only '-%s none' is available here", p->option, arg,
+				   p->option);
 	return OPTIONS_RUN;
 }
 
 static enum options_result opt_display(struct option_parser *p, const char *arg)
 {
+	p->display_chosen = true;
 	if (strcmp(arg, "none"))
 		return option_fail(p,
 				   "-display %s: this build has no display; use -nographic (serial "
 				   "console on the terminal) "
 				   "or -display none",
 				   arg);
-	p->display_chosen = true;
 	return OPTIONS_RUN;
-}
-
-/* A character device, by its kind; "none" is one, too. Whether it can be opened is seen later. */
-static enum options_result option_chardev(struct option_parser *p, const char *arg)
-{
-	const char *spec = strncmp(arg, "mon:", 4) ? arg : arg + 4;
-
-	if (!strcmp(arg, "none") || !char_backend_check(spec, p->error))
-		return OPTIONS_RUN;
-	return error_prefix(p->error, OPTIONS_ERROR, "-%s", p->option);
-}
-
-static enum options_result opt_debugcon(struct option_parser *p, const char *arg)
-{
-	p->config->debugcon = arg;
-	return option_chardev(p, arg);
-}
-
-static enum options_result opt_serial(struct option_parser *p, const char *arg)
-{
-	if (p->serial_count == VM_SERIAL_PORTS)
-		return option_fail(p, "-serial %s: a pc has %d serial ports; this is one more", arg,
-				   VM_SERIAL_PORTS);
-	if (!strncmp(arg, "mon:", 4))
-		p->monitor_chosen = true;
-	p->config->serial[p->serial_count++] = strcmp(arg, "none") ? arg : NULL;
-	return option_chardev(p, arg);
-}
-
-static enum options_result opt_monitor(struct option_parser *p, const char *arg)
-{
-	p->monitor_chosen = true;
-	p->config->monitor = strcmp(arg, "none") ? arg : NULL;
-	return option_chardev(p, arg);
-}
-
-static enum options_result opt_name(struct option_parser *p, const char *arg)
-{
-	if (!strncmp(arg, "guest=", 6))
-		arg += 6;
-	if (strchr(arg, ',') || strchr(arg, '='))
-		return option_fail(p, "-name %s: give a plain name without ',' or '='", arg);
-	p->config->name = arg;
-	return OPTIONS_RUN;
-}
-
-static enum options_result opt_log_items(struct option_parser *p, const char *arg)
-{
-	uint32_t items;
-
-	if (!strcmp(arg, "help")) {
-		log_list_items(stdout);
-		return OPTIONS_DONE;
-	}
-	if (log_parse_items(arg, &items, p->error))
-		return error_prefix(p->error, OPTIONS_ERROR, "-d %s", arg);
-	p->config->log_items |= items;
-	return OPTIONS_RUN;
-}
-
-static enum options_result opt_cpu(struct option_parser *p, const char *arg)
-{
-	if (!strcmp(arg, "help") || !strcmp(arg, "?")) {
-		cpu_model_list(stdout);
-		return OPTIONS_DONE;
-	}
-	return option_cpu(p, arg);
 }
 
 static const struct option_desc options[] = {
@@ -176,9 +173,9 @@ static const struct option_desc options[] = {
 		"how guest code is executed (-accel help lists engines,\n"
 	  "-accel ENGINE,help its options)" },
 	{ "enable-kvm", FLAG, opt_enable_kvm, NULL, "-accel kvm:bt" },
-	{ "machine", WITH_ARG, opt_machine, "pc[,accel=ENGINE][,hpet=off]",
+	{ "machine", WITH_ARG, opt_machine, "pc[,accel=ENGINE][,acpi=off][,hpet=off]",
 		"the machine (-machine help)" },
-	{ "M", WITH_ARG, opt_machine, "pc...", "-machine" },
+	{ "M", WITH_ARG, opt_machine, "pc[,...]", "-machine" },
 	{ "cpu", WITH_ARG, opt_cpu, "MODEL[,+FEATURE|-FEATURE]...",
 		"the processor (-cpu help lists models and features)" },
 	{ "m", WITH_ARG, opt_memory, "[size=]N[K|M|G]",
@@ -194,52 +191,47 @@ static const struct option_desc options[] = {
 	{ "display", WITH_ARG, opt_display, "none", "no display" },
 	{ "vga", WITH_ARG, opt_none_only, "none", "no display adapter" },
 	{ "serial", WITH_ARG, opt_serial, "DEV",
-		"the next serial port: stdio, mon:stdio, file:PATH, pty,\n"
-	  "unix:PATH,server,nowait, null, none" },
+		"the next serial port: stdio, mon:stdio, pty, file:PATH, null,\n"
+	  "none, ... (-serial help lists all)" },
 	{ "monitor", WITH_ARG, opt_monitor, "DEV", "the monitor prompt's device, as -serial" },
 	{ "debugcon", WITH_ARG, opt_debugcon, "DEV", "debug console at port 0xe9, as -serial" },
-	{ "device", WITH_ARG, opt_device, "isa-debug-exit[,iobase=N][,iosize=N]",
-		"a port that ends ringfence with status (value << 1) | 1" },
+	{ "chardev", WITH_ARG, opt_chardev, "KIND,id=ID[,...]",
+		"defines what -serial chardev:ID is (-chardev help)" },
+	{ "mon", WITH_ARG, opt_mon, "chardev=ID[,mode=readline]", "-monitor chardev:ID" },
+	{ "parallel", WITH_ARG, opt_parallel, "none", "no parallel port" },
+	{ "device", WITH_ARG, opt_device, "NAME[,PROPERTY=VALUE]...",
+		"a device (-device help lists them, -device NAME,help its\n"
+	  "properties)" },
 	{ "global", WITH_ARG, opt_global, "isa-debugcon.iobase=N", "another port for -debugcon" },
-	{ "rtc", WITH_ARG, opt_rtc, "base=utc|localtime", "the clock chip's time" },
+	{ "rtc", WITH_ARG, opt_rtc, "base=utc|localtime|DATE[,clock=host|rt|vm]",
+		"the clock chip's time, and whether it stops with the guest (vm)" },
+	{ "no-acpi", FLAG, opt_no_acpi, NULL, "no ACPI: neither tables nor power management" },
 	{ "no-reboot", FLAG, opt_no_reboot, NULL, "exit instead of rebooting" },
 	{ "no-shutdown", FLAG, opt_no_shutdown, NULL,
 		"stop instead of exiting when the guest powers off" },
+	{ "action", WITH_ARG, opt_action, "reboot=reset|shutdown,shutdown=poweroff|pause",
+		"the same two in other words" },
 	{ "S", FLAG, opt_paused, NULL, "do not start the processor (monitor: cont)" },
-	{ "name", WITH_ARG, opt_name, "NAME", "a name for the virtual machine, used in messages" },
+	{ "name", WITH_ARG, opt_name, "[guest=]NAME[,process=NAME]",
+		"a name for the virtual machine, used in messages; the process's" },
+	{ "uuid", WITH_ARG, opt_uuid, "UUID", "its UUID, which the monitor's info uuid shows" },
 	{ "d", WITH_ARG, opt_log_items, "ITEM[,ITEM]...",
 		"log items to standard error (-d help lists them)" },
 	{ "D", WITH_ARG, opt_log_file, "FILE", "log there instead" },
+	{ "pidfile", WITH_ARG, opt_pidfile, "FILE",
+		"write the process's number there while it runs" },
+	{ "daemonize", FLAG, opt_daemonize, NULL,
+		"go on in the background when the machine has been set up" },
 	{ "nodefaults", FLAG, opt_nodefaults, NULL, "no serial port or monitor unless asked for" },
 	{ "no-user-config", FLAG, opt_nothing, NULL, "accepted; there is no configuration file" },
 	{ "net", WITH_ARG, opt_none_only, "none", "no network" },
 	{ "nic", WITH_ARG, opt_none_only, "none", "no network" },
-	{ "parallel", WITH_ARG, opt_none_only, "none", "no parallel port" },
-	{ "usb", FLAG, opt_nothing, NULL, NULL },
+	{ "audiodev", WITH_ARG, opt_audiodev, "none,id=ID", "no sound" },
+	{ "usb", FLAG, opt_nothing, NULL, "accepted; nothing is on the USB" },
 	{ "no-hpet", FLAG, opt_no_hpet, NULL, "no high precision event timers (HPET)" },
 	{ "version", FLAG, opt_version, NULL, "print the version" },
 	{ "help", FLAG, opt_help, NULL, "print this" },
 	{ "h", FLAG, opt_help, NULL, NULL },
-};
-
-/* QEMU's others, so that the message can say "not available" rather than "unknown". */
-static const char *const unavailable[] = {
-	"acpitable", "action", "add-fd", "alt-grab", "async-teardown", "audio", "audio-help",
-	"audiodev", "bios", "blockdev", "boot", "cdrom", "chardev", "chroot", "compat",
-	"ctrl-grab", "curses", "daemonize", "dfilter", "drive", "dtb", "dump-vmstate",
-	"echr", "fda", "fdb", "firmware", "fsdev", "full-screen", "fw_cfg", "g", "gdb",
-	"hax", "hda", "hdachs", "hdb", "hdc", "hdd", "icount", "incoming", "iscsi", "k",
-	"L", "loadvm", "mem-path", "mem-prealloc", "mon", "msg", "mtdblock", "netdev",
-	"no-acpi", "no-fd-bootchk", "no-quit", "numa", "object", "old-param",
-	"only-migratable", "option-rom", "overcommit", "pflash", "pidfile", "plugin", "portrait",
-	"preconfig", "prom-env", "qmp", "qmp-pretty", "qtest", "qtest-log", "readconfig",
-	"realtime", "rotate", "run-with", "runas", "s", "sandbox", "sd", "sdl", "seed",
-	"semihosting", "semihosting-config", "set", "shim", "show-cursor", "singlestep",
-	"smbios", "snapshot",
-	"soundhw", "spice", "tb-size", "tpmdev", "trace", "usbdevice", "uuid",
-	"virtfs", "virtioconsole", "vnc", "watchdog", "watchdog-action", "win2k-hack",
-	"writeconfig",
-	"xen-attach", "xen-domid", "xen-domid-restrict",
 };
 
 void options_print_help(void *file)
@@ -270,60 +262,70 @@ static const struct option_desc *option_find(const char *name)
 	return NULL;
 }
 
-static enum options_result option_not_found(struct option_parser *p, const char *word)
+/* The word after it is its argument, unless it looks like an option. */
+static enum options_result option_not_found(struct option_parser *p, const char *word,
+					    bool *takes_arg)
 {
-	for (size_t i = 0; i < RF_ARRAY_SIZE(unavailable); i++) {
-		if (!strcmp(unavailable[i], p->option))
-			return option_fail(p,
-					   "option '-%s' of QEMU is not available in this build; "
-					   "leave it out (ringfence -help lists what is)",
-					   p->option);
-	}
+	const char *instead;
+
+	if (option_unavailable(p->option, takes_arg, &instead))
+		return option_fail(p, "-%s is an option of QEMU that is not available here; %s",
+				   p->option, instead);
+	*takes_arg = true;
 	return option_fail(p, "unknown option '%s'; ringfence -help lists the options", word);
+}
+
+/* What follows argv[*i], if it is an argument. */
+static const char *option_take_arg(int argc, char **argv, int *i)
+{
+	return *i + 1 < argc ? argv[++*i] : NULL;
+}
+
+static enum options_result option_parse_one(struct option_parser *p, int argc, char **argv, int *i)
+{
+	const char *word = argv[*i], *arg = NULL;
+	const struct option_desc *o;
+	bool takes_arg;
+
+	if (word[0] != '-' || !word[1])
+		return option_fail(p,
+				   "'%s' is not an option, and there are no disks whose image it "
+				   "could be; a kernel is given with -kernel FILE",
+				   word);
+	p->option = word + (word[1] == '-' && word[2] ? 2 : 1);
+	o = option_find(p->option);
+	if (!o) {
+		option_not_found(p, word, &takes_arg);
+		if (takes_arg && *i + 1 < argc && (argv[*i + 1][0] != '-' || !argv[*i + 1][1]))
+			++*i;
+		return OPTIONS_ERROR;
+	}
+	if (o->kind == WITH_ARG) {
+		arg = option_take_arg(argc, argv, i);
+		if (!arg)
+			return option_fail(p, "option '-%s' needs an argument: -%s %s", p->option,
+					   p->option, o->arg ? o->arg : "ARG");
+	}
+	return o->parse(p, arg);
 }
 
 static enum options_result options_parse_all(struct option_parser *p, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
-		const char *word = argv[i], *arg = NULL;
-		const struct option_desc *o;
-		enum options_result result;
-
-		if (word[0] != '-' || !word[1])
-			return option_fail(
-				p, "'%s' is not an option; a kernel is given with -kernel FILE",
-				word);
-		p->option = word + (word[1] == '-' && word[2] ? 2 : 1);
-		o = option_find(p->option);
-		if (!o)
-			return option_not_found(p, word);
-		if (o->kind == WITH_ARG) {
-			if (++i == argc)
-				return option_fail(p, "option '-%s' needs an argument: -%s %s",
-						   p->option, p->option, o->arg ? o->arg : "ARG");
-			arg = argv[i];
-		}
-		result = o->parse(p, arg);
-		if (result != OPTIONS_RUN)
-			return result;
+		if (option_parse_one(p, argc, argv, &i) == OPTIONS_DONE)
+			return OPTIONS_DONE;
 	}
 	return OPTIONS_RUN;
 }
 
 /* Which devices are there when the command line does not say: QEMU's rules. */
-static enum options_result options_default_devices(struct option_parser *p)
+static void options_default_devices(struct option_parser *p)
 {
 	struct vm_config *c = p->config;
 
-	if (!p->display_chosen && !p->serial_count)
-		return option_fail(p, "this build has no display; add -nographic (serial console "
-				      "on the terminal) or -display none");
-	if (!p->display_chosen)
-		option_note(p, "there is no display: what the guest writes to its screen is not "
-			       "shown (-display none: no note)");
-	c->terminal_signals = !p->nographic;
+	c->terminal_signals = !p->nographic && !p->no_signals;
 	if (p->nodefaults)
-		return OPTIONS_RUN;
+		return;
 	if (!p->nographic) {
 		if (!p->serial_count)
 			c->serial[0] = "null";
@@ -335,7 +337,16 @@ static enum options_result options_default_devices(struct option_parser *p)
 		if (!p->monitor_chosen)
 			c->monitor = "stdio";
 	}
-	return OPTIONS_RUN;
+}
+
+static void options_check_display(struct option_parser *p)
+{
+	if (!p->display_chosen && !p->serial_count)
+		option_fail(p, "this build has no display; add -nographic (serial console on the "
+			       "terminal) or -display none");
+	else if (!p->display_chosen)
+		option_note(p, "there is no display: what the guest writes to its screen is not "
+			       "shown (-display none: no note)");
 }
 
 static bool option_is_stdio(const char *spec)
@@ -347,7 +358,7 @@ static bool option_is_stdio(const char *spec)
  * There is one terminal. Backends would find out when they are opened, after the host has been
  * asked for all else.
  */
-static enum options_result options_check_stdio(struct option_parser *p)
+static void options_check_stdio(struct option_parser *p)
 {
 	const struct vm_config *c = p->config;
 	unsigned uses = option_is_stdio(c->monitor) + option_is_stdio(c->debugcon);
@@ -355,35 +366,39 @@ static enum options_result options_check_stdio(struct option_parser *p)
 	for (unsigned i = 0; i < VM_SERIAL_PORTS; i++)
 		uses += option_is_stdio(c->serial[i]);
 	if (uses > 1)
-		return option_fail(p, "stdio is used twice; use mon:stdio to share it with the "
-				      "monitor, or another device");
-	return OPTIONS_RUN;
+		option_fail(p, "stdio is used twice; use mon:stdio to share it with the monitor, "
+			       "or another device");
+	if (uses && c->daemonize)
+		option_fail(p, "-daemonize leaves the terminal, so nothing can be on stdio%s; use "
+			       "-display none with -serial file:PATH, pty or "
+			       "unix:PATH,server,nowait",
+			    p->nographic ? " (-nographic puts the console there)" : "");
 }
 
-static enum options_result options_check(struct option_parser *p)
+static void options_check(struct option_parser *p)
 {
 	struct vm_config *c = p->config;
-	enum options_result result;
 
 	if (!c->kernel)
-		return option_fail(p, "no kernel: give one with -kernel FILE (booting from disks "
-				      "is not available in this build)");
+		option_fail(p, "no kernel: give one with -kernel FILE (booting from disks is not "
+			       "available in this build)");
 	if (p->debugcon_iobase_set && !c->debugcon)
-		return option_fail(
-			p, "-global isa-debugcon.iobase has no effect without -debugcon DEV");
-	result = options_default_devices(p);
-	return result == OPTIONS_RUN ? options_check_stdio(p) : result;
+		option_fail(p, "-global isa-debugcon.iobase has no effect without -debugcon DEV");
+	options_check_display(p);
+	options_default_devices(p);
+	if (option_resolve_devices(p) == OPTIONS_RUN)
+		options_check_stdio(p);
 }
 
-enum options_result options_parse(int argc, char **argv, struct vm_config *config,
-				  struct error *error)
+enum options_result options_parse(int argc, char **argv, struct vm_config *config)
 {
-	struct option_parser p = { .config = config, .error = error };
-	enum options_result result;
+	struct option_parser p = { .config = config };
 
 	*config = (struct vm_config){ .ram_size = DEFAULT_RAM };
-	result = options_parse_all(&p, argc, argv);
-	return result == OPTIONS_RUN ? options_check(&p) : result;
+	if (options_parse_all(&p, argc, argv) == OPTIONS_DONE && !config->refusals)
+		return OPTIONS_DONE;
+	options_check(&p);
+	return config->refusals ? OPTIONS_ERROR : OPTIONS_RUN;
 }
 
 void options_free(struct vm_config *config)
@@ -391,7 +406,11 @@ void options_free(struct vm_config *config)
 	free(config->engine_options);
 	free(config->stats_path);
 	free(config->notes);
-	free(config->cpu_mapped);
-	config->cpu_mapped = NULL;
-	config->engine_options = config->stats_path = config->notes = NULL;
+	free(config->refusals);
+	for (size_t i = 0; i < config->string_count; i++)
+		free(config->strings[i]);
+	free(config->strings);
+	config->engine_options = config->stats_path = config->notes = config->refusals = NULL;
+	config->strings = NULL;
+	config->string_count = 0;
 }

@@ -8,20 +8,18 @@
 
 #include <errno.h>
 #include "monitor/vm/vm.h"
-#include "x86/error.h"
 
 enum options_result {
 	OPTIONS_RUN, /* config describes a VM to run */
 	OPTIONS_DONE, /* help or version was printed on standard output: exit with 0 */
-	OPTIONS_ERROR = -EINVAL, /* error says what is wrong and what to do */
+	OPTIONS_ERROR = -EINVAL, /* config->refusals says what is wrong and what to do */
 };
 
 /*
  * Parses argv[1..argc). Strings in config point into argv and live as long as it does; free the
  * rest with options_free(), whatever the result.
  */
-enum options_result options_parse(int argc, char **argv, struct vm_config *config,
-				  struct error *error);
+enum options_result options_parse(int argc, char **argv, struct vm_config *config);
 void options_free(struct vm_config *config);
 
 /* -help's text. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <x86intrin.h>
+#include "devices/pc_board.h"
 #include "event_loop.h"
 #include "lock_check.h"
 #include "log.h"
@@ -143,6 +144,15 @@ static struct vm_work *vcpu_next_work(struct vcpu *vcpu, bool may_wait)
 	return work;
 }
 
+/* Under the device lock. */
+static void vcpu_thaw_clock(struct vm *vm)
+{
+	const uint64_t stood_ns = event_loop_thaw(vm->loop);
+
+	if (vm->board && vm->rtc_runs_on)
+		pc_board_rtc_advance(vm->board, stood_ns);
+}
+
 static void vcpu_freeze_clock(struct vcpu *vcpu, bool freeze)
 {
 	struct vm *vm = vcpu->vm;
@@ -153,7 +163,7 @@ static void vcpu_freeze_clock(struct vcpu *vcpu, bool freeze)
 	if (freeze)
 		event_loop_freeze(vm->loop);
 	else
-		event_loop_thaw(vm->loop);
+		vcpu_thaw_clock(vm);
 	pthread_mutex_unlock(&vm->device_lock);
 }
 

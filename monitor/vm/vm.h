@@ -58,6 +58,7 @@ struct vm_dma {
 
 struct vm {
 	const char *name;
+	const uint8_t *uuid; /* 16 bytes, as its text has them; all 0, or NULL: none */
 	struct guest_ram ram;
 	struct bus *bus;
 	struct pc_board *board; /* NULL in tests that need none */
@@ -107,6 +108,7 @@ struct vm {
 	int (*reset)(struct vm *vm);
 	void (*ended)(struct vm *vm);
 	_Atomic bool paused;
+	bool rtc_runs_on; /* the board's clock chip goes on while the VM is paused */
 	struct vm_work *work; /* under vcpu.wake_mutex */
 	struct vm_dma dma;
 };

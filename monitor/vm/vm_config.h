@@ -12,9 +12,10 @@ struct host_facts;
 
 struct vm_config {
 	const char *name;         /* -name; NULL: none */
+	const char *process_name; /* up to 15 bytes; NULL: as it is */
+	uint8_t uuid[16];         /* as its text has them; all 0: none */
 	uint64_t ram_size;        /* bytes, whole pages */
 	const char *cpu;          /* MODEL[,+feature|-feature]..., NULL: the default */
-	char *cpu_mapped;         /* what cpu is when the command line names another; or NULL */
 	const char *engine;       /* "bt", "kvm", "interp"; NULL: the default */
 	/* engines tried next if the host cannot run that one, without options; NULL: no more */
 	const char *engine_fallback[VM_ENGINE_FALLBACKS];
@@ -32,12 +33,21 @@ struct vm_config {
 	uint16_t debug_exit_iobase, debug_exit_iosize;
 	bool rtc_localtime;
 	bool no_hpet;
+	int64_t rtc_offset;       /* seconds from the host's time to the clock chip's */
+	bool rtc_stops;           /* the clock chip stands still while the machine does */
+	bool no_acpi;
 	bool no_reboot, no_shutdown, start_paused;
+	bool daemonize;
+	const char *pidfile;      /* NULL: none */
 	uint32_t log_items;       /* enum log_item */
 	const char *log_path;     /* NULL: standard error */
 	/* what the user should know of how the command line was understood, lines; NULL: nothing */
 	char *notes;
 	const struct cancel *cancel; /* no option: of making the machine; NULL: never */
+	/* what was wrong with it, lines that each name an option and a remedy; NULL: nothing */
+	char *refusals;
+	char **strings;           /* made for the configuration, malloc'd, and that array as well */
+	size_t string_count;
 	const struct host_facts *host; /* no option: what the host is taken for; NULL: as it is */
 };
 

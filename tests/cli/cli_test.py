@@ -149,7 +149,7 @@ class Usage(Case):
             self.expect(0, '\n', option, 'help')
 
     def test_errors(self):
-        self.expect(1, '-bogus', '-bogus')
+        self.expect(1, '-bogus', '-bogus', '-nographic', '-kernel', 'x')
         self.expect(1, '-kernel', '-nographic')
         self.expect(1, 'nofile', '-nographic', '-kernel', '/nofile')
         self.expect(1, 'directory', '-nographic', '-kernel', '/tmp')

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Options that QEMU has, or had in some version, and that are not available here: who uses one is
+ * told so, and the nearest thing that works. tests/cli/qemu-options has all names.
+ */
+#include <string.h>
+#include "option_args.h"
+
+/* Names are separated by single spaces. */
+static const struct {
+	const char *with_arg, *without;
+	const char *instead;
+} groups[] = {
+	{ "blockdev cdrom drive fda fdb hda hdachs hdb hdc hdd iscsi mtdblock pflash sd",
+	  "no-fd-bootchk snapshot",
+	  "there are no disks: start a kernel with -kernel FILE, and give it files in an initial "
+	  "RAM disk, -initrd FILE" },
+	{ "bios boot dtb L option-rom", "", "what is started is -kernel FILE" },
+	{ "fsdev virtfs", "",
+	  "no directory is shared: give files in an initial RAM disk, -initrd FILE" },
+	{ "bootp channel netdev redir smb tftp", "",
+	  "there is no network card: use -nic none, or leave it out" },
+	{ "k rotate spice vnc",
+	  "alt-grab ctrl-grab curses cirrusvga full-screen no-frame no-quit portrait sdl "
+	  "show-cursor std-vga vmwarevga",
+	  "there is no display: use -nographic or -display none" },
+	{ "audio soundhw", "audio-help",
+	  "there is no sound: use -audiodev none,id=ID, or leave it out" },
+	{ "bt usbdevice", "", "nothing is on the USB: keyboard and mouse are PS/2 without it" },
+	{ "gdb", "s",
+	  "there is no GDB server: see the guest by -d int,cpu_reset and the monitor's info "
+	  "registers, and use -S to stop it first" },
+	{ "qmp qmp-pretty", "preconfig", "there is no QMP: use -monitor DEV" },
+	{ "virtioconsole", "", "there is no virtio: use -serial DEV" },
+	{ "acpitable fw_cfg numa prom-env smbios", "",
+	  "the tables of the machine are what they are: leave it out" },
+	{ "incoming loadvm", "only-migratable",
+	  "machines are not saved or moved: leave it out, and start the guest anew" },
+	{ "dfilter trace plugin qtest qtest-log dump-vmstate", "enable-sync-profile perfmap",
+	  "use -d ITEM (-d help lists them) or -accel bt,profile=FILE" },
+	{ "", "singlestep one-insn-per-tb", "use -accel bt,tu-insns=1" },
+	{ "tb-size", "", "use -accel bt,cache-kib=N" },
+	{ "icount", "", "time is the host's: leave it out" },
+	{ "", "no-kvm no-kvm-irqchip no-kvm-pit", "the engine that needs no KVM is -accel bt" },
+	{ "", "localtime", "use -rtc base=localtime" },
+	{ "startdate", "", "use -rtc base=DATE" },
+	{ "echr", "", "the escape key is Ctrl-A; with -serial stdio there is none" },
+	{ "watchdog watchdog-action tpmdev object balloon", "",
+	  "there is no such device: leave it out" },
+	{ "set", "", "give the value with the option that it is for" },
+	{ "readconfig writeconfig", "nodefconfig", "give all options on the command line" },
+	{ "mem-path", "mem-prealloc", "guest RAM is ordinary memory: use -m SIZE" },
+	{ "runas chroot sandbox run-with", "async-teardown",
+	  "it needs no privileges: start it as the user, and in the sandbox, that it is to have" },
+	{ "", "hax xen-attach xen-create",
+	  "-accel help lists the engines, of which bt needs nothing of the host" },
+	{ "add-fd compat msg overcommit realtime seed semihosting-config xen-domid",
+	  "enable-fips old-param rtc-td-hack semihosting tdf win2k-hack xen-domid-restrict",
+	  "leave it out" },
+};
+
+static bool has_word(const char *words, const char *word)
+{
+	const size_t len = strlen(word);
+
+	for (size_t n; *words; words += n + (words[n] == ' ')) {
+		n = strcspn(words, " ");
+		if (n == len && !memcmp(words, word, n))
+			return true;
+	}
+	return false;
+}
+
+bool option_unavailable(const char *name, bool *takes_arg, const char **instead)
+{
+	for (size_t i = 0; i < RF_ARRAY_SIZE(groups); i++) {
+		*takes_arg = has_word(groups[i].with_arg, name);
+		*instead = groups[i].instead;
+		if (*takes_arg || has_word(groups[i].without, name))
+			return true;
+	}
+	return false;
+}
