@@ -225,8 +225,15 @@ Test(options, all_refusals_at_once)
 	expect_said(config.refusals, "-s is an option of QEMU");
 	expect_said(config.refusals, "-device e1000: there is no such device here; ");
 	expect_said(config.refusals, "'disk.img' is not an option");
+	cr_assert_eq(lines(config.refusals), 9, "%s", config.refusals);
+	/* that there is no kernel, and no display, is said once */
+	cr_assert_eq(PARSE("-m", "x"), OPTIONS_ERROR);
 	expect_said(config.refusals, "no kernel");
-	cr_assert_eq(lines(config.refusals), 10, "%s", config.refusals);
+	expect_said(config.refusals, "no display");
+	cr_assert_eq(PARSE("-cdrom", "x", "-sdl"), OPTIONS_ERROR);
+	cr_assert_eq(lines(config.refusals), 2, "%s", config.refusals);
+	cr_assert_eq(PARSE("-display", "gtk", "x"), OPTIONS_ERROR);
+	cr_assert_eq(lines(config.refusals), 2, "%s", config.refusals);
 	/* the same again is not said again; an argument that looks like an option is one */
 	cr_assert_eq(PARSE(BASE, "-hda", "a", "-hda", "b", "-drive", "-cdrom", "c"), OPTIONS_ERROR);
 	cr_assert_eq(lines(config.refusals), 3, "%s", config.refusals);

@@ -29,6 +29,7 @@ struct option_parser {
 	unsigned chardev_count;
 	bool nographic, nodefaults, display_chosen, monitor_chosen, accel_chosen,
 		debugcon_iobase_set, no_signals;
+	bool kernel_advised; /* no need to say it again */
 };
 
 /* Adds a line to config->refusals, once; parsing goes on. OPTIONS_ERROR. */
@@ -65,10 +66,13 @@ enum options_result opt_log_items(struct option_parser *p, const char *arg);
 enum options_result opt_action(struct option_parser *p, const char *arg);
 enum options_result opt_audiodev(struct option_parser *p, const char *arg);
 
-/*
- * Of an option that QEMU has, or had, and that is not available here: whether it takes an argument,
- * and what to do instead. False: QEMU has no such option either.
- */
-bool option_unavailable(const char *name, bool *takes_arg, const char **instead);
+/* An option that QEMU has, or had, and that is not available here. */
+struct option_absent {
+	bool takes_arg;
+	const char *instead; /* what to do */
+	bool advises_kernel, advises_display; /* that is to use -kernel, or -display */
+};
+/* False: QEMU has no such option either. */
+bool option_find_absent(const char *name, struct option_absent *absent);
 
 #endif

@@ -6,6 +6,11 @@
 #include <string.h>
 #include "option_args.h"
 
+static const char no_disks[] = "there are no disks: start a kernel with -kernel FILE, and give it "
+			       "files in an initial RAM disk, -initrd FILE";
+static const char no_firmware[] = "what is started is -kernel FILE";
+static const char no_display[] = "there is no display: use -nographic or -display none";
+
 /* Names are separated by single spaces. */
 static const struct {
 	const char *with_arg, *without;
@@ -13,9 +18,8 @@ static const struct {
 } groups[] = {
 	{ "blockdev cdrom drive fda fdb hda hdachs hdb hdc hdd iscsi mtdblock pflash sd",
 	  "no-fd-bootchk snapshot",
-	  "there are no disks: start a kernel with -kernel FILE, and give it files in an initial "
-	  "RAM disk, -initrd FILE" },
-	{ "bios boot dtb L option-rom", "", "what is started is -kernel FILE" },
+	  no_disks },
+	{ "bios boot dtb L option-rom", "", no_firmware },
 	{ "fsdev virtfs", "",
 	  "no directory is shared: give files in an initial RAM disk, -initrd FILE" },
 	{ "bootp channel netdev redir smb tftp", "",
@@ -23,7 +27,7 @@ static const struct {
 	{ "k rotate spice vnc",
 	  "alt-grab ctrl-grab curses cirrusvga full-screen no-frame no-quit portrait sdl "
 	  "show-cursor std-vga vmwarevga",
-	  "there is no display: use -nographic or -display none" },
+	  no_display },
 	{ "audio soundhw", "audio-help",
 	  "there is no sound: use -audiodev none,id=ID, or leave it out" },
 	{ "bt usbdevice", "", "nothing is on the USB: keyboard and mouse are PS/2 without it" },
@@ -71,12 +75,19 @@ static bool has_word(const char *words, const char *word)
 	return false;
 }
 
-bool option_unavailable(const char *name, bool *takes_arg, const char **instead)
+bool option_find_absent(const char *name, struct option_absent *absent)
 {
 	for (size_t i = 0; i < RF_ARRAY_SIZE(groups); i++) {
-		*takes_arg = has_word(groups[i].with_arg, name);
-		*instead = groups[i].instead;
-		if (*takes_arg || has_word(groups[i].without, name))
+		const bool takes_arg = has_word(groups[i].with_arg, name);
+		const char *instead = groups[i].instead;
+
+		*absent = (struct option_absent){
+			.takes_arg = takes_arg,
+			.instead = instead,
+			.advises_kernel = instead == no_disks || instead == no_firmware,
+			.advises_display = instead == no_display,
+		};
+		if (takes_arg || has_word(groups[i].without, name))
 			return true;
 	}
 	return false;

@@ -262,17 +262,20 @@ static const struct option_desc *option_find(const char *name)
 	return NULL;
 }
 
-/* The word after it is its argument, unless it looks like an option. */
-static enum options_result option_not_found(struct option_parser *p, const char *word,
-					    bool *takes_arg)
+/* Whether it takes an argument; of an unknown one, the word after it is taken for its argument. */
+static bool option_not_found(struct option_parser *p, const char *word)
 {
-	const char *instead;
+	struct option_absent absent;
 
-	if (option_unavailable(p->option, takes_arg, &instead))
-		return option_fail(p, "-%s is an option of QEMU that is not available here; %s",
-				   p->option, instead);
-	*takes_arg = true;
-	return option_fail(p, "unknown option '%s'; ringfence -help lists the options", word);
+	if (!option_find_absent(p->option, &absent)) {
+		option_fail(p, "unknown option '%s'; ringfence -help lists the options", word);
+		return true;
+	}
+	option_fail(p, "-%s is an option of QEMU that is not available here; %s", p->option,
+		    absent.instead);
+	p->display_chosen |= absent.advises_display;
+	p->kernel_advised |= absent.advises_kernel;
+	return absent.takes_arg;
 }
 
 /* What follows argv[*i], if it is an argument. */
@@ -285,18 +288,19 @@ static enum options_result option_parse_one(struct option_parser *p, int argc, c
 {
 	const char *word = argv[*i], *arg = NULL;
 	const struct option_desc *o;
-	bool takes_arg;
 
-	if (word[0] != '-' || !word[1])
+	if (word[0] != '-' || !word[1]) {
+		p->kernel_advised = true;
 		return option_fail(p,
 				   "'%s' is not an option, and there are no disks whose image it "
 				   "could be; a kernel is given with -kernel FILE",
 				   word);
+	}
 	p->option = word + (word[1] == '-' && word[2] ? 2 : 1);
 	o = option_find(p->option);
 	if (!o) {
-		option_not_found(p, word, &takes_arg);
-		if (takes_arg && *i + 1 < argc && (argv[*i + 1][0] != '-' || !argv[*i + 1][1]))
+		if (option_not_found(p, word) && *i + 1 < argc &&
+		    (argv[*i + 1][0] != '-' || !argv[*i + 1][1]))
 			++*i;
 		return OPTIONS_ERROR;
 	}
@@ -379,7 +383,7 @@ static void options_check(struct option_parser *p)
 {
 	struct vm_config *c = p->config;
 
-	if (!c->kernel)
+	if (!c->kernel && !p->kernel_advised)
 		option_fail(p, "no kernel: give one with -kernel FILE (booting from disks is not "
 			       "available in this build)");
 	if (p->debugcon_iobase_set && !c->debugcon)
