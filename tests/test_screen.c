@@ -123,7 +123,8 @@ Test(keys, every_key_has_a_name_of_its_own)
 
 		cr_expect_geq(key_bytes(key, true, bytes), 1);
 		cr_expect_leq(key_bytes(key, false, bytes), KEY_BYTES_MOST);
-		cr_expect(!n || strcmp(key_name_at(n - 1), key_name_at(n)) < 0, "%s", key_name_at(n));
+		cr_expect(!n || strcmp(key_name_at(n - 1), key_name_at(n)) < 0, "%s",
+			  key_name_at(n));
 	}
 }
 

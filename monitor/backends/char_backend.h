@@ -49,7 +49,8 @@ void char_backend_list(FILE *out);
 
 /*
  * Opens spec (not "none", without "mon:"). 0, or a negative errno with error telling what to do.
- * signals: stdio leaves Ctrl-C and the like to the terminal. cancel: of waiting for a peer; or NULL.
+ * signals: stdio leaves Ctrl-C and the like to the terminal. cancel: of waiting for a peer, or
+ * NULL.
  */
 int char_backend_open(struct vm *vm, const char *spec, bool signals, const struct cancel *cancel,
 		      struct char_backend **out, struct error *error) RF_MUST_CHECK;

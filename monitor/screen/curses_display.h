@@ -9,7 +9,7 @@
 #define RF_MONITOR_SCREEN_CURSES_DISPLAY_H
 
 #include "devices/display.h"
-#include "monitor/vm/event_loop.h"
+#include "monitor/vm/vm.h"
 #include "x86/error.h"
 
 struct curses_display;
