@@ -222,10 +222,21 @@ static uint32_t build_dsdt(struct builder *b, const struct acpi_config *config)
 	return address;
 }
 
+_Static_assert(offsetof(struct acpi_rsdt, table[0]) == ACPI_RSDT_FADT &&
+	       offsetof(struct acpi_rsdt, table[1]) == ACPI_RSDT_MADT &&
+	       offsetof(struct acpi_rsdt, table[2]) == ACPI_RSDT_HPET &&
+	       offsetof(struct acpi_fadt, facs) == ACPI_FADT_FACS &&
+	       offsetof(struct acpi_fadt, dsdt) == ACPI_FADT_DSDT &&
+	       offsetof(struct acpi_rsdp, rsdt) == ACPI_RSDP_RSDT &&
+	       offsetof(struct acpi_rsdp, checksum) == ACPI_RSDP_CHECKSUM_AT &&
+	       offsetof(struct acpi_header, checksum) == ACPI_CHECKSUM_AT &&
+	       sizeof(struct acpi_rsdp) == ACPI_RSDP_SIZE, "as the header says");
+
 /* Everything but the RSDP; the RSDT is first. */
-static int build_area(struct builder *b, const struct acpi_config *config)
+static int build_area(struct builder *b, const struct acpi_config *config,
+		      struct acpi_layout *layout)
 {
-	uint32_t rsdt_address, facs, fadt, madt, dsdt;
+	uint32_t rsdt_address, facs, fadt, madt, dsdt, used;
 	struct acpi_rsdt *rsdt = reserve(b, sizeof(*rsdt), &rsdt_address);
 
 	facs = build_facs(b);
@@ -238,33 +249,50 @@ static int build_area(struct builder *b, const struct acpi_config *config)
 	dsdt = build_dsdt(b, config);
 	if (!dsdt)
 		return -ENOMEM;
+	used = b->used;
 	b->used = fadt - b->base;
 	build_fadt(b, facs, dsdt);
 	rsdt->table[0] = fadt;
 	rsdt->table[1] = madt;
 	finish(&rsdt->header, "RSDT", 1,
 	       (uint32_t)(sizeof(*rsdt) - (config->hpet ? 0 : sizeof(rsdt->table[2]))));
+	*layout = (struct acpi_layout){ rsdt_address - b->base, facs - b->base, fadt - b->base,
+					madt - b->base, dsdt - b->base, config->hpet, used };
+	return 0;
+}
+
+int acpi_tables_build(const struct acpi_config *config, uint32_t base, uint8_t *area,
+		      struct acpi_layout *layout, uint8_t rsdp_bytes[ACPI_RSDP_SIZE])
+{
+	struct acpi_rsdp rsdp = { .signature = "RSD PTR ", .oem_id = "RNGFNC" };
+	struct builder b = { .area = area, .base = base };
+	int err = build_area(&b, config, layout);
+
+	if (err)
+		return err;
+	rsdp.rsdt = base + layout->rsdt;
+	rsdp.checksum = acpi_checksum(&rsdp, sizeof(rsdp));
+	memcpy(rsdp_bytes, &rsdp, sizeof(rsdp));
 	return 0;
 }
 
 int acpi_tables_write(const struct acpi_config *config, const struct guest_memory *memory)
 {
-	struct acpi_rsdp rsdp = { .signature = "RSD PTR ", .oem_id = "RNGFNC" };
-	struct builder b = { .base = (uint32_t)(config->ram_size - ACPI_AREA_SIZE) };
+	const uint32_t base = (uint32_t)(config->ram_size - ACPI_AREA_SIZE);
+	uint8_t rsdp[ACPI_RSDP_SIZE], *area;
+	struct acpi_layout layout;
 	int err;
 
 	if (config->ram_size < (1u << 20) + ACPI_AREA_SIZE)
 		return -EFAULT;
-	b.area = calloc(1, ACPI_AREA_SIZE);
-	if (!b.area)
+	area = calloc(1, ACPI_AREA_SIZE);
+	if (!area)
 		return -ENOMEM;
-	err = build_area(&b, config);
+	err = acpi_tables_build(config, base, area, &layout, rsdp);
 	if (!err)
-		err = memory->write(memory->opaque, GPA(b.base), b.area, ACPI_AREA_SIZE);
-	free(b.area);
+		err = memory->write(memory->opaque, GPA(base), area, ACPI_AREA_SIZE);
+	free(area);
 	if (err)
 		return err;
-	rsdp.rsdt = b.base;
-	rsdp.checksum = acpi_checksum(&rsdp, sizeof(rsdp));
-	return memory->write(memory->opaque, GPA(ACPI_RSDP_ADDRESS), &rsdp, sizeof(rsdp));
+	return memory->write(memory->opaque, GPA(ACPI_RSDP_ADDRESS), rsdp, sizeof(rsdp));
 }

@@ -19,7 +19,32 @@ struct acpi_config {
 	bool hpet;             /* there is one */
 };
 
-/* Builds the tables and writes them into RAM. 0, -EFAULT where RAM is too small, -ENOMEM. */
+/* Where the tables are in the area; a table's checksum is its byte 9. */
+struct acpi_layout {
+	uint32_t rsdt, facs, fadt, madt, dsdt; /* offsets */
+	bool hpet;                             /* its table is there too */
+	uint32_t size;                         /* of all */
+};
+
+#define ACPI_RSDP_SIZE 20
+
+/* Where tables' addresses stand, for whoever moves them: in the RSDT, the FADT, the RSDP. */
+#define ACPI_RSDT_FADT 36
+#define ACPI_RSDT_MADT 40
+#define ACPI_RSDT_HPET 44
+#define ACPI_FADT_FACS 36
+#define ACPI_FADT_DSDT 40
+#define ACPI_RSDP_RSDT 16
+#define ACPI_CHECKSUM_AT 9
+#define ACPI_RSDP_CHECKSUM_AT 8
+
+/*
+ * Builds the tables, as they are at guest physical address base, in area, which has ACPI_AREA_SIZE
+ * zeros; and the RSDP that leads to them, wherever it will be. 0 or -ENOMEM.
+ */
+int acpi_tables_build(const struct acpi_config *config, uint32_t base, uint8_t *area,
+		      struct acpi_layout *layout, uint8_t rsdp[ACPI_RSDP_SIZE]) RF_MUST_CHECK;
+/* Builds them and writes them into RAM. 0, -EFAULT where RAM is too small, -ENOMEM. */
 int acpi_tables_write(const struct acpi_config *config,
 		      const struct guest_memory *memory) RF_MUST_CHECK;
 /* mp_table.c */

@@ -481,6 +481,12 @@ void mc146818_advance(struct mc146818 *rtc, uint64_t ns)
 	rtc_schedule(rtc);
 }
 
+void mc146818_set_cmos(struct mc146818 *rtc, unsigned index, uint8_t value)
+{
+	assert(index > RTC_D && index < sizeof(rtc->s.cmos));
+	rtc->s.cmos[index] = value;
+}
+
 void mc146818_destroy(struct mc146818 *rtc)
 {
 	clock_timer_destroy(&rtc->clock, rtc->timer);

@@ -34,6 +34,8 @@ int mc146818_init(struct mc146818 *rtc, const struct clock *clock, struct irq_li
 		  uint64_t ram_size, int64_t base) RF_MUST_CHECK;
 /* The date goes forward by ns; what it passes (an alarm, the seconds' updates) has happened. */
 void mc146818_advance(struct mc146818 *rtc, uint64_t ns);
+/* A byte of setup's (10h to 7fh, but no century), which the battery keeps. */
+void mc146818_set_cmos(struct mc146818 *rtc, unsigned index, uint8_t value);
 void mc146818_destroy(struct mc146818 *rtc);
 
 #endif

@@ -28,7 +28,6 @@
 #include "isa_debug_exit.h"
 #include "local_apic.h"
 #include "mc146818.h"
-#include "pci_host.h"
 #include "piix3.h"
 #include "piix4_pm.h"
 #include "port61.h"
@@ -38,6 +37,9 @@
 
 #define NGSI 24
 #define VGA_DEVICE 2 /* its number on the PCI bus */
+
+#define CMOS_BOOT_ORDER_HIGH 0x38 /* the third in its upper half */
+#define CMOS_BOOT_ORDER      0x3d
 
 enum line_source {
 	SOURCE_ISA, SOURCE_ISA_SHARED, SOURCE_PIRQ, SOURCE_PM, SOURCE_OTHER, NSOURCES
@@ -67,6 +69,8 @@ struct pc_board {
 	struct uart16550 uart[PC_SERIAL_PORTS];
 	struct debugcon debugcon;
 	struct isa_debug_exit debug_exit;
+	struct fw_cfg fw_cfg;
+	bool was_reset; /* since the machine was made: -boot once= is over */
 };
 
 static const struct {
@@ -375,6 +379,32 @@ static int init_debug(struct pc_board *board, struct error *error)
 	return err;
 }
 
+static void acpi_describe(const struct pc_board *board, struct acpi_config *acpi)
+{
+	*acpi = (struct acpi_config){ .ram_size = board->config.ram_size,
+				      .hpet = board->config.hpet };
+	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++)
+		if (board->config.serial[i])
+			acpi->serial_ports |= 1u << i;
+}
+
+static int init_firmware(struct pc_board *board, struct error *error)
+{
+	struct acpi_config acpi;
+	int err = fw_cfg_init(&board->fw_cfg, &board->config.memory);
+
+	if (err)
+		return err;
+	acpi_describe(board, &acpi);
+	err = pc_firmware_describe(&board->fw_cfg, &acpi, board->config.boot);
+	if (err)
+		return err;
+	pci_host_needs_firmware(&board->pci);
+	piix3_needs_firmware(&board->piix3);
+	piix4_pm_needs_firmware(&board->pm);
+	return bus_attach(board->config.bus, &fw_cfg_desc, &board->fw_cfg, 0, error);
+}
+
 static int assemble(struct pc_board *board, struct error *error)
 {
 	int err = init_interrupts(board);
@@ -386,12 +416,50 @@ static int assemble(struct pc_board *board, struct error *error)
 	if (err)
 		return err;
 	init_ports(board);
+	board->pci.pam_changed = board->config.memory_map;
 	err = attach_all(board, error);
 	if (!err)
 		err = init_vga(board, error);
 	if (!err)
 		err = init_serial(board, error);
+	if (!err && board->config.boot)
+		err = init_firmware(board, error);
 	return err ? err : init_debug(board, error);
+}
+
+/* What kernels find done by the time they start. */
+static void act_as_firmware(struct pc_board *board)
+{
+	static const struct { uint16_t port; uint8_t value; } writes[] = {
+		{ 0x4d1, 0x0e }, /* ELCR: PCI interrupts and the SCI are level triggered */
+		{ 0x21, 0xff }, { 0xa1, 0xff }, /* nothing comes through the 8259s */
+		/* timer 0 ticks at 18.2 Hz: some kernels read it before they set it */
+		{ 0x43, 0x34 }, { 0x40, 0 }, { 0x40, 0 },
+	};
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(writes); i++)
+		bus_pio_write(board->config.bus, writes[i].port, writes[i].value, 1);
+}
+
+/* What setup would have stored. */
+static void set_boot_order(struct pc_board *board)
+{
+	const struct pc_boot *boot = board->config.boot;
+	uint8_t byte38, byte3d;
+
+	pc_firmware_boot_order(boot->once && !board->was_reset ? boot->once : boot->order, &byte38,
+			       &byte3d);
+	mc146818_set_cmos(&board->rtc, CMOS_BOOT_ORDER_HIGH, byte38);
+	mc146818_set_cmos(&board->rtc, CMOS_BOOT_ORDER, byte3d);
+}
+
+static void board_power_on(struct pc_board *board)
+{
+	bus_reset_all(board->config.bus);
+	if (board->config.boot)
+		set_boot_order(board);
+	else
+		act_as_firmware(board);
 }
 
 int pc_board_create(const struct pc_board_config *config, struct pc_board **out,
@@ -411,7 +479,7 @@ int pc_board_create(const struct pc_board_config *config, struct pc_board **out,
 		pc_board_destroy(board);
 		return err;
 	}
-	pc_board_reset(board);
+	board_power_on(board);
 	*out = board;
 	return 0;
 }
@@ -442,6 +510,8 @@ void pc_board_destroy(struct pc_board *board)
 		bus_unmap(bus, board->debugcon.mapping);
 	if (board->debug_exit.mapping)
 		bus_unmap(bus, board->debug_exit.mapping);
+	bus_detach(bus, &board->fw_cfg);
+	fw_cfg_destroy(&board->fw_cfg);
 	piix4_pm_destroy(&board->pm);
 	mc146818_destroy(&board->rtc);
 	i8254_destroy(&board->pit);
@@ -450,24 +520,10 @@ void pc_board_destroy(struct pc_board *board)
 	free(board);
 }
 
-/* What kernels find done by the time they start. */
-static void act_as_firmware(struct pc_board *board)
-{
-	static const struct { uint16_t port; uint8_t value; } writes[] = {
-		{ 0x4d1, 0x0e }, /* ELCR: PCI interrupts and the SCI are level triggered */
-		{ 0x21, 0xff }, { 0xa1, 0xff }, /* nothing comes through the 8259s */
-		/* timer 0 ticks at 18.2 Hz: some kernels read it before they set it */
-		{ 0x43, 0x34 }, { 0x40, 0 }, { 0x40, 0 },
-	};
-
-	for (unsigned i = 0; i < RF_ARRAY_SIZE(writes); i++)
-		bus_pio_write(board->config.bus, writes[i].port, writes[i].value, 1);
-}
-
 void pc_board_reset(struct pc_board *board)
 {
-	bus_reset_all(board->config.bus);
-	act_as_firmware(board);
+	board->was_reset = true;
+	board_power_on(board);
 }
 
 int pc_board_acknowledge(void *opaque)
@@ -480,6 +536,11 @@ int pc_board_acknowledge(void *opaque)
 		hpet_interrupt_taken(&board->hpet);
 	}
 	return vector;
+}
+
+void pc_board_pam(const struct pc_board *board, uint8_t pam[PCI_HOST_PAMS])
+{
+	pci_host_pam(&board->pci, pam);
 }
 
 bool pc_board_intr_level(const struct pc_board *board)
@@ -551,13 +612,10 @@ void pc_board_acpi_area(uint64_t ram_size, gpa_t *base, uint64_t *size)
 
 int pc_board_write_tables(struct pc_board *board)
 {
-	struct acpi_config acpi = { .ram_size = board->config.ram_size,
-				    .hpet = board->config.hpet };
+	struct acpi_config acpi;
 	int err;
 
-	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++)
-		if (board->config.serial[i])
-			acpi.serial_ports |= 1u << i;
+	acpi_describe(board, &acpi);
 	err = board->config.no_acpi ? 0 : acpi_tables_write(&acpi, &board->config.memory);
 	return err ? err : mp_table_write(&board->config.memory);
 }

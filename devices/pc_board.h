@@ -5,7 +5,8 @@
  *
  * The board plays the firmware's part too where a kernel is booted without one: after a reset LINT0
  * is ExtINT (virtual wire mode), the PIRQs are routed, and pc_board_write_tables() puts ACPI and MP
- * tables into RAM.
+ * tables into RAM. With firmware it tells that what it wants to know (pc_firmware.h), and chips are
+ * as they are after power-on.
  *
  * All functions are called, and all callbacks come, under the VM's device lock.
  */
@@ -17,6 +18,8 @@
 #include "clock.h"
 #include "display.h"
 #include "guest_memory.h"
+#include "pc_firmware.h"
+#include "pci_host.h"
 #include "wires.h"
 
 #define PC_SERIAL_PORTS 4
@@ -24,7 +27,7 @@
 struct pc_board_config {
 	struct bus *bus;            /* must outlive the board */
 	struct clock clock;
-	struct guest_memory memory; /* for pc_board_write_tables() */
+	struct guest_memory memory; /* for pc_board_write_tables() and DMA */
 	uint64_t ram_size;          /* bytes, at most 3.5 GiB */
 
 	struct irq_line intr;        /* the CPU's INTR pin; set when it changes */
@@ -34,6 +37,8 @@ struct pc_board_config {
 	struct signal_line reset;    /* keyboard controller, port 92h, port cf9h: soon */
 	struct signal_line poweroff; /* ACPI S5 */
 	struct signal_line debug_exit; /* the value that was written to isa-debug-exit */
+	/* pc_board_pam() may say something new: also at every reset */
+	struct signal_line memory_map;
 	/*
 	 * Whose interrupt controllers take the lines: set for line n, the global system interrupt,
 	 * when it changes. Line 0 is IRQ 0 of the 8259s alone, line 2 pin 2 of the I/O APIC, which
@@ -52,6 +57,8 @@ struct pc_board_config {
 	const uint8_t *vga_rom;
 	uint32_t vga_rom_size;
 	bool hpet;                               /* there is an HPET */
+	/* How the firmware is to start; outlives the board. NULL: there is no firmware. */
+	const struct pc_boot *boot;
 	/* the RTC's date when the clock reads 0: seconds since 1970, as if UTC */
 	int64_t rtc_base;
 	/* neither ACPI tables nor power management; pc_board_power_button() does nothing */
@@ -103,6 +110,9 @@ pc_board_store_fn pc_board_store_unlocked(struct pc_board *board, void **opaque)
  * (IRQ 0 at pin 2).
  */
 void pc_board_set_irq(struct pc_board *board, unsigned gsi, bool level);
+
+/* What reads and writes of C0000h to FFFFFh reach (pci_host.h). */
+void pc_board_pam(const struct pc_board *board, uint8_t pam[PCI_HOST_PAMS]);
 
 /* Where FERR# of the CPU goes: an x87 error is to be reported as IRQ 13. */
 struct signal_line pc_board_ferr(struct pc_board *board);

@@ -84,6 +84,25 @@ void pci_host_add(struct pci_host *host, struct pci_function *f)
 	host->function[f->devfn] = f;
 }
 
+static void config_written(void *opaque, unsigned offset, unsigned size)
+{
+	struct pci_host *host = opaque;
+
+	if (offset <= PAM_LAST && offset + size > PAM_FIRST)
+		signal_raise(&host->pam_changed, 0);
+}
+
+void pci_host_pam(const struct pci_host *host, uint8_t pam[PCI_HOST_PAMS])
+{
+	memcpy(pam, &host->bridge.config[PAM_FIRST], PCI_HOST_PAMS);
+}
+
+void pci_host_needs_firmware(struct pci_host *host)
+{
+	memset(&host->bridge.initial[PAM_FIRST], 0, PCI_HOST_PAMS);
+	pci_function_reset(&host->bridge);
+}
+
 void pci_host_init(struct pci_host *host, struct bus *bus)
 {
 	static const struct pci_identity identity = { 0x8086, 0x1237, 2, 0, 0x0600 };
@@ -92,6 +111,7 @@ void pci_host_init(struct pci_host *host, struct bus *bus)
 	memset(host, 0, sizeof(*host));
 	host->bus = bus;
 	pci_function_init(f, "i440FX", PCI_DEVFN(0, 0), &identity, host);
+	f->config_written = config_written;
 	pci_set16(f->initial, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	/* hardwired but for SERR# and parity, which have no effect here */
 	pci_set16(f->writable, PCI_COMMAND, 0);
@@ -127,9 +147,16 @@ const struct device_desc pci_host_desc = {
 	.size = sizeof(struct pci_host),
 };
 
+/* The bridge's instance is its function, in the host; both tell of it. */
+static void bridge_tells_pam(struct pci_function *f)
+{
+	config_written(f->device, PAM_FIRST, PCI_HOST_PAMS);
+}
+
 static void bridge_reset(void *opaque)
 {
 	pci_function_reset(opaque);
+	bridge_tells_pam(opaque);
 }
 
 static const char *bridge_state_check(const void *opaque)
@@ -140,6 +167,7 @@ static const char *bridge_state_check(const void *opaque)
 static void bridge_loaded(void *opaque)
 {
 	pci_function_update_bars(opaque);
+	bridge_tells_pam(opaque);
 }
 
 static const struct state_field bridge_state[] = {

@@ -134,6 +134,12 @@ void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16],
 	piix3_reset(piix);
 }
 
+void piix3_needs_firmware(struct piix3 *piix)
+{
+	memset(&piix->function.initial[PIRQ_ROUTE], ROUTE_DISABLED, PIIX3_NPIRQ);
+	piix3_reset(piix);
+}
+
 static const struct state_field state[] = {
 	STATE_BITS(struct piix3, s.reset_control, RESET_WRITABLE),
 	STATE_BITS(struct piix3, s.isa_levels, ROUTABLE),

@@ -27,6 +27,8 @@ extern const struct device_desc piix3_desc;
 
 void piix3_init(struct piix3 *piix, const struct irq_line isa_irq[16],
 		struct signal_line reset);
+/* PIRQs are routed nowhere after a reset: firmware is to see to it. */
+void piix3_needs_firmware(struct piix3 *piix);
 /* INTA..INTD (pin 0..3) of the function at devfn. */
 void piix3_set_intx(struct piix3 *piix, uint8_t devfn, unsigned pin, bool level);
 /*

@@ -11,6 +11,8 @@
 #define PMBASE    0x40
 #define PMREGMISC 0x80 /* bit 0: the block at PMBASE is decoded */
 #define PM_SIZE   0x40
+#define DEVACTB   0x58
+#define DEVACTB_APMC (1u << 25) /* writing port b2h makes an SMI */
 
 enum { PM1_STATUS = 0, PM1_ENABLE = 2, PM1_CONTROL = 4, PM_TIMER = 8 };
 
@@ -274,6 +276,16 @@ int piix4_pm_init(struct piix4_pm *pm, const struct clock *clock, struct irq_lin
 	f->writable[PMREGMISC] = 1;
 	pm_reset(pm);
 	return 0;
+}
+
+void piix4_pm_needs_firmware(struct piix4_pm *pm)
+{
+	struct pci_function *f = &pm->function;
+
+	pci_set32(f->initial, PMBASE, 1);
+	f->initial[PMREGMISC] = 0;
+	pci_set32(f->initial, DEVACTB, DEVACTB_APMC);
+	pm_reset(pm);
 }
 
 void piix4_pm_destroy(struct piix4_pm *pm)

@@ -41,6 +41,11 @@ extern const struct device_desc piix4_pm_desc;
 /* 0 or -ENOMEM. poweroff: S5 was entered. */
 int piix4_pm_init(struct piix4_pm *pm, const struct clock *clock, struct irq_line sci,
 		  struct signal_line poweroff) RF_MUST_CHECK;
+/*
+ * The block has no base after a reset: firmware is to see to it. DEVACTB says that SMIs are set up
+ * already, for there is no system management mode.
+ */
+void piix4_pm_needs_firmware(struct piix4_pm *pm);
 void piix4_pm_destroy(struct piix4_pm *pm);
 void piix4_pm_power_button(struct piix4_pm *pm);
 

@@ -55,10 +55,34 @@ void guest_ram_destroy(struct guest_ram *ram)
 	if (!ram->flat)
 		return;
 	munmap(ram->page_flags, FLAG_PAGES);
-	munmap(ram->flat, ram->size);
+	munmap(ram->flat, guest_ram_end(ram));
 	close(ram->fd);
 	memset(ram, 0, sizeof(*ram));
 	ram->fd = -1;
+}
+
+int guest_ram_add_rom(struct guest_ram *ram, const void *data, uint64_t size)
+{
+	const gpa_t base = GPA(GUEST_ROM_END - size);
+	uint8_t *flat;
+
+	assert(!ram->rom_size);
+	if (!size || size > GUEST_ROM_MAX || size % GUEST_PAGE_SIZE)
+		return -EINVAL;
+	/* What lies between RAM and ROM is a hole in the file, which costs nothing. */
+	if (ftruncate(ram->fd, (off_t)GUEST_ROM_END) < 0)
+		return -errno;
+	flat = mmap(NULL, GUEST_ROM_END, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+		    ram->fd, 0);
+	if (flat == MAP_FAILED)
+		return -errno;
+	munmap(ram->flat, ram->size);
+	ram->flat = flat;
+	ram->rom_size = size;
+	memcpy(guest_ram_at(ram, base), data, size);
+	for (uint64_t at = 0; at < size; at += GUEST_PAGE_SIZE)
+		guest_ram_set_flag(ram, gpa_add(base, at), RAM_PAGE_ROM);
+	return 0;
 }
 
 void guest_ram_written_slow(struct guest_ram *ram, gpa_t gpa, uint32_t len)
@@ -68,7 +92,7 @@ void guest_ram_written_slow(struct guest_ram *ram, gpa_t gpa, uint32_t len)
 
 		if (n > len)
 			n = len;
-		if (gpa.v < ram->size && (guest_ram_flags(ram, gpa) & RAM_PAGE_TRACED) &&
+		if (gpa.v < guest_ram_end(ram) && (guest_ram_flags(ram, gpa) & RAM_PAGE_TRACED) &&
 		    ram->written)
 			ram->written(ram->written_opaque, gpa, n);
 		gpa = gpa_add(gpa, n);

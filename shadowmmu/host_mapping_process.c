@@ -132,7 +132,7 @@ static int process_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa
 	const void *mapped;
 
 	assert(in_window(hm, base, gva, len));
-	assert(!gpa_offset(gpa) && gpa.v + len <= hm->ram->size);
+	assert(!gpa_offset(gpa) && gpa.v + len <= guest_ram_end(hm->ram));
 	mapped = mmap(hva_ptr(window_at(base, gva)), len, protection(access), how, hm->ram->fd,
 		      (off_t)gpa.v);
 	return mapped == MAP_FAILED ? -errno : 0;
@@ -215,7 +215,8 @@ static int check_limits(const struct guest_ram *ram, const struct host_limits *l
 	 * Every window may come to map the whole of guest RAM; its slot counts whole for a moment,
 	 * its guards always.
 	 */
-	if (limits->address_space < 4 * SLOT_STRIDE || limits->address_space / 16 < ram->size)
+	if (limits->address_space < 4 * SLOT_STRIDE ||
+	    limits->address_space / 16 < guest_ram_end(ram))
 		return error_set(
 			error, -ENOMEM,
 			"the address-space limit is too low: lift it (ulimit -v unlimited) "

@@ -40,7 +40,7 @@ static struct rmap_link *link_of(struct shadow *s, uint32_t mapping)
 
 int rmap_create(struct shadow *s)
 {
-	s->frames = (uint32_t)(s->ram->size >> GUEST_PAGE_SHIFT);
+	s->frames = (uint32_t)(guest_ram_end(s->ram) >> GUEST_PAGE_SHIFT);
 	s->rmap_first = pool_array(s->frames * 4ull);
 	return s->rmap_first ? 0 : -ENOMEM;
 }

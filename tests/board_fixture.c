@@ -11,7 +11,7 @@ struct board_fixture b;
 
 static int ram_read(void *opaque, gpa_t gpa, void *buf, size_t len)
 {
-	if (gpa.v + len > RAM_SIZE)
+	if (gpa.v > RAM_SIZE || len > RAM_SIZE - gpa.v)
 		return -EFAULT;
 	memcpy(buf, b.ram + gpa.v, len);
 	return 0;
@@ -19,7 +19,7 @@ static int ram_read(void *opaque, gpa_t gpa, void *buf, size_t len)
 
 static int ram_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
 {
-	if (gpa.v + len > RAM_SIZE)
+	if (gpa.v > RAM_SIZE || len > RAM_SIZE - gpa.v)
 		return -EFAULT;
 	memcpy(b.ram + gpa.v, buf, len);
 	return 0;

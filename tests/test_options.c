@@ -103,7 +103,9 @@ Test(options, unknown_and_incomplete)
 	expect_error("'disk.img'", BASE, "disk.img");
 	expect_error("'-'", BASE, "-");
 	expect_error("needs an argument", BASE, "-append");
-	expect_error("-kernel", "-nographic");
+	expect_error("-initrd", "-nographic", "-initrd", "x");
+	expect_error("-append", "-nographic", "-append", "x");
+	expect_error("leave out one", BASE, "-bios", "x");
 	expect_error("-drive", BASE, "-drive", "file=x");
 	expect_error("-nographic", "-kernel", "k");
 }
@@ -176,7 +178,7 @@ Test(options, processors_of_other_names)
 
 Test(options, what_only_qemu_has)
 {
-	static const char *const names[] = { "-drive", "-vga-x", "-L", "-k", "-smbios", "--trace",
+	static const char *const names[] = { "-drive", "-vga-x", "-k", "-smbios", "--trace",
 		"-hdc", "-s", "-icount" };
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(names); i++) {
@@ -226,9 +228,8 @@ Test(options, all_refusals_at_once)
 	expect_said(config.refusals, "-device e1000: there is no such device here; ");
 	expect_said(config.refusals, "'disk.img' is not an option");
 	cr_assert_eq(lines(config.refusals), 9, "%s", config.refusals);
-	/* that there is no kernel, and no display, is said once */
+	/* that there is no display is said once */
 	cr_assert_eq(PARSE("-m", "x"), OPTIONS_ERROR);
-	expect_said(config.refusals, "no kernel");
 	expect_said(config.refusals, "no display");
 	cr_assert_eq(PARSE("-cdrom", "x", "-sdl"), OPTIONS_ERROR);
 	cr_assert_eq(lines(config.refusals), 2, "%s", config.refusals);
@@ -237,6 +238,39 @@ Test(options, all_refusals_at_once)
 	/* the same again is not said again; an argument that looks like an option is one */
 	cr_assert_eq(PARSE(BASE, "-hda", "a", "-hda", "b", "-drive", "-cdrom", "c"), OPTIONS_ERROR);
 	cr_assert_eq(lines(config.refusals), 3, "%s", config.refusals);
+}
+
+Test(options, firmware)
+{
+	expect_ok("-nographic");
+	cr_assert_null(config.kernel);
+	cr_assert_str_eq(config.boot.order, "cad");
+	cr_assert_null(config.boot.once);
+	cr_assert_eq(config.boot.retry_ms, -1);
+	cr_assert(config.boot.serial_screen && !config.boot.menu);
+	expect_ok("-display", "none", "-bios", "b", "-L", "x", "-L", "y", "-boot",
+		  "d,once=n,menu=on,splash-time=500,reboot-timeout=7,strict=off");
+	cr_assert_str_eq(config.bios, "b");
+	cr_assert_eq(config.firmware_folders, 2);
+	cr_assert_str_eq(config.firmware_folder[1], "y");
+	cr_assert_str_eq(config.boot.order, "d");
+	cr_assert_str_eq(config.boot.once, "n");
+	cr_assert(config.boot.menu && !config.boot.serial_screen);
+	cr_assert_eq(config.boot.menu_wait_ms, 500);
+	cr_assert_eq(config.boot.retry_ms, 7);
+	expect_ok("-nographic", "-boot", "order=ac,menu=off,reboot-timeout=-1");
+	cr_assert_str_eq(config.boot.order, "ac");
+	expect_error("'z'", "-nographic", "-boot", "z");
+	expect_error("twice in 'cc'", "-nographic", "-boot", "cc");
+	expect_error("'cadn' is not an order", "-nographic", "-boot", "cadn");
+	expect_error("'' is not an order", "-nographic", "-boot", "once=");
+	expect_error("'menu=1' is neither on nor off", "-nographic", "-boot", "menu=1");
+	expect_error("65535", "-nographic", "-boot", "splash-time=65536");
+	expect_error("65535", "-nographic", "-boot", "reboot-timeout=x");
+	expect_error("'splash=x.bmp' is not known", "-nographic", "-boot", "splash=x.bmp");
+	expect_error("'menu' needs a value", "-nographic", "-boot", "c,menu");
+	expect_error("at most 8", "-nographic", "-L", "1", "-L", "2", "-L", "3", "-L", "4", "-L",
+		     "5", "-L", "6", "-L", "7", "-L", "8", "-L", "9");
 }
 
 Test(options, processors)

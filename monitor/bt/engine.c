@@ -242,6 +242,13 @@ static void bt_flush(struct vcpu *vcpu, enum tlb_flush kind)
 		      kind == TLB_FLUSH_ALL ? SHADOW_FLUSH_ALL : SHADOW_FLUSH_NONGLOBAL);
 }
 
+/* Dear, and rare: firmware does it some times while it starts. */
+static void bt_memory_changed(struct vcpu *vcpu)
+{
+	bt_reset(vcpu);
+	bt_set_paging(bt_of(vcpu), SHADOW_FLUSH_ALL);
+}
+
 static void bt_flush_page(struct vcpu *vcpu, gva_t gva)
 {
 	struct bt *bt = bt_of(vcpu);
@@ -314,6 +321,7 @@ const struct engine engine_bt = {
 	.destroy = bt_destroy,
 	.run = bt_run,
 	.reset = bt_reset,
+	.memory_changed = bt_memory_changed,
 	.flush_page = bt_flush_page,
 	.page_fault = bt_light_page_fault,
 	.flush = bt_flush,

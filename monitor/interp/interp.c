@@ -139,7 +139,7 @@ static inline enum x86_status fetch(struct vcpu *vcpu, struct icache_entry **out
 	 * is taken.
 	 */
 	if (rf_unlikely(!gpa_equal(entry->gpa, gpa) || entry->code32 != !!(cs->attr & SEG_DB) ||
-			gpa.v + 16 > vcpu->vm->ram.size ||
+			gpa.v + 16 > guest_ram_end(&vcpu->vm->ram) ||
 			(uint64_t)cpu->eip + entry->insn.len - 1 > cs->limit))
 		return fetch_slow(vcpu, out);
 	memcpy(bytes, host, sizeof(bytes));

@@ -277,6 +277,11 @@ static void kvm_reset(struct vcpu *vcpu)
 			error_reason(-err));
 }
 
+static void kvm_memory_changed(struct vcpu *vcpu)
+{
+	kvm_of(vcpu)->slots_stale = true;
+}
+
 /* KVM sees to its TLB itself; but it does not know the A20 gate. */
 static void kvm_flush(struct vcpu *vcpu, enum tlb_flush kind)
 {
@@ -468,6 +473,7 @@ const struct engine engine_kvm = {
 	.destroy = kvm_destroy,
 	.run = kvm_run,
 	.reset = kvm_reset,
+	.memory_changed = kvm_memory_changed,
 	.flush = kvm_flush,
 	.kick = kvm_kick,
 	.stats = kvm_write_stats,

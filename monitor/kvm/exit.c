@@ -167,7 +167,7 @@ static void watch_stores(struct kvm_engine *kvm, bool on)
 {
 	struct guest_ram *ram = &kvm->vcpu->vm->ram;
 
-	for (uint64_t page = 0; page < ram->size >> GUEST_PAGE_SHIFT; page++)
+	for (uint64_t page = 0; page < guest_ram_end(ram) >> GUEST_PAGE_SHIFT; page++)
 		ram->page_flags[page] = on ? ram->page_flags[page] | RAM_PAGE_TABLE :
 					     ram->page_flags[page] & ~RAM_PAGE_TABLE;
 	ram->written_opaque = kvm;

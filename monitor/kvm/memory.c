@@ -71,8 +71,8 @@ int kvm_memory_build(struct kvm_engine *kvm)
 	const struct guest_ram *ram = &kvm->vcpu->vm->ram;
 	const uint32_t mask = kvm->vcpu->cpu.a20_mask;
 	/* With A20 off the megabyte above RAM shows what is below it. */
-	const gpa_t end = GPA(mask == 0xffffffff ?
-				      ram->size :
+	const gpa_t end = GPA(mask == 0xffffffff || ram->rom_size ?
+				      guest_ram_end(ram) :
 				      (ram->size | (MEGABYTE - 1)) + 1 + MEGABYTE);
 	int err;
 

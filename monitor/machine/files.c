@@ -140,6 +140,7 @@ static void files_add_engine_options(struct named_files *files, const char *list
 static void files_add_all(struct named_files *files, const struct vm_config *config)
 {
 	files_add_name(files, "-kernel ", config->kernel, false);
+	files_add_name(files, "-bios ", config->bios, false);
 	files_add_initrd(files, config->initrd);
 	files_add_engine_options(files, config->engine_options);
 	files_add_name(files, "-D ", config->log_path, true);

@@ -107,6 +107,8 @@ static int machine_make_board(struct machine *m, struct error *error)
 		.hpet = !config->no_hpet,
 		.rtc_base = machine_rtc_base(config),
 		.no_acpi = config->no_acpi,
+		.boot = config->kernel ? NULL : &config->boot,
+		.memory_map = { config->kernel ? NULL : firmware_follow_soon, &m->firmware, 0 },
 	};
 	struct error why = { 0 };
 	int err;
@@ -153,7 +155,15 @@ static int machine_boot_image(struct machine *m, bool first, struct error *error
 {
 	assert(vcpu_is_mine(&m->vm.vcpu));
 	processor_reset(&m->vm.vcpu);
-	return machine_load(m, first, error);
+	return m->config->kernel ? machine_load(m, first, error) : 0;
+}
+
+static void machine_reset_engine(struct machine *m)
+{
+	struct vcpu *vcpu = &m->vm.vcpu;
+
+	if (vcpu->engine && vcpu->engine->reset)
+		vcpu->engine->reset(vcpu);
 }
 
 /* The rest of a boot: the board's tables, and an engine that knows nothing of what was before. */
@@ -162,6 +172,12 @@ static int machine_boot_tables(struct machine *m, struct error *error)
 	struct vm *vm = &m->vm;
 	int err;
 
+	if (!m->config->kernel) {
+		firmware_follow(&m->firmware);
+		vcpu_flush_translations(&vm->vcpu, TLB_FLUSH_ALL);
+		machine_reset_engine(m);
+		return 0;
+	}
 	pthread_mutex_lock(&vm->device_lock);
 	err = pc_board_write_tables(vm->board);
 	pthread_mutex_unlock(&vm->device_lock);
@@ -171,8 +187,7 @@ static int machine_boot_tables(struct machine *m, struct error *error)
 			"-m %lluM is too little for the machine's ACPI tables; give at least 2M",
 			(unsigned long long)(vm->ram.size >> 20));
 	vcpu_flush_translations(&vm->vcpu, TLB_FLUSH_ALL);
-	if (vm->vcpu.engine && vm->vcpu.engine->reset)
-		vm->vcpu.engine->reset(&vm->vcpu);
+	machine_reset_engine(m);
 	return 0;
 }
 
@@ -287,6 +302,8 @@ static int machine_make_ram(struct machine *m, struct error *error)
 		return error_set(error, err, "cannot get %llu MiB of guest RAM: %s%s",
 				 (unsigned long long)(size >> 20), error_reason(err),
 				 err == -EMFILE ? "" : "; give less with -m");
+	if (!m->config->kernel)
+		return firmware_create(&m->firmware, &m->vm, m->config, error);
 	pc_board_acpi_area(size, &acpi_base, &acpi_size);
 	memory_map_build(&m->map, size, acpi_base, m->config->no_acpi ? 0 : acpi_size);
 	return 0;
@@ -421,6 +438,7 @@ bool machine_destroy(struct machine *m)
 		bus_destroy(vm->bus);
 	if (vm->vcpu.vm)
 		vcpu_destroy(&vm->vcpu);
+	firmware_destroy(&m->firmware);
 	if (vm->ram.flat)
 		guest_ram_destroy(&vm->ram);
 	free(m->cpu_model);

@@ -29,7 +29,6 @@ struct option_parser {
 	unsigned chardev_count;
 	bool nographic, nodefaults, display_chosen, monitor_chosen, accel_chosen,
 		debugcon_iobase_set, no_signals;
-	bool kernel_advised; /* no need to say it again */
 };
 
 /* Adds a line to config->refusals, once; parsing goes on. OPTIONS_ERROR. */
@@ -61,6 +60,8 @@ enum options_result option_resolve_devices(struct option_parser *p);
 
 enum options_result opt_name(struct option_parser *p, const char *arg);
 enum options_result opt_uuid(struct option_parser *p, const char *arg);
+enum options_result opt_library(struct option_parser *p, const char *arg);
+enum options_result opt_boot(struct option_parser *p, const char *arg);
 enum options_result opt_rtc(struct option_parser *p, const char *arg);
 enum options_result opt_log_items(struct option_parser *p, const char *arg);
 enum options_result opt_action(struct option_parser *p, const char *arg);
@@ -70,7 +71,7 @@ enum options_result opt_audiodev(struct option_parser *p, const char *arg);
 struct option_absent {
 	bool takes_arg;
 	const char *instead; /* what to do */
-	bool advises_kernel, advises_display; /* that is to use -kernel, or -display */
+	bool advises_display; /* that is to use -display */
 };
 /* False: QEMU has no such option either. */
 bool option_find_absent(const char *name, struct option_absent *absent);

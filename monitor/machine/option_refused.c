@@ -8,7 +8,6 @@
 
 static const char no_disks[] = "there are no disks: start a kernel with -kernel FILE, and give it "
 			       "files in an initial RAM disk, -initrd FILE";
-static const char no_firmware[] = "what is started is -kernel FILE";
 static const char no_display[] = "there is no display: use -nographic or -display none";
 
 /* Names are separated by single spaces. */
@@ -19,7 +18,7 @@ static const struct {
 	{ "blockdev cdrom drive fda fdb hda hdachs hdb hdc hdd iscsi mtdblock pflash sd",
 	  "no-fd-bootchk snapshot",
 	  no_disks },
-	{ "bios boot dtb L option-rom", "", no_firmware },
+	{ "dtb option-rom", "", "what is started is -kernel FILE, or what the firmware finds" },
 	{ "fsdev virtfs", "",
 	  "no directory is shared: give files in an initial RAM disk, -initrd FILE" },
 	{ "bootp channel netdev redir smb tftp", "",
@@ -84,7 +83,6 @@ bool option_find_absent(const char *name, struct option_absent *absent)
 		*absent = (struct option_absent){
 			.takes_arg = takes_arg,
 			.instead = instead,
-			.advises_kernel = instead == no_disks || instead == no_firmware,
 			.advises_display = instead == no_display,
 		};
 		if (takes_arg || has_word(groups[i].without, name))

@@ -12,6 +12,7 @@
 #include "options.h"
 
 #define DEFAULT_RAM (128ull << 20)
+#define DEFAULT_BOOT_ORDER "cad"
 
 enum option_kind { FLAG, WITH_ARG };
 
@@ -122,6 +123,7 @@ static enum options_result opt_enable_kvm(struct option_parser *p, const char *a
 STRING_OPTION(opt_kernel, kernel)
 STRING_OPTION(opt_initrd, initrd)
 STRING_OPTION(opt_append, append)
+STRING_OPTION(opt_bios, bios)
 STRING_OPTION(opt_log_file, log_path)
 STRING_OPTION(opt_pidfile, pidfile)
 SWITCH_OPTION(opt_daemonize, daemonize)
@@ -186,6 +188,14 @@ static const struct option_desc options[] = {
 	{ "initrd", WITH_ARG, opt_initrd, "FILE",
 		"its initial RAM disk (multiboot: \"FILE ARGS,FILE ARGS\")" },
 	{ "append", WITH_ARG, opt_append, "TEXT", "its command line" },
+	{ "bios", WITH_ARG, opt_bios, "FILE",
+		"the firmware (default: bios-256k.bin of Debian's package seabios)" },
+	{ "L", WITH_ARG, opt_library, "FOLDER", "look for firmware there first" },
+	{ "boot", WITH_ARG, opt_boot,
+		"[order=]LETTERS[,once=LETTERS][,menu=on|off]\n"
+	  "        [,splash-time=MS][,reboot-timeout=MS][,strict=on|off]",
+		"what the firmware boots from: a floppy, c disk, d CD, n network\n"
+	  "(default cad)" },
 	{ "nographic", FLAG, opt_nographic, NULL,
 		"serial port and monitor on the terminal (Ctrl-A h for help)" },
 	{ "display", WITH_ARG, opt_display, "none", "no display" },
@@ -238,7 +248,7 @@ void options_print_help(void *file)
 {
 	FILE *out = file;
 
-	fprintf(out, "usage: ringfence -kernel FILE [options]\n"
+	fprintf(out, "usage: ringfence [options]\n"
 		"Runs a 32-bit x86 operating system without the help of virtualization hardware.\n"
 		"The options are QEMU's; ringfence(1) describes them.\n\n");
 	for (size_t i = 0; i < RF_ARRAY_SIZE(options); i++) {
@@ -274,7 +284,6 @@ static bool option_not_found(struct option_parser *p, const char *word)
 	option_fail(p, "-%s is an option of QEMU that is not available here; %s", p->option,
 		    absent.instead);
 	p->display_chosen |= absent.advises_display;
-	p->kernel_advised |= absent.advises_kernel;
 	return absent.takes_arg;
 }
 
@@ -289,13 +298,11 @@ static enum options_result option_parse_one(struct option_parser *p, int argc, c
 	const char *word = argv[*i], *arg = NULL;
 	const struct option_desc *o;
 
-	if (word[0] != '-' || !word[1]) {
-		p->kernel_advised = true;
+	if (word[0] != '-' || !word[1])
 		return option_fail(p,
 				   "'%s' is not an option, and there are no disks whose image it "
 				   "could be; a kernel is given with -kernel FILE",
 				   word);
-	}
 	p->option = word + (word[1] == '-' && word[2] ? 2 : 1);
 	o = option_find(p->option);
 	if (!o) {
@@ -383,11 +390,17 @@ static void options_check(struct option_parser *p)
 {
 	struct vm_config *c = p->config;
 
-	if (!c->kernel && !p->kernel_advised)
-		option_fail(p, "no kernel: give one with -kernel FILE (booting from disks is not "
-			       "available in this build)");
+	if (!c->kernel && (c->initrd || c->append))
+		option_fail(p, "-%s is for the kernel of -kernel FILE, and there is none",
+			    c->initrd ? "initrd" : "append");
+	if (c->kernel && c->bios)
+		option_fail(p, "-bios %s: a kernel of -kernel is started without firmware; leave "
+			       "out one of the two", c->bios);
 	if (p->debugcon_iobase_set && !c->debugcon)
 		option_fail(p, "-global isa-debugcon.iobase has no effect without -debugcon DEV");
+	c->boot.order = c->boot_order;
+	c->boot.once = *c->boot_once ? c->boot_once : NULL;
+	c->boot.serial_screen = p->nographic;
 	options_check_display(p);
 	options_default_devices(p);
 	if (option_resolve_devices(p) == OPTIONS_RUN)
@@ -398,7 +411,11 @@ enum options_result options_parse(int argc, char **argv, struct vm_config *confi
 {
 	struct option_parser p = { .config = config };
 
-	*config = (struct vm_config){ .ram_size = DEFAULT_RAM };
+	*config = (struct vm_config){
+		.ram_size = DEFAULT_RAM,
+		.boot_order = DEFAULT_BOOT_ORDER,
+		.boot.retry_ms = -1,
+	};
 	if (options_parse_all(&p, argc, argv) == OPTIONS_DONE && !config->refusals)
 		return OPTIONS_DONE;
 	options_check(&p);

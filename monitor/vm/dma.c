@@ -54,7 +54,7 @@ void dma_written(struct vm *vm, gpa_t gpa, uint64_t len)
 	struct vm_dma *dma = &vm->dma;
 	bool first;
 
-	assert(len && gpa.v <= vm->ram.size && len <= vm->ram.size - gpa.v);
+	assert(len && gpa.v <= guest_ram_end(&vm->ram) && len <= guest_ram_end(&vm->ram) - gpa.v);
 	/* An engine that keeps nothing made from guest memory need not be disturbed. */
 	if (!vm->ram.written)
 		return;
@@ -95,10 +95,18 @@ static int dma_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
 
 	if (!dma_in_ram(&vm->ram, gpa, len))
 		return -EFAULT;
-	if (!len)
-		return 0;
-	memcpy(guest_ram_at(&vm->ram, gpa), buf, len);
-	dma_written(vm, gpa, len);
+	for (const uint8_t *from = buf; len;) {
+		const size_t left = GUEST_PAGE_SIZE - gpa_offset(gpa), n = len < left ? len : left;
+
+		/* As the processor's, stores to ROM are lost. */
+		if (!(guest_ram_flags(&vm->ram, gpa) & RAM_PAGE_ROM)) {
+			memcpy(guest_ram_at(&vm->ram, gpa), from, n);
+			dma_written(vm, gpa, n);
+		}
+		gpa = gpa_add(gpa, n);
+		from += n;
+		len -= n;
+	}
 	return 0;
 }
 

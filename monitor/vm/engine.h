@@ -38,6 +38,11 @@ struct engine {
 	 */
 	void (*flush_page)(struct vcpu *vcpu, gva_t gva);
 	void (*flush)(struct vcpu *vcpu, enum tlb_flush kind);
+	/*
+	 * Guest physical memory shows something else at some addresses, or may be stored to at
+	 * others than before. Outside run(). May be NULL, if the engine keeps nothing of it.
+	 */
+	void (*memory_changed)(struct vcpu *vcpu);
 	/* A page fault at gva is being delivered. Light: x86/fpu_spill.h. */
 	void (*page_fault)(struct vcpu *vcpu, gva_t gva);
 	/* Any thread: make a running vCPU come out (e.g. pthread_kill). */
@@ -50,6 +55,8 @@ struct engine {
 	void (*list_options)(FILE *out);
 };
 
+/* As the engine's memory_changed: tells whoever has remembered what was there. */
+void vcpu_memory_changed(struct vcpu *vcpu);
 /* The software TLB and the engine, if there is one, drop their translations. */
 void vcpu_flush_translations(struct vcpu *vcpu, enum tlb_flush kind);
 

@@ -103,6 +103,14 @@ void vcpu_flush_translations(struct vcpu *vcpu, enum tlb_flush kind)
 		vcpu->engine->flush(vcpu, kind);
 }
 
+void vcpu_memory_changed(struct vcpu *vcpu)
+{
+	assert(vcpu_is_mine(vcpu));
+	soft_tlb_flush(vcpu, true);
+	if (vcpu->engine && vcpu->engine->memory_changed)
+		vcpu->engine->memory_changed(vcpu);
+}
+
 static bool vcpu_must_wake(const struct vcpu *vcpu)
 {
 	const struct cpu *cpu = &vcpu->cpu;

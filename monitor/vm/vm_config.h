@@ -3,12 +3,14 @@
 #ifndef RF_MONITOR_VM_VM_CONFIG_H
 #define RF_MONITOR_VM_VM_CONFIG_H
 
+#include "devices/pc_firmware.h"
 #include "x86/cancel.h"
 
 struct host_facts;
 
 #define VM_SERIAL_PORTS 4
 #define VM_ENGINE_FALLBACKS 2
+#define VM_FIRMWARE_FOLDERS 8
 
 struct vm_config {
 	const char *name;         /* -name; NULL: none */
@@ -21,7 +23,12 @@ struct vm_config {
 	const char *engine_fallback[VM_ENGINE_FALLBACKS];
 	char *engine_options;     /* what the engine gets; NULL: none */
 	char *stats_path;         /* stats=FILE of -accel; NULL: none */
-	const char *kernel, *initrd, *append;
+	const char *kernel, *initrd, *append; /* kernel NULL: the firmware starts */
+	const char *bios;         /* -bios; NULL: the default firmware */
+	const char *firmware_folder[VM_FIRMWARE_FOLDERS]; /* -L */
+	unsigned firmware_folders;
+	struct pc_boot boot;      /* -boot; strings are in boot_order, boot_once */
+	char boot_order[5], boot_once[5];
 	/* Specifications of character backends ("stdio", "file:x"); NULL: no device. */
 	const char *serial[VM_SERIAL_PORTS];
 	const char *monitor;

@@ -150,7 +150,7 @@ class Usage(Case):
 
     def test_errors(self):
         self.expect(1, '-bogus', '-bogus', '-nographic', '-kernel', 'x')
-        self.expect(1, '-kernel', '-nographic')
+        self.expect(1, '-kernel', '-nographic', '-initrd', 'x')
         self.expect(1, 'nofile', '-nographic', '-kernel', '/nofile')
         self.expect(1, 'directory', '-nographic', '-kernel', '/tmp')
         self.expect(1, 'regular file', '-nographic', '-kernel', '/dev/null')
