@@ -347,6 +347,20 @@ Test(lapic, lint0_as_fixed_vector)
 	cr_expect_eq(lapic_acknowledge(&w.lapic), -1);
 }
 
+Test(lapic, level_of_lint0_outlasts_the_end_of_interrupt)
+{
+	apic_write(0x350, 0x8041);
+	lapic_set_lint(&w.lapic, 0, true);
+	for (unsigned i = 0; i < 3; i++) {
+		cr_expect_eq(lapic_acknowledge(&w.lapic), 0x41, "the line is still high");
+		cr_expect_eq(lapic_acknowledge(&w.lapic), -1);
+		if (i == 2)
+			lapic_set_lint(&w.lapic, 0, false);
+		apic_write(0xb0, 0);
+	}
+	cr_expect_not(w.intr);
+}
+
 Test(lapic, lint1_nmi)
 {
 	lapic_set_lint(&w.lapic, 1, true);

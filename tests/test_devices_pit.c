@@ -119,6 +119,15 @@ Test(pit, status_shows_the_mode_as_it_was_programmed)
 	cr_expect_eq(t.rises, 3, "6 is 2");
 }
 
+/* What firmware leaves: a square wave, low byte then high byte. */
+Test(pit, status_after_a_reset)
+{
+	for (unsigned channel = 0; channel < 3; channel++) {
+		out(0x43, (uint8_t)(0xe0 | 2 << channel)); /* read back the status alone */
+		cr_expect_eq(in((uint16_t)(0x40 + channel)) & 0x3f, 0x36, "channel %u", channel);
+	}
+}
+
 Test(pit, mode2_rate_without_drift)
 {
 	uint64_t start = t.time.now;

@@ -48,7 +48,7 @@ class Campaign:
         self.digests = {f: workshop.digest(os.path.join(root, f)) for f in found}
         self.lock, self.stopping = threading.Lock(), False
         self.order, self.unlinked = judges.Order(), set()
-        self.known, self.done = {}, []
+        self.known, self.done, self.tests_of = {}, [], {}
         self.seconds, self.cpu = {}, {}
 
     def run(self):
@@ -122,7 +122,7 @@ class Campaign:
 
     def baseline(self, shop):
         wanted = set().union(*(judges.suites_for(f, self.arguments.depth) for f in self.found))
-        self.found_in = shop.build
+        self.found_in, self.first_shop = shop.build, shop
         self.tests = {name: t for name, t in judges.tests_of(shop.build).items()
                       if t.suites & wanted and t.programs}
         path = os.path.join(self.directory, "baseline.json")
@@ -130,7 +130,8 @@ class Campaign:
         if os.path.exists(path):
             with open(path, encoding="utf-8") as f:
                 times = json.load(f)
-        keys = {name: test.key(shop.build) for name, test in self.tests.items()}
+        shop.remember({p for t in self.tests.values() for p in t.programs})
+        keys = {name: test.key(shop.unmutated) for name, test in self.tests.items()}
         missing = [n for n in sorted(keys) if n not in times or times[n]["key"] != keys[n]]
         if missing:
             say(f"== {len(missing)} tests without a mutant")
@@ -145,6 +146,7 @@ class Campaign:
     def time(self, shop, name):
         """(seconds, processor seconds); a test that a busy host fails may try again."""
         runner = judges.Runner(shop.build)
+        shop.make(*self.tests[name].programs)
         for _ in range(2):
             outcome = runner.run(self.tests[name], 900)
             if not outcome.failed:
@@ -177,9 +179,13 @@ class Campaign:
             bool(set(self.related(record["file"])) - set(record["asked"]))
 
     def related(self, file):
-        """The names of the tests about a file."""
-        suites = set(judges.suites_for(file, self.arguments.depth))
-        return [name for name, test in self.tests.items() if test.suites & suites]
+        """The names of the tests about a file, and that contain it."""
+        if file not in self.tests_of:
+            suites = set(judges.suites_for(file, self.arguments.depth))
+            self.tests_of[file] = [
+                name for name, test in self.tests.items() if test.suites & suites and
+                any(self.first_shop.contains(p, file) for p in test.programs)]
+        return self.tests_of[file]
 
     def take(self, record):
         with self.lock:

@@ -23,10 +23,10 @@ SUITES = {
     "translator": ["translator", "bt", "fuzz", "guest"],
     "shadowmmu": ["shadowmmu", "bt", "guest"],
     "devices": ["devices", "monitor", "cli", "guest"],
-    "monitor/backends": ["cli", "monitor"],
+    "monitor/backends": ["monitor", "cli"],
     "monitor/boot": ["monitor", "cli"],
     "monitor/bt": ["bt", "cli", "fuzz", "guest"],
-    "monitor/control": ["cli", "monitor"],
+    "monitor/control": ["monitor", "cli"],
     "monitor/interp": ["interp", "monitor", "bt", "fuzz", "guest"],
     "monitor/kvm": ["monitor", "cli"],
     "monitor/machine": ["monitor", "cli"],
@@ -64,16 +64,13 @@ class Test:
         if self.criterion:
             self.command += ["--jobs", "1", "--fail-fast"]
 
-    def key(self, build):
-        """Differs when what the test is made of does."""
-        whole = hashlib.sha256()
-        for word in self.command:
-            path = os.path.join(build, word)
-            if os.path.isfile(path):
-                with open(path, "rb") as f:
-                    whole.update(f.read())
-            else:
-                whole.update(word.encode())
+    def key(self, unmutated):
+        """Differs when what the test is made of does; unmutated: the digests of programs."""
+        whole = hashlib.sha256(" ".join(unmutated[p] for p in self.programs).encode())
+        script = self.command[0]
+        if not self.criterion and os.path.isfile(script):
+            with open(script, "rb") as f:
+                whole.update(f.read())
         return whole.hexdigest()
 
     def alone(self, case):

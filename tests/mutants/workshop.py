@@ -35,6 +35,15 @@ def source_files(root):
     return found
 
 
+def tree_digest(root, files):
+    """One value for all that programs are made of."""
+    whole = hashlib.sha256()
+    for file in sorted(files):
+        if not file.startswith(("docs/", "tests/mutants/")):
+            whole.update(f"{file} {digest(os.path.join(root, file))}\n".encode())
+    return whole.hexdigest()
+
+
 def copy_if_other(source, target):
     try:
         if digest(source) == digest(target):
@@ -58,7 +67,8 @@ class Workshop:
                               stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
 
     def prepare(self, jobs):
-        """Copies what changed, builds all; then knows each object and program."""
+        """Copies what changed, and builds all unless only a mutant is to be undone: then programs
+        are made when they are needed."""
         wanted = source_files(self.root)
         for file in wanted:
             copy_if_other(os.path.join(self.root, file), os.path.join(self.source, file))
@@ -68,10 +78,23 @@ class Workshop:
             result = self.run("meson", "setup", self.build, self.source, *MESON)
             if result.returncode:
                 raise CannotBuild(result.stdout[-2000:])
-        result = self.run("ninja", "-C", self.build, f"-j{jobs}")
-        if result.returncode:
-            raise CannotBuild(result.stdout[-2000:])
+        self.tree = tree_digest(self.source, wanted)
+        if not self.recall():
+            result = self.run("ninja", "-C", self.build, f"-j{jobs}")
+            if result.returncode:
+                raise CannotBuild(result.stdout[-2000:])
         self.find_objects()
+
+    def recall(self):
+        """Reads what programs are without a mutant; False if the sources were others then."""
+        try:
+            with open(os.path.join(self.directory, "unmutated.json"), encoding="utf-8") as f:
+                kept = json.load(f)
+        except (OSError, ValueError):
+            return False
+        if kept["tree"] == self.tree:
+            self.unmutated = kept["digests"]
+        return kept["tree"] == self.tree
 
     def find_objects(self):
         with open(os.path.join(self.build, "compile_commands.json"), encoding="utf-8") as f:
@@ -80,16 +103,24 @@ class Workshop:
             path = os.path.normpath(os.path.join(command["directory"], command["file"]))
             file = os.path.relpath(path, self.source)
             self.objects.setdefault(file, []).append(command["output"])
-        self.unmutated = {}
 
     def program_digest(self, program):
         return digest(os.path.join(self.build, program))
 
     def remember(self, programs):
-        """What programs, files of the build, are without a mutant."""
-        for program in programs:
-            if program not in self.unmutated:
-                self.unmutated[program] = self.program_digest(program)
+        """What programs, files of the build, are without a mutant. Called without one."""
+        missing = [p for p in programs if p not in self.unmutated]
+        if missing:
+            self.make(*missing)
+        for program in missing:
+            self.unmutated[program] = self.program_digest(program)
+        with open(os.path.join(self.directory, "unmutated.json"), "w", encoding="utf-8") as f:
+            json.dump({"tree": self.tree, "digests": self.unmutated}, f)
+
+    def contains(self, program, file):
+        """Whether what was linked may hold what a file was compiled to, by its symbols."""
+        with open(os.path.join(self.build, program), "rb") as f:
+            return b"\0" + os.path.basename(file).encode() + b"\0" in f.read()
 
     def make(self, *targets):
         """Builds targets; False when that fails."""
