@@ -17,10 +17,10 @@ enum { CHANGE_GONE = 1, CHANGE_USER = 2, CHANGE_WRITE = 4, CHANGE_EXEC = 8 };
 /* and reserved ones, which make an entry just as useless */
 #define ADDRESS_BITS (~0xfffull & ~PTE_NX)
 
-/* A page that becomes the user's is taken away from the supervisor by SMEP. */
+/* A page that becomes the user's is taken away from the supervisor by SMEP and SMAP. */
 static bool barred_now(const struct shadow *s, uint64_t old, uint64_t new)
 {
-	return s->mode.smep && new & ~old & PTE_U;
+	return (s->mode.smep || s->mode.smap) && new & ~old & PTE_U;
 }
 
 /* What the change of a leaf from old (which was in use) to new takes away. */

@@ -76,6 +76,8 @@ static uint32_t wanted_entry(const struct fill *f, unsigned i)
 	}
 	if ((f->view == SHADOW_USER && !user) || (!f->domain->space && !global))
 		return 0;
+	if (f->view == SHADOW_KERNEL && user && s->mode.smap)
+		return 0;
 	gpa = gpa_a20(gpa, s->mode.a20_mask);
 	if (!guest_ram_backs(s->ram, gpa))
 		return 0;
@@ -233,6 +235,9 @@ static enum shadow_fill choose_window(struct fill *f, struct shadow_fill_info *i
 	}
 	if (f->view == SHADOW_USER && !f->walk.user)
 		return SHADOW_FILL_EMULATE;
+	/* The walk allowed it, for AC is set. */
+	if (f->view == SHADOW_KERNEL && s->mode.smap && f->walk.user)
+		return SHADOW_FILL_USER_VIEW;
 	if (f->view == SHADOW_KERNEL && s->share_kernel) {
 		if (f->walk.global) {
 			f->domain = s->kernel;
@@ -330,7 +335,7 @@ static enum shadow_fill fill(struct shadow *s, enum shadow_view view, gva_t gva,
 	struct fill f = { .s = s, .view = view };
 	uint8_t flags;
 
-	assert(view < SHADOW_NVIEWS && !(access & ~(ACCESS_WRITE | ACCESS_USER)));
+	assert(view < SHADOW_NVIEWS && !(access & ~(ACCESS_WRITE | ACCESS_WHO)));
 	if (!s->current || s->host_errno) {
 		info->host_errno = s->host_errno ? s->host_errno : EINVAL;
 		return SHADOW_FILL_HOST_ERROR;

@@ -109,13 +109,15 @@ static struct shadow_mode mode_of(const struct paging *p)
 	mode.nxe = mode.pae && p->nxe;
 	mode.wp = p->cr0 & CR0_WP;
 	mode.smep = p->cr4 & CR4_SMEP;
+	mode.smap = p->cr4 & CR4_SMAP;
 	return mode;
 }
 
 static bool same_mode(const struct shadow_mode *a, const struct shadow_mode *b)
 {
 	return a->paging == b->paging && a->pae == b->pae && a->pse == b->pse && a->wp == b->wp &&
-	       a->nxe == b->nxe && a->smep == b->smep && a->a20_mask == b->a20_mask;
+	       a->nxe == b->nxe && a->smep == b->smep && a->smap == b->smap &&
+	       a->a20_mask == b->a20_mask;
 }
 
 static uint32_t space_key(const struct shadow *s)

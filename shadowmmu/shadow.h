@@ -11,6 +11,9 @@
  * window (SHADOW_FILL_USER_VIEW). Without PGE, or when a guest touches many non- global supervisor
  * pages, each space has a kernel window of its own.
  *
+ * Under CR4.SMAP no kernel window has user pages. With EFLAGS.AC set, ring 0 finds them in the user
+ * window, and with AC clear it is not led there.
+ *
  * The contract is the TLB's (SDM vol. 3, 4.10): an entry may stay stale until the guest flushes it.
  */
 #ifndef RF_SHADOWMMU_SHADOW_H
@@ -100,7 +103,10 @@ const struct shadow_stats *shadow_stats(const struct shadow *shadow);
 /* How much a guest operation flushes. */
 enum shadow_flush {
 	SHADOW_FLUSH_NONGLOBAL, /* MOV CR3 with CR4.PGE */
-	/* MOV CR3 without PGE; a change of CR4.PGE/PSE/PAE/SMEP, CR0.PG/WP, EFER.NXE; A20; INIT */
+	/*
+	 * MOV CR3 without PGE; a change of CR4.PGE/PSE/PAE/SMEP/SMAP, CR0.PG/WP, EFER.NXE; A20;
+	 * INIT
+	 */
 	SHADOW_FLUSH_ALL,
 };
 
@@ -151,8 +157,8 @@ enum shadow_fill {
 	 */
 	SHADOW_FILL_PROTECTED,
 	/*
-	 * view was KERNEL (shared) and the page is a user page: make the access through the user
-	 * view
+	 * view was KERNEL (shared, or SMAP is on) and the page is a user page: make the access
+	 * through the user view
 	 */
 	SHADOW_FILL_USER_VIEW,
 	/*
@@ -171,9 +177,9 @@ struct shadow_fill_info {
 
 /*
  * A host fault at linear address gva in view of the current space: find out why and mend it if it
- * is hidden. access is ACCESS_READ or ACCESS_WRITE, with ACCESS_USER if the guest runs at CPL 3 (a
- * ring-0 access through the user view has view USER and no ACCESS_USER). May be called from a
- * synchronous signal handler that interrupted translated code.
+ * is hidden. access is ACCESS_READ or ACCESS_WRITE, with what access_explicit() says (a ring-0
+ * access through the user view has view USER and no ACCESS_USER). May be called from a synchronous
+ * signal handler that interrupted translated code.
  */
 enum shadow_fill shadow_fill(struct shadow *shadow, enum shadow_view view, gva_t gva,
 			     enum access access, struct shadow_fill_info *info);

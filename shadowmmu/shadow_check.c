@@ -159,6 +159,8 @@ static const char *check_entry(const struct shadow *s, const struct domain *d,
 		return "a page is mapped to the wrong frame";
 	if (view == SHADOW_USER && !(dir & leaf & PTE_U))
 		return "the user view maps a supervisor page";
+	if (view == SHADOW_KERNEL && s->mode.smap && dir & leaf & PTE_U)
+		return "the kernel view maps a user page under SMAP";
 	if (!d->space && !(leaf & PTE_G))
 		return "the shared kernel window maps a non-global page";
 	write = (leaf & PTE_D) && ((dir & leaf & PTE_W) || (view == SHADOW_KERNEL && !s->mode.wp));

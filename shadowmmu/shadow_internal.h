@@ -98,7 +98,7 @@ struct space_impl {
 
 /* The bits of the paging configuration that change what tables mean. */
 struct shadow_mode {
-	bool paging, pae, pse, wp, nxe, smep;
+	bool paging, pae, pse, wp, nxe, smep, smap;
 	uint32_t a20_mask;
 };
 

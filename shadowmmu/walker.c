@@ -150,11 +150,14 @@ static bool walk_pae(struct guest_ram *ram, const struct paging *paging, gva_t g
 	return true;
 }
 
-/* What CR4.SMEP refuses the supervisor (SDM vol. 3, 4.6.1). */
+/* What CR4.SMEP and SMAP refuse the supervisor (SDM vol. 3, 4.6.1). */
 static bool is_users_alone(const struct paging *paging, enum access access, const struct walk *w)
 {
-	return w->user && !(access & ACCESS_USER) && access & ACCESS_EXEC &&
-	       paging->cr4 & CR4_SMEP;
+	if (!w->user || access & ACCESS_USER)
+		return false;
+	if (access & ACCESS_EXEC)
+		return paging->cr4 & CR4_SMEP;
+	return paging->cr4 & CR4_SMAP && !(access & ACCESS_AC);
 }
 
 static bool allowed(const struct paging *paging, enum access access, const struct walk *w)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The guest page-table walker: translates one guest linear address the way the paging unit does
- * (SDM vol. 3, 4.3 "32-bit paging" with PSE and PGE, and 4.4 "PAE paging" with NX; SMEP), with
- * accessed and dirty updates.
+ * (SDM vol. 3, 4.3 "32-bit paging" with PSE and PGE, and 4.4 "PAE paging" with NX; SMEP,
+ * SMAP), with accessed and dirty updates.
  */
 #ifndef RF_SHADOWMMU_WALKER_H
 #define RF_SHADOWMMU_WALKER_H

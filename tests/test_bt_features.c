@@ -177,8 +177,9 @@ static void smep_takes_code_away(struct bf *bf)
 	CALL(&c, FUNCTION);
 	EMIT(&c, 0x4e);
 	JNZ(&c, loop);
-	EMIT(&c, 0x83, 0x0d); EMIT32(&c, BF_PTE_AT(FUNCTION)); EMIT(&c, PTE_U); /* or [], U */
-	EMIT(&c, 0x0f, 0x01, 0x3d); EMIT32(&c, FUNCTION);                       /* invlpg */
+	EMIT(&c, 0x83, 0x0d); EMIT32(&c, BF_PTE_AT(FUNCTION));          /* or [], U */
+	EMIT(&c, PTE_U);
+	EMIT(&c, 0x0f, 0x01, 0x3d); EMIT32(&c, FUNCTION);               /* invlpg */
 	MOV(&c, X86_ESI, 3);
 	JMP(&c, loop);
 	expect_exception(bf, EXC_PF, PFE_P | PFE_I, FUNCTION);
@@ -208,4 +209,216 @@ Test(bt_features, smep)
 	in_all(smep_ends_indirect_calls, 0, true);
 	in_all(smep_takes_code_away, 0, true);
 	in_all(smep_ends_its_own_page, 0, true);
+}
+
+/* --- SMAP --- */
+
+#define STAC(c) EMIT(c, 0x0f, 0x01, 0xcb)
+#define CLAC(c) EMIT(c, 0x0f, 0x01, 0xca)
+#define USER_WORD BF_DATA
+#define SUPERVISOR_WORD (BF_DATA + BF_SUPERVISOR_PAGE * GUEST_PAGE_SIZE)
+#define STACK_PAGE (BF_DATA + BF_SUPERVISOR_PAGE * GUEST_PAGE_SIZE)
+
+/* The stack and the program are the supervisor's. */
+static struct code smap_code(struct bf *bf)
+{
+	for (uint32_t page = 0; page < 2; page++)
+		set_pte(bf, BF_CODE + page * GUEST_PAGE_SIZE, PTE_U, 0);
+	bf->cpu->cr4 |= CR4_SMAP | CR4_SMEP;
+	bf->cpu->regs[X86_ESP] = STACK_PAGE + 0x800;
+	bf_write32(bf, USER_WORD, 0x11111111);
+	bf_write32(bf, SUPERVISOR_WORD, 0x22222222);
+	bf_flush(bf);
+	return code_at(bf, BF_CODE);
+}
+
+static void load_ecx(struct code *c, uint32_t gva)
+{
+	EMIT(c, 0x8b, 0x0d); EMIT32(c, gva);
+}
+
+/* One instruction touches both kinds of pages, with AC set; then it is set no more. */
+static void smap_heeds_ac(struct bf *bf)
+{
+	struct code c = smap_code(bf);
+	uint32_t loop, at;
+
+	MOV(&c, X86_ESI, 20);
+	MOV(&c, X86_EDI, USER_WORD);
+	loop = c.at;
+	STAC(&c);
+	at = c.at;
+	EMIT(&c, 0x8b, 0x1f, 0x89, 0x5f, 0x04);       /* mov ebx, [edi]; mov [edi+4], ebx */
+	CLAC(&c);
+	load_ecx(&c, SUPERVISOR_WORD);
+	EMIT(&c, 0x31, 0xdb, 0x43, 0x4e);             /* xor ebx, ebx; inc ebx; dec esi */
+	JNZ(&c, loop);
+	MOV(&c, X86_EDI, SUPERVISOR_WORD);
+	MOV(&c, X86_ESI, 2);
+	loop = c.at;
+	EMIT(&c, 0x4e);
+	JNZ(&c, loop);
+	MOV(&c, X86_EDI, USER_WORD);
+	JMP(&c, at);
+	expect_exception(bf, EXC_PF, PFE_P, at);
+	EXPECT_EQ(bf->cpu->cr2, USER_WORD);
+	EXPECT_EQ(bf->cpu->regs[X86_ECX], 0x22222222);
+	EXPECT_EQ(bf->cpu->regs[X86_EBX], 1);
+	EXPECT_EQ(bf_read32(bf, USER_WORD + 4), 0x11111111);
+}
+
+/* AC by POPF, and what PUSHF shows of it. */
+static void smap_and_popf(struct bf *bf)
+{
+	struct code c = smap_code(bf);
+	uint32_t at;
+
+	STAC(&c);
+	EMIT(&c, 0x9c, 0x5d);                         /* pushf; pop ebp */
+	load_ecx(&c, USER_WORD);
+	CLAC(&c);
+	EMIT(&c, 0x9c, 0x5a);                         /* pushf; pop edx */
+	for (int i = 0; i < 3; i++) {
+		EMIT(&c, 0x55, 0x9d);                 /* push ebp; popf */
+		load_ecx(&c, USER_WORD);
+		EMIT(&c, 0xff, 0x05); EMIT32(&c, USER_WORD);
+		EMIT(&c, 0x52, 0x9d);                 /* push edx; popf */
+	}
+	at = c.at;
+	EMIT(&c, 0xff, 0x05); EMIT32(&c, USER_WORD);
+	expect_exception(bf, EXC_PF, PFE_P | PFE_W, at);
+	EXPECT_EQ(bf->cpu->regs[X86_EBP] & X86_AC, X86_AC);
+	EXPECT_EQ(bf->cpu->regs[X86_EDX] & X86_AC, 0);
+	EXPECT_EQ(bf->cpu->regs[X86_ECX], 0x11111113);
+	EXPECT_EQ(bf_read32(bf, USER_WORD), 0x11111114);
+}
+
+/* A page that the kernel window shows becomes the user's; a user page the supervisor's. */
+static void smap_follows_changes(struct bf *bf)
+{
+	struct code c = smap_code(bf);
+	uint32_t at;
+
+	load_ecx(&c, SUPERVISOR_WORD);
+	STAC(&c);
+	EMIT(&c, 0x03, 0x0d); EMIT32(&c, USER_WORD);                    /* add ecx, [] */
+	EMIT(&c, 0x83, 0x25); EMIT32(&c, BF_PTE_AT(USER_WORD));         /* and [], ~U */
+	EMIT(&c, (uint8_t)~PTE_U);
+	EMIT(&c, 0x0f, 0x01, 0x3d); EMIT32(&c, USER_WORD);              /* invlpg */
+	CLAC(&c);
+	EMIT(&c, 0x03, 0x0d); EMIT32(&c, USER_WORD);
+	EMIT(&c, 0x83, 0x0d); EMIT32(&c, BF_PTE_AT(USER_WORD));         /* or [], U */
+	EMIT(&c, PTE_U);
+	EMIT(&c, 0x0f, 0x01, 0x3d); EMIT32(&c, USER_WORD);
+	at = c.at;
+	EMIT(&c, 0x03, 0x0d); EMIT32(&c, USER_WORD);
+	expect_exception(bf, EXC_PF, PFE_P, at);
+	EXPECT_EQ(bf->cpu->regs[X86_ECX], 0x44444444);
+}
+
+/* CR4.SMAP set and cleared while the same code goes on. */
+static void smap_by_cr4(struct bf *bf)
+{
+	struct code c = smap_code(bf);
+	uint32_t loop, at;
+
+	bf->cpu->cr4 &= ~CR4_SMAP;
+	bf_flush(bf);
+	MOV(&c, X86_ESI, 10);
+	loop = c.at;
+	at = c.at;
+	load_ecx(&c, USER_WORD);
+	EMIT(&c, 0x4e);
+	JNZ(&c, loop);
+	MOV_FROM_CR4(&c);
+	EMIT(&c, 0x0d); EMIT32(&c, CR4_SMAP);
+	MOV_TO_CR4(&c);
+	MOV(&c, X86_ESI, 10);
+	JMP(&c, loop);
+	expect_exception(bf, EXC_PF, PFE_P, at);
+	EXPECT_EQ(bf->cpu->regs[X86_ECX], 0x11111111);
+}
+
+/* The descriptor table in a user page: AC does not help the processor's own accesses. */
+static void smap_bars_implicit_accesses(struct bf *bf)
+{
+	struct code c = smap_code(bf);
+	uint32_t at;
+	int vector;
+
+	set_pte(bf, BF_GDT, 0, PTE_U);
+	bf_flush(bf);
+	MOV(&c, X86_EAX, BF_BASED);
+	STAC(&c);
+	load_ecx(&c, BF_GDT + BF_KCODE);
+	at = c.at;
+	EMIT(&c, 0x8e, 0xe0);                         /* mov fs, eax */
+	/* Nor can a handler's segment be read: the machine shuts down. */
+	cr_expect_eq(bf_run(bf, &vector), BF_TRIPLE_FAULT, "[%s]", bf->name);
+	EXPECT_EQ(bf->cpu->eip, at);
+	EXPECT_EQ(bf->cpu->regs[X86_ECX], bf_read32(bf, BF_GDT + BF_KCODE));
+}
+
+/* A string instruction over the border of a user page, in ring 0 with AC clear. */
+static void smap_and_strings(struct bf *bf)
+{
+	struct code c = smap_code(bf);
+	uint32_t at;
+
+	STAC(&c);
+	MOV(&c, X86_ESI, USER_WORD);
+	MOV(&c, X86_EDI, SUPERVISOR_WORD + 0x100);
+	MOV(&c, X86_ECX, 4);
+	EMIT(&c, 0xf3, 0xa5);                         /* rep movsd */
+	CLAC(&c);
+	MOV(&c, X86_ESI, SUPERVISOR_WORD + GUEST_PAGE_SIZE - 8); /* the page after it is the user's */
+	MOV(&c, X86_EDI, SUPERVISOR_WORD + 0x200);
+	MOV(&c, X86_ECX, 4);
+	at = c.at;
+	EMIT(&c, 0xf3, 0xa5);
+	expect_exception(bf, EXC_PF, PFE_P, at);
+	EXPECT_EQ(bf->cpu->regs[X86_ECX], 2);
+	EXPECT_EQ(bf->cpu->cr2, SUPERVISOR_WORD + GUEST_PAGE_SIZE);
+	EXPECT_EQ(bf_read32(bf, SUPERVISOR_WORD + 0x100), 0x11111111);
+}
+
+Test(bt_features, smap)
+{
+	in_all(smap_heeds_ac, 0, true);
+	in_all(smap_and_popf, 0, true);
+	in_all(smap_follows_changes, 0, true);
+	in_all(smap_by_cr4, 0, true);
+	in_all(smap_bars_implicit_accesses, 0, true);
+	in_all(smap_and_strings, 0, true);
+}
+
+/* #UD above ring 0, and on models without SMAP. */
+static void stac_above_ring_0(struct bf *bf)
+{
+	struct code c = code_at(bf, BF_CODE);
+	int vector;
+
+	STAC(&c);
+	cr_expect_eq(bf_run(bf, &vector), BF_EXCEPTION, "[%s]", bf->name);
+	EXPECT_EQ(vector, EXC_UD);
+	EXPECT_EQ(bf_read32(bf, bf->cpu->regs[X86_ESP]), BF_CODE);
+}
+
+Test(bt_features, stac_is_ring_0s)
+{
+	in_all(stac_above_ring_0, 3, true);
+}
+
+Test(bt_features, stac_is_of_models_with_smap)
+{
+	struct bf *bf = bf_create_model("bt", NULL, "pentium3");
+	struct code c;
+	int vector;
+
+	bf_reset(bf, 0, true);
+	c = code_at(bf, BF_CODE);
+	STAC(&c);
+	cr_expect_eq(bf_run(bf, &vector), BF_EXCEPTION);
+	cr_expect_eq(vector, EXC_UD);
+	bf_destroy(bf);
 }

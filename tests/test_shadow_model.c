@@ -139,7 +139,9 @@ static void access_page(struct model *m)
 	gva_t gva = m->pages[pick(m, RF_ARRAY_SIZE(m->pages))];
 	enum shadow_view view = pick(m, 2) ? SHADOW_USER : SHADOW_KERNEL;
 	enum access access = (pick(m, 2) ? ACCESS_WRITE : ACCESS_READ) |
-			  (view == SHADOW_USER && pick(m, 4) ? ACCESS_USER : 0);
+			  (view == SHADOW_USER && pick(m, 4) ? ACCESS_USER :
+			   pick(m, 2)                        ? ACCESS_AC :
+							       0);
 	struct shadow_fill_info info;
 	struct walk w;
 	bool allowed = walk_guest(&m->g.ram, &m->g.paging, gva, access | ACCESS_PROBE, &w);
@@ -163,7 +165,7 @@ static void access_page(struct model *m)
 	if (result == SHADOW_FILL_PROTECTED)
 		shadow_unprotect_code(m->g.shadow, info.gpa);
 	if (result == SHADOW_FILL_USER_VIEW)
-		cr_assert(w.user && !w.global);
+		cr_assert(w.user && (!w.global || m->g.paging.cr4 & CR4_SMAP));
 }
 
 static void fetch(struct model *m)
@@ -276,4 +278,16 @@ Test(shadow_model, pae_global_traced_alone, .timeout = 300)
 Test(shadow_model, smep, .timeout = 300)
 {
 	run(CR4_PSE | CR4_PGE | CR4_SMEP, CR0_WP, false, &adaptive, 11);
+}
+Test(shadow_model, smap, .timeout = 300)
+{
+	run(CR4_PSE | CR4_SMAP, CR0_WP, false, &alone, 12);
+}
+Test(shadow_model, smap_global, .timeout = 300)
+{
+	run(CR4_PSE | CR4_PGE | CR4_SMAP | CR4_SMEP, CR0_WP, false, &trace, 13);
+}
+Test(shadow_model, smap_pae_without_wp, .timeout = 300)
+{
+	run(CR4_PAE | CR4_PGE | CR4_SMAP, 0, true, &adaptive, 14);
 }

@@ -264,11 +264,14 @@ Test(control, cr4_reserved_bits_depend_on_model)
 	ASSERT_OK(control_reg_write(VCPU, 4,
 				    CR4_PAE | CR4_PGE | CR4_PSE | CR4_DE | CR4_TSD | CR4_OSFXSR |
 					    CR4_OSXMMEXCPT));
-	ASSERT_FAULT(control_reg_write(VCPU, 4, 1u << 11), EXC_GP, 0);
+	ASSERT_FAULT(control_reg_write(VCPU, 4, 1u << 13), EXC_GP, 0); /* VMXE */
 	ASSERT_FAULT(control_reg_write(VCPU, 4, CR4_VME), EXC_GP, 0);
 	VCPU->model = cpu_model_find("pentium");
 	ASSERT_OK(control_reg_write(VCPU, 4, CR4_PSE | CR4_DE | CR4_TSD));
 	ASSERT_FAULT(control_reg_write(VCPU, 4, CR4_PAE), EXC_GP, 0);
+	ASSERT_FAULT(control_reg_write(VCPU, 4, CR4_UMIP), EXC_GP, 0);
+	ASSERT_FAULT(control_reg_write(VCPU, 4, CR4_SMEP), EXC_GP, 0);
+	ASSERT_FAULT(control_reg_write(VCPU, 4, CR4_SMAP), EXC_GP, 0);
 	ASSERT_EQ(CPU.cr4, CR4_PSE | CR4_DE | CR4_TSD);
 }
 
@@ -485,13 +488,15 @@ Test(msrs, cpuid_of_max)
 	cr_assert(r.edx & 1 << 26); /* SSE2 */
 	/* hypervisor, XSAVE, MONITOR, x2APIC, AES, PCLMULQDQ */
 	cr_assert_not(r.ecx & (1u << 31 | 1 << 26 | 1 << 3 | 1 << 21 | 1 << 25 | 1 << 1));
-	ASSERT_EQ(cpuid_query(&CPU, 0x80000001, 0).edx, 1 << 20);
+	ASSERT_EQ(cpuid_query(&CPU, 0x80000001, 0).edx, 1 << 20 | 1 << 27);
+	ASSERT_EQ(cpuid_query(&CPU, 0x80000001, 0).ecx, 1 << 5);
 	ASSERT_EQ(cpuid_query(&CPU, 0x80000008, 0).eax, 0x2024);
 	ASSERT_EQ(cpuid_query(&CPU, 0x80000007, 0).edx, 1 << 8);
 	/* Leaves beyond the last give the last basic leaf. */
 	VCPU->tsc_ratio = (struct tsc_ratio){ 840, 10 };
 	ASSERT_EQ(cpuid_query(&CPU, 0x12345678, 0).eax, 2100);
-	ASSERT_EQ(cpuid_query(&CPU, 7, 0).ebx, 1 << 1);
+	ASSERT_EQ(cpuid_query(&CPU, 7, 0).ebx, 1 << 1 | 1 << 7 | 1 << 20);
+	ASSERT_EQ(cpuid_query(&CPU, 7, 0).ecx, 1 << 2 | 1 << 22);
 	ASSERT_EQ(cpuid_query(&CPU, 4, 3).eax, 0);
 }
 
@@ -512,63 +517,6 @@ Test(msrs, cpuid_tells_the_rate_of_the_tsc_if_it_is_known)
 	cr_assert(r.eax == 2096 && r.ebx == 2096 && r.ecx == 25);
 	VCPU->model = cpu_model_find("pentium3");
 	cr_assert_not(cpuid_tells_tsc_rate(&CPU, 0x15));
-}
-
-/* Where a system of today looks for what max has and older models lack. */
-static const struct {
-	const char *name;
-	uint32_t leaf;
-	uint8_t word, bit; /* word: 0 EAX to 3 EDX */
-} new_features[] = {
-	{ "rdtscp", 0x80000001, 3, 27 }, { "lzcnt", 0x80000001, 2, 5 }, { "rdpid", 7, 2, 22 },
-	{ "umip", 7, 2, 2 },
-	{ "smep", 7, 1, 7 },
-};
-
-static uint32_t cpuid_bit(unsigned i)
-{
-	const struct cpuid_result r = cpuid_query(&CPU, new_features[i].leaf, 0);
-	const uint32_t words[] = { r.eax, r.ebx, r.ecx, r.edx };
-
-	return words[new_features[i].word] >> new_features[i].bit & 1;
-}
-
-Test(msrs, cpuid_of_new_features)
-{
-	struct cpu_model *model = NULL;
-	struct error error = { 0 };
-	char spec[40];
-
-	for (unsigned i = 0; i < RF_ARRAY_SIZE(new_features); i++) {
-		VCPU->model = cpu_model_find("max");
-		cr_expect_eq(cpuid_bit(i), 1, "%s", new_features[i].name);
-		snprintf(spec, sizeof(spec), "max,-%s", new_features[i].name);
-		cr_assert_eq(cpu_model_parse(spec, &model, &error), 0, "%s", spec);
-		VCPU->model = model;
-		cr_expect_eq(cpuid_bit(i), 0, "%s", spec);
-		VCPU->model = cpu_model_find("pentium3");
-		cr_expect_eq(cpuid_bit(i), 0, "%s", new_features[i].name);
-		free(model);
-	}
-	VCPU->model = cpu_model_find("max");
-	ASSERT_EQ(cpuid_query(&CPU, 7, 0).eax, 0); /* no subleaf but this */
-	ASSERT_EQ(cpuid_query(&CPU, 7, 1).ebx | cpuid_query(&CPU, 7, 1).ecx, 0);
-}
-
-Test(msrs, tsc_aux)
-{
-	uint64_t value;
-
-	ASSERT_OK(msr_write(VCPU, MSR_TSC_AUX, 0xfedcba98));
-	ASSERT_OK(msr_read(VCPU, MSR_TSC_AUX, &value));
-	ASSERT_EQ(value, 0xfedcba98);
-	ASSERT_FAULT(msr_write(VCPU, MSR_TSC_AUX, 1ull << 32), EXC_GP, 0);
-	VCPU->model = cpu_model_find("pentium3");
-	ASSERT_FAULT(msr_read(VCPU, MSR_TSC_AUX, &value), EXC_GP, 0);
-	VCPU->model = cpu_model_find("max");
-	processor_reset(VCPU);
-	ASSERT_OK(msr_read(VCPU, MSR_TSC_AUX, &value));
-	ASSERT_EQ(value, 0);
 }
 
 Test(msrs, cpuid_of_old_models)

@@ -183,6 +183,38 @@ Test(walker, smep)
 	}
 }
 
+/* CR4.SMAP: the supervisor's data are not in user pages, unless AC is set and it means it. */
+Test(walker, smap)
+{
+	static const struct { uint32_t pde, pte, wp, access, error; } cases[] = {
+		{ PTE_P | PTE_U, PTE_P | PTE_U, CR0_WP, ACCESS_READ, PFE_P },
+		{ PTE_P | PTE_U, PTE_P | PTE_U, CR0_WP, ACCESS_READ | ACCESS_AC, ~0u },
+		{ PTE_P | PTE_U, PTE_P | PTE_U, CR0_WP, ACCESS_READ | ACCESS_USER, ~0u },
+		{ PTE_P | PTE_U | PTE_W, PTE_P | PTE_U | PTE_W, CR0_WP, ACCESS_WRITE,
+			PFE_P | PFE_W },
+		{ PTE_P | PTE_U | PTE_W, PTE_P | PTE_U | PTE_W, CR0_WP, ACCESS_WRITE | ACCESS_AC,
+			~0u },
+		{ PTE_P | PTE_U, PTE_P | PTE_U, 0, ACCESS_WRITE, PFE_P | PFE_W },
+		{ PTE_P | PTE_U, PTE_P | PTE_U, 0, ACCESS_WRITE | ACCESS_AC, ~0u },
+		{ PTE_P | PTE_U, PTE_P | PTE_U, CR0_WP, ACCESS_WRITE | ACCESS_AC, PFE_P | PFE_W },
+		{ PTE_P, PTE_P | PTE_U, CR0_WP, ACCESS_READ, ~0u },
+		{ PTE_P | PTE_U, PTE_P, CR0_WP, ACCESS_READ, ~0u },
+		{ PTE_P | PTE_U, PTE_P | PTE_U, CR0_WP, ACCESS_EXEC, ~0u },
+		{ PTE_P | PTE_U, PTE_U, CR0_WP, ACCESS_READ, 0 },
+	};
+	struct fixture f;
+	struct walk w;
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(cases); i++) {
+		setup(&f, CR4_SMAP, cases[i].wp);
+		map32(&f, cases[i].pde, cases[i].pte);
+		cr_expect_eq(walk(&f, cases[i].access, &w), cases[i].error == ~0u, "case %u", i);
+		if (cases[i].error != ~0u)
+			cr_expect_eq(w.error, cases[i].error, "case %u: error %x", i, w.error);
+		guest_ram_destroy(&f.ram);
+	}
+}
+
 Test(walker, large_pages)
 {
 	struct fixture f;

@@ -314,9 +314,14 @@ const struct opcode_info *opcode_entry(enum insn_map map, uint8_t opcode)
 /* With a register form 0F01 has instructions without operands, each by its whole ModRM byte. */
 static const struct opcode_info *lookup_0f01(uint8_t modrm)
 {
-	static const struct opcode_info rdtscp = OPF(M | SYS, NONE, 0, 0, 0, RDTSCP);
+	static const struct opcode_info rdtscp = OPF(M | SYS, NONE, 0, 0, 0, RDTSCP),
+					clac_stac = OPF(M | SYS, NONE, 0, 0, 0, SMAP);
 
-	return modrm == 0xf9 ? &rdtscp : NULL;
+	switch (modrm) {
+	case 0xca: case 0xcb: return &clac_stac;
+	case 0xf9: return &rdtscp;
+	default: return NULL;
+	}
 }
 
 bool opcode_lookup(enum insn_map map, uint8_t opcode, uint8_t modrm, uint8_t prefixes,
@@ -339,6 +344,10 @@ bool opcode_lookup(enum insn_map map, uint8_t opcode, uint8_t modrm, uint8_t pre
 	 */
 	if (map == MAP_0F && (opcode == 0x20 || opcode == 0x22) &&
 	    !((1u << ((modrm >> 3) & 7)) & 0x1d))
+		return false;
+	/* CLAC and STAC have no prefix. */
+	if (entry->group == GROUP_0F01 && (modrm == 0xca || modrm == 0xcb) &&
+	    prefixes & (PFX_OPSIZE | PFX_REP | PFX_REPNE))
 		return false;
 	/* RDPID has F3. */
 	if (entry->group == GROUP_0FC7 && modrm >= 0xc0 && !(prefixes & PFX_REP))

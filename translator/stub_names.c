@@ -18,7 +18,7 @@ const char *translator_callout_name(enum callout which)
 	return callout_names[which];
 }
 
-#define FIRST_CALLOUT 14u
+#define FIRST_CALLOUT 16u
 #define STUBS (FIRST_CALLOUT + CALLOUT_COUNT)
 
 /* Entry i of no particular order; false: there is none. */
@@ -39,6 +39,8 @@ static bool stub_entry(const struct translator *tr, unsigned i, struct tc_stub *
 		{ TC_STUB_CALLED, "load-ds", tr->stub_segment[X86_DS], 0 },
 		{ TC_STUB_CALLED, "load-fs", tr->stub_segment[X86_FS], 0 },
 		{ TC_STUB_CALLED, "load-gs", tr->stub_segment[X86_GS], 0 },
+		{ TC_STUB_CALLED, "clac", tr->stub_ac[false], 0 },
+		{ TC_STUB_CALLED, "stac", tr->stub_ac[true], 0 },
 	};
 
 	if (i < FIRST_CALLOUT)

@@ -168,4 +168,5 @@ void stubs_emit(struct translator *tr, struct emitter *e)
 	stub_emit_callouts(tr, e);
 	stub_emit_segments(tr, e);
 	stub_emit_softs(tr, e);
+	stub_emit_acs(tr, e);
 }

@@ -7,6 +7,7 @@
  *   stub_callout.c  callouts
  *   stub_segment.c  ring 0's segment loads
  *   stub_soft.c     the software TLB's look-up, dual accesses
+ *   stub_ac.c       CLAC and STAC
  *
  * Rules: no stub touches the return stack but to pop or restore what translated code put there; a
  * stub that jumps to translated code leaves all guest registers and flags as they were. While C
@@ -22,6 +23,7 @@ void stub_emit_lookup(struct translator *tr, struct emitter *e);
 void stub_emit_callouts(struct translator *tr, struct emitter *e);
 void stub_emit_segments(struct translator *tr, struct emitter *e);
 void stub_emit_softs(struct translator *tr, struct emitter *e);
+void stub_emit_acs(struct translator *tr, struct emitter *e);
 
 /* Registers and flags to struct cpu; ends on the C stack, with the direction flag clear. */
 void stub_save_guest(struct translator *tr, struct emitter *e);

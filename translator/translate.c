@@ -92,10 +92,11 @@ static void translate_rdtscp(struct build *b, const struct insn *i)
 
 static void translate_0f01(struct build *b, const struct insn *i)
 {
-	if (i->modrm == 0xf9)
-		translate_rdtscp(b, i);
-	else
-		translate_group_0f01(b, i);
+	switch (i->modrm) {
+	case 0xca: case 0xcb: return translate_clac_stac(b, i);
+	case 0xf9: return translate_rdtscp(b, i);
+	default: return translate_group_0f01(b, i);
+	}
 }
 
 /* CMPXCHG8B; RDPID. */

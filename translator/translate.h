@@ -116,6 +116,7 @@ void translate_pop_seg(struct build *b, const struct insn *insn);
 void translate_mov_from_cr(struct build *b, const struct insn *insn);
 void translate_mov_to_cr(struct build *b, const struct insn *insn);
 void translate_group_0f01(struct build *b, const struct insn *insn);
+void translate_clac_stac(struct build *b, const struct insn *insn);
 
 /* translate_control.c */
 enum leave_by { BY_JMP, BY_CALL, BY_JCC };

@@ -220,3 +220,11 @@ void translate_group_0f01(struct build *b, const struct insn *i)
 	emit_mov32(&b->e, H_R9, H_R10);
 	emit_callout(b, CALLOUT_INVLPG);
 }
+
+void translate_clac_stac(struct build *b, const struct insn *i)
+{
+	if (!is_ring0(b))
+		return translate_interpret(b, i);
+	guest_address_clobbered(b);
+	emit_call(&b->e, b->tr->stub_ac[i->modrm == 0xcb]);
+}

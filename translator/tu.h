@@ -152,6 +152,7 @@ struct translator {
 		stub_underflow, stub_callout[CALLOUT_COUNT];
 	cache_pc stub_soft[2]; /* by enum access */
 	cache_pc stub_dual[2];
+	cache_pc stub_ac[2]; /* CLAC, STAC */
 	/* ring 0's way into stub_callout[CALLOUT_LOAD_SEGMENT]; CS, SS: 0 */
 	cache_pc stub_segment[X86_NSEG];
 

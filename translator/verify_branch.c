@@ -317,6 +317,16 @@ static bool return_missed(struct verifier *v)
 	return need_rest(v, true);
 }
 
+static bool clac_stac(struct verifier *v)
+{
+	if (v->tu->mode & MODE_CPL)
+		return verify_fail(v, VERIFY_MODE, "CLAC or STAC outside ring 0");
+	if (!need_rest(v, false))
+		return false;
+	verify_forget_scratch(&v->state);
+	return true;
+}
+
 static bool to_stub(struct verifier *v, cache_pc target)
 {
 	const struct translator *tr = v->tr;
@@ -334,6 +344,8 @@ static bool to_stub(struct verifier *v, cache_pc target)
 			if (tr->stub_segment[i] && target == tr->stub_segment[i])
 				return callout(v, &segment_in_ring0);
 		}
+		if (target == tr->stub_ac[false] || target == tr->stub_ac[true])
+			return clac_stac(v);
 		for (unsigned i = 0; i < SOFT_LOOKUP_KINDS; i++) {
 			if (target == tr->stub_dual[i] && v->tu->mode & MODE_SOFT)
 				return verify_fail(v, VERIFY_MODE,

@@ -59,6 +59,7 @@ enum x86_seg { X86_ES, X86_CS, X86_SS, X86_DS, X86_FS, X86_GS, X86_NSEG };
 #define CR4_OSXMMEXCPT 0x0400u
 #define CR4_UMIP       0x0800u
 #define CR4_SMEP       0x100000u
+#define CR4_SMAP       0x200000u
 
 #define EFER_NXE 0x0800u
 

@@ -51,5 +51,6 @@ typedef uint64_t feature_set;
 #define FEATURE_LZCNT      FEATURE_BIT(34)
 #define FEATURE_UMIP       FEATURE_BIT(35)
 #define FEATURE_SMEP       FEATURE_BIT(36)
+#define FEATURE_SMAP       FEATURE_BIT(37)
 
 #endif

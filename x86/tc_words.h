@@ -32,6 +32,12 @@ struct tc_words {
 	/* struct soft_lookup tables of the current privilege level, by enum access */
 	uint64_t soft_table[2];
 	uint64_t segment_memos; /* struct segment_memo table */
+	/*
+	 * What soft_table and view_by_gib are to be in ring 0 with EFLAGS.AC clear, and set: CLAC
+	 * and STAC copy it. Under CR4.SMAP they differ.
+	 */
+	uint64_t ac_soft_table[2][2];
+	uint64_t ac_view_by_gib[2][4];
 	uint64_t kept_rax;    /* while a stub has flags in eax */
 
 	/* --- displacements of eight bits from here on --- */

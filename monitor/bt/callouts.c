@@ -12,6 +12,7 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 	struct bt *bt = bt_of(vcpu);
 	const uint64_t odd = bt->traced_writes + vcpu->mmio_accesses;
 	const gva_t eip = cpu->eip;
+	const uint32_t ac = cpu->eflags & X86_AC;
 
 	assert(tcw(cpu)->fpu_live != FPU_LIVE);
 	bt->stats.callouts_interpret++;
@@ -25,7 +26,7 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 		    bt_unadapt_idle(bt, eip, bt->traced_writes + vcpu->mmio_accesses != odd))
 			return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 		if (cpu->eip == next_eip && !bt->changed && !cpu->inhibit &&
-		    bt_mode(cpu) == tcw(cpu)->mode) {
+		    (cpu->eflags & X86_AC) == ac && bt_mode(cpu) == tcw(cpu)->mode) {
 			return CALLOUT_NEXT;
 		}
 		return CALLOUT_LEAVE(TC_LEAVE_RESUME);

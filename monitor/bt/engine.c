@@ -259,8 +259,12 @@ static void bt_flush_page(struct vcpu *vcpu, gva_t gva)
 		return;
 	assert(bt->space);
 	/* Ring 0's accesses to user memory miss in the kernel window until bt_settle(). */
-	for (int g = 0; g < 4; g++)
-		vcpu->tcw.view_by_gib[g] = bt->space->window[SHADOW_KERNEL].v;
+	for (int g = 0; g < 4; g++) {
+		const uint64_t kernel = bt->space->window[SHADOW_KERNEL].v;
+
+		vcpu->tcw.view_by_gib[g] = kernel;
+		vcpu->tcw.ac_view_by_gib[false][g] = vcpu->tcw.ac_view_by_gib[true][g] = kernel;
+	}
 }
 
 static void bt_run(struct vcpu *vcpu)

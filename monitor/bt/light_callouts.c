@@ -82,7 +82,7 @@ int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva)
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
 	struct bt *bt = bt_of(vcpu);
 	const enum access access = (argument & CALLOUT_WRITE ? ACCESS_WRITE : ACCESS_READ) |
-				access_at_cpl(cpu->cpl);
+				access_explicit(cpu->cpl, cpu->eflags);
 	bool exposed;
 
 	bt->stats.soft_misses++;
@@ -134,7 +134,7 @@ int bt_light_store(struct cpu *cpu, uint32_t value, uint32_t next_eip)
 	bt->stats.callouts_store++;
 	bt->changed = false;
 	status = mem_write(vcpu, tcw(cpu)->linear, &value, sizeof(value),
-			   ACCESS_WRITE | access_at_cpl(cpu->cpl));
+			   ACCESS_WRITE | access_explicit(cpu->cpl, cpu->eflags));
 	if (status != X86_OK)
 		return bt_light_transfer(vcpu, status);
 	cpu->eip = next_eip;

@@ -184,7 +184,7 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 {
 	struct cpu *cpu = &bt->vcpu->cpu;
 	enum access access = (*reg(uc, REG_ERR) & ERROR_WRITE ? ACCESS_WRITE : ACCESS_READ) |
-			     access_at_cpl(cpu->cpl);
+			     access_explicit(cpu->cpl, tcw(cpu)->eflags_sys);
 	const hva_t window = HVA(tcw(cpu)->window);
 	struct shadow_fill_info info;
 	enum shadow_view view;

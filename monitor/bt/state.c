@@ -118,16 +118,46 @@ void bt_refresh_segments(struct cpu *cpu)
 	refresh_segments(cpu);
 }
 
-static inline void bt_set_views(struct bt *bt)
+/* The GiBs of gibs are shown by the user window, the others by the kernel's. */
+static inline void set_views(uint64_t view[4], const hva_t *window, uint8_t gibs)
 {
-	const uint8_t gibs = bt->vcpu->cpu.cpl == 3 ? 0xf : bt->unsettled ? 0 : bt->user_gibs;
-	const hva_t *window = bt->space->window;
-	uint64_t *view = bt->vcpu->tcw.view_by_gib;
-
 	view[0] = window[gibs & 1 ? SHADOW_USER : SHADOW_KERNEL].v;
 	view[1] = window[gibs & 2 ? SHADOW_USER : SHADOW_KERNEL].v;
 	view[2] = window[gibs & 4 ? SHADOW_USER : SHADOW_KERNEL].v;
 	view[3] = window[gibs & 8 ? SHADOW_USER : SHADOW_KERNEL].v;
+}
+
+/*
+ * Under SMAP, with AC clear, dual accesses go to the kernel window, which has no user pages then:
+ * if one is met, the fault is the guest's own.
+ */
+static inline void bt_set_views(struct bt *bt)
+{
+	const struct cpu *cpu = &bt->vcpu->cpu;
+	const uint8_t gibs = cpu->cpl == 3 ? 0xf : bt->unsettled ? 0 : bt->user_gibs;
+	const bool barred = cpu->cpl != 3 && cpu->cr4 & CR4_SMAP;
+	const hva_t *window = bt->space->window;
+	struct tc_words *w = &bt->vcpu->tcw;
+
+	set_views(w->view_by_gib, window, barred && !(cpu->eflags & X86_AC) ? 0 : gibs);
+	set_views(w->ac_view_by_gib[false], window, barred ? 0 : gibs);
+	set_views(w->ac_view_by_gib[true], window, gibs);
+}
+
+/* The software TLB's look-up tables, for who runs now, and for ring 0 after CLAC and STAC. */
+static inline void set_soft_tables(struct bt *bt)
+{
+	const struct cpu *cpu = &bt->vcpu->cpu;
+	const struct soft_tlb *tlb = &bt->vcpu->soft_tlb;
+	const unsigned who = access_who(access_explicit(cpu->cpl, cpu->eflags));
+	struct tc_words *w = &bt->vcpu->tcw;
+
+	for (int kind = 0; kind < SOFT_LOOKUP_KINDS; kind++) {
+		w->soft_table[kind] = (uintptr_t)tlb->lookup[who][kind];
+		w->ac_soft_table[false][kind] = (uintptr_t)tlb->lookup[0][kind];
+		w->ac_soft_table[true][kind] =
+			(uintptr_t)tlb->lookup[access_who(ACCESS_AC)][kind];
+	}
 }
 
 void bt_settle(struct bt *bt)
@@ -185,8 +215,7 @@ uint32_t bt_prepare(struct bt *bt)
 	w->if_flag = cpu->eflags & X86_IF;
 	w->mode = mode;
 	mode |= young_mode(bt, user);
-	for (int access = 0; access < SOFT_LOOKUP_KINDS; access++)
-		w->soft_table[access] = (uintptr_t)bt->vcpu->soft_tlb.lookup[user][access];
+	set_soft_tables(bt);
 	w->segment_memos = (uintptr_t)bt->vcpu->soft_tlb.segment;
 	soft_tlb_check_gdt(bt->vcpu);
 	w->event_mask = cpu_event_mask(cpu, w->if_flag);

@@ -145,11 +145,6 @@ DECLARE_HANDLER(op_bt);
 DECLARE_HANDLER(op_shld_shrd);
 DECLARE_HANDLER(op_bsf);
 DECLARE_HANDLER(op_bsr);
-/*
- * LZCNT of size (2 or 4) bytes, for hosts without it: the result, and CF and ZF in ax as LAHF has
- * them; the flags that it leaves undefined stay.
- */
-uint32_t interp_lzcnt(uint32_t source, unsigned size, uint32_t *ax);
 DECLARE_HANDLER(op_bswap);
 DECLARE_HANDLER(op_popcnt);
 DECLARE_HANDLER(op_crc32);
@@ -250,7 +245,7 @@ static inline enum x86_status raise_gp(struct vcpu *vcpu)
 
 static inline enum access cpu_access(const struct cpu *cpu)
 {
-	return access_at_cpl(cpu->cpl);
+	return access_explicit(cpu->cpl, cpu->eflags);
 }
 
 /* --- Flags: LAHF/SETO give them in AX as S Z 0 A 0 P 1 C, 0000000 O. --- */
@@ -374,8 +369,10 @@ seg_linear(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset, unsigned size, 
 static __attribute__((always_inline)) inline uint8_t *
 tlb_host(struct vcpu *vcpu, gva_t gva, unsigned size, enum access kind, gpa_t *gpa)
 {
+	const enum access who = kind == ACCESS_EXEC ? access_at_cpl(vcpu->cpu.cpl) :
+						      cpu_access(&vcpu->cpu);
 	const struct soft_tlb_entry *e =
-		&vcpu->soft_tlb.entry[vcpu->cpu.cpl == 3][kind]
+		&vcpu->soft_tlb.entry[access_who(who)][kind]
 				     [gva >> GUEST_PAGE_SHIFT & (SOFT_TLB_ENTRIES - 1)];
 	unsigned in_page = gva & ~GUEST_PAGE_MASK;
 

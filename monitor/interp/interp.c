@@ -84,7 +84,7 @@ static enum x86_status fetch_slow(struct vcpu *vcpu, struct icache_entry **out)
 	struct cpu *cpu = &vcpu->cpu;
 	const struct segment *cs = &cpu->seg[X86_CS];
 	bool code32 = cs->attr & SEG_DB;
-	enum access access = ACCESS_EXEC | cpu_access(cpu);
+	enum access access = ACCESS_EXEC | access_at_cpl(cpu->cpl);
 	gva_t gva = cs->base + cpu->eip;
 	uint64_t room = cpu->eip > cs->limit ? 0 : (uint64_t)cs->limit - cpu->eip + 1;
 	unsigned avail = room < INSN_MAX_LEN ? room : INSN_MAX_LEN,

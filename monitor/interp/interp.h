@@ -51,4 +51,10 @@ enum interp_result interp_run(struct vcpu *vcpu, uint64_t *count);
  */
 void fpu_ignore_error(struct cpu *cpu);
 
+/*
+ * LZCNT of size (2 or 4) bytes, for hosts without it: the result, and CF and ZF in ax as LAHF has
+ * them; the flags that it leaves undefined stay.
+ */
+uint32_t interp_lzcnt(uint32_t source, unsigned size, uint32_t *ax);
+
 #endif

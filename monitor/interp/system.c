@@ -137,7 +137,7 @@ insn_handler pick_group_0f00(const struct insn *i)
 	return insn_reg(i) < 2 ? op_sldt_str : insn_reg(i) < 4 ? op_lldt_ltr : op_verr_verw;
 }
 
-/* --- 0F 01: SGDT, SIDT, LGDT, LIDT, SMSW, LMSW, INVLPG, RDTSCP --- */
+/* --- 0F 01: SGDT, SIDT, LGDT, LIDT, SMSW, LMSW, INVLPG, CLAC, STAC, RDTSCP --- */
 
 /* 32 bits of base are stored whatever the operand size (SDM vol. 2, SGDT). */
 static enum x86_status op_store_table(struct vcpu *vcpu, const struct insn *i)
@@ -190,6 +190,16 @@ static enum x86_status op_invlpg(struct vcpu *vcpu, const struct insn *i)
 	return invlpg(vcpu, vcpu->cpu.seg[i->seg].base + insn_ea(&vcpu->cpu, i));
 }
 
+static enum x86_status op_clac_stac(struct vcpu *vcpu, const struct insn *i)
+{
+	struct cpu *cpu = &vcpu->cpu;
+
+	if (cpu->cpl)
+		return fault_raise(cpu, EXC_UD);
+	cpu->eflags = i->modrm == 0xcb ? cpu->eflags | X86_AC : cpu->eflags & ~X86_AC;
+	return X86_OK;
+}
+
 static enum x86_status op_rdtscp(struct vcpu *vcpu, const struct insn *i);
 
 insn_handler pick_group_0f01(const struct insn *i)
@@ -199,7 +209,11 @@ insn_handler pick_group_0f01(const struct insn *i)
 		op_lmsw, op_invlpg,
 	};
 
-	return i->modrm == 0xf9 ? op_rdtscp : handlers[insn_reg(i)];
+	switch (i->modrm) {
+	case 0xca: case 0xcb: return op_clac_stac;
+	case 0xf9: return op_rdtscp;
+	default: return handlers[insn_reg(i)];
+	}
 }
 
 insn_handler pick_group_0fc7(const struct insn *i)

@@ -88,7 +88,7 @@ static const struct { feature_set feature; uint32_t bits; } cr4_features[] = {
 	{ FEATURE_PSE, CR4_PSE }, { FEATURE_PAE, CR4_PAE }, { FEATURE_MCE, CR4_MCE },
 	{ FEATURE_PGE, CR4_PGE }, { FEATURE_RDPMC, CR4_PCE }, { FEATURE_FXSR, CR4_OSFXSR },
 	{ FEATURE_SSE, CR4_OSXMMEXCPT }, { FEATURE_UMIP, CR4_UMIP },
-	{ FEATURE_SMEP, CR4_SMEP },
+	{ FEATURE_SMEP, CR4_SMEP }, { FEATURE_SMAP, CR4_SMAP },
 };
 
 /* The bits of CR4 that the CPU model has; any other raises #GP(0). */
@@ -125,7 +125,7 @@ static enum x86_status cr4_write(struct vcpu *vcpu, uint32_t value)
 			return status;
 	}
 	cpu->cr4 = value;
-	if (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP))
+	if (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP | CR4_SMAP))
 		vcpu_flush_translations(vcpu, TLB_FLUSH_ALL);
 	return X86_OK;
 }

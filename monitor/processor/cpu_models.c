@@ -31,7 +31,7 @@
 	(FEATURES_PENTIUM3 | FEATURE_SSE2 | FEATURE_SSE3 | FEATURE_SSSE3 | FEATURE_SSE4_1 | \
 	 FEATURE_SSE4_2 | FEATURE_POPCNT | FEATURE_CLFLUSH | FEATURE_NX | FEATURE_MOVBE | \
 	 FEATURE_TSC_ADJUST | FEATURE_RDTSCP | FEATURE_RDPID | FEATURE_LZCNT | \
-	 FEATURE_UMIP | FEATURE_SMEP)
+	 FEATURE_UMIP | FEATURE_SMEP | FEATURE_SMAP)
 
 /* Ascending, but for the first. */
 static const struct cpu_model models[] = {
@@ -74,7 +74,7 @@ static const struct { const char *name; feature_set feature; } feature_names[] =
 	{ "tsc_adjust", FEATURE_TSC_ADJUST }, { "tsc-adjust", FEATURE_TSC_ADJUST },
 	{ "rdtscp", FEATURE_RDTSCP }, { "rdpid", FEATURE_RDPID }, { "lzcnt", FEATURE_LZCNT },
 	{ "abm", FEATURE_LZCNT }, { "umip", FEATURE_UMIP }, { "smep", FEATURE_SMEP },
-	{ "nx", FEATURE_NX }, { "mce", FEATURE_MCE }, { "mca", FEATURE_MCE },
+	{ "smap", FEATURE_SMAP }, { "nx", FEATURE_NX }, { "mce", FEATURE_MCE }, { "mca", FEATURE_MCE },
 };
 
 static const struct { const char *name; feature_set feature; } other_features[] = {

@@ -122,7 +122,10 @@ static enum x86_status handler_stack(struct vcpu *vcpu, unsigned new_cpl, struct
 	if (status)
 		return status;
 	*ss = segment_from_descriptor(selector, descriptor);
-	*stack = (struct stack_frame){ .ss = ss, .esp = esp, .ss_error = selector_error(selector) };
+	*stack = (struct stack_frame){ .ss = ss,
+				       .esp = esp,
+				       .access = stack_inner_access(cpu),
+				       .ss_error = selector_error(selector) };
 	return X86_OK;
 }
 

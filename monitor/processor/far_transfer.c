@@ -126,6 +126,7 @@ static enum x86_status call_inner(struct vcpu *vcpu, uint64_t gate, uint64_t cod
 	ss = segment_from_descriptor(ss_selector, ss_descriptor);
 	stack = (struct stack_frame){ .ss = &ss,
 				      .esp = esp,
+				      .access = stack_inner_access(cpu),
 				      .ss_error = selector_error(ss_selector) };
 	status = stack_check_push(cpu, &stack, params + 4, opsize);
 	if (!status)

@@ -13,7 +13,7 @@
 struct stack_frame {
 	const struct segment *ss;
 	uint32_t esp;
-	enum access access; /* ACCESS_USER if the stack is used at CPL 3 */
+	enum access access; /* access_explicit() of who uses it */
 	uint32_t ss_error;  /* error code of the #SS that a limit violation raises */
 };
 
@@ -23,8 +23,17 @@ static inline struct stack_frame stack_current(const struct cpu *cpu)
 	return (struct stack_frame){
 		.ss = &cpu->seg[X86_SS],
 		.esp = cpu->regs[X86_ESP],
-		.access = access_at_cpl(cpu->cpl),
+		.access = access_explicit(cpu->cpl, cpu->eflags),
 	};
+}
+
+/*
+ * To the stack of a ring further in. From CPL 3 it is the processor's own, whatever AC says (SDM
+ * vol. 3, 4.6.1).
+ */
+static inline enum access stack_inner_access(const struct cpu *cpu)
+{
+	return access_explicit(cpu->cpl, cpu->eflags) & ACCESS_AC;
 }
 
 /* #SS if count items of size (2 or 4) bytes do not fit below the top within the limit. */

@@ -14,7 +14,7 @@ static inline __attribute__((always_inline)) enum x86_status
 mem_load(struct vcpu *vcpu, gva_t gva, void *to, uint32_t len, enum access access)
 {
 	const uint8_t *from = soft_tlb_hit(&vcpu->soft_tlb, gva, len,
-					   ACCESS_READ | (access & ACCESS_USER));
+					   ACCESS_READ | (access & ACCESS_WHO));
 
 	if (rf_unlikely(!from))
 		return mem_read(vcpu, gva, to, len, ACCESS_READ | access);
@@ -31,7 +31,7 @@ static inline uint8_t *mem_store_pointer(struct vcpu *vcpu, gva_t gva, uint32_t 
 {
 	const struct guest_ram *ram = &vcpu->vm->ram;
 	uint8_t *to = soft_tlb_hit(&vcpu->soft_tlb, gva, len,
-				   ACCESS_WRITE | (access & ACCESS_USER));
+				   ACCESS_WRITE | (access & ACCESS_WHO));
 
 	return to && !guest_ram_flags(ram, guest_ram_gpa(ram, to)) ? to : NULL;
 }

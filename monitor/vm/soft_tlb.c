@@ -5,8 +5,8 @@
  * Invariants:
  *   - an entry of kind WRITE was filled by a walk for a write, so its leaf is dirty; any entry's
  *     path is accessed;
- *   - permissions are settled when an entry is made (CR0.WP and CR4 changes flush all), so a hit
- *     needs no check;
+ *   - permissions are settled when an entry is made (CR0.WP and CR4 changes flush all; accesses with
+ *     and without AC have entries of their own), so a hit needs no check;
  *   - whether a page is protected is looked up at each write: those states change without a
  *     guest flush;
  *   - a bit of used[] is set for every valid entry, so that a flush costs what was filled and not
@@ -44,12 +44,12 @@ static void segments_forget(struct soft_tlb *tlb)
 }
 
 /* An entry goes, or is replaced: so does what translated code takes from it. */
-static void lookup_hide(struct soft_tlb *tlb, unsigned user, unsigned kind, unsigned index)
+static void lookup_hide(struct soft_tlb *tlb, unsigned who, unsigned kind, unsigned index)
 {
 	if (kind != ACCESS_EXEC)
-		tlb->lookup[user][kind == ACCESS_WRITE ? ACCESS_WRITE : ACCESS_READ][index]
+		tlb->lookup[who][kind == ACCESS_WRITE ? ACCESS_WRITE : ACCESS_READ][index]
 			.inverted_page = 0;
-	if (kind == ACCESS_READ && !user)
+	if (kind == ACCESS_READ && !who)
 		segments_forget(tlb);
 }
 
@@ -58,21 +58,21 @@ static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, enum access access
 {
 	struct soft_tlb *tlb = &vcpu->soft_tlb;
 	struct paging paging = vcpu_paging(vcpu);
-	unsigned index = gva >> GUEST_PAGE_SHIFT & ENTRY_MASK, user = !!(access & ACCESS_USER),
+	unsigned index = gva >> GUEST_PAGE_SHIFT & ENTRY_MASK, who = access_who(access),
 		 kind = access & ACCESS_KIND;
-	struct soft_tlb_entry *entry = &tlb->entry[user][kind][index];
+	struct soft_tlb_entry *entry = &tlb->entry[who][kind][index];
 	struct walk walk;
 
 	assert(kind < ACCESS_KINDS);
 	if (!walk_guest(&vcpu->vm->ram, &paging, gva, access, &walk))
 		return fault_raise_pf(&vcpu->cpu, gva, walk.error);
-	lookup_hide(tlb, user, kind, index);
+	lookup_hide(tlb, who, kind, index);
 	entry->page = (gva & GUEST_PAGE_MASK) | 1;
 	entry->global = walk.global && walk.levels && (vcpu->cpu.cr4 & CR4_PGE);
 	entry->large = walk.levels && walk.page_shift > GUEST_PAGE_SHIFT;
 	entry->gpa = gpa_page(walk.gpa);
 	entry->host = guest_ram_ptr(&vcpu->vm->ram, entry->gpa);
-	tlb->used[user][kind][index / 64] |= 1ull << (index % 64);
+	tlb->used[who][kind][index / 64] |= 1ull << (index % 64);
 	if (entry->large)
 		tlb->large_regions[gva >> LARGE_REGION_SHIFT >> 6] |=
 			1ull << (gva >> LARGE_REGION_SHIFT & 63);
@@ -84,7 +84,7 @@ static inline enum x86_status tlb_lookup(struct vcpu *vcpu, gva_t gva, enum acce
 					 const struct soft_tlb_entry **out)
 {
 	const struct soft_tlb_entry *entry =
-		&vcpu->soft_tlb.entry[!!(access & ACCESS_USER)][access & ACCESS_KIND]
+		&vcpu->soft_tlb.entry[access_who(access)][access & ACCESS_KIND]
 				     [gva >> GUEST_PAGE_SHIFT & ENTRY_MASK];
 
 	if (rf_likely(entry->page == ((gva & GUEST_PAGE_MASK) | 1))) {
@@ -104,10 +104,10 @@ static void tlb_drop(struct soft_tlb *tlb, enum drop drop, gva_t gva)
 {
 	const unsigned words = SOFT_TLB_ENTRIES / 64;
 
-	for (unsigned i = 0; i < 2 * ACCESS_KINDS * words; i++) {
+	for (unsigned i = 0; i < ACCESS_WHOS * ACCESS_KINDS * words; i++) {
 		uint64_t *used = &tlb->used[0][0][0] + i, left = *used;
 		struct soft_tlb_entry *entries = &tlb->entry[0][0][0] + i * 64;
-		const unsigned user = i / (ACCESS_KINDS * words),
+		const unsigned who = i / (ACCESS_KINDS * words),
 			       kind = i / words % ACCESS_KINDS;
 
 		for (; left; left &= left - 1) {
@@ -121,7 +121,7 @@ static void tlb_drop(struct soft_tlb *tlb, enum drop drop, gva_t gva)
 				continue;
 			entry->page = 0;
 			*used &= ~(1ull << bit);
-			lookup_hide(tlb, user, kind, i % words * 64 + bit);
+			lookup_hide(tlb, who, kind, i % words * 64 + bit);
 		}
 	}
 }
@@ -143,15 +143,15 @@ void soft_tlb_flush_page(struct vcpu *vcpu, gva_t gva)
 	struct soft_tlb *tlb = &vcpu->soft_tlb;
 	unsigned index = gva >> GUEST_PAGE_SHIFT & ENTRY_MASK, region = gva >> LARGE_REGION_SHIFT;
 
-	for (unsigned user = 0; user < 2; user++) {
+	for (unsigned who = 0; who < ACCESS_WHOS; who++) {
 		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
-			struct soft_tlb_entry *entry = &tlb->entry[user][kind][index];
+			struct soft_tlb_entry *entry = &tlb->entry[who][kind][index];
 
 			if (entry->page != ((gva & GUEST_PAGE_MASK) | 1))
 				continue;
 			entry->page = 0;
-			tlb->used[user][kind][index / 64] &= ~(1ull << (index % 64));
-			lookup_hide(tlb, user, kind, index);
+			tlb->used[who][kind][index / 64] &= ~(1ull << (index % 64));
+			lookup_hide(tlb, who, kind, index);
 		}
 	}
 	/*
@@ -430,7 +430,7 @@ enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, enum
 	if (status || !entry->host ||
 	    (kind == ACCESS_WRITE && guest_ram_flags(&vcpu->vm->ram, entry->gpa)))
 		return status;
-	lookup = &vcpu->soft_tlb.lookup[!!(access & ACCESS_USER)][kind]
+	lookup = &vcpu->soft_tlb.lookup[access_who(access)][kind]
 				       [gva >> GUEST_PAGE_SHIFT & ENTRY_MASK];
 	lookup->addend = (uintptr_t)entry->host - (gva & GUEST_PAGE_MASK);
 	lookup->inverted_page = ~(gva >> GUEST_PAGE_SHIFT);
@@ -443,10 +443,10 @@ void soft_tlb_hide_frame(struct vcpu *vcpu, gpa_t gpa)
 	struct soft_tlb *tlb = &vcpu->soft_tlb;
 
 	gpa = gpa_page(gpa);
-	for (unsigned user = 0; user < 2; user++) {
+	for (unsigned who = 0; who < ACCESS_WHOS; who++) {
 		for (unsigned i = 0; i < SOFT_TLB_ENTRIES; i++) {
-			if (gpa_equal(tlb->entry[user][ACCESS_WRITE][i].gpa, gpa))
-				lookup_hide(tlb, user, ACCESS_WRITE, i);
+			if (gpa_equal(tlb->entry[who][ACCESS_WRITE][i].gpa, gpa))
+				lookup_hide(tlb, who, ACCESS_WRITE, i);
 		}
 	}
 }
@@ -473,8 +473,7 @@ uint32_t mem_peek(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len)
 
 		if (piece > len - done)
 			piece = len - done;
-		if (!walk_guest(&vcpu->vm->ram, &paging, gva + done, ACCESS_READ | ACCESS_PROBE,
-				&walk))
+		if (!walk_guest(&vcpu->vm->ram, &paging, gva + done, ACCESS_READ | ACCESS_AC | ACCESS_PROBE, &walk))
 			break;
 		host = guest_ram_ptr(&vcpu->vm->ram, walk.gpa);
 		if (!host)

@@ -24,20 +24,20 @@ struct soft_tlb_entry {
 };
 
 /*
- * [0]: supervisor accesses, [1]: CPL 3. Writes to protected pages still enter here; mem_write calls
+ * The first index is access_who(). Writes to protected pages still enter here; mem_write calls
  * guest_ram_written().
  */
 struct soft_tlb {
-	struct soft_tlb_entry entry[2][ACCESS_KINDS][SOFT_TLB_ENTRIES];
+	struct soft_tlb_entry entry[ACCESS_WHOS][ACCESS_KINDS][SOFT_TLB_ENTRIES];
 	/* a bit for every entry that may be valid */
-	uint64_t used[2][ACCESS_KINDS][SOFT_TLB_ENTRIES / 64];
+	uint64_t used[ACCESS_WHOS][ACCESS_KINDS][SOFT_TLB_ENTRIES / 64];
 	/* a bit for every 4-MiB region that may have large entries */
 	uint64_t large_regions[1024 / 64];
 	/*
 	 * What translated code looks up: a part of the valid entries of the same index, see
 	 * soft_tlb_expose().
 	 */
-	struct soft_lookup lookup[2][SOFT_LOOKUP_KINDS][SOFT_TLB_ENTRIES];
+	struct soft_lookup lookup[ACCESS_WHOS][SOFT_LOOKUP_KINDS][SOFT_TLB_ENTRIES];
 	/*
 	 * Loads of segment registers. They are empty whenever a valid supervisor entry for reads
 	 * has gone.
@@ -57,7 +57,7 @@ static inline uint8_t *soft_tlb_hit(const struct soft_tlb *tlb, gva_t gva, uint3
 				    enum access access)
 {
 	const struct soft_tlb_entry *entry =
-		&tlb->entry[!!(access & ACCESS_USER)][access & ACCESS_KIND]
+		&tlb->entry[access_who(access)][access & ACCESS_KIND]
 			   [gva >> GUEST_PAGE_SHIFT & (SOFT_TLB_ENTRIES - 1)];
 
 	if (rf_unlikely(entry->page != ((gva & GUEST_PAGE_MASK) | 1) || !entry->host ||
@@ -79,8 +79,8 @@ void soft_tlb_check_gdt(struct vcpu *vcpu);
 
 /*
  * Linear accesses of len bytes (1..4096, may cross a page). access: ACCESS_READ or ACCESS_WRITE or
- * ACCESS_EXEC, with ACCESS_USER for a CPL-3 explicit access (descriptor-table and TSS accesses
- * never carry it). X86_FAULT with a #PF in cpu->fault if any byte is not accessible; a write then
+ * ACCESS_EXEC, with what access_explicit() says of the program's own (descriptor-table and TSS
+ * accesses carry neither of its flags). X86_FAULT with a #PF in cpu->fault if any byte is not accessible; a write then
  * has stored nothing.
  */
 enum x86_status mem_read(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len,
