@@ -14,6 +14,7 @@ void group_gates(void);
 void group_interrupts(void);
 void group_io(void);
 void group_iret(void);
+void group_new_instructions(void);
 void group_paging_changes(void);
 void group_paging_dirty(void);
 void group_paging_edges(void);
@@ -27,11 +28,14 @@ void group_shutdown_no_double_fault(void);
 void group_shutdown_no_idt(void);
 void group_shutdown_no_ring0_stack(void);
 void group_shutdown_no_stack(void);
+void group_smap(void);
 void group_smc(void);
+void group_smep(void);
 void group_storm(void);
 void group_table_code(void);
 void group_task_nmi(void);
 void group_tasks(void);
+void group_umip(void);
 void group_v86(void);
 
 #endif
