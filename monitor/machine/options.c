@@ -10,6 +10,7 @@
 #include "monitor/vm/vm.h"
 #include "option_args.h"
 #include "options.h"
+#include "monitor/machine/version.h"
 
 #define DEFAULT_RAM (128ull << 20)
 #define DEFAULT_BOOT_ORDER "cad"
@@ -95,7 +96,10 @@ static enum options_result opt_help(struct option_parser *p, const char *arg)
 
 static enum options_result opt_version(struct option_parser *p, const char *arg)
 {
-	printf("ringfence %s\n", RF_VERSION);
+	const bool known = *RF_REVISION;
+
+	printf("ringfence %s%s%s%s\n", RF_VERSION, known ? " (revision " : "", RF_REVISION,
+	       known ? ")" : "");
 	return OPTIONS_DONE;
 }
 
