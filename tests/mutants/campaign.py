@@ -60,23 +60,23 @@ class Campaign:
         for shop in shops:
             say(f"== Building in {shop.directory}")
             shop.prepare(self.arguments.jobs)
-        self.baseline(shops[0])
-        files = queue.Queue()
-        for file in sorted(self.found, key=lambda f: (-self.wanted[f], f)):
-            files.put(file)
+        self.baseline(shops)
+        files = sorted(self.found, key=lambda f: (-self.wanted[f], f))
         say(f"== {sum(self.wanted.values())} mutants of {len(self.found)} files")
         with open(self.log_path(), "a", encoding="utf-8") as self.log:
-            self.share(shops, files)
+            self.share(shops, files, self.judge_file)
         return self.done
 
-    def share(self, shops, files):
-        errors = []
+    def share(self, shops, items, do):
+        """Calls do(shop, item) for all items, in as many threads as there are shops."""
+        left, errors = queue.Queue(), []
+        for item in items:
+            left.put(item)
 
         def work(shop):
             try:
-                shop.remember({p for t in self.tests.values() for p in t.programs})
                 while not self.stopping:
-                    self.judge_file(shop, files.get_nowait())
+                    do(shop, left.get_nowait())
             except queue.Empty:
                 pass
             except Exception as error:  # for the main thread
@@ -120,7 +120,8 @@ class Campaign:
 
     # The tests without a mutant.
 
-    def baseline(self, shop):
+    def baseline(self, shops):
+        shop = shops[0]
         wanted = set().union(*(judges.suites_for(f, self.arguments.depth) for f in self.found))
         self.found_in, self.first_shop = shop.build, shop
         self.tests = {name: t for name, t in judges.tests_of(shop.build).items()
@@ -130,22 +131,26 @@ class Campaign:
         if os.path.exists(path):
             with open(path, encoding="utf-8") as f:
                 times = json.load(f)
-        shop.remember({p for t in self.tests.values() for p in t.programs})
+        for each in shops:
+            each.remember({p for t in self.tests.values() for p in t.programs})
         keys = {name: test.key(shop.unmutated) for name, test in self.tests.items()}
         missing = [n for n in sorted(keys) if n not in times or times[n]["key"] != keys[n]]
         if missing:
             say(f"== {len(missing)} tests without a mutant")
-        for name in missing:
+
+        def measure(shop, name):
             seconds, cpu = self.time(shop, name)
-            times[name] = {"key": keys[name], "seconds": seconds, "cpu": cpu}
-            with open(path, "w", encoding="utf-8") as f:
-                json.dump(times, f, indent=1)
+            with self.lock:
+                times[name] = {"key": keys[name], "seconds": seconds, "cpu": cpu}
+                with open(path, "w", encoding="utf-8") as f:
+                    json.dump(times, f, indent=1)
+        self.share(shops, missing, measure)
         self.seconds = {name: times[name]["seconds"] for name in keys}
         self.cpu = {name: times[name]["cpu"] for name in keys}
 
     def time(self, shop, name):
         """(seconds, processor seconds); a test that a busy host fails may try again."""
-        runner = judges.Runner(shop.build)
+        runner = judges.Runner(shop.build, self.found_in)
         shop.make(*self.tests[name].programs)
         for _ in range(2):
             outcome = runner.run(self.tests[name], 900)
