@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Local APIC with the I/O APIC and the 8259s behind LINT0. */
+#include <assert.h>
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <sched.h>
@@ -103,6 +104,7 @@ static void apic_teardown(void)
 {
 	lapic_destroy(&w.lapic);
 	bus_destroy(w.bus);
+	assert(!w.time.timers); /* Criterion counts no expectation here */
 }
 
 TestSuite(lapic, .init = apic_setup, .fini = apic_teardown);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The 8254 with port 61h. */
+#include <assert.h>
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,7 @@ static void pit_teardown(void)
 {
 	i8254_destroy(&t.pit);
 	bus_destroy(t.bus);
+	assert(!t.time.timers); /* Criterion counts no expectation here */
 }
 
 TestSuite(pit, .init = pit_setup, .fini = pit_teardown);

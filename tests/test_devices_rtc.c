@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The RTC and the PM timer. */
+#include <assert.h>
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,7 @@ static void rtc_teardown(void)
 {
 	mc146818_destroy(&t.rtc);
 	bus_destroy(t.bus);
+	assert(!t.time.timers); /* Criterion counts no expectation here */
 }
 
 TestSuite(rtc, .init = rtc_setup, .fini = rtc_teardown);
@@ -349,6 +351,7 @@ static void pm_teardown(void)
 {
 	piix4_pm_destroy(&t.pm);
 	bus_destroy(t.bus);
+	assert(!t.time.timers); /* Criterion counts no expectation here */
 }
 
 TestSuite(pm, .init = pm_setup, .fini = pm_teardown);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The 16550A and the debug console. */
+#include <assert.h>
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,7 @@ static void teardown(void)
 {
 	uart16550_destroy(&u.uart);
 	bus_destroy(u.bus);
+	assert(!u.time.timers); /* Criterion counts no expectation here */
 }
 
 TestSuite(uart, .init = setup, .fini = teardown);
