@@ -10,7 +10,7 @@
 #ifndef RF_DEVICES_CLOCK_H
 #define RF_DEVICES_CLOCK_H
 
-#include "x86/types.h"
+#include "wires.h"
 
 #define NS_PER_SECOND 1000000000ull
 
@@ -33,11 +33,18 @@ struct clock_ops {
 struct clock {
 	const struct clock_ops *ops;
 	void *opaque;
+	struct signal_line told; /* by clock_tell() */
 };
 
 static inline uint64_t clock_now(const struct clock *clock)
 {
 	return clock->ops->now_ns(clock->opaque);
+}
+
+/* A device is about to tell the guest, which asked, something that depends on the time. */
+static inline void clock_tell(const struct clock *clock)
+{
+	signal_raise(&clock->told, 0);
 }
 
 static inline int clock_timer_create(const struct clock *clock, void (*fire)(void *arg), void *arg,

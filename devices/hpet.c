@@ -241,6 +241,13 @@ static void timer_fired(void *opaque)
 	timer_runs(t, clock_now(&t->hpet->clock));
 }
 
+static void expire_all(struct hpet *hpet, uint64_t now)
+{
+	for (unsigned n = 0; n < HPET_TIMERS; n++)
+		if (hpet->timer[n].s.deadline_ns && now >= hpet->timer[n].s.deadline_ns)
+			timer_runs(&hpet->timer[n], now);
+}
+
 static void follow(struct hpet_timer *t, uint64_t now)
 {
 	if (!t->s.deadline_ns || !is_periodic(t) || !(t->s.config & T_INTERRUPTS))
@@ -255,6 +262,22 @@ void hpet_interrupt_taken(struct hpet *hpet)
 	for (unsigned n = 0; n < HPET_TIMERS; n++)
 		if (hpet->timer[n].s.wake_ns)
 			follow(&hpet->timer[n], clock_now(&hpet->clock));
+}
+
+bool hpet_watched(struct hpet *hpet, uint64_t since_ns)
+{
+	bool waits = false;
+
+	expire_all(hpet, clock_now(&hpet->clock));
+	for (unsigned n = 0; n < HPET_TIMERS; n++) {
+		struct hpet_timer *t = &hpet->timer[n];
+
+		if (!t->s.wake_ns || !is_periodic(t))
+			continue;
+		owed_ticks_watched(&t->s.owed, since_ns, period_ns(t));
+		waits |= last_interrupt(t) != TICK_TAKEN;
+	}
+	return waits;
 }
 
 /* Programming. Timers have met what came due before any register is written. */
@@ -382,18 +405,13 @@ static uint64_t read_register(struct hpet *hpet, uint64_t offset, uint64_t now)
 	}
 }
 
-static void expire_all(struct hpet *hpet, uint64_t now)
-{
-	for (unsigned n = 0; n < HPET_TIMERS; n++)
-		if (hpet->timer[n].s.deadline_ns && now >= hpet->timer[n].s.deadline_ns)
-			timer_runs(&hpet->timer[n], now);
-}
-
 static uint64_t hpet_read(void *opaque, uint64_t offset, unsigned size)
 {
 	struct hpet *hpet = opaque;
-	uint64_t now = clock_now(&hpet->clock), value;
+	uint64_t now, value;
 
+	clock_tell(&hpet->clock);
+	now = clock_now(&hpet->clock);
 	if ((offset & ~7ull) != REG_COUNTER)
 		expire_all(hpet, now);
 	value = read_register(hpet, offset & ~7ull, now);
@@ -519,7 +537,7 @@ const struct device_desc hpet_desc = {
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = hpet_reset,
 	.state = state,
-	.state_version = 1,
+	.state_version = 2,
 	.size = sizeof(struct hpet),
 	.state_check = state_check,
 	.loaded = loaded,

@@ -60,6 +60,8 @@ int hpet_init(struct hpet *hpet, const struct clock *clock) RF_MUST_CHECK;
 void hpet_destroy(struct hpet *hpet);
 /* The 8254's line (n = 0) and the RTC's (n = 1), which go on to IRQ 0 and 8. As irq_line.set. */
 void hpet_set_input(void *hpet, unsigned n, bool level);
+/* As i8254_watched(). */
+bool hpet_watched(struct hpet *hpet, uint64_t since_ns);
 /* The CPU has taken an interrupt: timers with a tick that is due give it at once. */
 void hpet_interrupt_taken(struct hpet *hpet);
 

@@ -214,6 +214,16 @@ void i8254_interrupt_taken(struct i8254 *pit)
 		timer_fired(pit);
 }
 
+bool i8254_watched(struct i8254 *pit, uint64_t since_ns)
+{
+	if (!pit->s.deadline_ns || !is_periodic(&pit->s.channel[0]))
+		return false;
+	if (clock_now(&pit->clock) >= pit->s.deadline_ns)
+		timer_fired(pit);
+	owed_ticks_watched(&pit->s.owed, since_ns, ticks_to_ns(pit->s.channel[0].count));
+	return last_interrupt(pit) != TICK_TAKEN;
+}
+
 /* The mode or count of channel n changed. */
 static void channel_changed(struct i8254 *pit, unsigned n, uint64_t now)
 {
@@ -393,6 +403,9 @@ static void control_write(struct i8254 *pit, uint8_t value)
 
 static uint64_t pit_read(void *opaque, uint64_t offset, unsigned size)
 {
+	const struct i8254 *pit = opaque;
+
+	clock_tell(&pit->clock);
 	return offset == 3 ? 0xff : channel_read(opaque, (unsigned)offset);
 }
 
@@ -566,7 +579,7 @@ const struct device_desc i8254_desc = {
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = i8254_reset,
 	.state = state,
-	.state_version = 3,
+	.state_version = 4,
 	.size = sizeof(struct i8254),
 	.state_check = state_check,
 	.loaded = loaded,

@@ -63,6 +63,11 @@ void i8254_reset(void *pit);
  * timer by the time-stamp counter.
  */
 void i8254_interrupt_taken(struct i8254 *pit);
+/*
+ * The CPU looks at a clock, with interrupts off since it last did so since_ns ago (0: it did not).
+ * Whether a tick waits to be taken.
+ */
+bool i8254_watched(struct i8254 *pit, uint64_t since_ns);
 /* Whether channel 0's OUT is wanted: not while another timer has IRQ 0. As irq_line.set. */
 void i8254_connect(void *pit, unsigned n, bool connected);
 /* The gate of channel 2. */

@@ -102,6 +102,16 @@ void lapic_timer_interrupt_taken(struct lapic *apic)
 		lapic_timer_fired(apic);
 }
 
+bool lapic_timer_watched(struct lapic *apic, uint64_t since_ns)
+{
+	if (!apic->s.wake_ns || !is_periodic(apic))
+		return false;
+	if (clock_now(&apic->config.clock) >= apic->s.deadline_ns)
+		lapic_timer_fired(apic);
+	owed_ticks_watched(&apic->s.owed, since_ns, period_ns(apic));
+	return last_interrupt(apic) != TICK_TAKEN;
+}
+
 void lapic_timer_set_initial(struct lapic *apic, uint32_t count)
 {
 	uint64_t now = clock_now(&apic->config.clock);

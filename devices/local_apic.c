@@ -349,7 +349,7 @@ static uint64_t lapic_read(void *opaque, uint64_t offset, unsigned size)
 	case 0x30: return apic->s.icr_low;
 	case 0x31: return apic->s.icr_high;
 	case 0x38: return apic->s.initial_count;
-	case 0x39: return lapic_timer_current(apic);
+	case 0x39: clock_tell(&apic->config.clock); return lapic_timer_current(apic);
 	case 0x3e: return apic->s.divide;
 	default:
 		error(apic, ESR_ILLEGAL_REGISTER);
@@ -543,7 +543,7 @@ const struct device_desc lapic_desc = {
 	.name = "local-apic",
 	.reset = lapic_reset,
 	.state = state,
-	.state_version = 1,
+	.state_version = 2,
 	.size = sizeof(struct lapic),
 	.state_check = state_check,
 	.loaded = loaded,

@@ -118,6 +118,8 @@ void lapic_timer_fired(void *apic);
  * not wait for the clock's thread, which a busy host may keep from running.
  */
 void lapic_timer_interrupt_taken(struct lapic *apic);
+/* As i8254_watched(). */
+bool lapic_timer_watched(struct lapic *apic, uint64_t since_ns);
 void lapic_timer_set_initial(struct lapic *apic, uint32_t count);
 uint32_t lapic_timer_current(struct lapic *apic);
 void lapic_timer_set_divide(struct lapic *apic, uint32_t value);

@@ -364,7 +364,11 @@ static uint64_t rtc_read(void *opaque, uint64_t offset, unsigned size)
 {
 	struct mc146818 *rtc = opaque;
 
-	return offset ? read_register(rtc, rtc->s.index & 0x7f) : 0xff;
+	if (!offset)
+		return 0xff;
+	if ((rtc->s.index & 0x7f) <= RTC_C)
+		clock_tell(&rtc->clock);
+	return read_register(rtc, rtc->s.index & 0x7f);
 }
 
 static void rtc_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)

@@ -7,6 +7,7 @@
 const struct state_field owed_ticks_state[] = {
 	STATE_PAST(struct owed_ticks, masked_ns),
 	STATE_MOST(struct owed_ticks, count, OWED_TICKS_MOST),
+	STATE_MOST(struct owed_ticks, seen, OWED_TICKS_MOST),
 	STATE_END,
 };
 
@@ -48,6 +49,15 @@ bool owed_ticks_due(struct owed_ticks *owed, uint64_t due, uint64_t period_ns,
 		return false;
 	owed->count--;
 	return true;
+}
+
+void owed_ticks_watched(struct owed_ticks *owed, uint64_t since_ns, uint64_t period_ns)
+{
+	bool watched = since_ns && since_ns <= OWED_TICKS_WATCH_NS && since_ns <= period_ns;
+
+	if (watched && owed->count > owed->seen)
+		owed->count = owed->seen;
+	owed->seen = owed->count;
 }
 
 uint64_t owed_ticks_wake(const struct owed_ticks *owed, uint64_t deadline, uint64_t period_ns,

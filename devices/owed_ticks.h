@@ -13,6 +13,9 @@
  * is due meanwhile is owed as well. A mask that lasts longer is there to keep the interrupts away,
  * and everything owed is forgiven.
  *
+ * A CPU that keeps interrupts off and watches a clock meanwhile has seen ticks go by: those are
+ * lost, as they are on a chip (tick_watch.h).
+ *
  * No guest may keep the monitor busy with a period of a few nanoseconds: below
  * OWED_TICKS_MIN_PERIOD_NS ticks come at that rate, and no more than one is owed.
  */
@@ -30,6 +33,9 @@
 /* Longer than any handler takes, however slow the engine. */
 #define OWED_TICKS_HANDLER_NS 100000000u
 
+/* Readings of a clock that are farther apart than this, or than a period, are not watching it. */
+#define OWED_TICKS_WATCH_NS 1000000u
+
 /* Where the last tick's interrupt is. */
 enum tick_interrupt {
 	TICK_TAKEN,     /* the next tick makes an interrupt */
@@ -41,6 +47,7 @@ struct owed_ticks {
 	/* since when ticks have met a masked request; 0: they have not */
 	uint64_t masked_ns;
 	uint32_t count;
+	uint32_t seen; /* of these, how many there were when the CPU last looked at a clock */
 };
 
 /* What is saved of it. */
@@ -52,6 +59,11 @@ void owed_ticks_seen(struct owed_ticks *owed, enum tick_interrupt last);
 /* More ticks came due. True: one is to be given now, and no longer owed. */
 bool owed_ticks_due(struct owed_ticks *owed, uint64_t due, uint64_t period_ns,
 		    enum tick_interrupt last, uint64_t now);
+/*
+ * The CPU looks at a clock, with interrupts off since it last did so since_ns ago (0: it did not),
+ * and what came due is owed. What it has watched come due is not.
+ */
+void owed_ticks_watched(struct owed_ticks *owed, uint64_t since_ns, uint64_t period_ns);
 /* When the timer is to run, if the next tick is due at deadline. */
 uint64_t owed_ticks_wake(const struct owed_ticks *owed, uint64_t deadline, uint64_t period_ns,
 			 uint64_t now);

@@ -32,6 +32,7 @@
 #include "piix4_pm.h"
 #include "port61.h"
 #include "port92.h"
+#include "tick_watch.h"
 #include "uart16550.h"
 #include "vga.h"
 
@@ -56,6 +57,7 @@ struct pc_board {
 	struct io_apic io_apic;
 	struct hpet hpet;
 	struct i8254 pit;
+	struct tick_watch watch;
 	struct port61 port61;
 	struct mc146818 rtc;
 	struct a20_gate a20;
@@ -238,6 +240,12 @@ static int init_timers(struct pc_board *board)
 	const struct pc_board_config *c = &board->config;
 	int err = c->hpet ? init_hpet(board) : 0;
 
+	board->watch = (struct tick_watch){
+		.clock = c->clock,
+		.pit = &board->pit, .hpet = &board->hpet, .lapic = &board->lapic,
+		.interrupt_flag = c->interrupt_flag,
+		.interrupt_flag_opaque = c->interrupt_flag_opaque,
+	};
 	if (!err)
 		err = i8254_init(&board->pit, &c->clock, timer_line(board, 0));
 	if (err)
@@ -338,6 +346,7 @@ static int attach_all(struct pc_board *board, struct error *error)
 		{ &i8259_desc, &board->pic },
 		{ board->config.hpet ? &hpet_desc : NULL, &board->hpet },
 		{ &i8254_desc, &board->pit },
+		{ &tick_watch_desc, &board->watch },
 		{ &port61_desc, &board->port61 },
 		{ &mc146818_desc, &board->rtc },
 		{ &a20_gate_desc, &board->a20 },
@@ -472,6 +481,7 @@ int pc_board_create(const struct pc_board_config *config, struct pc_board **out,
 	if (!board)
 		return -ENOMEM;
 	board->config = *config;
+	board->config.clock.told = pc_board_look(board);
 	board->lines.board = board;
 	board->a20.out = config->a20;
 	err = assemble(board, error);
@@ -494,8 +504,9 @@ void pc_board_destroy(struct pc_board *board)
 	bus = board->config.bus;
 	void *attached[] = {
 		&board->lines, &board->lapic, &board->io_apic, &board->pic, &board->hpet,
-		&board->pit, &board->port61, &board->rtc, &board->a20, &board->kbc, &board->port92,
-		&board->fpu_error, &board->pci, &board->pci.bridge, &board->piix3, &board->pm,
+		&board->pit, &board->watch, &board->port61, &board->rtc, &board->a20, &board->kbc,
+		&board->port92, &board->fpu_error, &board->pci, &board->pci.bridge, &board->piix3,
+		&board->pm,
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(attached); i++)
@@ -531,10 +542,8 @@ int pc_board_acknowledge(void *opaque)
 	struct pc_board *board = opaque;
 	int vector = lapic_acknowledge(&board->lapic);
 
-	if (vector >= 0) {
-		i8254_interrupt_taken(&board->pit);
-		hpet_interrupt_taken(&board->hpet);
-	}
+	if (vector >= 0)
+		tick_watch_taken(&board->watch);
 	return vector;
 }
 
@@ -572,6 +581,11 @@ pc_board_store_fn pc_board_store_unlocked(struct pc_board *board, void **opaque)
 {
 	*opaque = &board->lapic;
 	return lapic_store_unlocked;
+}
+
+struct signal_line pc_board_look(struct pc_board *board)
+{
+	return (struct signal_line){ tick_watch_look, &board->watch, 0 };
 }
 
 struct signal_line pc_board_ferr(struct pc_board *board)

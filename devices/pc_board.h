@@ -31,6 +31,11 @@ struct pc_board_config {
 	uint64_t ram_size;          /* bytes, at most 3.5 GiB */
 
 	struct irq_line intr;        /* the CPU's INTR pin; set when it changes */
+	/*
+	 * Whether the CPU's interrupt flag is set, asked while it accesses a device. NULL: it is.
+	 */
+	bool (*interrupt_flag)(void *opaque);
+	void *interrupt_flag_opaque;
 	struct signal_line nmi;
 	struct signal_line ignne;    /* an x87 error is being reported: the CPU's IGNNE# pin */
 	struct irq_line a20;         /* set when it changes, and at reset (enabled) */
@@ -113,6 +118,9 @@ void pc_board_set_irq(struct pc_board *board, unsigned gsi, bool level);
 
 /* What reads and writes of C0000h to FFFFFh reach (pci_host.h). */
 void pc_board_pam(const struct pc_board *board, uint8_t pam[PCI_HOST_PAMS]);
+
+/* Where the CPU tells that it reads its time-stamp counter, at least with INTR up and IF clear. */
+struct signal_line pc_board_look(struct pc_board *board);
 
 /* Where FERR# of the CPU goes: an x87 error is to be reported as IRQ 13. */
 struct signal_line pc_board_ferr(struct pc_board *board);

@@ -127,6 +127,7 @@ static uint64_t block_read(void *opaque, uint64_t offset, unsigned size)
 	uint64_t value;
 
 	if ((offset & ~3ull) == PM_TIMER) {
+		clock_tell(&pm->clock);
 		value = pm_ticks(pm) & 0xffffff;
 	} else {
 		unsigned at = (unsigned)offset & ~3u;

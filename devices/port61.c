@@ -16,6 +16,7 @@ static uint64_t port61_read(void *opaque, uint64_t offset, unsigned size)
 	struct port61 *port = opaque;
 	uint8_t value = port->s.control;
 
+	clock_tell(&port->pit->clock);
 	if (clock_now(&port->pit->clock) / REFRESH_NS & 1)
 		value |= REFRESH;
 	if (i8254_out2(port->pit))

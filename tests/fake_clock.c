@@ -62,7 +62,7 @@ static const struct clock_ops fake_ops = {
 
 struct clock fake_clock_interface(struct fake_clock *fake)
 {
-	return (struct clock){ &fake_ops, fake };
+	return (struct clock){ .ops = &fake_ops, .opaque = fake };
 }
 
 static struct clock_timer *first_armed(const struct fake_clock *fake)

@@ -110,10 +110,10 @@ static const struct {
 	size_t offset, size, padding;
 } states[] = {
 	{ &i8259_desc, offsetof(struct i8259, s), sizeof(struct i8259_state), 0 },
-	{ &i8254_desc, offsetof(struct i8254, s), sizeof(struct i8254_state), 3 * 1 + 4 + 6 },
-	{ &hpet_desc, offsetof(struct hpet, timer[1].s), sizeof(struct hpet_timer_state), 4 + 4 },
+	{ &i8254_desc, offsetof(struct i8254, s), sizeof(struct i8254_state), 3 * 1 + 6 },
+	{ &hpet_desc, offsetof(struct hpet, timer[1].s), sizeof(struct hpet_timer_state), 4 },
 	{ &hpet_desc, offsetof(struct hpet, s), sizeof(struct hpet_state), 5 },
-	{ &lapic_desc, offsetof(struct lapic, s), sizeof(struct lapic_state), 4 + 4 },
+	{ &lapic_desc, offsetof(struct lapic, s), sizeof(struct lapic_state), 4 },
 	{ &io_apic_desc, offsetof(struct io_apic, s), sizeof(struct io_apic_state), 7 },
 	{ &mc146818_desc, offsetof(struct mc146818, s), sizeof(struct mc146818_state), 6 },
 	{ &uart16550_desc, offsetof(struct uart16550, s), sizeof(struct uart16550_state), 10 },

@@ -72,6 +72,7 @@ static void describe(const uint8_t *bytes, unsigned len)
 static cache_pc stub_address(const struct translator *tr, enum stub stub)
 {
 	switch (stub) {
+	case STUB_INTERPRET:   return tr->stub_callout[CALLOUT_INTEGER];
 	case STUB_STORE:       return tr->stub_callout[CALLOUT_STORE];
 	case STUB_SOFT_READ:   return tr->stub_soft[ACCESS_READ];
 	case STUB_SOFT_WRITE:  return tr->stub_soft[ACCESS_WRITE];

@@ -17,7 +17,9 @@
 	LE32(-(int32_t)(FLAT + 1) * 0x20000 + (int32_t)offsetof(struct branch_entry, field))
 #define REL32 0, 0, 0, 0 /* to the stub; see golden.stub */
 
-enum stub { STUB_NONE, STUB_STORE, STUB_SOFT_READ, STUB_SOFT_WRITE, STUB_LOOKUP_MISS };
+enum stub {
+	STUB_NONE, STUB_INTERPRET, STUB_STORE, STUB_SOFT_READ, STUB_SOFT_WRITE, STUB_LOOKUP_MISS
+};
 
 /* Translators for a host with BMI2, for one without, or both, which have to agree. */
 enum hosts { BOTH, WITH_BMI2, WITHOUT_BMI2 };
@@ -418,8 +420,29 @@ static const struct golden {
 	    0xe8, REL32), /* call stub_callout[CALLOUT_STORE] */
 	  .stub = STUB_STORE, .rel = 33 },
 
-	/* The time, without a flag changed. */
+	/* The time, without a flag changed; ring 0 looks for events first. */
 	{ .text = "rdtsc", FLAT, 0, B(0x0f, 0x31),
+	  B(0x44, 0x8b, 0xd9, /* mov r11d, ecx */
+	    0x41, 0x8b, 0x4f, (uint8_t)CPU_OFF(events), /* mov ecx, dword ptr [r15 + events] */
+	    0xe3, 0x1c, /* jrcxz quiet */
+	    0x41, 0x8b, 0xcb, /* mov ecx, r11d */
+	    0x41, 0xb9, 0x00, 0x00, 0x00, 0x00, /* mov r9d, 0 */
+	    0x41, 0xb8, 0x00, 0x11, 0x00, 0x00, /* mov r8d, EIP */
+	    0x41, 0xba, 0x02, 0x11, 0x00, 0x00, /* mov r10d, EIP of the next */
+	    0xe8, REL32, /* call stub_callout[CALLOUT_INTEGER] */
+	    0xeb, 0x27, /* jmp done */
+	    0x41, 0x8b, 0xcb, /* quiet: mov ecx, r11d */
+	    0x0f, 0x31, /* rdtsc */
+	    0x41, 0x89, 0x47, WORD, /* mov dword ptr [r15 + scratch], eax */
+	    0x41, 0x89, 0x57, WORD_HIGH, /* mov dword ptr [r15 + scratch + 4], edx */
+	    0x4d, 0x8b, 0x47, WORD, /* mov r8, qword ptr [r15 + scratch] */
+	    0x4d, 0x8b, 0x8f, LE32(CPU_OFF(tsc_offset)), /* mov r9, qword ptr [r15 + tsc_offset] */
+	    0x4f, 0x8d, 0x04, 0x08, /* lea r8, [r8 + r9] */
+	    0x4d, 0x89, 0x47, WORD, /* mov qword ptr [r15 + scratch], r8 */
+	    0x41, 0x8b, 0x57, WORD_HIGH, /* mov edx, dword ptr [r15 + scratch + 4] */
+	    0x41, 0x8b, 0xc0), /* mov eax, r8d */
+	  .stub = STUB_INTERPRET, .rel = 31 },
+	{ .text = "rdtsc, ring 3", FLAT | 3, 0, B(0x0f, 0x31),
 	  B(0x0f, 0x31, /* rdtsc */
 	    0x41, 0x89, 0x47, WORD, /* mov dword ptr [r15 + scratch], eax */
 	    0x41, 0x89, 0x57, WORD_HIGH, /* mov dword ptr [r15 + scratch + 4], edx */

@@ -57,9 +57,10 @@ static void translate_group_ff(struct build *b, const struct insn *i)
 /*
  * Guest TSC = host TSC + offset; no flag may change, so the halves are joined and parted in memory.
  */
-static void emit_guest_tsc(struct emitter *e)
+static void emit_guest_tsc(struct build *b)
 {
 	const int32_t sum = TCW_OFF(scratch);
+	struct emitter *e = &b->e;
 
 	emit_rdtsc(e);
 	emit_store32(e, H_RAX, memref_cpu(sum));
@@ -72,22 +73,37 @@ static void emit_guest_tsc(struct emitter *e)
 	emit_mov32(e, H_RAX, H_R8);
 }
 
+/*
+ * Ring 0 may be waiting by the clock with interrupts off, which the devices are to know of if one
+ * is pending (devices/tick_watch.h).
+ */
 static void translate_rdtsc(struct build *b, const struct insn *i)
 {
-	if (b->mode & MODE_TSC)
-		emit_guest_tsc(&b->e);
-	else
-		translate_interpret(b, i);
+	uint8_t *done;
+
+	if (!(b->mode & MODE_TSC))
+		return translate_interpret(b, i);
+	if (b->mode & MODE_CPL)
+		return emit_guest_tsc(b);
+	done = interpret_if_events(b, i);
+	emit_guest_tsc(b);
+	patch_short_here(&b->e, done);
 }
 
 /* It waits for all before it (SDM vol. 2, RDTSCP), which the host may have no RDTSCP for. */
 static void translate_rdtscp(struct build *b, const struct insn *i)
 {
+	uint8_t *done = NULL;
+
 	if (!(b->mode & MODE_TSC) || b->adapt & ADAPT_INTERPRET)
 		return translate_interpret(b, i);
+	if (!(b->mode & MODE_CPL))
+		done = interpret_if_events(b, i);
 	emit_lfence(&b->e);
-	emit_guest_tsc(&b->e);
+	emit_guest_tsc(b);
 	emit_load32(&b->e, H_RCX, memref_cpu(CPU_OFF(tsc_aux)));
+	if (done)
+		patch_short_here(&b->e, done);
 }
 
 static void translate_0f01(struct build *b, const struct insn *i)

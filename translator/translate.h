@@ -82,6 +82,11 @@ bool stack_is_plain(const struct build *b, const struct insn *insn);
 void esp_sync(struct build *b);
 void esp_sync_first(struct build *b);
 /*
+ * With an event pending the interpreter executes the instruction; what is emitted next does
+ * otherwise. No flag changes. Returns where that ends, for patch_short_here().
+ */
+uint8_t *interpret_if_events(struct build *b, const struct insn *i);
+/*
  * The slot at guest ESP + disp, whatever the mode. In the soft mode r14d is up to date afterwards,
  * and r8 to r11 are clobbered.
  */

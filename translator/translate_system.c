@@ -19,14 +19,11 @@ void translate_cli(struct build *b, const struct insn *i)
 	emit_store32_imm(&b->e, 0, memref_cpu(TCW_OFF(if_flag)));
 }
 
-/* With an event pending the interpreter takes over, which knows the one-instruction shadow. */
-void translate_sti(struct build *b, const struct insn *i)
+uint8_t *interpret_if_events(struct build *b, const struct insn *i)
 {
 	struct emitter *e = &b->e;
 	uint8_t *quiet, *done;
 
-	if (!is_ring0(b) || b->last)
-		return translate_interpret(b, i);
 	esp_sync_first(b);
 	emit_mov32(e, H_R11, H_RCX);
 	emit_load32(e, H_RCX, memref_cpu(CPU_OFF(events)));
@@ -36,6 +33,18 @@ void translate_sti(struct build *b, const struct insn *i)
 	done = emit_jmp_short(e);
 	patch_short_here(e, quiet);
 	emit_mov32(e, H_RCX, H_R11);
+	return done;
+}
+
+/* With an event pending the interpreter takes over, which knows the one-instruction shadow. */
+void translate_sti(struct build *b, const struct insn *i)
+{
+	struct emitter *e = &b->e;
+	uint8_t *done;
+
+	if (!is_ring0(b) || b->last)
+		return translate_interpret(b, i);
+	done = interpret_if_events(b, i);
 	emit_store32_imm(e, X86_IF, memref_cpu(TCW_OFF(if_flag)));
 	patch_short_here(e, done);
 	b->shadow = true;

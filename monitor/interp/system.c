@@ -286,6 +286,18 @@ enum x86_status op_msr(struct vcpu *vcpu, const struct insn *i)
 	return X86_OK;
 }
 
+/* The board is to know of a guest that keeps interrupts off and waits by the clock. */
+static void tsc_read(struct vcpu *vcpu)
+{
+	const struct cpu *cpu = &vcpu->cpu;
+
+	if (cpu->eflags & X86_IF || !(atomic_load(&cpu->events) & EVENT_INTR))
+		return;
+	pthread_mutex_lock(&vcpu->vm->device_lock);
+	signal_raise(&vcpu->vm->look, 0);
+	pthread_mutex_unlock(&vcpu->vm->device_lock);
+}
+
 enum x86_status op_rdtsc(struct vcpu *vcpu, const struct insn *i)
 {
 	struct cpu *cpu = &vcpu->cpu;
@@ -293,6 +305,7 @@ enum x86_status op_rdtsc(struct vcpu *vcpu, const struct insn *i)
 
 	if (cpu->cr4 & CR4_TSD && cpu->cpl != 0)
 		return raise_gp(vcpu);
+	tsc_read(vcpu);
 	tsc = guest_tsc(cpu);
 	cpu->regs[X86_EAX] = tsc;
 	cpu->regs[X86_EDX] = tsc >> 32;

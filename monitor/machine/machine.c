@@ -39,6 +39,14 @@ static void cpu_set_level(void *vcpu, unsigned event, bool level)
 		vcpu_clear_event(vcpu, event);
 }
 
+/* To others than its own thread, which may ask at any time, it says the usual. */
+static bool cpu_interrupt_flag(void *opaque)
+{
+	const struct vcpu *vcpu = opaque;
+
+	return !vcpu_is_mine(vcpu) || (vcpu->cpu.eflags & X86_IF);
+}
+
 static void cpu_raise(void *vcpu, unsigned event, uint32_t value)
 {
 	vcpu_raise_event(vcpu, event);
@@ -93,6 +101,8 @@ static int machine_make_board(struct machine *m, struct error *error)
 		.memory = dma_guest_memory(vm),
 		.ram_size = vm->ram.size,
 		.intr = { cpu_set_level, &vm->vcpu, EVENT_INTR },
+		.interrupt_flag = cpu_interrupt_flag,
+		.interrupt_flag_opaque = &vm->vcpu,
 		.nmi = { cpu_raise, &vm->vcpu, EVENT_NMI },
 		.ignne = { cpu_ignne, &vm->vcpu, 0 },
 		.a20 = { cpu_set_a20, &vm->vcpu, 0 },
@@ -124,6 +134,7 @@ static int machine_make_board(struct machine *m, struct error *error)
 	vm->interrupt_source = (struct interrupt_source){ pc_board_acknowledge, vm->board };
 	vm->store_unlocked = pc_board_store_unlocked(vm->board, &vm->store_unlocked_opaque);
 	vm->ferr = pc_board_ferr(vm->board);
+	vm->look = pc_board_look(vm->board);
 	return 0;
 }
 

@@ -87,6 +87,11 @@ struct vm {
 	 */
 	struct signal_line ferr;
 	/*
+	 * The guest reads its time-stamp counter, with an interrupt pending and IF clear. Raised
+	 * under the device lock. May be unconnected.
+	 */
+	struct signal_line look;
+	/*
 	 * Interrupt lines of the board go here, under the device lock, if the controllers are the
 	 * engine's, which connects it when it is created. Unconnected: they are the board's.
 	 */

@@ -29,6 +29,7 @@ const struct group groups[] = {
 	{ "debug", group_debug, MODES_ALL, 0 },
 	{ "io", group_io, MODES_ALL, 0 },
 	{ "interrupts", group_interrupts, MODES_ALL, 0 },
+	{ "time", group_time, MODES_ALL, 0 },
 	{ "fpu", group_fpu, MODES_ALL, 0 },
 	{ "new_instructions", group_new_instructions, MODES_ALL, 0 },
 	{ "umip", group_umip, MODES_ALL, 0 },

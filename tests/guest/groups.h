@@ -35,6 +35,7 @@ void group_storm(void);
 void group_table_code(void);
 void group_task_nmi(void);
 void group_tasks(void);
+void group_time(void);
 void group_umip(void);
 void group_v86(void);
 

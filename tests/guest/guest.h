@@ -285,7 +285,8 @@ struct group {
 	 */
 	enum { SHUTS_DOWN = 1, KILLS_QEMU = 2, LOCKS_BUS = 4 } needs_care;
 };
-extern bool sparing_qemu, sparing_unicorn; /* single checks that it does not survive are left out */
+/* Single checks that it does not survive are left out; of KVM those that it cannot see. */
+extern bool sparing_kvm, sparing_qemu, sparing_unicorn;
 extern const struct group groups[];
 extern const unsigned group_count;
 

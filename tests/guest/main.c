@@ -2,14 +2,14 @@
 /*
  * Runs the groups that the command line names, all if it names none, each in every paging mode it
  * is made for, or in the one that is named after it: "smc.off". Words that may stand before them:
- * "quiet"; "spare-qemu"; "spare-unicorn"; "list-shutdowns", "list-groups".
+ * "quiet"; "spare-kvm"; "spare-qemu"; "spare-unicorn"; "list-shutdowns", "list-groups".
  */
 #include "report.h"
 
 struct multiboot { uint32_t flags, memory[2], boot_device, command_line; };
 void guest_main(const struct multiboot *boot);
 
-bool sparing_qemu, sparing_unicorn;
+bool sparing_kvm, sparing_qemu, sparing_unicorn;
 
 static bool word_is(const char *word, const char *name)
 {
@@ -94,6 +94,10 @@ void guest_main(const struct multiboot *boot)
 	machine_reset();
 	if (word_is(words, "quiet")) {
 		report_quietly();
+		words = next_word(words);
+	}
+	if (word_is(words, "spare-kvm")) {
+		sparing_kvm = true;
 		words = next_word(words);
 	}
 	if (word_is(words, "spare-qemu")) {
