@@ -195,6 +195,7 @@ static int bt_create_with(struct vcpu *vcpu, struct bt_options *options, struct 
 	if (!err) /* which takes the time of a signal */
 		bt->young = host_young_policy(options->young);
 	vcpu->engine_data = bt;
+	bt_set_ac_tables(vcpu);
 	options->translator.soft_views = bt->young.on;
 	options->shadow.dear = bt->young.dear;
 	if (options->translator.verify)

@@ -145,6 +145,8 @@ bool bt_is_translatable(const struct cpu *cpu);
 uint32_t bt_prepare(struct bt *bt);
 struct tc_space *bt_tc_space(struct bt *bt);
 void bt_settle(struct bt *bt);
+/* What CLAC and STAC find in tcw.ac_soft_table: once, for it never changes. */
+void bt_set_ac_tables(struct vcpu *vcpu);
 /*
  * What translated code finds in tcw.seg_base, after the instruction before may have loaded a
  * segment register.

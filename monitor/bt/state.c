@@ -134,26 +134,26 @@ static inline void set_views(uint64_t view[4], const hva_t *window, uint8_t gibs
 static inline void bt_set_views(struct bt *bt)
 {
 	const struct cpu *cpu = &bt->vcpu->cpu;
-	const uint8_t gibs = cpu->cpl == 3 ? 0xf : bt->unsettled ? 0 : bt->user_gibs;
-	const bool barred = cpu->cpl != 3 && cpu->cr4 & CR4_SMAP;
+	const uint8_t gibs = bt->unsettled ? 0 : bt->user_gibs;
+	const bool smap = cpu->cr4 & CR4_SMAP;
 	const hva_t *window = bt->space->window;
 	struct tc_words *w = &bt->vcpu->tcw;
 
-	set_views(w->view_by_gib, window, barred && !(cpu->eflags & X86_AC) ? 0 : gibs);
-	set_views(w->ac_view_by_gib[false], window, barred ? 0 : gibs);
+	if (cpu->cpl == 3) {
+		set_views(w->view_by_gib, window, 0xf);
+		return;
+	}
+	set_views(w->view_by_gib, window, smap && !(cpu->eflags & X86_AC) ? 0 : gibs);
+	set_views(w->ac_view_by_gib[false], window, smap ? 0 : gibs);
 	set_views(w->ac_view_by_gib[true], window, gibs);
 }
 
-/* The software TLB's look-up tables, for who runs now, and for ring 0 after CLAC and STAC. */
-static inline void set_soft_tables(struct bt *bt)
+void bt_set_ac_tables(struct vcpu *vcpu)
 {
-	const struct cpu *cpu = &bt->vcpu->cpu;
-	const struct soft_tlb *tlb = &bt->vcpu->soft_tlb;
-	const unsigned who = access_who(access_explicit(cpu->cpl, cpu->eflags));
-	struct tc_words *w = &bt->vcpu->tcw;
+	const struct soft_tlb *tlb = &vcpu->soft_tlb;
+	struct tc_words *w = &vcpu->tcw;
 
 	for (int kind = 0; kind < SOFT_LOOKUP_KINDS; kind++) {
-		w->soft_table[kind] = (uintptr_t)tlb->lookup[who][kind];
 		w->ac_soft_table[false][kind] = (uintptr_t)tlb->lookup[0][kind];
 		w->ac_soft_table[true][kind] =
 			(uintptr_t)tlb->lookup[access_who(ACCESS_AC)][kind];
@@ -193,6 +193,7 @@ uint32_t bt_prepare(struct bt *bt)
 	struct tc_words *w = tcw(cpu);
 	uint32_t mode = mode_of(cpu);
 	const bool user = cpu->cpl == 3;
+	const unsigned who = access_who(access_explicit(cpu->cpl, cpu->eflags));
 	struct tc_space *tc_space;
 
 	bt->space = shadow_current(bt->shadow);
@@ -215,7 +216,8 @@ uint32_t bt_prepare(struct bt *bt)
 	w->if_flag = cpu->eflags & X86_IF;
 	w->mode = mode;
 	mode |= young_mode(bt, user);
-	set_soft_tables(bt);
+	for (int kind = 0; kind < SOFT_LOOKUP_KINDS; kind++)
+		w->soft_table[kind] = (uintptr_t)bt->vcpu->soft_tlb.lookup[who][kind];
 	w->segment_memos = (uintptr_t)bt->vcpu->soft_tlb.segment;
 	soft_tlb_check_gdt(bt->vcpu);
 	w->event_mask = cpu_event_mask(cpu, w->if_flag);
