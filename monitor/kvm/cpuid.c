@@ -14,6 +14,7 @@
 #define CPUID_CACHE_LEAF     4 /* its subleaves are numbered up to the first of type 0 */
 #define CPUID_FEATURE_LEAF   7
 #define CPUID_MAX_ENTRIES    64
+#define CPUID_HOST_ENTRIES   256
 #define CPUID_EXTENDED       0x80000000u
 #define CPUID_EXTENDED_FEATURES 0x80000001u
 #define CPUID_ADDRESS_SIZES  0x80000008u
@@ -74,6 +75,36 @@ static bool cpuid_add_leaf(struct kvm_engine *kvm, struct cpuid_list *list, uint
 	}
 }
 
+/*
+ * Newer features than KVM needs (SMEP, SMAP, UMIP, LZCNT) are offered where the host has them: a
+ * bit of CR4 that it lacks would be refused to the guest.
+ */
+static void hide_what_the_host_lacks(struct kvm_engine *kvm, struct cpuid_list *list)
+{
+	struct kvm_cpuid2 *host = calloc(1, sizeof(*host) + CPUID_HOST_ENTRIES *
+								    sizeof(host->entries[0]));
+
+	if (host)
+		host->nent = CPUID_HOST_ENTRIES;
+	if (!host || kvm_ioctl(kvm->device_fd, KVM_GET_SUPPORTED_CPUID, host)) {
+		free(host);
+		return;
+	}
+	for (uint32_t i = 0; i < list->head.nent; i++) {
+		struct kvm_cpuid_entry2 *e = &list->entry[i];
+
+		if (e->function != CPUID_FEATURE_LEAF && e->function != CPUID_EXTENDED_FEATURES)
+			continue;
+		for (uint32_t h = 0; h < host->nent; h++) {
+			if (host->entries[h].function != e->function || host->entries[h].index)
+				continue;
+			e->ebx &= host->entries[h].ebx;
+			e->ecx &= host->entries[h].ecx;
+		}
+	}
+	free(host);
+}
+
 int kvm_cpuid_set(struct kvm_engine *kvm)
 {
 	const struct cpu *cpu = &kvm->vcpu->cpu;
@@ -91,6 +122,7 @@ int kvm_cpuid_set(struct kvm_engine *kvm)
 		fits = cpuid_add_leaf(kvm, list, leaf);
 	for (uint32_t leaf = CPUID_EXTENDED; fits && leaf <= last_extended; leaf++)
 		fits = cpuid_add_leaf(kvm, list, leaf);
+	hide_what_the_host_lacks(kvm, list);
 	err = fits ? kvm_ioctl(kvm->vcpu_fd, KVM_SET_CPUID2, list) : -E2BIG;
 	free(list);
 	return err;
