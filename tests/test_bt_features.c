@@ -371,7 +371,8 @@ static void smap_and_strings(struct bf *bf)
 	MOV(&c, X86_ECX, 4);
 	EMIT(&c, 0xf3, 0xa5);                         /* rep movsd */
 	CLAC(&c);
-	MOV(&c, X86_ESI, SUPERVISOR_WORD + GUEST_PAGE_SIZE - 8); /* the page after it is the user's */
+	/* The page after it is the user's. */
+	MOV(&c, X86_ESI, SUPERVISOR_WORD + GUEST_PAGE_SIZE - 8);
 	MOV(&c, X86_EDI, SUPERVISOR_WORD + 0x200);
 	MOV(&c, X86_ECX, 4);
 	at = c.at;

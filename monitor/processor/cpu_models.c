@@ -74,7 +74,8 @@ static const struct { const char *name; feature_set feature; } feature_names[] =
 	{ "tsc_adjust", FEATURE_TSC_ADJUST }, { "tsc-adjust", FEATURE_TSC_ADJUST },
 	{ "rdtscp", FEATURE_RDTSCP }, { "rdpid", FEATURE_RDPID }, { "lzcnt", FEATURE_LZCNT },
 	{ "abm", FEATURE_LZCNT }, { "umip", FEATURE_UMIP }, { "smep", FEATURE_SMEP },
-	{ "smap", FEATURE_SMAP }, { "nx", FEATURE_NX }, { "mce", FEATURE_MCE }, { "mca", FEATURE_MCE },
+	{ "smap", FEATURE_SMAP }, { "nx", FEATURE_NX }, { "mce", FEATURE_MCE },
+	{ "mca", FEATURE_MCE },
 };
 
 static const struct { const char *name; feature_set feature; } other_features[] = {

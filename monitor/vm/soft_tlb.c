@@ -5,8 +5,8 @@
  * Invariants:
  *   - an entry of kind WRITE was filled by a walk for a write, so its leaf is dirty; any entry's
  *     path is accessed;
- *   - permissions are settled when an entry is made (CR0.WP and CR4 changes flush all; accesses with
- *     and without AC have entries of their own), so a hit needs no check;
+ *   - permissions are settled when an entry is made (CR0.WP and CR4 changes flush all; accesses
+ *     with and without AC have entries of their own), so a hit needs no check;
  *   - whether a page is protected is looked up at each write: those states change without a
  *     guest flush;
  *   - a bit of used[] is set for every valid entry, so that a flush costs what was filled and not
@@ -473,7 +473,8 @@ uint32_t mem_peek(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len)
 
 		if (piece > len - done)
 			piece = len - done;
-		if (!walk_guest(&vcpu->vm->ram, &paging, gva + done, ACCESS_READ | ACCESS_AC | ACCESS_PROBE, &walk))
+		if (!walk_guest(&vcpu->vm->ram, &paging, gva + done,
+				ACCESS_READ | ACCESS_AC | ACCESS_PROBE, &walk))
 			break;
 		host = guest_ram_ptr(&vcpu->vm->ram, walk.gpa);
 		if (!host)

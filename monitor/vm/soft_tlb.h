@@ -80,8 +80,8 @@ void soft_tlb_check_gdt(struct vcpu *vcpu);
 /*
  * Linear accesses of len bytes (1..4096, may cross a page). access: ACCESS_READ or ACCESS_WRITE or
  * ACCESS_EXEC, with what access_explicit() says of the program's own (descriptor-table and TSS
- * accesses carry neither of its flags). X86_FAULT with a #PF in cpu->fault if any byte is not accessible; a write then
- * has stored nothing.
+ * accesses carry neither of its flags). X86_FAULT with a #PF in cpu->fault if any byte is not
+ * accessible; a write then has stored nothing.
  */
 enum x86_status mem_read(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len,
 			 enum access access) RF_MUST_CHECK;
