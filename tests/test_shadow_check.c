@@ -135,6 +135,9 @@ Test(shadow_check, regions)
 	      "a traced table differs from its copy");
 	pte = (uint32_t *)g.shadow->kernel->region[0x301]->copy.page;
 	BREAK(&g, *pte, *pte & ~PTE_G, "the shared kernel window maps a non-global page");
+	((uint32_t *)g.shadow->kernel->dir[0].page)[0x301] |= PTE_U;
+	g.shadow->mode.smap = true;
+	BREAK(&g, *pte, *pte | PTE_U, "the kernel view maps a user page under SMAP");
 	guest_destroy(&g);
 }
 
