@@ -405,7 +405,8 @@ static int init_firmware(struct pc_board *board, struct error *error)
 	if (err)
 		return err;
 	acpi_describe(board, &acpi);
-	err = pc_firmware_describe(&board->fw_cfg, &acpi, board->config.boot);
+	err = pc_firmware_describe(&board->fw_cfg, &acpi, !board->config.no_acpi,
+				   board->config.boot);
 	if (err)
 		return err;
 	pci_host_needs_firmware(&board->pci);

@@ -128,10 +128,10 @@ static int add_acpi(struct fw_cfg *cfg, const struct acpi_config *config, uint8_
 	return err;
 }
 
-static int add_smbios(struct fw_cfg *cfg, uint64_t ram_size)
+static int add_smbios(struct fw_cfg *cfg, uint64_t ram_size, const uint8_t uuid[16])
 {
 	uint8_t tables[SMBIOS_TABLES_MAX], anchor[SMBIOS_ANCHOR_SIZE];
-	uint32_t size = smbios_build(ram_size, tables, anchor);
+	uint32_t size = smbios_build(ram_size, uuid, tables, anchor);
 	int err = fw_cfg_add_file(cfg, "etc/smbios/smbios-tables", tables, size);
 
 	return err ? err : fw_cfg_add_file(cfg, "etc/smbios/smbios-anchor", anchor, sizeof(anchor));
@@ -175,18 +175,20 @@ static int add_numbers(struct fw_cfg *cfg, uint64_t ram_size, const struct pc_bo
 	return err;
 }
 
-int pc_firmware_describe(struct fw_cfg *cfg, const struct acpi_config *acpi,
+int pc_firmware_describe(struct fw_cfg *cfg, const struct acpi_config *acpi, bool has_acpi,
 			 const struct pc_boot *boot)
 {
 	uint8_t *area = calloc(1, ACPI_AREA_SIZE);
-	int err = area ? add_acpi(cfg, acpi, area) : -ENOMEM;
+	int err = area ? 0 : -ENOMEM;
 
+	if (!err && has_acpi)
+		err = add_acpi(cfg, acpi, area);
 	free(area);
 	if (!err)
 		err = add_numbers(cfg, acpi->ram_size, boot);
 	if (!err)
 		err = add_e820(cfg, acpi->ram_size);
-	return err ? err : add_smbios(cfg, acpi->ram_size);
+	return err ? err : add_smbios(cfg, acpi->ram_size, boot->uuid);
 }
 
 /* What setup calls a device; 0: there is no more. */

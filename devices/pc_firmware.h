@@ -21,11 +21,14 @@ struct pc_boot {
 	int32_t retry_ms;
 	bool menu;                /* ask what to boot from */
 	uint16_t menu_wait_ms;    /* for how long; 0: as the firmware likes */
+	uint8_t uuid[16];         /* the machine's, as its text has it; all 0: none */
 	bool serial_screen;       /* the firmware's screen and keys are the first serial port */
 };
 
-/* The items, and files with the ACPI and SMBIOS tables, into cfg. 0 or -ENOMEM. */
-int pc_firmware_describe(struct fw_cfg *cfg, const struct acpi_config *acpi,
+/*
+ * The items, and files with the SMBIOS and, if there is ACPI, its tables, into cfg. 0 or -ENOMEM.
+ */
+int pc_firmware_describe(struct fw_cfg *cfg, const struct acpi_config *acpi, bool has_acpi,
 			 const struct pc_boot *boot) RF_MUST_CHECK;
 
 /* The CMOS bytes 38h and 3dh for an order of devices. */

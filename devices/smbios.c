@@ -116,7 +116,16 @@ static void add(struct builder *b, unsigned type, void *table, unsigned size, co
 /* Strings have their own zero at the end; the empty one comes by itself. */
 #define ADD(b, type, table, strings) add(b, type, &(table), sizeof(table), strings, sizeof(strings))
 
-static void add_system(struct builder *b)
+/* The first three fields have their low byte first (7.2.1), which the text has last. */
+static void put_uuid(uint8_t to[16], const uint8_t uuid[16])
+{
+	static const uint8_t from[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
+
+	for (unsigned i = 0; i < 16; i++)
+		to[i] = uuid[from[i]];
+}
+
+static void add_system(struct builder *b, const uint8_t uuid[16])
 {
 	struct smbios_system system = {
 		.manufacturer = 1, .product = 2, .version = 3, .wake_up = 6, /* power switch */
@@ -126,6 +135,7 @@ static void add_system(struct builder *b)
 		.thermal_state = 3, .security = UNKNOWN,
 	};
 
+	put_uuid(system.uuid, uuid);
 	ADD(b, 1, system, "ringfence\0Standard PC (i440FX + PIIX)\0pc");
 	ADD(b, 3, enclosure, "ringfence\0pc");
 }
@@ -178,14 +188,14 @@ static void build_anchor(const struct builder *b, uint8_t bytes[SMBIOS_ANCHOR_SI
 	memcpy(bytes, &a, sizeof(a));
 }
 
-uint32_t smbios_build(uint64_t ram_size, uint8_t tables[SMBIOS_TABLES_MAX],
-		      uint8_t anchor[SMBIOS_ANCHOR_SIZE])
+uint32_t smbios_build(uint64_t ram_size, const uint8_t uuid[16],
+		      uint8_t tables[SMBIOS_TABLES_MAX], uint8_t anchor[SMBIOS_ANCHOR_SIZE])
 {
 	struct builder b = { .tables = tables };
 	struct smbios_boot boot = { .status = 0 };
 	struct smbios_header end;
 
-	add_system(&b);
+	add_system(&b, uuid);
 	add_processor(&b);
 	add_memory(&b, ram_size);
 	ADD(&b, 32, boot, "");

@@ -13,9 +13,10 @@
 
 /*
  * Fills tables and the entry point, which has no address yet, and checksums as if that were 0.
- * Returns the tables' size in bytes. ram_size: bytes, at most 3.5 GiB.
+ * Returns the tables' size in bytes. ram_size: bytes, at most 3.5 GiB. uuid: as its text has it;
+ * all 0: there is none.
  */
-uint32_t smbios_build(uint64_t ram_size, uint8_t tables[SMBIOS_TABLES_MAX],
-		      uint8_t anchor[SMBIOS_ANCHOR_SIZE]);
+uint32_t smbios_build(uint64_t ram_size, const uint8_t uuid[16],
+		      uint8_t tables[SMBIOS_TABLES_MAX], uint8_t anchor[SMBIOS_ANCHOR_SIZE]);
 
 #endif

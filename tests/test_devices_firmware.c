@@ -22,7 +22,9 @@ static void setup(void)
 	board_setup();
 	pc_board_destroy(b.board);
 	boot = (struct pc_boot){ .order = "dca", .once = "c", .retry_ms = -1, .menu = true,
-				 .menu_wait_ms = 3000 };
+				 .menu_wait_ms = 3000,
+				 .uuid = { 0x55, 0x0e, 0x84, 0, 0xe2, 0x9b, 0x41, 0xd4, 0xa7, 0x16,
+					   0x44, 0x66, 0x55, 0x44, 1, 2 } };
 	map_changes = 0;
 	b.config.boot = &boot;
 	b.config.memory_map = (struct signal_line){ .raise = on_memory_map };
@@ -310,6 +312,10 @@ Test(firmware, smbios)
 	uint8_t *tables = file("etc/smbios/smbios-tables", &size),
 		*anchor = file("etc/smbios/smbios-anchor", &anchor_size);
 
+	static const uint8_t uuid[16] = { 0, 0x84, 0x0e, 0x55, 0x9b, 0xe2, 0xd4, 0x41, 0xa7, 0x16,
+		0x44, 0x66, 0x55, 0x44, 1, 2 }; /* SMBIOS 2.8, 7.2.1 */
+
+	cr_expect_arr_eq(tables + 8, uuid, 16);
 	cr_assert_eq(anchor_size, SMBIOS_ANCHOR_SIZE);
 	cr_expect_eq(acpi_checksum(anchor, 31), 0);
 	cr_expect_eq(acpi_checksum(anchor + 16, 15), 0);
@@ -326,6 +332,23 @@ Test(firmware, smbios)
 	cr_expect_eq(at, size);
 	free(tables);
 	free(anchor);
+}
+
+/* -no-acpi */
+Test(firmware, no_acpi)
+{
+	struct error error = { 0 };
+	uint32_t size;
+
+	cr_expect_neq(find("etc/acpi/tables", &size), 0);
+	pc_board_destroy(b.board);
+	b.config.no_acpi = true;
+	cr_assert_eq(pc_board_create(&b.config, &b.board, &error), 0, "%s", error.text);
+	cr_expect_eq(find("etc/acpi/tables", &size), 0);
+	cr_expect_eq(find("etc/table-loader", &size), 0);
+	cr_expect_neq(find("etc/smbios/smbios-tables", &size), 0);
+	bus_pio_write(b.bus, 0xcf8, 0x80000b00, 4);
+	cr_expect_eq(bus_pio_read(b.bus, 0xcfc, 4), 0xffffffff, "no power management");
 }
 
 /* Chips. */

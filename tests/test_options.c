@@ -436,6 +436,7 @@ Test(options, names_and_uuids)
 	expect_error("'x=1'", BASE, "-name", "b,x=1");
 	expect_ok(BASE, "-uuid", "550e8400-E29b-41d4-a716-4466554400fF");
 	cr_assert_arr_eq(config.uuid, uuid, 16);
+	cr_assert_arr_eq(config.boot.uuid, uuid, 16);
 	for (size_t i = 0; i < RF_ARRAY_SIZE(bad); i++)
 		expect_error("not a UUID", BASE, "-uuid", bad[i]);
 }

@@ -75,6 +75,7 @@ enum options_result opt_uuid(struct option_parser *p, const char *arg)
 				   "-uuid %s: not a UUID; uuidgen makes them, as "
 				   "550e8400-e29b-41d4-a716-446655440000",
 				   arg);
+	memcpy(p->config->boot.uuid, p->config->uuid, sizeof(p->config->boot.uuid));
 	return OPTIONS_RUN;
 }
 
