@@ -17,6 +17,9 @@
 	LE32(-(int32_t)(FLAT + 1) * 0x20000 + (int32_t)offsetof(struct branch_entry, field))
 #define REL32 0, 0, 0, 0 /* to the stub; see golden.stub */
 
+/* mov dword ptr [r15 + x87_site], number */
+#define NOTE_SITE(number) 0x41, 0xc7, 0x47, TCW8(x87_site), LE32(number)
+
 enum stub {
 	STUB_NONE, STUB_INTERPRET, STUB_STORE, STUB_SOFT_READ, STUB_SOFT_WRITE, STUB_LOOKUP_MISS
 };
@@ -90,7 +93,9 @@ static const struct golden {
 	{ .text = "movaps xmm1, [eax]", FLAT, 0, B(0x0f, 0x28, 0x08),
 	  B(0x42, 0x0f, 0x28, 0x0c, 0x28) }, /* movaps xmm1, xmmword ptr [rax + r13] */
 	{ .text = "fld qword [esp]", FLAT, 0, B(0xdd, 0x04, 0x24),
-	  B(0x43, 0xdd, 0x04, 0x2e) }, /* fld qword ptr [r14 + r13] */
+	  B(0x43, 0xdd, 0x04, 0x2e, /* fld qword ptr [r14 + r13] */
+	    0x45, 0x89, 0x77, TCW8(x87_fdp), /* mov dword ptr [r15 + x87_fdp], r14d */
+	    NOTE_SITE(1)) },
 	{ .text = "movzx eax, byte [edx]", FLAT, 0, B(0x0f, 0xb6, 0x02),
 	  B(0x42, 0x0f, 0xb6, 0x04, 0x2a) }, /* movzx eax, byte ptr [rdx + r13] */
 	{ .text = "bts [ebx], eax", FLAT, 0, B(0x0f, 0xab, 0x03),
@@ -419,6 +424,44 @@ static const struct golden {
 	    0x41, 0xbb, 0x07, 0x11, 0x00, 0x00, /* mov r11d, EIP of the next */
 	    0xe8, REL32), /* call stub_callout[CALLOUT_STORE] */
 	  .stub = STUB_STORE, .rel = 33 },
+
+	/* The x87 last-instruction pointers: noted where an instruction may lead elsewhere. */
+	{ .text = "fld1", FLAT, 0, B(0xd9, 0xe8),
+	  B(0xd9, 0xe8, NOTE_SITE(1)) }, /* fld1 */
+	{ .text = "fninit", FLAT, 0, B(0xdb, 0xe3),
+	  B(0xdb, 0xe3, /* fninit */
+	    0x41, 0xc7, 0x47, TCW8(x87_fdp), LE32(0), /* mov dword ptr [r15 + x87_fdp], 0 */
+	    NOTE_SITE(1)) },
+	{ .text = "fldcw [ebx]: a control instruction", FLAT, 0, B(0xd9, 0x2b),
+	  B(0x42, 0xd9, 0x2c, 0x2b) }, /* fldcw word ptr [rbx + r13] */
+	{ .text = "fnstsw ax", FLAT, 0, B(0xdf, 0xe0),
+	  B(0xdf, 0xe0) }, /* fnstsw ax */
+	{ .text = "fadd dword [0x1000]", FLAT, 0, B(0xd8, 0x05, LE32(0x1000)),
+	  B(0x41, 0xd8, 0x85, LE32(0x1000), /* fadd dword ptr [r13 + 0x1000] */
+	    0x41, 0xc7, 0x47, TCW8(x87_fdp), LE32(0x1000),
+		/* mov dword ptr [r15 + x87_fdp], 0x1000 */
+	    NOTE_SITE(1)) },
+	{ .text = "fld qword [eax + ecx*8]; fmulp: one note", FLAT, 0,
+	  B(0xdd, 0x04, 0xc8, 0xde, 0xc9),
+	  B(0x4e, 0x8d, 0x14, 0x28, /* lea r10, [rax + r13] */
+	    0x41, 0xdd, 0x04, 0xca, /* fld qword ptr [r10 + rcx*8] */
+	    0xde, 0xc9, /* fmulp st(1) */
+	    0x44, 0x8d, 0x14, 0xc8, /* lea r10d, [rax + rcx*8] */
+	    0x45, 0x89, 0x57, TCW8(x87_fdp), /* mov dword ptr [r15 + x87_fdp], r10d */
+	    NOTE_SITE(2)) },
+	{ .text = "fld qword [esi]; add ebx, 8; fstp qword [ebx]: one note", FLAT, 0,
+	  B(0xdd, 0x06, 0x83, 0xc3, 0x08, 0xdd, 0x1b),
+	  B(0x42, 0xdd, 0x04, 0x2e, /* fld qword ptr [rsi + r13] */
+	    0x83, 0xc3, 0x08, /* add ebx, 8 */
+	    0x42, 0xdd, 0x1c, 0x2b, /* fstp qword ptr [rbx + r13] */
+	    0x41, 0x89, 0x5f, TCW8(x87_fdp), /* mov dword ptr [r15 + x87_fdp], ebx */
+	    NOTE_SITE(2)) },
+	{ .text = "fld qword [eax]; add eax, 8: noted while eax has it", FLAT, 0,
+	  B(0xdd, 0x00, 0x83, 0xc0, 0x08),
+	  B(0x42, 0xdd, 0x04, 0x28, /* fld qword ptr [rax + r13] */
+	    0x41, 0x89, 0x47, TCW8(x87_fdp), /* mov dword ptr [r15 + x87_fdp], eax */
+	    NOTE_SITE(1),
+	    0x83, 0xc0, 0x08) }, /* add eax, 8 */
 
 	/* The time, without a flag changed; ring 0 looks for events first. */
 	{ .text = "rdtsc", FLAT, 0, B(0x0f, 0x31),

@@ -415,6 +415,11 @@ static void check_memory(void)
 		what = "the interrupt flag is something else";
 	after.tcw.if_flag = w.before.tcw.if_flag;
 	after.tcw.scratch = w.before.tcw.scratch;
+	if (after.tcw.x87_site != w.before.tcw.x87_site &&
+	    after.tcw.x87_site > w.vf->tr->nx87_sites)
+		what = "an x87 site that does not exist";
+	after.tcw.x87_site = w.before.tcw.x87_site;
+	after.tcw.x87_fdp = w.before.tcw.x87_fdp;
 	if (memcmp(&after, &w.before, sizeof(after)))
 		what = "struct cpu changed";
 	if (memcmp(w.branches, w.branches_before, BRANCH_CACHE_BYTES))

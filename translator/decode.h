@@ -72,6 +72,29 @@ static inline uint8_t insn_mod(const struct insn *i) { return i->modrm >> 6; }
 static inline uint8_t insn_reg(const struct insn *i) { return (i->modrm >> 3) & 7; }
 static inline uint8_t insn_rm(const struct insn *i) { return i->modrm & 7; }
 
+/* x87 without WAIT: D8 to DF. */
+static inline bool insn_is_x87(const struct insn *i)
+{
+	return i->map == MAP_1BYTE && (i->opcode & 0xf8) == 0xd8;
+}
+
+/*
+ * Control instructions do not change the last-instruction pointers (SDM vol. 1, 8.1.8), but for
+ * FNINIT, FNSAVE, FLDENV and FRSTOR, which set them all.
+ */
+static inline bool insn_is_x87_control(const struct insn *i)
+{
+	if (i->mem)
+		return (i->opcode == 0xd9 || i->opcode == 0xdd) && insn_reg(i) >= 4;
+	return (i->opcode == 0xdb && insn_reg(i) == 4) || (i->opcode == 0xdf && i->modrm == 0xe0);
+}
+
+/* The opcode as the last-instruction opcode register has it (SDM vol. 1, 8.1.9). */
+static inline uint16_t insn_x87_opcode(const struct insn *i)
+{
+	return (i->opcode & 7) << 8 | i->modrm;
+}
+
 enum decode_result {
 	DECODE_OK,
 	DECODE_TRUNCATED, /* needs more bytes than given (and fewer than 15): fetch the next page */

@@ -76,6 +76,8 @@ struct opcode_bytes {
 };
 
 #define OP1(o) ((struct opcode_bytes){ .opcode = { o }, .nopcode = 1 })
+#define OP1_16(o) \
+	((struct opcode_bytes){ .prefix = { 0x66 }, .nprefix = 1, .opcode = { o }, .nopcode = 1 })
 #define OP1W(o) ((struct opcode_bytes){ .opcode = { o }, .nopcode = 1, .rex_w = true })
 #define OP2(o) ((struct opcode_bytes){ .opcode = { 0x0f, o }, .nopcode = 2 })
 

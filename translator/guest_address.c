@@ -80,11 +80,7 @@ void guest_address_add_window(struct build *b, unsigned reg)
 
 /* --- how long a sum is good --- */
 
-/*
- * Instructions that write no general register but one that ModRM names, and are copied with nothing
- * added.
- */
-static bool writes_what_it_names(const struct insn *i)
+bool insn_writes_what_it_names(const struct insn *i)
 {
 	const uint8_t o = i->opcode;
 
@@ -107,16 +103,16 @@ static bool may_name(unsigned number, unsigned guest_reg)
 	return number == guest_reg || number - 4 == guest_reg;
 }
 
-static bool sum_survives(const struct build *b, const struct insn *i)
+bool insn_keeps_register(const struct insn *i, unsigned reg)
 {
-	const unsigned guest_reg = b->summed == H_GUEST_ESP ? X86_ESP : b->summed;
+	const unsigned guest_reg = reg == H_GUEST_ESP ? X86_ESP : reg;
 
-	return writes_what_it_names(i) && !may_name(insn_reg(i), guest_reg) &&
+	return insn_writes_what_it_names(i) && !may_name(insn_reg(i), guest_reg) &&
 	       (i->mem || !may_name(insn_rm(i), guest_reg));
 }
 
 void guest_address_after(struct build *b, const struct insn *i)
 {
-	if (b->summed != NO_REG && !sum_survives(b, i))
+	if (b->summed != NO_REG && !insn_keeps_register(i, b->summed))
 		b->summed = NO_REG;
 }

@@ -44,4 +44,12 @@ void guest_address_changed(struct build *b, unsigned reg);
  */
 void guest_address_after(struct build *b, const struct insn *insn);
 
+/*
+ * Whether it writes no general register but one that ModRM names, and is copied with nothing added.
+ * False where that is not sure.
+ */
+bool insn_writes_what_it_names(const struct insn *insn);
+/* Whether, copied, it surely leaves host register reg, a guest's, as it is. */
+bool insn_keeps_register(const struct insn *insn, unsigned reg);
+
 #endif

@@ -72,8 +72,12 @@ static void emit_memo_use(struct emitter *e, enum x86_seg seg, cache_pc miss)
 		emit_unless_zero(e, miss);
 		return;
 	}
+	/* The selector may be wanted of an x87 operand before this (x87_pointers.c). */
+	emit_load32(e, H_RCX, memref_cpu(TCW_OFF(x87_site)));
+	emit_unless_zero(e, miss);
 	emit_load64(e, H_R8, memref_plain(H_R10, MEMO_OFF(image)));
 	emit_store64(e, H_R8, memref_cpu(image));
+	emit_op_mem1(e, OP1_16(0x89), H_R8, memref_cpu(TCW_OFF(x87.selector) + 2 * (int32_t)seg));
 	emit_load32(e, H_R8, memref_plain(H_R10, MEMO_OFF(limit)));
 	emit_store32(e, H_R8, memref_cpu(limit));
 	emit_load64(e, H_R8, memref_plain(H_R10, MEMO_OFF(seg_base) + (seg == X86_GS ? 8 : 0)));

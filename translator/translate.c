@@ -232,6 +232,7 @@ static void build_note_insn(struct build *b, struct tu *tu, struct tu_insn *insn
 		.esp_delta = b->esp_delta,
 		.adapt = b->adapt,
 		.shadow = b->shadow,
+		.x87 = b->x87_site ? b->x87_site - tu->first_x87_site : 0,
 	};
 	b->shadow = b->soft = false;
 }
@@ -318,6 +319,7 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 			break;
 		b->adapt = adapt_lookup(b->tr, gpa_add(tu->gpa, b->eip - tu->eip)) |
 			   (b->tr->opt.all_soft ? ADAPT_SOFT : 0);
+		x87_note_before(b, result == DECODE_OK ? &insn : NULL);
 		build_note_insn(b, tu, insns);
 		b->last = tu->ninsns >= b->tr->opt.max_insns ||
 			  offset + 2 * INSN_MAX_LEN > GUEST_PAGE_SIZE;
@@ -336,6 +338,7 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 		offset += insn.len;
 	}
 	tu->guest_len = offset - start;
+	x87_note(b);
 	if (!b->ended)
 		emit_exit(b, b->eip, BY_JMP, 0);
 	assert(!b->esp_delta); /* whoever leaves has brought r14d up to date */
@@ -349,7 +352,8 @@ struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 				.gpa2 = GPA_NONE,
 				.mode = mode,
 				.global = global,
-				.first_exit = tr->nexits };
+				.first_exit = tr->nexits,
+				.first_x87_site = tr->nx87_sites };
 	struct build b = {
 		.tr = tr, .tu = &head, .mode = mode, .summed = NO_REG,
 		.e = { .p = tr->write_base + tr->used, .limit = tr->write_base + tr->size,

@@ -28,6 +28,7 @@ struct build {
 	uint8_t summed;
 	/* the current instruction reaches memory through the software TLB */
 	bool soft;
+	uint32_t x87_site;      /* waits to be noted (x87_notes.c); 0: none */
 	bool shadow;            /* STI: no interrupt before the next instruction is done */
 	bool last;              /* nothing may follow the current instruction in this TU */
 	bool ended;             /* the TU's last instruction has been translated */
@@ -43,6 +44,8 @@ typedef void (*translate_fn)(struct build *b, const struct insn *insn);
  * view needs (clobbers r9, r10).
  */
 struct memref operand_prepare(struct build *b, const struct insn *insn);
+/* Its effective address as a sum of host registers; nothing is emitted. */
+struct memref operand_effective(const struct build *b, const struct insn *insn);
 /*
  * Whether the instruction is adapted to, and fit for, the software TLB; operand_prepare() then also
  * clobbers r8 and r11.
@@ -91,6 +94,15 @@ uint8_t *interpret_if_events(struct build *b, const struct insn *i);
  * and r8 to r11 are clobbered.
  */
 struct memref stack_slot(struct build *b, int32_t disp, enum access access);
+
+/*
+ * x87_notes.c. An instruction has been copied, which may set the x87 last-instruction pointers;
+ * next, about to be translated, may make a note of those necessary (NULL: whatever it is); the note
+ * is made (clobbers r10), if there is one to make.
+ */
+void x87_copied(struct build *b, const struct insn *insn);
+void x87_note_before(struct build *b, const struct insn *next);
+void x87_note(struct build *b);
 
 /* translate_copy.c: the instruction itself, operands re-encoded. */
 void translate_copy(struct build *b, const struct insn *insn);

@@ -8,6 +8,7 @@
 
 void emit_callout_by(struct build *b, cache_pc stub)
 {
+	x87_note(b); /* what was to be copied is not */
 	esp_sync(b);
 	guest_address_clobbered(b);
 	emit_mov32_imm(&b->e, H_R8, b->eip);
@@ -248,6 +249,7 @@ static void copy_modrm(struct build *b, const struct insn *i)
 		emit_op_reg(&b->e, &op, reg, rm);
 	}
 	copy_imm(b, i);
+	x87_copied(b, i);
 }
 
 /* MOV AL/eAX with a direct address: as the ModRM form. */

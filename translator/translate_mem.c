@@ -27,7 +27,7 @@ bool segment_is_flat(const struct build *b, unsigned seg)
 	}
 }
 
-static struct memref operand_effective(const struct build *b, const struct insn *insn)
+struct memref operand_effective(const struct build *b, const struct insn *insn)
 {
 	return (struct memref){
 		.base = insn->base == INSN_NO_REG ? NO_REG : host_reg_of(insn->base),

@@ -86,10 +86,12 @@ int translator_create(const struct translator_callbacks *callbacks,
 	if (!err && options->verify)
 		err = verifier_create(&tr->verifier);
 	tr->exits = map_reserve(EXIT_MAX * sizeof(*tr->exits));
+	tr->x87_sites = map_reserve(X87_SITE_MAX * sizeof(*tr->x87_sites));
 	tr->link_template = map_reserve(EXIT_MAX * sizeof(uint64_t));
 	tr->global_links = map_reserve(LINEAR_PAGES * sizeof(*tr->global_links));
 	tr->tu_memory = map_reserve(TU_MEMORY(tr->size));
-	if (err || !tr->tu_memory || !tr->exits || !tr->link_template || !tr->global_links) {
+	if (err || !tr->tu_memory || !tr->exits || !tr->x87_sites || !tr->link_template ||
+	    !tr->global_links) {
 		translator_destroy(tr);
 		return err ? err : -ENOMEM;
 	}
@@ -162,6 +164,8 @@ void translator_destroy(struct translator *tr)
 		munmap(tr->tu_memory, TU_MEMORY(tr->size));
 	if (tr->exits)
 		munmap(tr->exits, EXIT_MAX * sizeof(*tr->exits));
+	if (tr->x87_sites)
+		munmap(tr->x87_sites, X87_SITE_MAX * sizeof(*tr->x87_sites));
 	if (tr->link_template)
 		munmap(tr->link_template, EXIT_MAX * sizeof(uint64_t));
 	if (tr->global_links)
@@ -186,7 +190,7 @@ void translator_flush(struct translator *tr)
 	adapt_forget_many(tr);
 	tr->used = tr->stubs_len;
 	tr->tu_bytes = 0;
-	tr->nexits = tr->nslots = 0;
+	tr->nexits = tr->nslots = tr->nx87_sites = 0;
 	tr->stats.cache_flushes++;
 	if (tr->cb.flushed)
 		tr->cb.flushed(tr->cb.opaque);
@@ -203,6 +207,7 @@ void translator_reset(struct translator *tr)
 	(void)!madvise(tr->tu_memory, TU_MEMORY(tr->size), MADV_DONTNEED);
 	tr->write_ahead = tr->exec_ahead = tr->exits_ahead = tr->tu_ahead = (struct ahead){ 0 };
 	(void)!madvise(tr->exits, EXIT_MAX * sizeof(*tr->exits), MADV_DONTNEED);
+	(void)!madvise(tr->x87_sites, X87_SITE_MAX * sizeof(*tr->x87_sites), MADV_DONTNEED);
 	(void)!madvise(tr->link_template, EXIT_MAX * sizeof(uint64_t), MADV_DONTNEED);
 	(void)!madvise(tr->global_links, LINEAR_PAGES * sizeof(*tr->global_links), MADV_DONTNEED);
 }
@@ -231,7 +236,8 @@ static uint64_t now_ns(void)
 static bool cache_is_full(const struct translator *tr)
 {
 	return tr->size - tr->used < 2 * TU_MAX_HOST_BYTES ||
-	       EXIT_MAX - tr->nexits < 4 * TU_MAX_INSNS || tr->tu_bytes > 2 * tr->size ||
+	       EXIT_MAX - tr->nexits < 4 * TU_MAX_INSNS ||
+	       X87_SITE_MAX - tr->nx87_sites < TU_MAX_INSNS || tr->tu_bytes > 2 * tr->size ||
 	       (tr->opt.flush_every && tr->norder >= tr->opt.flush_every);
 }
 
@@ -285,10 +291,11 @@ enum tc_leave translator_enter(struct translator *tr, struct cpu *cpu, struct tu
 	assert(translator_on_return_stack(tr, HVA(w->tc_rsp)));
 	memcpy(&enter, &tr->stub_enter, sizeof(enter));
 	w->mxcsr_for_c = MXCSR_FOR_C;
+	translator_x87_load(cpu);
 	why = enter(cpu, tu->entry);
 	assert(why <= TC_LEAVE_DEAD && w->fpu_live == FPU_SAVED);
 	assert(translator_on_return_stack(tr, HVA(w->tc_rsp)));
-	fpu_forget_pointers(cpu);
+	translator_x87_store(tr, cpu);
 	return why;
 }
 

@@ -191,6 +191,16 @@ void translator_cache_branch(struct translator *tr, struct tc_space *space, stru
 enum tc_leave translator_enter(struct translator *tr, struct cpu *cpu, struct tu *tu);
 
 /*
+ * The guest's x87 last-instruction pointers. While translated code may run they are in tcw.x87;
+ * translator_enter() moves them there and back. A callout that looks at cpu->fpu stores them first,
+ * and loads them again afterwards. Whoever changes tcw.x87.selector, and so a segment's selector,
+ * resolves first; light.
+ */
+void translator_x87_load(struct cpu *cpu);
+void translator_x87_store(const struct translator *tr, struct cpu *cpu);
+void translator_x87_resolve(const struct translator *tr, struct cpu *cpu);
+
+/*
  * Guest RAM [gpa, gpa+len), of one page, was stored to: drops the TUs made from it. Returns how
  * many.
  */
@@ -282,8 +292,15 @@ struct tc_position {
 	 */
 	bool repeats;
 	bool shadow;     /* it stands after an STI: no interrupt before it is done */
+	uint32_t x87_site; /* for translator_x87_catch_up() */
 };
 bool translator_locate(const struct translator *tr, cache_pc pc, struct tc_position *position);
+/*
+ * Translated code is left at *at with these host registers, by number (only the guest's are looked
+ * at): tcw.x87 gets what would have been stored there later.
+ */
+void translator_x87_catch_up(const struct translator *tr, struct cpu *cpu,
+			     const struct tc_position *at, const uint64_t host[16]);
 /*
  * Where to send an interrupted translation so that it leaves with eax as enum tc_leave: registers
  * were saved by the handler.

@@ -295,6 +295,7 @@ bool translator_locate(const struct translator *tr, cache_pc pc, struct tc_posit
 		.boundary = (tu->insn[i].host_offset == offset || repeats) && !tu->insn[i].shadow,
 		.repeats = repeats,
 		.shadow = tu->insn[i].shadow,
+		.x87_site = tu->insn[i].x87 ? tu->first_x87_site + tu->insn[i].x87 : 0,
 	};
 	return true;
 }

@@ -23,8 +23,22 @@ struct tu_insn {
 	uint16_t guest_offset;
 	int16_t esp_delta;     /* guest ESP = r14d + esp_delta while it runs */
 	uint8_t adapt;
-	bool shadow;           /* after STI: no interrupt is taken before it */
+	uint8_t shadow : 1;    /* after STI: no interrupt is taken before it */
+	uint8_t x87 : 7;       /* of the TU's x87 sites the one that waits, from 1; 0: none */
 };
+_Static_assert(TU_MAX_INSNS < 1 << 7, "struct tu_insn.x87");
+
+/* An instruction that sets the x87 last-instruction pointers (x87_notes.c). */
+struct x87_site {
+	uint32_t eip;
+	uint16_t fop;
+	uint8_t seg;           /* of its operand; X86_NSEG: it has none */
+	bool initial : 1;      /* FNINIT: all pointers are zero */
+	/* fdp is the sum of host registers below, if they have not changed since */
+	bool has_address : 1;
+	struct memref address;
+};
+#define X87_SITE_MAX (1u << 18)
 
 struct tu {
 	gva_t eip;
@@ -40,6 +54,7 @@ struct tu {
 	bool global;           /* made from a global mapping */
 	bool valid;
 	uint32_t first_exit, nexits;
+	uint32_t first_x87_site;
 	struct tu *hash_next;
 	struct tu *page_next;  /* TUs made from the same guest page */
 	struct tu *page2_next;
@@ -166,6 +181,8 @@ struct translator {
 
 	struct tu_exit *exits; /* EXIT_MAX, lazily backed */
 	uint32_t nexits, nslots;
+	struct x87_site *x87_sites; /* X87_SITE_MAX, lazily backed; number n is at n - 1 */
+	uint32_t nx87_sites;   /* since the last flush */
 	uint64_t *link_template; /* unlinked state of every slot */
 	/*
 	 * By linear page, lazily backed: the global TUs that begin there and were linked to since

@@ -185,6 +185,16 @@ static bool check_if_constant(struct verifier *v)
 		       verify_fail(v, VERIFY_GLUE, "a store to if_flag of something else than IF");
 }
 
+/* It has to be one of the translator's, since C code looks there. */
+static bool check_x87_site(struct verifier *v)
+{
+	const uint32_t number = v->insn.operand[1].value;
+
+	return number && number <= v->tr->nx87_sites ?
+		       true :
+		       verify_fail(v, VERIFY_GLUE, "an x87 site that does not exist");
+}
+
 static bool check_zero(struct verifier *v)
 {
 	return !v->insn.operand[1].value ?
@@ -294,6 +304,13 @@ static const struct form forms[] = {
 	{ "value kept", HOST_MOV, { CPU(TCW(soft_value), 4), R32(H_R8) },
 		.need = { NEED(H_R8, VALUE) } },
 	{ "value kept", HOST_MOV, { R32(H_R8), CPU(TCW(soft_value), 4) }, .gives = FACT_VALUE },
+	/* The x87 last-instruction pointers. */
+	{ "x87 site noted", HOST_MOV, { CPU(TCW(x87_site), 4), IMM }, .check = check_x87_site },
+	{ "x87 operand noted", HOST_MOV, { CPU(TCW(x87_fdp), 4), IMM }, .gives = FACT_NONE },
+	{ "x87 operand noted", HOST_MOV, { CPU(TCW(x87_fdp), 4), GUEST },
+		.need = { NEED(SOURCE, GUEST) } },
+	{ "x87 operand noted", HOST_MOV, { CPU(TCW(x87_fdp), 4), R32(H_R10) },
+		.need = { NEED(H_R10, VALUE) } },
 	/* Guest memory by way of a scratch register. */
 	{ "load", HOST_MOV, { SCRATCH, MEMORY(4) }, .gives = FACT_VALUE, .flags = AT_REST },
 	{ "store", HOST_MOV, { MEMORY(4), SCRATCH }, .need = { NEED(SOURCE, VALUE) },

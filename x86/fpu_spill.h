@@ -35,10 +35,9 @@ static inline void fpu_spill_x87(struct cpu *cpu)
 	if (rf_likely(tcw(cpu)->fpu_live != FPU_LIVE_X87))
 		return;
 	__asm__ volatile("fxsave %0" : "=m"(live));
-	__builtin_memcpy(&cpu->fpu, &live, offsetof(struct fxsave_image, mxcsr));
+	/* The pointers in cpu->fpu are the guest's already. */
+	__builtin_memcpy(&cpu->fpu, &live, offsetof(struct fxsave_image, fop));
 	__builtin_memcpy(cpu->fpu.st, live.st, sizeof(live.st));
-	cpu->fpu.fip = cpu->fpu.fdp = 0;
-	cpu->fpu.fcs = cpu->fpu.fds = cpu->fpu.fop = 0;
 	tcw(cpu)->fpu_live = FPU_SAVED;
 }
 
@@ -47,15 +46,5 @@ static inline void fpu_spill_x87(struct cpu *cpu)
  * state (fpu_spill.c).
  */
 void fpu_spill_sse(struct cpu *cpu);
-
-/*
- * The x87 instruction and operand pointers and the opcode in a state saved from translated code are
- * the host's: the guest must not see them.
- */
-static inline void fpu_forget_pointers(struct cpu *cpu)
-{
-	cpu->fpu.fip = cpu->fpu.fdp = 0;
-	cpu->fpu.fcs = cpu->fpu.fds = cpu->fpu.fop = 0;
-}
 
 #endif

@@ -12,6 +12,18 @@
 
 #include "cpu.h"
 
+/*
+ * The guest's x87 last-instruction pointers as they were before what translated code noted in
+ * x87_site and x87_fdp (translator/x87_pointers.c). The data pointer is there only.
+ */
+struct x87_words {
+	uint32_t fip;
+	uint16_t fop, fcs, fds;
+	/* selectors that translated code runs with, since it was entered or one was loaded */
+	uint16_t selector[X86_NSEG];
+	uint16_t reserved;
+};
+
 struct tc_words {
 	uint64_t reserved;    /* struct cpu, which follows, is aligned */
 	/*
@@ -39,6 +51,8 @@ struct tc_words {
 	uint64_t ac_soft_table[2][2];
 	uint64_t ac_view_by_gib[2][4];
 	uint64_t kept_rax;    /* while a stub has flags in eax */
+	struct x87_words x87;
+	uint64_t tc_rsp;      /* top of the return stack while C code runs */
 
 	/* --- displacements of eight bits from here on --- */
 	/* what a PUSH keeps while its slot is looked up in the software TLB */
@@ -55,7 +69,9 @@ struct tc_words {
 	uint64_t view_by_gib[4];
 	/* &seg[i].base if segment i is a usable 4-GiB segment, else NULL (the load then faults) */
 	const uint32_t *seg_base[6];
-	uint64_t tc_rsp;      /* top of the return stack while C code runs */
+	/* the x87 site (translator/tu.h) of the last instruction; 0: none since x87 was set */
+	uint32_t x87_site;
+	uint32_t x87_fdp;
 	uint64_t host_rsp;    /* C stack while translated code runs */
 	uint64_t window;      /* base of the current view's window, r13 in translated code */
 	/* EFLAGS less arithmetic flags, DF and IF, while in translated code */

@@ -13,12 +13,15 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 	const uint64_t odd = bt->traced_writes + vcpu->mmio_accesses;
 	const gva_t eip = cpu->eip;
 	const uint32_t ac = cpu->eflags & X86_AC;
+	enum interp_result result;
 
 	assert(tcw(cpu)->fpu_live != FPU_LIVE);
 	bt->stats.callouts_interpret++;
 	bt->changed = false;
-	fpu_forget_pointers(cpu);
-	switch (interp_step(vcpu)) {
+	translator_x87_store(bt->translator, cpu);
+	result = interp_step(vcpu);
+	translator_x87_load(cpu);
+	switch (result) {
 	case INTERP_OK:
 		bt_refresh_segments(cpu);
 		bt->unfinished = bt_is_unfinished(cpu, eip);

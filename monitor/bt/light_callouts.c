@@ -180,6 +180,7 @@ int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 		soft_tlb_note_segment(vcpu, seg, argument);
 	if (argument & CALLOUT_POP)
 		cpu->regs[X86_ESP] += 4;
+	translator_x87_resolve(bt->translator, cpu);
 	bt_refresh_segment(cpu, seg);
 	cpu->eip = next_eip;
 	if (!bt->changed && bt_mode(cpu) == tcw(cpu)->mode)

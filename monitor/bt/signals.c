@@ -62,6 +62,19 @@ static greg_t *reg(ucontext_t *uc, int r)
 	return &uc->uc_mcontext.gregs[r];
 }
 
+/* The pointers in the frame are the host's. */
+static void signal_save_x87_pointers(struct bt *bt, ucontext_t *uc, const struct tc_position *at)
+{
+	static const int number[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+					REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+					REG_R12, REG_R13, REG_R14, REG_R15 };
+	uint64_t host[16];
+
+	for (int i = 0; i < 16; i++)
+		host[i] = *reg(uc, number[i]);
+	translator_x87_catch_up(bt->translator, &bt->vcpu->cpu, at, host);
+}
+
 static void signal_save_guest(struct bt *bt, ucontext_t *uc, const struct tc_position *at)
 {
 	static const int from[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX,
@@ -75,6 +88,7 @@ static void signal_save_guest(struct bt *bt, ucontext_t *uc, const struct tc_pos
 	cpu->eflags = (*reg(uc, REG_EFL) & LIVE_FLAGS) | tcw(cpu)->eflags_sys | tcw(cpu)->if_flag;
 	tcw(cpu)->tc_rsp = *reg(uc, REG_RSP);
 	memcpy(&cpu->fpu, uc->uc_mcontext.fpregs, sizeof(cpu->fpu));
+	signal_save_x87_pointers(bt, uc, at);
 }
 
 /* Leaves translated code when the handler returns. */

@@ -99,6 +99,7 @@ static void bt_check_returns(struct bt *bt, uint32_t mode)
 static inline void refresh_segment(struct cpu *cpu, enum x86_seg seg)
 {
 	tcw(cpu)->seg_base[seg] = segment_is_whole(&cpu->seg[seg]) ? &cpu->seg[seg].base : NULL;
+	tcw(cpu)->x87.selector[seg] = cpu->seg[seg].selector;
 }
 
 void bt_refresh_segment(struct cpu *cpu, enum x86_seg seg)
@@ -203,6 +204,7 @@ uint32_t bt_prepare(struct bt *bt)
 	tc_space = bt_tc_space(bt);
 	if (!tc_space)
 		return MODE_UNTRANSLATABLE;
+	translator_x87_resolve(bt->translator, cpu);
 	refresh_segments(cpu);
 	w->window = bt->space->window[user ? SHADOW_USER : SHADOW_KERNEL].v;
 	if (bt->unsettled && user)

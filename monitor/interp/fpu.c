@@ -109,30 +109,28 @@ enum x86_status op_wait(struct vcpu *vcpu, const struct insn *i)
 	return X86_OK;
 }
 
-/* Control instructions do not change the last-instruction pointers (SDM vol. 1, 8.1.8). */
-static bool is_control(const struct insn *i)
-{
-	if (i->mem)
-		return (i->opcode == 0xd9 || i->opcode == 0xdd) && insn_reg(i) >= 4;
-	return (i->opcode == 0xdb && insn_reg(i) == 4) || (i->opcode == 0xdf && i->modrm == 0xe0);
-}
-
 /*
  * The FN forms do not wait for pending exceptions: FNSTENV, FNSTCW, FNSAVE, FNSTSW, FNCLEX, FNINIT
  * and the 8087's left-overs.
  */
 static bool is_waiting(const struct insn *i)
 {
-	return !is_control(i) || (i->mem && insn_reg(i) < 6);
+	return !insn_is_x87_control(i) || (i->mem && insn_reg(i) < 6);
 }
 
+/*
+ * Without a memory operand the data pointer is undefined (SDM vol. 1, 8.1.8): as processors do, it
+ * stays what it was. Its selector is zero then, as it always is where the selectors are deprecated
+ * (CPUID.7.EBX[13]): translated code does not know which segment it was (translator/x87_notes.c).
+ */
 static void record_pointers(struct cpu *cpu, const struct insn *i)
 {
 	struct fxsave_image *fpu = &cpu->fpu;
 
 	fpu->fip = cpu->eip - i->len;
 	fpu->fcs = cpu->seg[X86_CS].selector;
-	fpu->fop = (i->opcode & 7) << 8 | i->modrm;
+	fpu->fop = insn_x87_opcode(i);
+	fpu->fds = 0;
 	if (i->mem) {
 		fpu->fdp = insn_ea(cpu, i);
 		fpu->fds = cpu->seg[i->seg].selector;
@@ -188,7 +186,7 @@ static enum x86_status x87_execute(struct vcpu *vcpu, const struct insn *i)
 				interp_read_block(vcpu, i->seg, ea, operands.mem, i->mem_size));
 		fpu_proxy_run(vcpu_interp(vcpu)->proxy, i, FPU_GPR_NONE, &cpu->fpu, &operands);
 	}
-	if (!is_control(i))
+	if (!insn_is_x87_control(i))
 		record_pointers(cpu, i);
 	if (i->flags_written)
 		flags_from_ax(cpu, operands.flags);
