@@ -46,7 +46,7 @@ bool leeway_partial_load(const struct insn *i);
 bool leeway_pushes_selector(const struct insn *i);
 /*
  * Stores an image of the FPU that has the last instruction's address in it. Some processors no
- * longer store its selectors (SDM vol. 1, 8.1.8), and translated code does not keep track of it.
+ * longer store its selectors, or the operand's (SDM vol. 1, 8.1.8).
  */
 bool leeway_shows_pointers(const struct insn *i);
 /*

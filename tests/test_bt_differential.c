@@ -441,6 +441,11 @@ static const char *compare_fpu(const struct fxsave_image *a, const struct fxsave
 	 */
 	if (simd_exception)
 		return NULL;
+	DIFFER("fip", a->fip, b->fip);
+	DIFFER("fcs", a->fcs, b->fcs);
+	DIFFER("fop", a->fop & 0x7ff, b->fop & 0x7ff);
+	DIFFER("fdp", a->fdp, b->fdp);
+	DIFFER("fds", a->fds, b->fds);
 	DIFFER("mxcsr", a->mxcsr, b->mxcsr);
 	DIFFER("fsw", a->fsw, b->fsw);
 	DIFFER("ftw", a->ftw, b->ftw);

@@ -340,6 +340,11 @@ void gen_clear_stack(struct fuzz_case *c)
 	GEN_ITEM(c, 0x6a, 0, 0x6a, 0, 0x8d, 0x64, 0x24, 8);
 }
 
+static bool has_other_judges(const struct generator *g)
+{
+	return g->audience.host || g->audience.unicorn || g->audience.others;
+}
+
 static void add_form(struct generator *g, struct fuzz_case *c, const struct form *form)
 {
 	/*
@@ -358,7 +363,7 @@ static void add_form(struct generator *g, struct fuzz_case *c, const struct form
 		memset(&i, 0, sizeof(i));
 		good = put_form(g, form, code32, bytes, &i) &&
 		       !(!code32 && g->audience.host && leeway_pushes_selector(&i)) &&
-		       !(!c->single && leeway_shows_pointers(&i));
+		       !(!c->single && has_other_judges(g) && leeway_shows_pointers(&i));
 	} while (!good && ++tries < MAX_TRIES);
 	if (!good)
 		return;

@@ -395,6 +395,17 @@ static bool left_open(const struct fuzz_case *c, struct executor *x, const struc
 
 /* --- comparison --- */
 
+/* Last-instruction pointers: others than our engines have them as they please. */
+static void compare_pointers(struct judgement *j, const char *na, const struct fxsave_image *a,
+			     const char *nb, const struct fxsave_image *b)
+{
+	DIFFER("fip", a->fip, b->fip);
+	DIFFER("fcs", a->fcs, b->fcs);
+	DIFFER("fop", a->fop & 0x7ff, b->fop & 0x7ff);
+	DIFFER("fdp", a->fdp, b->fdp);
+	DIFFER("fds", a->fds, b->fds);
+}
+
 static void compare_fpu(struct judgement *j, const char *na, const struct fxsave_image *a,
 			const char *nb, const struct fxsave_image *b)
 {
@@ -458,6 +469,11 @@ static void compare_with_model(struct judgement *j, const struct fuzz_case *c,
 	DIFFER("eip", out->eip, c->eip);
 }
 
+static bool is_engine(const struct executor *x)
+{
+	return !x->is_host && !x->is_unicorn && !x->is_recorded;
+}
+
 struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, struct outcome *a,
 				struct executor *xb, struct outcome *b)
 {
@@ -486,6 +502,8 @@ struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, 
 	if (host || xa->is_unicorn || xb->is_unicorn || xb->is_recorded)
 		settle_flags(c, a, b, !host || xb->is_recorded);
 	compare(j, xa->name, a, xb->name, b);
+	if (is_engine(xa) && is_engine(xb))
+		compare_pointers(j, xa->name, &a->fpu, xb->name, &b->fpu);
 	if (result.verdict == VERDICT_SAME)
 		compare_with_model(j, c, xa, a);
 	if (result.verdict == VERDICT_DIFFERENT &&
