@@ -161,6 +161,51 @@ static void numeric_errors(unsigned ring)
 	__asm__ volatile("fninit");
 }
 
+/* ---- what a handler learns of the instruction that raised it (SDM vol. 1, 8.1.8, 8.1.9) ---- */
+
+SNIPPET(fp_get_eip, "fninit\n fp_get_eip_at: fldz; fnstenv -12(%esp); movl (%esp), %eax");
+SNIPPET(fp_culprit, "fninit; pushl $0x37b; fldcw (%esp); popl %eax; fldz; fstps user_data; fld1\n "
+		    "fp_culprit_at: fdivs user_data; movl $1, %eax; fwait");
+SNIPPET(fp_culprit_reg, "fninit; pushl $0x37b; fldcw (%esp); popl %eax; fld1; fldz\n "
+			"fp_culprit_reg_at: fdivrp; movl $1, %eax; call 1f\n "
+			"1: addl $4, %esp; fwait");
+extern char fp_get_eip_at[], fp_culprit_at[], fp_culprit_reg_at[];
+
+/*
+ * The handler's look. Processors that have deprecated the selectors store zero; those that have not
+ * have the code's.
+ */
+static void check_pointers(const void *at, uint32_t opcode, const void *operand, uint32_t cs,
+			   const char *name, unsigned ring)
+{
+	uint32_t environment[7];
+
+	__asm__ volatile("fnstenv %0" : "=m"(environment));
+	check(environment[3], ADDR(at), "mf.%s.fip.ring%u", name, ring);
+	check(environment[4] >> 16 & 0x7ff, opcode, "mf.%s.fop.ring%u", name, ring);
+	check((uint16_t)environment[4] && (uint16_t)environment[4] != cs, false,
+	      "mf.%s.fcs.ring%u", name, ring);
+	if (operand)
+		check(environment[5], ADDR(operand), "mf.%s.fdp.ring%u", name, ring);
+	__asm__ volatile("fnclex; fninit");
+}
+
+static void last_instruction(unsigned ring)
+{
+	struct regs regs = start_at(fp_get_eip, ring);
+	const struct trap *trap;
+
+	check(run(&regs)->regs.eax, ADDR(fp_get_eip_at), "mf.get_eip.ring%u", ring);
+	regs.eip = ADDR(fp_culprit);
+	trap = run(&regs);
+	check(trap->vector, MF, "mf.culprit.ring%u", ring);
+	check_pointers(fp_culprit_at, 0x035, user_data, trap->regs.cs, "culprit", ring);
+	regs.eip = ADDR(fp_culprit_reg);
+	trap = run(&regs);
+	check(trap->vector, MF, "mf.culprit_reg.ring%u", ring);
+	check_pointers(fp_culprit_reg_at, 0x6f9, NULL, trap->regs.cs, "culprit_reg", ring);
+}
+
 /* CR0.NE clear: the error goes to IRQ 13 by way of the chipset; port F0h takes the request back. */
 SNIPPET(fp_ferr,
 	"fninit; pushl $0x37b; fldcw (%esp); popl %eax; fld1; fldz; fdivrp\n fp_ferr_at: fld1");
@@ -233,6 +278,7 @@ void group_fpu(void)
 		availability(ring);
 		priorities(ring);
 		numeric_errors(ring);
+		last_instruction(ring);
 		by_interrupt(ring);
 		simd_errors(ring);
 	}
