@@ -228,9 +228,9 @@ Test(options, all_refusals_at_once)
 	expect_said(config.refusals, "-device e1000: there is no such device here; ");
 	expect_said(config.refusals, "'disk.img' is not an option");
 	cr_assert_eq(lines(config.refusals), 9, "%s", config.refusals);
-	/* that there is no display is said once */
+	/* that there is no window is said once */
 	cr_assert_eq(PARSE("-m", "x"), OPTIONS_ERROR);
-	expect_said(config.refusals, "no display");
+	expect_said(config.refusals, "no window");
 	cr_assert_eq(PARSE("-cdrom", "x", "-sdl"), OPTIONS_ERROR);
 	cr_assert_eq(lines(config.refusals), 2, "%s", config.refusals);
 	cr_assert_eq(PARSE("-display", "gtk", "x"), OPTIONS_ERROR);
@@ -238,6 +238,26 @@ Test(options, all_refusals_at_once)
 	/* the same again is not said again; an argument that looks like an option is one */
 	cr_assert_eq(PARSE(BASE, "-hda", "a", "-hda", "b", "-drive", "-cdrom", "c"), OPTIONS_ERROR);
 	cr_assert_eq(lines(config.refusals), 3, "%s", config.refusals);
+}
+
+Test(options, display)
+{
+	expect_ok("-nographic");
+	cr_expect(config.vga && config.display == VM_DISPLAY_NONE);
+	expect_ok(BASE);
+	cr_expect_not(config.vga, "nothing would set it up");
+	expect_ok(BASE, "-vga", "std");
+	cr_expect(config.vga);
+	expect_ok("-nographic", "-vga", "none");
+	cr_expect_not(config.vga);
+	expect_ok("-kernel", "k", "-curses");
+	cr_expect(config.vga && config.display == VM_DISPLAY_CURSES);
+	cr_expect_null(config.monitor);
+	expect_error("leave out one of the two", "-display", "curses", "-nographic");
+	expect_error("no screen to show", "-display", "curses", "-vga", "none");
+	expect_error("stdio is used twice", "-display", "curses", "-serial", "stdio");
+	expect_error("has the screen there", "-display", "curses", "-daemonize");
+	expect_error("-display gtk: there is no such display", "-display", "gtk");
 }
 
 Test(options, firmware)
@@ -487,7 +507,7 @@ Test(options, accepted_for_scripts)
 	expect_ok(BASE, "-rtc", "base=localtime,clock=host");
 	cr_assert(config.rtc_localtime);
 	expect_error("user", BASE, "-net", "user");
-	expect_error("std", BASE, "-vga", "std");
+	expect_error("cirrus", BASE, "-vga", "cirrus");
 	expect_error("gtk", BASE, "-display", "gtk");
 	expect_ok(BASE, "-audiodev", "none,id=a", "-parallel", "none", "-usb", "-no-acpi");
 	cr_assert(config.no_acpi);

@@ -9,141 +9,34 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "devices/pc_board.h"
 #include "firmware.h"
-
-#define DEFAULT_NAME "bios-256k.bin"
+#include "firmware_file.h"
 
 #define LOW_START 0xc0000u
 #define LOW_END   0x100000u
 #define SEGMENT_SIZE 0x4000u
 #define ROM_BELOW_1M 0x20000u
-#define ROM_UNIT     0x10000u
-
-static const char *const default_folders[] = { "/usr/share/seabios", "/usr/share/qemu" };
-
-/* ---- the file ---- */
-
-/* A malloc'd path of name in folder, if there is such a file; else NULL. */
-static char *path_in(const char *folder, const char *name)
-{
-	char *path;
-
-	if (asprintf(&path, "%s/%s", folder, name) < 0)
-		return NULL;
-	if (!access(path, F_OK))
-		return path;
-	free(path);
-	return NULL;
-}
-
-/* The file itself, or of that name in the folders of -L and the usual ones. */
-static char *find_file(const struct vm_config *config, const char *name)
-{
-	char *path = NULL;
-
-	if (!access(name, F_OK))
-		return strdup(name);
-	if (strchr(name, '/'))
-		return NULL;
-	for (unsigned i = 0; i < config->firmware_folders && !path; i++)
-		path = path_in(config->firmware_folder[i], name);
-	for (unsigned i = 0; i < RF_ARRAY_SIZE(default_folders) && !path; i++)
-		path = path_in(default_folders[i], name);
-	return path;
-}
-
-static int not_found(const struct vm_config *config, struct error *error)
-{
-	if (config->bios)
-		return error_set(error, -ENOENT, "-bios %s: there is no such file, and none of "
-				 "that name in the folders of -L or in %s", config->bios,
-				 default_folders[0]);
-	return error_set(error, -ENOENT, "there is no firmware: %s is in none of the folders of "
-			 "-L nor in %s; install Debian's package seabios, give a file with -bios, "
-			 "or start a kernel with -kernel", DEFAULT_NAME, default_folders[0]);
-}
-
-static int check_size(const char *path, const struct stat *st, struct error *error)
-{
-	if (S_ISDIR(st->st_mode))
-		return error_set(error, -EISDIR, "firmware '%s' is a directory; name the file in "
-				 "it", path);
-	if (!S_ISREG(st->st_mode))
-		return error_set(error, -EINVAL, "firmware '%s' is not a regular file", path);
-	if (!st->st_size || st->st_size % ROM_UNIT || st->st_size > (off_t)GUEST_ROM_MAX)
-		return error_set(error, -EINVAL, "firmware '%s' has %lld bytes; it is to be a "
-				 "multiple of 64 KiB, up to 16 MiB", path, (long long)st->st_size);
-	return 0;
-}
-
-static int read_all(int fd, const char *path, uint8_t *data, size_t size, struct error *error)
-{
-	for (size_t done = 0; done < size;) {
-		ssize_t n = read(fd, data + done, size - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set(error, -errno, "cannot read firmware '%s': %s", path,
-					 strerror(errno));
-		if (!n)
-			return error_set(error, -EIO, "firmware '%s' shrank while it was read",
-					 path);
-		done += n;
-	}
-	return 0;
-}
-
-static int read_file(const char *path, uint8_t **data, size_t *size, struct error *error)
-{
-	/* O_NONBLOCK: a FIFO is an error rather than a wait. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), err;
-	struct stat st;
-
-	if (fd < 0)
-		return error_set(error, -errno, "cannot open firmware '%s': %s", path,
-				 strerror(errno));
-	err = fstat(fd, &st) ? error_set(error, -errno, "cannot examine firmware '%s': %s", path,
-					 strerror(errno)) :
-			       check_size(path, &st, error);
-	*size = err ? 0 : st.st_size;
-	*data = err ? NULL : malloc(*size);
-	if (!err && !*data)
-		err = error_set(error, -ENOMEM, "no memory to read firmware '%s'", path);
-	if (!err)
-		err = read_all(fd, path, *data, *size, error);
-	close(fd);
-	return err;
-}
 
 static int load(struct firmware *fw, const struct vm_config *config, struct error *error)
 {
-	char *path = find_file(config, config->bios ? config->bios : DEFAULT_NAME);
-	uint8_t *data = NULL;
-	size_t size = 0;
-	int err;
+	static const struct firmware_file_kind kind = {
+		.name = "bios-256k.bin", .option = "bios", .unit = 0x10000, .most = GUEST_ROM_MAX,
+		.instead = ", or start a kernel with -kernel",
+	};
+	struct firmware_file file;
+	int err = firmware_file_read(config, &kind, config->bios, &file, error);
 
-	if (!path)
-		return not_found(config, error);
-	err = read_file(path, &data, &size, error);
-	if (!err) {
-		err = guest_ram_add_rom(&fw->vm->ram, data, size);
-		if (err)
-			error_set(error, err, "cannot get memory for firmware '%s': %s", path,
-				  strerror(-err));
-	}
-	free(data);
-	free(path);
-	return err;
+	if (err)
+		return err;
+	err = guest_ram_add_rom(&fw->vm->ram, file.data, file.size);
+	firmware_file_free(&file);
+	return err ? error_set(error, err, "cannot get memory for the firmware: %s",
+			       strerror(-err)) :
+		     0;
 }
-
-/* ---- what is seen below 1 MiB ---- */
 
 struct segment_range {
 	uint32_t start, size;

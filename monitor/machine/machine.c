@@ -118,6 +118,9 @@ static int machine_make_board(struct machine *m, struct error *error)
 		.rtc_base = machine_rtc_base(config),
 		.no_acpi = config->no_acpi,
 		.boot = config->kernel ? NULL : &config->boot,
+		.vga = config->vga,
+		.vga_rom = m->display.rom.data,
+		.vga_rom_size = (uint32_t)m->display.rom.size,
 		.memory_map = { config->kernel ? NULL : firmware_follow_soon, &m->firmware, 0 },
 	};
 	struct error why = { 0 };
@@ -313,8 +316,10 @@ static int machine_make_ram(struct machine *m, struct error *error)
 		return error_set(error, err, "cannot get %llu MiB of guest RAM: %s%s",
 				 (unsigned long long)(size >> 20), error_reason(err),
 				 err == -EMFILE ? "" : "; give less with -m");
-	if (!m->config->kernel)
-		return firmware_create(&m->firmware, &m->vm, m->config, error);
+	if (!m->config->kernel) {
+		err = firmware_create(&m->firmware, &m->vm, m->config, error);
+		return err ? err : display_parts_load(&m->display, m->config, error);
+	}
 	pc_board_acpi_area(size, &acpi_base, &acpi_size);
 	memory_map_build(&m->map, size, acpi_base, m->config->no_acpi ? 0 : acpi_size);
 	return 0;
@@ -395,6 +400,8 @@ static int machine_make(struct machine *m, struct error *error)
 	if (!err)
 		err = machine_make_board(m, error);
 	if (!err)
+		err = display_parts_open(&m->display, &m->vm, m->config, error);
+	if (!err)
 		err = machine_boot_tables(m, error);
 	if (!err)
 		err = machine_make_stats(m, error);
@@ -439,8 +446,10 @@ bool machine_destroy(struct machine *m)
 	if (!m)
 		return true;
 	vm = &m->vm;
+	display_parts_close(&m->display);
 	if (vm->board)
 		pc_board_destroy(vm->board);
+	display_parts_free(&m->display);
 	console_close(&m->console);
 	if (vm->vcpu.engine)
 		vm->vcpu.engine->destroy(&vm->vcpu);

@@ -27,7 +27,7 @@ struct option_parser {
 	unsigned serial_count;
 	struct option_chardev chardev[OPTION_CHARDEVS];
 	unsigned chardev_count;
-	bool nographic, nodefaults, display_chosen, monitor_chosen, accel_chosen,
+	bool nographic, nodefaults, display_chosen, vga_chosen, monitor_chosen, accel_chosen,
 		debugcon_iobase_set, no_signals;
 };
 
@@ -60,6 +60,11 @@ enum options_result option_resolve_devices(struct option_parser *p);
 
 enum options_result opt_name(struct option_parser *p, const char *arg);
 enum options_result opt_uuid(struct option_parser *p, const char *arg);
+enum options_result opt_vga(struct option_parser *p, const char *arg);
+enum options_result opt_display(struct option_parser *p, const char *arg);
+enum options_result opt_curses(struct option_parser *p, const char *arg);
+/* After the last option: the defaults of these, and whether they go together. */
+void option_check_display(struct option_parser *p);
 enum options_result opt_library(struct option_parser *p, const char *arg);
 enum options_result opt_boot(struct option_parser *p, const char *arg);
 enum options_result opt_rtc(struct option_parser *p, const char *arg);

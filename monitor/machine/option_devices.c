@@ -415,7 +415,7 @@ static const char *device_instead(const char *name)
 		{ "virtio-9p virtio-fs vhost-user-fs",
 		  "no directory is shared: give files in an initial RAM disk, -initrd FILE" },
 		{ "VGA virtio-vga virtio-gpu cirrus qxl bochs-display vmware-svga ramfb secondary",
-		  "there is no display: use -nographic or -display none" },
+		  "the display adapter is that of -vga std" },
 		{ "usb- qemu-xhci nec-usb piix3-usb piix4-usb ich9-usb virtio-keyboard "
 		  "virtio-mouse virtio-tablet",
 		  "keyboard and mouse are PS/2: leave it out" },

@@ -8,7 +8,8 @@
 
 static const char no_disks[] = "there are no disks: start a kernel with -kernel FILE, and give it "
 			       "files in an initial RAM disk, -initrd FILE";
-static const char no_display[] = "there is no display: use -nographic or -display none";
+static const char no_display[] = "there is no window: use -display curses, -nographic or "
+				 "-display none";
 
 /* Names are separated by single spaces. */
 static const struct {
@@ -24,7 +25,7 @@ static const struct {
 	{ "bootp channel netdev redir smb tftp", "",
 	  "there is no network card: use -nic none, or leave it out" },
 	{ "k rotate spice vnc",
-	  "alt-grab ctrl-grab curses cirrusvga full-screen no-frame no-quit portrait sdl "
+	  "alt-grab ctrl-grab cirrusvga full-screen no-frame no-quit portrait sdl "
 	  "show-cursor std-vga vmwarevga",
 	  no_display },
 	{ "audio soundhw", "audio-help",

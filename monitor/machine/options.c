@@ -162,18 +162,6 @@ static enum options_result opt_none_only(struct option_parser *p, const char *ar
 	return OPTIONS_RUN;
 }
 
-static enum options_result opt_display(struct option_parser *p, const char *arg)
-{
-	p->display_chosen = true;
-	if (strcmp(arg, "none"))
-		return option_fail(p,
-				   "-display %s: this build has no display; use -nographic (serial "
-				   "console on the terminal) "
-				   "or -display none",
-				   arg);
-	return OPTIONS_RUN;
-}
-
 static const struct option_desc options[] = {
 	{ "accel", WITH_ARG, opt_accel, "ENGINE[:ENGINE]...[,stats=FILE][,...]",
 		"how guest code is executed (-accel help lists engines,\n"
@@ -202,8 +190,11 @@ static const struct option_desc options[] = {
 	  "(default cad)" },
 	{ "nographic", FLAG, opt_nographic, NULL,
 		"serial port and monitor on the terminal (Ctrl-A h for help)" },
-	{ "display", WITH_ARG, opt_display, "none", "no display" },
-	{ "vga", WITH_ARG, opt_none_only, "none", "no display adapter" },
+	{ "display", WITH_ARG, opt_display, "none|curses",
+		"what shows the screen: nothing, or this terminal (text modes)" },
+	{ "curses", FLAG, opt_curses, NULL, "-display curses" },
+	{ "vga", WITH_ARG, opt_vga, "std|none",
+		"the display adapter (std where firmware starts, else none)" },
 	{ "serial", WITH_ARG, opt_serial, "DEV",
 		"the next serial port: stdio, mon:stdio, pty, file:PATH, null,\n"
 	  "none, ... (-serial help lists all)" },
@@ -341,6 +332,11 @@ static void options_default_devices(struct option_parser *p)
 	c->terminal_signals = !p->nographic && !p->no_signals;
 	if (p->nodefaults)
 		return;
+	if (c->display == VM_DISPLAY_CURSES) {
+		if (!p->serial_count)
+			c->serial[0] = "null";
+		return; /* the terminal is taken */
+	}
 	if (!p->nographic) {
 		if (!p->serial_count)
 			c->serial[0] = "null";
@@ -352,16 +348,6 @@ static void options_default_devices(struct option_parser *p)
 		if (!p->monitor_chosen)
 			c->monitor = "stdio";
 	}
-}
-
-static void options_check_display(struct option_parser *p)
-{
-	if (!p->display_chosen && !p->serial_count)
-		option_fail(p, "this build has no display; add -nographic (serial console on the "
-			       "terminal) or -display none");
-	else if (!p->display_chosen)
-		option_note(p, "there is no display: what the guest writes to its screen is not "
-			       "shown (-display none: no note)");
 }
 
 static bool option_is_stdio(const char *spec)
@@ -376,7 +362,8 @@ static bool option_is_stdio(const char *spec)
 static void options_check_stdio(struct option_parser *p)
 {
 	const struct vm_config *c = p->config;
-	unsigned uses = option_is_stdio(c->monitor) + option_is_stdio(c->debugcon);
+	unsigned uses = option_is_stdio(c->monitor) + option_is_stdio(c->debugcon) +
+			(c->display == VM_DISPLAY_CURSES);
 
 	for (unsigned i = 0; i < VM_SERIAL_PORTS; i++)
 		uses += option_is_stdio(c->serial[i]);
@@ -387,7 +374,8 @@ static void options_check_stdio(struct option_parser *p)
 		option_fail(p, "-daemonize leaves the terminal, so nothing can be on stdio%s; use "
 			       "-display none with -serial file:PATH, pty or "
 			       "unix:PATH,server,nowait",
-			    p->nographic ? " (-nographic puts the console there)" : "");
+			    p->nographic ? " (-nographic puts the console there)" :
+			    c->display ? " (-display curses has the screen there)" : "");
 }
 
 static void options_check(struct option_parser *p)
@@ -405,7 +393,7 @@ static void options_check(struct option_parser *p)
 	c->boot.order = c->boot_order;
 	c->boot.once = *c->boot_once ? c->boot_once : NULL;
 	c->boot.serial_screen = p->nographic;
-	options_check_display(p);
+	option_check_display(p);
 	options_default_devices(p);
 	if (option_resolve_devices(p) == OPTIONS_RUN)
 		options_check_stdio(p);

@@ -9,6 +9,7 @@
 
 #include <curses.h>
 #include <errno.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -98,6 +99,8 @@ static void show(struct curses_display *d)
 {
 	const struct display_size size = d->config.display.size(d->config.display.opaque);
 
+	if (!d->config.terminal_is_ours())
+		return;
 	set_term(d->screen);
 	if (size.columns)
 		show_text(d, size);
@@ -214,6 +217,10 @@ static void input_ready(void *opaque)
 	struct curses_display *d = opaque;
 	int code, taken = 0;
 
+	if (!d->config.terminal_is_ours()) {
+		event_source_enable(d->input, false); /* up to curses_display_resume() */
+		return;
+	}
 	set_term(d->screen);
 	while ((code = getch()) != ERR) {
 		take(d, code);
@@ -221,6 +228,14 @@ static void input_ready(void *opaque)
 	}
 	if (!taken) /* the terminal is gone */
 		event_source_enable(d->input, false);
+	show(d);
+}
+
+void curses_display_resume(struct curses_display *d)
+{
+	set_term(d->screen);
+	clearok(curscr, TRUE);
+	event_source_enable(d->input, true);
 	show(d);
 }
 
@@ -244,6 +259,7 @@ static int open_terminal(struct curses_display *d, struct error *error)
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return error_set(error, -ENOTTY,
 				 "curses needs a terminal at standard input and output");
+	setlocale(LC_CTYPE, ""); /* which bytes make up a character */
 	d->screen = newterm(NULL, stdout, stdin);
 	if (!d->screen)
 		return error_set(error, -EINVAL,

@@ -12,6 +12,8 @@ struct host_facts;
 #define VM_ENGINE_FALLBACKS 2
 #define VM_FIRMWARE_FOLDERS 8
 
+enum vm_display { VM_DISPLAY_NONE, VM_DISPLAY_CURSES };
+
 struct vm_config {
 	const char *name;         /* -name; NULL: none */
 	const char *process_name; /* up to 15 bytes; NULL: as it is */
@@ -32,6 +34,8 @@ struct vm_config {
 	/* Specifications of character backends ("stdio", "file:x"); NULL: no device. */
 	const char *serial[VM_SERIAL_PORTS];
 	const char *monitor;
+	bool vga;                 /* there is a display adapter */
+	enum vm_display display;  /* what shows its screen */
 	const char *debugcon;
 	uint16_t debugcon_iobase; /* 0: the default */
 	/* Ctrl-C at a stdio backend ends ringfence rather than reach the guest */

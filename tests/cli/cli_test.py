@@ -287,7 +287,7 @@ class Usage(Case):
                                      '-device', 'isa-debug-exit,iobase=0xf4', *args],
                                     stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT)
             self.assertEqual(result.returncode, 0x21)
-            self.assertEqual(result.stderr.count(b'ringfence: note: there is no display'), told)
+            self.assertEqual(result.stderr.count(b'ringfence: note: there is no window'), told)
 
     def test_serial_on_a_used_port(self):
         result = self.run_guest(HALT, '-serial', 'null', '-device', 'isa-debug-exit,iobase=0x3f8')
