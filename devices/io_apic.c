@@ -68,6 +68,18 @@ bool io_apic_is_requested(const struct io_apic *apic, unsigned n)
 	return !(entry & ENTRY_MASKED) && lapic_is_requested(apic->lapic, (uint8_t)entry);
 }
 
+bool io_apic_sends_nmis(const struct io_apic *apic)
+{
+	for (unsigned pin = 0; pin < IO_APIC_PINS; pin++) {
+		enum apic_delivery mode = (enum apic_delivery)(apic->s.entry[pin] >> 8 & 7);
+
+		if (!io_apic_is_masked(apic, pin) && mode != APIC_FIXED && mode != APIC_LOWEST &&
+		    mode != APIC_EXTINT)
+			return true;
+	}
+	return false;
+}
+
 void io_apic_eoi(void *opaque, unsigned n, uint32_t vector)
 {
 	struct io_apic *apic = opaque;

@@ -32,6 +32,8 @@ static inline bool io_apic_is_masked(const struct io_apic *apic, unsigned n)
 
 /* Whether the interrupt of pin n is enabled, requested at the local APIC, and not yet taken. */
 bool io_apic_is_requested(const struct io_apic *apic, unsigned n);
+/* Whether a pin is enabled that sends something else than interrupts: NMIs, INIT. */
+bool io_apic_sends_nmis(const struct io_apic *apic);
 /* A local APIC broadcast the end of vector. As signal_line.raise. */
 void io_apic_eoi(void *apic, unsigned n, uint32_t vector);
 

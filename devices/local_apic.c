@@ -193,6 +193,13 @@ static void lint_event(struct lapic *apic, enum lapic_lvt which, bool level, boo
 	}
 }
 
+bool lapic_sends_nmis(const struct lapic *apic)
+{
+	uint32_t entry = apic->s.lvt[LVT_LINT0];
+
+	return !(entry & LVT_MASKED) && (entry >> 8 & 7) == APIC_NMI;
+}
+
 void lapic_set_lint(void *opaque, unsigned n, bool level)
 {
 	struct lapic *apic = opaque;

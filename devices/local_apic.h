@@ -88,6 +88,9 @@ bool lapic_message(struct lapic *apic, uint8_t destination, bool logical, enum a
 /* Whether the 8259s' INT does anything, as far as LINT0 is concerned. */
 bool lapic_heeds_pic(const struct lapic *apic);
 
+/* Whether the 8259s, at LINT0, send NMIs. Nothing else that could is wired. */
+bool lapic_sends_nmis(const struct lapic *apic);
+
 /* Whether vector is requested and not yet acknowledged. */
 bool lapic_is_requested(const struct lapic *apic, uint8_t vector);
 

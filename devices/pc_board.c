@@ -589,6 +589,11 @@ struct signal_line pc_board_look(struct pc_board *board)
 	return (struct signal_line){ tick_watch_look, &board->watch, 0 };
 }
 
+bool pc_board_sends_nmis(const struct pc_board *board)
+{
+	return lapic_sends_nmis(&board->lapic) || io_apic_sends_nmis(&board->io_apic);
+}
+
 struct signal_line pc_board_ferr(struct pc_board *board)
 {
 	return (struct signal_line){ fpu_error_assert, &board->fpu_error, 0 };

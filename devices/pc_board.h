@@ -122,6 +122,9 @@ void pc_board_pam(const struct pc_board *board, uint8_t pam[PCI_HOST_PAMS]);
 /* Where the CPU tells that it reads its time-stamp counter, at least with INTR up and IF clear. */
 struct signal_line pc_board_look(struct pc_board *board);
 
+/* Whether something is programmed that sends NMIs, as far as the board knows. */
+bool pc_board_sends_nmis(const struct pc_board *board);
+
 /* Where FERR# of the CPU goes: an x87 error is to be reported as IRQ 13. */
 struct signal_line pc_board_ferr(struct pc_board *board);
 

@@ -49,7 +49,7 @@ static enum x86_status report_by_interrupt(struct vcpu *vcpu, const struct insn 
 	signal_raise(&vm->ferr, 0);
 	pthread_mutex_unlock(&vm->device_lock);
 	vcpu->cpu.eip -= i->len;
-	vcpu->cpu.halted = true;
+	vcpu_halt(vcpu);
 	return STATUS_HALT;
 }
 

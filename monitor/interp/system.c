@@ -368,7 +368,7 @@ enum x86_status op_hlt(struct vcpu *vcpu, const struct insn *i)
 {
 	REQUIRE_CPL0(vcpu);
 	RETURN_IF_FAULT(cpu_lacks_halt(vcpu));
-	vcpu->cpu.halted = true;
+	vcpu_halt(vcpu);
 	return STATUS_HALT;
 }
 

@@ -124,7 +124,7 @@ static bool exit_hlt(struct kvm_engine *kvm)
 {
 	struct cpu *cpu = &kvm->vcpu->cpu;
 
-	cpu->halted = true;
+	vcpu_halt(kvm->vcpu);
 	cpu->eflags = (cpu->eflags & ~X86_IF) | (kvm->run->if_flag ? X86_IF : 0);
 	return true;
 }

@@ -65,6 +65,16 @@ int console_open(struct console *console, struct vm *vm, const struct vm_config 
 	return err;
 }
 
+const char *console_way_out(const struct vm_config *config)
+{
+	for (int i = 0; i < VM_SERIAL_PORTS; i++)
+		if (config->serial[i] && !strcmp(config->serial[i], "mon:stdio"))
+			return "Ctrl-A x leaves";
+	if (config->monitor && !strcmp(config->monitor, "stdio"))
+		return "quit leaves";
+	return config->terminal_signals ? "Ctrl-C leaves" : NULL;
+}
+
 void console_close(struct console *console)
 {
 	while (console->count) {

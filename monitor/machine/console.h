@@ -32,6 +32,8 @@ struct console {
  */
 int console_open(struct console *console, struct vm *vm, const struct vm_config *config,
 		 struct error *error) RF_MUST_CHECK;
+/* How the user ends ringfence from the terminal, or otherwise: a clause. */
+const char *console_way_out(const struct vm_config *config);
 /*
  * Takes input from the prompts and devices: before the board is destroyed. The loop must not run.
  */

@@ -426,6 +426,7 @@ int machine_create(const struct vm_config *config, struct machine **out, struct 
 	m->vm.host = config->host;
 	m->vm.no_reboot = config->no_reboot;
 	m->vm.no_shutdown = config->no_shutdown;
+	m->vm.way_out = console_way_out(config);
 	m->vm.paused = config->start_paused;
 	m->vm.reset = machine_reset;
 	m->vm.ended = machine_ended;

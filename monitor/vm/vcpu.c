@@ -121,6 +121,8 @@ static bool vcpu_must_wake(const struct vcpu *vcpu)
 void vcpu_wait_for_interrupt(struct vcpu *vcpu)
 {
 	assert(vcpu_is_mine(vcpu));
+	if (!vcpu_must_wake(vcpu))
+		vcpu_tell_halt(vcpu);
 	pthread_mutex_lock(&vcpu->wake_mutex);
 	while (!vcpu_must_wake(vcpu))
 		vcpu_sleep_locked(vcpu);

@@ -38,6 +38,7 @@ struct vcpu {
 	uint64_t interrupts;     /* external interrupts delivered */
 	struct tsc_mark begun;   /* when the vCPU was made */
 	struct tsc_ratio tsc_ratio; /* the TSC's rate over LAPIC_TIMER_HZ; zeros: not known */
+	bool halt_told;          /* the user knows that it has halted for good */
 	bool tsc_measured;       /* tsc_ratio is final, whether known or not */
 	/* The last fault in ring 0 for want of a feature (processor/cpu_lacks.h). */
 	struct cpu_lack {
@@ -78,6 +79,10 @@ bool vcpu_is_self(const struct vcpu *vcpu);
 /* The same, or it has no thread now: whether the caller may touch its state. */
 bool vcpu_is_mine(const struct vcpu *vcpu);
 
+/* Halts: what HLT does, and freezing for an x87 error. */
+void vcpu_halt(struct vcpu *vcpu);
+/* Tells the user, once for each halt, if nothing but a reset can end it. */
+void vcpu_tell_halt(struct vcpu *vcpu);
 /* Sleeps until an event is pending that ends HLT. */
 void vcpu_wait_for_interrupt(struct vcpu *vcpu);
 

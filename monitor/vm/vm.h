@@ -100,6 +100,7 @@ struct vm {
 	int exit_code;
 	char kill_reason[1024];
 	bool no_reboot, no_shutdown;
+	const char *way_out; /* how the user ends it, a clause; NULL: not known */
 	/* Some output was lost (lost_output.h), which the exit status tells. */
 	_Atomic bool output_lost;
 	/* Shutdowns of the processor that were not told, and since when (CLOCK_MONOTONIC). */

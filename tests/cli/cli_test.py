@@ -32,6 +32,13 @@ TIMEOUT = 300  # what takes longer hangs
 
 HALT = bytes.fromhex('fa f4 eb fd')  # cli; hlt; jmp -1
 SPIN = bytes.fromhex('eb fe')
+# sti; hlt with nothing that would interrupt; cli; hlt with LINT0 of the local APIC (and its
+# spurious vector register) or a pin of the I/O APIC that sends NMIs
+WAITS = (
+    bytes.fromhex('fb f4 eb fd'),
+    bytes.fromhex('c7 05 f0 00 e0 fe ff 01 00 00  c7 05 50 03 e0 fe 00 04 00 00') + HALT,
+    bytes.fromhex('c7 05 00 00 c0 fe 1e 00 00 00  c7 05 10 00 c0 fe 00 04 00 00') + HALT,
+)
 # mov al,0x10; out 0xf4,al; hlt
 DEBUG_EXIT = bytes.fromhex('b0 10 e6 f4') + HALT
 # lidt of a zero limit, then int3: triple fault
@@ -473,6 +480,55 @@ class Ends(Case):
                 self.assertEqual(process.wait(TIMEOUT), 0)
             told = process.stderr.read().count(b'the machine stops (-no-reboot -no-shutdown)')
             self.assertEqual(told, code == TRIPLE_FAULT)
+
+    def told_until_it_halts(self, code, *args):
+        """Standard error of a guest that says A and halts, read after it was ended."""
+        process = self.start(self.command(SERIAL_A + code, *args), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        until(process.stdout.fileno(), b'A')
+        return process
+
+    def test_halted_for_good_is_told_once(self):
+        path = os.path.join(self.dir, 'monitor')
+        process = self.told_until_it_halts(HALT, '-serial', 'stdio', '-monitor',
+                                           f'unix:{path},server,nowait')
+        self.assertIn(b'ringfence: the guest has halted with interrupts off, at ',
+                      until(process.stderr.fileno(), b'; Ctrl-C leaves\n'))
+        with connect(path, process) as peer:
+            for _ in range(3):  # which wakes the processor's thread
+                peer.sendall(b'info registers\n')
+                until(peer.fileno(), b'EIP=')
+            peer.sendall(b'quit\n')
+            self.assertEqual(process.wait(TIMEOUT), 0)
+        self.assertEqual(process.stderr.read(), b'')
+
+    def test_halted_after_a_reset_is_told_again(self):
+        path = os.path.join(self.dir, 'monitor')
+        process = self.told_until_it_halts(HALT, '-serial', 'stdio', '-monitor',
+                                           f'unix:{path},server,nowait')
+        until(process.stderr.fileno(), b'leaves\n')
+        with connect(path, process) as peer:
+            peer.sendall(b'system_reset\n')
+            until(process.stderr.fileno(), b'leaves\n')
+            peer.sendall(b'quit\n')
+            self.assertEqual(process.wait(TIMEOUT), 0)
+
+    def test_halted_says_how_to_leave(self):
+        for args, words in (('-serial', 'mon:stdio'), b'Ctrl-A x leaves'), \
+                           (('-serial', 'file:/dev/null', '-monitor', 'stdio'), b'quit leaves'):
+            process = self.start(self.command(HALT, *args), stdin=subprocess.PIPE,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            until(process.stderr.fileno(), b'nothing wakes it but a reset; ' + words + b'\n')
+            process.terminate()
+            self.assertEqual(process.wait(TIMEOUT), 0)
+
+    def test_halted_for_a_while_is_not_told(self):
+        for code in WAITS:
+            process = self.told_until_it_halts(code, '-serial', 'stdio')
+            time.sleep(.5)
+            process.terminate()
+            self.assertEqual(process.wait(TIMEOUT), 0)
+            self.assertNotIn(b'halted', process.stderr.read())
 
     def test_triple_faults_for_ever_are_told_once_a_second(self):
         process = self.start(self.command(SERIAL_A + TRIPLE_FAULT_AFTER_A, '-serial', 'stdio'),
