@@ -76,7 +76,7 @@ int kvm_irqchip_create(struct kvm_engine *kvm) RF_MUST_CHECK;
 int kvm_irqchip_remember(struct kvm_engine *kvm) RF_MUST_CHECK;
 int kvm_irqchip_reset(struct kvm_engine *kvm) RF_MUST_CHECK;
 void kvm_irqchip_destroy(struct kvm_engine *kvm);
-/* Any thread, under the device lock. */
+/* Any thread, under the device lock; before there is a vCPU thread without it. */
 void kvm_irqchip_set_gsi(void *kvm, unsigned gsi, bool level);
 
 /*

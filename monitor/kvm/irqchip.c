@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "internal.h"
+#include "monitor/vm/lock_check.h"
 #include "monitor/vm/vm.h"
 
 #define ISA_IRQS   16
@@ -84,14 +85,23 @@ int kvm_irqchip_remember(struct kvm_engine *kvm)
 	return err ? err : kvm_ioctl(kvm->vcpu_fd, KVM_GET_LAPIC, &state->lapic);
 }
 
+/* KVM remembers the level of each line apart from the chips. */
+static void lower_lines(struct kvm_engine *kvm)
+{
+	pthread_mutex_t *lock = &kvm->vcpu->vm->device_lock;
+
+	pthread_mutex_lock(lock);
+	for (unsigned gsi = 0; gsi < GSIS; gsi++)
+		kvm_irqchip_set_gsi(kvm, gsi, false);
+	pthread_mutex_unlock(lock);
+}
+
 int kvm_irqchip_reset(struct kvm_engine *kvm)
 {
 	struct kvm_irqchip_state *state = kvm->irqchip;
 	int err = 0;
 
-	/* KVM remembers the level of each line apart from the chips. */
-	for (unsigned gsi = 0; gsi < GSIS; gsi++)
-		kvm_irqchip_set_gsi(kvm, gsi, false);
+	lower_lines(kvm);
 	for (unsigned i = 0; !err && i < RF_ARRAY_SIZE(state->chip); i++)
 		err = kvm_ioctl(kvm->vm_fd, KVM_SET_IRQCHIP, &state->chip[i]);
 	return err ? err : kvm_ioctl(kvm->vcpu_fd, KVM_SET_LAPIC, &state->lapic);
@@ -109,6 +119,7 @@ void kvm_irqchip_set_gsi(void *opaque, unsigned gsi, bool level)
 	struct kvm_irq_level line = { .irq = gsi, .level = level };
 
 	assert(gsi < GSIS);
+	assert(!kvm->vcpu->thread_valid || lock_is_held(&kvm->vcpu->vm->device_lock));
 	/* It fails only for a line that is not routed. */
 	kvm_ioctl(kvm->vm_fd, KVM_IRQ_LINE, &line);
 }
