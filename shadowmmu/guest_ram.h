@@ -80,6 +80,13 @@ static inline bool guest_ram_backs(const struct guest_ram *ram, gpa_t gpa)
 	return !(gpa.v >= GUEST_VIDEO_HOLE_START && gpa.v < GUEST_VIDEO_HOLE_END);
 }
 
+/* Whether all len bytes from gpa on are RAM: what devices and loaders may reach. */
+static inline bool guest_ram_has_range(const struct guest_ram *ram, gpa_t gpa, uint64_t len)
+{
+	return gpa.v <= ram->size && len <= ram->size - gpa.v &&
+	       (gpa.v + len <= GUEST_VIDEO_HOLE_START || gpa.v >= GUEST_VIDEO_HOLE_END);
+}
+
 /* Monitor's address of gpa, which the caller knows to be RAM; valid to the end of the piece. */
 static inline uint8_t *guest_ram_at(const struct guest_ram *ram, gpa_t gpa)
 {

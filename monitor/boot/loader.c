@@ -9,17 +9,11 @@
 #include "loader.h"
 #include "x86/ahead.h"
 
-static bool loader_range_is_ram(const struct guest_ram *ram, gpa_t gpa, uint64_t size)
-{
-	return gpa.v <= ram->size && size <= ram->size - gpa.v &&
-	       (gpa.v + size <= GUEST_VIDEO_HOLE_START || gpa.v >= GUEST_VIDEO_HOLE_END);
-}
-
 static int loader_check_range(struct boot_request *boot, const char *what, gpa_t gpa, size_t size)
 {
 	const struct guest_ram *ram = boot->ram;
 
-	if (loader_range_is_ram(ram, gpa, size))
+	if (guest_ram_has_range(ram, gpa, size))
 		return 0;
 	return error_set(boot->error, -ENOSPC,
 			 "%s needs memory at 0x%llx..0x%llx, which guest RAM (%llu MiB) does not "

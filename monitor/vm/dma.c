@@ -71,19 +71,11 @@ void dma_written(struct vm *vm, gpa_t gpa, uint64_t len)
 	vm_queue_work(vm, &dma->work);
 }
 
-static bool dma_in_ram(const struct guest_ram *ram, gpa_t gpa, size_t len)
-{
-	const bool in_hole = gpa.v < GUEST_VIDEO_HOLE_END &&
-			     gpa.v + len > GUEST_VIDEO_HOLE_START;
-
-	return gpa.v <= ram->size && len <= ram->size - gpa.v && !in_hole;
-}
-
 static int dma_read(void *opaque, gpa_t gpa, void *buf, size_t len)
 {
 	struct vm *vm = opaque;
 
-	if (!dma_in_ram(&vm->ram, gpa, len))
+	if (!guest_ram_has_range(&vm->ram, gpa, len))
 		return -EFAULT;
 	memcpy(buf, guest_ram_at(&vm->ram, gpa), len);
 	return 0;
@@ -93,7 +85,7 @@ static int dma_write(void *opaque, gpa_t gpa, const void *buf, size_t len)
 {
 	struct vm *vm = opaque;
 
-	if (!dma_in_ram(&vm->ram, gpa, len))
+	if (!guest_ram_has_range(&vm->ram, gpa, len))
 		return -EFAULT;
 	for (const uint8_t *from = buf; len;) {
 		const size_t left = GUEST_PAGE_SIZE - gpa_offset(gpa), n = len < left ? len : left;
