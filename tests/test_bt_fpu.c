@@ -337,3 +337,33 @@ Test(bt_fpu, pointers_name_the_last_instruction)
 	for (size_t i = 0; i < RF_ARRAY_SIZE(bt_options); i++)
 		run_programs(bf_create("bt", bt_options[i]), bt_options[i] ? bt_options[i] : "");
 }
+
+/*
+ * A page fault of the guest's own after x87 instructions whose pointers translated code has not
+ * stored yet: mov eax, BF_DATA; fld [eax+16]; fld1; mov edx, [eax+absent]
+ */
+static void look_at_fault(struct bf *bf, const char *options)
+{
+	const struct fxsave_image *fpu = &bf->cpu->fpu;
+	int vector = -1;
+
+	for (unsigned cpl = 0; cpl <= 3; cpl += 3) {
+		bf_reset(bf, cpl, true);
+		BF_CODE_AT(bf, BF_CODE, 0xb8, BYTES32(BF_DATA), 0xd9, 0x40, 0x10, 0xd9, 0xe8, 0x8b,
+			   0x90, BYTES32(BF_ABSENT_PAGE << 12), BF_STOP);
+		cr_assert_eq(bf_run(bf, &vector), BF_EXCEPTION, "[%s]", options);
+		cr_expect_eq(vector, EXC_PF, "[%s] vector %d", options, vector);
+		cr_expect_eq(fpu->fip, BF_CODE + 8, "[%s] fip %x", options, fpu->fip);
+		cr_expect_eq(fpu->fdp, BF_DATA + 16, "[%s] fdp %x", options, fpu->fdp);
+		cr_expect_eq(fpu->fop, 0x1e8, "[%s] fop %x", options, fpu->fop);
+		cr_expect_eq(fpu->fcs, cpl ? BF_UCODE : BF_KCODE, "[%s] fcs %x", options, fpu->fcs);
+	}
+	bf_destroy(bf);
+}
+
+Test(bt_fpu, pointers_at_a_fault)
+{
+	look_at_fault(bf_create("interp", NULL), "interp");
+	for (size_t i = 0; i < RF_ARRAY_SIZE(bt_options); i++)
+		look_at_fault(bf_create("bt", bt_options[i]), bt_options[i] ? bt_options[i] : "");
+}
