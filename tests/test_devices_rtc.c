@@ -2,11 +2,13 @@
 /* The RTC and the PM timer. */
 #include <assert.h>
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "devices/mc146818.h"
 #include "devices/piix4_pm.h"
+#include "devices/state.h"
 #include "fake_clock.h"
 
 static struct {
@@ -309,8 +311,30 @@ Test(rtc, alarm)
 	cr_expect(t.level);
 }
 
+/* A saved clock may be ahead by the last second that dates are made of and one more. */
+Test(rtc, a_saved_clock_too_far_ahead_is_refused)
+{
+	static const int64_t last = 9000000001000000000;
+	struct error error;
+	uint8_t *field;
+	size_t size;
+	void *saved;
+
+	cr_assert_eq(bus_save(t.bus, t.time.now, &saved, &size), 0);
+	field = (uint8_t *)saved + 24 + STATE_HEADER_SIZE + 1 + 128;
+	cr_assert_eq(state_get64(field), (uint64_t)t.rtc.s.offset_ns);
+	for (unsigned over = 0; over < 2; over++) {
+		state_put64(field, (uint64_t)(last + over));
+		state_put64(field + 8, (uint64_t)(last + over) / NS_PER_SECOND);
+		cr_expect_eq(bus_load(t.bus, saved, size, &error), over ? -EINVAL : 0);
+	}
+	cr_expect_not_null(strstr(error.text, "s.offset_ns"), "%s", error.text);
+	free(saved);
+}
+
 Test(rtc, cmos_memory)
 {
+	cr_expect_eq(cmos(0x14), 0x06, "an FPU and a PS/2 mouse, no floppy");
 	cr_expect_eq(cmos(0x15) | cmos(0x16) << 8, 640);
 	cr_expect_eq(cmos(0x17) | cmos(0x18) << 8, 0xffff);
 	cr_expect_eq(cmos(0x34) | cmos(0x35) << 8, (240u << 20) >> 16);
