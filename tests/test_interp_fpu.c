@@ -192,6 +192,23 @@ Test(interp_fpu, fnstenv_in_protected_mode)
 	cr_expect_eq(CPU.fpu.fcw, 0x37f);
 }
 
+/* Linear addresses, split over two fields (SDM vol. 1, 8.1.10). */
+Test(interp_fpu, fnstenv_in_real_mode)
+{
+	fx_enter_real();
+	CPU.regs[X86_EBX] = 0x5000;
+	CPU.fpu.fip = 0x1234;
+	CPU.fpu.fcs = 0xa000;
+	CPU.fpu.fop = 0x5d1;
+	CPU.fpu.fdp = 0x5678;
+	CPU.fpu.fds = 0xb000;
+	RUN(1, 0x66, 0xd9, 0x37); /* fnstenv [bx] of 32 bits */
+	cr_expect_eq(fx_read32(0x500c), 0xffff1234);
+	cr_expect_eq(fx_read32(0x5010), 0xa << 12 | 0x5d1);
+	cr_expect_eq(fx_read32(0x5014), 0xffff5678);
+	cr_expect_eq(fx_read32(0x5018), 0xb << 12);
+}
+
 Test(interp_fpu, fnsave_and_frstor)
 {
 	struct fxsave_image before;

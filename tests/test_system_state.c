@@ -678,7 +678,7 @@ Test(tlb, page_crossing_write_is_all_or_nothing)
 
 Test(tlb, rom_drops_writes_and_mmio_reaches_the_bus)
 {
-	uint32_t value = 0x12345678;
+	uint32_t value = 0x12345678, twelve[3] = { 1, 2, 3 };
 	void *host;
 
 	fx_vm->ram.page_flags[0xc0] = RAM_PAGE_ROM;
@@ -693,6 +693,12 @@ Test(tlb, rom_drops_writes_and_mmio_reaches_the_bus)
 	ASSERT_OK(mem_read(VCPU, 0xa0000, &value, 2, ACCESS_READ));
 	ASSERT_EQ(value, 0x12347788);
 	ASSERT_EQ(fx_record.mmio_size, 2);
+	ASSERT_OK(mem_write(VCPU, 0xfee00080, twelve, sizeof(twelve), ACCESS_WRITE));
+	ASSERT_EQ(fx_record.mmio_gpa, 0xfee00088); /* after eight bytes */
+	ASSERT_EQ(fx_record.mmio_value, twelve[2]);
+	ASSERT_EQ(fx_record.mmio_size, 4);
+	ASSERT_OK(mem_read(VCPU, 0xfee00090, twelve, sizeof(twelve), ACCESS_READ));
+	ASSERT_EQ(fx_record.mmio_gpa, 0xfee00098);
 	ASSERT_OK(mem_rmw_pointer(VCPU, 0x50ffe, 4, ACCESS_WRITE, &host));
 	cr_assert_null(host);
 	ASSERT_OK(mem_rmw_pointer(VCPU, 0x50ff0, 4, ACCESS_WRITE, &host));

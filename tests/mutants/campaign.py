@@ -67,6 +67,18 @@ class Campaign:
             self.share(shops, files, self.judge_file)
         return self.done
 
+    def judged_before(self):
+        """The records there are of the mutants that run() would judge."""
+        self.read_known()
+        for file, mutants in self.found.items():
+            counted = 0
+            for mutant in mutants:
+                record = self.known.get(mutant.identity())
+                if counted < self.wanted[file] and record:
+                    counted += record["outcome"] in ("killed", "survived")
+                    self.done.append(record)
+        return self.done
+
     def share(self, shops, items, do):
         """Calls do(shop, item) for all items, in as many threads as there are shops."""
         left, errors = queue.Queue(), []

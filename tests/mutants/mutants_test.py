@@ -111,6 +111,8 @@ class Rules(unittest.TestCase):
                  "use(t, FIRST_FLAG | OTHER_FLAG); t->b[0] = flags & ONE_FLAG;")])
         dependent = "int f(void)\n{\n\ta = 1;\n\tb = a;\n\treturn b;\n}\n"
         self.assertEqual(len(changes("swap", dependent)), 1)
+        apart = "int f(void)\n{\n\ta->x = g(1);\n\tb->y |= 2;\n\treturn 0;\n}\n"
+        self.assertEqual(changes("swap", apart), [])
 
     def test_texts_and_declarations_stay(self):
         for mutant in rules.mutants_of("f.c", SAMPLE):

@@ -4,44 +4,50 @@ import collections
 import os
 
 import campaign
+from rules import one_line
 
 LEAST_KILLED = 0.9
 
 
 def read_survivors(path):
-    """{key of a mutant: reason}. An entry is one mutant or more, of three lines each, and the
-    reason, indented:
+    """{key of a mutant: reason}. An entry is one mutant or more, and the reason, indented; a line
+    that is too long goes on in another one:
 
         FILE FUNCTION RULE
         - the line as it is
         + the line as the mutant has it
           Why that changes nothing.
     """
-    listed, keys, reason, header, before = {}, [], [], None, None
     with open(path, encoding="utf-8") as f:
-        lines = f.read().split("\n")
-    for number, line in enumerate(lines + [""], 1):
-        if line.startswith("#"):
-            continue
-        if not line.strip():
-            if keys and not reason:
-                raise ValueError(f"{path}:{number}: an entry without a reason")
-            listed.update({key: " ".join(reason) for key in keys})
-            keys, reason, header, before = [], [], None, None
-        elif line.startswith("  "):
-            reason.append(line.strip())
-        elif line.startswith("- "):
-            before = line[2:].strip()
-        elif line.rstrip() == "+" or line.startswith("+ "):
-            if not header or before is None:
-                raise ValueError(f"{path}:{number}: + without a heading and a - before it")
-            keys.append((*header, before, line[2:].strip()))
-            header, before = None, None
-        else:
-            header = tuple(line.split())
-            if len(header) != 3:
-                raise ValueError(f"{path}:{number}: not FILE FUNCTION RULE: {line}")
+        text = "".join(line for line in f if not line.startswith("#"))
+    listed = {}
+    for block in filter(str.strip, text.split("\n\n")):
+        lines = block.strip("\n").split("\n")
+        reason = [line for line in lines if line.startswith("  ")]
+        keys = keys_of([line for line in lines if not line.startswith("  ")])
+        if not reason or not keys:
+            raise ValueError(f"{path}: no reason, or no mutant: {block.strip()}")
+        listed.update({key: one_line(" ".join(reason)) for key in keys})
     return listed
+
+
+def keys_of(lines):
+    """The keys of the mutants of one entry."""
+    mutants = []
+    for line in lines:
+        if line[:1] in "+-" and line[1:2] in ("", " "):
+            if not mutants:
+                raise ValueError(f"no FILE FUNCTION RULE before: {line}")
+            mutants[-1][line[0]].append(line[2:])
+            continue
+        words = line.split()
+        if len(words) != 3:
+            raise ValueError(f"not FILE FUNCTION RULE: {line}")
+        mutants.append({"head": words, "-": [], "+": []})
+    for mutant in mutants:
+        if not mutant["-"] or not mutant["+"]:
+            raise ValueError(f"- or + is missing: {' '.join(mutant['head'])}")
+    return [(*m["head"], one_line(" ".join(m["-"])), one_line(" ".join(m["+"]))) for m in mutants]
 
 
 def key_of(record):

@@ -157,13 +157,14 @@ def drops(tokens):
         yield Edit(tokens[start].start, tokens[end].start, "")
 
 
+ASSIGNMENTS = {"=", "|=", "&=", "+=", "-=", "^=", "<<=", ">>="}
+
+
 def assigned(statement):
-    """What a statement that calls nothing assigns to, or None."""
+    """What a statement assigns to, or None."""
     words = [t.text for t in statement]
-    calls = any(a.kind == "name" and b.text == "(" for a, b in zip(statement, statement[1:]))
-    if calls or "=" not in words:
-        return None
-    return words[:words.index("=")]
+    ends = [i for i, word in enumerate(words) if word in ASSIGNMENTS]
+    return words[:ends[0]] if ends else None
 
 
 def contains(words, part):
