@@ -355,7 +355,7 @@ static void no_interrupt_before_what_is_begun_again(struct bf *bf)
 		struct code c = code_at(bf, BF_FREE + 0x2000 * (pass % 64));
 
 		bf->cpu->eip = c.at;
-		EMIT(&c, 0xfa);                               /* with IF set STI holds off nothing */
+		EMIT(&c, 0xfa); /* cli: with IF set STI holds off nothing */
 		for (unsigned i = 0; i < 500; i++) {
 			/* sti; mov [REMAPPED], eax; nop; cli */
 			EMIT(&c, 0xfb, 0xa3); EMIT32(&c, REMAPPED);
