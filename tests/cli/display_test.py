@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guest's screen in a terminal: -display curses.
+
+usage: display_test.py RINGFENCE [unittest arguments]
+
+ENGINE in the environment chooses the engine. What needs Debian's package seabios is skipped without
+it, with the reason.
+"""
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+import unittest
+
+ENGINE = os.environ.get('ENGINE', 'bt')
+SEABIOS = '/usr/share/seabios/bios-256k.bin'
+PATIENCE = 120
+RINGFENCE = ''
+
+
+class Screen:
+    """A terminal of 100 by 30 with the program on it."""
+
+    def __init__(self, *args, term='xterm'):
+        self.pid, self.master = pty.fork()
+        if not self.pid:
+            os.environ.update(TERM=term, LC_ALL='C.UTF-8')
+            os.execv(RINGFENCE, [RINGFENCE, '-accel', ENGINE, '-m', '32', *args])
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack('HHHH', 30, 100, 0, 0))
+        self.seen = b''
+        self.open = True
+
+    def read(self, seconds):
+        if not select.select([self.master], [], [], seconds)[0]:
+            return
+        try:
+            more = os.read(self.master, 65536)
+        except OSError:  # the other end is closed
+            more = b''
+        self.open = bool(more)
+        self.seen += more
+
+    def text(self):
+        """What was written, without what moves the cursor and sets colours."""
+        return re.sub(rb'\x1b\[[0-9;?]*[a-zA-Z]|\x1b[()][A-Z0-9]|\x1b[=>]', b' ',
+                      self.seen).decode(errors='replace')
+
+    def until(self, text):
+        end = time.monotonic() + PATIENCE
+        while text not in self.text():
+            if time.monotonic() > end or not self.open:
+                raise AssertionError(f'no {text!r} in {self.text()!r}')
+            self.read(1)
+
+    def type(self, keys):
+        os.write(self.master, keys)
+
+    def status(self):
+        end = time.monotonic() + PATIENCE
+        while self.open and time.monotonic() < end:
+            self.read(1)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@unittest.skipUnless(os.path.exists(SEABIOS), "Debian's package seabios is not installed")
+class Curses(unittest.TestCase):
+    def test_screen_and_keys_of_the_firmware(self):
+        screen = Screen('-display', 'curses', '-boot', 'menu=on,splash-time=60000')
+        screen.until('Press ESC for boot menu')
+        screen.type(b'\x1b')
+        screen.until('Select boot device')
+        time.sleep(2)  # an earlier Escape is taken for one too many at the start
+        screen.type(b'\x1b')
+        screen.until('No bootable device')
+        screen.type(b'\x01h')
+        screen.until('Ctrl-A x: leave')
+        screen.type(b'\x01x')
+        self.assertEqual(screen.status(), 0)
+        self.assertIn(b'\x1b[?1049l', screen.seen, 'the terminal shows what it showed before')
+
+    def test_without_an_adapter_there_is_nothing_to_show(self):
+        screen = Screen('-display', 'curses', '-vga', 'none')
+        self.assertEqual(screen.status(), 1)
+        self.assertIn('no screen to show', screen.text())
+
+    def test_a_terminal_of_no_known_kind(self):
+        screen = Screen('-display', 'curses', term='no-such-terminal')
+        self.assertEqual(screen.status(), 1)
+        self.assertIn('TERM=no-such-terminal', screen.text())
+
+
+class NoTerminal(unittest.TestCase):
+    def test_curses_needs_one(self):
+        if not os.path.exists(SEABIOS):
+            self.skipTest("Debian's package seabios is not installed")
+        result = subprocess.run([RINGFENCE, '-accel', ENGINE, '-display', 'curses'],
+                                stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                timeout=PATIENCE)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn('needs a terminal', result.stderr)
+
+
+if __name__ == '__main__':
+    RINGFENCE = os.path.abspath(sys.argv.pop(1))
+    unittest.main()
