@@ -105,7 +105,8 @@ class Completion(unittest.TestCase):
             self.assertTrue({'stdio', 'pty', 'file:', 'telnet:', 'none'} <= offered, offered)
 
     def test_words(self):
-        self.assertEqual(self.complete('-display', ''), {'none'})
+        self.assertEqual(self.complete('-display', ''), {'none', 'curses'})
+        self.assertEqual(self.complete('-nic', ''), {'none'})
         self.assertEqual(self.complete('-kernel', ''), set())  # files are bash's
         self.assertEqual(self.complete('-m', ''), set())
 
