@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "internal.h"
-#include "monitor/vm/lock_check.h"
 #include "monitor/vm/vm.h"
 
 #define ISA_IRQS   16

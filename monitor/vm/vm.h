@@ -16,6 +16,7 @@
 #include "event_loop.h"
 #include "host_facts.h"
 #include "host_time.h"
+#include "lock_check.h"
 #include "log.h"
 #include "lost_output.h"
 #include "shadowmmu/guest_ram.h"
