@@ -97,6 +97,19 @@ void bus_mmio_write(struct bus *bus, gpa_t gpa, uint64_t value, unsigned size);
 bool bus_pio_claimed(const struct bus *bus, uint16_t port);
 bool bus_mmio_claimed(const struct bus *bus, gpa_t gpa);
 
+/* What is attached, for people to look at. */
+struct bus_entry {
+	const char *device; /* its name; the same for all of one device's ranges */
+	const char *name;   /* of the range, which differs for what was mapped at run time */
+	const struct bus_range *range; /* base absolute; NULL: a device without ranges */
+};
+/*
+ * Devices in the order they were attached, each with its ranges in the order of their bases, ports
+ * first; then what belongs to none that was attached.
+ */
+void bus_visit(const struct bus *bus, void (*visit)(void *opaque, const struct bus_entry *entry),
+	       void *opaque);
+
 /* Resets the devices in the order they were attached. */
 void bus_reset_all(struct bus *bus);
 

@@ -127,8 +127,9 @@ bool i8259_is_masked(const struct i8259 *pic, unsigned n)
 }
 
 /* Input n has been acknowledged. */
-static void chip_begin_service(struct i8259_chip *c, unsigned n)
+static void chip_begin_service(struct i8259 *pic, struct i8259_chip *c, unsigned n)
 {
+	pic->taken[(c - pic->s.chip) * 8 + n]++;
 	assert((c->irr & ~c->imr) >> n & 1);
 	if (c->icw4 & ICW4_AEOI) {
 		if (c->rotate_on_aeoi)
@@ -140,13 +141,13 @@ static void chip_begin_service(struct i8259_chip *c, unsigned n)
 		c->irr &= ~(1u << n);
 }
 
-static unsigned chip_acknowledge(struct i8259_chip *c, bool is_master)
+static unsigned chip_acknowledge(struct i8259 *pic, struct i8259_chip *c, bool is_master)
 {
 	int n = chip_pending(c, is_master);
 
 	if (n < 0)
 		return 7; /* spurious: nothing goes into service */
-	chip_begin_service(c, (unsigned)n);
+	chip_begin_service(pic, c, (unsigned)n);
 	return (unsigned)n;
 }
 
@@ -158,10 +159,10 @@ int i8259_acknowledge(void *opaque)
 	uint8_t vector;
 
 	if (n == CASCADE) {
-		chip_begin_service(m, CASCADE);
-		vector = (s->icw2 & 0xf8) | (uint8_t)chip_acknowledge(s, false);
+		chip_begin_service(pic, m, CASCADE);
+		vector = (s->icw2 & 0xf8) | (uint8_t)chip_acknowledge(pic, s, false);
 	} else {
-		vector = (m->icw2 & 0xf8) | (uint8_t)chip_acknowledge(m, true);
+		vector = (m->icw2 & 0xf8) | (uint8_t)chip_acknowledge(pic, m, true);
 	}
 	pic_update(pic);
 	return vector;
@@ -271,7 +272,7 @@ static uint8_t pic_poll(struct i8259 *pic, struct i8259_chip *c, bool is_slave)
 	c->poll = false;
 	if (n < 0)
 		return 0;
-	chip_begin_service(c, (unsigned)n);
+	chip_begin_service(pic, c, (unsigned)n);
 	pic_update(pic);
 	return (uint8_t)(0x80 | n);
 }

@@ -25,6 +25,7 @@ struct i8259 {
 	struct i8259_state {
 		struct i8259_chip chip[2]; /* master, slave */
 	} s;
+	uint64_t taken[16]; /* interrupts that were acknowledged, by input, for people to look at */
 };
 
 extern const struct device_desc i8259_desc;

@@ -30,6 +30,7 @@ static void send(struct io_apic *apic, unsigned pin)
 	enum apic_delivery mode = (enum apic_delivery)(*entry >> 8 & 7);
 	bool level = (*entry & ENTRY_LEVEL) && (mode == APIC_FIXED || mode == APIC_LOWEST);
 
+	apic->sent[pin]++;
 	if (level)
 		*entry |= ENTRY_REMOTE_IRR;
 	if (!lapic_message(apic->lapic, (uint8_t)(*entry >> 56), *entry & ENTRY_LOGICAL, mode,

@@ -17,6 +17,7 @@ struct io_apic {
 		uint32_t id;
 		uint8_t select;
 	} s;
+	uint64_t sent[IO_APIC_PINS]; /* interrupts, by pin, for people to look at */
 };
 
 extern const struct device_desc io_apic_desc;

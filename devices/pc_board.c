@@ -599,6 +599,16 @@ struct signal_line pc_board_ferr(struct pc_board *board)
 	return (struct signal_line){ fpu_error_assert, &board->fpu_error, 0 };
 }
 
+const struct i8259 *pc_board_pic(const struct pc_board *board)
+{
+	return &board->pic;
+}
+
+const struct io_apic *pc_board_io_apic(const struct pc_board *board)
+{
+	return &board->io_apic;
+}
+
 void pc_board_power_button(struct pc_board *board)
 {
 	if (!board->config.no_acpi)

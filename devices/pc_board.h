@@ -18,6 +18,8 @@
 #include "clock.h"
 #include "display.h"
 #include "guest_memory.h"
+#include "i8259.h"
+#include "io_apic.h"
 #include "pc_firmware.h"
 #include "pci_host.h"
 #include "wires.h"
@@ -127,6 +129,10 @@ bool pc_board_sends_nmis(const struct pc_board *board);
 
 /* Where FERR# of the CPU goes: an x87 error is to be reported as IRQ 13. */
 struct signal_line pc_board_ferr(struct pc_board *board);
+
+/* The interrupt controllers as they are; all zero or masked if others take the lines. */
+const struct i8259 *pc_board_pic(const struct pc_board *board);
+const struct io_apic *pc_board_io_apic(const struct pc_board *board);
 
 /* The user pressed the power button (system_powerdown): ACPI PWRBTN event. */
 void pc_board_power_button(struct pc_board *board);

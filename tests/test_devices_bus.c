@@ -226,3 +226,41 @@ Test(bus, reset_and_saved_state)
 	free(saved);
 	bus_destroy(bus);
 }
+
+static void note_entry(void *opaque, const struct bus_entry *entry)
+{
+	char *log = opaque;
+
+	if (entry->range)
+		sprintf(log + strlen(log), "%s/%s %llx+%llx ", entry->device, entry->name,
+			(unsigned long long)entry->range->base,
+			(unsigned long long)entry->range->size);
+	else
+		sprintf(log + strlen(log), "%s ", entry->device);
+}
+
+/* Devices in their order, each with its ranges, then what none has. */
+Test(bus, visit)
+{
+	static const struct device_desc none_desc = { .name = "none" };
+	const struct bus_range bar = { BUS_MMIO, 0xc0000000, 8,
+				       { memory_read, memory_write, 1, 1 } };
+	struct memory bytes = { 0 }, dwords = { 0 }, two = { 0 }, none = { 0 }, other = { 0 };
+	struct bus *bus = new_bus();
+	struct bus_mapping *mapping, *others;
+	struct bus_range moved = bar;
+	char log[512] = "";
+
+	cr_assert_eq(bus_attach(bus, &two_desc, &two, 0, NULL), 0);
+	cr_assert_eq(bus_attach(bus, &none_desc, &none, 0, NULL), 0);
+	cr_assert_eq(bus_attach(bus, &dword_desc, &dwords, 0, NULL), 0);
+	cr_assert_eq(bus_attach(bus, &bytes_desc, &bytes, 0x20, NULL), 0);
+	cr_assert_eq(bus_map(bus, "bar", &bar, &two, &mapping, NULL), 0);
+	moved.base = 0xd0000000;
+	cr_assert_eq(bus_map(bus, "others", &moved, &other, &others, NULL), 0);
+	bus_visit(bus, note_entry, log);
+	cr_expect_str_eq(log, "two/two 10+1 two/two 13+1 two/bar c0000000+8 none "
+			      "dwords/dwords fec00000+10 bytes/bytes 20+4 "
+			      "others/others d0000000+8 ");
+	bus_destroy(bus);
+}

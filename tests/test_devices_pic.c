@@ -63,6 +63,25 @@ Test(pic, edge_is_acknowledged_once)
 	cr_expect(w.intr);
 }
 
+/* For people: spurious interrupts are none. */
+Test(pic, what_is_taken_is_counted)
+{
+	i8259_set_irq(&w.pic, 3, true);
+	i8259_acknowledge(&w.pic);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x37, "spurious");
+	i8259_set_irq(&w.pic, 0, true);
+	i8259_acknowledge(&w.pic);
+	out(0x20, 0x20);
+	out(0x20, 0x20);
+	i8259_set_irq(&w.pic, 12, true);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x3c);
+	cr_expect_eq(w.pic.taken[0], 1);
+	cr_expect_eq(w.pic.taken[3], 1);
+	cr_expect_eq(w.pic.taken[7], 0);
+	cr_expect_eq(w.pic.taken[2], 1);
+	cr_expect_eq(w.pic.taken[12], 1);
+}
+
 Test(pic, priorities_and_nesting)
 {
 	pulse(5);

@@ -29,6 +29,7 @@
 
 struct char_backend {
 	struct chardev chardev; /* first; the device or the mux attaches here */
+	const char *name; /* for people, if the specification does not say all; else NULL */
 	void (*close)(struct char_backend *backend);
 	/*
 	 * Input that comes while a write waits, no more than can_receive() says. A device in the

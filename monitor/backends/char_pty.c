@@ -17,6 +17,7 @@
 struct char_pty {
 	struct char_stream stream; /* first */
 	int slave_fd;
+	char name[64];
 };
 
 static void pty_close(struct char_backend *backend)
@@ -52,6 +53,8 @@ int char_pty_open(const struct char_open *how, struct char_backend **out)
 	fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
 	char_stream_init(&pty->stream, how->vm, master, master, CHAR_DROP);
 	pty->stream.backend.close = pty_close;
+	snprintf(pty->name, sizeof(pty->name), "pty:%s", ptsname(master));
+	pty->stream.backend.name = pty->name;
 	err = char_stream_start_input(&pty->stream);
 	if (err) {
 		pty_close(&pty->stream.backend);

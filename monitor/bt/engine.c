@@ -142,6 +142,7 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const struc
 			[CALLOUT_SOFT] = bt_light_soft, [CALLOUT_INVLPG] = bt_light_invlpg,
 			[CALLOUT_STORE] = bt_light_store,
 		},
+		.log_tu = bt_log_tu,
 	};
 	int err = interp_create(vcpu);
 
@@ -151,8 +152,6 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const struc
 	vcpu->vm->ram.written_opaque = vcpu;
 	vcpu->vm->ram.flagged = bt_flagged;
 	vcpu->vm->ram.flagged_opaque = vcpu;
-	if (log_on(vcpu->vm->log, LOG_IN_ASM | LOG_OUT_ASM) && !disasm_create(&bt->disasm))
-		cb.log_tu = bt_log_tu;
 	err = profile_create(bt, &options->profile, &cb, error);
 	if (!err)
 		err = host_mapping_process_create(&vcpu->vm->ram, &host->limits, &bt->hm, error);

@@ -114,6 +114,9 @@ void bt_log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const ui
 	struct log *log = bt->vcpu->vm->log;
 	const struct tu_description d = translator_tu_describe(tu);
 
+	/* What is logged can change while the guest runs. */
+	if (!log_on(log, LOG_IN_ASM | LOG_OUT_ASM) || (!bt->disasm && disasm_create(&bt->disasm)))
+		return;
 	log_write(log,
 		  "---- TU %08x physical %08llx mode %08x%s: %u instructions, %u bytes; %u bytes "
 		  "of host code\n",

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Steering a running VM (commands.h). */
 #include <assert.h>
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "commands.h"
-#include "devices/pc_board.h"
 
 void command_quit(struct vm *vm)
 {
@@ -48,17 +50,56 @@ bool command_query_uuid(const struct vm *vm, char text[COMMAND_UUID_SIZE])
 	return memcmp(u, none, sizeof(none));
 }
 
-static void take_registers(struct vcpu *vcpu, struct vm_work *work)
+void command_nmi(struct vm *vm)
 {
-	struct command_registers *query = rf_container_of(work, struct command_registers, work);
-
-	vcpu_report_take(vcpu, &query->report);
-	query->done(query);
+	vcpu_raise_event(&vm->vcpu, EVENT_NMI);
 }
 
-void command_query_registers(struct vm *vm, struct command_registers *query)
+const struct i8259 *command_query_pic(const struct vm *vm)
 {
-	assert(query->done);
-	query->work.run = take_registers;
-	vm_queue_work(vm, &query->work);
+	return vm->board ? pc_board_pic(vm->board) : NULL;
+}
+
+const struct io_apic *command_query_io_apic(const struct vm *vm)
+{
+	return vm->board ? pc_board_io_apic(vm->board) : NULL;
+}
+
+void command_visit_bus(const struct vm *vm,
+		       void (*visit)(void *opaque, const struct bus_entry *entry), void *opaque)
+{
+	if (vm->bus)
+		bus_visit(vm->bus, visit, opaque);
+}
+
+int command_set_log(struct vcpu *vcpu, const char *items, struct error *error)
+{
+	struct log *log = vcpu->vm->log;
+	uint32_t chosen = 0;
+	int err = strcmp(items, "none") ? log_parse_items(items, &chosen, error) : 0;
+
+	assert(vcpu_is_mine(vcpu));
+	if (!err && !log)
+		err = error_set(error, -EINVAL, "this machine has no log");
+	if (!err)
+		log->items = chosen;
+	return err;
+}
+
+struct command_cpu command_query_cpu(const struct vcpu *vcpu)
+{
+	assert(vcpu_is_mine(vcpu));
+	return (struct command_cpu){ .thread_id = gettid(), .halted = vcpu->cpu.halted };
+}
+
+uint32_t command_read_port(struct vcpu *vcpu, uint16_t port, unsigned size)
+{
+	assert(vcpu_is_mine(vcpu));
+	return vm_pio_read(vcpu->vm, port, size);
+}
+
+void command_write_port(struct vcpu *vcpu, uint16_t port, uint32_t value, unsigned size)
+{
+	assert(vcpu_is_mine(vcpu));
+	vm_pio_write(vcpu->vm, port, value, size);
 }

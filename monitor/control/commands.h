@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a user can ask of a running VM. Commands return data and print nothing: the prompt, and
- * whatever else steers a VM, puts it into words. All are called under the device lock.
+ * whatever else steers a VM, puts it into words.
+ *
+ * Those of the first part are called under the device lock. What looks at the processor or at
+ * memory is called on the vCPU's thread, without that lock: vm_queue_work() gets there.
  */
 #ifndef RF_MONITOR_CONTROL_COMMANDS_H
 #define RF_MONITOR_CONTROL_COMMANDS_H
 
+#include "devices/bus.h"
+#include "devices/pc_board.h"
 #include "monitor/vm/vm.h"
+
+/* Under the device lock. */
 
 void command_quit(struct vm *vm);
 void command_stop(struct vm *vm);
@@ -24,15 +31,54 @@ struct command_status command_query_status(const struct vm *vm);
 #define COMMAND_UUID_SIZE 37
 bool command_query_uuid(const struct vm *vm, char text[COMMAND_UUID_SIZE]);
 
-/*
- * The processor's registers. The answer comes on the vCPU's thread, without the device lock: done()
- * is called once, with report filled. The query lives until then.
- */
-struct command_registers {
-	struct vm_work work;
-	struct vcpu_report report;
-	void (*done)(struct command_registers *query);
+/* A pulse on the processor's NMI pin. */
+void command_nmi(struct vm *vm);
+/* The interrupt controllers, or NULL without a board; they are whose the lines are not. */
+const struct i8259 *command_query_pic(const struct vm *vm);
+const struct io_apic *command_query_io_apic(const struct vm *vm);
+/* As bus_visit(): nothing without a bus. */
+void command_visit_bus(const struct vm *vm,
+		       void (*visit)(void *opaque, const struct bus_entry *entry), void *opaque);
+
+/* On the vCPU's thread, without the device lock. */
+
+/* What is logged (log.h): "none", or a list of items. 0, or -EINVAL and error. */
+int command_set_log(struct vcpu *vcpu, const char *items, struct error *error) RF_MUST_CHECK;
+
+struct command_cpu {
+	int thread_id; /* the host's */
+	bool halted;
 };
-void command_query_registers(struct vm *vm, struct command_registers *query);
+struct command_cpu command_query_cpu(const struct vcpu *vcpu);
+
+/*
+ * Reads guest memory as a debugger does: no faults, no accessed bits, and devices are not read. By
+ * linear address (modulo 4 GiB), or by physical one. Returns how many bytes there were.
+ */
+size_t command_read_memory(struct vcpu *vcpu, bool physical, uint64_t address, void *to,
+			   size_t size);
+/*
+ * Writes such memory to a file, which is emptied once all of the range proved to be there. 0, or a
+ * negative errno and error.
+ */
+int command_save_memory(struct vcpu *vcpu, bool physical, uint64_t address, uint64_t size,
+			const char *path, struct error *error) RF_MUST_CHECK;
+
+/* A page that the guest's tables map, whether or not a TLB would hold it. */
+struct command_page {
+	gva_t gva;
+	uint64_t size;  /* bytes */
+	gpa_t gpa;
+	uint64_t entry; /* the table's, that maps it */
+	bool user, writable; /* of all tables on the way */
+};
+/* In the order of addresses. False: paging is off. */
+bool command_visit_pages(struct vcpu *vcpu,
+			 void (*visit)(void *opaque, const struct command_page *page),
+			 void *opaque) RF_MUST_CHECK;
+
+/* size: 1, 2 or 4 bytes. The access has all effects that the guest's would have. */
+uint32_t command_read_port(struct vcpu *vcpu, uint16_t port, unsigned size);
+void command_write_port(struct vcpu *vcpu, uint16_t port, uint32_t value, unsigned size);
 
 #endif

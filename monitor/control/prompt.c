@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Line editing (backspace, Ctrl-U) and the command table. Commands run under the device lock on the
- * loop's thread; the answer of one that needs the vCPU's registers comes on that thread, after the
- * next prompt was due: the answer then prints the prompt.
+ * Line editing (backspace, Ctrl-U), and carrying commands out. Those without an answer run under
+ * the device lock on the loop's thread. An answer is made on the vCPU's thread, where registers and
+ * memory can be looked at; the prompt is busy until it has come.
  */
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include "commands.h"
 #include "prompt.h"
+#include "prompt_commands.h"
 
-#define PROMPT_LINE 128
+#define PROMPT_LINE 512
 
 struct prompt {
 	struct vm *vm;
@@ -21,14 +20,10 @@ struct prompt {
 	char line[PROMPT_LINE];
 	size_t len;
 	bool greeted, busy;
-	struct command_registers registers;
-};
-
-struct prompt_command {
-	const char *name, *help;
-	/* One of them: a command without an answer; one whose answer is printed. */
-	void (*run)(struct vm *vm);
-	void (*print)(struct prompt *p);
+	/* While it is busy. */
+	struct vm_work work;
+	const struct prompt_command *command;
+	const char *args; /* in line */
 };
 
 static void prompt_print(struct prompt *p, const char *fmt, ...) RF_PRINTF(2, 3);
@@ -54,7 +49,7 @@ static void prompt_write_lines(struct prompt *p, const char *text)
 
 static void prompt_print(struct prompt *p, const char *fmt, ...)
 {
-	char text[512];
+	char text[ERROR_TEXT_SIZE + PROMPT_LINE];
 	va_list args;
 
 	va_start(args, fmt);
@@ -71,108 +66,77 @@ static void prompt_ready(struct prompt *p)
 		p->chardev->ops->accept_input(p->chardev);
 }
 
-static void prompt_status(struct prompt *p)
+/* What the command says; malloc'd, or NULL. */
+static char *prompt_make_answer(struct prompt *p, struct vcpu *vcpu)
 {
-	prompt_print(p, "VM status: %s\n",
-		     command_query_status(p->vm).paused ? "paused" : "running");
-}
-
-static void prompt_uuid(struct prompt *p)
-{
-	char text[COMMAND_UUID_SIZE];
-	const bool given = command_query_uuid(p->vm, text);
-
-	prompt_print(p, "%s%s\n", text, given ? "" : " (none was given: -uuid)");
-}
-
-static void prompt_registers_done(struct command_registers *query)
-{
-	struct prompt *p = rf_container_of(query, struct prompt, registers);
+	struct prompt_call call = { .vcpu = vcpu, .args = p->args };
 	char *text = NULL;
 	size_t size;
-	FILE *out = open_memstream(&text, &size);
 
-	if (out) {
-		vcpu_report_print(&query->report, out);
-		fclose(out);
-	}
+	call.out = open_memstream(&text, &size);
+	if (!call.out)
+		return NULL;
+	if (p->command->answer(&call))
+		fprintf(call.out, "%s: %s\n", p->command->name, call.error.text);
+	fclose(call.out);
+	return text;
+}
+
+static void prompt_answer(struct vcpu *vcpu, struct vm_work *work)
+{
+	struct prompt *p = rf_container_of(work, struct prompt, work);
+	char *text = prompt_make_answer(p, vcpu);
+
 	pthread_mutex_lock(&p->vm->device_lock);
 	prompt_write_lines(p, text ? text : "no memory\n");
+	p->len = 0;
 	prompt_ready(p);
 	pthread_mutex_unlock(&p->vm->device_lock);
 	free(text);
 }
 
-static void prompt_registers(struct prompt *p)
+/* Without spaces around it. */
+static const char *prompt_trim(char *line)
 {
-	assert(!p->busy);
-	p->busy = true;
-	p->registers.done = prompt_registers_done;
-	command_query_registers(p->vm, &p->registers);
+	size_t len;
+
+	line += strspn(line, " ");
+	for (len = strlen(line); len && line[len - 1] == ' '; len--)
+		;
+	line[len] = '\0';
+	return line;
 }
 
-static void prompt_help(struct prompt *p);
-
-static const struct prompt_command prompt_commands[] = {
-	{ "help", "list the commands", .print = prompt_help },
-	{ "quit", "end ringfence", .run = command_quit },
-	{ "info registers", "the processor's registers", .print = prompt_registers },
-	{ "info status", "whether the guest is running", .print = prompt_status },
-	{ "info uuid", "the machine's UUID", .print = prompt_uuid },
-	{ "stop", "stop the guest", .run = command_stop },
-	{ "cont", "let it run again", .run = command_cont },
-	{ "system_reset", "reset the machine", .run = command_system_reset },
-	{ "system_powerdown", "press the power button", .run = command_system_powerdown },
-	{ "?", NULL, .print = prompt_help },
-	{ "q", NULL, .run = command_quit },
-	{ "c", NULL, .run = command_cont },
-	{ "s", NULL, .run = command_stop },
-};
-
-static void prompt_help(struct prompt *p)
+static void prompt_carry_out(struct prompt *p, const char *line)
 {
-	for (size_t i = 0; i < RF_ARRAY_SIZE(prompt_commands); i++) {
-		if (prompt_commands[i].help)
-			prompt_print(p, "%-17s %s\n", prompt_commands[i].name,
-				     prompt_commands[i].help);
-	}
-}
+	struct error error = { 0 };
 
-/* Single spaces between words, none around them. */
-static void prompt_normalise(char *line)
-{
-	char *to = line;
-
-	for (char *from = line; *from; from++) {
-		if (*from != ' ' || (to != line && to[-1] != ' '))
-			*to++ = *from;
+	p->command = prompt_command_find(line, &p->args, &error);
+	if (!p->command) {
+		prompt_print(p, "%s\n", error.text);
+	} else if (p->command->run) {
+		p->command->run(p->vm);
+	} else {
+		p->busy = true;
+		p->work.run = prompt_answer;
+		vm_queue_work(p->vm, &p->work);
 	}
-	if (to != line && to[-1] == ' ')
-		to--;
-	*to = '\0';
 }
 
 static void prompt_execute(struct prompt *p)
 {
+	const char *line;
+
 	assert(p->len < PROMPT_LINE && !p->busy);
 	p->line[p->len] = '\0';
-	p->len = 0;
-	prompt_normalise(p->line);
+	line = prompt_trim(p->line);
 	prompt_write(p, "\r\n", 2);
-	for (size_t i = 0; i < RF_ARRAY_SIZE(prompt_commands); i++) {
-		if (!strcmp(prompt_commands[i].name, p->line)) {
-			if (prompt_commands[i].run)
-				prompt_commands[i].run(p->vm);
-			else
-				prompt_commands[i].print(p);
-			goto done;
-		}
-	}
-	if (p->line[0])
-		prompt_print(p, "unknown command: '%s' (help lists them)\n", p->line);
-done:
-	if (!p->busy)
-		prompt_ready(p);
+	if (*line)
+		prompt_carry_out(p, line);
+	if (p->busy)
+		return;
+	p->len = 0;
+	prompt_ready(p);
 }
 
 static void prompt_key(struct prompt *p, uint8_t key)

@@ -64,8 +64,8 @@ static void engine_interp_log(struct vcpu *vcpu)
 static void engine_interp_run(struct vcpu *vcpu)
 {
 	struct cpu *cpu = &vcpu->cpu;
-	const bool logging = log_on(vcpu->vm->log, LOG_EXEC | LOG_CPU | LOG_IN_ASM);
 	uint64_t count = 0;
+	bool logging;
 
 	assert(vcpu_is_mine(vcpu));
 	while (vm_is_running(vcpu->vm)) {
@@ -76,6 +76,7 @@ static void engine_interp_run(struct vcpu *vcpu)
 			vcpu_wait_for_interrupt(vcpu);
 			continue;
 		}
+		logging = log_on(vcpu->vm->log, LOG_EXEC | LOG_CPU | LOG_IN_ASM);
 		if (rf_unlikely(logging))
 			engine_interp_log(vcpu);
 		if ((logging ? interp_step(vcpu) : interp_run(vcpu, &count)) == INTERP_DEAD)

@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Opens the backends that -serial, -monitor and -debugcon name. */
+#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include "console.h"
 
+static void console_note_line(struct vm *vm, const char *label, const char *filename)
+{
+	struct vm_line *line = &vm->line[vm->nlines++];
+
+	assert(vm->nlines <= VM_LINES);
+	line->label = label;
+	snprintf(line->filename, sizeof(line->filename), "%s", filename);
+}
+
 /* Opens one line. With "mon:" in front a prompt shares it; *chardev is the device's end. */
 static int console_open_line(struct console *console, struct vm *vm, const struct vm_config *config,
-			     const char *option, const char *spec, struct chardev **chardev,
-			     struct error *error)
+			     const char *option, const char *label, const char *spec,
+			     struct chardev **chardev, struct error *error)
 {
 	struct console_line *line = &console->line[console->count++];
 	bool mux = !strncmp(spec, "mon:", 4);
@@ -17,6 +28,7 @@ static int console_open_line(struct console *console, struct vm *vm, const struc
 	if (err)
 		return error_prefix(error, err, "-%s", option);
 	*chardev = &line->backend->chardev;
+	console_note_line(vm, label, line->backend->name ? line->backend->name : spec);
 	if (!mux)
 		return 0;
 	err = char_mux_create(vm, line->backend, &line->mux);
@@ -39,7 +51,8 @@ static int console_open_monitor(struct console *console, struct vm *vm,
 		return error_set(error, -EINVAL,
 				 "-monitor: 'mon:' is for -serial; the monitor itself takes the "
 				 "device without it");
-	err = console_open_line(console, vm, config, "monitor", config->monitor, &chardev, error);
+	err = console_open_line(console, vm, config, "monitor", "monitor", config->monitor,
+				&chardev, error);
 	if (err)
 		return err;
 	err = prompt_create(vm, chardev, true, &console->line[console->count - 1].prompt);
@@ -49,17 +62,19 @@ static int console_open_monitor(struct console *console, struct vm *vm,
 int console_open(struct console *console, struct vm *vm, const struct vm_config *config,
 		 struct error *error)
 {
+	static const char *const labels[VM_SERIAL_PORTS] = { "serial0", "serial1", "serial2",
+							     "serial3" };
 	int err = 0;
 
 	memset(console, 0, sizeof(*console));
 	for (int i = 0; i < VM_SERIAL_PORTS && !err; i++) {
 		if (config->serial[i])
-			err = console_open_line(console, vm, config, "serial", config->serial[i],
-						&console->serial[i], error);
+			err = console_open_line(console, vm, config, "serial", labels[i],
+						config->serial[i], &console->serial[i], error);
 	}
 	if (!err && config->debugcon && strcmp(config->debugcon, "none"))
-		err = console_open_line(console, vm, config, "debugcon", config->debugcon,
-					&console->debugcon, error);
+		err = console_open_line(console, vm, config, "debugcon", "debugcon",
+					config->debugcon, &console->debugcon, error);
 	if (!err && config->monitor)
 		err = console_open_monitor(console, vm, config, error);
 	return err;

@@ -423,6 +423,7 @@ int machine_create(const struct vm_config *config, struct machine **out, struct 
 	m->vm.name = config->name;
 	m->vm.uuid = config->uuid;
 	m->vm.rtc_runs_on = !config->rtc_stops;
+	m->vm.version = RF_VERSION;
 	m->vm.host = config->host;
 	m->vm.no_reboot = config->no_reboot;
 	m->vm.no_shutdown = config->no_shutdown;

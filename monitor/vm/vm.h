@@ -57,9 +57,19 @@ struct vm_dma {
 	} range[VM_DMA_RANGES];
 };
 
+/* A character device of the machine's, for people to look at. */
+#define VM_LINES (VM_SERIAL_PORTS + 2) /* serial ports, debug console, monitor */
+struct vm_line {
+	const char *label;  /* "serial0" */
+	char filename[128]; /* what it is connected to, as the command line names it */
+};
+
 struct vm {
 	const char *name;
 	const uint8_t *uuid; /* 16 bytes, as its text has them; all 0, or NULL: none */
+	const char *version; /* of the program; NULL: not told */
+	struct vm_line line[VM_LINES];
+	unsigned nlines;
 	struct guest_ram ram;
 	struct bus *bus;
 	struct pc_board *board; /* NULL in tests that need none */
