@@ -24,8 +24,6 @@ enum stub {
 	STUB_NONE, STUB_INTERPRET, STUB_STORE, STUB_SOFT_READ, STUB_SOFT_WRITE, STUB_LOOKUP_MISS
 };
 
-enum stub { STUB_NONE, STUB_STORE, STUB_SOFT_READ, STUB_SOFT_WRITE, STUB_LOOKUP_MISS };
-
 /* Translators for a host with BMI2, for one without, or both, which have to agree. */
 enum hosts { BOTH, WITH_BMI2, WITHOUT_BMI2 };
 
@@ -466,8 +464,6 @@ static const struct golden {
 	    0x83, 0xc0, 0x08) }, /* add eax, 8 */
 
 	/* The time, without a flag changed; ring 0 looks for events first. */
-
-	/* The time, without a flag changed. */
 	{ .text = "rdtsc", FLAT, 0, B(0x0f, 0x31),
 	  B(0x44, 0x8b, 0xd9, /* mov r11d, ecx */
 	    0x41, 0x8b, 0x4f, (uint8_t)CPU_OFF(events), /* mov ecx, dword ptr [r15 + events] */
