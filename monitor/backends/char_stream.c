@@ -198,10 +198,10 @@ int char_file_open(const struct char_open *how, struct char_backend **out)
 
 	if (!*how->arg)
 		return error_set(how->error, -EINVAL, "file: needs a path: file:PATH");
-	fd = open(how->arg, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	fd = outputs_open(&how->vm->outputs, how->arg);
 	if (fd < 0)
-		return error_set(how->error, -errno, "cannot write '%s': %s", how->arg,
-				 error_reason(errno));
+		return error_set(how->error, fd, "cannot write '%s': %s", how->arg,
+				 error_reason(fd));
 	s = calloc(1, sizeof(*s));
 	if (!s) {
 		close(fd);

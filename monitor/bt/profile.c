@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "guest_symbols.h"
 #include "translator/perf_map.h"
 
@@ -79,12 +80,18 @@ static void *profile_table(size_t bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-static int profile_open(FILE **file, const char *path, struct error *error)
+static int profile_open(struct bt *bt, FILE **file, const char *path, struct error *error)
 {
-	*file = fopen(path, "we");
-	return *file ? 0 :
-		       error_set(error, -EINVAL, "cannot write the profile '%s': %s", path,
-				 error_reason(errno));
+	const int fd = outputs_open(&bt->vcpu->vm->outputs, path);
+
+	if (fd < 0)
+		return error_set(error, -EINVAL, "cannot write the profile '%s': %s", path,
+				 error_reason(fd));
+	*file = fdopen(fd, "w");
+	if (*file)
+		return 0;
+	close(fd);
+	return -ENOMEM;
 }
 
 static void profile_free(struct profile *profile)
@@ -104,7 +111,7 @@ static void profile_free(struct profile *profile)
 	free(profile);
 }
 
-static int profile_fill(struct profile *profile, const char *path, struct error *error)
+static int profile_fill(struct bt *bt, struct profile *profile, const char *path, struct error *error)
 {
 	int err;
 
@@ -115,15 +122,15 @@ static int profile_fill(struct profile *profile, const char *path, struct error 
 	profile->sites = profile_table(PROFILE_SITES * sizeof(*profile->sites));
 	if (!profile->path || !profile->sites_path || !profile->stacks || !profile->sites)
 		return -ENOMEM;
-	err = profile_open(&profile->file, profile->path, error);
-	return err ? err : profile_open(&profile->sites_file, profile->sites_path, error);
+	err = profile_open(bt, &profile->file, profile->path, error);
+	return err ? err : profile_open(bt, &profile->sites_file, profile->sites_path, error);
 }
 
 static int profile_create_profile(struct bt *bt, const char *path,
 				  struct translator_callbacks *callbacks, struct error *error)
 {
 	struct profile *profile = calloc(1, sizeof(*profile));
-	int err = profile ? profile_fill(profile, path, error) : -ENOMEM;
+	int err = profile ? profile_fill(bt, profile, path, error) : -ENOMEM;
 
 	if (err) {
 		if (profile)
@@ -154,7 +161,8 @@ int profile_create(struct bt *bt, const struct profile_options *o,
 void profile_destroy(struct bt *bt)
 {
 	if (bt->profile) {
-		profile_write(bt);
+		if (!bt->vcpu->vm->outputs.held) /* else the guest never ran */
+			profile_write(bt);
 		profile_free(bt->profile);
 		bt->profile = NULL;
 	}

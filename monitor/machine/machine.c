@@ -340,7 +340,7 @@ static int machine_make_parts(struct machine *m, struct error *error)
 static int machine_open_log(struct machine *m, struct error *error)
 {
 	const struct vm_config *config = m->config;
-	int err = log_open(&m->log, config->log_items, config->log_path);
+	int err = log_open(&m->log, &m->vm.outputs, config->log_items, config->log_path);
 
 	m->vm.log = &m->log;
 	return err ? error_set(error, err, "cannot write the log '%s': %s", config->log_path,
@@ -405,7 +405,11 @@ static int machine_make(struct machine *m, struct error *error)
 		err = machine_boot_tables(m, error);
 	if (!err)
 		err = machine_make_stats(m, error);
-	return err || !pidfile ? err : pidfile_write(&m->pidfile, error);
+	if (!err && pidfile)
+		err = pidfile_write(&m->pidfile, error);
+	if (!err)
+		outputs_begin(&m->vm.outputs);
+	return err;
 }
 
 int machine_create(const struct vm_config *config, struct machine **out, struct error *error)
@@ -421,6 +425,7 @@ int machine_create(const struct vm_config *config, struct machine **out, struct 
 	m->vm.ram.fd = -1;
 	vm_init(&m->vm);
 	m->vm.name = config->name;
+	m->vm.outputs = (struct outputs){ .held = true, .cancel = config->cancel };
 	m->vm.uuid = config->uuid;
 	m->vm.rtc_runs_on = !config->rtc_stops;
 	m->vm.version = RF_VERSION;

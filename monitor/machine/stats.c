@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include "machine.h"
 
 static const char *stats_end_name(enum vm_end end)
@@ -62,8 +63,15 @@ static void stats_add_guest(json_t *root, const struct machine *m)
 
 int machine_open_stats(struct machine *m, const char *path)
 {
-	m->stats = fopen(path, "we");
-	return m->stats ? 0 : -errno;
+	const int fd = outputs_open(&m->vm.outputs, path);
+
+	if (fd < 0)
+		return fd;
+	m->stats = fdopen(fd, "w");
+	if (m->stats)
+		return 0;
+	close(fd);
+	return -ENOMEM;
 }
 
 static int stats_dump(const json_t *root, FILE *file)

@@ -89,7 +89,7 @@ static int log_sink_close(void *cookie)
 	return 0;
 }
 
-int log_open(struct log *log, uint32_t items, const char *path)
+int log_open(struct log *log, struct outputs *outputs, uint32_t items, const char *path)
 {
 	static const cookie_io_functions_t sink = { .write = log_sink_write,
 						    .close = log_sink_close };
@@ -98,9 +98,9 @@ int log_open(struct log *log, uint32_t items, const char *path)
 	*log = (struct log){ .items = items, .out = stderr, .lost = { path } };
 	if (!path)
 		return 0;
-	log->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	log->fd = outputs_open(outputs, path);
 	if (log->fd < 0)
-		return -errno;
+		return log->fd;
 	out = fopencookie(log, "w", sink);
 	if (!out) {
 		close(log->fd);

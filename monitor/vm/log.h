@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include "lost_output.h"
+#include "outputs.h"
 #include "x86/error.h"
 #include "x86/types.h"
 
@@ -42,7 +43,8 @@ void log_list_items(FILE *out);
  * path NULL: standard error; else it must outlive the log, which must not move. 0, or the negative
  * errno of opening path.
  */
-int log_open(struct log *log, uint32_t items, const char *path) RF_MUST_CHECK;
+int log_open(struct log *log, struct outputs *outputs, uint32_t items,
+	     const char *path) RF_MUST_CHECK;
 /* False: not all of it could be written, as the user has been told. */
 bool log_close(struct log *log);
 

@@ -19,6 +19,7 @@
 #include "lock_check.h"
 #include "log.h"
 #include "lost_output.h"
+#include "outputs.h"
 #include "shadowmmu/guest_ram.h"
 #include "vcpu.h"
 #include "vm_config.h"
@@ -112,6 +113,7 @@ struct vm {
 	char kill_reason[1024];
 	bool no_reboot, no_shutdown;
 	const char *way_out; /* how the user ends it, a clause; NULL: not known */
+	struct outputs outputs;
 	/* Some output was lost (lost_output.h), which the exit status tells. */
 	_Atomic bool output_lost;
 	/* Shutdowns of the processor that were not told, and since when (CLOCK_MONOTONIC). */

@@ -372,6 +372,48 @@ class Outputs(Case):
         with open(kept) as f:
             self.assertEqual(f.read(), 'kept')
 
+    def test_what_is_wrong_after_an_output_empties_none(self):
+        """Outputs are opened one after the other, and all emptied at the end."""
+        names = ('log', 'serial', 'stats', 'con', 'profile', 'profile.sites')
+        log, serial, stats, con, profile, sites = (self.path(name, 'kept') for name in names)
+        accel = f'{ENGINE},stats={stats}'
+        if ENGINE.split(',')[0] == 'bt':
+            accel += f',profile={profile}'
+        good = ('-d', 'int', '-D', log, '-serial', f'file:{serial}', '-debugcon', f'file:{con}')
+        for wrong in (('-serial', 'file:/nodir/x'), ('-monitor', 'unix:/nodir/x,server,nowait'),
+                      ('-monitor', 'file:/nodir/x'),
+                      ('-device', 'isa-debug-exit,iobase=0x3f8')):
+            result = self.run_guest(SPIN, *good, *wrong, accel=accel)
+            self.assertEqual(result.returncode, 1, wrong)
+            for path in (log, serial, stats, con, profile, sites):
+                with open(path) as f:
+                    self.assertEqual(f.read(), 'kept', (path, wrong))
+        result = self.run_guest(SERIAL_A + DEBUG_EXIT, *good, *self.EXIT, accel=accel)
+        self.assertEqual(result.returncode, 0x21, result.stderr)
+        with open(serial) as f:
+            self.assertEqual(f.read(), 'A')
+        for path in (log, con):
+            self.assertEqual(os.path.getsize(path), 0)
+        with open(stats) as f:
+            json.load(f)
+
+    def test_a_fifo_waits_for_its_reader(self):
+        fifo = self.path('fifo')
+        os.mkfifo(fifo)
+        for args in (('-serial', f'file:{fifo}'), ('-d', 'int', '-D', fifo)):
+            process = self.start(self.command(SERIAL_A + POWER_OFF, *args),
+                                 stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            time.sleep(0.5)
+            self.assertIsNone(process.poll())
+            process.terminate()
+            self.assertEqual(process.wait(TIMEOUT), 0)
+            self.assertIn(b'terminating on signal 15', process.stderr.read())
+        process = self.start(self.command(SERIAL_A + POWER_OFF, '-serial', f'file:{fifo}'),
+                             stdin=subprocess.DEVNULL)
+        with open(fifo, 'rb') as f:
+            self.assertEqual(f.read(), b'A')
+        self.assertEqual(process.wait(TIMEOUT), 0)
+
 
 class FullDisks(Case):
     """Output that the host does not take is told once and counted, and in the exit status."""
