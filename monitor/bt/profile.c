@@ -111,7 +111,8 @@ static void profile_free(struct profile *profile)
 	free(profile);
 }
 
-static int profile_fill(struct bt *bt, struct profile *profile, const char *path, struct error *error)
+static int profile_fill(struct bt *bt, struct profile *profile, const char *path,
+			struct error *error)
 {
 	int err;
 

@@ -22,7 +22,8 @@ static int open_for_writing(const struct outputs *outputs, const char *path)
 	struct pollfd p = { .fd = cancel_fd(outputs->cancel), .events = POLLIN };
 	int fd;
 
-	while ((fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666)) < 0) {
+	while ((fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+			  0666)) < 0) {
 		if (!lacks_reader(path))
 			return -errno;
 		poll(&p, 1, READER_STEP_MS);
