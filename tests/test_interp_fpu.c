@@ -195,7 +195,10 @@ Test(interp_fpu, fnstenv_in_protected_mode)
 /* Linear addresses, split over two fields (SDM vol. 1, 8.1.10). */
 Test(interp_fpu, fnstenv_in_real_mode)
 {
+	uint32_t at;
+
 	fx_enter_real();
+	at = CPU.seg[X86_DS].base + 0x5000;
 	CPU.regs[X86_EBX] = 0x5000;
 	CPU.fpu.fip = 0x1234;
 	CPU.fpu.fcs = 0xa000;
@@ -203,10 +206,10 @@ Test(interp_fpu, fnstenv_in_real_mode)
 	CPU.fpu.fdp = 0x5678;
 	CPU.fpu.fds = 0xb000;
 	RUN(1, 0x66, 0xd9, 0x37); /* fnstenv [bx] of 32 bits */
-	cr_expect_eq(fx_read32(0x500c), 0xffff1234);
-	cr_expect_eq(fx_read32(0x5010), 0xa << 12 | 0x5d1);
-	cr_expect_eq(fx_read32(0x5014), 0xffff5678);
-	cr_expect_eq(fx_read32(0x5018), 0xb << 12);
+	cr_expect_eq(fx_read32(at + 0x0c), 0xffff1234);
+	cr_expect_eq(fx_read32(at + 0x10), 0xa << 12 | 0x5d1);
+	cr_expect_eq(fx_read32(at + 0x14), 0xffff5678);
+	cr_expect_eq(fx_read32(at + 0x18), 0xb << 12);
 }
 
 Test(interp_fpu, fnsave_and_frstor)
@@ -224,6 +227,7 @@ Test(interp_fpu, fnsave_and_frstor)
 	cr_expect_eq(CPU.fpu.ftw, before.ftw);
 	cr_expect_eq(CPU.fpu.fsw, before.fsw);
 	cr_expect_eq(CPU.fpu.fip, before.fip);
+	cr_expect_eq(CPU.fpu.fop, before.fop);
 	for (unsigned n = 0; n < 3; n++)
 		cr_expect_arr_eq(CPU.fpu.st[n], before.st[n], 10, "%u", n);
 	RUN(2, 0x66, 0xdd, 0x33, 0x66, 0xdd, 0x23);
