@@ -215,6 +215,33 @@ Test(pic, level_lines_of_the_elcr_outlast_icw1)
 	cr_expect_not(w.intr);
 }
 
+/* As a BIOS leaves them: lines 0 to 7 at 08h, 8 to 15 at 70h. */
+Test(pic, vectors_after_a_reset)
+{
+	bus_reset_all(w.bus);
+	out(0x21, 0xfa);
+	out(0xa1, 0xfe);
+	pulse(0);
+	pulse(8);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x08);
+	out(0x20, 0x20);
+	cr_expect_eq(i8259_acknowledge(&w.pic), 0x70);
+}
+
+/* Without IC4 in ICW1 there is no ICW4: what comes after ICW3 is the mask. */
+Test(pic, initialized_without_icw4)
+{
+	out(0x20, 0x10);
+	out(0x21, 0x40);
+	out(0x21, 0x04);
+	out(0x21, 0xab);
+	cr_expect_eq(in(0x21), 0xab);
+	out(0x20, 0x12); /* single: nor is there an ICW3 */
+	out(0x21, 0x40);
+	out(0x21, 0xcd);
+	cr_expect_eq(in(0x21), 0xcd);
+}
+
 Test(pic, specific_eoi_and_rotation)
 {
 	pulse(5);
