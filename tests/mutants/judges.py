@@ -31,6 +31,7 @@ SUITES = {
     "monitor/interp": ["interp", "monitor", "bt", "fuzz", "guest"],
     "monitor/kvm": ["monitor", "cli"],
     "monitor/machine": ["monitor", "cli"],
+    "monitor/screen": ["monitor", "cli"],
     "monitor/processor": ["monitor", "interp", "bt", "guest", "cli"],
     "monitor/vm": ["monitor", "interp", "bt", "cli", "guest"],
 }
