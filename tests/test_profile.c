@@ -453,7 +453,7 @@ static void expect_mapped(cache_pc address, const char *name)
 
 Test(profile, map_for_perf)
 {
-	char options[120], path[32], found[128];
+	char options[120], path[32], found[128], name[64];
 	struct bf *bf = create_with_symbols();
 	struct tc_stub stub;
 	cache_pc hot, last = 0;
@@ -465,8 +465,6 @@ Test(profile, map_for_perf)
 	load(bf, 3);
 	run_for(bf, 0.01);
 	for (n = 0; translator_stub(translator_of(bf), n, &stub); n++) {
-		char name[64];
-
 		snprintf(name, sizeof(name), "stub:%s", stub.name);
 		cr_expect(stub.start < stub.end && stub.start >= last, "%s", stub.name);
 		expect_mapped(stub.start, name);
@@ -482,7 +480,7 @@ Test(profile, map_for_perf)
 	translator_flush(translator_of(bf));
 	look_up(hot, found, &n);
 	cr_expect_eq(n, 0);
-	expect_mapped(last - 1, "stub:dual-write");
+	expect_mapped(last - 1, name); /* the last one's */
 	load(bf, 0);
 	run_for(bf, 0.01);
 	expect_mapped(entry_of(bf, COLD, tcw(bf->cpu)->mode), "guest:cold");
