@@ -77,6 +77,16 @@ bool command_visit_pages(struct vcpu *vcpu,
 			 void (*visit)(void *opaque, const struct command_page *page),
 			 void *opaque) RF_MUST_CHECK;
 
+/* The screen, which graphics modes have no text of. 0, or a negative errno and error. */
+int command_query_screen(struct vcpu *vcpu, struct display_size *size,
+			 struct error *error) RF_MUST_CHECK;
+/* As screen_text(). */
+int command_screen_text(struct vcpu *vcpu, char **text, struct error *error) RF_MUST_CHECK;
+/* Writes it to a file: as text if the name ends in ".txt", else as PNG. */
+int command_dump_screen(struct vcpu *vcpu, const char *path, struct error *error) RF_MUST_CHECK;
+/* Presses the keys named (keys_parse()) together, and releases them. 0, or -EINVAL and error. */
+int command_send_keys(struct vcpu *vcpu, const char *names, struct error *error) RF_MUST_CHECK;
+
 /* size: 1, 2 or 4 bytes. The access has all effects that the guest's would have. */
 uint32_t command_read_port(struct vcpu *vcpu, uint16_t port, unsigned size);
 void command_write_port(struct vcpu *vcpu, uint16_t port, uint32_t value, unsigned size);

@@ -13,6 +13,7 @@
 #include "prompt_commands.h"
 
 #define PROMPT_LINE 512
+#define AGAIN_NS    (NS_PER_SECOND / 20) /* between two looks for what is waited for */
 
 struct prompt {
 	struct vm *vm;
@@ -23,7 +24,10 @@ struct prompt {
 	/* While it is busy. */
 	struct vm_work work;
 	const struct prompt_command *command;
-	const char *args; /* in line */
+	const char *args;  /* in line */
+	struct clock clock;
+	struct clock_timer *timer; /* for a command that waits */
+	uint64_t since_ns; /* when the command was given */
 };
 
 static void prompt_print(struct prompt *p, const char *fmt, ...) RF_PRINTF(2, 3);
@@ -66,17 +70,23 @@ static void prompt_ready(struct prompt *p)
 		p->chardev->ops->accept_input(p->chardev);
 }
 
-/* What the command says; malloc'd, or NULL. */
-static char *prompt_make_answer(struct prompt *p, struct vcpu *vcpu)
+/* What the command says; malloc'd, or NULL. *again: nothing yet. */
+static char *prompt_make_answer(struct prompt *p, struct vcpu *vcpu, bool *again)
 {
 	struct prompt_call call = { .vcpu = vcpu, .args = p->args };
 	char *text = NULL;
 	size_t size;
+	int err;
 
 	call.out = open_memstream(&text, &size);
 	if (!call.out)
 		return NULL;
-	if (p->command->answer(&call))
+	pthread_mutex_lock(&p->vm->device_lock);
+	call.waited_ns = clock_now(&p->clock) - p->since_ns;
+	pthread_mutex_unlock(&p->vm->device_lock);
+	err = p->command->answer(&call);
+	*again = err == -EAGAIN;
+	if (err && !*again)
 		fprintf(call.out, "%s: %s\n", p->command->name, call.error.text);
 	fclose(call.out);
 	return text;
@@ -85,14 +95,30 @@ static char *prompt_make_answer(struct prompt *p, struct vcpu *vcpu)
 static void prompt_answer(struct vcpu *vcpu, struct vm_work *work)
 {
 	struct prompt *p = rf_container_of(work, struct prompt, work);
-	char *text = prompt_make_answer(p, vcpu);
+	bool again = false;
+	char *text = prompt_make_answer(p, vcpu, &again);
 
 	pthread_mutex_lock(&p->vm->device_lock);
-	prompt_write_lines(p, text ? text : "no memory\n");
-	p->len = 0;
-	prompt_ready(p);
+	if (again) {
+		clock_timer_arm(&p->clock, p->timer, clock_now(&p->clock) + AGAIN_NS);
+	} else {
+		prompt_write_lines(p, text ? text : "no memory\n");
+		p->len = 0;
+		prompt_ready(p);
+	}
 	pthread_mutex_unlock(&p->vm->device_lock);
 	free(text);
+}
+
+static void prompt_ask(struct prompt *p)
+{
+	p->work.run = prompt_answer;
+	vm_queue_work(p->vm, &p->work);
+}
+
+static void prompt_ask_again(void *opaque)
+{
+	prompt_ask(opaque);
 }
 
 /* Without spaces around it. */
@@ -118,8 +144,8 @@ static void prompt_carry_out(struct prompt *p, const char *line)
 		p->command->run(p->vm);
 	} else {
 		p->busy = true;
-		p->work.run = prompt_answer;
-		vm_queue_work(p->vm, &p->work);
+		p->since_ns = clock_now(&p->clock);
+		prompt_ask(p);
 	}
 }
 
@@ -204,6 +230,11 @@ int prompt_create(struct vm *vm, struct chardev *chardev, bool greet, struct pro
 		return -ENOMEM;
 	p->vm = vm;
 	p->chardev = chardev;
+	p->clock = event_loop_clock(vm->loop);
+	if (clock_timer_create(&p->clock, prompt_ask_again, p, &p->timer)) {
+		free(p);
+		return -ENOMEM;
+	}
 	chardev_attach(chardev, &device, p);
 	if (greet)
 		prompt_greet(p);
@@ -216,5 +247,6 @@ void prompt_destroy(struct prompt *prompt)
 	if (!prompt)
 		return;
 	chardev_attach(prompt->chardev, NULL, NULL);
+	clock_timer_destroy(&prompt->clock, prompt->timer);
 	free(prompt);
 }

@@ -11,6 +11,7 @@ struct prompt_call {
 	struct vcpu *vcpu;
 	const char *args; /* what follows the name, without spaces around it */
 	FILE *out;
+	uint64_t waited_ns; /* of the guest's clock, since the command was given */
 	struct error error;
 };
 
@@ -22,7 +23,7 @@ struct prompt_command {
 	void (*run)(struct vm *vm);
 	/*
 	 * Prints to call->out, on the vCPU's thread without the device lock. 0, or a negative errno
-	 * and call->error.
+	 * and call->error. -EAGAIN, and nothing printed: it is to be called again in a moment.
 	 */
 	int (*answer)(struct prompt_call *call);
 };
@@ -35,7 +36,8 @@ const struct prompt_command *prompt_command_find(const char *line, const char **
 						 struct error *error);
 
 /* Parts of the table. */
-extern const struct prompt_command prompt_info_commands[], prompt_memory_commands[];
-extern const size_t prompt_info_count, prompt_memory_count;
+extern const struct prompt_command prompt_info_commands[], prompt_memory_commands[],
+	prompt_screen_commands[];
+extern const size_t prompt_info_count, prompt_memory_count, prompt_screen_count;
 
 #endif

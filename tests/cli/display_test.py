@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The guest's screen in a terminal: -display curses.
+"""The guest's screen: -display curses, and the monitor's commands for it.
 
 usage: display_test.py RINGFENCE [unittest arguments]
 
@@ -12,9 +12,11 @@ import os
 import pty
 import re
 import select
+import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 import unittest
@@ -67,6 +69,74 @@ class Screen:
         while self.open and time.monotonic() < end:
             self.read(1)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@unittest.skipUnless(os.path.exists(SEABIOS), "Debian's package seabios is not installed")
+class Prompt(unittest.TestCase):
+    """The screen and the keyboard by the monitor's commands."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.process = subprocess.Popen(
+            [RINGFENCE, '-accel', ENGINE, '-m', '32', '-display', 'none', '-monitor', 'stdio',
+             '-boot', 'menu=on,splash-time=60000'], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0)
+        self.addCleanup(self.process.stdout.close)
+        self.addCleanup(self.process.stdin.close)
+        self.addCleanup(self.process.wait)
+        self.addCleanup(self.process.kill)
+        self.answer()
+
+    def answer(self):
+        """What comes before the next prompt."""
+        seen = b''
+        end = time.monotonic() + PATIENCE
+        while not seen.endswith(b'(ringfence) '):
+            self.assertLess(time.monotonic(), end, seen)
+            if select.select([self.process.stdout], [], [], 1)[0]:
+                more = os.read(self.process.stdout.fileno(), 65536)
+                self.assertTrue(more, seen)
+                seen += more
+        return seen.decode().replace('\r', '')
+
+    def ask(self, command):
+        self.process.stdin.write(command.encode() + b'\n')
+        return self.answer().split('\n', 1)[1].removesuffix('(ringfence) ')
+
+    def file(self, name):
+        return os.path.join(self.folder, name)
+
+    def test_keys_text_and_picture(self):
+        self.assertEqual(self.ask('waitfor 100 Press ESC for boot menu'), '')
+        self.assertEqual(self.ask('sendkey esc'), '')
+        self.assertEqual(self.ask('waitfor 100 Select boot device'), '')
+        vga = self.ask('info vga')
+        self.assertIn('720 by 400 pixels, text of 80 by 25 characters:\n', vga)
+        self.assertIn('Select boot device:\n', vga)
+        self.assertEqual(self.ask('screendump ' + self.file('a.txt')), '')
+        with open(self.file('a.txt'), encoding='utf-8') as text:
+            lines = text.read().split('\n')
+        self.assertEqual(len(lines), 26)
+        self.assertIn('Select boot device:', lines)
+        self.assertEqual(self.ask('screendump ' + self.file('a.png')), '')
+        with open(self.file('a.png'), 'rb') as picture:
+            head = picture.read(24)
+        self.assertEqual(head[:8], b'\x89PNG\r\n\x1a\n')
+        self.assertEqual(struct.unpack('>II', head[16:]), (720, 400))
+
+    def test_what_is_wrong(self):
+        self.assertIn("'no such text' was not on the screen within 1 s",
+                      self.ask('waitfor 1 no such text'))
+        for command, said in (('waitfor soon x', 'is not SECONDS TEXT'),
+                              ('waitfor 5', 'is not SECONDS TEXT'),
+                              ('sendkey hyper', "no key is called 'hyper'"),
+                              ('sendkey', "no key is called ''"),
+                              ('screendump', 'it needs a file'),
+                              ('screendump /nodir/a.png', "cannot write '/nodir/a.png'"),
+                              ('screendump /dev/full', '/dev/full')):
+            with self.subTest(command=command):
+                self.assertIn(said, self.ask(command))
 
 
 @unittest.skipUnless(os.path.exists(SEABIOS), "Debian's package seabios is not installed")
