@@ -39,6 +39,8 @@
 #define NGSI 24
 #define VGA_DEVICE 2 /* its number on the PCI bus */
 
+#define CMOS_DISK_TYPES      0x12
+#define CMOS_DISK_TRANSLATIONS 0x39
 #define CMOS_BOOT_ORDER_HIGH 0x38 /* the third in its upper half */
 #define CMOS_BOOT_ORDER      0x3d
 
@@ -66,6 +68,7 @@ struct pc_board {
 	struct fpu_error fpu_error;
 	struct pci_host pci;
 	struct piix3 piix3;
+	struct ide ide;
 	struct piix4_pm pm;
 	struct vga vga;
 	struct uart16550 uart[PC_SERIAL_PORTS];
@@ -274,6 +277,9 @@ static void init_ports(struct pc_board *board)
 
 static int init_pci(struct pc_board *board)
 {
+	const struct irq_line ide_irq[IDE_CHANNELS] = {
+		gsi_line(board, 14, SOURCE_ISA), gsi_line(board, 15, SOURCE_ISA),
+	};
 	struct irq_line isa[16];
 	int err;
 
@@ -285,7 +291,9 @@ static int init_pci(struct pc_board *board)
 			    gsi_line(board, PM_SCI_IRQ, SOURCE_PM), board->config.poweroff);
 	if (err)
 		return err;
+	ide_init(&board->ide, board->config.ide, &board->config.memory, ide_irq);
 	pci_host_add(&board->pci, &board->piix3.function);
+	pci_host_add(&board->pci, &board->ide.function);
 	if (!board->config.no_acpi)
 		pci_host_add(&board->pci, &board->pm.function);
 	board->pci.narrow_read = piix3_narrow_read;
@@ -356,6 +364,7 @@ static int attach_all(struct pc_board *board, struct error *error)
 		{ &pci_host_desc, &board->pci },
 		{ &pci_bridge_desc, &board->pci.bridge },
 		{ &piix3_desc, &board->piix3 },
+		{ &ide_desc, &board->ide },
 		{ board->config.no_acpi ? NULL : &piix4_pm_desc, &board->pm },
 	};
 
@@ -368,6 +377,17 @@ static int attach_all(struct pc_board *board, struct error *error)
 			return err;
 	}
 	return 0;
+}
+
+static int attach_ide(struct pc_board *board, struct error *error)
+{
+	static const uint16_t ports[IDE_CHANNELS] = { IDE_PORTS_0, IDE_PORTS_1 };
+	int err = 0;
+
+	for (unsigned i = 0; i < IDE_CHANNELS && !err; i++)
+		err = bus_attach(board->config.bus, &ide_channel_desc, &board->ide.channel[i],
+				 ports[i], error);
+	return err;
 }
 
 static int init_debug(struct pc_board *board, struct error *error)
@@ -429,6 +449,8 @@ static int assemble(struct pc_board *board, struct error *error)
 	board->pci.pam_changed = board->config.memory_map;
 	err = attach_all(board, error);
 	if (!err)
+		err = attach_ide(board, error);
+	if (!err)
 		err = init_vga(board, error);
 	if (!err)
 		err = init_serial(board, error);
@@ -463,11 +485,38 @@ static void set_boot_order(struct pc_board *board)
 	mc146818_set_cmos(&board->rtc, CMOS_BOOT_ORDER, byte3d);
 }
 
+/* The disks of the first channel by type, all by how their geometry is translated. */
+static void describe_disks(struct pc_board *board)
+{
+	uint8_t types = 0, translations = 0;
+
+	for (unsigned i = 0; i < IDE_CHANNELS * IDE_DRIVES; i++) {
+		const struct ide_drive_config *drive = &board->config.ide[i];
+		struct ide_geometry geometry;
+		unsigned translation;
+
+		if (drive->kind != IDE_DISK)
+			continue;
+		ide_guess_geometry(drive->block->sectors, &geometry, &translation);
+		translations |= translation << (2 * i);
+		if (i < IDE_DRIVES)
+			types |= i ? 0x0f : 0xf0;
+	}
+	mc146818_set_cmos(&board->rtc, CMOS_DISK_TYPES, types);
+	mc146818_set_cmos(&board->rtc, CMOS_DISK_TRANSLATIONS, translations);
+}
+
+static void tell_setup(struct pc_board *board)
+{
+	set_boot_order(board);
+	describe_disks(board);
+}
+
 static void board_power_on(struct pc_board *board)
 {
 	bus_reset_all(board->config.bus);
 	if (board->config.boot)
-		set_boot_order(board);
+		tell_setup(board);
 	else
 		act_as_firmware(board);
 }
@@ -507,7 +556,7 @@ void pc_board_destroy(struct pc_board *board)
 		&board->lines, &board->lapic, &board->io_apic, &board->pic, &board->hpet,
 		&board->pit, &board->watch, &board->port61, &board->rtc, &board->a20, &board->kbc,
 		&board->port92, &board->fpu_error, &board->pci, &board->pci.bridge, &board->piix3,
-		&board->pm,
+		&board->ide, &board->ide.channel[0], &board->ide.channel[1], &board->pm,
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(attached); i++)
@@ -522,6 +571,7 @@ void pc_board_destroy(struct pc_board *board)
 		bus_unmap(bus, board->debugcon.mapping);
 	if (board->debug_exit.mapping)
 		bus_unmap(bus, board->debug_exit.mapping);
+	ide_destroy(&board->ide);
 	bus_detach(bus, &board->fw_cfg);
 	fw_cfg_destroy(&board->fw_cfg);
 	piix4_pm_destroy(&board->pm);

@@ -19,6 +19,7 @@
 #include "display.h"
 #include "guest_memory.h"
 #include "i8259.h"
+#include "ide.h"
 #include "io_apic.h"
 #include "pc_firmware.h"
 #include "pci_host.h"
@@ -53,6 +54,8 @@ struct pc_board_config {
 	 */
 	struct irq_line gsi;
 
+	/* What is at the IDE channels, two drives each. */
+	struct ide_drive_config ide[IDE_CHANNELS * IDE_DRIVES];
 	struct chardev *serial[PC_SERIAL_PORTS]; /* COM1..COM4; NULL: no such port */
 	struct chardev *debugcon;                /* NULL: none */
 	uint16_t debugcon_iobase;                /* 0: 0xe9 */

@@ -100,13 +100,12 @@ Test(options, unknown_and_incomplete)
 {
 	expect_error("'-foo'", "-foo");
 	expect_error("'--bar'", "--bar");
-	expect_error("'disk.img'", BASE, "disk.img");
 	expect_error("'-'", BASE, "-");
 	expect_error("needs an argument", BASE, "-append");
 	expect_error("-initrd", "-nographic", "-initrd", "x");
 	expect_error("-append", "-nographic", "-append", "x");
 	expect_error("leave out one", BASE, "-bios", "x");
-	expect_error("-drive", BASE, "-drive", "file=x");
+	expect_error("''", BASE, "");
 	expect_error("-nographic", "-kernel", "k");
 }
 
@@ -178,8 +177,8 @@ Test(options, processors_of_other_names)
 
 Test(options, what_only_qemu_has)
 {
-	static const char *const names[] = { "-drive", "-vga-x", "-k", "-smbios", "--trace",
-		"-hdc", "-s", "-icount" };
+	static const char *const names[] = { "-blockdev", "-vga-x", "-k", "-smbios", "--trace",
+		"-hdachs", "-s", "-icount" };
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(names); i++) {
 		cr_expect_eq(PARSE(BASE, names[i]), OPTIONS_ERROR);
@@ -291,6 +290,43 @@ Test(options, firmware)
 	expect_error("'menu' needs a value", "-nographic", "-boot", "c,menu");
 	expect_error("at most 8", "-nographic", "-L", "1", "-L", "2", "-L", "3", "-L", "4", "-L",
 		     "5", "-L", "6", "-L", "7", "-L", "8", "-L", "9");
+}
+
+Test(options, disks)
+{
+	expect_ok("-nographic", "a.img");
+	cr_assert_str_eq(config.ide[0].file, "a.img");
+	cr_assert_not(config.ide[0].cd || config.ide[1].there);
+	cr_assert(config.ide[2].there && config.ide[2].cd, "an empty CD-ROM");
+	cr_assert_null(config.ide[2].file);
+	expect_ok("-nodefaults", "-hdb", "b", "-hdd", "d", "-cdrom", "c", "-hda", "a", "-snapshot");
+	for (unsigned i = 0; i < VM_IDE_DRIVES; i++)
+		cr_assert_eq(config.ide[i].file[0], "abcd"[i]);
+	cr_assert(config.ide[2].cd && config.snapshot);
+	expect_ok("-nodefaults", "-drive", "file=x,,y,format=raw,if=ide,media=disk,readonly=on",
+		  "-drive", "index=3,snapshot=on,cache=none,file=z=1", "-drive", "media=cdrom");
+	cr_assert_str_eq(config.ide[0].file, "x,y");
+	cr_assert(config.ide[0].read_only);
+	cr_assert_str_eq(config.ide[3].file, "z=1");
+	cr_assert(config.ide[3].snapshot && config.ide[1].cd && !config.ide[1].file);
+	expect_ok("-nodefaults", "-drive", "file=q,bus=1,unit=1");
+	cr_assert_str_eq(config.ide[3].file, "q");
+	expect_ok(BASE);
+	for (unsigned i = 0; i < VM_IDE_DRIVES; i++)
+		cr_assert_not(config.ide[i].there);
+	expect_error("drive 0 is taken", BASE, "-hda", "x", "-drive", "file=y,index=0");
+	expect_error("drive 2 is taken", BASE, "-hdc", "x", "-cdrom", "y");
+	expect_error("given already", BASE, "x", "y");
+	expect_error("all four", BASE, "-hda", "1", "-hdb", "2", "-hdc", "3", "-hdd", "4", "-drive",
+		     "file=5");
+	expect_error("needs a file", BASE, "-drive", "index=0");
+	expect_error("needs a name", BASE, "-drive", "file=,index=0");
+	expect_error("'if=virtio' is not available", BASE, "-drive", "file=x,if=virtio");
+	expect_error("'format=qcow2' is not available", BASE, "-drive", "file=x,format=qcow2");
+	expect_error("'readonly=1'", BASE, "-drive", "file=x,readonly=1");
+	expect_error("'index=4'", BASE, "-drive", "file=x,index=4");
+	expect_error("disk or cdrom", BASE, "-drive", "file=x,media=tape");
+	expect_error("not both", BASE, "-drive", "file=x,index=1,unit=0");
 }
 
 Test(options, processors)

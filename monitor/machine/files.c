@@ -141,6 +141,13 @@ static void files_add_all(struct named_files *files, const struct vm_config *con
 {
 	files_add_name(files, "-kernel ", config->kernel, false);
 	files_add_name(files, "-bios ", config->bios, false);
+	for (unsigned i = 0; i < VM_IDE_DRIVES; i++) {
+		const struct vm_drive *drive = &config->ide[i];
+
+		files_add_name(files, "image ", drive->file,
+			       !drive->cd && !drive->read_only && !drive->snapshot &&
+				       !config->snapshot);
+	}
 	files_add_initrd(files, config->initrd);
 	files_add_engine_options(files, config->engine_options);
 	files_add_name(files, "-D ", config->log_path, true);

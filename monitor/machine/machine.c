@@ -126,6 +126,8 @@ static int machine_make_board(struct machine *m, struct error *error)
 	struct error why = { 0 };
 	int err;
 
+	for (int i = 0; i < VM_IDE_DRIVES; i++)
+		board.ide[i] = m->disks.ide[i];
 	for (int i = 0; i < VM_SERIAL_PORTS; i++)
 		board.serial[i] = m->console.serial[i];
 	err = pc_board_create(&board, &vm->board, &why);
@@ -367,6 +369,8 @@ static int machine_make_inside(struct machine *m, struct error *error)
 		err = machine_make_parts(m, error);
 	if (!err)
 		err = machine_make_model(m, error);
+	if (!err)
+		err = disks_open(&m->disks, &m->vm, m->config, error);
 	return err ? err : machine_boot_image(m, true, error);
 }
 
@@ -445,6 +449,14 @@ int machine_create(const struct vm_config *config, struct machine **out, struct 
 	return 0;
 }
 
+/* Requests to disks end meanwhile, under the lock. */
+static void machine_destroy_board(struct machine *m)
+{
+	pthread_mutex_lock(&m->vm.device_lock);
+	pc_board_destroy(m->vm.board);
+	pthread_mutex_unlock(&m->vm.device_lock);
+}
+
 bool machine_destroy(struct machine *m)
 {
 	struct vm *vm;
@@ -455,7 +467,8 @@ bool machine_destroy(struct machine *m)
 	vm = &m->vm;
 	display_parts_close(&m->display);
 	if (vm->board)
-		pc_board_destroy(vm->board);
+		machine_destroy_board(m);
+	disks_close(&m->disks);
 	display_parts_free(&m->display);
 	console_close(&m->console);
 	if (vm->vcpu.engine)

@@ -9,6 +9,7 @@
 #define RF_MONITOR_MACHINE_MACHINE_H
 
 #include "console.h"
+#include "disks.h"
 #include "display_parts.h"
 #include "firmware.h"
 #include "monitor/vm/vm.h"
@@ -21,6 +22,7 @@ struct machine {
 	const struct vm_config *config;
 	struct memory_map map;
 	struct console console;
+	struct disks disks;
 	struct display_parts display;
 	struct firmware firmware; /* if there is no kernel to start */
 	struct cpu_model *cpu_model;

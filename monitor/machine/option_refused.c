@@ -6,8 +6,8 @@
 #include <string.h>
 #include "option_args.h"
 
-static const char no_disks[] = "there are no disks: start a kernel with -kernel FILE, and give it "
-			       "files in an initial RAM disk, -initrd FILE";
+static const char no_disks[] = "images are those of IDE disks and CDs: give them with -hda FILE, "
+			       "-cdrom FILE or -drive file=FILE";
 static const char no_display[] = "there is no window: use -display curses, -nographic or "
 				 "-display none";
 
@@ -16,8 +16,8 @@ static const struct {
 	const char *with_arg, *without;
 	const char *instead;
 } groups[] = {
-	{ "blockdev cdrom drive fda fdb hda hdachs hdb hdc hdd iscsi mtdblock pflash sd",
-	  "no-fd-bootchk snapshot",
+	{ "blockdev fda fdb hdachs iscsi mtdblock pflash sd",
+	  "no-fd-bootchk",
 	  no_disks },
 	{ "dtb option-rom", "", "what is started is -kernel FILE, or what the firmware finds" },
 	{ "fsdev virtfs", "",

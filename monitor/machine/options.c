@@ -136,6 +136,7 @@ SWITCH_OPTION(opt_no_reboot, no_reboot)
 SWITCH_OPTION(opt_no_hpet, no_hpet)
 SWITCH_OPTION(opt_no_shutdown, no_shutdown)
 SWITCH_OPTION(opt_paused, start_paused)
+SWITCH_OPTION(opt_snapshot, snapshot)
 
 static enum options_result opt_nothing(struct option_parser *p, const char *arg)
 {
@@ -188,6 +189,17 @@ static const struct option_desc options[] = {
 	  "        [,splash-time=MS][,reboot-timeout=MS][,strict=on|off]",
 		"what the firmware boots from: a floppy, c disk, d CD, n network\n"
 	  "(default cad)" },
+	{ "hda", WITH_ARG, opt_hard_disk, "FILE",
+		"a disk image (raw) as the first IDE disk; FILE alone means this" },
+	{ "hdb", WITH_ARG, opt_hard_disk, "FILE", "the second" },
+	{ "hdc", WITH_ARG, opt_hard_disk, "FILE", "the third" },
+	{ "hdd", WITH_ARG, opt_hard_disk, "FILE", "the fourth" },
+	{ "cdrom", WITH_ARG, opt_cdrom, "FILE", "a CD image, in the third IDE drive" },
+	{ "drive", WITH_ARG, opt_drive,
+		"file=FILE[,if=ide][,index=N][,media=disk|cdrom]\n"
+	  "        [,format=raw][,readonly=on|off][,snapshot=on|off]",
+		"a drive in full" },
+	{ "snapshot", FLAG, opt_snapshot, NULL, "do not write to disk images" },
 	{ "nographic", FLAG, opt_nographic, NULL,
 		"serial port and monitor on the terminal (Ctrl-A h for help)" },
 	{ "display", WITH_ARG, opt_display, "none|curses",
@@ -293,11 +305,10 @@ static enum options_result option_parse_one(struct option_parser *p, int argc, c
 	const char *word = argv[*i], *arg = NULL;
 	const struct option_desc *o;
 
-	if (word[0] != '-' || !word[1])
-		return option_fail(p,
-				   "'%s' is not an option, and there are no disks whose image it "
-				   "could be; a kernel is given with -kernel FILE",
-				   word);
+	if (!word[0] || !strcmp(word, "-"))
+		return option_fail(p, "'%s' is not an option, and no image's name", word);
+	if (word[0] != '-')
+		return option_image(p, word);
 	p->option = word + (word[1] == '-' && word[2] ? 2 : 1);
 	o = option_find(p->option);
 	if (!o) {
@@ -390,6 +401,7 @@ static void options_check(struct option_parser *p)
 			       "out one of the two", c->bios);
 	if (p->debugcon_iobase_set && !c->debugcon)
 		option_fail(p, "-global isa-debugcon.iobase has no effect without -debugcon DEV");
+	option_default_drives(p);
 	c->boot.order = c->boot_order;
 	c->boot.once = *c->boot_once ? c->boot_once : NULL;
 	c->boot.serial_screen = p->nographic;

@@ -11,6 +11,14 @@ struct host_facts;
 #define VM_SERIAL_PORTS 4
 #define VM_ENGINE_FALLBACKS 2
 #define VM_FIRMWARE_FOLDERS 8
+#define VM_IDE_DRIVES 4
+
+/* An IDE drive, and the image in it. */
+struct vm_drive {
+	bool there;
+	const char *file;         /* NULL: a CD-ROM without a disc */
+	bool cd, read_only, snapshot;
+};
 
 enum vm_display { VM_DISPLAY_NONE, VM_DISPLAY_CURSES };
 
@@ -31,6 +39,8 @@ struct vm_config {
 	unsigned firmware_folders;
 	struct pc_boot boot;      /* -boot; strings are in boot_order, boot_once */
 	char boot_order[5], boot_once[5];
+	struct vm_drive ide[VM_IDE_DRIVES]; /* two of the first channel, two of the second */
+	bool snapshot;            /* -snapshot: of every disk */
 	/* Specifications of character backends ("stdio", "file:x"); NULL: no device. */
 	const char *serial[VM_SERIAL_PORTS];
 	const char *monitor;

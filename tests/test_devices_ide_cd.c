@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* CD-ROMs: packet commands by port and by bus master, errors and their sense data. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ide_fixture.h"
+
+TestSuite(ide_cd, .init = ide_setup, .fini = ide_teardown);
+
+#define ERR  0x01
+#define DRQ  0x08
+#define DRDY 0x50
+
+#define DISC_SECTORS (CD_SECTORS_512 / 4)
+
+/* Sends a packet; the data of its answer is wanted in requests of at most limit bytes. */
+static void packet(const uint8_t *bytes, size_t count, uint16_t limit, bool dma)
+{
+	uint8_t whole[12] = { 0 };
+
+	memcpy(whole, bytes, count);
+	ide_out(6, 0xb0);
+	ide_out(1, dma);
+	ide_out(4, (uint8_t)limit);
+	ide_out(5, (uint8_t)(limit >> 8));
+	ide_out(7, 0xa0);
+	cr_assert_eq(ide_status(), DRDY | DRQ);
+	cr_assert_eq(ide_in(2), 1, "a command is wanted");
+	for (unsigned i = 0; i < sizeof(whole); i += 2)
+		bus_pio_write(x.bus, IDE_BASE, whole[i] | (uint32_t)whole[i + 1] << 8, 2);
+}
+
+#define PACKET(...) \
+	packet((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }), \
+	       0xfffe, false)
+
+/* Reads what is offered until the end: how many bytes. */
+static size_t read_all(uint8_t *to, size_t room, unsigned *requests)
+{
+	size_t done = 0;
+
+	*requests = 0;
+	for (;;) {
+		size_t n;
+
+		ide_settle();
+		cr_assert(x.irq[0]);
+		if (!(ide_in(7) & DRQ))
+			break;
+		cr_assert_eq(ide_in(2), 2, "data to the host");
+		n = ide_in(4) | (size_t)ide_in(5) << 8;
+		cr_assert_leq(done + n, room);
+		for (size_t i = 0; i < n; i += 2, done += 2) {
+			uint16_t word = (uint16_t)bus_pio_read(x.bus, IDE_BASE, 2);
+
+			memcpy(to + done, &word, 2);
+		}
+		++*requests;
+	}
+	cr_assert_eq(ide_in(2), 3, "the command is done");
+	return done;
+}
+
+static size_t answer(uint8_t *to, size_t room)
+{
+	unsigned requests;
+
+	memset(to, 0xee, room);
+	return read_all(to, room, &requests);
+}
+
+static void expect_sense(uint8_t key, uint8_t code)
+{
+	uint8_t b[18];
+
+	cr_expect(x.irq[0]);
+	cr_expect_eq(ide_in(7), DRDY | ERR);
+	cr_expect_eq(ide_in(1) >> 4, key);
+	PACKET(0x03, 0, 0, 0, 18);
+	cr_assert_eq(answer(b, sizeof(b)), 18);
+	cr_expect_eq(b[2], key);
+	cr_expect_eq(b[12], code);
+	PACKET(0x03, 0, 0, 0, 18);
+	answer(b, sizeof(b));
+	cr_expect_eq(b[2], 0, "told once");
+}
+
+static uint32_t big32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+Test(ide_cd, what_it_is)
+{
+	uint8_t b[64];
+
+	PACKET(0x12, 0, 0, 0, 36);
+	cr_expect_eq(answer(b, sizeof(b)), 36);
+	cr_expect_eq(b[0], 5);
+	PACKET(0x12, 0, 0, 0, 4);
+	cr_expect_eq(answer(b, sizeof(b)), 4, "no more than wanted");
+	PACKET(0x12, 0, 0, 0, 0);
+	cr_expect_eq(answer(b, sizeof(b)), 0);
+	PACKET(0x25);
+	cr_expect_eq(answer(b, sizeof(b)), 8);
+	cr_expect_eq(big32(b), DISC_SECTORS - 1);
+	cr_expect_eq(big32(b + 4), 2048);
+	PACKET(0x00);
+	cr_expect_eq(answer(b, sizeof(b)), 0);
+}
+
+Test(ide_cd, read_in_requests_of_the_hosts_size)
+{
+	static uint8_t got[140 * 2048];
+	static const uint16_t limits[] = { 0xfffe, 0xffff, 0, 2048, 2047, 512, 30 };
+	unsigned requests;
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(limits); i++) {
+		const uint8_t read[] = { 0x28, 0, 0, 0, 0, 16, 0, 0, 2 };
+
+		packet(read, sizeof(read), limits[i], false);
+		cr_expect_eq(read_all(got, sizeof(got), &requests), 4096, "%u", limits[i]);
+		cr_expect_arr_eq(got, x.cd.bytes + 16 * 2048, 4096);
+		if (limits[i] == 2048)
+			cr_expect_eq(requests, 2);
+	}
+	/* More than the buffer has room for. */
+	PACKET(0xa8, 0, 0, 0, 0, 1, 0, 0, 0, 140);
+	cr_expect_eq(read_all(got, sizeof(got), &requests), sizeof(got));
+	cr_expect_eq(memcmp(got, x.cd.bytes + 2048, sizeof(got)), 0);
+	PACKET(0x28, 0, 0, 0, 0, 16, 0, 0, 0);
+	cr_expect_eq(read_all(got, sizeof(got), &requests), 0);
+}
+
+Test(ide_cd, read_by_bus_master)
+{
+	static const uint8_t read[] = { 0x28, 0, 0, 0, 0, 3, 0, 0, 4 };
+	static const uint8_t capacity[] = { 0x25 };
+
+	state_put32(x.ram, 0x20000);
+	state_put32(x.ram + 4, 0x80000000u | 8192);
+	packet(read, sizeof(read), 0, true);
+	bm_out(4, 0, 4);
+	bm_out(0, 9, 1);
+	ide_settle();
+	cr_expect_eq(bm_in(2, 1), 4);
+	cr_expect(x.irq[0]);
+	cr_expect_eq(ide_in(7), DRDY);
+	cr_expect_eq(ide_in(2), 3);
+	cr_expect_eq(memcmp(x.ram + 0x20000, x.cd.bytes + 3 * 2048, 8192), 0);
+	/* Answers that are not on the disc too. */
+	bm_out(0, 0, 1);
+	bm_out(2, 6, 1);
+	state_put32(x.ram + 4, 0x80000000u | 8);
+	packet(capacity, sizeof(capacity), 0, true);
+	bm_out(0, 9, 1);
+	cr_expect_eq(bm_in(2, 1), 4);
+	cr_expect_eq(big32(x.ram + 0x20000), DISC_SECTORS - 1);
+	cr_expect_eq(ide_in(7), DRDY);
+	/* Memory that is not there. */
+	bm_out(0, 0, 1);
+	bm_out(2, 6, 1);
+	state_put32(x.ram, IDE_RAM);
+	packet(read, sizeof(read), 0, true);
+	bm_out(0, 9, 1);
+	ide_settle();
+	cr_expect_eq(bm_in(2, 1), 6);
+	expect_sense(11, 0);
+}
+
+Test(ide_cd, what_cannot_be)
+{
+	PACKET(0x28, 0, 0, 0, DISC_SECTORS >> 8, DISC_SECTORS & 0xff, 0, 0, 1);
+	expect_sense(5, 0x21);
+	PACKET(0xa8, 0, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff);
+	expect_sense(5, 0x21);
+	PACKET(0x2b, 0, 0xff);
+	expect_sense(5, 0x21);
+	PACKET(0x2a, 0, 0, 0, 0, 1, 0, 0, 1); /* write */
+	expect_sense(5, 0x20);
+	PACKET(0x43, 0, 7, 0, 0, 0, 0, 0, 20);
+	expect_sense(5, 0x24);
+	PACKET(0x4a); /* events that come later */
+	expect_sense(5, 0x24);
+	PACKET(0x5a, 0, 0x08, 0, 0, 0, 0, 0, 20);
+	expect_sense(5, 0x24);
+}
+
+Test(ide_cd, host_errors)
+{
+	x.cd.fail = -EIO;
+	PACKET(0x28, 0, 0, 0, 0, 16, 0, 0, 2);
+	ide_settle();
+	expect_sense(3, 0x11);
+}
+
+Test(ide_cd, table_of_contents)
+{
+	uint8_t b[64];
+
+	PACKET(0x43, 0, 0, 0, 0, 0, 0, 0, 64);
+	cr_expect_eq(answer(b, sizeof(b)), 20);
+	cr_expect_eq(b[1], 18);
+	cr_expect_eq(b[6], 1);
+	cr_expect_eq(big32(b + 8), 0);
+	cr_expect_eq(b[14], 0xaa);
+	cr_expect_eq(big32(b + 16), DISC_SECTORS);
+	PACKET(0x43, 2, 0, 0, 0, 0, 0xaa, 0, 64);
+	cr_expect_eq(answer(b, sizeof(b)), 12);
+	/* 512 + 150 frames: 8 seconds and 62 frames */
+	cr_expect_eq(big32(b + 8), 8 << 8 | 62);
+	PACKET(0x43, 0, 1, 0, 0, 0, 0, 0, 12);
+	cr_expect_eq(answer(b, sizeof(b)), 12);
+	PACKET(0x43, 0, 2, 0, 0, 0, 0, 0, 64);
+	cr_expect_eq(answer(b, sizeof(b)), 4 + 4 * 11);
+	cr_expect_eq(b[4 + 3], 0xa0);
+}
+
+Test(ide_cd, without_a_disc)
+{
+	uint8_t b[64];
+
+	x.ide.channel[0].drive[1].block = NULL;
+	PACKET(0x00);
+	expect_sense(2, 0x3a);
+	PACKET(0x28, 0, 0, 0, 0, 16, 0, 0, 2);
+	expect_sense(2, 0x3a);
+	PACKET(0x25);
+	expect_sense(2, 0x3a);
+	PACKET(0x43, 0, 0, 0, 0, 0, 0, 0, 64);
+	expect_sense(2, 0x3a);
+	PACKET(0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8);
+	cr_expect_eq(answer(b, sizeof(b)), 8);
+	cr_expect_eq(b[5], 0);
+	x.ide.channel[0].drive[1].block = &x.cd.device;
+	PACKET(0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8);
+	cr_expect_eq(answer(b, sizeof(b)), 8);
+	cr_expect_eq(b[5], 2);
+}
+
+Test(ide_cd, what_drivers_ask)
+{
+	uint8_t b[64];
+
+	PACKET(0x5a, 0, 0x2a, 0, 0, 0, 0, 0, 64);
+	cr_expect_eq(answer(b, sizeof(b)), 28);
+	cr_expect_eq(b[8], 0x2a);
+	PACKET(0x46, 0, 0, 0, 0, 0, 0, 0, 64);
+	cr_expect_eq(answer(b, sizeof(b)), 40);
+	cr_expect_eq(b[7], 8, "a CD-ROM");
+	PACKET(0x51, 0, 0, 0, 0, 0, 0, 0, 64);
+	cr_expect_eq(answer(b, sizeof(b)), 34);
+	PACKET(0xbd, 0, 0, 0, 0, 0, 0, 0, 0, 8);
+	cr_expect_eq(answer(b, sizeof(b)), 8);
+	PACKET(0x1e, 0, 0, 0, 1);
+	cr_expect_eq(answer(b, sizeof(b)), 0);
+}
+
+Test(ide_cd, reset_by_command)
+{
+	PACKET(0x28, 0, 0, 0, 0, 16, 0, 0, 2);
+	ide_out(7, 0x08);
+	cr_expect_eq(x.cd.cancels, 1);
+	cr_expect_eq(ide_in(4), 0x14);
+	cr_expect_eq(ide_status(), 0);
+	PACKET(0x00);
+	cr_expect_eq(ide_in(7), DRDY);
+}
+
+Test(ide_cd, any_packet_is_survived)
+{
+	static uint8_t got[0x40000];
+	unsigned seed = 11;
+
+	for (unsigned i = 0; i < 3000; i++) {
+		static const uint8_t codes[] = { 0, 3, 0x12, 0x25, 0x28, 0x2b, 0x43, 0x46, 0x4a,
+						 0x51, 0x5a, 0xa8, 0xbd, 0xbe };
+		uint8_t bytes[12];
+		unsigned turns = 0;
+
+		for (unsigned n = 0; n < 12; n++)
+			bytes[n] = rand_r(&seed) % 2 ? 0 : (uint8_t)rand_r(&seed);
+		bytes[0] = rand_r(&seed) % 8 ? codes[(unsigned)rand_r(&seed) % sizeof(codes)] :
+					       (uint8_t)rand_r(&seed);
+		packet(bytes, 12, (uint16_t)rand_r(&seed), false);
+		ide_settle();
+		for (; ide_status() & DRQ && turns < 300000; turns++) {
+			bus_pio_read(x.bus, IDE_BASE, 4);
+			ide_settle();
+		}
+		if (ide_status() & DRQ)
+			ide_out(7, 0x08);
+		cr_assert_eq(ide_status() & 0x88, 0);
+	}
+	PACKET(0x28, 0, 0, 0, 0, 16, 0, 0, 2);
+	cr_expect_eq(answer(got, sizeof(got)), 4096);
+}
