@@ -27,6 +27,8 @@ Test(pci, functions_of_the_chipset)
 
 	cr_expect_eq(config_read(0x00, 0), 0x12378086);
 	cr_expect_eq(config_read(0x08, 0), 0x70008086);
+	cr_expect_eq(config_read(0x09, 0), 0x70108086);
+	cr_expect_eq(config_read(0x09, 8) >> 8, 0x010180);
 	cr_expect_eq(config_read(0x0b, 0), 0x71138086);
 	cr_expect_eq(config_read(0x08, 0x0c) >> 16 & 0x80, 0x80, "multifunction");
 	cr_expect_eq(config_read(0x00, 8) >> 16, 0x0600);
@@ -34,7 +36,7 @@ Test(pci, functions_of_the_chipset)
 	cr_expect_eq(config_read(0x0b, 8) >> 16, 0x0680);
 	for (unsigned devfn = 0; devfn < 256; devfn++)
 		present += config_read(devfn, 0) != 0xffffffff;
-	cr_expect_eq(present, 3);
+	cr_expect_eq(present, 4);
 	bus_pio_write(b.bus, 0xcf8, 0x80010000, 4);
 	cr_expect_eq(bus_pio_read(b.bus, 0xcfc, 4), 0xffffffff, "only bus 0");
 	bus_pio_write(b.bus, 0xcf8, 0x00000000, 4);
