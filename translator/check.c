@@ -251,14 +251,15 @@ static void check_incoming(struct check *c, const struct tu *tu)
 static void check_entry(struct check *c, const struct branch_cache *cache, uint32_t index)
 {
 	const struct branch_entry *e = &cache->entries[index];
-	const gva_t eip = -e->negated_eip;
+	const uint32_t lookup = -e->negated_eip;
 	const struct tu *tu;
 
 	if (e->negated_eip == BRANCH_CACHE_NONE(index))
 		return;
 	tu = unit_at(c->tr, e->host);
-	expect(c, (eip & (BRANCH_CACHE_ENTRIES - 1)) == index && tu && tu->eip == eip &&
-		  tu->mode == cache->mode,
+	expect(c, (lookup & (BRANCH_CACHE_ENTRIES - 1)) == index && tu &&
+		  mode_lookup(c->tr, tu->mode, tu->eip) == lookup &&
+		  (tu->mode & (MODE_KEYS - 1)) == cache->mode,
 	       "a branch cache's entry is no TU of its address and mode");
 }
 

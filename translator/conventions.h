@@ -65,7 +65,18 @@ static inline unsigned host_reg_of(unsigned guest_reg)
 /* ring 3: every access goes through the software TLB, none to the window (translate_soft.c) */
 #define MODE_SOFT     0x0080u
 #define MODE_TSC      0x0100u /* RDTSC is allowed here */
-/* 16-bit or based code segment, v86, real mode, single step, breakpoints: interpret */
+/*
+ * 16-bit code: real mode, virtual-8086 mode, 16-bit code segments (translate_16.c). MODE_SS_FLAT,
+ * DS and ES then say that all offsets up to FFFFh may be read and written.
+ */
+#define MODE_CODE16   0x0200u
+/*
+ * Which code segment it is (code_segment.c); 0: the flat one. No part of the key of branch caches:
+ * there it is in what is looked up.
+ */
+#define MODE_CODE_SHIFT 12
+#define MODE_CODE     0x00fff000u
+/* based 32-bit code segment, single step, breakpoints: interpret */
 #define MODE_UNTRANSLATABLE 0x80000000u
 
 /*
@@ -85,7 +96,7 @@ _Static_assert(sizeof(struct branch_entry) == 16, "indexed by shifts");
 #define BRANCH_CACHE_NONE(index) ((index) ? 0u : 1u)
 
 /* From the link table to the branch cache of a mode that can be translated. */
-#define MODE_KEYS 0x200u
+#define MODE_KEYS 0x400u
 static inline int32_t branch_cache_offset(uint32_t mode)
 {
 	return -(int32_t)((mode & (MODE_KEYS - 1)) + 1) * (int32_t)BRANCH_CACHE_BYTES;

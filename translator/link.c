@@ -159,7 +159,7 @@ struct branch_cache *branch_cache_take(struct tc_space *space, uint32_t mode)
 	const uint32_t key = mode & (MODE_KEYS - 1);
 	const bool fresh = !(space->modes_used[key / 32] >> key % 32 & 1);
 
-	assert(!(mode & ~(MODE_KEYS - 1)) && !branch_cache_find(space, mode));
+	assert(mode_is_whole(mode) && !branch_cache_find(space, mode));
 	if (fresh) {
 		places_limit(space);
 		space->places_made++;
@@ -167,7 +167,7 @@ struct branch_cache *branch_cache_take(struct tc_space *space, uint32_t mode)
 	space->branches_victim = (space->branches_victim + 1) % SPACE_BRANCH_CACHES;
 	space->modes_used[key / 32] |= 1u << key % 32;
 	*cache = (struct branch_cache){
-		.mode = mode,
+		.mode = key,
 		.written = fresh ? 0 : (uint32_t)(1ull << BRANCH_CACHE_BYTES / HOST_PAGE) - 1,
 		.entries = (struct branch_entry *)((uint8_t *)space->links +
 						   branch_cache_offset(mode)),
@@ -222,7 +222,7 @@ static void link_make_indirect(struct translator *tr, struct tu_exit *exit)
 	};
 
 	e.limit = e.p + 11;
-	emit_mov32_imm(&e, H_R8, exit->target);
+	emit_mov32_imm(&e, H_R8, mode_lookup(tr, exit->tu->mode, exit->target));
 	emit_jmp(&e, tr->stub_lookup);
 	assert(e.p == e.limit && !e.overflow); /* as long as what was there */
 	tr->stats.links_indirect++;
@@ -336,8 +336,10 @@ void translator_link(struct translator *tr, struct tc_space *space, uint32_t num
 
 static void cache_fill(struct translator *tr, struct branch_cache *cache, const struct tu *tu)
 {
-	branch_set(cache, tu->eip & (BRANCH_CACHE_ENTRIES - 1),
-		   (struct branch_entry){ .negated_eip = -tu->eip, .host = tu->entry });
+	const uint32_t lookup = mode_lookup(tr, tu->mode, tu->eip);
+
+	branch_set(cache, lookup & (BRANCH_CACHE_ENTRIES - 1),
+		   (struct branch_entry){ .negated_eip = -lookup, .host = tu->entry });
 	tr->stats.branch_cache_fills++;
 }
 
@@ -354,7 +356,7 @@ void translator_cache_branch(struct translator *tr, struct tc_space *space, stru
 static void space_forget_tu(const struct translator *tr, struct tc_space *space,
 			    const struct tu *tu)
 {
-	const uint32_t index = tu->eip & (BRANCH_CACHE_ENTRIES - 1);
+	const uint32_t index = mode_lookup(tr, tu->mode, tu->eip) & (BRANCH_CACHE_ENTRIES - 1);
 	struct branch_cache *cache = branch_cache_find(space, tu->mode);
 
 	for (uint32_t i = 0; i < tu->nincoming; i++) {

@@ -11,7 +11,8 @@
 struct branch_cache *branch_cache_find(struct tc_space *space, uint32_t mode)
 {
 	for (unsigned i = 0; i < SPACE_BRANCH_CACHES; i++) {
-		if (space->branches[i].mode == mode && space->branches[i].entries)
+		if (space->branches[i].entries &&
+		    space->branches[i].mode == (mode & (MODE_KEYS - 1)))
 			return &space->branches[i];
 	}
 	return NULL;
@@ -26,7 +27,7 @@ void translator_use_space(struct translator *tr, struct cpu *cpu, struct tc_spac
 		fpu_spill(cpu);
 		link_refresh_space(tr, space);
 	}
-	assert(!space->stale && !(mode & ~(MODE_KEYS - 1)));
+	assert(!space->stale && mode_is_whole(mode));
 	cache = branch_cache_find(space, mode);
 	if (rf_unlikely(!cache)) {
 		fpu_spill(cpu);

@@ -153,7 +153,7 @@ void stub_callout_body(struct translator *tr, struct emitter *e, enum callout wh
 	emit_view_registers(e);
 	stub_load_guest(tr, e);
 	emit_lea64(e, H_RSP, memref_plain(H_RSP, 8));
-	emit_load32(e, H_R8, memref_cpu(CPU_OFF(eip)));
+	emit_load32(e, H_R8, memref_cpu(TCW_OFF(jump_target)));
 	emit_jmp(e, tr->stub_lookup);
 }
 

@@ -14,7 +14,7 @@
 
 static void translate_default(struct build *b, const struct insn *i);
 
-static void translate_lea(struct build *b, const struct insn *i)
+void translate_lea(struct build *b, const struct insn *i)
 {
 	struct opcode_bytes op = OP1(0x8d);
 	struct memref m = {
@@ -23,21 +23,21 @@ static void translate_lea(struct build *b, const struct insn *i)
 		.scale = i->scale, .disp = i->disp,
 	};
 
-	if (i->addr_size != 4)
+	/* Sums of 16 bits are what the operand's size makes of any. */
+	if (i->addr_size != 4 && !(is_code16(b) && i->op_size == 2))
 		return translate_interpret(b, i);
-	if (insn_reg(i) == X86_ESP && i->prefixes & PFX_OPSIZE)
+	if (insn_reg(i) == X86_ESP && i->op_size == 2)
 		esp_sync(b);
 	if (i->base == X86_ESP)
 		m.disp += b->esp_delta;
-	if (i->prefixes & PFX_OPSIZE)
+	if (i->op_size == 2)
 		op.prefix[op.nprefix++] = 0x66;
 	emit_op_mem(&b->e, &op, host_reg_of(insn_reg(i)), &m);
 	if (insn_reg(i) == X86_ESP)
 		b->esp_delta = 0;
 }
 
-/* Leaves translated code for good: INT, IRET, far transfers, HLT. */
-static void translate_leave_tc(struct build *b, const struct insn *i)
+void translate_leave_tc(struct build *b, const struct insn *i)
 {
 	b->ended = true;
 	translate_interpret(b, i);
@@ -77,7 +77,7 @@ static void emit_guest_tsc(struct build *b)
  * Ring 0 may be waiting by the clock with interrupts off, which the devices are to know of if one
  * is pending (devices/tick_watch.h).
  */
-static void translate_rdtsc(struct build *b, const struct insn *i)
+void translate_rdtsc(struct build *b, const struct insn *i)
 {
 	uint8_t *done;
 
@@ -212,6 +212,10 @@ static void translate_one(struct build *b, const struct insn *i)
 
 	if (insn_features(i) & ~b->tr->opt.features)
 		return translate_leave_tc(b, i); /* the interpreter raises #UD */
+	if (is_code16(b)) {
+		fn = translate_16_choose(b, i);
+		return (fn ? fn : translate_default)(b, i);
+	}
 	if (soft_lacks_form(b, i))
 		translate_interpret(b, i);
 	else if (fn && !(b->adapt & ADAPT_INTERPRET))
@@ -266,6 +270,14 @@ static void build_cold_paths(struct build *b)
 	}
 }
 
+/* Of that many bytes, those that CS' limit lets be fetched. */
+static unsigned within_limit(const struct build *b, unsigned avail)
+{
+	const uint32_t room = b->code->limit - guest_eip(b, b->eip) + 1;
+
+	return is_code16(b) && room < avail ? room : avail;
+}
+
 /*
  * Fetches the bytes of an instruction that continues on the next page. False: that page cannot be
  * fetched.
@@ -279,6 +291,8 @@ static bool build_fetch_across(struct build *b, const uint8_t *page, unsigned of
 	gpa_t gpa;
 
 	if (b->eip >= GUEST_PAGE_MASK) /* offset FFFFFFFFh is CS' last: #GP */
+		return false;
+	if (within_limit(b, *avail) < *avail) /* it is the limit that cuts it off */
 		return false;
 	if (!b->tr->cb.fetch(b->tr->cb.opaque, (b->eip & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, &gpa,
 			     &global))
@@ -299,6 +313,7 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 {
 	struct tu *tu = b->tu;
 	const unsigned start = gpa_offset(tu->gpa);
+	const bool code32 = !is_code16(b);
 	uint8_t buffer[2 * INSN_MAX_LEN];
 	unsigned offset = start;
 
@@ -309,16 +324,18 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 		struct insn insn;
 
 		b->bytes = page + offset;
-		result = insn_decode(b->bytes, avail, true, &insn);
+		result = insn_decode(b->bytes, within_limit(b, avail), code32, &insn);
 		if (result == DECODE_TRUNCATED && !tu->ninsns &&
 		    build_fetch_across(b, page, offset, buffer, &avail)) {
 			b->bytes = buffer;
-			result = insn_decode(buffer, avail, true, &insn);
+			result = insn_decode(buffer, within_limit(b, avail), code32, &insn);
 		}
 		if (result == DECODE_TRUNCATED && tu->ninsns)
 			break;
 		b->adapt = adapt_lookup(b->tr, gpa_add(tu->gpa, b->eip - tu->eip)) |
 			   (b->tr->opt.all_soft ? ADAPT_SOFT : 0);
+		if (!code32) /* which has no soft form */
+			b->adapt &= ~ADAPT_SOFT;
 		x87_note_before(b, result == DECODE_OK ? &insn : NULL);
 		build_note_insn(b, tu, insns);
 		b->last = tu->ninsns >= b->tr->opt.max_insns ||
@@ -355,12 +372,12 @@ struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 				.first_exit = tr->nexits,
 				.first_x87_site = tr->nx87_sites };
 	struct build b = {
-		.tr = tr, .tu = &head, .mode = mode, .summed = NO_REG,
+		.tr = tr, .tu = &head, .mode = mode, .code = mode_code(tr, mode), .summed = NO_REG,
 		.e = { .p = tr->write_base + tr->used, .limit = tr->write_base + tr->size,
 		       .exec_delta = (intptr_t)tr->exec_base - (intptr_t)tr->write_base },
 	};
 
-	assert((eip & ~GUEST_PAGE_MASK) == gpa_offset(gpa) && !(mode & ~(MODE_KEYS - 1)));
+	assert((eip & ~GUEST_PAGE_MASK) == gpa_offset(gpa) && mode_is_whole(mode));
 	head.entry = emit_here(&b.e);
 	build_body(&b, tr->cb.page(tr->cb.opaque, gpa_page(gpa)), insns);
 	head.nexits = tr->nexits - head.first_exit;

@@ -22,6 +22,7 @@ struct build {
 	gva_t eip, next_eip;    /* of the current instruction and the one after it */
 	uint32_t adapt;         /* of the current instruction */
 	uint32_t mode;
+	const struct code_segment *code; /* that of the mode */
 	int32_t esp_delta;      /* guest ESP = r14d + esp_delta: see translate_stack.c */
 	struct tu_insn *record; /* of the current instruction */
 	/* r10 = window + this host register; NO_REG: none (guest_address.h) */
@@ -38,6 +39,31 @@ struct build {
 
 /* Each translates one instruction. */
 typedef void (*translate_fn)(struct build *b, const struct insn *insn);
+
+/* What the guest knows a linear address of its code as: the offset in CS. */
+static inline uint32_t guest_eip(const struct build *b, gva_t gva)
+{
+	return gva - b->code->base;
+}
+
+/* translate_16_address.c: 16-bit code. */
+static inline bool is_code16(const struct build *b) { return b->mode & MODE_CODE16; }
+/* Whether an instruction with a memory operand has a form there. */
+bool operand16_has_form(const struct insn *insn);
+/* The operand: clobbers r9, r10, r11. */
+struct memref operand16_prepare(struct build *b, const struct insn *insn);
+/*
+ * The stack slot at SP + disp, of size bytes: clobbers the same, and leaves its offset in r9d.
+ */
+struct memref stack16_slot(struct build *b, int32_t disp, unsigned size, enum access access);
+/* Slots of size bytes from offset r9d on do not wrap at 64 KiB; clobbers r11. */
+void stack16_check_wrap(struct build *b, unsigned size);
+/* r10d = the base of a segment + r9d: [r10 + r13], where its limit allows an access there. */
+struct memref segment16_at_r9(struct build *b, unsigned seg, unsigned size, enum access access);
+/* r8d, an offset in CS, is within its limit, and below 64 KiB; clobbers r11. */
+void code16_check_target(struct build *b, unsigned op_size);
+/* translate_16.c: how it is translated where that differs from 32-bit code; else NULL. */
+translate_fn translate_16_choose(const struct build *b, const struct insn *insn);
 
 /*
  * translate_mem.c: turns the ModRM memory operand into a host one, emitting what its segment or
@@ -138,6 +164,22 @@ void translate_clac_stac(struct build *b, const struct insn *insn);
 /* translate_control.c */
 enum leave_by { BY_JMP, BY_CALL, BY_JCC };
 void emit_exit(struct build *b, gva_t target, enum leave_by how, unsigned condition);
+/* Where a relative branch leads. False: it has to be interpreted. */
+bool near_target(const struct build *b, const struct insn *insn, gva_t *target);
+/* After a host CALL: where the guest's RET comes back. */
+void emit_return_site(struct build *b);
+/* CALL to what r8d looks up. */
+void emit_call_lookup(struct build *b);
+/* JMP to what r8d looks up. */
+void emit_jmp_lookup(struct build *b);
+/* r8d: the selector; pop: CALLOUT_POP bits. */
+void emit_load_segment(struct build *b, unsigned seg, uint32_t pop);
+/* r8d = all of EFLAGS, as PUSHF stores it in ring 0. */
+void emit_read_flags(struct build *b);
+void translate_lea(struct build *b, const struct insn *insn);
+void translate_rdtsc(struct build *b, const struct insn *insn);
+/* Leaves translated code for good: INT, IRET, far transfers, HLT. */
+void translate_leave_tc(struct build *b, const struct insn *insn);
 
 /* translate_stack.c, translate_string.c, translate_control.c: entries of the dispatch tables */
 void translate_push_reg(struct build *b, const struct insn *insn);

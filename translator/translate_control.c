@@ -38,19 +38,31 @@ void emit_exit(struct build *b, gva_t target, enum leave_by how, unsigned condit
 		p->pad = field;
 }
 
+bool near_target(const struct build *b, const struct insn *i, gva_t *target)
+{
+	const uint32_t eip = guest_eip(b, b->next_eip) + i->imm,
+		       offset = i->op_size == 2 ? eip & 0xffff : eip;
+
+	*target = b->code->base + offset;
+	return is_code16(b) ? offset <= b->code->limit : i->op_size == 4;
+}
+
 void translate_jcc(struct build *b, const struct insn *i)
 {
-	if (i->op_size != 4)
+	gva_t target;
+
+	if (!near_target(b, i, &target))
 		return translate_interpret(b, i);
-	emit_exit(b, b->next_eip + i->imm, BY_JCC, i->opcode & 15);
+	emit_exit(b, target, BY_JCC, i->opcode & 15);
 }
 
 /* LOOPcc and JECXZ exist in 64-bit mode; the address-size prefix makes them count ECX. */
 void translate_loop(struct build *b, const struct insn *i)
 {
 	uint8_t *taken, *skip;
+	gva_t target;
 
-	if (i->op_size != 4 || i->addr_size != 4)
+	if (!near_target(b, i, &target) || i->addr_size != 4)
 		return translate_interpret(b, i);
 	esp_sync(b);
 	emit8(&b->e, 0x67);
@@ -59,27 +71,29 @@ void translate_loop(struct build *b, const struct insn *i)
 	emit8(&b->e, 0);
 	skip = emit_jmp_short(&b->e);
 	patch_short_here(&b->e, taken);
-	emit_exit(b, b->next_eip + i->imm, BY_JMP, 0);
+	emit_exit(b, target, BY_JMP, 0);
 	patch_short_here(&b->e, skip);
 }
 
 void translate_jmp(struct build *b, const struct insn *i)
 {
+	gva_t target;
+
 	b->ended = true;
-	if (i->op_size != 4)
+	if (!near_target(b, i, &target))
 		return translate_interpret(b, i);
-	emit_exit(b, b->next_eip + i->imm, BY_JMP, 0);
+	emit_exit(b, target, BY_JMP, 0);
 }
 
 /* Behind a host CALL: the host RET comes back here with the guest's idea of where in r8d. */
-static void emit_return_site(struct build *b)
+void emit_return_site(struct build *b)
 {
 	struct emitter *e = &b->e;
 	uint8_t *on;
 
 	guest_address_clobbered(b);
 	emit_mov32(e, H_R9, H_RCX);
-	emit_lea32(e, H_RCX, memref_plain(H_R8, -b->next_eip));
+	emit_lea32(e, H_RCX, memref_plain(H_R8, -mode_lookup(b->tr, b->mode, b->next_eip)));
 	on = emit_jrcxz_short(e);
 	emit_jmp(e, b->tr->stub_return_miss);
 	patch_short_here(e, on);
@@ -138,6 +152,11 @@ void translate_jmp_indirect(struct build *b, const struct insn *i)
 		return translate_interpret(b, i);
 	emit_indirect_target(b, i);
 	esp_sync(b);
+	emit_jmp_lookup(b);
+}
+
+void emit_jmp_lookup(struct build *b)
+{
 	/*
 	 * In place rather than in the stub, so that the host predicts each branch by its own
 	 * history.
@@ -147,7 +166,7 @@ void translate_jmp_indirect(struct build *b, const struct insn *i)
 }
 
 /* CALL to r8d; a miss calls the miss path, so that the return stack is the same either way. */
-static void emit_call_lookup(struct build *b)
+void emit_call_lookup(struct build *b)
 {
 	struct emitter *e = &b->e;
 	uint8_t *miss = emit_branch_lookup(e, b->mode), *over;

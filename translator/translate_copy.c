@@ -11,8 +11,8 @@ void emit_callout_by(struct build *b, cache_pc stub)
 	x87_note(b); /* what was to be copied is not */
 	esp_sync(b);
 	guest_address_clobbered(b);
-	emit_mov32_imm(&b->e, H_R8, b->eip);
-	emit_mov32_imm(&b->e, H_R10, b->next_eip);
+	emit_mov32_imm(&b->e, H_R8, guest_eip(b, b->eip));
+	emit_mov32_imm(&b->e, H_R10, guest_eip(b, b->next_eip));
 	emit_call(&b->e, stub);
 }
 
@@ -138,13 +138,28 @@ static bool rm_is_gpr(const struct insn *i)
 	}
 }
 
+/*
+ * In 32-bit code the prefix is copied, wherever it is. In 16-bit code it has to come before what
+ * has 16 bits without it; LAHF, SAHF and instructions on flags have no size.
+ */
+static bool needs_operand_size(const struct insn *i)
+{
+	const uint8_t o = i->opcode;
+
+	if (i->prefixes & PFX_OPSIZE)
+		return i->op_size == 2 || i->attr & (OPA_MMX | OPA_SSE);
+	return i->op_size == 2 && !(i->attr & (OPA_BYTE | OPA_FPU | OPA_MMX | OPA_SSE)) &&
+	       !(i->map == MAP_1BYTE && (o == 0x9e || o == 0x9f || o >= 0xf8 || o == 0xf5) &&
+		 o != 0xff);
+}
+
 /* Prefixes and opcode as they stand in the host instruction. */
 static struct opcode_bytes copy_opcode(const struct insn *i)
 {
 	struct opcode_bytes op = { 0 };
 	const bool pause = i->map == MAP_1BYTE && i->opcode == 0x90;
 
-	if (i->prefixes & PFX_OPSIZE)
+	if (needs_operand_size(i))
 		op.prefix[op.nprefix++] = 0x66;
 	if (i->prefixes & PFX_LOCK)
 		op.prefix[op.nprefix++] = 0xf0;
@@ -301,7 +316,7 @@ static void copy_inc_dec(struct build *b, const struct insn *i)
 
 	if ((i->opcode & 7) == X86_ESP)
 		esp_sync_first(b);
-	if (i->prefixes & PFX_OPSIZE)
+	if (i->op_size == 2)
 		op.prefix[op.nprefix++] = 0x66;
 	emit_op_reg(&b->e, &op, i->opcode >= 0x48, host_reg_of(i->opcode & 7));
 }
@@ -310,12 +325,12 @@ void translate_copy(struct build *b, const struct insn *i)
 {
 	if (i->attr & OPA_NOP && !(i->map == MAP_1BYTE && i->opcode == 0x90))
 		return;
-	if (i->mem && i->addr_size != 4) {
+	if (is_code16(b) ? !operand16_has_form(i) : i->mem && i->addr_size != 4) {
 		translate_interpret(b, i);
 	} else if (i->has_modrm) {
 		copy_modrm(b, i);
 	} else if (i->map == MAP_1BYTE && i->opcode >= 0xa0 && i->opcode <= 0xa3) {
-		if (i->addr_size == 4)
+		if (i->addr_size == 4 || is_code16(b))
 			copy_moffs(b, i);
 		else
 			translate_interpret(b, i);

@@ -143,6 +143,8 @@ struct memref operand_prepare(struct build *b, const struct insn *insn)
 {
 	struct memref m = operand_effective(b, insn);
 
+	if (is_code16(b))
+		return operand16_prepare(b, insn);
 	if (b->soft)
 		return operand_soft(b, insn);
 	if (b->adapt & ADAPT_DUAL && dual_may_be_soft(b, insn))

@@ -206,12 +206,10 @@ static void emit_mask_host_flags(struct build *b)
 	emit_popf(e);
 }
 
-void translate_pushf(struct build *b, const struct insn *i)
+void emit_read_flags(struct build *b)
 {
 	struct emitter *e = &b->e;
 
-	if (!stack_is_plain(b, i))
-		return translate_interpret(b, i);
 	emit_pushf(e);
 	emit_pop(e, H_R8);
 	emit_mask_host_flags(b);
@@ -223,6 +221,13 @@ void translate_pushf(struct build *b, const struct insn *i)
 	emit_lea32(e, H_R8, (struct memref){ .base = H_R8, .index = H_R9 });
 	emit_load32(e, H_R9, memref_cpu(TCW_OFF(if_flag)));
 	emit_lea32(e, H_R8, (struct memref){ .base = H_R8, .index = H_R9 });
+}
+
+void translate_pushf(struct build *b, const struct insn *i)
+{
+	if (!stack_is_plain(b, i))
+		return translate_interpret(b, i);
+	emit_read_flags(b);
 	emit_push_host(b, H_R8);
 }
 

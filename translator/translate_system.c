@@ -132,11 +132,10 @@ static void emit_segment_argument(struct build *b, uint32_t tag)
 	emit_lea32(&b->e, H_R9, (struct memref){ .base = H_R9, .index = H_R8 });
 }
 
-/* r8d: the selector. */
-static void emit_load_segment(struct build *b, unsigned seg, uint32_t pop)
+void emit_load_segment(struct build *b, unsigned seg, uint32_t pop)
 {
 	emit_segment_argument(b, seg << 16 | pop);
-	if (b->mode & MODE_CPL)
+	if (b->mode & MODE_CPL || is_code16(b))
 		emit_callout(b, CALLOUT_LOAD_SEGMENT);
 	else
 		emit_callout_by(b, b->tr->stub_segment[seg]);

@@ -133,6 +133,7 @@ static void translator_drop_tus(struct translator *tr)
 static void translator_drop_knowledge(struct translator *tr)
 {
 	adapt_forget(tr);
+	code_segments_forget(tr);
 	for (int i = 0; i < PAGE_HASH_SIZE; i++) {
 		for (struct code_page *p = tr->pages[i], *next; p; p = next) {
 			next = p->next;
@@ -248,7 +249,7 @@ struct tu *translator_find(struct translator *tr, struct tc_space *space, gva_t 
 	bool global;
 	uint64_t start;
 
-	assert(space && !tr->translating && !(mode & ~(MODE_KEYS - 1)));
+	assert(space && !tr->translating && mode_is_whole(mode));
 	if (!tr->cb.fetch(tr->cb.opaque, eip, &gpa, &global))
 		return NULL;
 	tu = tu_lookup(tr, eip, gpa, mode, global);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The binary translator: turns 32-bit guest code of one mode (conventions.h) into 64-bit code that
+ * The binary translator: turns guest code of one mode (conventions.h) into 64-bit code that
  * keeps to its window.
  *
  * Terms: a TU (translation unit) is the translation of guest instructions from one entry to the
@@ -73,6 +73,7 @@ enum callout {
 	CALLOUT_COUNT
 };
 #define CALLOUT_POP 0x04000000u
+#define CALLOUT_POP_WORD 0x08000000u /* with it: SP += 2 */
 #define CALLOUT_WRITE 0x100u
 
 /*
@@ -133,6 +134,16 @@ struct translator_options {
  */
 #define TRANSLATOR_REACH_BELOW (3ull << 30)
 #define TRANSLATOR_REACH_ABOVE (39ull << 30)
+
+/*
+ * The bits of MODE_CODE for 16-bit code in the segment cs; 0: there are none yet. Light.
+ */
+uint32_t translator_code_segment(const struct translator *tr, const struct segment *cs);
+/*
+ * From now on there are. To be called where a flush may happen; true: one did, and all TUs are
+ * gone.
+ */
+bool translator_learn_code_segment(struct translator *tr, const struct segment *cs);
 
 /* What is optional in the host's processor, and faster where it is. */
 #define HOST_BMI2  0x1u /* PEXT and PDEP; SHLX and SHRX, which change no flag */
@@ -281,7 +292,7 @@ bool translator_contains(const struct translator *tr, cache_pc pc);
  */
 struct tc_position {
 	struct tu *tu;
-	gva_t eip;
+	gva_t eip;       /* the offset in CS */
 	gpa_t gpa;       /* guest physical address of the instruction */
 	uint32_t adapt;  /* how it was translated */
 	int32_t esp_delta; /* guest ESP = r14d + esp_delta */

@@ -288,7 +288,7 @@ bool translator_locate(const struct translator *tr, cache_pc pc, struct tc_posit
 	}
 	*position = (struct tc_position){
 		.tu = tu,
-		.eip = tu->eip + tu->insn[i].guest_offset,
+		.eip = mode_eip(tr, tu->mode, tu->eip + tu->insn[i].guest_offset),
 		.gpa = gpa_add(tu->gpa, tu->insn[i].guest_offset),
 		.adapt = tu->insn[i].adapt,
 		.esp_delta = tu->insn[i].esp_delta,

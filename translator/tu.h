@@ -142,6 +142,14 @@ struct adapt_table {
 	uint32_t count;
 };
 
+/* A code segment of 16-bit code, as TUs are made for it (code_segment.c). */
+struct code_segment {
+	bool used;
+	uint32_t base;
+	uint32_t limit;      /* FFFFh at most */
+};
+#define CODE_SEGMENTS ((MODE_CODE >> MODE_CODE_SHIFT) + 1)
+
 #define LINEAR_PAGES (1u << 20)
 #define PAGE_HASH_SIZE 8192
 
@@ -178,6 +186,9 @@ struct translator {
 	uint32_t norder, order_cap;
 	struct code_page *pages[PAGE_HASH_SIZE];
 	struct adapt_table adapts;
+	/* by their number in the mode; that of number 0 is flat */
+	struct code_segment code_segment[CODE_SEGMENTS];
+	uint32_t ncode_segments;
 
 	struct tu_exit *exits; /* EXIT_MAX, lazily backed */
 	uint32_t nexits, nslots;
@@ -195,6 +206,38 @@ struct translator {
 	uint8_t *return_area; /* guard page, stack, guard page, stack, guard page */
 	hva_t return_top[2];  /* [user] */
 };
+
+static inline bool mode_is_whole(uint32_t mode)
+{
+	return !(mode & ~((MODE_KEYS - 1) | MODE_CODE)) &&
+	       (mode & MODE_CODE16 || !(mode & MODE_CODE));
+}
+
+static inline const struct code_segment *mode_code(const struct translator *tr, uint32_t mode)
+{
+	return &tr->code_segment[(mode & MODE_CODE) >> MODE_CODE_SHIFT];
+}
+
+/* The guest's EIP of the linear address gva, in code of that mode. */
+static inline uint32_t mode_eip(const struct translator *tr, uint32_t mode, gva_t gva)
+{
+	return gva - mode_code(tr, mode)->base;
+}
+
+/* What the code segment of the mode adds to EIP in what is looked up. */
+static inline uint32_t mode_lookup_base(uint32_t mode)
+{
+	return (mode & MODE_CODE) << (16 - MODE_CODE_SHIFT);
+}
+
+/* What a branch to the linear address gva looks up. */
+static inline uint32_t mode_lookup(const struct translator *tr, uint32_t mode, gva_t gva)
+{
+	return mode_lookup_base(mode) + mode_eip(tr, mode, gva);
+}
+
+/* code_segment.c: forgets them all; no TU is left. */
+void code_segments_forget(struct translator *tr);
 
 /* stubs.c: all stubs, at the start of the code cache. */
 void stubs_emit(struct translator *tr, struct emitter *e);

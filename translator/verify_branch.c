@@ -210,7 +210,8 @@ static bool is_constant(const struct verifier *v, unsigned reg, uint32_t value)
 
 static uint32_t guest_eip(const struct verifier *v)
 {
-	return v->tu->eip + v->tu->insn[v->current].guest_offset;
+	return mode_eip(v->tr, v->tu->mode,
+			v->tu->eip + v->tu->insn[v->current].guest_offset);
 }
 
 enum argument { ARGUMENT_NONE, ARGUMENT_ADAPT, ARGUMENT_BYTE, ARGUMENT_VALUE, ARGUMENT_STORE };
@@ -459,7 +460,9 @@ static bool leave_unlinked(struct verifier *v)
 			continue;
 		if (target == v->tr->stub_link && is_constant(v, H_R9, v->tu->first_exit + i))
 			return true;
-		if (target == v->tr->stub_lookup && is_constant(v, H_R8, exit_number(v, i)->target))
+		if (target == v->tr->stub_lookup &&
+		    is_constant(v, H_R8,
+				mode_lookup(v->tr, v->tu->mode, exit_number(v, i)->target)))
 			return true;
 		break;
 	}

@@ -104,6 +104,7 @@ struct need {
 #define AT_REST 1u  /* all guest registers are the guest's */
 #define SPOILS  2u  /* flags */
 #define RING0   4u
+#define CODE16  8u  /* there is no such form but in 16-bit code */
 
 struct form {
 	const char *what;
@@ -124,7 +125,7 @@ static bool check_return_difference(struct verifier *v)
 	const uint32_t next = v->current + 1 < tu->ninsns ? tu->insn[v->current + 1].guest_offset :
 							    tu->guest_len;
 
-	if ((uint32_t)v->insn.operand[1].disp + (tu->eip + next))
+	if ((uint32_t)v->insn.operand[1].disp + mode_lookup(v->tr, tu->mode, tu->eip + next))
 		return verify_fail(
 			v, VERIFY_GLUE,
 			"a return site that compares with another address than the call's");
@@ -174,6 +175,17 @@ static bool check_sum(struct verifier *v)
 			return verify_fail(v, VERIFY_GLUE, "a sum of what is no value");
 	}
 	return true;
+}
+
+/* Of an access of at most 32 bytes at an offset in a register, or at one that is known. */
+static bool check_limit_probe(struct verifier *v)
+{
+	const struct host_operand *m = &v->insn.operand[1];
+	const int64_t most = m->index == VERIFY_NO_REG ? 0x10000 : 0;
+
+	return m->disp >= 0 && m->disp < most + 32 ?
+		       true :
+		       verify_fail(v, VERIFY_GLUE, "a limit probed far from the access");
 }
 
 static bool check_if_constant(struct verifier *v)
@@ -278,6 +290,10 @@ static void give_tsc(struct verifier *v)
 #define TCW(field) TCW_OFF(field)
 #define SCRATCH_WORD TCW(scratch)
 #define BRANCH_ENTRY ADDRESS(H_LINKS, H_R9, 2, .any_disp = true, .bytes = 4, .count = 1)
+#define PROBE(i) ADDRESS(H_R11, i, 1, .any_disp = true, .bytes = 1, .count = 1)
+#define BASES \
+	CPU_ARRAY(CPU_SEG_OFF(0) + (int32_t)offsetof(struct segment, base), 4, X86_NSEG, \
+		  sizeof(struct segment))
 #define SELECTORS \
 	CPU_ARRAY(CPU_SEG_OFF(0) + (int32_t)offsetof(struct segment, selector), 2, X86_NSEG, \
 		  sizeof(struct segment))
@@ -368,6 +384,32 @@ static const struct form forms[] = {
 	{ "look-up compared", HOST_LEA, { R32(H_RCX), AT(H_R8, H_R10, 0) },
 		.need = { NEED(H_R10, NEGATED_EIP), NEED(H_R11, SAVED_ECX) },
 	  .gives = FACT_LOOKUP_DIFFERENCE },
+	/* 16-bit code: offsets, limits, bases; parts of registers. */
+	{ "offset", HOST_MOVZX, { R32(H_R9), REG(R(H_R9), 2) }, .need = { NEED(H_R9, VALUE) },
+		.gives = FACT_VALUE, .flags = CODE16 },
+	{ "word read", HOST_MOVZX, { SCRATCH, REG(GUEST_REGISTERS, 2) },
+		.need = { NEED(SOURCE, GUEST) }, .gives = FACT_VALUE, .flags = CODE16 },
+	{ "limit", HOST_MOV, { R64(H_R11), CPU_ARRAY(TCW(limit_probe), 8, 2 * X86_NSEG, 8) },
+		.gives = FACT_LIMIT_PROBE, .flags = CODE16 },
+	{ "limit", HOST_MOV, { R64(H_R11), CPU_ARRAY(TCW(code_probe), 8, 2, 8) },
+		.gives = FACT_LIMIT_PROBE, .flags = CODE16 },
+	{ "limit probed", HOST_MOVZX, { R32(H_R11), PROBE(H_R9) },
+		.need = { NEED(H_R11, LIMIT_PROBE), NEED(H_R9, VALUE) }, .gives = FACT_VALUE,
+		.flags = CODE16, .check = check_limit_probe },
+	{ "limit probed", HOST_MOVZX, { R32(H_R11), PROBE(H_R8) },
+		.need = { NEED(H_R11, LIMIT_PROBE), NEED(H_R8, VALUE) }, .gives = FACT_VALUE,
+		.flags = CODE16, .check = check_limit_probe },
+	{ "limit probed", HOST_MOVZX, { R32(H_R11), PROBE(VERIFY_NO_REG) },
+		.need = { NEED(H_R11, LIMIT_PROBE) }, .gives = FACT_VALUE,
+		.flags = CODE16, .check = check_limit_probe },
+	{ "segment base", HOST_MOV, { R32(H_R10), BASES }, .gives = FACT_VALUE,
+		.flags = CODE16 },
+	{ "word set", HOST_MOV, { REG(GUEST_REGISTERS, 2), REG(SCRATCH_REGISTERS, 2) },
+		.need = { NEED(DESTINATION, GUEST), NEED(SOURCE, VALUE) }, .gives = FACT_GUEST,
+		.flags = AT_REST | CODE16 },
+	{ "cx counted", HOST_MOVZX, { R32(H_RCX), REG(R(H_R9), 2) },
+		.need = { NEED(H_R9, VALUE), NEED(H_R11, SAVED_ECX) }, .gives = FACT_BORROWED,
+		.flags = CODE16 },
 	/* Sums: after the LEAs above. */
 	{ "RDTSC", HOST_LEA, { R64(H_R8), AT(H_R8, H_R9, 0) },
 		.need = { NEED(H_R8, TSC), NEED(H_R9, TSC_OFFSET) }, .gives = FACT_TSC_SUM },
@@ -510,7 +552,8 @@ bool verify_plain(struct verifier *v)
 	if (v->state.pushed && v->insn.op != HOST_POP && v->insn.op != HOST_POPF)
 		return verify_fail(v, VERIFY_GLUE, "something between a push and its pop");
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(forms); i++) {
-		if (!matches_form(&v->insn, &forms[i]))
+		if (!matches_form(&v->insn, &forms[i]) ||
+		    (forms[i].flags & CODE16 && !(v->tu->mode & MODE_CODE16)))
 			continue;
 		if (has_needed(v, &forms[i].need[0]) && has_needed(v, &forms[i].need[1]))
 			return apply_form(v, &forms[i]);

@@ -39,6 +39,7 @@ enum fact_kind {
 	FACT_BYTE,              /* r8: its lowest byte */
 	/* Scratch registers, 64 bits. */
 	FACT_SEGMENT_POINTER,   /* &seg[].base, or NULL */
+	FACT_LIMIT_PROBE,       /* r11: where an offset's byte says whether it may be reached */
 	/*
 	 * r10: the current view's base + guest register .of; as that was before, if .value is
 	 * SUM_IS_OLD

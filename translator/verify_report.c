@@ -65,7 +65,8 @@ static bool verify_branches(struct verifier *v, const struct branch_cache *cache
 		    (-entry->negated_eip & (BRANCH_CACHE_ENTRIES - 1)) != i)
 			continue; /* never found */
 		tu = verify_tu_at(v->tr, entry->host);
-		if (!tu || tu->eip != -entry->negated_eip || tu->mode != cache->mode)
+		if (!tu || mode_lookup(v->tr, tu->mode, tu->eip) != -entry->negated_eip ||
+		    (tu->mode & (MODE_KEYS - 1)) != cache->mode)
 			return table_fail(v,
 					  "an entry of a branch cache that leads to no unit, or to "
 					  "another than it says",

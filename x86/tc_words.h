@@ -25,7 +25,19 @@ struct x87_words {
 };
 
 struct tc_words {
-	uint64_t reserved;    /* struct cpu, which follows, is aligned */
+	/*
+	 * Of 16-bit code. limit_probe: by enum access and segment; the byte at this + an offset can
+	 * be read if, and only if, the segment allows the access there (monitor/bt/limits.c).
+	 * code_probe: the same for the target of a transfer, up to FFFFh.
+	 */
+	uint64_t limit_probe[2][6];
+	uint64_t code_probe;
+	/* the same for offsets that may not wrap at 64 KiB, whatever the limit */
+	uint64_t wrap_probe;
+	/* what the current code segment adds to EIP for look-ups (code_segment.c) */
+	uint32_t lookup_base;
+	/* what a callout that ends with CALLOUT_JUMP has looked up */
+	uint32_t jump_target;
 	/*
 	 * EVENT_* bits that keep translated code from being entered with the state as it is: set
 	 * with that, before each entry and by callouts that go on in another state

@@ -6,13 +6,19 @@
 #include "monitor/processor/processor.h"
 #include "x86/fpu_spill.h"
 
+/* A far transfer to the next instruction is one all the same. */
+static bool same_code(const struct segment *a, const struct segment *b)
+{
+	return a->base == b->base && a->limit == b->limit;
+}
+
 int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 {
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
 	struct bt *bt = bt_of(vcpu);
 	const uint64_t odd = bt->traced_writes + vcpu->mmio_accesses;
-	const gva_t eip = cpu->eip;
-	const uint32_t ac = cpu->eflags & X86_AC;
+	const struct segment cs = cpu->seg[X86_CS];
+	const uint32_t eip = cpu->eip, ac = cpu->eflags & X86_AC;
 	enum interp_result result;
 
 	assert(tcw(cpu)->fpu_live != FPU_LIVE);
@@ -26,10 +32,12 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 		bt_refresh_segments(cpu);
 		bt->unfinished = bt_is_unfinished(cpu, eip);
 		if (adapt &&
-		    bt_unadapt_idle(bt, eip, bt->traced_writes + vcpu->mmio_accesses != odd))
+		    bt_unadapt_idle(bt, cs.base + eip,
+				     bt->traced_writes + vcpu->mmio_accesses != odd))
 			return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 		if (cpu->eip == next_eip && !bt->changed && !cpu->inhibit &&
-		    (cpu->eflags & X86_AC) == ac && bt_mode(cpu) == tcw(cpu)->mode) {
+		    (cpu->eflags & X86_AC) == ac && bt_mode(cpu) == tcw(cpu)->mode &&
+		    same_code(&cs, &cpu->seg[X86_CS])) {
 			return CALLOUT_NEXT;
 		}
 		return CALLOUT_LEAVE(TC_LEAVE_RESUME);

@@ -93,9 +93,11 @@ static bool bt_enter(struct bt *bt, struct tu *tu, uint32_t *link)
 	case TC_LEAVE_LINK:
 		bt->stats.leaves_link++;
 		*link = translator_exit_taken(cpu);
-		cpu->eip = translator_exit_target(bt->translator, *link);
+		cpu->eip = translator_exit_target(bt->translator, *link) -
+			   cpu->seg[X86_CS].base;
 		return true;
 	case TC_LEAVE_LOOKUP:
+		cpu->eip -= tcw(cpu)->lookup_base;
 		bt->stats.leaves_lookup++;
 		return true;
 	case TC_LEAVE_RETRANSLATE:
@@ -121,12 +123,17 @@ static struct tu *bt_find(struct bt *bt, uint32_t link)
 {
 	const uint64_t flushes = translator_stats(bt->translator)->cache_flushes;
 	struct cpu *cpu = &bt->vcpu->cpu;
-	const uint32_t mode = bt_prepare(bt);
 	struct tu *tu;
+	uint32_t mode;
 
+	if (rf_unlikely(!(cpu->seg[X86_CS].attr & SEG_DB)) &&
+	    translator_learn_code_segment(bt->translator, &cpu->seg[X86_CS]))
+		bt->returns_stale = true;
+	mode = bt_prepare(bt);
 	if (mode & MODE_UNTRANSLATABLE || cpu->inhibit)
 		return NULL;
-	tu = translator_find(bt->translator, bt_tc_space(bt), cpu->eip, mode);
+	tu = translator_find(bt->translator, bt_tc_space(bt),
+			     cpu->seg[X86_CS].base + cpu->eip, mode);
 	if (!tu)
 		return NULL;
 	/* To fetch may drop translations, where the return stack leads. */

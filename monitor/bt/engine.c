@@ -116,6 +116,7 @@ static void bt_destroy(struct vcpu *vcpu)
 	vcpu->vm->ram.written = NULL;
 	vcpu->vm->ram.flagged = NULL;
 	interp_destroy(vcpu);
+	bt_limits_destroy(bt);
 	free(bt->signal_stack);
 	free(bt);
 	vcpu->engine_data = NULL;
@@ -158,6 +159,8 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const struc
 	if (!err)
 		err = shadow_create(&vcpu->vm->ram, bt->hm, &options->shadow, &shadow_cb,
 				    &bt->shadow);
+	if (!err)
+		err = bt_limits_create(bt);
 	if (!err)
 		err = translator_create(&cb, &options->translator, &bt->translator);
 	if (!err)

@@ -7,6 +7,7 @@
  *   dispatcher.c    finds TUs and enters them
  *   state.c         the mode key; what translated code finds in struct cpu (window, segment bases,
  *                   views)
+ *   limits.c        segment limits, for 16-bit code
  *   soft.c          which instructions use the software TLB
  *   fault_order.c   true page faults that the interpreter has to raise
  *   signals.c       host faults and kicks that hit translated code
@@ -119,6 +120,14 @@ struct bt {
 	uint64_t young_since;        /* TSC */
 	uint64_t young_charged;      /* what host calls had cost when it was last looked at */
 
+	/* what tcw.limit_probe was made of (limits.c) */
+	struct {
+		hva_t area;
+		uint64_t window;
+		bool descriptors;
+		struct segment seg[X86_NSEG];
+	} limits;
+
 	struct bt_soft_site soft_site[BT_SOFT_SITES];
 	uint64_t soft_swept;     /* TSC */
 	uint32_t soft_sweeps;
@@ -153,6 +162,16 @@ void bt_set_ac_tables(struct vcpu *vcpu);
  */
 void bt_refresh_segment(struct cpu *cpu, enum x86_seg seg);
 void bt_refresh_segments(struct cpu *cpu);
+
+/* limits.c */
+int bt_limits_create(struct bt *bt);
+void bt_limits_destroy(struct bt *bt);
+/* Whether the host's fault at address is that of an offset beyond a segment's limit. */
+bool bt_is_limit_fault(const struct bt *bt, hva_t address);
+/* Whether all offsets up to FFFFh may be read and written. */
+bool bt_segment_is_64k(const struct cpu *cpu, const struct segment *s);
+/* Makes tcw.limit_probe and code_probe agree with the segments and tcw.window. */
+void bt_refresh_limits(struct bt *bt);
 
 /* host_needs.c */
 /* One line on such a host: what bt uses of it, does without, or lacks. */

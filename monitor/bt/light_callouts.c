@@ -32,6 +32,7 @@ int bt_light_transfer(struct vcpu *vcpu, enum x86_status status)
 		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 	}
 	vcpu->tcw.tc_rsp -= 8;
+	vcpu->tcw.jump_target = vcpu->cpu.eip + vcpu->tcw.lookup_base;
 	return CALLOUT_JUMP;
 }
 
@@ -164,6 +165,14 @@ void bt_light_page_fault(struct vcpu *vcpu, gva_t gva)
 		vcpu->engine->flush_page(vcpu, gva);
 }
 
+static void popped(struct cpu *cpu, uint32_t size)
+{
+	const uint32_t mask = tcw(cpu)->mode & MODE_CODE16 ? 0xffff : 0xffffffff;
+
+	cpu->regs[X86_ESP] = (cpu->regs[X86_ESP] & ~mask) |
+			     ((cpu->regs[X86_ESP] + size) & mask);
+}
+
 int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 {
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
@@ -176,10 +185,10 @@ int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 	status = segment_load(vcpu, seg, argument);
 	if (status != X86_OK)
 		return bt_light_transfer(vcpu, status);
-	if (!cpu->cpl)
+	if (!cpu->cpl && !(tcw(cpu)->mode & MODE_CODE16))
 		soft_tlb_note_segment(vcpu, seg, argument);
 	if (argument & CALLOUT_POP)
-		cpu->regs[X86_ESP] += 4;
+		popped(cpu, argument & CALLOUT_POP_WORD ? 2 : 4);
 	translator_x87_resolve(bt->translator, cpu);
 	bt_refresh_segment(cpu, seg);
 	cpu->eip = next_eip;

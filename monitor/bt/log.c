@@ -102,8 +102,8 @@ static void log_guest(struct bt *bt, const struct tu_description *tu,
 	char address[16], text[128];
 
 	snprintf(address, sizeof(address), "%08x", tu->eip + insn->guest_offset);
-	disasm_format(bt->disasm, DISASM_32, bytes, len, tu->eip + insn->guest_offset, text,
-		      sizeof(text));
+	disasm_format(bt->disasm, tu->mode & MODE_CODE16 ? DISASM_16 : DISASM_32, bytes, len,
+		      tu->eip + insn->guest_offset, text, sizeof(text));
 	append_forms(text, sizeof(text), insn->adapt);
 	log_insn(bt->vcpu->vm->log, address, bytes, len, text);
 }

@@ -200,13 +200,15 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 	enum access access = (*reg(uc, REG_ERR) & ERROR_WRITE ? ACCESS_WRITE : ACCESS_READ) |
 			     access_explicit(cpu->cpl, tcw(cpu)->eflags_sys);
 	const hva_t window = HVA(tcw(cpu)->window);
+	const bool code16 = tcw(cpu)->mode & MODE_CODE16;
 	struct shadow_fill_info info;
 	enum shadow_view view;
 	uint64_t gva;
 
 	*why = TC_LEAVE_INTERPRET;
 	if (!signal_find_window(bt, HVA(*reg(uc, REG_CR2)), &view, &gva)) {
-		*why = signal_guard(bt, at);
+		if (!bt_is_limit_fault(bt, HVA(*reg(uc, REG_CR2))))
+			*why = signal_guard(bt, at);
 		return true;
 	}
 	if (bt->unsettled) {
@@ -221,7 +223,8 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 		*why = TC_LEAVE_RESUME;
 		if (view == SHADOW_USER && bt_young_faulted(bt))
 			return true;
-		if (view == SHADOW_KERNEL && bt->young.on && bt_soft_count(bt, at, true)) {
+		if (view == SHADOW_KERNEL && bt->young.on && !code16 &&
+		    bt_soft_count(bt, at, true)) {
 			*why = signal_adapt(bt, at, ADAPT_SOFT);
 			return true;
 		}
@@ -233,7 +236,9 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 		*why = TC_LEAVE_RESUME;
 		return true;
 	case SHADOW_FILL_FAULT:
-		if (bt_fault_is_open(bt, at->gpa,
+		/* In 16-bit code it may have been a limit's probe, and not the access itself. */
+		if (code16 ||
+		    bt_fault_is_open(bt, at->gpa,
 				     (const struct fxsave_image *)uc->uc_mcontext.fpregs))
 			return true;
 		signal_true_fault(bt, at, gva, access, info.error);

@@ -16,13 +16,29 @@ static inline bool code_segment_is_flat(const struct segment *s)
 	       !s->base && s->limit == 0xffffffff;
 }
 
+static inline bool bt_is_watched(const struct cpu *cpu)
+{
+	return cpu->eflags & X86_TF || cpu->dr[7] & 0xff ||
+	       (cpu->eflags & X86_AC && cpu->cr0 & CR0_AM && cpu->cpl == 3);
+}
+
 static inline bool bt_translatable(const struct cpu *cpu)
 {
-	if (!(cpu->cr0 & CR0_PE) || cpu->eflags & (X86_VM | X86_TF) || cpu->dr[7] & 0xff)
-		return false;
-	if (cpu->eflags & X86_AC && cpu->cr0 & CR0_AM && cpu->cpl == 3)
+	if (!(cpu->cr0 & CR0_PE) || cpu->eflags & X86_VM || bt_is_watched(cpu))
 		return false;
 	return code_segment_is_flat(&cpu->seg[X86_CS]);
+}
+
+/* 16-bit code on a 16-bit stack, at an offset of 16 bits. */
+static bool bt_is_code16(const struct cpu *cpu)
+{
+	const struct segment *cs = &cpu->seg[X86_CS];
+
+	if (cs->attr & SEG_DB || cpu->seg[X86_SS].attr & SEG_DB || bt_is_watched(cpu))
+		return false;
+	if (cpu_uses_descriptors(cpu) && !attr_is_code(cs->attr))
+		return false;
+	return cpu->eip <= 0xffff && cpu->eip <= cs->limit;
 }
 
 static inline bool data_segment_is_flat(const struct segment *s)
@@ -30,19 +46,11 @@ static inline bool data_segment_is_flat(const struct segment *s)
 	return !s->base && segment_is_whole(s);
 }
 
-static inline uint32_t mode_of(const struct cpu *cpu)
+/* The host knows no IGNNE#: the interpreter runs what would wait. */
+static inline uint32_t features_of(const struct cpu *cpu)
 {
-	uint32_t mode = cpu->cpl;
+	uint32_t mode = 0;
 
-	if (!bt_translatable(cpu))
-		return MODE_UNTRANSLATABLE;
-	if (data_segment_is_flat(&cpu->seg[X86_SS]) && cpu->seg[X86_SS].attr & SEG_DB)
-		mode |= MODE_SS_FLAT;
-	if (data_segment_is_flat(&cpu->seg[X86_DS]))
-		mode |= MODE_DS_FLAT;
-	if (data_segment_is_flat(&cpu->seg[X86_ES]))
-		mode |= MODE_ES_FLAT;
-	/* The host knows no IGNNE#: the interpreter runs what would wait. */
 	if (!(cpu->cr0 & (CR0_TS | CR0_EM)) && !cpu->ignne)
 		mode |= cpu->cr4 & CR4_OSFXSR ? MODE_FPU | MODE_SSE : MODE_FPU;
 	if (!(cpu->cr4 & CR4_TSD) || !cpu->cpl)
@@ -50,9 +58,39 @@ static inline uint32_t mode_of(const struct cpu *cpu)
 	return mode;
 }
 
+static uint32_t mode16_of(const struct cpu *cpu)
+{
+	uint32_t mode = cpu->cpl | MODE_CODE16;
+
+	if (!bt_is_code16(cpu))
+		return MODE_UNTRANSLATABLE;
+	if (bt_segment_is_64k(cpu, &cpu->seg[X86_SS]))
+		mode |= MODE_SS_FLAT;
+	if (bt_segment_is_64k(cpu, &cpu->seg[X86_DS]))
+		mode |= MODE_DS_FLAT;
+	if (bt_segment_is_64k(cpu, &cpu->seg[X86_ES]))
+		mode |= MODE_ES_FLAT;
+	return mode | features_of(cpu);
+}
+
+static inline uint32_t mode_of(const struct cpu *cpu)
+{
+	uint32_t mode = cpu->cpl;
+
+	if (!bt_translatable(cpu))
+		return mode16_of(cpu);
+	if (data_segment_is_flat(&cpu->seg[X86_SS]) && cpu->seg[X86_SS].attr & SEG_DB)
+		mode |= MODE_SS_FLAT;
+	if (data_segment_is_flat(&cpu->seg[X86_DS]))
+		mode |= MODE_DS_FLAT;
+	if (data_segment_is_flat(&cpu->seg[X86_ES]))
+		mode |= MODE_ES_FLAT;
+	return mode | features_of(cpu);
+}
+
 bool bt_is_translatable(const struct cpu *cpu)
 {
-	return bt_translatable(cpu);
+	return bt_translatable(cpu) || bt_is_code16(cpu);
 }
 
 uint32_t bt_mode(const struct cpu *cpu)
@@ -105,6 +143,8 @@ static inline void refresh_segment(struct cpu *cpu, enum x86_seg seg)
 void bt_refresh_segment(struct cpu *cpu, enum x86_seg seg)
 {
 	refresh_segment(cpu, seg);
+	if (tcw(cpu)->mode & MODE_CODE16)
+		bt_refresh_limits(bt_of(rf_container_of(cpu, struct vcpu, cpu)));
 }
 
 static inline void refresh_segments(struct cpu *cpu)
@@ -117,6 +157,8 @@ static inline void refresh_segments(struct cpu *cpu)
 void bt_refresh_segments(struct cpu *cpu)
 {
 	refresh_segments(cpu);
+	if (tcw(cpu)->mode & MODE_CODE16)
+		bt_refresh_limits(bt_of(rf_container_of(cpu, struct vcpu, cpu)));
 }
 
 /* The GiBs of gibs are shown by the user window, the others by the kernel's. */
@@ -196,9 +238,14 @@ uint32_t bt_prepare(struct bt *bt)
 	const bool user = cpu->cpl == 3;
 	const unsigned who = access_who(access_explicit(cpu->cpl, cpu->eflags));
 	struct tc_space *tc_space;
+	uint32_t code = 0;
 
 	bt->space = shadow_current(bt->shadow);
 	if (mode & MODE_UNTRANSLATABLE || !bt->space)
+		return MODE_UNTRANSLATABLE;
+	if (mode & MODE_CODE16)
+		code = translator_code_segment(bt->translator, &cpu->seg[X86_CS]);
+	if (mode & MODE_CODE16 && !code) /* the dispatcher knows what to do */
 		return MODE_UNTRANSLATABLE;
 	assert(cpu->cpl <= 3);
 	tc_space = bt_tc_space(bt);
@@ -217,13 +264,18 @@ uint32_t bt_prepare(struct bt *bt)
 	w->eflags_sys = cpu->eflags & ~(LIVE_FLAGS | X86_IF | X86_RF);
 	w->if_flag = cpu->eflags & X86_IF;
 	w->mode = mode;
-	mode |= young_mode(bt, user);
+	/* The soft mode is for 32-bit code. */
+	mode |= young_mode(bt, user && !(mode & MODE_CODE16)) | code;
+	w->lookup_base = code << (16 - MODE_CODE_SHIFT);
+	if (code)
+		bt_refresh_limits(bt);
 	for (int kind = 0; kind < SOFT_LOOKUP_KINDS; kind++)
 		w->soft_table[kind] = (uintptr_t)bt->vcpu->soft_tlb.lookup[who][kind];
 	w->segment_memos = (uintptr_t)bt->vcpu->soft_tlb.segment;
 	soft_tlb_check_gdt(bt->vcpu);
 	w->event_mask = cpu_event_mask(cpu, w->if_flag);
 	translator_use_space(bt->translator, cpu, tc_space, mode);
-	bt_check_returns(bt, mode);
+	/* What of another code segment is in it does not match what returns look up. */
+	bt_check_returns(bt, mode & (MODE_KEYS - 1));
 	return mode;
 }

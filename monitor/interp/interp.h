@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The interpreter: reference semantics for every instruction, and what the translator falls back to
- * for MMIO, traced pages, odd segments, 16-bit code and single steps.
+ * for MMIO, traced pages, odd segments and single steps.
  */
 #ifndef RF_MONITOR_INTERP_INTERP_H
 #define RF_MONITOR_INTERP_INTERP_H
