@@ -349,8 +349,10 @@ static void smap_flag(void)
 
 			regs.ebx = TEST_PAGE;
 			trap = run_under(&regs, CR4_SMAP);
-			check_trap(trap, PF, 1, (void *)super_code(codes[i].at), "%s.%u",
-				   codes[i].name, round);
+			/* the snippet may go on into the second page */
+			check_trap(trap, PF, 1,
+				   (void *)(super_code(codes[i].code) + ADDR(codes[i].at) -
+					    ADDR(codes[i].code)), "%s.%u", codes[i].name, round);
 			check(trap->regs.eax, 0x5eed5eed, "%s.read%u", codes[i].name, round);
 			check(trap->regs.eflags & FLAG_AC, 0, "%s.flag%u", codes[i].name, round);
 			check_done(run(&regs), "%s.off%u", codes[i].name, round);
