@@ -79,9 +79,9 @@ static int answer_waitfor(struct prompt_call *call)
 
 const struct prompt_command prompt_screen_commands[] = {
 	{ "info vga", NULL, "the screen's size, and its text", .answer = answer_vga },
-	{ "screendump", "FILE", "write the screen to a PNG file, or its text to a .txt file",
+	{ "screendump", "FILE", "write the screen as PNG, or its text to NAME.txt",
 	  .answer = answer_screendump },
-	{ "sendkey", "KEY[-KEY]...", "press keys together, then release them: ctrl-alt-delete",
+	{ "sendkey", "KEY[-KEY]...", "press keys together: ctrl-alt-delete",
 	  .answer = answer_sendkey },
 	{ "waitfor", "SECONDS TEXT", "wait until the screen has this text",
 	  .answer = answer_waitfor },

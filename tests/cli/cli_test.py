@@ -657,7 +657,7 @@ class Ends(Case):
                 ('fill-around', 'on or off', ('1',)),
                 ('tables', 'adaptive, compare or trace', ('none', 'on')),
                 ('soft', 'adaptive, always or off', ('on',)),
-                ('host', '-FEATURE for each of fsgsbase, bmi2, lahf_lm',
+                ('host', '-FEATURE for each of fsgsbase, bmi2, lzcnt, lahf_lm',
                  ('', 'bmi2', '-', '-bmi', '-bmi2+fsgsbase', '--bmi2'))):
             for value in wrong:
                 result = self.run_guest(SPIN, accel=f'{ENGINE},{name}={value}')

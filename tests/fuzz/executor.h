@@ -83,6 +83,7 @@ struct executor {
 	bool is_host, is_unicorn;
 	/* it knows the answers to its own cases only; with is_host, another processor's */
 	bool is_recorded;
+	bool without_pointers; /* x87 last-instruction pointers are not in its outcomes */
 	bool interrupted; /* see machine_disturb() */
 	const char *model; /* the processor's; NULL: "max", which has everything */
 	bool patient; /* wait for seconds before a case counts as hung: the host may be busy */

@@ -471,7 +471,7 @@ static void compare_with_model(struct judgement *j, const struct fuzz_case *c,
 
 static bool is_engine(const struct executor *x)
 {
-	return !x->is_host && !x->is_unicorn && !x->is_recorded;
+	return !x->is_host && !x->is_unicorn && !x->is_recorded && !x->without_pointers;
 }
 
 struct judgement judge_outcomes(const struct fuzz_case *c, struct executor *xa, struct outcome *a,

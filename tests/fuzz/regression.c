@@ -323,7 +323,9 @@ struct executor *regression_oracle(const struct regression *r)
 
 	if (!recorded)
 		return NULL;
-	recorded->x = (struct executor){ .name = "recorded", .ops = &ops, .is_host = r->host };
+	recorded->x = (struct executor){
+		.name = "recorded", .ops = &ops, .is_host = r->host, .without_pointers = true,
+	};
 	recorded->r = r;
 	return &recorded->x;
 }
