@@ -44,6 +44,15 @@ static uint16_t virtual_height(const struct vga *vga)
 	return (uint16_t)(rows > UINT16_MAX ? UINT16_MAX : rows);
 }
 
+static bool offsets_fit(const struct vga *vga, uint32_t x, uint32_t y)
+{
+	const uint16_t *r = vga->s.dispi;
+
+	return x + r[DISPI_XRES] <= r[DISPI_VIRT_WIDTH] &&
+	       y + r[DISPI_YRES] <= r[DISPI_VIRT_HEIGHT];
+}
+
+/* Offsets that no longer fit into memory go: wider rows are fewer. */
 static bool set_virtual_width(struct vga *vga, uint16_t width)
 {
 	const uint16_t old = vga->s.dispi[DISPI_VIRT_WIDTH];
@@ -53,6 +62,8 @@ static bool set_virtual_width(struct vga *vga, uint16_t width)
 	if (width >= vga->s.dispi[DISPI_XRES] && width &&
 	    virtual_height(vga) >= vga->s.dispi[DISPI_YRES]) {
 		vga->s.dispi[DISPI_VIRT_HEIGHT] = virtual_height(vga);
+		if (!offsets_fit(vga, vga->s.dispi[DISPI_X_OFFSET], vga->s.dispi[DISPI_Y_OFFSET]))
+			vga->s.dispi[DISPI_X_OFFSET] = vga->s.dispi[DISPI_Y_OFFSET] = 0;
 		return true;
 	}
 	vga->s.dispi[DISPI_VIRT_WIDTH] = old;
@@ -83,14 +94,6 @@ static void write_enable(struct vga *vga, uint16_t value)
 		turn_on(vga, value);
 	else if (!(value & DISPI_ENABLED))
 		vga->s.dispi[DISPI_BANK] = 0;
-}
-
-static bool offsets_fit(const struct vga *vga, uint32_t x, uint32_t y)
-{
-	const uint16_t *r = vga->s.dispi;
-
-	return x + r[DISPI_XRES] <= r[DISPI_VIRT_WIDTH] &&
-	       y + r[DISPI_YRES] <= r[DISPI_VIRT_HEIGHT];
 }
 
 /* Whether register index takes value now. Resolution and depth wait until the mode is off. */
