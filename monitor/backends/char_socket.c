@@ -51,7 +51,7 @@ static void socket_telnet_write(struct chardev *chardev, const uint8_t *bytes, s
 {
 	struct char_socket *s =
 		rf_container_of(chardev, struct char_socket, stream.backend.chardev);
-	uint8_t out[128 * TELNET_WORST];
+	uint8_t out[128 * TELNET_WORST + 1];
 
 	for (size_t n; count && s->stream.out_fd >= 0; bytes += n, count -= n) {
 		n = count < 128 ? count : 128;
