@@ -76,7 +76,7 @@ struct ide_channel {
 	struct irq_line irq;
 	struct guest_memory memory;
 	struct block_request request;
-	bool request_pending;
+	struct block_device *requested; /* NULL: no request is under way */
 	struct ide_channel_state {
 		uint8_t control, selected; /* device control register; 0 or 1 */
 		bool interrupt;            /* INTRQ, whether enabled or not */

@@ -322,6 +322,14 @@ static const char *state_check(const void *opaque)
 		return "s.left";
 	if (c->s.phase == IDE_DISK_BUSY && c->s.bytes / BLOCK_SECTOR > c->s.sector)
 		return "s.sector";
+	if (c->s.phase == IDE_DISK_BUSY && c->s.goal != IDE_FLUSH &&
+	    (!c->s.bytes || c->s.bytes % BLOCK_SECTOR))
+		return "s.bytes";
+	/* What the host fills is written where it has room. */
+	if (c->s.phase == IDE_DATA_OUT &&
+	    (d->kind != IDE_DISK || !c->s.bytes || c->s.bytes % BLOCK_SECTOR ||
+	     c->s.bytes / BLOCK_SECTOR > c->s.left))
+		return "s.bytes";
 	if (c->s.block > IDE_BUFFER / BLOCK_SECTOR || (c->s.left && !c->s.block))
 		return "s.block";
 	if (c->s.position > c->s.bytes || c->s.chunk_end > c->s.bytes)

@@ -87,7 +87,7 @@ static void request_done(void *opaque, struct block_request *request, int err)
 {
 	struct ide_channel *c = opaque;
 
-	c->request_pending = false;
+	c->requested = NULL;
 	if (err)
 		disk_failed(c, err);
 	else
@@ -98,14 +98,14 @@ static void start_request(struct ide_channel *c, enum block_kind kind, uint64_t 
 {
 	struct ide_drive *d = ide_selected(c);
 
-	assert(!c->request_pending);
+	assert(!c->requested);
 	d->s.status = ATA_BSY;
 	c->s.phase = IDE_DISK_BUSY;
 	c->request = (struct block_request){
 		.kind = kind, .sector = sector, .count = c->s.bytes / BLOCK_SECTOR,
 		.buffer = c->s.buffer, .done = request_done, .opaque = c,
 	};
-	c->request_pending = true;
+	c->requested = d->block;
 	block_submit(d->block, &c->request);
 }
 
@@ -120,9 +120,10 @@ void ide_repeat_request(struct ide_channel *c)
 
 void ide_forget_request(struct ide_channel *c)
 {
-	if (c->request_pending)
-		block_cancel(ide_selected(c)->block, &c->request);
-	c->request_pending = false;
+	/* Not the selected drive's: a state that was loaded may have another selected. */
+	if (c->requested)
+		block_cancel(c->requested, &c->request);
+	c->requested = NULL;
 }
 
 /* ---- transfers ---- */
