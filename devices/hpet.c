@@ -268,6 +268,8 @@ bool hpet_watched(struct hpet *hpet, uint64_t since_ns)
 {
 	bool waits = false;
 
+	if (!hpet->clock.ops) /* the board has none */
+		return false;
 	expire_all(hpet, clock_now(&hpet->clock));
 	for (unsigned n = 0; n < HPET_TIMERS; n++) {
 		struct hpet_timer *t = &hpet->timer[n];
