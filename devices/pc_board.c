@@ -471,6 +471,8 @@ static void act_as_firmware(struct pc_board *board)
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(writes); i++)
 		bus_pio_write(board->config.bus, writes[i].port, writes[i].value, 1);
+	/* both IDE channels answer: drivers look at these bits */
+	pci_config_write(&board->ide.function, 0x40, 0x80008000, 4);
 }
 
 /* What setup would have stored. */
