@@ -168,7 +168,8 @@ bool vga_dispi_valid(const struct vga *vga)
 	const uint16_t *r = vga->s.dispi;
 
 	if (r[DISPI_ID] < ID_FIRST || r[DISPI_ID] > ID_LAST || !is_depth(r[DISPI_BPP]) ||
-	    r[DISPI_BANK] >= VGA_MEMORY_SIZE / BANK_SIZE || r[DISPI_XRES] > MOST_WIDTH ||
+	    r[DISPI_BANK] >= VGA_MEMORY_SIZE / BANK_SIZE ||
+	    r[DISPI_XRES] > MOST_WIDTH || r[DISPI_XRES] % 8 ||
 	    r[DISPI_YRES] > MOST_HEIGHT)
 		return false;
 	return !vga_dispi_on(vga) ||

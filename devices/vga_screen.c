@@ -202,12 +202,20 @@ static unsigned scans_per_row(const struct vga *vga, const struct vga_raster *ra
 	return (vga->s.crtc[CRTC_MODE] & both) == both ? raster->row_scans : 1;
 }
 
+/* A row that ends below the screen is shown as far as it goes: there is one at least. */
+static unsigned rows_shown(const struct vga *vga, const struct vga_raster *raster)
+{
+	const unsigned rows = raster->scans / scans_per_row(vga, raster);
+
+	return rows ? rows : 1;
+}
+
 static void render_planes(const struct vga *vga, const struct vga_raster *raster, uint32_t *pixels,
 			  size_t stride)
 {
 	const unsigned n = pixels_per_fetch(vga), each = scans_per_row(vga, raster);
 
-	for (unsigned row = 0; row < raster->scans / each; row++) {
+	for (unsigned row = 0; row < rows_shown(vga, raster); row++) {
 		unsigned rs;
 		uint32_t ma = vga_scan_address(vga, raster, row * each, &rs);
 
@@ -276,8 +284,8 @@ struct display_size vga_size(void *opaque)
 	if (r.text)
 		return (struct display_size){ r.columns * r.dots, r.scans, r.columns,
 					      r.scans / r.row_scans };
-	return (struct display_size){ r.columns * pixels_per_fetch(vga),
-				      r.scans / scans_per_row(vga, &r), 0, 0 };
+	return (struct display_size){ r.columns * pixels_per_fetch(vga), rows_shown(vga, &r),
+				      0, 0 };
 }
 
 static void blank(struct vga *vga, uint32_t *pixels, size_t stride)

@@ -5,6 +5,7 @@
  * where the machine stops.
  */
 #include <stdio.h>
+#include <string.h>
 #include "bt_code.h"
 #include "bt_configurations.h"
 
@@ -97,6 +98,31 @@ Test(bt_code16, a_loop_costs_no_callouts)
 	cr_expect_leq(bf_stat(bf, "dispatcher", "interpreted"), 2);
 	bf_destroy(bf);
 }
+
+/* 66 before them, which words have in host code, would make others of them. */
+static void fences_are_fences(struct bf *bf)
+{
+	struct code c = code_at(bf, CODE);
+
+	EMIT(&c, 0xbb, 0x00, 0x01);             /* mov bx, 100h */
+	EMIT(&c, 0x66, 0xb8); EMIT32(&c, 0x12345678); /* mov eax, */
+	EMIT(&c, 0x31, 0xd2);                   /* xor dx, dx: ZF */
+	EMIT(&c, 0x0f, 0xae, 0xf0);             /* mfence */
+	EMIT(&c, 0x0f, 0xae, 0xe8);             /* lfence */
+	EMIT(&c, 0x0f, 0xae, 0xf8);             /* sfence */
+	EMIT(&c, 0x0f, 0xae, 0x3f);             /* clflush [bx] */
+	EMIT(&c, 0x0f, 0xc3, 0x07);             /* movnti [bx], eax */
+	EMIT(&c, 0x9c, 0x5e);                   /* pushf; pop si */
+	STOP(&c);
+	run(bf);
+	EXPECT_EQ(interrupt_taken(bf), -1);
+	EXPECT_EQ(bf_read32(bf, DATA + 0x100), 0x12345678);
+	EXPECT_EQ(bf->cpu->regs[X86_ESI] & 0x40, 0x40);
+	if (bf->vm.vcpu.engine && !strcmp(bf->name, "bt"))
+		cr_expect_eq(bf_stat(bf, "dispatcher", "host_traps"), 0);
+}
+
+Test(bt_code16, fences_are_fences) { in_both(fences_are_fences); }
 
 /* --- limits (SDM vol. 3, 5.3; real mode: 20.1) --- */
 

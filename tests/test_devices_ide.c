@@ -485,6 +485,21 @@ Test(ide, saved_in_the_middle)
 	cr_expect_eq(ide_status(), DRDY);
 }
 
+/* Of a write, more bytes than there are sectors left. */
+Test(ide, a_state_that_would_write_beyond_the_disk)
+{
+	struct error error = { 0 };
+	void *data;
+	size_t size;
+
+	ide_command28(0, 0x30, 100, 1);
+	x.ide.channel[0].s.left = 0;
+	cr_assert_eq(bus_save(x.bus, 0, &data, &size), 0);
+	cr_expect_neq(bus_load(x.bus, data, size, &error), 0);
+	cr_expect(strstr(error.text, "s.bytes") || strstr(error.text, "s.left"), "%s", error.text);
+	free(data);
+}
+
 /* Whatever the file says, what is loaded can be gone on with. */
 Test(ide, damaged_states)
 {

@@ -35,6 +35,28 @@ static void setup(void)
 
 TestSuite(tick_watch, .init = setup, .fini = board_teardown);
 
+static void look_and_tick(void)
+{
+	for (unsigned i = 0; i < 50; i++) {
+		in(0x40);
+		fake_clock_advance(&b.time, NS_PER_SECOND / 10000);
+	}
+}
+
+Test(tick_watch, without_an_hpet)
+{
+	struct error error = { 0 };
+
+	pc_board_destroy(b.board);
+	b.config.hpet = false;
+	cr_assert_eq(pc_board_create(&b.config, &b.board, &error), 0, "%s", error.text);
+	out(0x21, 0xfe);
+	out(0x43, 0x34);
+	out(0x40, 0xa9);
+	out(0x40, 0x04);
+	look_and_tick();
+}
+
 static void apic(uint32_t offset, uint32_t value)
 {
 	bus_mmio_write(b.bus, GPA(0xfee00000 + offset), value, 4);

@@ -379,6 +379,17 @@ Test(vga, cga_banks)
 	cr_expect_eq(pixel(5, 5), 0);
 }
 
+Test(vga, less_than_one_row)
+{
+	mode_13h();
+	crtc(0x11, 0);
+	crtc(0x09, 0x1f);
+	crtc(0x12, 3);
+	crtc(0x07, 0);
+	cr_expect_eq(size().height, 1);
+	cr_expect_eq(pixel(0, 0), 0);
+}
+
 /* What no software would do. */
 
 Test(vga, nonsense)

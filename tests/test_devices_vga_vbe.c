@@ -158,6 +158,18 @@ Test(vga_vbe, panning)
 	cr_expect_eq(dispi_value(VIRT_WIDTH), 1024, "narrower than the screen");
 }
 
+Test(vga_vbe, wider_rows_leave_no_offset_beyond_memory)
+{
+	map_bars();
+	set_mode(640, 480, 32);
+	dispi(Y_OFFSET, 6073);
+	cr_assert_eq(dispi_value(Y_OFFSET), 6073);
+	dispi(VIRT_WIDTH, 4096);
+	cr_expect_eq(dispi_value(VIRT_WIDTH), 4096);
+	cr_expect_eq(dispi_value(Y_OFFSET), 0);
+	cr_expect_eq(pixel(639, 479), 0);
+}
+
 Test(vga_vbe, modes_that_cannot_be)
 {
 	static const struct { uint16_t width, height, bpp; } modes[] = {

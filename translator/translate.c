@@ -339,7 +339,8 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 		x87_note_before(b, result == DECODE_OK ? &insn : NULL);
 		build_note_insn(b, tu, insns);
 		b->last = tu->ninsns >= b->tr->opt.max_insns ||
-			  offset + 2 * INSN_MAX_LEN > GUEST_PAGE_SIZE;
+			  offset + 2 * INSN_MAX_LEN > GUEST_PAGE_SIZE ||
+			  within_limit(b, 2 * INSN_MAX_LEN) < 2 * INSN_MAX_LEN;
 		if (result != DECODE_OK) { /* the interpreter raises what is due */
 			b->next_eip = b->eip;
 			b->ended = true;

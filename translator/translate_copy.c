@@ -148,6 +148,9 @@ static bool needs_operand_size(const struct insn *i)
 
 	if (i->prefixes & PFX_OPSIZE)
 		return i->op_size == 2 || i->attr & (OPA_MMX | OPA_SSE);
+	/* Fences, CLFLUSH, MOVNTI: 66 makes others of them, or none (66 0FAE /6 is TPAUSE). */
+	if (i->map == MAP_0F && (o == 0xae || o == 0xc3))
+		return false;
 	return i->op_size == 2 && !(i->attr & (OPA_BYTE | OPA_FPU | OPA_MMX | OPA_SSE)) &&
 	       !(i->map == MAP_1BYTE && (o == 0x9e || o == 0x9f || o >= 0xf8 || o == 0xf5) &&
 		 o != 0xff);

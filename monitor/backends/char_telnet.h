@@ -30,7 +30,8 @@ void telnet_begin(struct telnet *t, bool server);
 /* Takes the protocol out of what came, in place. How many bytes are left. */
 size_t telnet_decode(struct telnet *t, uint8_t *bytes, size_t count);
 /*
- * out has room for TELNET_WORST times count and one more byte, which a CR that came before may want.
+ * out has room for TELNET_WORST times count and one more byte, which a CR that came before may
+ * want.
  * How many bytes are to be sent.
  */
 #define TELNET_WORST 2

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The screen and the keyboard (commands.h). */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "commands.h"
 #include "monitor/screen/screen.h"
 
@@ -78,12 +80,17 @@ static int write_to(FILE *file, const struct screen_picture *picture, const char
 static int write_file(const char *path, const struct screen_picture *picture, const char *text,
 		      struct error *error)
 {
-	FILE *file = fopen(path, "we");
-	int err;
+	/* O_NONBLOCK: a FIFO without a reader is an error rather than a wait. */
+	const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+			    0666);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+	int err = -errno;
 
-	if (!file)
-		return error_set(error, -errno, "cannot write '%s': %s", path,
-				 error_reason(-errno));
+	if (!file) {
+		if (fd >= 0)
+			close(fd);
+		return error_set(error, err, "cannot write '%s': %s", path, error_reason(err));
+	}
 	err = write_to(file, picture, text, error);
 	if (fclose(file) && !err)
 		err = -errno;
