@@ -60,7 +60,8 @@ static void expect_data(struct end *end, const char *text, const uint8_t *bytes,
 static void expect_said(struct end *end, const uint8_t *bytes, size_t count)
 {
 	cr_expect_eq(end->count, count);
-	cr_expect_arr_eq(end->said, bytes, end->count < count ? end->count : count);
+	if (count && end->count == count)
+		cr_expect_arr_eq(end->said, bytes, count);
 	end->count = 0;
 }
 
