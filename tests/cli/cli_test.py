@@ -182,8 +182,7 @@ class Usage(Case):
         result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4', accel='tcg')
         if b'lahf_lm' in result.stderr:
             why = 'bt needs LAHF in 64-bit mode (lahf_lm), which this host lacks'
-            print('skipped: ' + why)
-            self.skipTest(why)
+            needs_engine.skip(self, why)
         self.assertEqual(result.returncode, 0x21)
         self.assertIn(b'ringfence: note: -accel: tcg is QEMU\'s', result.stderr)
 
@@ -333,7 +332,7 @@ class Outputs(Case):
                 self.refused(wrong, *args)
             self.refused(f'stats={name} {wrong}', accel=f'{ENGINE},stats={name}')
 
-    @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'options of engine bt')
+    @needs_engine.only_for(ENGINE, 'bt')
     def test_profile_is_not_what_is_read(self):
         kernel = self.guest(DEBUG_EXIT)
         self.refused('profile=', accel=f'{ENGINE},profile={kernel}')
@@ -468,7 +467,7 @@ class FullDisks(Case):
                                  if b'triple fault' not in line)
         self.expect(f"'{self.full()}'", result, 1)
 
-    @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'an option of engine bt')
+    @needs_engine.only_for(ENGINE, 'bt')
     def test_profile(self):
         profile = os.path.join(self.dir, 'profile')
         os.symlink('/dev/full', profile + '.sites')
@@ -644,7 +643,7 @@ class Ends(Case):
         with open(path) as f:
             self.assertEqual(f.read(), 'kept')
 
-    @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'options of engine bt')
+    @needs_engine.only_for(ENGINE, 'bt')
     def test_wrong_values(self):
         for name, values, wrong in (
                 ('windows', '0, or 2 to 160', ('1', '161', '-1', '-0', '', '4294967298')),
@@ -668,7 +667,7 @@ class Ends(Case):
         self.assertEqual((result.returncode, result.stderr),
                          (1, b'ringfence: -accel bt: links=: on or off\n'))
 
-    @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'options of engine bt')
+    @needs_engine.only_for(ENGINE, 'bt')
     def test_least_and_most(self):
         for options in ('windows=0', 'windows=2', 'windows=160', 'cache-kib=256',
                         'cache-kib=1048576', 'tu-insns=1', 'tu-insns=96',
@@ -677,7 +676,7 @@ class Ends(Case):
                                     accel=f'{ENGINE},{options}')
             self.assertEqual((result.returncode, result.stderr), (0x21, b''), options)
 
-    @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'options of engine bt')
+    @needs_engine.only_for(ENGINE, 'bt')
     def test_hosts_that_lack_something(self):
         for lacks in ('-fsgsbase', '-bmi2', '-fsgsbase-bmi2', '-bmi2-bmi2'):
             result = self.run_guest(DEBUG_EXIT, '-device', 'isa-debug-exit,iobase=0xf4',
@@ -687,7 +686,7 @@ class Ends(Case):
         self.assertEqual(result.returncode, 1)
         self.assertIn(b'no LAHF and SAHF in 64-bit mode', result.stderr)
 
-    @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'an option of engine bt')
+    @needs_engine.only_for(ENGINE, 'bt')
     def test_verification(self):
         path = os.path.join(self.dir, 'stats.json')
         for value in ('on', 'off'):
@@ -701,7 +700,7 @@ class Ends(Case):
         self.assertEqual(result.returncode, 1)
         self.assertIn(b'-accel bt: verify=perhaps: on or off', result.stderr)
 
-    @unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'only bt translates')
+    @needs_engine.only_for(ENGINE, 'bt')
     def test_listing_names_forms(self):
         path = os.path.join(self.dir, 'log')
         for option, form in (('soft=off', 'interpret'), ('soft=always', 'soft')):
@@ -738,7 +737,7 @@ class Ends(Case):
             self.assertLess(time.monotonic(), end, (states, states_after, after - before))
 
 
-@unittest.skipUnless(ENGINE.split(',')[0] == 'bt', 'an option of engine bt')
+@needs_engine.only_for(ENGINE, 'bt')
 class Profiles(Case):
     MOST_LOOPS = 0xffffffff
 

@@ -18,6 +18,8 @@ import sys
 import time
 import unittest
 
+import needs_engine
+
 import cli_test
 from cli_test import HALT, POWER_OFF, RESET, Case, elf
 
@@ -195,8 +197,7 @@ class Options(Case):
 
     def test_the_list_has_all_of_an_installed_qemu(self):
         if not shutil.which(QEMU):
-            print(f'skipped: there is no {QEMU}')
-            self.skipTest(f'there is no {QEMU}')
+            needs_engine.skip(self, f'there is no {QEMU}')
         text = subprocess.run([QEMU, '-help'], capture_output=True, text=True, check=True).stdout
         theirs = set()
         for word in re.findall(r'^-(-?[A-Za-z][\w/-]*)', text, re.MULTILINE):

@@ -155,7 +155,7 @@ class Disks(firmware_test.Firmware):
     def test_grub_from_a_cd(self):
         self.seabios()
         if not os.path.exists(GRUB_CD):
-            firmware_test.skip(self, "Debian's package grub-rescue-pc is not installed")
+            needs_engine.skip(self, "Debian's package grub-rescue-pc is not installed")
         process = self.launch('-nographic', '-cdrom', GRUB_CD, '-boot', 'd')
         out = process.stdout.fileno()
         cli_test.until(out, b'Press enter to boot', process)

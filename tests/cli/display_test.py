@@ -21,6 +21,8 @@ import termios
 import time
 import unittest
 
+import needs_engine
+
 ENGINE = os.environ.get('ENGINE', 'bt')
 SEABIOS = '/usr/share/seabios/bios-256k.bin'
 PATIENCE = 120
@@ -102,11 +104,16 @@ class Screen:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
-@unittest.skipUnless(os.path.exists(SEABIOS), "Debian's package seabios is not installed")
+def need_seabios(case):
+    if not os.path.exists(SEABIOS):
+        needs_engine.skip(case, "Debian's package seabios is not installed")
+
+
 class Prompt(unittest.TestCase):
     """The screen and the keyboard by the monitor's commands."""
 
     def setUp(self):
+        need_seabios(self)
         self.folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.folder)
         self.process = subprocess.Popen(
@@ -170,8 +177,10 @@ class Prompt(unittest.TestCase):
                 self.assertIn(said, self.ask(command))
 
 
-@unittest.skipUnless(os.path.exists(SEABIOS), "Debian's package seabios is not installed")
 class Curses(unittest.TestCase):
+    def setUp(self):
+        need_seabios(self)
+
     def test_screen_and_keys_of_the_firmware(self):
         screen = Screen('-display', 'curses', '-boot', 'menu=on,splash-time=60000')
         screen.until('Press ESC for boot menu')
@@ -206,8 +215,7 @@ class Curses(unittest.TestCase):
 
 class NoTerminal(unittest.TestCase):
     def test_curses_needs_one(self):
-        if not os.path.exists(SEABIOS):
-            self.skipTest("Debian's package seabios is not installed")
+        need_seabios(self)
         result = subprocess.run([RINGFENCE, '-accel', ENGINE, '-display', 'curses'],
                                 stdin=subprocess.DEVNULL, capture_output=True, text=True,
                                 timeout=PATIENCE)

@@ -14,6 +14,8 @@ import sys
 import tempfile
 import unittest
 
+import needs_engine
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 REVISION = os.path.join(ROOT, 'monitor/machine/revision')
 TIMEOUT = 300
@@ -87,8 +89,7 @@ class Completion(unittest.TestCase):
 
     def setUp(self):
         if not shutil.which('bash'):
-            print('skipped: there is no bash')
-            self.skipTest('there is no bash')
+            needs_engine.skip(self, 'there is no bash')
 
     def test_options(self):
         self.assertEqual(self.complete('-'), set(options()))

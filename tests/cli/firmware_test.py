@@ -227,11 +227,6 @@ gdtr:	dw 23
 '''
 
 
-def skip(case, why):
-    print('skipped: ' + why)
-    case.skipTest(why)
-
-
 class Firmware(cli_test.Case):
     def path(self, name, data=b''):
         path = os.path.join(self.dir, name)
@@ -241,7 +236,7 @@ class Firmware(cli_test.Case):
 
     def assemble(self, text):
         if not shutil.which('nasm'):
-            skip(self, 'there is no nasm')
+            needs_engine.skip(self, 'there is no nasm')
         source, output = self.path('bios.asm', text.encode()), os.path.join(self.dir, 'bios.bin')
         subprocess.run(['nasm', '-f', 'bin', '-o', output, source], check=True)
         return output
@@ -264,7 +259,7 @@ class Firmware(cli_test.Case):
 
     def seabios(self):
         if not os.path.exists(SEABIOS):
-            skip(self, "Debian's package seabios is not installed")
+            needs_engine.skip(self, "Debian's package seabios is not installed")
 
     def test_seabios_finds_nothing_to_boot(self):
         self.seabios()

@@ -366,7 +366,7 @@ class Logs(Monitor):
             log = f.read()
         self.assertIn('exception 0d', log)
 
-    @unittest.skipUnless(cli_test.ENGINE.split(',')[0] in ('bt', 'interp'), 'it does not translate')
+    @needs_engine.only_for(cli_test.ENGINE, 'bt', 'interp')
     def test_code_from_now_on(self):
         path = self.path('log')
         self.begin(SERIAL_A + SPIN, '-D', path)

@@ -37,6 +37,18 @@ def why_not(program, engine):
     return said.removeprefix(REFUSAL) if said.startswith(REFUSAL) else None
 
 
+def only_for(engine, *names):
+    """A decorator of a test, or a class of them, that is about these engines: for another it is not
+    there at all. Nothing is skipped, for nothing is missing."""
+    return lambda test: test if engine.split(',')[0] in names else None
+
+
+def skip(case, why):
+    """Skips a test that needs what the host lacks, so that it is counted."""
+    print('skipped: ' + why)
+    case.skipTest(why)
+
+
 def or_skip(program, engine):
     reason = why_not(program, engine)
     if reason:

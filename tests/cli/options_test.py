@@ -476,7 +476,7 @@ write of 1 bytes at address 0xd0000000, which no device has
 read of 4 bytes at address 0xd0000000, which no device has
 ''')
 
-    @unittest.skipIf(cli_test.ENGINE.split(',')[0] == 'kvm', 'engine kvm runs guest code unseen')
+    @needs_engine.only_for(cli_test.ENGINE, 'bt', 'interp')
     def test_registers(self):
         process, path = self.log(DEBUG_EXIT, 'cpu')
         self.assertEqual(process.wait(TIMEOUT), 0x21)
