@@ -3,7 +3,7 @@
 #ifndef RF_TESTS_BOARD_FIXTURE_H
 #define RF_TESTS_BOARD_FIXTURE_H
 
-#include "devices/pc_board.h"
+#include "devices/board/pc_board.h"
 #include "fake_clock.h"
 
 #define RAM_SIZE (32u << 20)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "bt_fixture.h"
-#include "devices/bus.h"
+#include "devices/bus/bus.h"
 #include "monitor/processor/cpu_models.h"
 #include "monitor/processor/processor.h"
 

@@ -6,7 +6,7 @@
 #ifndef RF_TESTS_FAKE_CLOCK_H
 #define RF_TESTS_FAKE_CLOCK_H
 
-#include "devices/clock.h"
+#include "devices/bus/clock.h"
 
 struct fake_clock {
 	uint64_t now;

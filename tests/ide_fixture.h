@@ -6,7 +6,7 @@
 #ifndef RF_TESTS_IDE_FIXTURE_H
 #define RF_TESTS_IDE_FIXTURE_H
 
-#include "devices/ide.h"
+#include "devices/storage/ide.h"
 
 #define DISK_SECTORS 4096u
 #define CD_SECTORS_512 2048u

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "devices/bus.h"
+#include "devices/bus/bus.h"
 #include "system_fixture.h"
 
 struct fx_record fx_record;

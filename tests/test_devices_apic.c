@@ -7,9 +7,9 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "devices/i8259.h"
-#include "devices/io_apic.h"
-#include "devices/local_apic.h"
+#include "devices/chips/i8259.h"
+#include "devices/chips/io_apic.h"
+#include "devices/chips/local_apic.h"
 #include "fake_clock.h"
 
 struct wires {

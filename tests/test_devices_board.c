@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "board_fixture.h"
-#include "devices/acpi_tables.h"
-#include "devices/aml.h"
+#include "devices/firmware/acpi_tables.h"
+#include "devices/firmware/aml.h"
 
 TestSuite(board, .init = board_setup, .fini = board_teardown);
 TestSuite(tables, .init = board_setup, .fini = board_teardown);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include <stdio.h>
-#include "devices/bus.h"
+#include "devices/bus/bus.h"
 
 /* Memory that notes what accesses reach it. */
 struct memory {

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "board_fixture.h"
-#include "devices/fw_cfg.h"
-#include "devices/smbios.h"
+#include "devices/firmware/fw_cfg.h"
+#include "devices/firmware/smbios.h"
 
 static struct pc_boot boot;
 static unsigned map_changes;

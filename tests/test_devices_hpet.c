@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "board_fixture.h"
-#include "devices/hpet.h"
+#include "devices/chips/hpet.h"
 
 #define MS       1000000ull
 #define TICKS_MS (MS / HPET_TICK_NS)

@@ -2,7 +2,7 @@
 /* The policy for periodic ticks that come late, without a timer. */
 #include <criterion/criterion.h>
 
-#include "devices/owed_ticks.h"
+#include "devices/bus/owed_ticks.h"
 
 #define MS 1000000ull
 

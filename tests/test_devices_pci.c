@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "board_fixture.h"
-#include "devices/piix3.h"
+#include "devices/chips/piix3.h"
 
 TestSuite(pci, .init = board_setup, .fini = board_teardown);
 

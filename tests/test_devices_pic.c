@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "devices/i8259.h"
+#include "devices/chips/i8259.h"
 
 static struct {
 	struct bus *bus;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/i8254.h"
-#include "devices/port61.h"
+#include "devices/chips/i8254.h"
+#include "devices/chips/port61.h"
 #include "fake_clock.h"
 
 static struct {

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/mc146818.h"
-#include "devices/piix4_pm.h"
-#include "devices/state.h"
+#include "devices/bus/state.h"
+#include "devices/chips/mc146818.h"
+#include "devices/chips/piix4_pm.h"
 #include "fake_clock.h"
 
 static struct {

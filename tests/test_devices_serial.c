@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/debugcon.h"
-#include "devices/uart16550.h"
+#include "devices/chips/debugcon.h"
+#include "devices/chips/uart16550.h"
 #include "fake_clock.h"
 
 static struct {

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/hpet.h"
-#include "devices/pc_board.h"
+#include "devices/board/pc_board.h"
+#include "devices/chips/hpet.h"
 #include "fake_clock.h"
 
 #define RAM_SIZE (32u << 20)

@@ -5,16 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/hpet.h"
-#include "devices/i8042.h"
-#include "devices/i8254.h"
-#include "devices/i8259.h"
-#include "devices/io_apic.h"
-#include "devices/local_apic.h"
-#include "devices/mc146818.h"
-#include "devices/piix3.h"
-#include "devices/piix4_pm.h"
-#include "devices/uart16550.h"
+#include "devices/chips/hpet.h"
+#include "devices/chips/i8042.h"
+#include "devices/chips/i8254.h"
+#include "devices/chips/i8259.h"
+#include "devices/chips/io_apic.h"
+#include "devices/chips/local_apic.h"
+#include "devices/chips/mc146818.h"
+#include "devices/chips/piix3.h"
+#include "devices/chips/piix4_pm.h"
+#include "devices/chips/uart16550.h"
 
 struct thing {
 	uint8_t a;

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "board_fixture.h"
-#include "devices/hpet.h"
-#include "devices/local_apic.h"
+#include "devices/chips/hpet.h"
+#include "devices/chips/local_apic.h"
 
 #define MS       1000000ull
 #define PERIODS  20

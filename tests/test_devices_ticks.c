@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/i8254.h"
-#include "devices/local_apic.h"
-#include "devices/pc_board.h"
+#include "devices/board/pc_board.h"
+#include "devices/chips/i8254.h"
+#include "devices/chips/local_apic.h"
 #include "fake_clock.h"
 
 #define MS          1000000ull

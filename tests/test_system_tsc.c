@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <unistd.h>
-#include "devices/local_apic.h"
+#include "devices/chips/local_apic.h"
 #include "monitor/vm/tsc_rate.h"
 
 #define GHZ(n) ((uint64_t)((n) * 1e12)) /* in thousandths of a hertz */

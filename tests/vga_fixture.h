@@ -3,8 +3,8 @@
 #ifndef RF_TESTS_VGA_FIXTURE_H
 #define RF_TESTS_VGA_FIXTURE_H
 
-#include "devices/vga.h"
-#include "devices/pci_host.h"
+#include "devices/chips/pci_host.h"
+#include "devices/video/vga.h"
 #include "fake_clock.h"
 
 struct vga_fixture {

@@ -75,7 +75,7 @@ static void emit_guest_tsc(struct build *b)
 
 /*
  * Ring 0 may be waiting by the clock with interrupts off, which the devices are to know of if one
- * is pending (devices/tick_watch.h).
+ * is pending (devices/board/tick_watch.h).
  */
 void translate_rdtsc(struct build *b, const struct insn *i)
 {

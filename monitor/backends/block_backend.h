@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Disk images: files of the host, as devices/block.h has them. Requests are carried out by a thread
- * of the image's, in the order in which they were made.
+ * Disk images: files of the host, as devices/bus/block.h has them. Requests are carried out by a
+ * thread of the image's, in the order in which they were made.
  *
  * A flush is done when what was written before is on the host's disk (fdatasync). An image is
  * locked while it is open: one that is written is nobody else's, one that is only read may be read
@@ -10,7 +10,7 @@
 #ifndef RF_MONITOR_BACKENDS_BLOCK_BACKEND_H
 #define RF_MONITOR_BACKENDS_BLOCK_BACKEND_H
 
-#include "devices/block.h"
+#include "devices/bus/block.h"
 #include "monitor/vm/vm.h"
 #include "x86/error.h"
 

@@ -22,7 +22,7 @@
 #define RF_MONITOR_BACKENDS_CHAR_BACKEND_H
 
 #include <stdio.h>
-#include "devices/chardev.h"
+#include "devices/bus/chardev.h"
 #include "monitor/vm/vm.h"
 #include "x86/cancel.h"
 #include "x86/error.h"

@@ -8,7 +8,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
-#include "devices/acpi_tables.h"
+#include "devices/firmware/acpi_tables.h"
 #include "loader.h"
 
 #define NOTE_NAME         "Xen"

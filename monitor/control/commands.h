@@ -9,8 +9,8 @@
 #ifndef RF_MONITOR_CONTROL_COMMANDS_H
 #define RF_MONITOR_CONTROL_COMMANDS_H
 
-#include "devices/bus.h"
-#include "devices/pc_board.h"
+#include "devices/board/pc_board.h"
+#include "devices/bus/bus.h"
 #include "monitor/vm/vm.h"
 
 /* Under the device lock. */

@@ -3,7 +3,7 @@
 #ifndef RF_MONITOR_CONTROL_PROMPT_H
 #define RF_MONITOR_CONTROL_PROMPT_H
 
-#include "devices/chardev.h"
+#include "devices/bus/chardev.h"
 #include "monitor/vm/vm.h"
 
 struct prompt;

@@ -3,7 +3,7 @@
 #ifndef RF_MONITOR_MACHINE_DISKS_H
 #define RF_MONITOR_MACHINE_DISKS_H
 
-#include "devices/ide.h"
+#include "devices/storage/ide.h"
 #include "monitor/backends/backends.h"
 #include "options.h"
 

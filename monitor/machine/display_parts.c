@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/pc_board.h"
+#include "devices/board/pc_board.h"
 #include "monitor/backends/backends.h"
 
 #define ROM_LEAST 2048u

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "devices/pc_board.h"
+#include "devices/board/pc_board.h"
 #include "firmware.h"
 #include "firmware_file.h"
 

@@ -12,15 +12,15 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
-#include "monitor/processor/processor.h"
-#include "devices/bus.h"
-#include "devices/pc_board.h"
-#include "monitor/vm/vm.h"
+#include "devices/board/pc_board.h"
+#include "devices/bus/bus.h"
 #include "engines.h"
 #include "files.h"
-#include "monitor/interp/interp.h"
-#include "monitor/boot/boot.h"
 #include "machine.h"
+#include "monitor/boot/boot.h"
+#include "monitor/interp/interp.h"
+#include "monitor/processor/processor.h"
+#include "monitor/vm/vm.h"
 
 #define DEFAULT_CPU "max"
 

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 #include "cpu_models.h"
-#include "devices/local_apic.h"
+#include "devices/chips/local_apic.h"
 #include "processor.h"
 
 #define APIC_BASE_ENABLE (1u << 11)

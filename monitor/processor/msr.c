@@ -7,7 +7,7 @@
 #include <x86intrin.h>
 #include "cpu_models.h"
 #include "descriptors.h"
-#include "devices/pc_board.h"
+#include "devices/board/pc_board.h"
 #include "monitor/vm/vm.h"
 
 #define MSR_PLATFORM_ID      0x17

@@ -9,7 +9,7 @@
 #ifndef RF_MONITOR_SCREEN_CURSES_DISPLAY_H
 #define RF_MONITOR_SCREEN_CURSES_DISPLAY_H
 
-#include "devices/display.h"
+#include "devices/bus/display.h"
 #include "monitor/vm/vm.h"
 #include "x86/error.h"
 

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "devices/display.h"
+#include "devices/bus/display.h"
 #include "x86/error.h"
 
 /* A picture that is nobody's but the caller's. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Guest memory as the VM's devices see it (devices/guest_memory.h). */
+/* Guest memory as the VM's devices see it (devices/bus/guest_memory.h). */
 #ifndef RF_MONITOR_VM_DMA_H
 #define RF_MONITOR_VM_DMA_H
 
-#include "devices/guest_memory.h"
+#include "devices/bus/guest_memory.h"
 
 struct vm;
 

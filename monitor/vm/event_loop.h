@@ -11,7 +11,7 @@
 #define RF_MONITOR_VM_EVENT_LOOP_H
 
 #include <pthread.h>
-#include "devices/clock.h"
+#include "devices/bus/clock.h"
 
 struct event_loop;
 struct event_source;

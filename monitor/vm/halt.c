@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include "devices/pc_board.h"
+#include "devices/board/pc_board.h"
 #include "vm.h"
 
 void vcpu_halt(struct vcpu *vcpu)

@@ -4,7 +4,7 @@
 #define RF_MONITOR_VM_HOST_TIME_H
 
 #include <time.h>
-#include "devices/clock.h"
+#include "devices/bus/clock.h"
 
 /* which: CLOCK_MONOTONIC and so on (clock_gettime(2)). */
 static inline uint64_t host_clock_ns(clockid_t which)

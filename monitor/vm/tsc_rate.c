@@ -15,8 +15,8 @@
 #include <cpuid.h>
 #include <time.h>
 #include <x86intrin.h>
-#include "devices/clock.h"
-#include "devices/local_apic.h"
+#include "devices/bus/clock.h"
+#include "devices/chips/local_apic.h"
 #include "tsc_rate.h"
 
 #define TRIES         32

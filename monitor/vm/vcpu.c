@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <x86intrin.h>
-#include "devices/pc_board.h"
+#include "devices/board/pc_board.h"
 #include "event_loop.h"
 #include "lock_check.h"
 #include "log.h"

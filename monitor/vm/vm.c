@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A VM's life: bus accesses under its lock, stopping, continuing, and how it ends. */
 #include <assert.h>
-#include "devices/bus.h"
+#include "devices/bus/bus.h"
 #include "vm.h"
 
 void vm_init(struct vm *vm)

@@ -9,7 +9,7 @@
 #define RF_MONITOR_VM_VM_H
 
 #include <stdio.h>
-#include "devices/wires.h"
+#include "devices/bus/wires.h"
 #include "dma.h"
 #include "engine.h"
 #include "engine_options.h"
@@ -24,8 +24,8 @@
 #include "vcpu.h"
 #include "vm_config.h"
 
-struct bus;      /* devices/bus.h */
-struct pc_board; /* devices/pc_board.h */
+struct bus;      /* devices/bus/bus.h */
+struct pc_board; /* devices/board/pc_board.h */
 
 enum vm_end {
 	VM_RUNNING,

@@ -3,7 +3,7 @@
 #ifndef RF_MONITOR_VM_VM_CONFIG_H
 #define RF_MONITOR_VM_VM_CONFIG_H
 
-#include "devices/pc_firmware.h"
+#include "devices/board/pc_firmware.h"
 #include "x86/cancel.h"
 
 struct host_facts;

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <dirent.h>
-#include "devices/pc_board.h"
+#include "devices/board/pc_board.h"
 #include "hostile.h"
 #include "monitor/bt/internal.h"
 

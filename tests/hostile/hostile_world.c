@@ -4,7 +4,7 @@
  * there, so that most guests get somewhere before it ends badly.
  */
 #include <string.h>
-#include "devices/bus.h"
+#include "devices/bus/bus.h"
 #include "hostile.h"
 #include "monitor/processor/descriptors.h"
 

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a display adapter shows, as those see it who show it to the user: a window, a terminal, a
+ * screen dump.
+ *
+ * They ask when they want a picture; the adapter does not push. Everything is called under the VM's
+ * device lock.
+ */
+#ifndef RF_DEVICES_BUS_DISPLAY_H
+#define RF_DEVICES_BUS_DISPLAY_H
+
+#include "x86/types.h"
+
+#define DISPLAY_MOST_PIXELS  (4096u * 4096u)
+#define DISPLAY_MOST_COLUMNS 256u
+#define DISPLAY_MOST_ROWS    1024u
+
+struct display_size {
+	unsigned width, height; /* pixels, both at least 1; width * height <= DISPLAY_MOST_PIXELS */
+	/* Characters, in a text mode; in a graphics mode both 0. */
+	unsigned columns, rows;
+};
+
+/* A character of code page 437, and its attribute: background << 4 | foreground. */
+struct display_cell {
+	uint8_t character, attribute;
+};
+
+struct display_cursor {
+	bool visible;
+	unsigned column, row;
+};
+
+struct display {
+	/* What the next calls give, unless the guest runs in between. */
+	struct display_size (*size)(void *opaque);
+	/* The picture, a pixel as 0x00RRGGBB; rows are stride pixels apart. */
+	void (*render)(void *opaque, uint32_t *pixels, size_t stride);
+	/*
+	 * columns * rows cells of a text mode, row by row, and the cursor. False in a graphics
+	 * mode, and then nothing is stored.
+	 */
+	bool (*text)(void *opaque, struct display_cell *cells, struct display_cursor *cursor);
+	void *opaque;
+};
+
+#endif
