@@ -159,6 +159,43 @@ Test(bt_segments, segments_are_loaded_as_they_are_now)
 	in_all(segments_are_loaded_as_they_are_now, 0, true);
 }
 
+/*
+ * A GDT that is not aligned: BF_BASED's descriptor has its last byte, bits 24 to 31 of the base, in
+ * another page, whose frame is not the next one. The byte changes by turns.
+ */
+static void a_descriptor_in_two_frames_is_one(struct bf *bf)
+{
+	const uint32_t index = BF_BASED & ~7, gdt = REMAPPED + 0xff9 - index,
+		       first = REMAPPED + 0x1000 - gdt, rounds = 64;
+	struct code c = code_at(bf, BF_CODE);
+	uint32_t loop;
+
+	bf_write(bf, gdt, bf->ram + BF_GDT, first);
+	bf_write(bf, OTHER_FRAME, bf->ram + BF_GDT + first, BF_GDT_LIMIT + 1 - first);
+	bf_map_page(bf, REMAPPED + 0x1000, OTHER_FRAME);
+	/* Linear addresses from 16 MiB are physical ones from 4 MiB. */
+	bf_write32(bf, BF_PAGE_DIR + 4 * 4, bf_read32(bf, BF_PAGE_DIR + 4));
+	bf_flush(bf);
+	bf->cpu->gdtr.base = gdt;
+	bf_write32(bf, BF_DATA + 0x2000, 1);
+	bf_write32(bf, BF_DATA + 0x2000 + 0x400000, 0x10000);
+	MOV(&c, X86_ECX, rounds);
+	EMIT(&c, 0x31, 0xd2);                                              /* xor edx, edx */
+	loop = c.at;
+	MOV(&c, X86_EAX, BF_BASED);
+	EMIT(&c, 0x8e, 0xe0, 0x64, 0x03, 0x15); EMIT32(&c, 0);             /* add edx, fs:[0] */
+	EMIT(&c, 0x80, 0x35); EMIT32(&c, REMAPPED + 0x1000); EMIT(&c, 1);  /* xor byte [], 1 */
+	EMIT(&c, 0x49); JNZ(&c, loop);
+	STOP(&c);
+	run_to_stop(bf);
+	EXPECT_EQ(bf->cpu->regs[X86_EDX], rounds / 2 * 0x10001);
+}
+
+Test(bt_segments, a_descriptor_in_two_frames_is_one)
+{
+	in_all(a_descriptor_in_two_frames_is_one, 0, true);
+}
+
 /* FS and GS by turns with each selector, which are remembered apart. */
 static void each_register_has_its_own_base(struct bf *bf)
 {
