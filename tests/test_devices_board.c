@@ -7,7 +7,6 @@
 
 #include "board_fixture.h"
 #include "devices/firmware/acpi_tables.h"
-#include "devices/firmware/aml.h"
 
 TestSuite(board, .init = board_setup, .fini = board_teardown);
 TestSuite(tables, .init = board_setup, .fini = board_teardown);
@@ -337,13 +336,7 @@ Test(tables, acpi)
 	expect_table(ram32(fadt + 40), "DSDT");
 	cr_expect_eq(memcmp(b.ram + ram32(fadt + 36), "FACS", 4), 0);
 	cr_expect_eq(ram32(fadt + 36) % 64, 0);
-	/* The DSDT names S5, and only the serial ports that exist. */
-	uint64_t dsdt = ram32(fadt + 40);
-	uint32_t length = ram32(dsdt + 4);
-
-	cr_expect_not_null(memmem(b.ram + dsdt, length, "_S5_", 4));
-	cr_expect_not_null(memmem(b.ram + dsdt, length, "COM2", 4));
-	cr_expect_null(memmem(b.ram + dsdt, length, "COM3", 4));
+	cr_expect_not_null(memmem(b.ram + ram32(fadt + 40), ram32(ram32(fadt + 40) + 4), "_S5_", 4));
 }
 
 Test(tables, mp)
@@ -370,33 +363,4 @@ Test(tables, no_room_is_an_error)
 	const struct acpi_config config = { .ram_size = 1u << 20 };
 
 	cr_expect_eq(acpi_tables_write(&config, &b.config.memory), -EFAULT);
-}
-
-Test(tables, aml_lengths)
-{
-	uint8_t bytes[8192];
-	struct aml a = { .bytes = bytes, .capacity = sizeof(bytes) };
-
-	aml_package(&a, 0);
-	aml_end(&a);
-	cr_expect_eq(memcmp(bytes, "\x12\x02\x00", 3), 0);
-	a.size = 0;
-	aml_package(&a, 0);
-	for (unsigned i = 0; i < 100; i++)
-		aml_byte(&a, 1);
-	aml_end(&a);
-	cr_expect_eq(memcmp(bytes, "\x12\x47\x06", 3), 0, "103 = 7 + 6 * 16");
-	a.size = 0;
-	aml_package(&a, 0);
-	for (unsigned i = 0; i < 5000; i++)
-		aml_byte(&a, 1);
-	aml_end(&a);
-	cr_expect_eq(memcmp(bytes, "\x12\x8c\x38\x01", 4), 0, "5004 = 12 + 0x38 * 16 + 1 * 4096");
-	a.size = 0;
-	aml_eisa_id(&a, "PNP0A03");
-	cr_expect_eq(memcmp(bytes, "\x0c\x41\xd0\x0a\x03", 5), 0);
-	a.capacity = 3;
-	a.size = 0;
-	aml_eisa_id(&a, "PNP0A03");
-	cr_expect(a.overflow);
 }

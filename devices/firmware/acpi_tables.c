@@ -210,15 +210,12 @@ static uint32_t build_hpet(struct builder *b)
 /* 0 if it does not fit. */
 static uint32_t build_dsdt(struct builder *b, const struct acpi_config *config)
 {
-	struct acpi_header *h = (void *)(b->area + b->used);
-	size_t room = ACPI_AREA_SIZE - b->used - sizeof(*h);
-	size_t body = acpi_build_dsdt(config, (uint8_t *)(h + 1), room);
+	const size_t size = acpi_build_dsdt(config, b->area + b->used, ACPI_AREA_SIZE - b->used);
 	uint32_t address;
 
-	if (!body)
+	if (!size)
 		return 0;
-	finish(h, "DSDT", 1, (uint32_t)(sizeof(*h) + body));
-	reserve(b, (uint32_t)(sizeof(*h) + body), &address);
+	reserve(b, (uint32_t)size, &address);
 	return address;
 }
 

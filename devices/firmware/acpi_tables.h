@@ -51,10 +51,10 @@ int acpi_tables_write(const struct acpi_config *config,
 int mp_table_write(const struct guest_memory *memory) RF_MUST_CHECK;
 
 /*
- * acpi_dsdt.c: the body of the DSDT, less its header. Returns its length, or 0 if it does not fit
- * into capacity.
+ * acpi_dsdt.c: the DSDT, its header and checksum included. Returns its length, or 0 if it does not
+ * fit into capacity.
  */
-size_t acpi_build_dsdt(const struct acpi_config *config, uint8_t *body, size_t capacity);
+size_t acpi_build_dsdt(const struct acpi_config *config, uint8_t *table, size_t capacity);
 
 /* What makes the bytes sum to zero. */
 uint8_t acpi_checksum(const void *bytes, size_t size);

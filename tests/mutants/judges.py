@@ -44,7 +44,7 @@ LEFT_OUT = re.compile(r"^(fuzz|hostile-fuzz.*|guest-unicorn|cli-words|.*-kvm|kvm
 KEPT = 65536  # of what a test writes
 # Of a test's usual time: what hangs or spins takes more.
 PATIENCE, PATIENCE_LEAST = 10, 40
-CPU_PATIENCE, CPU_PATIENCE_LEAST = 5, 10
+CPU_PATIENCE, CPU_PATIENCE_LEAST = 3, 6
 
 Outcome = collections.namedtuple("Outcome", "failed how seconds cpu text")
 
