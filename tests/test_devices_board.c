@@ -336,7 +336,9 @@ Test(tables, acpi)
 	expect_table(ram32(fadt + 40), "DSDT");
 	cr_expect_eq(memcmp(b.ram + ram32(fadt + 36), "FACS", 4), 0);
 	cr_expect_eq(ram32(fadt + 36) % 64, 0);
-	cr_expect_not_null(memmem(b.ram + ram32(fadt + 40), ram32(ram32(fadt + 40) + 4), "_S5_", 4));
+	uint64_t dsdt = ram32(fadt + 40);
+
+	cr_expect_not_null(memmem(b.ram + dsdt, ram32(dsdt + 4), "_S5_", 4));
 }
 
 Test(tables, mp)

@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <string.h>
 #include "acpi_tables.h"
-#include "dsdt.hex"
+#include <dsdt.hex> /* made of dsdt.asl */
 
 #define AML_NAME  0x08 /* ACPI 1.0b, 16.2.3.2 */
 #define AML_DWORD 0x0c /* 16.2.4 */

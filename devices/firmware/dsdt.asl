@@ -34,10 +34,10 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "RNGFNC", "RINGFENC", 1)
 				WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
 					       0, 0, 0xFF, 0, 0x100)
 				IO (Decode16, 0xCF8, 0xCF8, 1, 8)
-				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
-					0, 0, 0xCF7, 0, 0xCF8)
-				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
-					0, 0xD00, 0xFFFF, 0, 0xF300)
+				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+					EntireRange, 0, 0, 0xCF7, 0, 0xCF8)
+				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+					EntireRange, 0, 0xD00, 0xFFFF, 0, 0xF300)
 				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
 					     NonCacheable, ReadWrite,
 					     0, 0xA0000, 0xBFFFF, 0, 0x20000)
