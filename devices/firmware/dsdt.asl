@@ -43,7 +43,7 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "RNGFNC", "RINGFENC", 1)
 					     0, 0xA0000, 0xBFFFF, 0, 0x20000)
 				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
 					     NonCacheable, ReadWrite,
-					     0, 0xE0000000, 0xFEBFFFFF, 0, 0x1EC00000, , , MEMW, AddressRangeMemory, TypeStatic)
+					     0, 0xE0000000, 0xFEBFFFFF, 0, 0x1EC00000, , , MEMW)
 			})
 
 			Method (_CRS, 0, Serialized)
