@@ -201,6 +201,7 @@ class Campaign:
             suites = set(judges.suites_for(file, self.arguments.depth))
             self.tests_of[file] = [
                 name for name, test in self.tests.items() if test.suites & suites and
+                self.cpu[name] <= (self.arguments.longest or float("inf")) and
                 any(self.first_shop.contains(p, file) for p in test.programs)]
         return self.tests_of[file]
 
