@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Disk images: files of the host, as devices/bus/block.h has them. Requests are carried out by a
- * thread of the image's, in the order in which they were made.
+ * thread of the image's, in the order in which they were made. block_image.h says what is where.
  *
  * A flush is done when what was written before is on the host's disk (fdatasync). An image is
  * locked while it is open: one that is written is nobody else's, one that is only read may be read
@@ -36,20 +36,5 @@ struct block_device *block_backend_device(struct block_backend *backend);
  * this. Without the device lock; backend may be NULL.
  */
 void block_backend_close(struct block_backend *backend);
-
-/* block_overlay.c: which sectors of an image are in a temporary file instead. */
-struct block_overlay {
-	int fd;        /* unlinked; the same offsets as the image's */
-	uint64_t *map; /* a bit for each sector that is there */
-	uint64_t sectors;
-};
-
-/* 0 or a negative errno. */
-int block_overlay_create(uint64_t sectors, struct block_overlay *overlay) RF_MUST_CHECK;
-void block_overlay_destroy(struct block_overlay *overlay);
-/* How many sectors from sector on, at most count, are alike: in the overlay or not. */
-uint32_t block_overlay_run(const struct block_overlay *overlay, uint64_t sector, uint32_t count,
-			   bool *there);
-void block_overlay_note(struct block_overlay *overlay, uint64_t sector, uint32_t count);
 
 #endif

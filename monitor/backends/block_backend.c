@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* An image and who carries out requests to it, opened and closed together. */
+#include <string.h>
+#include "block_image.h"
+
+static int open_image(const struct block_open *how, struct block_image **image,
+		      struct error *error)
+{
+	int err = block_file_open(how, image, error);
+
+	if (err || !how->snapshot)
+		return err;
+	err = block_overlay_open(*image, image);
+	if (!err)
+		return 0;
+	(*image)->ops->close(*image);
+	return error_set(error, err, "cannot make a temporary file for what is written to image "
+			 "'%s': %s", how->path, strerror(-err));
+}
+
+int block_backend_open(struct vm *vm, const struct block_open *how, struct block_backend **out,
+		       struct error *error)
+{
+	struct block_image *image;
+	int err;
+
+	*out = NULL;
+	err = open_image(how, &image, error);
+	if (err)
+		return err;
+	err = block_thread_create(vm, image, out);
+	if (!err)
+		return 0;
+	image->ops->close(image);
+	return error_set(error, err, "cannot start a thread for image '%s': %s", how->path,
+			 strerror(-err));
+}
+
+struct block_device *block_backend_device(struct block_backend *backend)
+{
+	return &backend->device;
+}
+
+void block_backend_close(struct block_backend *backend)
+{
+	struct block_image *image;
+
+	if (!backend)
+		return;
+	image = backend->image;
+	backend->close(backend);
+	image->ops->close(image);
+}
