@@ -39,7 +39,7 @@ static uint32_t identity_entry(const struct fill *f, unsigned i)
 {
 	const gpa_t gpa = gpa_a20(gpa_of_frame(f->base + i), f->s->mode.a20_mask);
 
-	if (!guest_ram_backs(f->s->ram, gpa))
+	if (!guest_ram_shows(f->s->ram, gpa))
 		return 0;
 	return (uint32_t)gpa.v | LEAF_PRESENT |
 	       (guest_ram_flags(f->s->ram, gpa) & RAM_PAGE_PROTECTED ? 0 : LEAF_WRITE);
@@ -79,7 +79,7 @@ static uint32_t wanted_entry(const struct fill *f, unsigned i)
 	if (f->view == SHADOW_KERNEL && user && s->mode.smap)
 		return 0;
 	gpa = gpa_a20(gpa, s->mode.a20_mask);
-	if (!guest_ram_backs(s->ram, gpa))
+	if (!guest_ram_shows(s->ram, gpa))
 		return 0;
 	write |= f->view == SHADOW_KERNEL && !s->mode.wp;
 	write &= dirty && !(guest_ram_flags(s->ram, gpa) & RAM_PAGE_PROTECTED);
@@ -347,13 +347,16 @@ static enum shadow_fill fill(struct shadow *s, enum shadow_view view, gva_t gva,
 		return SHADOW_FILL_FAULT;
 	}
 	info->gpa = f.walk.gpa;
-	if (!guest_ram_backs(s->ram, f.walk.gpa))
+	if (!guest_ram_shows(s->ram, f.walk.gpa))
 		return SHADOW_FILL_UNBACKED;
 	flags = guest_ram_flags(s->ram, f.walk.gpa);
 	if ((access & ACCESS_WRITE) && flags) {
 		if (flags & (RAM_PAGE_CODE | RAM_PAGE_ROM))
 			return SHADOW_FILL_PROTECTED;
-		table_trace_lift(s, f.walk.gpa);
+		if (flags & RAM_PAGE_WATCHED)
+			guest_ram_video_touched(s->ram, f.walk.gpa);
+		else
+			table_trace_lift(s, f.walk.gpa);
 	}
 	return map_walked(&f, gva, access, info, speculative);
 }

@@ -124,18 +124,32 @@ static int protection(enum access access)
 	return PROT_READ | (access & ACCESS_WRITE ? PROT_WRITE : 0);
 }
 
+/* How many of the len bytes at gpa lie in one piece of the memfd, and where. */
+static uint64_t piece_of(const struct guest_ram *ram, gpa_t gpa, uint64_t len, uint64_t *offset)
+{
+	uint64_t n = guest_ram_has_range(ram, gpa, len) ? len : GUEST_PAGE_SIZE;
+
+	*offset = guest_ram_file_offset(ram, gpa);
+	while (n < len && guest_ram_file_offset(ram, gpa_add(gpa, n)) == *offset + n)
+		n += GUEST_PAGE_SIZE;
+	return n;
+}
+
 static int process_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa, uint64_t len,
 		       enum access access)
 {
 	const int how = MAP_SHARED | MAP_FIXED | MAP_NORESERVE |
 			(access & ACCESS_SOON ? MAP_POPULATE : 0);
-	const void *mapped;
 
 	assert(in_window(hm, base, gva, len));
-	assert(!gpa_offset(gpa) && gpa.v + len <= guest_ram_end(hm->ram));
-	mapped = mmap(hva_ptr(window_at(base, gva)), len, protection(access), how, hm->ram->fd,
-		      (off_t)gpa.v);
-	return mapped == MAP_FAILED ? -errno : 0;
+	assert(!gpa_offset(gpa) && gpa.v + len <= guest_ram_frames_end(hm->ram));
+	for (uint64_t done = 0, n, offset; done < len; done += n) {
+		n = piece_of(hm->ram, gpa_add(gpa, done), len - done, &offset);
+		if (mmap(hva_ptr(window_at(base, gva + (gva_t)done)), n, protection(access), how,
+			 hm->ram->fd, (off_t)offset) == MAP_FAILED)
+			return -errno;
+	}
+	return 0;
 }
 
 static int process_protect(struct host_mapping *hm, hva_t base, gva_t gva, uint64_t len,

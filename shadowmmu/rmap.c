@@ -40,7 +40,7 @@ static struct rmap_link *link_of(struct shadow *s, uint32_t mapping)
 
 int rmap_create(struct shadow *s)
 {
-	s->frames = (uint32_t)(guest_ram_end(s->ram) >> GUEST_PAGE_SHIFT);
+	s->frames = (uint32_t)(guest_ram_frames_end(s->ram) >> GUEST_PAGE_SHIFT);
 	s->rmap_first = pool_array(s->frames * 4ull);
 	return s->rmap_first ? 0 : -ENOMEM;
 }
@@ -97,6 +97,20 @@ void rmap_write_protect(struct shadow *s, uint32_t gfn)
 		uint32_t next = link_of(s, mapping)->next;
 
 		window_protect_page(s, s->window[mapping >> 20], mapping & 0xfffffu);
+		mapping = next;
+	}
+}
+
+void rmap_drop(struct shadow *s, uint32_t gfn)
+{
+	uint32_t mapping;
+
+	assert(gfn < s->frames);
+	mapping = s->rmap_first[gfn];
+	while (mapping) {
+		uint32_t next = link_of(s, mapping)->next;
+
+		window_drop_page(s, s->window[mapping >> 20], mapping & 0xfffffu);
 		mapping = next;
 	}
 }

@@ -204,6 +204,15 @@ bool shadow_fetch(struct shadow *shadow, gva_t gva, enum access access,
 void shadow_protect_code(struct shadow *shadow, gpa_t gpa);
 void shadow_unprotect_code(struct shadow *shadow, gpa_t gpa);
 
+/*
+ * Other memory, or none, is about to be shown at [gpa, gpa + size), or was shown until now (display
+ * memory: guest_ram_show()): no window has what was there. Whole pages below
+ * guest_ram_frames_end(); no RAM among them.
+ */
+void shadow_memory_hidden(struct shadow *shadow, gpa_t gpa, uint32_t size);
+/* Those of the pages that are flagged RAM_PAGE_WATCHED are read-only in all windows. */
+void shadow_memory_watched(struct shadow *shadow, gpa_t gpa, uint32_t size);
+
 /* C code stored to a page flagged RAM_PAGE_TABLE (from guest_ram's written hook). */
 void shadow_table_written(struct shadow *shadow, gpa_t gpa, uint32_t len);
 

@@ -40,7 +40,7 @@ static const char *check_window(const struct shadow *s, const struct window *w)
 		}
 		present++;
 		vmas += entry != previous + GUEST_PAGE_SIZE;
-		if (!guest_ram_backs(s->ram, GPA(entry & GUEST_PAGE_MASK)))
+		if (!guest_ram_shows(s->ram, GPA(entry & GUEST_PAGE_MASK)))
 			return "a mapping goes beyond RAM";
 		if ((entry & LEAF_WRITE) &&
 		    (guest_ram_flags(s->ram, GPA(entry & GUEST_PAGE_MASK)) & RAM_PAGE_PROTECTED))

@@ -227,6 +227,8 @@ void rmap_add(struct shadow *s, uint32_t gfn, const struct window *w, uint32_t p
 void rmap_remove(struct shadow *s, uint32_t gfn, const struct window *w, uint32_t page);
 /* Makes every mapping of the frame read-only. The caller finishes the batches. */
 void rmap_write_protect(struct shadow *s, uint32_t gfn);
+/* Takes every mapping of the frame away. The caller finishes the batches. */
+void rmap_drop(struct shadow *s, uint32_t gfn);
 
 /* windows.c: a window's entries and the host mappings that follow them. */
 int window_create(struct shadow *s, enum shadow_view view, struct window **out);

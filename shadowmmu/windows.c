@@ -117,7 +117,7 @@ static void set_entry(struct shadow *s, struct window *w, uint32_t page, uint32_
 	int vmas = (int)(starts_mapping(before, entry) + starts_mapping(entry, after));
 
 	assert(page < WINDOW_PAGES && (!entry || entry & LEAF_PRESENT));
-	assert(!(entry & LEAF_PRESENT) || guest_ram_backs(s->ram, GPA(entry & GUEST_PAGE_MASK)));
+	assert(!(entry & LEAF_PRESENT) || guest_ram_shows(s->ram, GPA(entry & GUEST_PAGE_MASK)));
 	assert(!(entry & LEAF_WRITE) ||
 	       !(guest_ram_flags(s->ram, GPA(entry & GUEST_PAGE_MASK)) & RAM_PAGE_PROTECTED));
 	vmas -= (int)(starts_mapping(before, old) + starts_mapping(old, after));

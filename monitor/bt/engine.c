@@ -252,6 +252,14 @@ static void bt_memory_changed(struct vcpu *vcpu)
 	bt_set_paging(bt_of(vcpu), SHADOW_FLUSH_ALL);
 }
 
+static void bt_display_changed(struct vcpu *vcpu, gpa_t gpa, uint32_t size, bool watched)
+{
+	if (watched)
+		shadow_memory_watched(bt_of(vcpu)->shadow, gpa, size);
+	else
+		shadow_memory_hidden(bt_of(vcpu)->shadow, gpa, size);
+}
+
 static void bt_flush_page(struct vcpu *vcpu, gva_t gva)
 {
 	struct bt *bt = bt_of(vcpu);
@@ -329,6 +337,7 @@ const struct engine engine_bt = {
 	.run = bt_run,
 	.reset = bt_reset,
 	.memory_changed = bt_memory_changed,
+	.display_changed = bt_display_changed,
 	.flush_page = bt_flush_page,
 	.page_fault = bt_light_page_fault,
 	.flush = bt_flush,

@@ -43,6 +43,14 @@ struct engine {
 	 * others than before. Outside run(). May be NULL, if the engine keeps nothing of it.
 	 */
 	void (*memory_changed)(struct vcpu *vcpu);
+	/*
+	 * Display memory that was shown at [gpa, gpa + size), or is now, no longer is, or is others
+	 * (guest_ram_show()). watched: it is the same, but flagged RAM_PAGE_WATCHED in parts.
+	 * Outside run(), on the vCPU's thread. May be NULL: the engine keeps nothing of it.
+	 */
+	void (*display_changed)(struct vcpu *vcpu, gpa_t gpa, uint32_t size, bool watched);
+	/* Stores of the guest's to watched pages are not noticed. */
+	bool blind_to_watches;
 	/* A page fault at gva is being delivered. Light: x86/fpu_spill.h. */
 	void (*page_fault)(struct vcpu *vcpu, gva_t gva);
 	/* Any thread: make a running vCPU come out (e.g. pthread_kill). */
@@ -57,6 +65,8 @@ struct engine {
 
 /* As the engine's memory_changed: tells whoever has remembered what was there. */
 void vcpu_memory_changed(struct vcpu *vcpu);
+/* As the engine's display_changed. */
+void vcpu_display_changed(struct vcpu *vcpu, gpa_t gpa, uint32_t size, bool watched);
 /* The software TLB and the engine, if there is one, drop their translations. */
 void vcpu_flush_translations(struct vcpu *vcpu, enum tlb_flush kind);
 

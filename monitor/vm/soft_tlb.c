@@ -71,7 +71,9 @@ static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, enum access access
 	entry->global = walk.global && walk.levels && (vcpu->cpu.cr4 & CR4_PGE);
 	entry->large = walk.levels && walk.page_shift > GUEST_PAGE_SHIFT;
 	entry->gpa = gpa_page(walk.gpa);
-	entry->host = guest_ram_ptr(&vcpu->vm->ram, entry->gpa);
+	/* Code in display memory is fetched from the device, by whoever does not keep it. */
+	entry->host = kind == ACCESS_EXEC ? guest_ram_ptr(&vcpu->vm->ram, entry->gpa) :
+					    guest_ram_data_ptr(&vcpu->vm->ram, entry->gpa);
 	tlb->used[who][kind][index / 64] |= 1ull << (index % 64);
 	if (entry->large)
 		tlb->large_regions[gva >> LARGE_REGION_SHIFT >> 6] |=

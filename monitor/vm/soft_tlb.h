@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * How C code (interpreter, callouts, exception delivery) reaches guest linear memory: a small
- * software TLB over the page-table walker, straight into the flat mapping of guest RAM; physical
- * addresses without RAM go to the MMIO bus.
+ * software TLB over the page-table walker, straight into the flat mapping of guest RAM, and into
+ * display memory where it is shown; other physical addresses go to the MMIO bus.
  */
 #ifndef RF_MONITOR_VM_SOFT_TLB_H
 #define RF_MONITOR_VM_SOFT_TLB_H

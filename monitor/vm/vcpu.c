@@ -111,6 +111,14 @@ void vcpu_memory_changed(struct vcpu *vcpu)
 		vcpu->engine->memory_changed(vcpu);
 }
 
+void vcpu_display_changed(struct vcpu *vcpu, gpa_t gpa, uint32_t size, bool watched)
+{
+	assert(vcpu_is_mine(vcpu));
+	soft_tlb_flush(vcpu, true);
+	if (vcpu->engine && vcpu->engine->display_changed)
+		vcpu->engine->display_changed(vcpu, gpa, size, watched);
+}
+
 static bool vcpu_must_wake(const struct vcpu *vcpu)
 {
 	const struct cpu *cpu = &vcpu->cpu;
