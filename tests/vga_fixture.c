@@ -16,7 +16,7 @@ void vga_setup(void)
 	clock = fake_clock_interface(&v.time);
 	cr_assert_eq(bus_create(&v.bus), 0);
 	pci_host_init(&v.host, v.bus);
-	cr_assert_eq(vga_init(&v.vga, PCI_DEVFN(2, 0), &clock), 0);
+	cr_assert_eq(vga_init(&v.vga, PCI_DEVFN(2, 0), &clock, NULL), 0);
 	memcpy(v.rom, "\x55\xaa\x08", 3);
 	pci_function_rom(&v.vga.function, v.rom, sizeof(v.rom));
 	pci_host_add(&v.host, &v.vga.function);

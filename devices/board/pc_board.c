@@ -309,7 +309,8 @@ static int init_vga(struct pc_board *board, struct error *error)
 
 	if (!c->vga)
 		return 0;
-	err = vga_init(&board->vga, PCI_DEVFN(VGA_DEVICE, 0), &c->clock);
+	err = vga_init(&board->vga, PCI_DEVFN(VGA_DEVICE, 0), &c->clock,
+		       &c->video_memory);
 	if (err)
 		return err;
 	if (c->vga_rom)
@@ -603,6 +604,11 @@ int pc_board_acknowledge(void *opaque)
 void pc_board_pam(const struct pc_board *board, uint8_t pam[PCI_HOST_PAMS])
 {
 	pci_host_pam(&board->pci, pam);
+}
+
+void pc_board_display_views(const struct pc_board *board, struct display_view view[DISPLAY_VIEWS])
+{
+	vga_views(&board->vga, view);
 }
 
 bool pc_board_intr_level(const struct pc_board *board)

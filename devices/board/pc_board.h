@@ -63,6 +63,7 @@ struct pc_board_config {
 	/* 0: no isa-debug-exit; QEMU's default is 2 at 0x501 */
 	uint16_t debug_exit_iosize;
 	bool vga;                    /* whether there is a display adapter */
+	struct display_memory video_memory; /* for it; VGA_STORE_SIZE bytes (video/vga.h) */
 	/* Its option ROM: a power of two of bytes, which must outlive the board; NULL: none. */
 	const uint8_t *vga_rom;
 	uint32_t vga_rom_size;
@@ -123,6 +124,9 @@ void pc_board_set_irq(struct pc_board *board, unsigned gsi, bool level);
 
 /* What reads and writes of C0000h to FFFFFh reach (pci_host.h). */
 void pc_board_pam(const struct pc_board *board, uint8_t pam[PCI_HOST_PAMS]);
+
+/* Which parts of the display adapter's memory are to be as RAM, and where. */
+void pc_board_display_views(const struct pc_board *board, struct display_view view[DISPLAY_VIEWS]);
 
 /* Where the CPU tells that it reads its time-stamp counter, at least with INTR up and IF clear. */
 struct signal_line pc_board_look(struct pc_board *board);

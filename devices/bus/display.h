@@ -9,6 +9,7 @@
 #ifndef RF_DEVICES_BUS_DISPLAY_H
 #define RF_DEVICES_BUS_DISPLAY_H
 
+#include "wires.h"
 #include "x86/types.h"
 
 #define DISPLAY_MOST_PIXELS  (4096u * 4096u)
@@ -29,6 +30,25 @@ struct display_cell {
 struct display_cursor {
 	bool visible;
 	unsigned column, row;
+};
+
+/* size bytes of an adapter's memory, from byte at on, at bus address start; size 0: nothing. */
+#define DISPLAY_VIEWS 2
+struct display_view {
+	uint32_t start, size, at; /* whole pages */
+};
+
+/*
+ * What the machine gives an adapter, so that the guest can reach memory of the adapter's as it
+ * reaches RAM, past the bus.
+ */
+struct display_memory {
+	uint8_t *store; /* zeroed, as large as the adapter asks; NULL: all accesses use the bus */
+	/*
+	 * The adapter's views are others. By the guest's next instruction memory follows them; the
+	 * change came from an instruction of the guest's or a reset.
+	 */
+	struct signal_line views_changed;
 };
 
 struct display {

@@ -165,6 +165,7 @@ static void write_graphics(struct vga *vga, uint8_t value)
 
 	if (index < sizeof(vga->s.graphics))
 		vga->s.graphics[index] = value & graphics_bits[index];
+	vga_map_follow(vga);
 }
 
 void vga_port_write(struct vga *vga, unsigned port, uint8_t value)
@@ -177,12 +178,14 @@ void vga_port_write(struct vga *vga, unsigned port, uint8_t value)
 		break;
 	case PORT_MISC:
 		s->misc = value;
+		vga_map_follow(vga);
 		break;
 	case PORT_SEQUENCER:
 		s->sequencer_index = value & 7;
 		break;
 	case PORT_SEQUENCER_DATA:
 		s->sequencer[s->sequencer_index] = value & sequencer_bits[s->sequencer_index];
+		vga_map_follow(vga);
 		break;
 	case PORT_DAC_MASK:
 		s->dac_mask = value;
@@ -300,22 +303,30 @@ static void reset(void *opaque)
 	memset(&vga->s, 0, sizeof(vga->s));
 	vga->s.dac_mask = 0xff;
 	vga_dispi_reset(vga);
-	memset(vga->memory, 0, VGA_MEMORY_SIZE);
+	if (!vga->blank)
+		memset(vga->memory, 0, VGA_MEMORY_SIZE);
+	vga->blank = false;
 	pci_function_reset(&vga->function);
+	vga_map_reset(vga);
 }
 
-int vga_init(struct vga *vga, uint8_t devfn, const struct clock *clock)
+int vga_init(struct vga *vga, uint8_t devfn, const struct clock *clock,
+	     const struct display_memory *shared)
 {
 	memset(vga, 0, sizeof(*vga));
 	vga->clock = *clock;
-	vga->memory = calloc(1, VGA_MEMORY_SIZE);
+	if (shared)
+		vga->shared = *shared;
+	vga->memory = vga->shared.store ? vga->shared.store : calloc(1, VGA_STORE_SIZE);
+	vga->blank = true;
 	vga_pci_init(vga, devfn);
 	return vga->memory ? 0 : -ENOMEM;
 }
 
 void vga_destroy(struct vga *vga)
 {
-	free(vga->memory);
+	if (!vga->shared.store)
+		free(vga->memory);
 	vga->memory = NULL;
 }
 
@@ -364,6 +375,8 @@ static void loaded(void *opaque)
 	struct vga *vga = opaque;
 
 	pci_function_update_bars(&vga->function);
+	vga_frame_follow(vga);
+	vga_map_follow(vga);
 }
 
 static const struct bus_range ranges[] = {

@@ -15,12 +15,30 @@
 #include "devices/bus/pci.h"
 
 #define VGA_MEMORY_SIZE (16u << 20)
+/* Video memory, and 128 KiB that the window uses in some modes (vga_map.c). */
+#define VGA_STORE_SIZE (VGA_MEMORY_SIZE + 0x20000u)
 #define VGA_DISPI_REGISTERS 10
+
+/*
+ * What the window at a0000h is now: through the bus only, or size bytes of it, from byte first on,
+ * are as memory, and lie in the store from byte at on.
+ */
+struct vga_window {
+	enum vga_form { VGA_UNMAPPED, VGA_ODD_EVEN, VGA_CHAIN4, VGA_LINEAR } form;
+	uint32_t first, size, at;
+};
 
 struct vga {
 	struct pci_function function;
 	struct clock clock;
-	uint8_t *memory; /* VGA_MEMORY_SIZE bytes */
+	uint8_t *memory; /* VGA_STORE_SIZE bytes */
+	bool blank;      /* all of them are 0 */
+	struct display_memory shared;
+	struct vga_window window, window_wanted; /* as it is; as the registers allow it */
+	uint32_t frame_base; /* where the frame buffer is as memory; 0: nowhere */
+	unsigned window_accesses, frame_accesses; /* through the bus, lately */
+	unsigned patience;     /* so many of the window's before it is as memory */
+	uint64_t window_since; /* when it last became so */
 	struct vga_state {
 		uint8_t misc, feature;
 		uint8_t sequencer_index, sequencer[8];
@@ -40,9 +58,15 @@ struct vga {
 
 extern const struct device_desc vga_desc;
 
-/* 0 or -ENOMEM. An option ROM is given to vga->function (pci_function_rom()). */
-int vga_init(struct vga *vga, uint8_t devfn, const struct clock *clock) RF_MUST_CHECK;
+/*
+ * shared: its store has VGA_STORE_SIZE bytes; NULL: there is none. 0 or -ENOMEM. An option ROM is
+ * given to vga->function (pci_function_rom()).
+ */
+int vga_init(struct vga *vga, uint8_t devfn, const struct clock *clock,
+	     const struct display_memory *shared) RF_MUST_CHECK;
 void vga_destroy(struct vga *vga);
+/* What of the store is to be as memory, and where. */
+void vga_views(const struct vga *vga, struct display_view view[DISPLAY_VIEWS]);
 struct display vga_display(struct vga *vga);
 
 #endif

@@ -132,12 +132,15 @@ void vga_dispi_write(struct vga *vga, uint16_t value)
 	const unsigned index = vga->s.dispi_index;
 
 	value = meant(index, value);
-	if (index == DISPI_ENABLE)
+	if (index == DISPI_ENABLE) {
+		vga_map_leave(vga); /* it may clear memory */
 		write_enable(vga, value);
-	else if (index == DISPI_VIRT_WIDTH)
+	} else if (index == DISPI_VIRT_WIDTH) {
 		(void)(vga_dispi_on(vga) && set_virtual_width(vga, value));
-	else if (is_taken(vga, index, value))
+	} else if (is_taken(vga, index, value)) {
 		vga->s.dispi[index] = value;
+	}
+	vga_map_follow(vga);
 }
 
 uint16_t vga_dispi_read(const struct vga *vga)

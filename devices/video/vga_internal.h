@@ -67,6 +67,24 @@ enum dispi_register {
 uint64_t vga_window_read(void *vga, uint64_t offset, unsigned size);
 void vga_window_write(void *vga, uint64_t offset, uint64_t value, unsigned size);
 
+/* vga_map.c: where video memory is. */
+
+/* Byte at of video memory, below VGA_MEMORY_SIZE. */
+uint8_t *vga_at(const struct vga *vga, uint32_t at);
+/* The bytes of all planes at an address: plane p in byte p, at is that of plane 0. */
+uint32_t vga_planes_load(const struct vga *vga, uint32_t at);
+void vga_planes_store(struct vga *vga, uint32_t at, uint32_t planes);
+/* The window goes through the bus, and vga->memory is all of video memory. */
+void vga_map_leave(struct vga *vga);
+/* Registers that the window depends on may have changed, or where BAR 0 is. */
+void vga_map_follow(struct vga *vga);
+void vga_frame_follow(struct vga *vga);
+/* There was an access through the bus. */
+void vga_window_accessed(struct vga *vga);
+void vga_frame_accessed(struct vga *vga);
+/* The registers were reset; what was in memory is of no interest. */
+void vga_map_reset(struct vga *vga);
+
 /* vga_dispi.c */
 uint16_t vga_dispi_read(const struct vga *vga);
 void vga_dispi_write(struct vga *vga, uint16_t value);

@@ -6,8 +6,6 @@
  */
 #include "vga_internal.h"
 
-#include <string.h>
-
 #define PLANE_SIZE 0x10000u
 
 /* Each bit of planes becomes a byte. */
@@ -44,12 +42,11 @@ static uint8_t *linear_at(const struct vga *vga, uint64_t offset)
 	return &vga->memory[(bank << 16 | (offset & 0xffff)) % VGA_MEMORY_SIZE];
 }
 
-static uint8_t *planes_at(const struct vga *vga, uint64_t offset)
+static uint32_t planes_at(const struct vga *vga, uint64_t offset)
 {
 	const uint64_t bank = vga_dispi_on(vga) ? vga->s.dispi[DISPI_BANK] : 0;
 
-	return &vga->memory[(bank * PLANE_SIZE + (offset & (PLANE_SIZE - 1))) * 4 %
-			    VGA_MEMORY_SIZE];
+	return (uint32_t)((bank * PLANE_SIZE + (offset & (PLANE_SIZE - 1))) * 4 % VGA_MEMORY_SIZE);
 }
 
 static bool is_chain4(const struct vga *vga)
@@ -85,7 +82,7 @@ static uint8_t read_planes(struct vga *vga, uint64_t offset)
 		plane = (plane & 2) | (offset & 1);
 		offset &= ~1ull;
 	}
-	memcpy(&vga->s.latch, planes_at(vga, offset), 4);
+	vga->s.latch = vga_planes_load(vga, planes_at(vga, offset));
 	if (gc[GC_MODE] & GC_MODE_COMPARE)
 		return compare_colors(vga);
 	return (uint8_t)(vga->s.latch >> (8 * plane));
@@ -104,6 +101,7 @@ uint64_t vga_window_read(void *opaque, uint64_t offset, unsigned size)
 
 	for (unsigned i = 0; i < size; i++)
 		value |= (uint64_t)read_byte(opaque, offset + i) << (8 * i);
+	vga_window_accessed(opaque);
 	return value;
 }
 
@@ -161,8 +159,7 @@ static void write_planes(struct vga *vga, uint64_t offset, uint8_t value)
 {
 	unsigned planes = vga->s.sequencer[SEQ_MAP_MASK] & 15;
 	const uint32_t data = written(vga, value);
-	uint32_t old, mask;
-	uint8_t *at;
+	uint32_t at, mask;
 
 	if (is_chain4(vga)) {
 		planes &= 1u << (offset & 3);
@@ -173,9 +170,7 @@ static void write_planes(struct vga *vga, uint64_t offset, uint8_t value)
 	}
 	at = planes_at(vga, offset);
 	mask = spread(planes);
-	memcpy(&old, at, 4);
-	old = (old & ~mask) | (data & mask);
-	memcpy(at, &old, 4);
+	vga_planes_store(vga, at, (vga_planes_load(vga, at) & ~mask) | (data & mask));
 }
 
 static void write_byte(struct vga *vga, uint64_t offset, uint8_t value)
@@ -192,4 +187,5 @@ void vga_window_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
 {
 	for (unsigned i = 0; i < size; i++)
 		write_byte(opaque, offset + i, (uint8_t)(value >> (8 * i)));
+	vga_window_accessed(opaque);
 }

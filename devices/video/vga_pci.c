@@ -6,8 +6,6 @@
  */
 #include "vga_internal.h"
 
-#include <string.h>
-
 #define REGISTERS_SIZE 0x1000u
 #define AT_PORTS       0x400u
 #define AT_DISPI       0x500u
@@ -15,10 +13,12 @@
 
 static uint64_t frame_read(void *opaque, uint64_t offset, unsigned size)
 {
-	const struct vga *vga = opaque;
+	struct vga *vga = opaque;
 	uint64_t value = 0;
 
-	memcpy(&value, &vga->memory[offset], size);
+	for (unsigned i = 0; i < size; i++)
+		value |= (uint64_t)*vga_at(vga, (uint32_t)offset + i) << (8 * i);
+	vga_frame_accessed(vga);
 	return value;
 }
 
@@ -26,7 +26,14 @@ static void frame_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
 {
 	struct vga *vga = opaque;
 
-	memcpy(&vga->memory[offset], &value, size);
+	for (unsigned i = 0; i < size; i++)
+		*vga_at(vga, (uint32_t)offset + i) = (uint8_t)(value >> (8 * i));
+	vga_frame_accessed(vga);
+}
+
+static void config_written(void *opaque, unsigned offset, unsigned size)
+{
+	vga_frame_follow(opaque);
 }
 
 static bool is_port(uint64_t offset)
@@ -97,6 +104,7 @@ void vga_pci_init(struct vga *vga, uint8_t devfn)
 	static const struct bus_ops registers = { registers_read, registers_write, 1, 2 };
 
 	pci_function_init(&vga->function, "vga", devfn, &identity, vga);
+	vga->function.config_written = config_written;
 	pci_function_bar(&vga->function, 0, BUS_MMIO, VGA_MEMORY_SIZE, &frame);
 	vga->function.initial[PCI_BAR0] = vga->function.config[PCI_BAR0] = 8; /* prefetchable */
 	pci_function_bar(&vga->function, 2, BUS_MMIO, REGISTERS_SIZE, &registers);

@@ -80,12 +80,11 @@ static uint32_t row_scan_bits(const struct vga *vga, uint32_t address, unsigned 
 
 uint32_t vga_fetch(const struct vga *vga, uint32_t ma, unsigned rs)
 {
-	uint32_t planes, address = ma;
+	uint32_t address = ma;
 
 	if (!vga_dispi_on(vga))
 		address = row_scan_bits(vga, crtc_address(vga, ma), rs) & 0xffff;
-	memcpy(&planes, &vga->memory[address * 4ull % VGA_MEMORY_SIZE], 4);
-	return planes;
+	return vga_planes_load(vga, (uint32_t)(address * 4ull % VGA_MEMORY_SIZE));
 }
 
 static uint32_t start_address(const struct vga *vga)

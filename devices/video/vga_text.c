@@ -24,7 +24,7 @@ static uint8_t glyph_row(const struct vga *vga, struct display_cell cell, unsign
 {
 	const uint32_t font = font_address(vga, cell.attribute & 8);
 
-	return vga->memory[(font + cell.character * GLYPH_BYTES + (rs % GLYPH_BYTES)) * 4 + 2];
+	return *vga_at(vga, (font + cell.character * GLYPH_BYTES + (rs % GLYPH_BYTES)) * 4 + 2);
 }
 
 static bool blink_phase(const struct vga *vga)
