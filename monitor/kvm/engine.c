@@ -282,6 +282,12 @@ static void kvm_memory_changed(struct vcpu *vcpu)
 	kvm_of(vcpu)->slots_stale = true;
 }
 
+static void kvm_display_changed(struct vcpu *vcpu, gpa_t gpa, uint32_t size, bool watched)
+{
+	if (!watched)
+		kvm_of(vcpu)->video_stale = true;
+}
+
 /* KVM sees to its TLB itself; but it does not know the A20 gate. */
 static void kvm_flush(struct vcpu *vcpu, enum tlb_flush kind)
 {
@@ -382,6 +388,8 @@ static bool kvm_step(struct kvm_engine *kvm)
 	}
 	if (!err && rf_unlikely(kvm->slots_stale))
 		err = kvm_memory_build(kvm);
+	if (!err && rf_unlikely(kvm->video_stale))
+		err = kvm_memory_show(kvm);
 	if (!err)
 		err = kvm_enter(kvm);
 	if (err < 0)
@@ -474,6 +482,8 @@ const struct engine engine_kvm = {
 	.run = kvm_run,
 	.reset = kvm_reset,
 	.memory_changed = kvm_memory_changed,
+	.display_changed = kvm_display_changed,
+	.blind_to_watches = true,
 	.flush = kvm_flush,
 	.kick = kvm_kick,
 	.stats = kvm_write_stats,

@@ -40,9 +40,11 @@ struct kvm_engine {
 	bool assist;                   /* instructions KVM cannot emulate are interpreted */
 	bool in_kvm;                   /* the state is KVM's */
 	struct kvm_vcpu_events events; /* what KVM is about to deliver, while the state is ours */
-	uint32_t slots;                /* memory slots in use: 0 to slots - 1 */
+	uint32_t slots;                /* memory slots of RAM in use */
+	struct guest_video_view video[GUEST_VIDEO_VIEWS]; /* what the slots before them show */
 	uint32_t slots_a20_mask;       /* they show memory under this */
 	_Atomic bool slots_stale;      /* page flags have changed */
+	bool video_stale;              /* what is shown of display memory has */
 	/* the interpreter stored to guest RAM; only kept up under shadow paging */
 	bool stored;
 	/* reset states of the kernel's chips; NULL: they are ours */
@@ -63,6 +65,8 @@ int kvm_put_msr(struct kvm_engine *kvm, uint32_t index, uint64_t value) RF_MUST_
 
 /* Tells KVM the memory layout of page flags and A20 gate anew. */
 int kvm_memory_build(struct kvm_engine *kvm) RF_MUST_CHECK;
+/* The same for display memory alone, under the A20 gate that memory was last built for. */
+int kvm_memory_show(struct kvm_engine *kvm) RF_MUST_CHECK;
 
 /* Before the first KVM_RUN. */
 int kvm_cpuid_set(struct kvm_engine *kvm) RF_MUST_CHECK;
