@@ -182,11 +182,15 @@ static uint8_t *run_pointer(struct vcpu *vcpu, enum x86_seg seg, uint32_t offset
 	return *count ? host : NULL;
 }
 
-/* Element by element where the areas overlap upwards, as the instruction would propagate them. */
+/*
+ * Element by element where the destination begins within the source, as the instruction would
+ * propagate what it has just stored. Where it begins below, no source is stored to before it is
+ * read: so screens scroll.
+ */
 static void copy_run(uint8_t *to, const uint8_t *from, uint32_t count, unsigned size)
 {
-	if (to + (size_t)count * size <= from || from + (size_t)count * size <= to) {
-		memcpy(to, from, (size_t)count * size);
+	if (to <= from || from + (size_t)count * size <= to) {
+		memmove(to, from, (size_t)count * size);
 		return;
 	}
 	for (; count; count--, to += size, from += size)
@@ -271,6 +275,15 @@ static bool compares(const struct insn *i)
  * A fault leaves the iterations done so far done, but the arithmetic flags as the instruction found
  * them (SDM vol. 2, REP): of interest to CMPS and SCAS, the only ones to write any.
  */
+static bool work_waits(struct vcpu *vcpu)
+{
+	return atomic_load_explicit(&vcpu->cpu.events, memory_order_relaxed) & EVENT_STOP;
+}
+
+/*
+ * Leaves once there is work to do: what the last iteration did to a device may have changed what
+ * memory is.
+ */
 static enum x86_status repeat(struct vcpu *vcpu, const struct insn *i)
 {
 	struct string_op op = string_begin(vcpu, i);
@@ -305,7 +318,7 @@ static enum x86_status repeat(struct vcpu *vcpu, const struct insn *i)
 			done = 1;
 		}
 		advance(cpu, &op, X86_ECX, -done);
-		budget -= done;
+		budget = work_waits(vcpu) ? 0 : budget - done;
 		if (compares(i) && !(cpu->eflags & X86_ZF) == !!(i->prefixes & PFX_REP))
 			break;
 	}
