@@ -119,6 +119,7 @@ static int machine_make_board(struct machine *m, struct error *error)
 		.no_acpi = config->no_acpi,
 		.boot = config->kernel ? NULL : &config->boot,
 		.vga = config->vga,
+		.video_memory = video_memory_shared(&m->video),
 		.vga_rom = m->display.rom.data,
 		.vga_rom_size = (uint32_t)m->display.rom.size,
 		.memory_map = { config->kernel ? NULL : firmware_follow_soon, &m->firmware, 0 },
@@ -318,6 +319,9 @@ static int machine_make_ram(struct machine *m, struct error *error)
 		return error_set(error, err, "cannot get %llu MiB of guest RAM: %s%s",
 				 (unsigned long long)(size >> 20), error_reason(err),
 				 err == -EMFILE ? "" : "; give less with -m");
+	err = video_memory_create(&m->video, &m->vm, m->config, error);
+	if (err)
+		return err;
 	if (!m->config->kernel) {
 		err = firmware_create(&m->firmware, &m->vm, m->config, error);
 		return err ? err : display_parts_load(&m->display, m->config, error);

@@ -16,6 +16,7 @@
 #include "monitor/boot/boot.h"
 #include "options.h"
 #include "pidfile.h"
+#include "video_memory.h"
 
 struct machine {
 	struct vm vm; /* first */
@@ -25,6 +26,7 @@ struct machine {
 	struct disks disks;
 	struct display_parts display;
 	struct firmware firmware; /* if there is no kernel to start */
+	struct video_memory video;
 	struct cpu_model *cpu_model;
 	struct log log;
 	struct pidfile pidfile;

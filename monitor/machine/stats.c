@@ -49,6 +49,7 @@ static void stats_add_guest(json_t *root, const struct machine *m)
 
 	json_object_set_new(guest, "ram_bytes", json_integer(m->vm.ram.size));
 	json_object_set_new(guest, "resets", json_integer(m->resets));
+	json_object_set_new(guest, "mmio_accesses", json_integer((json_int_t)vcpu->mmio_accesses));
 	json_object_set_new(guest, "interrupts", json_integer(vcpu->interrupts));
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(vcpu->exceptions); i++) {
 		char vector[8];
