@@ -7,6 +7,7 @@
 
 #include "devices/chips/hpet.h"
 #include "devices/chips/i8042.h"
+#include "devices/chips/i8237.h"
 #include "devices/chips/i8254.h"
 #include "devices/chips/i8259.h"
 #include "devices/chips/io_apic.h"
@@ -118,6 +119,7 @@ static const struct {
 	{ &mc146818_desc, offsetof(struct mc146818, s), sizeof(struct mc146818_state), 6 },
 	{ &uart16550_desc, offsetof(struct uart16550, s), sizeof(struct uart16550_state), 10 },
 	{ &i8042_desc, offsetof(struct i8042, s), sizeof(struct i8042_state), 0 },
+	{ &i8237_desc, offsetof(struct i8237, s), sizeof(struct i8237_state), 11 },
 	{ &piix3_desc, offsetof(struct piix3, s), sizeof(struct piix3_state), 1 },
 	{ &piix4_pm_desc, offsetof(struct piix4_pm, s), sizeof(struct piix4_pm_state), 4 },
 };

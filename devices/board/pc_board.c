@@ -21,6 +21,7 @@
 #include "devices/chips/fpu_error.h"
 #include "devices/chips/hpet.h"
 #include "devices/chips/i8042.h"
+#include "devices/chips/i8237.h"
 #include "devices/chips/i8254.h"
 #include "devices/chips/i8259.h"
 #include "devices/chips/io_apic.h"
@@ -64,6 +65,7 @@ struct pc_board {
 	struct mc146818 rtc;
 	struct a20_gate a20;
 	struct i8042 kbc;
+	struct i8237 dma;
 	struct port92 port92;
 	struct fpu_error fpu_error;
 	struct pci_host pci;
@@ -270,6 +272,7 @@ static void init_ports(struct pc_board *board)
 	};
 
 	i8042_init(&board->kbc, &kbc);
+	i8237_init(&board->dma, &board->config.memory);
 	board->port92 = (struct port92){ .a20 = &board->a20, .reset = board->config.reset };
 	board->fpu_error = (struct fpu_error){ .irq = gsi_line(board, 13, SOURCE_ISA),
 					       .ignne = board->config.ignne };
@@ -360,6 +363,7 @@ static int attach_all(struct pc_board *board, struct error *error)
 		{ &mc146818_desc, &board->rtc },
 		{ &a20_gate_desc, &board->a20 },
 		{ &i8042_desc, &board->kbc },
+		{ &i8237_desc, &board->dma },
 		{ &port92_desc, &board->port92 },
 		{ &fpu_error_desc, &board->fpu_error },
 		{ &pci_host_desc, &board->pci },
@@ -468,6 +472,8 @@ static void act_as_firmware(struct pc_board *board)
 		{ 0x21, 0xff }, { 0xa1, 0xff }, /* nothing comes through the 8259s */
 		/* timer 0 ticks at 18.2 Hz: some kernels read it before they set it */
 		{ 0x43, 0x34 }, { 0x40, 0 }, { 0x40, 0 },
+		/* DMA channel 4 is there for channels 0 to 3 */
+		{ 0xd6, 0xc0 }, { 0xd4, 0x00 },
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(writes); i++)
@@ -558,8 +564,9 @@ void pc_board_destroy(struct pc_board *board)
 	void *attached[] = {
 		&board->lines, &board->lapic, &board->io_apic, &board->pic, &board->hpet,
 		&board->pit, &board->watch, &board->port61, &board->rtc, &board->a20, &board->kbc,
-		&board->port92, &board->fpu_error, &board->pci, &board->pci.bridge, &board->piix3,
-		&board->ide, &board->ide.channel[0], &board->ide.channel[1], &board->pm,
+		&board->dma, &board->port92, &board->fpu_error, &board->pci,
+		&board->pci.bridge, &board->piix3, &board->ide, &board->ide.channel[0],
+		&board->ide.channel[1], &board->pm,
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(attached); i++)
