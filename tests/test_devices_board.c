@@ -207,6 +207,34 @@ Test(board, conflicting_option_is_an_error_that_names_both)
 	bus_destroy(bus);
 }
 
+static uint8_t cmos_of(struct bus *bus, uint8_t at)
+{
+	bus_pio_write(bus, 0x70, at, 1);
+	return (uint8_t)bus_pio_read(bus, 0x71, 1);
+}
+
+Test(board, floppy_drives)
+{
+	struct pc_board *second;
+	struct error error = { 0 };
+	struct bus *bus;
+
+	cr_expect_eq(cmos_of(b.bus, 0x10), 0);
+	cr_expect_eq(cmos_of(b.bus, 0x14), 0x06, "no floppy");
+	cr_assert_eq(bus_create(&bus), 0);
+	b.config.bus = bus;
+	b.config.floppy[0].type = FLOPPY_2880K;
+	b.config.floppy[1].type = FLOPPY_360K;
+	cr_assert_eq(pc_board_create(&b.config, &second, &error), 0, "%s", error.text);
+	cr_expect_eq(cmos_of(bus, 0x10), 0x51);
+	cr_expect_eq(cmos_of(bus, 0x14), 0x47, "two");
+	bus_pio_write(bus, 0x3f2, 0x0c, 1);
+	fake_clock_advance(&b.time, 1000000);
+	cr_expect(pc_board_pic(second)->s.chip[0].irr & 0x40, "IRQ 6");
+	pc_board_destroy(second);
+	bus_destroy(bus);
+}
+
 Test(board, reset_and_saved_state)
 {
 	struct error error = { 0 };
@@ -243,7 +271,8 @@ Test(board, random_accesses_do_no_harm)
 	static const struct { uint16_t base, size; } ports[] = {
 		{ 0x20, 2 }, { 0xa0, 2 }, { 0x4d0, 2 }, { 0x40, 4 }, { 0x61, 1 }, { 0x60, 5 },
 		{ 0x70, 2 }, { 0x92, 1 }, { 0x3f8, 8 }, { 0x2f8, 8 }, { 0x600, 12 }, { 0xafe0, 4 },
-		{ 0xb2, 2 }, { 0xcf8, 8 }, { 0xe9, 1 },
+		{ 0xb2, 2 }, { 0xcf8, 8 }, { 0xe9, 1 }, { 0x00, 0x10 }, { 0x80, 0x10 },
+		{ 0xc0, 0x20 }, { 0x3f2, 4 }, { 0x3f7, 1 },
 	};
 	uint64_t simulated = 0;
 

@@ -342,7 +342,8 @@ Test(i8237, any_programming_is_survived)
 		const struct dma_channel *channel = &t.channel[n == 4 ? 2 : n];
 
 		if (rand_r(&seed) % 3)
-			bus_pio_write(t.bus, port, (uint32_t)rand_r(&seed), 1u << rand_r(&seed) % 3);
+			bus_pio_write(t.bus, port, (uint32_t)rand_r(&seed),
+				      1u << rand_r(&seed) % 3);
 		else
 			bus_pio_read(t.bus, port, 1u << rand_r(&seed) % 3);
 		if (i % 4 == 0)

@@ -35,13 +35,12 @@
 #include "devices/chips/uart16550.h"
 #include "devices/firmware/acpi_tables.h"
 #include "devices/video/vga.h"
+#include "pc_setup.h"
 #include "tick_watch.h"
 
 #define NGSI 24
 #define VGA_DEVICE 2 /* its number on the PCI bus */
 
-#define CMOS_DISK_TYPES      0x12
-#define CMOS_DISK_TRANSLATIONS 0x39
 #define CMOS_BOOT_ORDER_HIGH 0x38 /* the third in its upper half */
 #define CMOS_BOOT_ORDER      0x3d
 
@@ -71,6 +70,7 @@ struct pc_board {
 	struct pci_host pci;
 	struct piix3 piix3;
 	struct ide ide;
+	struct fdc fdc;
 	struct piix4_pm pm;
 	struct vga vga;
 	struct uart16550 uart[PC_SERIAL_PORTS];
@@ -305,6 +305,19 @@ static int init_pci(struct pc_board *board)
 	return 0;
 }
 
+#define FLOPPY_IRQ 6
+#define FLOPPY_DMA 2
+
+static int init_fdc(struct pc_board *board, struct error *error)
+{
+	const struct signal_line served = { fdc_served, &board->fdc, 0 };
+	int err = fdc_init(&board->fdc, &board->config.clock,
+			   gsi_line(board, FLOPPY_IRQ, SOURCE_ISA),
+			   i8237_connect(&board->dma, FLOPPY_DMA, served), board->config.floppy);
+
+	return err ? err : bus_attach(board->config.bus, &fdc_desc, &board->fdc, FDC_PORTS, error);
+}
+
 static int init_vga(struct pc_board *board, struct error *error)
 {
 	const struct pc_board_config *c = &board->config;
@@ -456,6 +469,8 @@ static int assemble(struct pc_board *board, struct error *error)
 	if (!err)
 		err = attach_ide(board, error);
 	if (!err)
+		err = init_fdc(board, error);
+	if (!err)
 		err = init_vga(board, error);
 	if (!err)
 		err = init_serial(board, error);
@@ -494,36 +509,16 @@ static void set_boot_order(struct pc_board *board)
 	mc146818_set_cmos(&board->rtc, CMOS_BOOT_ORDER, byte3d);
 }
 
-/* The disks of the first channel by type, all by how their geometry is translated. */
-static void describe_disks(struct pc_board *board)
-{
-	uint8_t types = 0, translations = 0;
-
-	for (unsigned i = 0; i < IDE_CHANNELS * IDE_DRIVES; i++) {
-		const struct ide_drive_config *drive = &board->config.ide[i];
-		struct ide_geometry geometry;
-		unsigned translation;
-
-		if (drive->kind != IDE_DISK)
-			continue;
-		ide_guess_geometry(drive->block->sectors, &geometry, &translation);
-		translations |= translation << (2 * i);
-		if (i < IDE_DRIVES)
-			types |= i ? 0x0f : 0xf0;
-	}
-	mc146818_set_cmos(&board->rtc, CMOS_DISK_TYPES, types);
-	mc146818_set_cmos(&board->rtc, CMOS_DISK_TRANSLATIONS, translations);
-}
-
 static void tell_setup(struct pc_board *board)
 {
 	set_boot_order(board);
-	describe_disks(board);
+	pc_setup_disks(&board->rtc, board->config.ide);
 }
 
 static void board_power_on(struct pc_board *board)
 {
 	bus_reset_all(board->config.bus);
+	pc_setup_floppies(&board->rtc, board->config.floppy);
 	if (board->config.boot)
 		tell_setup(board);
 	else
@@ -571,6 +566,8 @@ void pc_board_destroy(struct pc_board *board)
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(attached); i++)
 		bus_detach(bus, attached[i]);
+	bus_detach(bus, &board->fdc);
+	fdc_destroy(&board->fdc);
 	bus_detach(bus, &board->vga);
 	vga_destroy(&board->vga);
 	for (unsigned i = 0; i < PC_SERIAL_PORTS; i++) {

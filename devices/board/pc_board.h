@@ -22,6 +22,7 @@
 #include "devices/chips/i8259.h"
 #include "devices/chips/io_apic.h"
 #include "devices/chips/pci_host.h"
+#include "devices/storage/fdc.h"
 #include "devices/storage/ide.h"
 #include "pc_firmware.h"
 
@@ -56,6 +57,7 @@ struct pc_board_config {
 
 	/* What is at the IDE channels, two drives each. */
 	struct ide_drive_config ide[IDE_CHANNELS * IDE_DRIVES];
+	struct floppy_drive_config floppy[FDC_DRIVES];
 	struct chardev *serial[PC_SERIAL_PORTS]; /* COM1..COM4; NULL: no such port */
 	struct chardev *debugcon;                /* NULL: none */
 	uint16_t debugcon_iobase;                /* 0: 0xe9 */
