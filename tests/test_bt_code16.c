@@ -1,75 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * 16-bit code in the translating engine: that it is translated, where limits lie, and what depends
- * on the code segment. Real mode unless a test says otherwise; interrupt v goes to HANDLERS + 16 v,
- * where the machine stops.
+ * on the code segment (code16_fixture.h).
  */
-#include <stdio.h>
 #include <string.h>
-#include "bt_code.h"
-#include "bt_configurations.h"
+#include "code16_fixture.h"
 
 TestSuite(bt_code16, .timeout = 300);
-
-#define CODE     0x8000u    /* CS is 0 at first */
-#define HANDLERS 0x600u
-#define DATA_SEGMENT 0x2000u
-#define DATA     0x20000u
-
-static void real_mode(struct bf *bf)
-{
-	struct cpu *cpu = bf->cpu;
-
-	bf_reset(bf, 0, false);
-	cpu->cr0 &= ~CR0_PE;
-	cpu->idtr = (struct table_register){ 0, 0x3ff };
-	for (unsigned s = 0; s < X86_NSEG; s++) {
-		const uint16_t selector = s == X86_CS || s == X86_SS ? 0 : DATA_SEGMENT;
-
-		cpu->seg[s] = (struct segment){ selector, 0x93, selector << 4, 0xffff };
-	}
-	for (unsigned v = 0; v < 32; v++) {
-		bf_write32(bf, 4 * v, HANDLERS + 16 * v);
-		BF_CODE_AT(bf, HANDLERS + 16 * v, BF_STOP, 0xeb, 0xfe);
-	}
-	cpu->eip = CODE;
-	cpu->regs[X86_ESP] = 0x7000;
-}
-
-/* Runs what was written to CODE, in each engine; expect says what is to be seen. */
-static void in_both(void (*program)(struct bf *bf))
-{
-	static const char *const engines[] = { "interp", "bt" };
-
-	for (unsigned n = 0; n < RF_ARRAY_SIZE(engines); n++) {
-		struct bf *bf = bf_create(engines[n], NULL);
-
-		snprintf(bf->name, sizeof(bf->name), "%s", engines[n]);
-		real_mode(bf);
-		program(bf);
-		bf_destroy(bf);
-	}
-}
-
-static void run(struct bf *bf)
-{
-	int vector;
-
-	cr_assert_eq(bf_run(bf, &vector), BF_STOPPED, "[%s]", bf->name);
-}
-
-/* The interrupt that stopped the machine; -1: none did. */
-static int interrupt_taken(struct bf *bf)
-{
-	const uint32_t offset = bf->cpu->eip - 2 - HANDLERS;
-
-	return offset < 32 * 16 && !(offset % 16) ? (int)offset / 16 : -1;
-}
-
-static uint16_t pushed(struct bf *bf, unsigned word)
-{
-	return bf_read32(bf, bf->cpu->regs[X86_ESP] + 2 * word);
-}
 
 /* --- that it is translated --- */
 
@@ -80,7 +17,7 @@ Test(bt_code16, a_loop_costs_no_callouts)
 	struct bf *bf = bf_create("bt", NULL);
 	struct code c;
 
-	real_mode(bf);
+	code16_reset(bf);
 	c = code_at(bf, CODE);
 	bf->cpu->regs[X86_ECX] = LOOPS;
 	EMIT(&c, 0x8b, 0x07, 0x40, 0x89, 0x07); /* mov ax, [bx]; inc ax; mov [bx], ax */
@@ -89,8 +26,8 @@ Test(bt_code16, a_loop_costs_no_callouts)
 	EMIT(&c, 0xe2, 0xf4);                   /* loop */
 	STOP(&c);
 	EMIT(&c, 0xc3);
-	run(bf);
-	EXPECT_EQ(interrupt_taken(bf), -1);
+	code16_run(bf);
+	EXPECT_EQ(code16_interrupt(bf), -1);
 	EXPECT_EQ(bf->cpu->regs[X86_ECX], 0);
 	EXPECT_EQ(bf->cpu->regs[X86_EDX], LOOPS);
 	cr_expect_eq(bf_stat(bf, "dispatcher", "callouts_interpret"), 1, "the OUT");
@@ -114,15 +51,15 @@ static void fences_are_fences(struct bf *bf)
 	EMIT(&c, 0x0f, 0xc3, 0x07);             /* movnti [bx], eax */
 	EMIT(&c, 0x9c, 0x5e);                   /* pushf; pop si */
 	STOP(&c);
-	run(bf);
-	EXPECT_EQ(interrupt_taken(bf), -1);
+	code16_run(bf);
+	EXPECT_EQ(code16_interrupt(bf), -1);
 	EXPECT_EQ(bf_read32(bf, DATA + 0x100), 0x12345678);
 	EXPECT_EQ(bf->cpu->regs[X86_ESI] & 0x40, 0x40);
-	if (bf->vm.vcpu.engine && !strcmp(bf->name, "bt"))
+	if (!strcmp(bf->name, "bt"))
 		cr_expect_eq(bf_stat(bf, "dispatcher", "host_traps"), 0);
 }
 
-Test(bt_code16, fences_are_fences) { in_both(fences_are_fences); }
+Test(bt_code16, fences_are_fences) { code16_in_both(fences_are_fences); }
 
 /* --- limits (SDM vol. 3, 5.3; real mode: 20.1) --- */
 
@@ -134,12 +71,12 @@ static void a_word_at_ffff_faults(struct bf *bf)
 	EMIT(&c, 0x8a, 0x07);             /* mov al, [bx]: the last byte is there */
 	EMIT(&c, 0x89, 0x07);             /* mov [bx], ax */
 	STOP(&c);
-	run(bf);
-	EXPECT_EQ(interrupt_taken(bf), EXC_GP);
-	EXPECT_EQ(pushed(bf, 0), CODE + 5);
+	code16_run(bf);
+	EXPECT_EQ(code16_interrupt(bf), EXC_GP);
+	EXPECT_EQ(code16_pushed(bf, 0), CODE + 5);
 }
 
-Test(bt_code16, a_word_at_ffff_faults) { in_both(a_word_at_ffff_faults); }
+Test(bt_code16, a_word_at_ffff_faults) { code16_in_both(a_word_at_ffff_faults); }
 
 static void a_known_offset_faults_too(struct bf *bf)
 {
@@ -148,12 +85,12 @@ static void a_known_offset_faults_too(struct bf *bf)
 	EMIT(&c, 0xa0, 0xff, 0xff);       /* mov al, [ffffh] */
 	EMIT(&c, 0xa1, 0xff, 0xff);       /* mov ax, [ffffh] */
 	STOP(&c);
-	run(bf);
-	EXPECT_EQ(interrupt_taken(bf), EXC_GP);
-	EXPECT_EQ(pushed(bf, 0), CODE + 3);
+	code16_run(bf);
+	EXPECT_EQ(code16_interrupt(bf), EXC_GP);
+	EXPECT_EQ(code16_pushed(bf, 0), CODE + 3);
 }
 
-Test(bt_code16, a_known_offset_faults_too) { in_both(a_known_offset_faults_too); }
+Test(bt_code16, a_known_offset_faults_too) { code16_in_both(a_known_offset_faults_too); }
 
 /* 67h: an offset of 32 bits, with the limit at 64 KiB, and in unreal mode. */
 static void a_large_offset_needs_a_large_limit(struct bf *bf)
@@ -166,15 +103,15 @@ static void a_large_offset_needs_a_large_limit(struct bf *bf)
 	EMIT(&c, 0x26, 0x67, 0x8a, 0x03); /* mov al, es:[ebx] */
 	EMIT(&c, 0x67, 0x8a, 0x23);       /* mov ah, [ebx] */
 	STOP(&c);
-	run(bf);
-	EXPECT_EQ(interrupt_taken(bf), EXC_GP);
-	EXPECT_EQ(pushed(bf, 0), CODE + 4);
+	code16_run(bf);
+	EXPECT_EQ(code16_interrupt(bf), EXC_GP);
+	EXPECT_EQ(code16_pushed(bf, 0), CODE + 4);
 	EXPECT_EQ(bf->cpu->regs[X86_EAX], 0x5a);
 }
 
 Test(bt_code16, a_large_offset_needs_a_large_limit)
 {
-	in_both(a_large_offset_needs_a_large_limit);
+	code16_in_both(a_large_offset_needs_a_large_limit);
 }
 
 /* The word at SP = FFFFh; SP wraps from 0 to FFFEh without a fault. */
@@ -193,7 +130,10 @@ static void the_stack_wraps_between_words_only(struct bf *bf)
 	EXPECT_EQ(bf->cpu->regs[X86_ESP] >> 16, 0x1234);
 }
 
-Test(bt_code16, the_stack_wraps_between_words_only) { in_both(the_stack_wraps_between_words_only); }
+Test(bt_code16, the_stack_wraps_between_words_only)
+{
+	code16_in_both(the_stack_wraps_between_words_only);
+}
 
 /* Code that runs to the end of its segment, and a jump that wraps there. */
 static void code_ends_at_ffff(struct bf *bf)
@@ -204,13 +144,13 @@ static void code_ends_at_ffff(struct bf *bf)
 	EMIT(&low, 0x40, 0xe9, 0xfb, 0xfb); /* inc ax; jmp to ffffh */
 	BF_CODE_AT(bf, 0xffff, 0x40);     /* inc ax, and no further */
 	bf->cpu->eip = 0xfff0;
-	run(bf);
-	EXPECT_EQ(interrupt_taken(bf), EXC_GP);
+	code16_run(bf);
+	EXPECT_EQ(code16_interrupt(bf), EXC_GP);
 	EXPECT_EQ(bf->cpu->regs[X86_EAX], 3);
-	EXPECT_EQ(pushed(bf, 0), 0);      /* the low half of 10000h */
+	EXPECT_EQ(code16_pushed(bf, 0), 0);      /* the low half of 10000h */
 }
 
-Test(bt_code16, code_ends_at_ffff) { in_both(code_ends_at_ffff); }
+Test(bt_code16, code_ends_at_ffff) { code16_in_both(code_ends_at_ffff); }
 
 /* --- code segments --- */
 
@@ -225,15 +165,15 @@ static void a_call_pushes_the_offset_of_its_segment(struct bf *bf)
 	EMIT(&c, 0xea, 0, 0, CODE >> 4 & 0xff, CODE >> 12); /* jmp to itself as 0800:0000 */
 	EMIT(&c, 0x90);
 	STOP(&c);
-	run(bf);
-	EXPECT_EQ(interrupt_taken(bf), -1);
+	code16_run(bf);
+	EXPECT_EQ(code16_interrupt(bf), -1);
 	EXPECT_EQ(bf->cpu->regs[X86_EDX], CODE + 3);
 	EXPECT_EQ(bf->cpu->regs[X86_EAX], 3);
 }
 
 Test(bt_code16, a_call_pushes_the_offset_of_its_segment)
 {
-	in_both(a_call_pushes_the_offset_of_its_segment);
+	code16_in_both(a_call_pushes_the_offset_of_its_segment);
 }
 
 /* JMP FAR to the next offset, in another segment: not the next instruction. */
@@ -245,12 +185,12 @@ static void a_far_jump_to_the_next_offset(struct bf *bf)
 	EMIT(&c, 0x43, BF_STOP);          /* inc bx */
 	EMIT(&other, 0x42);               /* inc dx */
 	STOP(&other);
-	run(bf);
+	code16_run(bf);
 	EXPECT_EQ(bf->cpu->regs[X86_EBX], 0);
 	EXPECT_EQ(bf->cpu->regs[X86_EDX], 1);
 }
 
-Test(bt_code16, a_far_jump_to_the_next_offset) { in_both(a_far_jump_to_the_next_offset); }
+Test(bt_code16, a_far_jump_to_the_next_offset) { code16_in_both(a_far_jump_to_the_next_offset); }
 
 /* More code segments than there are numbers for. */
 static void as_many_code_segments_as_there_are(struct bf *bf)
@@ -267,12 +207,15 @@ static void as_many_code_segments_as_there_are(struct bf *bf)
 	}
 	bf->cpu->regs[X86_ESI] = CODE;
 	bf->cpu->regs[X86_ECX] = 0x1000;
-	run(bf);
+	code16_run(bf);
 	EXPECT_EQ(bf->cpu->regs[X86_EAX], 0x1000);
 	EXPECT_EQ(bf->cpu->seg[X86_CS].selector, 0xfff);
 }
 
-Test(bt_code16, as_many_code_segments_as_there_are) { in_both(as_many_code_segments_as_there_are); }
+Test(bt_code16, as_many_code_segments_as_there_are)
+{
+	code16_in_both(as_many_code_segments_as_there_are);
+}
 
 /* --- virtual-8086 mode --- */
 

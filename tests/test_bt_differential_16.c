@@ -159,10 +159,55 @@ static void add_segment_load(struct test_case *t)
 	ADD(t, 0xb8, selector, selector >> 8, 0x8e, 0xc0 | seg << 3);
 }
 
+static void add_string(struct test_case *t)
+{
+	static const uint8_t ops[] = { 0xa4, 0xa6, 0xaa, 0xac, 0xae };
+	static const uint8_t repeats[] = { 0xf2, 0xf3 };
+	const uint16_t si = rnd_offset(), di = rnd_offset();
+
+	if (one_in(3))
+		ADD(t, 0xfc | (rnd() & 1)); /* cld, std */
+	if (one_in(2))
+		ADD(t, 0xbe, si, si >> 8, 0xbf, di, di >> 8);
+	if (one_in(3))
+		ADD(t, 0x66, 0xb9, rnd() % 40, 0, 0, 0, repeats[rnd() & 1]);
+	if (one_in(4))
+		ADD(t, 0x66);
+	if (one_in(4))
+		ADD(t, 0x67);
+	if (one_in(4))
+		ADD(t, 0x26 | (rnd() & 3) << 3);
+	ADD(t, ops[rnd() % RF_ARRAY_SIZE(ops)] | (rnd() & 1));
+}
+
+/* Some change nothing but what translated code changes in place. */
+static void add_popf(struct test_case *t)
+{
+	const uint16_t all = rnd(), mine = all & (X86_ARITH_FLAGS | X86_IF | X86_DF),
+		       flags = one_in(8) ? all : one_in(3) ? mine : mine & ~X86_DF;
+
+	ADD(t, 0x68, flags, flags >> 8, 0x9d);
+}
+
+/* LES and its kin; a pointer whose selector is anything, or one that leaves the stack in place. */
+static void add_load_far(struct test_case *t)
+{
+	static const uint8_t ops[] = { 0xb2, 0xb4, 0xb5 };
+	const uint16_t at = rnd_offset();
+
+	if (one_in(4))
+		ADD(t, 0x66);
+	if (one_in(2))
+		ADD(t, 0xc4 | (rnd() & 1), 0x06 | (rnd() & 3) << 3, at, at >> 8);
+	else
+		ADD(t, 0x0f, ops[one_in(4) ? 0 : 1 + (rnd() & 1)],
+		    0x06 | (rnd() & 3) << 3, at, at >> 8);
+}
+
 /* Forward, over a few instructions. */
 static void add_transfer(struct test_case *t)
 {
-	const unsigned kind = rnd() % (t->kind <= V86 ? 15 : 11), reg = rnd() & 3;
+	const unsigned kind = rnd() % (t->kind <= V86 ? 17 : 11), reg = rnd() & 3;
 	unsigned field, from;
 	uint16_t target;
 
@@ -186,6 +231,11 @@ static void add_transfer(struct test_case *t)
 	case 13: ADD(t, 0x9a, 0, 0, CODE_BASE >> 4 & 0xff, CODE_BASE >> 12); field = t->len - 4;
 		break;
 	case 14: ADD(t, 0x9c, 0x0e, 0x68, 0, 0); field = t->len - 2; ADD(t, 0xcf); break;
+	/* push cs; push; mov bp, sp; jmp or call far [bp] */
+	case 15: ADD(t, 0x0e, 0x68, 0, 0); field = t->len - 2; ADD(t, 0x89, 0xe5, 0xff, 0x6e, 0);
+		break;
+	case 16: ADD(t, 0x0e, 0x68, 0, 0); field = t->len - 2; ADD(t, 0x89, 0xe5, 0xff, 0x5e, 0);
+		break;
 	}
 	from = t->len;
 	if (one_in(2))
@@ -203,7 +253,10 @@ static void add_transfer(struct test_case *t)
 
 static void add_something(struct test_case *t)
 {
-	switch (rnd() % 12) {
+	switch (rnd() % 16) {
+	case 12: case 13: return add_string(t);
+	case 14: return add_popf(t);
+	case 15: return add_load_far(t);
 	case 0: case 1: case 2: return add_stack(t);
 	case 3: return add_segment_load(t);
 	case 4: case 5: case 6: return add_transfer(t);

@@ -160,7 +160,8 @@ static void at_callout(ucontext_t *uc, enum callout which)
 		return;
 	}
 	if (which == CALLOUT_INT || which == CALLOUT_IRET || which == CALLOUT_SYSENTER ||
-	    which == CALLOUT_SYSEXIT) {
+	    which == CALLOUT_SYSEXIT ||
+	    (which >= CALLOUT_FAR_JUMP && which <= CALLOUT_FAR_RETURN)) {
 		end_run(uc);
 		return;
 	}

@@ -6,7 +6,7 @@
  * constants, and so are the ends that relative jumps wrap at. Each pair of base and limit gets a
  * number, which is part of the TU's mode (MODE_CODE). What such code looks up is
  *
- *   number << 16 | IP
+ *   number * 1015Dh + IP
  *
  * so that one branch cache, and one return stack, serve all code segments. TUs keep their linear
  * address; the flat 32-bit segment has the number 0 and base 0, and looks up EIP itself.

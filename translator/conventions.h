@@ -63,7 +63,7 @@ static inline unsigned host_reg_of(unsigned guest_reg)
 #define MODE_FPU      0x0020u /* CR0.TS and CR0.EM clear: x87 and MMX run */
 #define MODE_SSE      0x0040u /* and CR4.OSFXSR */
 /* ring 3: every access goes through the software TLB, none to the window (translate_soft.c) */
-#define MODE_SOFT     0x0080u
+#define MODE_SOFT     0x0080u /* unless with MODE_CODE16 */
 #define MODE_TSC      0x0100u /* RDTSC is allowed here */
 /*
  * 16-bit code: real mode, virtual-8086 mode, 16-bit code segments (translate_16.c). MODE_SS_FLAT,
@@ -71,11 +71,30 @@ static inline unsigned host_reg_of(unsigned guest_reg)
  */
 #define MODE_CODE16   0x0200u
 /*
+ * With MODE_CODE16, in place of MODE_SOFT: real or virtual-8086 mode, and no segment register has
+ * more than that mode gives it (unreal mode), so that a load sets a selector and a base only.
+ */
+#define MODE_PARAGRAPHS 0x0080u
+
+static inline bool mode_key_is_soft(uint32_t mode)
+{
+	return (mode & (MODE_SOFT | MODE_CODE16)) == MODE_SOFT;
+}
+
+/*
  * Which code segment it is (code_segment.c); 0: the flat one. No part of the key of branch caches:
  * there it is in what is looked up.
  */
 #define MODE_CODE_SHIFT 12
 #define MODE_CODE     0x00fff000u
+/*
+ * What that adds to EIP in what is looked up: more than 16 bits apart, and not by a multiple of the
+ * branch cache's size, for the same offsets are common in many segments: 0, 100h.
+ */
+static inline uint32_t mode_lookup_base(uint32_t mode)
+{
+	return ((mode & MODE_CODE) >> MODE_CODE_SHIFT) * 0x1015du;
+}
 /* based 32-bit code segment, single step, breakpoints: interpret */
 #define MODE_UNTRANSLATABLE 0x80000000u
 

@@ -166,20 +166,21 @@ static void stub_emit_callout(struct translator *tr, struct emitter *e, enum cal
 }
 
 /* With r10d: linear address; r11d: EIP after the instruction. */
-static void stub_emit_store(struct translator *tr, struct emitter *e)
+static void stub_emit_store(struct translator *tr, struct emitter *e, enum callout which)
 {
-	tr->stub_callout[CALLOUT_STORE] = emit_here(e);
+	tr->stub_callout[which] = emit_here(e);
 	emit_store32(e, H_R8, memref_cpu(CPU_OFF(eip)));
 	emit_store32(e, H_R10, memref_cpu(TCW_OFF(linear)));
 	emit_mov32(e, H_R10, H_R11);
-	stub_callout_body(tr, e, CALLOUT_STORE, 0);
+	stub_callout_body(tr, e, which, 0);
 }
 
 void stub_emit_callouts(struct translator *tr, struct emitter *e)
 {
 	for (int i = 0; i < CALLOUT_COUNT; i++) {
-		if (i != CALLOUT_SOFT && i != CALLOUT_STORE)
+		if (callout_stores(i))
+			stub_emit_store(tr, e, i);
+		else if (i != CALLOUT_SOFT)
 			stub_emit_callout(tr, e, i);
 	}
-	stub_emit_store(tr, e);
 }

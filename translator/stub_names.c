@@ -7,10 +7,14 @@ static const char *const callout_names[CALLOUT_COUNT] = {
 	[CALLOUT_LOAD_CR3] = "load-cr3", [CALLOUT_INT] = "int", [CALLOUT_IRET] = "iret",
 	[CALLOUT_SYSENTER] = "sysenter", [CALLOUT_SYSEXIT] = "sysexit",
 	[CALLOUT_LOAD_SEGMENT] = "load-segment", [CALLOUT_INVLPG] = "invlpg",
+	[CALLOUT_FAR_JUMP] = "far-jump", [CALLOUT_FAR_CALL] = "far-call",
+	[CALLOUT_FAR_RETURN] = "far-return",
 	[CALLOUT_SOFT] = "soft-tlb", [CALLOUT_STORE] = "store",
+	[CALLOUT_STORE_WORD] = "store-word", [CALLOUT_STORE_BYTE] = "store-byte",
+	[CALLOUT_PUSH_WORD] = "push-word", [CALLOUT_PUSH_LONG] = "push-long",
 };
 
-_Static_assert(CALLOUT_COUNT == CALLOUT_STORE + 1 && CALLOUT_COUNT == 11,
+_Static_assert(CALLOUT_COUNT == CALLOUT_PUSH_LONG + 1 && CALLOUT_COUNT == 18,
 	       "each callout has a name above");
 
 const char *translator_callout_name(enum callout which)

@@ -62,6 +62,9 @@ void stack16_check_wrap(struct build *b, unsigned size);
 struct memref segment16_at_r9(struct build *b, unsigned seg, unsigned size, enum access access);
 /* r8d, an offset in CS, is within its limit, and below 64 KiB; clobbers r11. */
 void code16_check_target(struct build *b, unsigned op_size);
+/* translate_16_string.c: a string instruction; CLD and STD. */
+void translate_16_string(struct build *b, const struct insn *insn);
+void translate_16_direction(struct build *b, const struct insn *insn);
 /* translate_16.c: how it is translated where that differs from 32-bit code; else NULL. */
 translate_fn translate_16_choose(const struct build *b, const struct insn *insn);
 
@@ -84,7 +87,11 @@ bool operand_is_bit_string(const struct insn *insn);
 bool segment_is_flat(const struct build *b, unsigned seg);
 
 /* translate_soft.c: the mode in which no access goes to the window. */
-static inline bool mode_is_soft(const struct build *b) { return b->mode & MODE_SOFT; }
+static inline bool mode_is_soft(const struct build *b)
+{
+	return mode_key_is_soft(b->mode);
+}
+
 /* Whether the instruction has no form for that mode, and is interpreted instead. */
 bool soft_lacks_form(const struct build *b, const struct insn *insn);
 /*

@@ -11,6 +11,7 @@
  * instruction before that end: what comes after it faults.
  */
 #include "guest_address.h"
+#include "translate_16.h"
 
 static struct opcode_bytes sized(uint8_t opcode, unsigned size)
 {
@@ -21,23 +22,21 @@ static struct opcode_bytes sized(uint8_t opcode, unsigned size)
 	return op;
 }
 
-/* MOV between a register and memory. */
-static void emit_store(struct build *b, unsigned reg, unsigned size, struct memref m)
+void code16_store(struct build *b, unsigned reg, unsigned size, struct memref m)
 {
 	const struct opcode_bytes op = sized(0x89, size);
 
 	emit_op_mem(&b->e, &op, reg, &m);
 }
 
-static void emit_load(struct build *b, unsigned reg, unsigned size, struct memref m)
+void code16_load(struct build *b, unsigned reg, unsigned size, struct memref m)
 {
 	const struct opcode_bytes op = sized(0x8b, size);
 
 	emit_op_mem(&b->e, &op, reg, &m);
 }
 
-/* r8d = two or four bytes, zero-extended. */
-static void emit_load_r8(struct build *b, unsigned size, struct memref m)
+void code16_load_r8(struct build *b, unsigned size, struct memref m)
 {
 	if (size == 2)
 		emit_op_mem1(&b->e, OP2(0xb7), H_R8, m);
@@ -45,34 +44,33 @@ static void emit_load_r8(struct build *b, unsigned size, struct memref m)
 		emit_load32(&b->e, H_R8, m);
 }
 
-/* A guest register's low half = a scratch register's. */
-static void emit_set_word(struct build *b, unsigned reg, unsigned from)
+void code16_set_word(struct build *b, unsigned reg, unsigned from)
 {
 	const struct opcode_bytes op = sized(0x8b, 2);
 
 	emit_op_reg(&b->e, &op, reg, from);
 }
 
-static void emit_set(struct build *b, unsigned reg, unsigned size, unsigned from)
+void code16_set(struct build *b, unsigned reg, unsigned size, unsigned from)
 {
 	if (size == 2)
-		emit_set_word(b, reg, from);
+		code16_set_word(b, reg, from);
 	else
 		emit_mov32(&b->e, reg, from);
 }
 
-static void emit_sp_add(struct build *b, int32_t n)
+void code16_sp_add(struct build *b, int32_t n)
 {
 	emit_lea32(&b->e, H_R9, memref_plain(H_GUEST_ESP, n));
-	emit_set_word(b, H_GUEST_ESP, H_R9);
+	code16_set_word(b, H_GUEST_ESP, H_R9);
 }
 
 /* --- the stack --- */
 
 static void push_value(struct build *b, unsigned reg, unsigned size)
 {
-	emit_store(b, reg, size, stack16_slot(b, -(int32_t)size, size, ACCESS_WRITE));
-	emit_set_word(b, H_GUEST_ESP, H_R9);
+	code16_store(b, reg, size, stack16_slot(b, -(int32_t)size, size, ACCESS_WRITE));
+	code16_set_word(b, H_GUEST_ESP, H_R9);
 }
 
 static void push_reg(struct build *b, const struct insn *i)
@@ -87,7 +85,7 @@ static void emit_push_imm(struct build *b, uint32_t value, unsigned size)
 
 	emit_op_mem(&b->e, &op, 0, &m);
 	emit_bytes(&b->e, &value, size);
-	emit_set_word(b, H_GUEST_ESP, H_R9);
+	code16_set_word(b, H_GUEST_ESP, H_R9);
 }
 
 static void push_imm(struct build *b, const struct insn *i)
@@ -95,14 +93,14 @@ static void push_imm(struct build *b, const struct insn *i)
 	emit_push_imm(b, i->imm, i->op_size);
 }
 
-static unsigned segment_of(const struct insn *i)
+unsigned code16_segment_of(const struct insn *i)
 {
 	if (i->map == MAP_0F)
 		return i->opcode < 0xa8 ? X86_FS : X86_GS;
 	return i->opcode >> 3;
 }
 
-static void emit_selector(struct build *b, unsigned seg)
+void code16_selector(struct build *b, unsigned seg)
 {
 	emit_op_mem1(&b->e, OP2(0xb7), H_R8,
 		     memref_cpu(CPU_SEG_OFF(seg) + (int32_t)offsetof(struct segment, selector)));
@@ -110,7 +108,7 @@ static void emit_selector(struct build *b, unsigned seg)
 
 static void push_seg(struct build *b, const struct insn *i)
 {
-	emit_selector(b, segment_of(i));
+	code16_selector(b, code16_segment_of(i));
 	push_value(b, H_R8, i->op_size);
 }
 
@@ -118,15 +116,15 @@ static void push_rm(struct build *b, const struct insn *i)
 {
 	if (!i->mem)
 		return push_value(b, host_reg_of(insn_rm(i)), i->op_size);
-	emit_load_r8(b, i->op_size, operand16_prepare(b, i));
+	code16_load_r8(b, i->op_size, operand16_prepare(b, i));
 	push_value(b, H_R8, i->op_size);
 }
 
 static void pop_value(struct build *b, unsigned reg, unsigned size)
 {
-	emit_load(b, reg, size, stack16_slot(b, 0, size, ACCESS_READ));
+	code16_load(b, reg, size, stack16_slot(b, 0, size, ACCESS_READ));
 	if (reg != H_GUEST_ESP)
-		emit_sp_add(b, size);
+		code16_sp_add(b, size);
 }
 
 static void pop_reg(struct build *b, const struct insn *i)
@@ -141,18 +139,9 @@ static void pop_rm(struct build *b, const struct insn *i)
 		return pop_value(b, host_reg_of(insn_rm(i)), i->op_size);
 	if (i->base == X86_ESP)
 		return translate_interpret(b, i);
-	emit_load_r8(b, i->op_size, stack16_slot(b, 0, i->op_size, ACCESS_READ));
-	emit_store(b, H_R8, i->op_size, operand16_prepare(b, i));
-	emit_sp_add(b, i->op_size);
-}
-
-static void pop_seg(struct build *b, const struct insn *i)
-{
-	if (segment_of(i) == X86_SS)
-		return translate_interpret(b, i);
-	emit_op_mem1(&b->e, OP2(0xb7), H_R8, stack16_slot(b, 0, i->op_size, ACCESS_READ));
-	emit_load_segment(b, segment_of(i),
-			  i->op_size == 2 ? CALLOUT_POP | CALLOUT_POP_WORD : CALLOUT_POP);
+	code16_load_r8(b, i->op_size, stack16_slot(b, 0, i->op_size, ACCESS_READ));
+	code16_store(b, H_R8, i->op_size, operand16_prepare(b, i));
+	code16_sp_add(b, i->op_size);
 }
 
 static void pushf(struct build *b, const struct insn *i)
@@ -167,10 +156,10 @@ static void pushf(struct build *b, const struct insn *i)
 static void leave(struct build *b, const struct insn *i)
 {
 	emit_movzx16(&b->e, H_R9, H_RBP);
-	emit_load_r8(b, i->op_size, segment16_at_r9(b, X86_SS, i->op_size, ACCESS_READ));
+	code16_load_r8(b, i->op_size, segment16_at_r9(b, X86_SS, i->op_size, ACCESS_READ));
 	emit_lea32(&b->e, H_R9, memref_plain(H_RBP, i->op_size));
-	emit_set_word(b, H_GUEST_ESP, H_R9);
-	emit_set(b, H_RBP, i->op_size, H_R8);
+	code16_set_word(b, H_GUEST_ESP, H_R9);
+	code16_set(b, H_RBP, i->op_size, H_R8);
 }
 
 static struct memref slot_at(struct memref m, unsigned n, unsigned size)
@@ -187,8 +176,8 @@ static void pusha(struct build *b, const struct insn *i)
 
 	stack16_check_wrap(b, 8 * size);
 	for (unsigned r = 0; r < 8; r++)
-		emit_store(b, host_reg_of(r), size, slot_at(low, 7 - r, size));
-	emit_set_word(b, H_GUEST_ESP, H_R9);
+		code16_store(b, host_reg_of(r), size, slot_at(low, 7 - r, size));
+	code16_set_word(b, H_GUEST_ESP, H_R9);
 }
 
 /* The ends are loaded first, so that no register changes if the second page is not there. */
@@ -198,13 +187,13 @@ static void popa(struct build *b, const struct insn *i)
 	const struct memref low = stack16_slot(b, 0, 8 * size, ACCESS_READ);
 
 	stack16_check_wrap(b, 8 * size);
-	emit_load_r8(b, size, low);
-	emit_load_r8(b, size, slot_at(low, 7, size));
+	code16_load_r8(b, size, low);
+	code16_load_r8(b, size, slot_at(low, 7, size));
 	for (unsigned r = 0; r < 8; r++) {
 		if (r != X86_ESP)
-			emit_load(b, r, size, slot_at(low, 7 - r, size));
+			code16_load(b, r, size, slot_at(low, 7 - r, size));
 	}
-	emit_sp_add(b, 8 * size);
+	code16_sp_add(b, 8 * size);
 }
 
 /* --- transfers --- */
@@ -233,9 +222,9 @@ static void call(struct build *b, const struct insn *i)
 static void ret(struct build *b, const struct insn *i)
 {
 	b->ended = true;
-	emit_load_r8(b, i->op_size, stack16_slot(b, 0, i->op_size, ACCESS_READ));
+	code16_load_r8(b, i->op_size, stack16_slot(b, 0, i->op_size, ACCESS_READ));
 	code16_check_target(b, i->op_size);
-	emit_sp_add(b, i->op_size + (i->imm_size ? i->imm & 0xffff : 0));
+	code16_sp_add(b, i->op_size + (i->imm_size ? i->imm & 0xffff : 0));
 	emit_lookup_base(b);
 	emit_ret(&b->e);
 }
@@ -243,7 +232,7 @@ static void ret(struct build *b, const struct insn *i)
 static void emit_indirect(struct build *b, const struct insn *i)
 {
 	if (i->mem)
-		emit_load_r8(b, i->op_size, operand16_prepare(b, i));
+		code16_load_r8(b, i->op_size, operand16_prepare(b, i));
 	else if (i->op_size == 2)
 		emit_movzx16(&b->e, H_R8, host_reg_of(insn_rm(i)));
 	else
@@ -274,7 +263,7 @@ static void group_ff(struct build *b, const struct insn *i)
 	case 2: return call_rm(b, i);
 	case 4: return jmp_rm(b, i);
 	case 6: return push_rm(b, i);
-	case 3: case 5: return translate_leave_tc(b, i);
+	case 3: case 5: return translate_16_far_indirect(b, i);
 	default: return translate_copy(b, i);
 	}
 }
@@ -283,7 +272,7 @@ static void group_ff(struct build *b, const struct insn *i)
 static void emit_count_back(struct build *b)
 {
 	emit_mov32(&b->e, H_RCX, H_R11);
-	emit_set_word(b, H_RCX, H_R9);
+	code16_set_word(b, H_RCX, H_R9);
 }
 
 /* Taken if r9w is zero. */
@@ -328,19 +317,6 @@ static void loop(struct build *b, const struct insn *i)
 
 /* --- segment registers --- */
 
-static void mov_to_seg(struct build *b, const struct insn *i)
-{
-	const unsigned seg = insn_reg(i);
-
-	if (seg == X86_SS || seg == X86_CS || seg > X86_GS)
-		return translate_interpret(b, i);
-	if (i->mem)
-		emit_op_mem1(&b->e, OP2(0xb7), H_R8, operand16_prepare(b, i));
-	else
-		emit_mov32(&b->e, H_R8, host_reg_of(insn_rm(i)));
-	emit_load_segment(b, seg, 0);
-}
-
 static void mov_from_seg(struct build *b, const struct insn *i)
 {
 	if (insn_reg(i) > X86_GS)
@@ -348,11 +324,11 @@ static void mov_from_seg(struct build *b, const struct insn *i)
 	if (i->mem) {
 		const struct memref m = operand16_prepare(b, i);
 
-		emit_selector(b, insn_reg(i));
-		return emit_store(b, H_R8, 2, m);
+		code16_selector(b, insn_reg(i));
+		return code16_store(b, H_R8, 2, m);
 	}
-	emit_selector(b, insn_reg(i));
-	emit_set(b, host_reg_of(insn_rm(i)), i->op_size, H_R8);
+	code16_selector(b, insn_reg(i));
+	code16_set(b, host_reg_of(insn_rm(i)), i->op_size, H_R8);
 }
 
 /* --- which is translated by what --- */
@@ -361,22 +337,27 @@ static void mov_from_seg(struct build *b, const struct insn *i)
 
 static const translate_fn table_1byte[256] = {
 	[0x06] = push_seg, [0x0e] = push_seg, [0x16] = push_seg, [0x1e] = push_seg,
-	[0x07] = pop_seg, [0x17] = pop_seg, [0x1f] = pop_seg,
+	[0x07] = translate_16_pop_seg, [0x17] = translate_16_pop_seg,
+	[0x1f] = translate_16_pop_seg,
 	[0x27] = translate_interpret, [0x2f] = translate_interpret, [0x37] = translate_interpret,
 	[0x3f] = translate_interpret, RANGE(0x50, 0x57) = push_reg, RANGE(0x58, 0x5f) = pop_reg,
 	[0x60] = pusha, [0x61] = popa, [0x62] = translate_interpret, [0x63] = translate_interpret,
 	[0x68] = push_imm, [0x6a] = push_imm, RANGE(0x70, 0x7f) = translate_jcc,
-	[0x8c] = mov_from_seg, [0x8d] = translate_lea, [0x8e] = mov_to_seg, [0x8f] = pop_rm,
-	[0x9a] = translate_leave_tc, [0x9c] = pushf, [0x9d] = translate_interpret,
-	RANGE(0xa4, 0xa7) = translate_interpret, RANGE(0xaa, 0xaf) = translate_interpret,
-	[0xc2] = ret, [0xc3] = ret, [0xc4] = translate_interpret, [0xc5] = translate_interpret,
-	[0xc8] = translate_interpret, [0xc9] = leave, [0xca] = translate_leave_tc,
-	[0xcb] = translate_leave_tc, [0xcc] = translate_leave_tc, [0xcd] = translate_leave_tc,
-	[0xce] = translate_interpret, [0xcf] = translate_leave_tc, [0xd4] = translate_interpret,
+	[0x8c] = mov_from_seg, [0x8d] = translate_lea, [0x8e] = translate_16_mov_to_seg,
+	[0x8f] = pop_rm,
+	[0x9a] = translate_16_far_direct, [0x9c] = pushf, [0x9d] = translate_16_popf,
+	RANGE(0xa4, 0xa7) = translate_16_string, RANGE(0xaa, 0xaf) = translate_16_string,
+	[0xc2] = ret, [0xc3] = ret, [0xc4] = translate_16_load_far,
+	[0xc5] = translate_16_load_far,
+	[0xc8] = translate_interpret, [0xc9] = leave, [0xca] = translate_16_far_return,
+	[0xcb] = translate_16_far_return, [0xcc] = translate_16_int, [0xcd] = translate_16_int,
+	[0xce] = translate_interpret, [0xcf] = translate_16_far_return,
+	[0xd4] = translate_interpret,
 	[0xd5] = translate_interpret, [0xd6] = translate_interpret, [0xd7] = translate_interpret,
 	RANGE(0xe0, 0xe3) = loop, [0xe8] = call, [0xe9] = translate_jmp,
-	[0xea] = translate_leave_tc, [0xeb] = translate_jmp, [0xf1] = translate_leave_tc,
+	[0xea] = translate_16_far_direct, [0xeb] = translate_jmp, [0xf1] = translate_leave_tc,
 	[0xf4] = translate_leave_tc, [0xfa] = translate_cli, [0xfb] = translate_sti,
+	[0xfc] = translate_16_direction, [0xfd] = translate_16_direction,
 	[0xff] = group_ff,
 };
 
@@ -384,8 +365,10 @@ static const translate_fn table_0f[256] = {
 	[0x01] = translate_interpret, [0x0b] = translate_leave_tc, [0x20] = translate_mov_from_cr,
 	[0x22] = translate_interpret, [0x31] = translate_rdtsc, [0x34] = translate_leave_tc,
 	[0x35] = translate_leave_tc,
-	RANGE(0x80, 0x8f) = translate_jcc, [0xa0] = push_seg, [0xa1] = pop_seg, [0xa8] = push_seg,
-	[0xa9] = pop_seg, [0xbd] = translate_interpret, [0xc7] = translate_interpret,
+	RANGE(0x80, 0x8f) = translate_jcc, [0xa0] = push_seg,
+	[0xa1] = translate_16_pop_seg, [0xa8] = push_seg, [0xa9] = translate_16_pop_seg,
+	[0xb2] = translate_16_load_far, [0xb4] = translate_16_load_far,
+	[0xb5] = translate_16_load_far, [0xbd] = translate_interpret, [0xc7] = translate_interpret,
 	[0xf7] = translate_interpret,
 };
 
@@ -399,6 +382,8 @@ translate_fn translate_16_choose(const struct build *b, const struct insn *i)
 {
 	const bool at_end = guest_eip(b, b->next_eip) > b->code->limit;
 
+	if (!at_end && b->adapt == ADAPT_INTERPRET && translate_16_stores(b, i))
+		return translate_16_store;
 	if (at_end || (b->adapt && transfers(i)))
 		return translate_leave_tc;
 	/* The x87 last-instruction pointers are noted as 32-bit code has them. */

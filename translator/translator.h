@@ -59,6 +59,11 @@ enum callout {
 	/* argument: selector | segment << 16 | CALLOUT_POP: ESP += 4 afterwards */
 	CALLOUT_LOAD_SEGMENT,
 	CALLOUT_INVLPG,    /* argument: linear address */
+	/* far JMP and CALL of 16-bit code; argument: selector << 16 | offset */
+	CALLOUT_FAR_JUMP,
+	CALLOUT_FAR_CALL,
+	/* RETF, and IRET with CALLOUT_IRET_TOO; argument: bytes to release | operand size << 16 */
+	CALLOUT_FAR_RETURN,
 	/*
 	 * The look-up of an access to the linear address given instead of an EIP failed; argument:
 	 * its length less one, and CALLOUT_WRITE. CALLOUT_NEXT: look again.
@@ -70,8 +75,17 @@ enum callout {
 	 * not go through the interpreter.
 	 */
 	CALLOUT_STORE,
+	/* the same of two bytes and of one, in 16-bit code */
+	CALLOUT_STORE_WORD,
+	CALLOUT_STORE_BYTE,
+	/* the same of two and of four bytes, and SP moves down by as much: PUSH, near CALL */
+	CALLOUT_PUSH_WORD,
+	CALLOUT_PUSH_LONG,
 	CALLOUT_COUNT
 };
+#define CALLOUT_IRET_TOO 0x01000000u
+/* Those that find a linear address in tcw.linear. */
+static inline bool callout_stores(enum callout which) { return which >= CALLOUT_STORE; }
 #define CALLOUT_POP 0x04000000u
 #define CALLOUT_POP_WORD 0x08000000u /* with it: SP += 2 */
 #define CALLOUT_WRITE 0x100u
@@ -216,6 +230,8 @@ void translator_x87_resolve(const struct translator *tr, struct cpu *cpu);
  * many.
  */
 unsigned translator_invalidate(struct translator *tr, gpa_t gpa, uint32_t len);
+/* False: that would drop none. Light. */
+bool translator_may_hold_code(const struct translator *tr, gpa_t gpa, uint32_t len);
 /* Drops everything. */
 void translator_flush(struct translator *tr);
 /*

@@ -21,18 +21,9 @@ static uint32_t tu_hash(gva_t eip, gpa_t gpa, uint32_t mode)
 	return (h ^ h >> 32) >> 8 & ((1u << TU_HASH_BITS) - 1);
 }
 
-static struct code_page *page_find(const struct translator *tr, gpa_t page)
-{
-	struct code_page *p = tr->pages[gpa_frame(page) % PAGE_HASH_SIZE];
-
-	while (p && !gpa_equal(p->page, page))
-		p = p->next;
-	return p;
-}
-
 static struct code_page *page_get(struct translator *tr, gpa_t page)
 {
-	struct code_page *p = page_find(tr, page),
+	struct code_page *p = code_page_find(tr, page),
 			 **slot = &tr->pages[gpa_frame(page) % PAGE_HASH_SIZE];
 
 	if (p)
@@ -70,6 +61,12 @@ struct tu **tu_bucket(struct translator *tr, const struct tu *tu)
 	return &tr->hash[tu_hash(tu->eip, tu->gpa, tu->mode)];
 }
 
+/* What of its code lies in the page it begins in. */
+static uint32_t tu_first_len(const struct tu *tu)
+{
+	return tu_crosses(tu) ? GUEST_PAGE_SIZE - gpa_offset(tu->gpa) : tu->guest_len;
+}
+
 struct tu *tu_insert(struct translator *tr, struct tu *tu)
 {
 	struct tu **bucket = tu_bucket(tr, tu);
@@ -98,7 +95,9 @@ struct tu *tu_insert(struct translator *tr, struct tu *tu)
 	*bucket = tu;
 	tu->page_next = p->tus;
 	p->tus = tu;
+	code_lines_add(p, gpa_offset(tu->gpa), tu_first_len(tu));
 	if (p2) {
+		code_lines_add(p2, 0, tu->guest_len - tu_first_len(tu));
 		tu->page2_next = p2->tus2;
 		p2->tus2 = tu;
 	}
@@ -145,7 +144,7 @@ struct tu *tu_lookup(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode,
 
 static void page_unlink(struct translator *tr, gpa_t page, struct tu *tu, bool second)
 {
-	struct code_page *p = page_find(tr, page);
+	struct code_page *p = code_page_find(tr, page);
 	struct tu **at = second ? &p->tus2 : &p->tus;
 
 	while (*at != tu) {
@@ -153,8 +152,10 @@ static void page_unlink(struct translator *tr, gpa_t page, struct tu *tu, bool s
 		at = second ? &(*at)->page2_next : &(*at)->page_next;
 	}
 	*at = second ? tu->page2_next : tu->page_next;
-	if (!p->tus && !p->tus2)
-		tr->cb.unprotect(tr->cb.opaque, page);
+	if (p->tus || p->tus2)
+		return;
+	p->lines = 0;
+	tr->cb.unprotect(tr->cb.opaque, page);
 }
 
 static void mapped_unlink(struct translator *tr, const struct tu *tu)
@@ -201,19 +202,16 @@ static bool ranges_meet(gpa_t a, uint32_t a_len, gpa_t b, uint32_t b_len)
 
 static bool tu_overlaps(const struct tu *tu, gpa_t gpa, uint32_t len)
 {
-	uint32_t first_len = tu->guest_len;
+	const uint32_t first_len = tu_first_len(tu);
 
-	if (tu_crosses(tu)) {
-		first_len = GUEST_PAGE_SIZE - gpa_offset(tu->gpa);
-		if (ranges_meet(gpa, len, tu->gpa2, tu->guest_len - first_len))
-			return true;
-	}
+	if (tu_crosses(tu) && ranges_meet(gpa, len, tu->gpa2, tu->guest_len - first_len))
+		return true;
 	return ranges_meet(gpa, len, tu->gpa, first_len);
 }
 
 unsigned translator_invalidate(struct translator *tr, gpa_t gpa, uint32_t len)
 {
-	struct code_page *p = page_find(tr, gpa_page(gpa));
+	struct code_page *p = code_page_find(tr, gpa_page(gpa));
 	unsigned n = 0;
 
 	assert(len && len <= GUEST_PAGE_SIZE - gpa_offset(gpa));

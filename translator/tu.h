@@ -133,6 +133,7 @@ struct code_page {
 	gpa_t page;
 	struct tu *tus;      /* by page_next */
 	struct tu *tus2;     /* by page2_next */
+	uint64_t lines;      /* bit n: some TU was made from its nth 64 bytes (code_lines.c) */
 	struct code_page *next;
 };
 
@@ -224,12 +225,6 @@ static inline uint32_t mode_eip(const struct translator *tr, uint32_t mode, gva_
 	return gva - mode_code(tr, mode)->base;
 }
 
-/* What the code segment of the mode adds to EIP in what is looked up. */
-static inline uint32_t mode_lookup_base(uint32_t mode)
-{
-	return (mode & MODE_CODE) << (16 - MODE_CODE_SHIFT);
-}
-
 /* What a branch to the linear address gva looks up. */
 static inline uint32_t mode_lookup(const struct translator *tr, uint32_t mode, gva_t gva)
 {
@@ -257,6 +252,10 @@ struct memref branch_lookup_hit(uint32_t mode);
 
 /* translate.c: NULL if the first instruction cannot be translated. */
 struct tu *translate(struct translator *tr, gva_t eip, gpa_t gpa, uint32_t mode, bool global);
+
+/* code_lines.c */
+struct code_page *code_page_find(const struct translator *tr, gpa_t page);
+void code_lines_add(struct code_page *p, uint32_t offset, uint32_t len);
 
 /* adapt.c: ADAPT_* of the instruction at gpa. */
 uint32_t adapt_lookup(const struct translator *tr, gpa_t gpa);

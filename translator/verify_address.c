@@ -99,7 +99,7 @@ bool verify_guest_memory(struct verifier *v, const struct host_operand *m)
 		why = indexed_in_window(v, m);
 	else if (m->base == H_R9 && m->index == H_R10)
 		why = past_window(v, m);
-	if (!why && v->tu->mode & MODE_SOFT && !goes_past_window(v, m))
+	if (!why && mode_key_is_soft(v->tu->mode) && !goes_past_window(v, m))
 		return verify_fail(v, VERIFY_MODE, "an access to a window in the soft mode");
 	return why ? verify_fail(v, VERIFY_MEMORY, why) : true;
 }

@@ -214,12 +214,15 @@ static uint32_t guest_eip(const struct verifier *v)
 			v->tu->eip + v->tu->insn[v->current].guest_offset);
 }
 
-enum argument { ARGUMENT_NONE, ARGUMENT_ADAPT, ARGUMENT_BYTE, ARGUMENT_VALUE, ARGUMENT_STORE };
+enum argument {
+	ARGUMENT_NONE, ARGUMENT_ADAPT, ARGUMENT_BYTE, ARGUMENT_VALUE, ARGUMENT_STORE,
+	ARGUMENT_RETURN
+};
 
 static const struct callout_rule {
 	uint8_t argument;  /* enum argument: what is in r9d */
 	bool ends;         /* does not come back after the call */
-	bool ring0;
+	bool ring0, code16;
 	bool loads_flags;  /* POPF's long way: the interpreter loads all flags from the stack */
 } callouts[CALLOUT_COUNT] = {
 	[CALLOUT_INTERPRET] = { ARGUMENT_ADAPT, .loads_flags = true },
@@ -231,10 +234,26 @@ static const struct callout_rule {
 	[CALLOUT_SYSEXIT] = { ARGUMENT_NONE, .ends = true },
 	[CALLOUT_LOAD_SEGMENT] = { .argument = ARGUMENT_VALUE },
 	[CALLOUT_INVLPG] = { ARGUMENT_VALUE, .ring0 = true },
+	[CALLOUT_FAR_JUMP] = { ARGUMENT_VALUE, .ends = true, .code16 = true },
+	[CALLOUT_FAR_CALL] = { ARGUMENT_VALUE, .ends = true, .code16 = true },
+	[CALLOUT_FAR_RETURN] = { ARGUMENT_RETURN, .ends = true, .code16 = true },
 	[CALLOUT_STORE] = { .argument = ARGUMENT_STORE },
+	[CALLOUT_STORE_WORD] = { .argument = ARGUMENT_STORE, .code16 = true },
+	[CALLOUT_STORE_BYTE] = { .argument = ARGUMENT_STORE, .code16 = true },
+	[CALLOUT_PUSH_WORD] = { .argument = ARGUMENT_STORE, .code16 = true },
+	[CALLOUT_PUSH_LONG] = { .argument = ARGUMENT_STORE, .code16 = true },
 };
 
 static const struct callout_rule segment_in_ring0 = { ARGUMENT_VALUE, .ring0 = true };
+
+/* The C function asserts as much. */
+static bool is_far_return(const struct fact *f)
+{
+	const uint32_t size = f->value >> 16 & 0xff;
+
+	return f->kind == FACT_CONSTANT && (size == 2 || size == 4) &&
+	       !(f->value >> 24 & ~(CALLOUT_IRET_TOO >> 24));
+}
 
 static bool callout_argument(struct verifier *v, enum argument kind)
 {
@@ -247,6 +266,7 @@ static bool callout_argument(struct verifier *v, enum argument kind)
 	case ARGUMENT_VALUE: return fact_is_value(r9);
 	/* the address */
 	case ARGUMENT_STORE: return fact_is_value(r9) && fact_is_value(&v->state.reg[H_R10]);
+	case ARGUMENT_RETURN: return is_far_return(r9);
 	default:             return true;
 	}
 }
@@ -263,6 +283,8 @@ static bool callout(struct verifier *v, const struct callout_rule *rule)
 				   "a callout with another argument than it should have");
 	if (rule->ring0 && v->tu->mode & MODE_CPL)
 		return verify_fail(v, VERIFY_MODE, "a callout for ring 0 in another ring");
+	if (rule->code16 && !(v->tu->mode & MODE_CODE16))
+		return verify_fail(v, VERIFY_MODE, "a callout for 16-bit code in 32-bit code");
 	if (rule->loads_flags)
 		v->state.flags_spoilt = false;
 	if (!need_rest(v, false))
@@ -348,7 +370,7 @@ static bool to_stub(struct verifier *v, cache_pc target)
 		if (target == tr->stub_ac[false] || target == tr->stub_ac[true])
 			return clac_stac(v);
 		for (unsigned i = 0; i < SOFT_LOOKUP_KINDS; i++) {
-			if (target == tr->stub_dual[i] && v->tu->mode & MODE_SOFT)
+			if (target == tr->stub_dual[i] && mode_key_is_soft(v->tu->mode))
 				return verify_fail(v, VERIFY_MODE,
 						   "a choice of windows in the soft mode");
 			if (target == tr->stub_soft[i] || target == tr->stub_dual[i])

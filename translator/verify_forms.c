@@ -8,83 +8,7 @@
  * gave, in whatever place that was. An instruction that matches no form is taken as copied, and
  * then may name guest registers and confined memory only.
  */
-#include "verify_forms.h"
-
-#define SCRATCH_REGISTERS (R(H_R8) | R(H_R9) | R(H_R10) | R(H_R11))
-
-/* --- patterns --- */
-
-enum pattern_kind {
-	PATTERN_NONE, PATTERN_REGISTER, PATTERN_IMMEDIATE, PATTERN_GUEST_MEMORY, PATTERN_AT,
-	PATTERN_WINDOW_SUM
-};
-
-struct pattern {
-	uint8_t kind, bytes;
-	uint16_t regs;          /* register: those that match */
-	uint8_t base, index, scale;
-	bool any_disp;
-	int32_t disp;
-	uint16_t count, stride; /* disp, disp + stride, ...: count of them */
-};
-
-#define REG(mask, n) { .kind = PATTERN_REGISTER, .regs = (mask), .bytes = (n) }
-#define R32(reg) REG(R(reg), 4)
-#define R64(reg) REG(R(reg), 8)
-#define SCRATCH REG(SCRATCH_REGISTERS, 4)
-#define GUEST REG(GUEST_REGISTERS, 4)
-#define BYTE_REGISTER REG(R(H_RAX) | R(H_RCX) | R(H_RDX) | R(H_RBX), 1)
-#define IMM { .kind = PATTERN_IMMEDIATE }
-#define MEMORY(n) { .kind = PATTERN_GUEST_MEMORY, .bytes = (n) }
-#define ANY_SUM { .kind = PATTERN_AT, .any_disp = true }
-/* base + index * scale; the rest of the pattern's fields follow. */
-#define ADDRESS(b, i, s, ...) \
-	{ .kind = PATTERN_AT, .base = (b), .index = (i), .scale = (s), __VA_ARGS__ }
-#define AT(b, i, n) ADDRESS(b, i, 1, .bytes = (n), .count = 1)
-#define SUM(b, i) ADDRESS(b, i, 1, .any_disp = true, .count = 1)
-#define TIMES(i, s) ADDRESS(VERIFY_NO_REG, i, s, .count = 1)
-#define CPU_ARRAY(off, n, c, s) \
-	ADDRESS(H_CPU, VERIFY_NO_REG, 1, .bytes = (n), .disp = (off), .count = (c), .stride = (s))
-#define CPU(off, n) CPU_ARRAY(off, n, 1, 0)
-#define CPU_INDEXED(off, i, s, n) \
-	ADDRESS(H_CPU, i, s, .bytes = (n), .disp = (off), .count = 1)
-
-static bool matches_address(const struct pattern *p, const struct host_operand *o)
-{
-	if (!p->count) /* ANY_SUM */
-		return true;
-	if (p->base != o->base || p->index != o->index ||
-	    (o->index != VERIFY_NO_REG && p->scale != o->scale))
-		return false;
-	for (unsigned i = 0; i < p->count; i++) {
-		if (p->any_disp || o->disp == p->disp + (int)i * p->stride)
-			return true;
-	}
-	return false;
-}
-
-static bool matches_operand(const struct host_insn *h, const struct pattern *p,
-			    const struct host_operand *o)
-{
-	switch (p->kind) {
-	case PATTERN_REGISTER:
-		return o->kind == OPERAND_REGISTER && o->file == FILE_GENERAL &&
-		       p->regs & R(o->reg) && o->bytes == p->bytes;
-	case PATTERN_IMMEDIATE:
-		return o->kind == OPERAND_IMMEDIATE;
-	case PATTERN_GUEST_MEMORY:
-		return o->kind == OPERAND_MEMORY && o->bytes == p->bytes &&
-		       verify_is_guest_operand(o);
-	case PATTERN_AT:
-		return o->kind == OPERAND_MEMORY && (!p->bytes || o->bytes == p->bytes) &&
-		       matches_address(p, o);
-	case PATTERN_WINDOW_SUM:
-		return o->kind == OPERAND_MEMORY && o->base < 16 && GUEST_REGISTERS & R(o->base) &&
-		       o->index == H_WINDOW && o->scale == 1 && !o->disp;
-	default:
-		return false;
-	}
-}
+#include "verify_patterns.h"
 
 /* --- the table of forms --- */
 
@@ -151,8 +75,9 @@ static bool check_window_sum(struct verifier *v)
 
 static bool check_string(struct verifier *v)
 {
-	return v->tu->mode & MODE_SOFT ? verify_fail(v, VERIFY_MODE, "a string in the soft mode") :
-					 true;
+	return mode_key_is_soft(v->tu->mode) ?
+		       verify_fail(v, VERIFY_MODE, "a string in the soft mode") :
+		       true;
 }
 
 static bool check_live_flags(struct verifier *v)
@@ -186,6 +111,30 @@ static bool check_limit_probe(struct verifier *v)
 	return m->disp >= 0 && m->disp < most + 32 ?
 		       true :
 		       verify_fail(v, VERIFY_GLUE, "a limit probed far from the access");
+}
+
+static bool check_string_step(struct verifier *v)
+{
+	const uint32_t value = v->insn.operand[1].value;
+
+	return value == 1 || value == 0xffffffff ?
+		       true :
+		       verify_fail(v, VERIFY_GLUE, "a string step that is not one element");
+}
+
+/* Not CS, which belongs to the unit; what else is in a segment register is the mode's. */
+static bool check_segment_set(struct verifier *v)
+{
+	const int64_t disp = v->insn.operand[0].disp;
+
+	if (!(v->tu->mode & MODE_PARAGRAPHS))
+		return verify_fail(v, VERIFY_MODE,
+				   "a segment register set where loads look at descriptors");
+	return disp != TCW_OFF(x87.selector) + 2 * X86_CS &&
+			       (disp < CPU_SEG_OFF(X86_CS) ||
+				disp >= CPU_SEG_OFF(X86_CS) + (int64_t)sizeof(struct segment)) ?
+		       true :
+		       verify_fail(v, VERIFY_GLUE, "CS set");
 }
 
 static bool check_if_constant(struct verifier *v)
@@ -298,6 +247,8 @@ static void give_tsc(struct verifier *v)
 	CPU_ARRAY(CPU_SEG_OFF(0) + (int32_t)offsetof(struct segment, selector), 2, X86_NSEG, \
 		  sizeof(struct segment))
 
+#define X87_SELECTORS CPU_ARRAY(TCW(x87.selector), 2, X86_NSEG, 2)
+
 /* In docs/translation.md the same table is told in words: keep them in step. */
 static const struct form forms[] = {
 	/* Values. */
@@ -404,9 +355,28 @@ static const struct form forms[] = {
 		.flags = CODE16, .check = check_limit_probe },
 	{ "segment base", HOST_MOV, { R32(H_R10), BASES }, .gives = FACT_VALUE,
 		.flags = CODE16 },
+	{ "paragraph", HOST_LEA, { R32(H_R9), AT(H_R9, H_R9, 0) }, .need = { NEED(H_R9, INDEX_8) },
+		.gives = FACT_PARAGRAPH, .flags = CODE16 },
+	{ "base set", HOST_MOV, { BASES, R32(H_R9) }, .need = { NEED(H_R9, PARAGRAPH) },
+		.flags = CODE16 | AT_REST, .check = check_segment_set },
+	{ "selector set", HOST_MOV, { SELECTORS, REG(R(H_R8), 2) }, .need = { NEED(H_R8, VALUE) },
+		.flags = CODE16 | AT_REST, .check = check_segment_set },
+	{ "selector set", HOST_MOV, { X87_SELECTORS, REG(R(H_R8), 2) },
+		.need = { NEED(H_R8, VALUE) }, .flags = CODE16 | AT_REST,
+	  .check = check_segment_set },
 	{ "word set", HOST_MOV, { REG(GUEST_REGISTERS, 2), REG(SCRATCH_REGISTERS, 2) },
 		.need = { NEED(DESTINATION, GUEST), NEED(SOURCE, VALUE) }, .gives = FACT_GUEST,
 		.flags = AT_REST | CODE16 },
+	{ "element read", HOST_MOVZX, { R32(H_R8), MEMORY(1) }, .gives = FACT_VALUE,
+		.flags = AT_REST | CODE16 },
+	{ "elements compared", HOST_CMP, { MEMORY(2), REG(R(H_R8), 2) },
+		.need = { NEED(H_R8, VALUE) }, .flags = AT_REST | CODE16 },
+	{ "elements compared", HOST_CMP, { MEMORY(4), R32(H_R8) },
+		.need = { NEED(H_R8, VALUE) }, .flags = AT_REST | CODE16 },
+	{ "string step", HOST_MOV, { R32(H_R10), CPU(TCW(string_step), 4) },
+		.gives = FACT_VALUE, .flags = CODE16 },
+	{ "string step set", HOST_MOV, { CPU(TCW(string_step), 4), IMM },
+		.flags = AT_REST | CODE16, .check = check_string_step },
 	{ "cx counted", HOST_MOVZX, { R32(H_RCX), REG(R(H_R9), 2) },
 		.need = { NEED(H_R9, VALUE), NEED(H_R11, SAVED_ECX) }, .gives = FACT_BORROWED,
 		.flags = CODE16 },
@@ -492,7 +462,7 @@ static bool matches_form(const struct host_insn *h, const struct form *f)
 	if (n != h->noperands)
 		return false;
 	for (unsigned i = 0; i < n; i++) {
-		if (!matches_operand(h, &f->operand[i], &h->operand[i]))
+		if (!verify_matches(&f->operand[i], &h->operand[i]))
 			return false;
 	}
 	return true;

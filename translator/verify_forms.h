@@ -33,6 +33,7 @@ enum fact_kind {
 	FACT_RETURN,            /* r8: where a RET meant to return to */
 	/* of the branch cache: the target times 8, cut to half the cache's bytes */
 	FACT_INDEX_8, FACT_INDEX,
+	FACT_PARAGRAPH,         /* r9: r8 times 16, a segment's base in real mode */
 	FACT_NEGATED_EIP,       /* from the branch cache's entry */
 	FACT_GIB,               /* register .of, shifted right by 30 */
 	/* Scratch registers; what else is in them is not known. */

@@ -106,7 +106,7 @@ static bool address_stays(const struct build *b, const struct insn *i)
 /* Copied, with no way out of the TU but a host fault. What is not sure is false. */
 static bool site_may_wait(const struct build *b, const struct insn *i)
 {
-	if (b->adapt & ~ADAPT_EXACT || b->mode & MODE_SOFT || (i->mem && i->addr_size != 4))
+	if (b->adapt & ~ADAPT_EXACT || mode_is_soft(b) || (i->mem && i->addr_size != 4))
 		return false;
 	if (insn_is_x87(i))
 		return !is_fnstsw_ax(i) && b->mode & MODE_FPU;

@@ -34,6 +34,12 @@ struct tc_words {
 	uint64_t code_probe;
 	/* the same for offsets that may not wrap at 64 KiB, whatever the limit */
 	uint64_t wrap_probe;
+	/*
+	 * how many elements a string instruction moves on: 1, or -1 with DF set. Of 16-bit code:
+	 * whoever may change DF while that runs sets it
+	 */
+	uint32_t string_step;
+	uint32_t reserved[3];
 	/* what the current code segment adds to EIP for look-ups (code_segment.c) */
 	uint32_t lookup_base;
 	/* what a callout that ends with CALLOUT_JUMP has looked up */

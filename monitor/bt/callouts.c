@@ -29,7 +29,7 @@ int bt_callout_interpret(struct cpu *cpu, uint32_t adapt, uint32_t next_eip)
 	translator_x87_load(cpu);
 	switch (result) {
 	case INTERP_OK:
-		bt_refresh_segments(cpu);
+		bt_refresh_state(cpu);
 		bt->unfinished = bt_is_unfinished(cpu, eip);
 		if (adapt &&
 		    bt_unadapt_idle(bt, cs.base + eip,

@@ -76,6 +76,8 @@ static void bt_written(void *opaque, gpa_t gpa, uint32_t len)
 	const uint8_t flags = guest_ram_flags(&vcpu->vm->ram, gpa);
 
 	bt->traced_writes++;
+	if (!(flags & RAM_PAGE_TABLE) && !translator_may_hold_code(bt->translator, gpa, len))
+		return;
 	fpu_spill(&vcpu->cpu);
 	if (flags & RAM_PAGE_CODE && translator_invalidate(bt->translator, gpa, len))
 		bt->changed = bt->returns_stale = true;
@@ -141,7 +143,14 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const struc
 			[CALLOUT_SYSEXIT] = bt_light_sysexit,
 			[CALLOUT_LOAD_SEGMENT] = bt_light_load_segment,
 			[CALLOUT_SOFT] = bt_light_soft, [CALLOUT_INVLPG] = bt_light_invlpg,
+			[CALLOUT_FAR_JUMP] = bt_light_far_jump,
+			[CALLOUT_FAR_CALL] = bt_light_far_call,
+			[CALLOUT_FAR_RETURN] = bt_light_far_return,
 			[CALLOUT_STORE] = bt_light_store,
+			[CALLOUT_STORE_WORD] = bt_light_store_word,
+			[CALLOUT_STORE_BYTE] = bt_light_store_byte,
+			[CALLOUT_PUSH_WORD] = bt_light_push_word,
+			[CALLOUT_PUSH_LONG] = bt_light_push_long,
 		},
 		.log_tu = bt_log_tu,
 	};

@@ -157,11 +157,11 @@ void bt_settle(struct bt *bt);
 /* What CLAC and STAC find in tcw.ac_soft_table: once, for it never changes. */
 void bt_set_ac_tables(struct vcpu *vcpu);
 /*
- * What translated code finds in tcw.seg_base, after the instruction before may have loaded a
- * segment register.
+ * What translated code finds in tcw.seg_base and the words of 16-bit code, after the instruction
+ * before may have loaded a segment register; or may have done anything.
  */
 void bt_refresh_segment(struct cpu *cpu, enum x86_seg seg);
-void bt_refresh_segments(struct cpu *cpu);
+void bt_refresh_state(struct cpu *cpu);
 
 /* limits.c */
 int bt_limits_create(struct bt *bt);
@@ -256,7 +256,14 @@ int bt_light_sysexit(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 int bt_light_invlpg(struct cpu *cpu, uint32_t gva, uint32_t next_eip);
 int bt_light_soft(struct cpu *cpu, uint32_t argument, uint32_t gva);
+int bt_light_far_jump(struct cpu *cpu, uint32_t pointer, uint32_t next_eip);
+int bt_light_far_call(struct cpu *cpu, uint32_t pointer, uint32_t next_eip);
+int bt_light_far_return(struct cpu *cpu, uint32_t argument, uint32_t next_eip);
 int bt_light_store(struct cpu *cpu, uint32_t value, uint32_t next_eip);
+int bt_light_store_word(struct cpu *cpu, uint32_t value, uint32_t next_eip);
+int bt_light_store_byte(struct cpu *cpu, uint32_t value, uint32_t next_eip);
+int bt_light_push_word(struct cpu *cpu, uint32_t value, uint32_t next_eip);
+int bt_light_push_long(struct cpu *cpu, uint32_t value, uint32_t next_eip);
 /* struct engine.page_fault */
 void bt_light_page_fault(struct vcpu *vcpu, gva_t gva);
 

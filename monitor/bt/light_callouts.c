@@ -64,6 +64,36 @@ int bt_light_iret(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 	return bt_light_transfer(vcpu, status);
 }
 
+/* Of 16-bit code, with operands of 16 bits. */
+int bt_light_far_jump(struct cpu *cpu, uint32_t pointer, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+
+	return bt_light_transfer(vcpu, far_jump(vcpu, pointer >> 16, pointer & 0xffff, next_eip,
+						2));
+}
+
+int bt_light_far_call(struct cpu *cpu, uint32_t pointer, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+
+	return bt_light_transfer(vcpu, far_call(vcpu, pointer >> 16, pointer & 0xffff, next_eip,
+						2));
+}
+
+int bt_light_far_return(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
+{
+	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	const unsigned size = argument >> 16 & 7;
+	enum x86_status status;
+
+	assert(size == 2 || size == 4);
+	status = argument & CALLOUT_IRET_TOO ? iret(vcpu, next_eip, size) :
+					       far_return(vcpu, argument & 0xffff, size);
+	returned_from_fault(vcpu);
+	return bt_light_transfer(vcpu, status);
+}
+
 int bt_light_sysenter(struct cpu *cpu, uint32_t argument, uint32_t next_eip)
 {
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
@@ -124,24 +154,62 @@ bool bt_unadapt_idle(struct bt *bt, gva_t eip, bool needed)
 	return true;
 }
 
-int bt_light_store(struct cpu *cpu, uint32_t value, uint32_t next_eip)
+/* ESP, or SP in 16-bit code, moves up by size. */
+static void popped(struct cpu *cpu, uint32_t size)
+{
+	const uint32_t mask = tcw(cpu)->mode & MODE_CODE16 ? 0xffff : 0xffffffff;
+
+	cpu->regs[X86_ESP] = (cpu->regs[X86_ESP] & ~mask) |
+			     ((cpu->regs[X86_ESP] + size) & mask);
+}
+
+/* pushed: what SP moves down by when the store is done. */
+static inline int light_store(struct cpu *cpu, uint32_t value, uint32_t next_eip, unsigned size,
+			      unsigned pushed)
 {
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
 	struct bt *bt = bt_of(vcpu);
 	const uint64_t odd = bt->traced_writes + vcpu->mmio_accesses;
-	const gva_t eip = cpu->eip;
+	const gva_t eip = cpu->seg[X86_CS].base + cpu->eip;
 	enum x86_status status;
 
 	bt->stats.callouts_store++;
 	bt->changed = false;
-	status = mem_write(vcpu, tcw(cpu)->linear, &value, sizeof(value),
+	status = mem_write(vcpu, tcw(cpu)->linear, &value, size,
 			   ACCESS_WRITE | access_explicit(cpu->cpl, cpu->eflags));
 	if (status != X86_OK)
 		return bt_light_transfer(vcpu, status);
 	cpu->eip = next_eip;
+	if (pushed)
+		popped(cpu, -pushed);
 	if (bt_unadapt_idle(bt, eip, bt->traced_writes + vcpu->mmio_accesses != odd) || bt->changed)
 		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 	return CALLOUT_NEXT;
+}
+
+int bt_light_store(struct cpu *cpu, uint32_t value, uint32_t next_eip)
+{
+	return light_store(cpu, value, next_eip, 4, 0);
+}
+
+int bt_light_store_word(struct cpu *cpu, uint32_t value, uint32_t next_eip)
+{
+	return light_store(cpu, value, next_eip, 2, 0);
+}
+
+int bt_light_store_byte(struct cpu *cpu, uint32_t value, uint32_t next_eip)
+{
+	return light_store(cpu, value, next_eip, 1, 0);
+}
+
+int bt_light_push_word(struct cpu *cpu, uint32_t value, uint32_t next_eip)
+{
+	return light_store(cpu, value, next_eip, 2, 2);
+}
+
+int bt_light_push_long(struct cpu *cpu, uint32_t value, uint32_t next_eip)
+{
+	return light_store(cpu, value, next_eip, 4, 4);
 }
 
 /* CPL is 0: translated so. */
@@ -163,14 +231,6 @@ void bt_light_page_fault(struct vcpu *vcpu, gva_t gva)
 {
 	if (shadow_relies_on(bt_of(vcpu)->shadow, gva))
 		vcpu->engine->flush_page(vcpu, gva);
-}
-
-static void popped(struct cpu *cpu, uint32_t size)
-{
-	const uint32_t mask = tcw(cpu)->mode & MODE_CODE16 ? 0xffff : 0xffffffff;
-
-	cpu->regs[X86_ESP] = (cpu->regs[X86_ESP] & ~mask) |
-			     ((cpu->regs[X86_ESP] + size) & mask);
 }
 
 int bt_light_load_segment(struct cpu *cpu, uint32_t argument, uint32_t next_eip)

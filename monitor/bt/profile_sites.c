@@ -70,7 +70,14 @@ PROFILED(CALLOUT_SYSEXIT)
 PROFILED(CALLOUT_LOAD_SEGMENT)
 PROFILED(CALLOUT_INVLPG)
 PROFILED(CALLOUT_SOFT)
+PROFILED(CALLOUT_FAR_JUMP)
+PROFILED(CALLOUT_FAR_CALL)
+PROFILED(CALLOUT_FAR_RETURN)
 PROFILED(CALLOUT_STORE)
+PROFILED(CALLOUT_STORE_WORD)
+PROFILED(CALLOUT_STORE_BYTE)
+PROFILED(CALLOUT_PUSH_WORD)
+PROFILED(CALLOUT_PUSH_LONG)
 
 void profile_take_callouts(struct profile *profile, struct translator_callbacks *callbacks)
 {
@@ -83,10 +90,17 @@ void profile_take_callouts(struct profile *profile, struct translator_callbacks 
 		[CALLOUT_SYSEXIT] = profiled_CALLOUT_SYSEXIT,
 		[CALLOUT_LOAD_SEGMENT] = profiled_CALLOUT_LOAD_SEGMENT,
 		[CALLOUT_INVLPG] = profiled_CALLOUT_INVLPG, [CALLOUT_SOFT] = profiled_CALLOUT_SOFT,
+		[CALLOUT_FAR_JUMP] = profiled_CALLOUT_FAR_JUMP,
+		[CALLOUT_FAR_CALL] = profiled_CALLOUT_FAR_CALL,
+		[CALLOUT_FAR_RETURN] = profiled_CALLOUT_FAR_RETURN,
 		[CALLOUT_STORE] = profiled_CALLOUT_STORE,
+		[CALLOUT_STORE_WORD] = profiled_CALLOUT_STORE_WORD,
+		[CALLOUT_STORE_BYTE] = profiled_CALLOUT_STORE_BYTE,
+		[CALLOUT_PUSH_WORD] = profiled_CALLOUT_PUSH_WORD,
+		[CALLOUT_PUSH_LONG] = profiled_CALLOUT_PUSH_LONG,
 	};
 
-	_Static_assert(CALLOUT_COUNT == 11, "each callout has one of ours above");
+	_Static_assert(CALLOUT_COUNT == 18, "each callout has one of ours above");
 	for (int which = 0; which < CALLOUT_COUNT; which++) {
 		assert(callbacks->callout[which]);
 		profile->callout[which] = callbacks->callout[which];

@@ -247,7 +247,9 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 		*why = TC_LEAVE_FAULT;
 		return true;
 	case SHADOW_FILL_UNBACKED:
-		*why = signal_adapt(bt, at, ADAPT_INTERPRET);
+		/* Of an adapted store of 16-bit code the limit's probe may have met a device. */
+		*why = signal_adapt(bt, at,
+				    at->adapt & ADAPT_INTERPRET ? ADAPT_EXACT : ADAPT_INTERPRET);
 		return true;
 	case SHADOW_FILL_PROTECTED:
 	case SHADOW_FILL_EMULATE:

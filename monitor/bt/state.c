@@ -58,6 +58,27 @@ static inline uint32_t features_of(const struct cpu *cpu)
 	return mode;
 }
 
+/* Whether the segment, but for selector and base, is as a load leaves it: not in unreal mode. */
+static inline bool segment_is_of_mode(const struct segment *s, bool v86)
+{
+	const uint16_t data = SEG_P | SEG_S | SEG_WRITABLE | SEG_ACCESSED;
+
+	if (v86)
+		return s->limit == 0xffff && s->attr == (data | SEG_DPL);
+	return s->limit != 0xffffffff && (s->attr & ~(SEG_DB | SEG_G | SEG_AVL)) == data;
+}
+
+static bool loads_set_paragraphs(const struct cpu *cpu)
+{
+	const bool v86 = cpu->eflags & X86_VM;
+
+	for (unsigned i = 0; i < X86_NSEG; i++) {
+		if (i != X86_CS && !segment_is_of_mode(&cpu->seg[i], v86))
+			return false;
+	}
+	return !cpu_uses_descriptors(cpu);
+}
+
 static uint32_t mode16_of(const struct cpu *cpu)
 {
 	uint32_t mode = cpu->cpl | MODE_CODE16;
@@ -70,6 +91,8 @@ static uint32_t mode16_of(const struct cpu *cpu)
 		mode |= MODE_DS_FLAT;
 	if (bt_segment_is_64k(cpu, &cpu->seg[X86_ES]))
 		mode |= MODE_ES_FLAT;
+	if (loads_set_paragraphs(cpu))
+		mode |= MODE_PARAGRAPHS;
 	return mode | features_of(cpu);
 }
 
@@ -154,11 +177,18 @@ static inline void refresh_segments(struct cpu *cpu)
 		refresh_segment(cpu, i);
 }
 
-void bt_refresh_segments(struct cpu *cpu)
+/* What 16-bit code finds beside bases. */
+static void refresh_code16(struct cpu *cpu)
+{
+	tcw(cpu)->string_step = cpu->eflags & X86_DF ? -1 : 1;
+	bt_refresh_limits(bt_of(rf_container_of(cpu, struct vcpu, cpu)));
+}
+
+void bt_refresh_state(struct cpu *cpu)
 {
 	refresh_segments(cpu);
 	if (tcw(cpu)->mode & MODE_CODE16)
-		bt_refresh_limits(bt_of(rf_container_of(cpu, struct vcpu, cpu)));
+		refresh_code16(cpu);
 }
 
 /* The GiBs of gibs are shown by the user window, the others by the kernel's. */
@@ -266,9 +296,9 @@ uint32_t bt_prepare(struct bt *bt)
 	w->mode = mode;
 	/* The soft mode is for 32-bit code. */
 	mode |= young_mode(bt, user && !(mode & MODE_CODE16)) | code;
-	w->lookup_base = code << (16 - MODE_CODE_SHIFT);
+	w->lookup_base = mode_lookup_base(code);
 	if (code)
-		bt_refresh_limits(bt);
+		refresh_code16(cpu);
 	for (int kind = 0; kind < SOFT_LOOKUP_KINDS; kind++)
 		w->soft_table[kind] = (uintptr_t)bt->vcpu->soft_tlb.lookup[who][kind];
 	w->segment_memos = (uintptr_t)bt->vcpu->soft_tlb.segment;
