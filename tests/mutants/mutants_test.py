@@ -17,6 +17,7 @@ import campaign  # noqa: E402
 import judges  # noqa: E402
 import report  # noqa: E402
 import rules  # noqa: E402
+import workshop  # noqa: E402
 
 SAMPLE = '''
 #include "sample.h"
@@ -226,6 +227,17 @@ class Runs(unittest.TestCase):
         test = self.Test("/w/0/source/tests/run", "--emulator", "/w/0/build/ringfence", "--jobs")
         self.assertEqual(judges.Runner("/w/1/build", "/w/0/build").command(test), [
             "/w/1/source/tests/run", "--emulator", "/w/1/build/ringfence", "--jobs"])
+
+    def test_programs_that_hold_a_file(self):
+        with tempfile.TemporaryDirectory() as directory:
+            shop = workshop.Workshop(directory, directory)
+            os.mkdir(shop.build)
+            with open(os.path.join(shop.build, "program"), "wb") as f:
+                f.write(b"\0test_devices_i8042.c\0i8254.c\0pci.cc\0")
+            for name in ("i8042.c", "i8254.c"):
+                self.assertTrue(shop.contains("program", "devices/chips/" + name), name)
+            for name in ("pci.c", "8042.h"):
+                self.assertFalse(shop.contains("program", "devices/bus/" + name), name)
 
     def test_what_hangs_is_ended(self):
         runner = judges.Runner("/")
