@@ -2,6 +2,7 @@
 """A run: workshops are built, the tests pass without a mutant, then each mutant is judged. What has
 been judged is in judged.jsonl, a line a mutant, so that nothing is lost by an interrupt."""
 import collections
+import fcntl
 import json
 import os
 import queue
@@ -13,6 +14,10 @@ import rules
 import workshop
 
 AREAS = ("translator", "shadowmmu", "monitor", "devices")
+
+
+class InUse(Exception):
+    """Another run works in the same directory."""
 
 
 class BadBaseline(Exception):
@@ -54,6 +59,7 @@ class Campaign:
     def run(self):
         """Judges all; returns a list of records (the lines of judged.jsonl)."""
         os.makedirs(self.directory, exist_ok=True)
+        self.lock_directory()
         self.read_known()
         shops = [workshop.Workshop(self.root, os.path.join(self.directory, str(n)))
                  for n in range(self.arguments.jobs)]
@@ -66,6 +72,15 @@ class Campaign:
         with open(self.log_path(), "a", encoding="utf-8") as self.log:
             self.share(shops, files, self.judge_file)
         return self.done
+
+    def lock_directory(self):
+        """Two runs would build in each other's sources."""
+        self.lock_file = open(os.path.join(self.directory, "lock"), "w", encoding="utf-8")
+        try:
+            fcntl.flock(self.lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InUse(f"another run works in {self.directory}; wait for it, or give "
+                        "--directory another one") from None
 
     def judged_before(self):
         """The records there are of the mutants that run() would judge."""
@@ -103,6 +118,8 @@ class Campaign:
                     thread.join(0.5)
         except KeyboardInterrupt:
             self.stopping = True
+            for thread in threads:  # nothing is left that builds or runs in the directory
+                thread.join()
             raise
         if errors:
             raise errors[0]

@@ -4,6 +4,7 @@
 
 usage: mutants_test.py [unittest arguments]
 """
+import argparse
 import os
 import sys
 import tempfile
@@ -209,6 +210,18 @@ class Report(unittest.TestCase):
     def test_what_failed_is_named(self):
         self.assertEqual(judges.what_failed("[FAIL] pic::eoi: (0s)", 1), "pic::eoi")
         self.assertEqual(judges.what_failed("", 139), "exit status 139")
+
+
+class Directory(unittest.TestCase):
+    def test_it_is_one_runs(self):
+        with tempfile.TemporaryDirectory() as folder:
+            arguments = argparse.Namespace(directory=folder, count=1)
+            first = campaign.Campaign(ROOT, arguments, {})
+            first.lock_directory()
+            with self.assertRaises(campaign.InUse):
+                campaign.Campaign(ROOT, arguments, {}).lock_directory()
+            first.lock_file.close()
+            campaign.Campaign(ROOT, arguments, {}).lock_directory()
 
 
 class Runs(unittest.TestCase):

@@ -66,7 +66,7 @@ def gnumach(run):
     with machine_of(run, '-m', '64', '-cdrom', iso, '-boot', 'd') as m:
         screen = m.wait_for('No bootstrap code loaded', 120)
         expect(screen, 'PCI BIOS revision 2.10', 'PIIX3.*DMA Bus Mastering',
-               r'ide1: BM-DMA at', 'ATAPI CDROM drive')
+               r'ide1: BM-DMA at', 'ATAPI CDROM drive', 'FDC 0 is a post-1991 82077')
         finish(run, m)
 
 
