@@ -11,20 +11,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "monitor/backends/backends.h"
+#include "block_fixture.h"
 
 #define SECTORS 256u
 
 static struct vm vm;
 static char path[] = "/tmp/test-block-XXXXXX";
 static struct error error;
-
-struct waited {
-	struct block_request request;
-	pthread_cond_t done;
-	int err;
-	bool over;
-};
 
 static void setup(void)
 {
@@ -46,46 +39,19 @@ TestSuite(block, .init = setup, .fini = teardown, .timeout = 120);
 
 static struct block_backend *open_image(bool read_only, bool snapshot)
 {
-	const struct block_open how = { path, read_only, snapshot };
+	const struct block_open how = {
+		.path = path, .read_only = read_only, .snapshot = snapshot,
+	};
 	struct block_backend *b;
 
 	cr_assert_eq(block_backend_open(&vm, &how, &b, &error), 0, "%s", error.text);
 	return b;
 }
 
-static void on_done(void *opaque, struct block_request *request, int err)
-{
-	struct waited *w = opaque;
-
-	cr_assert_eq(request, &w->request);
-	cr_assert_eq(pthread_mutex_trylock(&vm.device_lock), EBUSY);
-	w->err = err;
-	w->over = true;
-	pthread_cond_signal(&w->done);
-}
-
-static void start(struct block_backend *b, struct waited *w, enum block_kind kind, uint64_t sector,
-		  uint32_t count, void *buffer)
-{
-	*w = (struct waited){
-		.request = { kind, sector, count, buffer, on_done, w, NULL },
-		.done = PTHREAD_COND_INITIALIZER,
-	};
-	block_submit(block_backend_device(b), &w->request);
-}
-
-/* What the request ended with. */
 static int carry_out(struct block_backend *b, enum block_kind kind, uint64_t sector,
 		     uint32_t count, void *buffer)
 {
-	struct waited w;
-
-	pthread_mutex_lock(&vm.device_lock);
-	start(b, &w, kind, sector, count, buffer);
-	while (!w.over)
-		pthread_cond_wait(&w.done, &vm.device_lock);
-	pthread_mutex_unlock(&vm.device_lock);
-	return w.err;
+	return block_carry_out(&vm, b, kind, sector, count, buffer);
 }
 
 /* The first byte of a sector in the file. */
@@ -186,14 +152,13 @@ Test(block, cancelled_requests)
 
 	for (unsigned round = 0; round < 2000; round++) {
 		pthread_mutex_lock(&vm.device_lock);
-		start(b, &first, BLOCK_READ, 0, SECTORS, bytes);
-		start(b, &second, BLOCK_READ, 3, 1, other);
+		block_start(&vm, b, &first, BLOCK_READ, 0, SECTORS, bytes);
+		block_start(&vm, b, &second, BLOCK_READ, 3, 1, other);
 		for (volatile unsigned n = round * 37 % 40000; n; n--)
 			;
 		block_cancel(block_backend_device(b), &first.request);
 		memset(bytes, 0x5a, SECTORS * BLOCK_SECTOR);
-		while (!second.over)
-			pthread_cond_wait(&second.done, &vm.device_lock);
+		block_wait(&second);
 		pthread_mutex_unlock(&vm.device_lock);
 		cr_assert_not(first.over);
 		cr_assert_eq(bytes[SECTORS * BLOCK_SECTOR - 1], 0x5a);
@@ -208,7 +173,7 @@ Test(block, cancelled_requests)
 
 static void refused(const char *file, bool read_only, int err, const char *said)
 {
-	const struct block_open how = { file, read_only, false };
+	const struct block_open how = { .path = file, .read_only = read_only };
 	struct block_backend *b;
 
 	error = (struct error){ 0 };
@@ -248,13 +213,32 @@ Test(block, wrong_files)
 	refused(path, true, -EINVAL, "has 1025 bytes");
 }
 
-Test(block, other_formats)
+static void begin_with(const char *magic, size_t len)
 {
 	int fd = open(path, O_WRONLY);
 
-	cr_assert_eq(pwrite(fd, "QFI\xfb", 4, 0), 4);
+	cr_assert_eq(pwrite(fd, magic, len, 0), (ssize_t)len);
 	close(fd);
-	refused(path, false, -EINVAL, "of the format qcow2");
+}
+
+/* Which it is, the user has to say; raw too. */
+Test(block, other_formats)
+{
+	const struct block_open how = { .path = path, .format = "raw" };
+	struct block_backend *b;
+
+	begin_with("QFI\xfb", 4);
+	refused(path, false, -EINVAL, "format=qcow2");
+	cr_assert_eq(block_backend_open(&vm, &how, &b, &error), 0, "%s", error.text);
+	block_backend_close(b);
+	begin_with("KDMV", 4);
+	refused(path, false, -EINVAL, "format=vmdk");
+	begin_with("conectix", 8);
+	refused(path, false, -EINVAL, "format=vpc");
+	begin_with("<<< Oracle", 10);
+	refused(path, true, -EINVAL, "format=vdi");
+	begin_with("\x1f\x8b", 2);
+	refused(path, true, -EINVAL, "unpack it");
 }
 
 /* Root heeds the permissions of files as others do; the test's process alone. */

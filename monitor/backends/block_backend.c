@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* An image and who carries out requests to it, opened and closed together. */
 #include <string.h>
-#include "block_image.h"
+#include "block_nbd.h"
 
 static int open_image(const struct block_open *how, struct block_image **image,
 		      struct error *error)
 {
-	int err = block_file_open(how, image, error);
+	int err = nbd_is_wanted(how) ? block_nbd_open(how, image, error) :
+				       block_file_open(how, image, error);
 
 	if (err || !how->snapshot)
 		return err;

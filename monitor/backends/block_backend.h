@@ -3,6 +3,9 @@
  * Disk images: files of the host, as devices/bus/block.h has them. Requests are carried out by a
  * thread of the image's, in the order in which they were made. block_image.h says what is where.
  *
+ * Other formats are read by a qemu-nbd of ours, which is given the path and ends when the image is
+ * closed.
+ *
  * A flush is done when what was written before is on the host's disk (fdatasync). An image is
  * locked while it is open: one that is written is nobody else's, one that is only read may be read
  * by others.
@@ -12,17 +15,23 @@
 
 #include "devices/bus/block.h"
 #include "monitor/vm/vm.h"
+#include "x86/cancel.h"
 #include "x86/error.h"
 
 /* How to open an image. */
 struct block_open {
-	const char *path;
+	const char *path; /* a file; or nbd:..., nbd://..., fat:... (block_nbd_name.c) */
 	bool read_only;
 	bool snapshot; /* what the guest writes goes to a temporary file, which nobody sees */
+	/* block_format_known(); NULL: raw, unless the file begins like one of another format */
+	const char *format;
+	const struct cancel *cancel; /* of opening it; NULL: never */
 };
 
 struct block_backend;
 
+/* Whether it is a format that images may be said to have. */
+bool block_format_known(const char *format);
 /*
  * 0, or a negative errno with error saying what is wrong with the file. An image that is to be
  * written and may not be is an error.

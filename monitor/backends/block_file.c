@@ -85,14 +85,14 @@ static const struct block_image_ops file_ops = {
 
 /* ---- opening ---- */
 
-static int open_file(struct block_file *f, const struct block_open *how, struct error *error)
+int block_open_path(const struct block_open *how, struct error *error)
 {
 	const bool writes = !how->read_only && !how->snapshot;
-
 	/* O_NONBLOCK: a FIFO is an error rather than a wait. */
-	f->fd = open(how->path, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
-	if (f->fd >= 0)
-		return 0;
+	const int fd = open(how->path, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0)
+		return fd;
 	if (errno == EISDIR)
 		return error_set(error, -EISDIR, "image '%s' is a directory; name the file in it",
 				 how->path);
@@ -136,23 +136,32 @@ static int measure(struct block_file *f, const char *path, struct error *error)
 	return err;
 }
 
-/* Other formats begin with something that is no boot sector. */
+/* Other formats begin with something that is no boot sector. Which it is, the user has to say. */
 static int check_format(struct block_file *f, const char *path, struct error *error)
 {
-	static const struct { const char *magic, *name; uint8_t len; } formats[] = {
-		{ "QFI\xfb", "qcow2", 4 }, { "KDMV", "VMDK", 4 }, { "conectix", "VPC", 8 },
-		{ "<<< ", "VDI", 4 }, { "vhdxfile", "VHDX", 8 }, { "\x1f\x8b", "gzip", 2 },
-		{ "\xfd" "7zXZ", "xz", 5 },
+	static const struct { const char *magic, *format, *name; uint8_t len; } formats[] = {
+		{ "QFI\xfb", "qcow2", "qcow2", 4 }, { "KDMV", "vmdk", "VMDK", 4 },
+		{ "conectix", "vpc", "VPC", 8 }, { "<<< ", "vdi", "VDI", 4 },
+		{ "vhdxfile", "vhdx", "VHDX", 8 }, { "QED", "qed", "QED", 4 },
+		{ "\x1f\x8b", NULL, "gzip", 2 }, { "\xfd" "7zXZ", NULL, "xz", 5 },
 	};
 	uint8_t start[BLOCK_SECTOR];
 	int err = block_read_fully(f->fd, start, sizeof(start), 0);
 
 	if (err)
 		return error_set(error, err, "cannot read image '%s': %s", path, strerror(-err));
-	for (unsigned i = 0; i < RF_ARRAY_SIZE(formats); i++)
-		if (!memcmp(start, formats[i].magic, formats[i].len))
-			return error_set(error, -EINVAL, "image '%s' is of the format %s; only raw "
-					 "images can be used in this build", path, formats[i].name);
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(formats); i++) {
+		if (memcmp(start, formats[i].magic, formats[i].len))
+			continue;
+		if (formats[i].format)
+			return error_set(error, -EINVAL, "image '%s' looks like one of the format "
+					 "%s; give -drive file=%s,format=%s (format=raw: the disk "
+					 "has these bytes)", path, formats[i].name, path,
+					 formats[i].format);
+		return error_set(error, -EINVAL, "image '%s' is compressed (%s); unpack it first "
+				 "(-drive format=raw: the disk has these bytes)", path,
+				 formats[i].name);
+	}
 	return 0;
 }
 
@@ -173,11 +182,13 @@ static int lock_file(struct block_file *f, const struct block_open *how, struct 
 
 static int prepare(struct block_file *f, const struct block_open *how, struct error *error)
 {
-	int err = open_file(f, how, error);
+	int err;
 
-	if (!err)
-		err = measure(f, how->path, error);
-	if (!err)
+	f->fd = block_open_path(how, error);
+	if (f->fd < 0)
+		return f->fd;
+	err = measure(f, how->path, error);
+	if (!err && !how->format)
 		err = check_format(f, how->path, error);
 	return err ? err : lock_file(f, how, error);
 }

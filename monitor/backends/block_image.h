@@ -5,6 +5,7 @@
  *   block_backend.c  chooses the image and the runner, opens and closes them
  *   block_file.c     an image: a file of raw sectors
  *   block_overlay.c  an image over another: what is written stays in a temporary file
+ *   block_nbd.h      images: what an NBD server has; other formats
  *   block_thread.c   a runner: a thread of the image's
  */
 #ifndef RF_MONITOR_BACKENDS_BLOCK_IMAGE_H
@@ -19,6 +20,11 @@ struct block_image_ops {
 	int (*read)(struct block_image *image, uint64_t sector, uint32_t count, void *to);
 	int (*write)(struct block_image *image, uint64_t sector, uint32_t count, const void *from);
 	int (*flush)(struct block_image *image);
+	/*
+	 * Of an image that may hang, from another thread: the call under way, and each after it,
+	 * fails at once.
+	 */
+	void (*give_up)(struct block_image *image);
 	void (*close)(struct block_image *image);
 };
 
@@ -26,6 +32,7 @@ struct block_image {
 	const struct block_image_ops *ops;
 	uint64_t sectors;
 	bool read_only; /* write is not called */
+	bool may_hang;  /* nobody knows whether a call ends */
 };
 
 /* The image is the caller's, to be closed by ops->close. 0, or a negative errno with error set. */
@@ -34,6 +41,15 @@ int block_file_open(const struct block_open *how, struct block_image **out,
 /* The base is the overlay's from then on; if it fails, it is still the caller's. */
 int block_overlay_open(struct block_image *base, struct block_image **out) RF_MUST_CHECK;
 
+/* A server's image: block_nbd.h. As block_file_open(). */
+int block_nbd_open(const struct block_open *how, struct block_image **out,
+		   struct error *error) RF_MUST_CHECK;
+
+/*
+ * The file that an image is in, opened as it will be used: a file descriptor, or a negative errno
+ * with error set.
+ */
+int block_open_path(const struct block_open *how, struct error *error) RF_MUST_CHECK;
 /* All of it, or a negative errno; of reading, -EIO where the file ends too early. */
 int block_read_fully(int fd, void *to, size_t len, off_t at) RF_MUST_CHECK;
 int block_write_fully(int fd, const void *from, size_t len, off_t at) RF_MUST_CHECK;

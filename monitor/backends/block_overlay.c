@@ -90,6 +90,13 @@ static int overlay_flush(struct block_image *image)
 	return 0;
 }
 
+static void overlay_give_up(struct block_image *image)
+{
+	struct block_image *base = overlay_of(image)->base;
+
+	base->ops->give_up(base);
+}
+
 static void overlay_free(struct block_overlay *o)
 {
 	free(o->map);
@@ -108,7 +115,7 @@ static void overlay_close(struct block_image *image)
 
 static const struct block_image_ops overlay_ops = {
 	.read = overlay_read, .write = overlay_write, .flush = overlay_flush,
-	.close = overlay_close,
+	.give_up = overlay_give_up, .close = overlay_close,
 };
 
 int block_overlay_open(struct block_image *base, struct block_image **out)
@@ -118,7 +125,9 @@ int block_overlay_open(struct block_image *base, struct block_image **out)
 
 	if (!o)
 		return -ENOMEM;
-	o->image = (struct block_image){ .ops = &overlay_ops, .sectors = base->sectors };
+	o->image = (struct block_image){
+		.ops = &overlay_ops, .sectors = base->sectors, .may_hang = base->may_hang,
+	};
 	o->base = base;
 	o->map = calloc(base->sectors / 64 + 1, sizeof(*o->map));
 	o->fd = open_unlinked();

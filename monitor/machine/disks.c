@@ -11,6 +11,7 @@ static int open_drive(struct disks *disks, unsigned n, struct vm *vm,
 	const struct block_open how = {
 		.path = drive->file, .read_only = read_only,
 		.snapshot = !read_only && (drive->snapshot || config->snapshot),
+		.format = drive->format, .cancel = config->cancel,
 	};
 	int err;
 

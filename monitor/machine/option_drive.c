@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What says which images are in which drives: -hda to -hdd, -cdrom, -drive, a bare name. */
 #include <string.h>
+#include "monitor/backends/backends.h"
 #include "option_args.h"
 #include "option_items.h"
 
@@ -117,7 +118,7 @@ static enum options_result drive_number(struct option_parser *p, const struct op
 static bool drive_is_so(const struct option_item *item)
 {
 	static const struct { const char *key, *value; } so[] = {
-		{ "if", "ide" }, { "format", "raw" }, { "cache", "writeback" }, { "cache", "none" },
+		{ "if", "ide" }, { "cache", "writeback" }, { "cache", "none" },
 		{ "cache", "unsafe" }, { "aio", "threads" }, { "aio", "native" },
 		{ "aio", "io_uring" }, { "werror", "report" }, { "rerror", "report" },
 	};
@@ -126,6 +127,19 @@ static bool drive_is_so(const struct option_item *item)
 		if (option_key_is(item, so[i].key) && option_value_is(item, so[i].value))
 			return true;
 	return option_key_is(item, "id") && item->value_len;
+}
+
+static enum options_result drive_format(struct option_parser *p, struct drive_options *o,
+					const struct option_item *item)
+{
+	o->drive.format = option_string(p, "%.*s", item->value_len, item->value);
+	if (!o->drive.format)
+		return option_fail(p, "-drive: no memory");
+	if (!block_format_known(o->drive.format))
+		return option_fail(p, "-drive: '%.*s' is not available; formats are raw, qcow2, "
+				   "vmdk, vdi, vpc, vhdx, qed, qcow, parallels, dmg, bochs and "
+				   "cloop", item->len, item->text);
+	return OPTIONS_RUN;
 }
 
 static enum options_result drive_item(struct option_parser *p, struct drive_options *o,
@@ -139,6 +153,8 @@ static enum options_result drive_item(struct option_parser *p, struct drive_opti
 		o->index = (int)n;
 		return result;
 	}
+	if (option_key_is(item, "format") && item->value)
+		return drive_format(p, o, item);
 	if (option_key_is(item, "bus")) {
 		o->bus_given = true;
 		return drive_number(p, item, 1, &o->bus);
@@ -161,7 +177,7 @@ static enum options_result drive_item(struct option_parser *p, struct drive_opti
 	if (drive_is_so(item))
 		return OPTIONS_RUN;
 	return option_fail(p, "-drive: '%.*s' is not available; known: file=, if=ide, index=, "
-			      "media=disk|cdrom, format=raw, readonly=, snapshot=", item->len,
+			      "media=disk|cdrom, format=, readonly=, snapshot=", item->len,
 			   item->text);
 }
 

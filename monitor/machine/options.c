@@ -197,8 +197,8 @@ static const struct option_desc options[] = {
 	{ "cdrom", WITH_ARG, opt_cdrom, "FILE", "a CD image, in the third IDE drive" },
 	{ "drive", WITH_ARG, opt_drive,
 		"file=FILE[,if=ide][,index=N][,media=disk|cdrom]\n"
-	  "        [,format=raw][,readonly=on|off][,snapshot=on|off]",
-		"a drive in full" },
+	  "        [,format=FORMAT][,readonly=on|off][,snapshot=on|off]",
+		"a drive in full; formats: raw, qcow2, vmdk, vdi, vpc, ..." },
 	{ "snapshot", FLAG, opt_snapshot, NULL, "do not write to disk images" },
 	{ "nographic", FLAG, opt_nographic, NULL,
 		"serial port and monitor on the terminal (Ctrl-A h for help)" },

@@ -17,6 +17,7 @@ struct host_facts;
 struct vm_drive {
 	bool there;
 	const char *file;         /* NULL: a CD-ROM without a disc */
+	const char *format;       /* as the user has it; NULL: raw, if it looks like that */
 	bool cd, read_only, snapshot;
 };
 

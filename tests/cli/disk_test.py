@@ -147,7 +147,7 @@ class Disks(firmware_test.Firmware):
         self.refused('directory', '-hda', self.dir)
         self.refused("'/nodir/x'", '-hdb', '/nodir/x')
         self.path('disk', b'QFI\xfb' + bytes(508))
-        self.refused('format qcow2', path)
+        self.refused('format=qcow2', path)
         self.path('disk', bytes(512))
         self.refused('same file', '-hda', path, '-serial', 'file:' + path)
         os.truncate(path, 0)
