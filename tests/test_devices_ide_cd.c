@@ -297,3 +297,279 @@ Test(ide_cd, any_packet_is_survived)
 	PACKET(0x28, 0, 0, 0, 0, 16, 0, 0, 2);
 	cr_expect_eq(answer(got, sizeof(got)), 4096);
 }
+
+/* ---- whole answers ---- */
+
+static void expect_answer(const uint8_t *expected, size_t count, const char *what)
+{
+	uint8_t b[64];
+
+	cr_assert_eq(answer(b, sizeof(b)), count, "%s", what);
+	for (size_t i = 0; i < count; i++)
+		cr_expect_eq(b[i], expected[i], "%s: byte %zu is %02x", what, i, b[i]);
+}
+
+#define ANSWER(...) \
+	expect_answer((const uint8_t[]){ __VA_ARGS__ }, \
+		      sizeof((const uint8_t[]){ __VA_ARGS__ }), #__VA_ARGS__)
+
+/* SPC-2: INQUIRY, REQUEST SENSE. MMC-3: the others. */
+Test(ide_cd, every_byte_of_inquiry_and_of_states)
+{
+	PACKET(0x12, 0, 0, 0, 255);
+	ANSWER(0x05, 0x80, 0, 0x21, 31, 0, 0, 0, 'R', 'N', 'G', 'F', 'E', 'N', 'C', 'E',
+	       'C', 'D', '-', 'R', 'O', 'M', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ',
+	       '1', '.', '0', ' ');
+	PACKET(0x03, 0, 0, 0, 255);
+	ANSWER(0xf0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+	PACKET(0x51, 0, 0, 0, 0, 0, 0, 1, 0);
+	ANSWER(0, 32, 0x0e, 1, 1, 1, 1, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	       0, 0, 0, 0, 0, 0, 0, 0);
+	PACKET(0xbd, 0, 0, 0, 0, 0, 0, 0, 1, 0);
+	ANSWER(0, 0, 0, 0, 0, 1, 0, 0);
+	PACKET(0xbd, 0, 0, 0, 0, 0, 0, 0xff, 0, 6);
+	ANSWER(0, 0, 0, 0, 0, 1);
+	PACKET(0x4a, 1, 0, 0, 0x10, 0, 0, 1, 0);
+	ANSWER(0, 6, 4, 0x10, 0, 2, 0, 0);
+	PACKET(0x4a, 1, 0, 0, 0x10, 0, 0, 0, 4);
+	ANSWER(0, 6, 4, 0x10);
+	PACKET(0x4a, 1, 0, 0, 0x40, 0, 0, 1, 0); /* nothing of that class */
+	ANSWER(0, 2, 0x80, 0x10);
+	PACKET(0x4a, 1, 0, 0, 0x40, 0, 0, 0, 2);
+	ANSWER(0, 2);
+}
+
+/* Changes the disc's size, for what reads none of it. */
+static void disc_of(uint32_t sectors) { x.cd.device.sectors = 4ull * sectors; }
+
+/* MMC-3, READ TOC/PMA/ATIP. The lead-out is at 66:42:01. */
+Test(ide_cd, every_byte_of_the_table_of_contents)
+{
+	const uint32_t n = (66 * 60 + 42) * 75 + 1 - 150;
+
+	disc_of(n);
+	PACKET(0x43, 0, 0, 0, 0, 0, 0, 1, 0);
+	ANSWER(0, 18, 1, 1, 0, 0x14, 1, 0, 0, 0, 0, 0,
+	       0, 0x16, 0xaa, 0, 0, (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n);
+	PACKET(0x43, 2, 0, 0, 0, 0, 1, 1, 0);
+	ANSWER(0, 18, 1, 1, 0, 0x14, 1, 0, 0, 0, 2, 0, 0, 0x16, 0xaa, 0, 0, 66, 42, 1);
+	PACKET(0x43, 2, 0, 0, 0, 0, 0xaa, 1, 0);
+	ANSWER(0, 10, 1, 1, 0, 0x16, 0xaa, 0, 0, 66, 42, 1);
+	PACKET(0x43, 2, 0, 0, 0, 0, 0, 0, 4);
+	ANSWER(0, 18, 1, 1);
+	PACKET(0x43, 0, 0, 0, 0, 0, 2, 0, 64); /* there is no track 2 */
+	expect_sense(5, 0x24);
+	PACKET(0x43, 0, 1, 0, 0, 0, 0, 1, 0);
+	ANSWER(0, 10, 1, 1, 0, 0x14, 1, 0, 0, 0, 0, 0);
+	PACKET(0x43, 2, 1, 0, 0, 0, 0, 0, 64);
+	ANSWER(0, 10, 1, 1, 0, 0x14, 1, 0, 0, 0, 2, 0);
+	PACKET(0x43, 2, 2, 0, 0, 0, 0, 1, 0);
+	ANSWER(0, 46, 1, 1, 1, 0x14, 0, 0xa0, 0, 0, 0, 0, 1, 0, 0,
+	       1, 0x14, 0, 0xa1, 0, 0, 0, 0, 1, 0, 0, 1, 0x14, 0, 0xa2, 0, 0, 0, 0, 66, 42, 1,
+	       1, 0x14, 0, 1, 0, 0, 0, 0, 0, 2, 0);
+	/* Older drivers name the format elsewhere (SFF-8020i). */
+	PACKET(0x43, 0, 0, 0, 0, 0, 0, 0, 64, 0x40);
+	ANSWER(0, 10, 1, 1, 0, 0x14, 1, 0, 0, 0, 0, 0);
+	PACKET(0x43, 0, 0, 0, 0, 0, 0, 0, 4, 0x80);
+	ANSWER(0, 46, 1, 1);
+	PACKET(0x43, 0, 1, 0, 0, 0, 0, 0, 2, 0x80);
+	ANSWER(0, 10);
+}
+
+/* MMC-3, GET CONFIGURATION. */
+Test(ide_cd, every_byte_of_the_configuration)
+{
+	static const struct { uint32_t sectors; uint8_t profile; } discs[] = {
+		{ 512, 8 }, { 405000, 8 }, { 405001, 0x10 },
+	};
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(discs); i++) {
+		const bool dvd = discs[i].profile == 0x10;
+
+		disc_of(discs[i].sectors);
+		PACKET(0x46, 0, 0, 0, 0, 0, 0, 1, 0);
+		ANSWER(0, 0, 0, 36, 0, 0, 0, discs[i].profile, 0, 0, 0x03, 8, 0, 0x10, dvd, 0,
+		       0, 8, !dvd, 0, 0, 1, 0x0b, 8, 0, 0, 0, 2, 0, 0, 0, 0,
+		       0, 3, 0x03, 4, 0x29, 0, 0, 0);
+	}
+	PACKET(0x46, 0, 0, 0, 0, 0, 0, 0, 8);
+	ANSWER(0, 0, 0, 36, 0, 0, 0, 0x10);
+	x.ide.channel[0].drive[1].block = NULL;
+	PACKET(0x46, 0, 0, 0, 0, 0, 0, 0, 20);
+	ANSWER(0, 0, 0, 36, 0, 0, 0, 0, 0, 0, 0x03, 8, 0, 0x10, 0, 0, 0, 8, 0, 0);
+}
+
+#define RECOVERY 0x01, 6, 0, 5, 0, 0, 0, 0
+#define CAPABILITIES \
+	0x2a, 18, 0x3b, 0, 0x70, 0x60, 0x29, 0, 0x02, 0xc2, 0, 2, 0x02, 0, 0x02, 0xc2, 0, 0, 0, 0
+
+/* MMC-3, MODE SENSE (10). */
+Test(ide_cd, every_byte_of_the_mode_pages)
+{
+	PACKET(0x5a, 0, 0x01, 0, 0, 0, 0, 1, 0);
+	ANSWER(0, 14, 0x12, 0, 0, 0, 0, 0, RECOVERY);
+	PACKET(0x5a, 0, 0x2a, 0, 0, 0, 0, 1, 0);
+	ANSWER(0, 26, 0x12, 0, 0, 0, 0, 0, CAPABILITIES);
+	PACKET(0x5a, 0, 0x3f, 0, 0, 0, 0, 1, 0);
+	ANSWER(0, 34, 0x12, 0, 0, 0, 0, 0, RECOVERY, CAPABILITIES);
+	PACKET(0x5a, 0, 0xbf, 0, 0, 0, 0, 0, 2); /* their defaults */
+	ANSWER(0, 34);
+	PACKET(0x5a, 0, 0xff, 0, 0, 0, 0, 1, 0); /* what is saved */
+	cr_expect(x.irq[0]);
+	cr_expect_eq(ide_in(7), DRDY | ERR);
+	x.ide.channel[0].drive[1].block = NULL;
+	PACKET(0x5a, 0, 0x01, 0, 0, 0, 0, 0, 4);
+	ANSWER(0, 14, 0x70, 0);
+}
+
+/* ATA/ATAPI-6, PACKET: what the registers say at the end. */
+Test(ide_cd, registers_after_errors)
+{
+	PACKET(0xff);
+	cr_expect_eq(ide_in(7), DRDY | ERR);
+	cr_expect_eq(ide_in(1), 0x54, "illegal request, aborted");
+	cr_expect_eq(ide_in(2), 3, "the command is over");
+	x.ide.channel[0].drive[1].block = NULL;
+	PACKET(0x00);
+	cr_expect_eq(ide_in(7), DRDY | ERR);
+	cr_expect_eq(ide_in(1), 0x20, "not ready");
+	cr_expect_eq(ide_in(2), 3);
+	PACKET(0x03, 0, 0, 0, 255);
+	ANSWER(0xf0, 0, 2, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x3a, 0, 0, 0, 0, 0);
+}
+
+Test(ide_cd, the_ends_of_the_disc)
+{
+	static const uint8_t last = (DISC_SECTORS - 1) & 0xff, high = (DISC_SECTORS - 1) >> 8;
+	uint8_t got[2048];
+
+	PACKET(0x28, 0, 0, 0, high, last, 0, 0, 1);
+	cr_expect_eq(answer(got, sizeof(got)), 2048);
+	cr_expect_arr_eq(got, x.cd.bytes + (DISC_SECTORS - 1) * 2048, 2048);
+	PACKET(0x28, 0, 0, 0, high, last, 0, 0, 2);
+	expect_sense(5, 0x21);
+	PACKET(0x28, 0, 0, 0, DISC_SECTORS >> 8, 0, 0, 0, 0);
+	cr_expect_eq(answer(got, sizeof(got)), 0);
+	PACKET(0x28, 0, 0, 0, DISC_SECTORS >> 8, 1, 0, 0, 0);
+	expect_sense(5, 0x21);
+	PACKET(0x28, 0, 0, 1, 0, 0, 0, 0, 1);
+	expect_sense(5, 0x21);
+	PACKET(0x2b, 0, 0, 0, high, last);
+	cr_expect_eq(answer(got, sizeof(got)), 0);
+	PACKET(0x2b, 0, 0, 0, DISC_SECTORS >> 8, 0);
+	expect_sense(5, 0x21);
+}
+
+/* MMC-3, READ CD. */
+Test(ide_cd, read_cd)
+{
+	static const uint8_t more[] = { 0x08, 0x18, 0x30, 0x90, 0xf8 };
+	uint8_t got[3 * 2048];
+
+	PACKET(0xbe, 0, 0, 0, 1, 3, 0, 0, 3, 0x10);
+	cr_expect_eq(answer(got, sizeof(got)), sizeof(got));
+	cr_expect_arr_eq(got, x.cd.bytes + 0x103 * 2048, sizeof(got));
+	PACKET(0xbe, 0, 0, 0, 1, 3, 0, 0, 3, 0); /* nothing of them */
+	cr_expect_eq(answer(got, sizeof(got)), 0);
+	PACKET(0xbe, 0, 0, 0, 1, 3, 1, 0, 3, 0x10);
+	expect_sense(5, 0x21);
+	PACKET(0xbe, 0, 0, 0, 1, 3, 0, 1, 3, 0x10);
+	expect_sense(5, 0x21);
+	for (unsigned i = 0; i < sizeof(more); i++) { /* headers and the like */
+		PACKET(0xbe, 0, 0, 0, 1, 3, 0, 0, 3, more[i]);
+		expect_sense(5, 0x24);
+	}
+}
+
+static void cd_command(uint8_t command, uint8_t feature, uint8_t count)
+{
+	ide_out(6, 0xb0);
+	ide_out(1, feature);
+	ide_out(2, count);
+	ide_out(7, command);
+}
+
+static void expect_identity(const uint16_t *expected)
+{
+	uint16_t w[256];
+
+	cd_command(0xa1, 0, 0);
+	cr_expect_eq(ide_in(7), DRDY | DRQ);
+	for (unsigned i = 0; i < 256; i++)
+		w[i] = (uint16_t)bus_pio_read(x.bus, IDE_BASE, 2);
+	for (unsigned i = 0; i < 256; i++)
+		cr_expect_eq(w[i], expected[i], "word %u is %04x", i, w[i]);
+	cr_expect_eq(ide_in(7), DRDY);
+}
+
+/* ATA/ATAPI-6, 8.16. */
+Test(ide_cd, every_word_of_its_identity)
+{
+	uint16_t w[256] = {
+		[0] = 0x85c0, [49] = 0x0b00, [53] = 6, [63] = 7, [64] = 3, [65] = 120, [66] = 120,
+		[67] = 120, [68] = 120, [80] = 0x1e, [88] = 0x3f,
+	};
+	static const char serial[] = "RF00002             ", version[] = "1.0     ",
+			  model[] = "RINGFENCE CD-ROM                        ";
+
+	for (unsigned i = 0; i < 10; i++)
+		w[10 + i] = (uint16_t)(serial[2 * i] << 8 | serial[2 * i + 1]);
+	for (unsigned i = 0; i < 4; i++)
+		w[23 + i] = (uint16_t)(version[2 * i] << 8 | version[2 * i + 1]);
+	for (unsigned i = 0; i < 20; i++)
+		w[27 + i] = (uint16_t)(model[2 * i] << 8 | model[2 * i + 1]);
+	expect_identity(w);
+	cd_command(0xef, 0x03, 0x22); /* multiword DMA, mode 2 */
+	cr_expect_eq(ide_in(7), DRDY);
+	w[63] = 0x0407;
+	expect_identity(w);
+	cd_command(0xef, 0x02, 0x45); /* no transfer mode */
+	cr_expect_eq(ide_in(7), DRDY);
+	expect_identity(w);
+	cd_command(0xef, 0x03, 0x45); /* UDMA, mode 5 */
+	w[63] = 7;
+	w[88] = 0x203f;
+	expect_identity(w);
+}
+
+Test(ide_cd, commands_that_are_no_packets)
+{
+	static const uint8_t done[] = { 0xe0, 0xe1, 0xe5, 0xe6, 0xef };
+
+	for (unsigned command = 0; command < 256; command++) {
+		bool expected = memchr(done, (int)command, sizeof(done));
+
+		if (command == 0x08 || command == 0x90 || command == 0xa0 || command == 0xa1)
+			continue; /* resets, packets, the identity */
+		cd_command((uint8_t)command, 0, 77);
+		cr_expect(x.irq[0], "%02x", command);
+		cr_expect_eq(ide_in(7), expected ? DRDY : DRDY | ERR, "%02x", command);
+		cr_expect_eq(ide_in(1), expected ? 0 : 4, "%02x", command);
+		if (command == 0x20 || command == 0xec)
+			cr_expect(ide_in(2) == 1 && ide_in(3) == 1 && ide_in(4) == 0x14 &&
+				  ide_in(5) == 0xeb, "%02x: the signature", command);
+		else
+			cr_expect_eq(ide_in(2), 77, "%02x", command);
+	}
+}
+
+Test(ide_cd, packets_there_are)
+{
+	static const uint8_t done[] = { 0x00, 0x03, 0x12, 0x1b, 0x1e, 0x25, 0x28, 0x2b, 0x46, 0x51,
+					0xa8, 0xbb, 0xbd, 0xbe, 0x43, 0x5a, 0x4a };
+	uint8_t got[64];
+
+	for (unsigned code = 0; code < 256; code++) {
+		const uint8_t p[] = { (uint8_t)code, 1, code == 0x5a };
+
+		if (memchr(done, (int)code, sizeof(done))) {
+			packet(p, sizeof(p), 0xfffe, false);
+			answer(got, sizeof(got));
+			cr_expect_eq(ide_status(), DRDY, "%02x", code);
+			continue;
+		}
+		packet(p, sizeof(p), 0xfffe, false);
+		cr_expect_eq(ide_in(7), DRDY | ERR, "%02x", code);
+		cr_expect_eq(ide_in(1), 0x54, "%02x", code);
+	}
+}
