@@ -49,7 +49,7 @@ static uint32_t identity_entry(const struct fill *f, unsigned i)
  * What the guest's tables allow for entry i of the region in this view, as a window's entry; 0:
  * nothing.
  */
-static uint32_t wanted_entry(const struct fill *f, unsigned i)
+static uint32_t allowed_entry(const struct fill *f, unsigned i)
 {
 	const struct shadow *s = f->s;
 	const struct walk *w = &f->walk;
@@ -84,6 +84,27 @@ static uint32_t wanted_entry(const struct fill *f, unsigned i)
 	write |= f->view == SHADOW_KERNEL && !s->mode.wp;
 	write &= dirty && !(guest_ram_flags(s->ram, gpa) & RAM_PAGE_PROTECTED);
 	return (uint32_t)gpa.v | LEAF_PRESENT | (write ? LEAF_WRITE : 0);
+}
+
+void shadow_withhold(struct shadow *s, enum shadow_withheld (*withheld)(void *opaque, gva_t gva),
+		     void *opaque)
+{
+	s->withheld = withheld;
+	s->withheld_opaque = opaque;
+}
+
+/* The same, without what is withheld. */
+static uint32_t wanted_entry(const struct fill *f, unsigned i)
+{
+	const uint32_t entry = allowed_entry(f, i);
+
+	if (rf_likely(!f->s->withheld) || !entry)
+		return entry;
+	switch (f->s->withheld(f->s->withheld_opaque, (f->base + i) << GUEST_PAGE_SHIFT)) {
+	case SHADOW_GIVEN: return entry;
+	case SHADOW_READ_ONLY: return entry & ~(uint32_t)LEAF_WRITE;
+	default: return 0;
+	}
 }
 
 /*

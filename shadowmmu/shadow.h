@@ -100,6 +100,18 @@ void shadow_destroy(struct shadow *shadow);
 void shadow_reset(struct shadow *shadow);
 const struct shadow_stats *shadow_stats(const struct shadow *shadow);
 
+/*
+ * What is kept out of all windows, though the guest's tables allow it: 0: nothing; writes to gva's
+ * page; the whole page. The accesses are to be emulated.
+ */
+enum shadow_withheld { SHADOW_GIVEN, SHADOW_READ_ONLY, SHADOW_NOTHING };
+/*
+ * From now on that is asked of withheld; NULL: nothing is. What is mapped already stays:
+ * shadow_reset() before, or after. Callable at any time a fill is.
+ */
+void shadow_withhold(struct shadow *shadow,
+		     enum shadow_withheld (*withheld)(void *opaque, gva_t gva), void *opaque);
+
 /* How much a guest operation flushes. */
 enum shadow_flush {
 	SHADOW_FLUSH_NONGLOBAL, /* MOV CR3 with CR4.PGE */

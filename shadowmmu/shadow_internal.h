@@ -115,6 +115,8 @@ struct shadow {
 	struct host_mapping *hm;
 	struct shadow_options options;
 	struct shadow_callbacks callbacks;
+	enum shadow_withheld (*withheld)(void *opaque, gva_t gva); /* NULL: nothing is */
+	void *withheld_opaque;
 	struct shadow_stats stats;
 
 	struct paging paging;

@@ -309,6 +309,13 @@ static bool build_fetch_across(struct build *b, const uint8_t *page, unsigned of
 	return true;
 }
 
+static bool build_stops(const struct build *b, gva_t eip)
+{
+	const struct translator_callbacks *cb = &b->tr->cb;
+
+	return cb->stops && cb->stops(cb->opaque, eip);
+}
+
 static void build_body(struct build *b, const uint8_t *page, struct tu_insn *insns)
 {
 	struct tu *tu = b->tu;
@@ -330,7 +337,7 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 			b->bytes = buffer;
 			result = insn_decode(buffer, within_limit(b, avail), code32, &insn);
 		}
-		if (result == DECODE_TRUNCATED && tu->ninsns)
+		if (tu->ninsns && (result == DECODE_TRUNCATED || build_stops(b, b->eip)))
 			break;
 		b->adapt = adapt_lookup(b->tr, gpa_add(tu->gpa, b->eip - tu->eip)) |
 			   (b->tr->opt.all_soft ? ADAPT_SOFT : 0);
@@ -340,7 +347,8 @@ static void build_body(struct build *b, const uint8_t *page, struct tu_insn *ins
 		build_note_insn(b, tu, insns);
 		b->last = tu->ninsns >= b->tr->opt.max_insns ||
 			  offset + 2 * INSN_MAX_LEN > GUEST_PAGE_SIZE ||
-			  within_limit(b, 2 * INSN_MAX_LEN) < 2 * INSN_MAX_LEN;
+			  within_limit(b, 2 * INSN_MAX_LEN) < 2 * INSN_MAX_LEN ||
+			  (result == DECODE_OK && build_stops(b, b->eip + insn.len));
 		if (result != DECODE_OK) { /* the interpreter raises what is due */
 			b->next_eip = b->eip;
 			b->ended = true;

@@ -114,6 +114,11 @@ struct translator_callbacks {
 	/* The first TU was made from this page / the last one is gone. */
 	void (*protect)(void *opaque, gpa_t gpa);
 	void (*unprotect)(void *opaque, gpa_t gpa);
+	/*
+	 * Whether a debugger wants to stop before the instruction at linear address gva: no TU
+	 * leads through it, and the caller enters none there. May be NULL: nowhere.
+	 */
+	bool (*stops)(void *opaque, gva_t gva);
 	callout_fn callout[CALLOUT_COUNT];
 	/* -d in_asm and out_asm; may be NULL. */
 	void (*log_tu)(void *opaque, const struct tu *tu, const uint8_t *guest,
@@ -232,6 +237,9 @@ void translator_x87_resolve(const struct translator *tr, struct cpu *cpu);
 unsigned translator_invalidate(struct translator *tr, gpa_t gpa, uint32_t len);
 /* False: that would drop none. Light. */
 bool translator_may_hold_code(const struct translator *tr, gpa_t gpa, uint32_t len);
+/* Drops the TUs of whose linear addresses [gva, gva + len) the test says so. */
+void translator_drop(struct translator *tr, bool (*test)(void *opaque, gva_t gva, uint32_t len),
+		     void *opaque);
 /* Drops everything. */
 void translator_flush(struct translator *tr);
 /*

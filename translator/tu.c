@@ -234,6 +234,17 @@ unsigned translator_invalidate(struct translator *tr, gpa_t gpa, uint32_t len)
 	return n;
 }
 
+void translator_drop(struct translator *tr, bool (*test)(void *opaque, gva_t gva, uint32_t len),
+		     void *opaque)
+{
+	for (uint32_t i = 0; i < tr->norder; i++) {
+		struct tu *tu = tr->order[i];
+
+		if (tu->valid && test(opaque, tu->eip, tu->guest_len))
+			tu_invalidate(tr, tu);
+	}
+}
+
 /* The TU whose host code contains pc, valid or not. */
 static struct tu *tu_by_host(const struct translator *tr, cache_pc pc)
 {

@@ -38,7 +38,8 @@ static bool bt_interpret(struct bt *bt)
 static bool bt_run_is_over(const struct vcpu *vcpu)
 {
 	return atomic_load_explicit(&vcpu->cpu.events, memory_order_relaxed) || vcpu->cpu.halted ||
-	       !vm_is_running(vcpu->vm);
+	       !vm_is_running(vcpu->vm) ||
+	       (vcpu->debugger.nbreakpoints && debugger_is_at_breakpoint(vcpu));
 }
 
 /*
@@ -163,6 +164,12 @@ void bt_dispatch(struct bt *bt)
 			return;
 		if (rf_unlikely(cpu->halted)) {
 			vcpu_wait_for_interrupt(vcpu);
+			continue;
+		}
+		if (rf_unlikely(vcpu->debugger.nbreakpoints) && debugger_is_at_breakpoint(vcpu)) {
+			if (debugger_stops_here(vcpu) || !bt_interpret(bt))
+				return;
+			link = NO_LINK;
 			continue;
 		}
 		if (rf_unlikely(bt->prefill))

@@ -134,7 +134,7 @@ static int bt_build(struct bt *bt, const struct bt_options *options, const struc
 	};
 	struct translator_callbacks cb = {
 		.opaque = bt, .fetch = bt_fetch, .page = bt_page, .protect = bt_protect,
-		.unprotect = bt_unprotect,
+		.unprotect = bt_unprotect, .stops = bt_stops,
 		.callout = {
 			[CALLOUT_INTERPRET] = bt_callout_interpret,
 			[CALLOUT_INTEGER] = bt_callout_interpret,
@@ -254,11 +254,16 @@ static void bt_flush(struct vcpu *vcpu, enum tlb_flush kind)
 		      kind == TLB_FLUSH_ALL ? SHADOW_FLUSH_ALL : SHADOW_FLUSH_NONGLOBAL);
 }
 
+void bt_forget_memory(struct bt *bt)
+{
+	bt_reset(bt->vcpu);
+	bt_set_paging(bt, SHADOW_FLUSH_ALL);
+}
+
 /* Dear, and rare: firmware does it some times while it starts. */
 static void bt_memory_changed(struct vcpu *vcpu)
 {
-	bt_reset(vcpu);
-	bt_set_paging(bt_of(vcpu), SHADOW_FLUSH_ALL);
+	bt_forget_memory(bt_of(vcpu));
 }
 
 static void bt_display_changed(struct vcpu *vcpu, gpa_t gpa, uint32_t size, bool watched)
@@ -287,6 +292,28 @@ static void bt_flush_page(struct vcpu *vcpu, gva_t gva)
 	}
 }
 
+/* Before guest code runs: what changed while it did not. */
+static void bt_begin(struct bt *bt)
+{
+	const struct cpu *cpu = &bt->vcpu->cpu;
+
+	if (!shadow_current(bt->shadow))
+		bt_set_paging(bt, SHADOW_FLUSH_ALL);
+	bt_heed_debugger(bt);
+	/* A step may have ended between two rounds of a string instruction. */
+	bt->unfinished |= bt_is_unfinished(cpu, cpu->eip);
+}
+
+static void bt_step(struct vcpu *vcpu)
+{
+	struct bt *bt = bt_of(vcpu);
+
+	if (!shadow_current(bt->shadow))
+		bt_set_paging(bt, SHADOW_FLUSH_ALL);
+	bt->unfinished = bt->prefill = false;
+	interp_step_alone(vcpu);
+}
+
 static void bt_run(struct vcpu *vcpu)
 {
 	struct bt *bt = bt_of(vcpu);
@@ -296,8 +323,7 @@ static void bt_run(struct vcpu *vcpu)
 		vm_kill(vcpu, "the host refused a signal stack");
 		return;
 	}
-	if (!shadow_current(bt->shadow))
-		bt_set_paging(bt, SHADOW_FLUSH_ALL);
+	bt_begin(bt);
 	if (bt->profile && profile_enter_thread(bt))
 		vm_kill(vcpu, "the host refused a timer for the profile");
 	else
@@ -344,6 +370,7 @@ const struct engine engine_bt = {
 	.create = bt_create,
 	.destroy = bt_destroy,
 	.run = bt_run,
+	.step = bt_step,
 	.reset = bt_reset,
 	.memory_changed = bt_memory_changed,
 	.display_changed = bt_display_changed,

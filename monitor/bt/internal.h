@@ -9,6 +9,7 @@
  *                   views)
  *   limits.c        segment limits, for 16-bit code
  *   soft.c          which instructions use the software TLB
+ *   debug.c         breakpoints and watchpoints of a debugger
  *   fault_order.c   true page faults that the interpreter has to raise
  *   signals.c       host faults and kicks that hit translated code
  *   callouts.c      C functions that translated code calls
@@ -128,6 +129,11 @@ struct bt {
 		struct segment seg[X86_NSEG];
 	} limits;
 
+	/* what of the debugger's changes is known (debug.c) */
+	uint32_t breakpoint_changes, watchpoint_changes;
+	struct debugger_watchpoint watched[DEBUGGER_WATCHPOINTS];
+	unsigned nwatched;
+
 	struct bt_soft_site soft_site[BT_SOFT_SITES];
 	uint64_t soft_swept;     /* TSC */
 	uint32_t soft_sweeps;
@@ -198,8 +204,17 @@ int bt_profile_signal(void);
 int bt_signals_install_profile(void);
 bool bt_on_signal_stack(const struct bt *bt, hva_t rsp);
 
+/* engine.c: all that was made of guest memory is dropped. */
+void bt_forget_memory(struct bt *bt);
+
 /* log.c: struct translator_callbacks.log_tu */
 void bt_log_tu(void *opaque, const struct tu *tu, const uint8_t *guest, const uint8_t *host);
+
+/* debug.c */
+/* struct translator_callbacks.stops */
+bool bt_stops(void *opaque, gva_t gva);
+/* Before guest code runs: makes translations and windows heed what a debugger has changed. */
+void bt_heed_debugger(struct bt *bt);
 
 /*
  * soft.c: counts a page fault of the guest's, or a hidden one; true when the instruction is to

@@ -23,6 +23,7 @@ int bt_light_transfer(struct vcpu *vcpu, enum x86_status status)
 	if (status != X86_OK)
 		return CALLOUT_LEAVE(TC_LEAVE_DEAD);
 	if (bt->prefill || vcpu->cpu.inhibit || bt->returns_stale ||
+	    (vcpu->debugger.nbreakpoints && vcpu->cpu.eflags & X86_RF) ||
 	    log_on(vcpu->vm->log, LOG_EXEC | LOG_CPU))
 		return CALLOUT_LEAVE(TC_LEAVE_RESUME);
 	/* The return address of this callout goes before the return stack is judged. */

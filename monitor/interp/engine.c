@@ -35,7 +35,10 @@ static bool engine_interp_events(struct vcpu *vcpu)
 	if (atomic_load_explicit(&vcpu->cpu.events, memory_order_relaxed) &
 	    (EVENT_STOP | EVENT_RESET))
 		return false;
-	return vcpu_deliver_interrupts(vcpu) == X86_OK;
+	if (vcpu_deliver_interrupts(vcpu) != X86_OK)
+		return false;
+	/* What was pushed may be watched. */
+	return vcpu->debugger.why != DEBUGGER_WATCHPOINT;
 }
 
 /*
@@ -76,6 +79,8 @@ static void engine_interp_run(struct vcpu *vcpu)
 			vcpu_wait_for_interrupt(vcpu);
 			continue;
 		}
+		if (rf_unlikely(vcpu->debugger.nbreakpoints) && debugger_stops_here(vcpu))
+			return;
 		logging = log_on(vcpu->vm->log, LOG_EXEC | LOG_CPU | LOG_IN_ASM);
 		if (rf_unlikely(logging))
 			engine_interp_log(vcpu);
@@ -89,4 +94,5 @@ const struct engine engine_interp = {
 	.create = engine_interp_create,
 	.destroy = engine_interp_destroy,
 	.run = engine_interp_run,
+	.step = interp_step_alone,
 };

@@ -284,3 +284,25 @@ enum interp_result interp_step(struct vcpu *vcpu)
 		return INTERP_OK;
 	return interp_conclude(vcpu, &entry->insn, eip, status);
 }
+
+/* --- For debuggers --- */
+
+/* False: it goes on waiting, or the VM ends. */
+static bool step_out_of_halt(struct vcpu *vcpu)
+{
+	struct cpu *cpu = &vcpu->cpu;
+
+	vcpu_wait_for_interrupt(vcpu);
+	if (atomic_load(&cpu->events) & (EVENT_STOP | EVENT_RESET))
+		return false;
+	return vcpu_deliver_interrupts(vcpu) == X86_OK && !cpu->halted;
+}
+
+void interp_step_alone(struct vcpu *vcpu)
+{
+	const bool done = vcpu->cpu.halted ? step_out_of_halt(vcpu) :
+					     interp_step(vcpu) != INTERP_DEAD;
+
+	if (done && vcpu->debugger.stepping)
+		debugger_stop(vcpu, DEBUGGER_STEPPED);
+}

@@ -45,6 +45,9 @@ enum interp_result interp_step(struct vcpu *vcpu);
  */
 enum interp_result interp_run(struct vcpu *vcpu, uint64_t *count);
 
+/* As struct engine.step, for any engine whose state is complete in struct cpu. */
+void interp_step_alone(struct vcpu *vcpu);
+
 /*
  * IGNNE# is asserted (SDM vol. 1, appendix D): the x87 error that is pending holds nothing up until
  * it is cleared.

@@ -117,6 +117,15 @@ static inline struct block *block_find(struct vcpu *vcpu)
 	return b;
 }
 
+/* A debugger may want to stop at, or after, any instruction of a block. */
+static bool is_debugged(const struct vcpu *vcpu)
+{
+	const struct cpu *cpu = &vcpu->cpu;
+
+	return vcpu->debugger.nwatchpoints ||
+	       debugger_may_break(&vcpu->debugger, cpu->seg[X86_CS].base + cpu->eip);
+}
+
 static enum interp_result run_one(struct vcpu *vcpu, uint64_t *count)
 {
 	++*count;
@@ -131,7 +140,8 @@ enum interp_result interp_run(struct vcpu *vcpu, uint64_t *count)
 	const struct interp_op *op, *end;
 	uint32_t next = cpu->eip;
 
-	if (rf_unlikely(cpu->eflags & (X86_TF | X86_RF) || cpu->dr[7] & 0xff || cpu->inhibit))
+	if (rf_unlikely(cpu->eflags & (X86_TF | X86_RF) || cpu->dr[7] & 0xff || cpu->inhibit ||
+			is_debugged(vcpu)))
 		return run_one(vcpu, count);
 	b = block_find(vcpu);
 	if (rf_unlikely(!b))

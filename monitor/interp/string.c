@@ -293,7 +293,8 @@ static enum x86_status repeat(struct vcpu *vcpu, const struct insn *i)
 	/*
 	 * Under TF every iteration traps (SDM vol. 3, 17.3.1.4), and breakpoints strike after each.
 	 */
-	uint32_t budget = cpu->eflags & X86_TF || cpu->dr[7] & 0xff ? 1 : BATCH;
+	const bool alone = cpu->eflags & X86_TF || cpu->dr[7] & 0xff || vcpu->debugger.stepping;
+	uint32_t budget = alone ? 1 : BATCH;
 
 	while (cpu->regs[X86_ECX] & op.mask) {
 		uint32_t count = cpu->regs[X86_ECX] & op.mask, done;
@@ -318,7 +319,8 @@ static enum x86_status repeat(struct vcpu *vcpu, const struct insn *i)
 			done = 1;
 		}
 		advance(cpu, &op, X86_ECX, -done);
-		budget = work_waits(vcpu) ? 0 : budget - done;
+		budget = work_waits(vcpu) || vcpu->debugger.why == DEBUGGER_WATCHPOINT ?
+				 0 : budget - done;
 		if (compares(i) && !(cpu->eflags & X86_ZF) == !!(i->prefixes & PFX_REP))
 			break;
 	}

@@ -28,6 +28,18 @@ struct engine {
 	 */
 	void (*run)(struct vcpu *vcpu);
 	/*
+	 * Executes the instruction at CS:EIP alone, for a debugger: a repeated string instruction's
+	 * next round; what it raises is delivered. Interrupts are not taken, but for a processor
+	 * that has halted: it waits for one, and takes it. Stops it (debugger_stop()) if
+	 * debugger.stepping. Outside run().
+	 */
+	void (*step)(struct vcpu *vcpu);
+	/*
+	 * Whether it can heed a debugger's breakpoints and watchpoints as they are now: 0, or
+	 * -ENOSPC. NULL: however many.
+	 */
+	int (*debug_check)(struct vcpu *vcpu);
+	/*
 	 * The machine was reset, or booted for the first time: the registers have start values.
 	 * Outside run(); may be NULL.
 	 */

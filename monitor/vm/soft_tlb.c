@@ -11,7 +11,9 @@
  *     guest flush;
  *   - a bit of used[] is set for every valid entry, so that a flush costs what was filled and not
  *     the size of the TLB;
- *   - what lookup[] holds is a valid entry, to RAM, and for stores to a page without flags.
+ *   - what lookup[] holds is a valid entry, to RAM, and for stores to a page without flags;
+ *   - a page on which a debugger watches has no entry, but for fetches. Stores need one also if
+ *     only reads are watched, since an instruction may read what it stores to.
  */
 #include <assert.h>
 #include <string.h>
@@ -53,6 +55,19 @@ static void lookup_hide(struct soft_tlb *tlb, unsigned who, unsigned kind, unsig
 		segments_forget(tlb);
 }
 
+/* The place of an entry that is not kept, or NULL. */
+static struct soft_tlb_entry *tlb_watched(struct vcpu *vcpu, gva_t gva, unsigned kind)
+{
+	unsigned watched;
+
+	if (rf_likely(!vcpu->debugger.nwatchpoints) || kind == ACCESS_EXEC)
+		return NULL;
+	watched = debugger_watches_page(&vcpu->debugger, gva);
+	if (!(kind == ACCESS_READ ? watched & DEBUGGER_READS : watched))
+		return NULL;
+	return &vcpu->soft_tlb.watched[gva >> GUEST_PAGE_SHIFT & 1];
+}
+
 static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, enum access access,
 				const struct soft_tlb_entry **out)
 {
@@ -60,12 +75,19 @@ static enum x86_status tlb_fill(struct vcpu *vcpu, gva_t gva, enum access access
 	struct paging paging = vcpu_paging(vcpu);
 	unsigned index = gva >> GUEST_PAGE_SHIFT & ENTRY_MASK, who = access_who(access),
 		 kind = access & ACCESS_KIND;
-	struct soft_tlb_entry *entry = &tlb->entry[who][kind][index];
+	struct soft_tlb_entry *entry = &tlb->entry[who][kind][index],
+			      *watched = tlb_watched(vcpu, gva, kind);
 	struct walk walk;
 
 	assert(kind < ACCESS_KINDS);
 	if (!walk_guest(&vcpu->vm->ram, &paging, gva, access, &walk))
 		return fault_raise_pf(&vcpu->cpu, gva, walk.error);
+	if (rf_unlikely(watched)) {
+		*watched = (struct soft_tlb_entry){ .watched = true, .gpa = gpa_page(walk.gpa) };
+		watched->host = guest_ram_ptr(&vcpu->vm->ram, watched->gpa);
+		*out = watched;
+		return X86_OK;
+	}
 	lookup_hide(tlb, who, kind, index);
 	entry->page = (gva & GUEST_PAGE_MASK) | 1;
 	entry->global = walk.global && walk.levels && (vcpu->cpu.cr4 & CR4_PGE);
@@ -359,6 +381,8 @@ static enum x86_status read_crossing(struct vcpu *vcpu, gva_t gva, uint8_t *buf,
 		return status;
 	entry_read(vcpu, entry[0], gva, buf, first);
 	entry_read(vcpu, entry[1], gva + first, buf + first, len - first);
+	if (rf_unlikely(entry[0]->watched | entry[1]->watched))
+		debugger_accessed(vcpu, gva, len, access);
 	return X86_OK;
 }
 
@@ -374,6 +398,8 @@ static enum x86_status write_crossing(struct vcpu *vcpu, gva_t gva, const uint8_
 		return status;
 	/* Telling of the first store may flush the TLB. */
 	second = *entry[1];
+	if (rf_unlikely(entry[0]->watched | second.watched))
+		debugger_accessed(vcpu, gva, len, access);
 	entry_write(vcpu, entry[0], gva, buf, first);
 	entry_write(vcpu, &second, gva + first, buf + first, len - first);
 	return X86_OK;
@@ -388,9 +414,12 @@ enum x86_status mem_read(struct vcpu *vcpu, gva_t gva, void *buf, uint32_t len, 
 	if (rf_unlikely(crosses_page(gva, len)))
 		return read_crossing(vcpu, gva, buf, len, access);
 	status = tlb_lookup(vcpu, gva, access, &entry);
-	if (rf_likely(!status))
-		entry_read(vcpu, entry, gva, buf, len);
-	return status;
+	if (rf_unlikely(status))
+		return status;
+	entry_read(vcpu, entry, gva, buf, len);
+	if (rf_unlikely(entry->watched))
+		debugger_accessed(vcpu, gva, len, access);
+	return X86_OK;
 }
 
 enum x86_status mem_write(struct vcpu *vcpu, gva_t gva, const void *buf, uint32_t len,
@@ -403,9 +432,12 @@ enum x86_status mem_write(struct vcpu *vcpu, gva_t gva, const void *buf, uint32_
 	if (rf_unlikely(crosses_page(gva, len)))
 		return write_crossing(vcpu, gva, buf, len, access);
 	status = tlb_lookup(vcpu, gva, access, &entry);
-	if (rf_likely(!status))
-		entry_write(vcpu, entry, gva, buf, len);
-	return status;
+	if (rf_unlikely(status))
+		return status;
+	if (rf_unlikely(entry->watched))
+		debugger_accessed(vcpu, gva, len, access);
+	entry_write(vcpu, entry, gva, buf, len);
+	return X86_OK;
 }
 
 enum x86_status mem_probe_write(struct vcpu *vcpu, gva_t gva, uint32_t len, enum access access)
@@ -429,7 +461,7 @@ enum x86_status soft_tlb_expose(struct vcpu *vcpu, gva_t gva, uint32_t len, enum
 	if (crosses_page(gva, len))
 		return X86_OK;
 	status = tlb_lookup(vcpu, gva, access, &entry);
-	if (status || !entry->host ||
+	if (status || !entry->host || entry->watched ||
 	    (kind == ACCESS_WRITE && guest_ram_flags(&vcpu->vm->ram, entry->gpa)))
 		return status;
 	lookup = &vcpu->soft_tlb.lookup[access_who(access)][kind]
@@ -497,7 +529,8 @@ enum x86_status mem_rmw_pointer(struct vcpu *vcpu, gva_t gva, uint32_t len, enum
 	if (crosses_page(gva, len))
 		return mem_probe_write(vcpu, gva, len, access);
 	status = tlb_lookup(vcpu, gva, access | ACCESS_WRITE, &entry);
-	if (status || !entry->host || (guest_ram_flags(&vcpu->vm->ram, entry->gpa) & RAM_PAGE_ROM))
+	if (status || !entry->host || entry->watched ||
+	    (guest_ram_flags(&vcpu->vm->ram, entry->gpa) & RAM_PAGE_ROM))
 		return status;
 	*host = entry->host + (gva & (GUEST_PAGE_SIZE - 1));
 	return X86_OK;

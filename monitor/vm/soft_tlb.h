@@ -19,6 +19,7 @@ struct soft_tlb_entry {
 	gva_t page;    /* linear page address | 1 when valid; 0 when not */
 	bool global;
 	bool large;    /* part of a large page: INVLPG of any of its addresses drops it */
+	bool watched;  /* an entry of watched[]: whoever uses it tells the debugger */
 	uint8_t *host; /* monitor's address of the page, or NULL: MMIO at gpa */
 	gpa_t gpa;
 };
@@ -29,6 +30,11 @@ struct soft_tlb_entry {
  */
 struct soft_tlb {
 	struct soft_tlb_entry entry[ACCESS_WHOS][ACCESS_KINDS][SOFT_TLB_ENTRIES];
+	/*
+	 * Pages on which a debugger watches are not kept: the last translations of an even and an
+	 * odd one.
+	 */
+	struct soft_tlb_entry watched[2];
 	/* a bit for every entry that may be valid */
 	uint64_t used[ACCESS_WHOS][ACCESS_KINDS][SOFT_TLB_ENTRIES / 64];
 	/* a bit for every 4-MiB region that may have large entries */

@@ -185,6 +185,24 @@ static void vcpu_freeze_clock(struct vcpu *vcpu, bool freeze)
 	pthread_mutex_unlock(&vm->device_lock);
 }
 
+/* The guest stands: whoever debugs it is told. */
+static void vcpu_tell_debugger(struct vcpu *vcpu)
+{
+	struct debugger *d = &vcpu->debugger;
+
+	d->stepping = false;
+	if (d->stopped)
+		d->stopped(d->opaque);
+}
+
+/* The next of what was queued; NULL: the guest is to go on. */
+static struct vm_work *vcpu_stopped_work(struct vcpu *vcpu, bool paused)
+{
+	if (paused && vcpu->vm->paused)
+		vcpu_tell_debugger(vcpu);
+	return vcpu_next_work(vcpu, paused);
+}
+
 /*
  * Runs what was queued, and waits while the VM is paused. The clock and the TSC stand still then; a
  * pause that begins later is the next call's.
@@ -197,9 +215,10 @@ static void vcpu_stop_point(struct vcpu *vcpu)
 
 	if (paused)
 		vcpu_freeze_clock(vcpu, true);
-	while ((work = vcpu_next_work(vcpu, paused)))
+	while ((work = vcpu_stopped_work(vcpu, paused)))
 		work->run(vcpu, work);
 	if (paused) {
+		vcpu->debugger.why = DEBUGGER_PAUSED;
 		vcpu->cpu.tsc_offset -= __rdtsc() - since;
 		vcpu_freeze_clock(vcpu, false);
 	}
@@ -210,8 +229,22 @@ static void vcpu_reset_machine(struct vcpu *vcpu)
 	struct vm *vm = vcpu->vm;
 
 	vcpu_clear_event(vcpu, EVENT_RESET);
+	debugger_moved(vcpu);
 	if (vm->reset && vm->reset(vm))
 		vm_end(vm, VM_HOST_ERROR, 1);
+}
+
+/* One instruction for the debugger, or all until something happens. */
+static void vcpu_run(struct vcpu *vcpu)
+{
+	struct debugger *d = &vcpu->debugger;
+
+	if (rf_likely(!d->stepping && !d->passing)) {
+		vcpu->engine->run(vcpu);
+		return;
+	}
+	d->passing = false;
+	vcpu->engine->step(vcpu);
 }
 
 void vcpu_thread_loop(struct vcpu *vcpu)
@@ -227,6 +260,6 @@ void vcpu_thread_loop(struct vcpu *vcpu)
 		else if (events & EVENT_STOP || vm->paused)
 			vcpu_stop_point(vcpu);
 		else
-			vcpu->engine->run(vcpu);
+			vcpu_run(vcpu);
 	}
 }

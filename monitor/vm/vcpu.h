@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include "x86/features.h"
 #include "x86/tc_words.h"
+#include "debugger.h"
 #include "soft_tlb.h"
 #include "tsc_rate.h"
 
@@ -24,6 +25,7 @@ struct vcpu {
 	const struct engine *engine;
 	void *engine_data;
 	struct soft_tlb soft_tlb;
+	struct debugger debugger;
 	pthread_t thread;
 	/* from vcpu_thread_begins() to vcpu_thread_ends(); else nobody is kicked */
 	_Atomic bool thread_valid;
