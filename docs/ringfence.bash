@@ -29,9 +29,9 @@ _ringfence() {
 	option=${option#-}
 	option=${option#-}
 	case $option in
-	accel | cpu | device | M | machine | serial | monitor | debugcon | d)
+	accel | cpu | device | M | machine | serial | monitor | debugcon | gdb | d)
 		[[ $option == d && $cur == *,* ]] && before=${cur%,*},
-		[[ $option == monitor || $option == debugcon ]] && option=serial
+		[[ $option == monitor || $option == debugcon || $option == gdb ]] && option=serial
 		words="$(_ringfence_names "$program" "$option") help"
 		;;
 	*)

@@ -34,6 +34,45 @@ size_t command_read_memory(struct vcpu *vcpu, bool physical, uint64_t address, v
 			  mem_peek(vcpu, (gva_t)address, to, size);
 }
 
+/* Where a byte of it lies. False: nowhere. */
+static bool find_physical(struct vcpu *vcpu, bool physical, uint64_t address, gpa_t *gpa)
+{
+	const struct paging paging = vcpu_paging(vcpu);
+	struct walk walk;
+
+	*gpa = GPA(address);
+	if (physical)
+		return true;
+	if (!walk_guest(&vcpu->vm->ram, &paging, (gva_t)address,
+			ACCESS_READ | ACCESS_AC | ACCESS_PROBE, &walk))
+		return false;
+	*gpa = walk.gpa;
+	return true;
+}
+
+size_t command_write_memory(struct vcpu *vcpu, bool physical, uint64_t address, const void *from,
+			    size_t size)
+{
+	struct guest_ram *ram = &vcpu->vm->ram;
+	size_t done = 0, piece;
+	uint8_t *host;
+	gpa_t gpa;
+
+	assert(vcpu_is_mine(vcpu));
+	for (; done < size; done += piece) {
+		if (!find_physical(vcpu, physical, address + done, &gpa))
+			break;
+		host = guest_ram_ptr(ram, gpa);
+		if (!host)
+			break;
+		piece = GUEST_PAGE_SIZE - gpa_offset(gpa);
+		piece = piece < size - done ? piece : size - done;
+		memcpy(host, (const uint8_t *)from + done, piece);
+		guest_ram_written(ram, gpa, piece);
+	}
+	return done;
+}
+
 /* --- saving --- */
 
 /* 0, or the error for the first page that is not there. */

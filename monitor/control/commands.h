@@ -58,6 +58,12 @@ struct command_cpu command_query_cpu(const struct vcpu *vcpu);
 size_t command_read_memory(struct vcpu *vcpu, bool physical, uint64_t address, void *to,
 			   size_t size);
 /*
+ * Writes it as a debugger does: whatever the guest's tables and ROM forbid, without dirty bits; not
+ * to devices. Translations of what was there are dropped. Returns how many bytes there were.
+ */
+size_t command_write_memory(struct vcpu *vcpu, bool physical, uint64_t address, const void *from,
+			    size_t size);
+/*
  * Writes such memory to a file, which is emptied once all of the range proved to be there. 0, or a
  * negative errno and error.
  */

@@ -70,6 +70,54 @@ static void prompt_ready(struct prompt *p)
 		p->chardev->ops->accept_input(p->chardev);
 }
 
+/* Without spaces around it. */
+static const char *prompt_trim(char *line)
+{
+	size_t len;
+
+	line += strspn(line, " ");
+	for (len = strlen(line); len && line[len - 1] == ' '; len--)
+		;
+	line[len] = '\0';
+	return line;
+}
+
+static void answer_line(struct vcpu *vcpu, const struct prompt_command *command,
+			const char *args, FILE *out)
+{
+	struct prompt_call call = { .vcpu = vcpu, .args = args, .out = out };
+	int err = command->answer(&call);
+
+	if (err == -EAGAIN)
+		fprintf(out, "%s: waits for the guest, which the prompt alone can\n",
+			command->name);
+	else if (err)
+		fprintf(out, "%s: %s\n", command->name, call.error.text);
+}
+
+void prompt_run_line(struct vcpu *vcpu, const char *text, FILE *out)
+{
+	const struct prompt_command *command;
+	char copy[PROMPT_LINE];
+	struct error error = { 0 };
+	const char *line, *args;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	line = prompt_trim(copy);
+	if (!*line)
+		return;
+	command = prompt_command_find(line, &args, &error);
+	if (!command) {
+		fprintf(out, "%s\n", error.text);
+	} else if (command->answer) {
+		answer_line(vcpu, command, args, out);
+	} else {
+		pthread_mutex_lock(&vcpu->vm->device_lock);
+		command->run(vcpu->vm);
+		pthread_mutex_unlock(&vcpu->vm->device_lock);
+	}
+}
+
 /* What the command says; malloc'd, or NULL. *again: nothing yet. */
 static char *prompt_make_answer(struct prompt *p, struct vcpu *vcpu, bool *again)
 {
@@ -119,18 +167,6 @@ static void prompt_ask(struct prompt *p)
 static void prompt_ask_again(void *opaque)
 {
 	prompt_ask(opaque);
-}
-
-/* Without spaces around it. */
-static const char *prompt_trim(char *line)
-{
-	size_t len;
-
-	line += strspn(line, " ");
-	for (len = strlen(line); len && line[len - 1] == ' '; len--)
-		;
-	line[len] = '\0';
-	return line;
 }
 
 static void prompt_carry_out(struct prompt *p, const char *line)

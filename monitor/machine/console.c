@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Opens the backends that -serial, -monitor and -debugcon name. */
+/* Opens the backends that -serial, -monitor, -debugcon and -gdb name. */
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -59,6 +59,20 @@ static int console_open_monitor(struct console *console, struct vm *vm,
 	return err ? error_set(error, err, "-monitor: no memory") : 0;
 }
 
+static int console_open_gdb(struct console *console, struct vm *vm, const struct vm_config *config,
+			    struct error *error)
+{
+	struct chardev *chardev;
+	int err = console_open_line(console, vm, config, "gdb", "gdb", config->gdb, &chardev,
+				    error);
+
+	if (err)
+		return err;
+	err = gdb_create(vm, chardev, !strcmp(config->gdb, "stdio"),
+			 &console->line[console->count - 1].gdb);
+	return err ? error_set(error, err, "-gdb: no memory") : 0;
+}
+
 int console_open(struct console *console, struct vm *vm, const struct vm_config *config,
 		 struct error *error)
 {
@@ -77,6 +91,8 @@ int console_open(struct console *console, struct vm *vm, const struct vm_config 
 					config->debugcon, &console->debugcon, error);
 	if (!err && config->monitor)
 		err = console_open_monitor(console, vm, config, error);
+	if (!err && config->gdb)
+		err = console_open_gdb(console, vm, config, error);
 	return err;
 }
 
@@ -95,6 +111,7 @@ void console_close(struct console *console)
 	while (console->count) {
 		struct console_line *line = &console->line[--console->count];
 
+		gdb_destroy(line->gdb);
 		prompt_destroy(line->prompt);
 		char_mux_destroy(line->mux);
 		char_backend_close(line->backend);

@@ -9,13 +9,15 @@
 #include "monitor/backends/backends.h"
 #include "options.h"
 #include "monitor/control/control.h"
+#include "monitor/gdb/gdb.h"
 
-#define CONSOLE_LINES (VM_SERIAL_PORTS + 2) /* serial ports, debug console, monitor */
+#define CONSOLE_LINES (VM_SERIAL_PORTS + 3) /* serial ports, debug console, monitor, gdb */
 
 struct console_line {
 	struct char_backend *backend;
 	struct char_mux *mux;
 	struct prompt *prompt;
+	struct gdb *gdb;
 };
 
 struct console {

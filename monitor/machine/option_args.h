@@ -50,6 +50,8 @@ enum options_result opt_chardev(struct option_parser *p, const char *arg);
 enum options_result opt_serial(struct option_parser *p, const char *arg);
 enum options_result opt_monitor(struct option_parser *p, const char *arg);
 enum options_result opt_mon(struct option_parser *p, const char *arg);
+enum options_result opt_gdb(struct option_parser *p, const char *arg);
+enum options_result opt_gdb_usual(struct option_parser *p, const char *arg);
 enum options_result opt_debugcon(struct option_parser *p, const char *arg);
 enum options_result opt_parallel(struct option_parser *p, const char *arg);
 /*

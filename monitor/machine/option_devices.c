@@ -55,6 +55,26 @@ enum options_result opt_monitor(struct option_parser *p, const char *arg)
 	return OPTIONS_RUN;
 }
 
+/*
+ * A debugger connects when it likes: a socket is served, and nobody waits for one. As ever, a TCP
+ * port without a host is for this computer alone.
+ */
+enum options_result opt_gdb(struct option_parser *p, const char *arg)
+{
+	const bool socket = !strncmp(arg, "tcp:", 4) || !strncmp(arg, "unix:", 5);
+
+	if (option_lists_chardevs(arg))
+		return OPTIONS_DONE;
+	p->config->gdb = !strcmp(arg, "none") ? NULL :
+			 socket ? option_string(p, "%s,server=on,wait=off,nodelay=on", arg) : arg;
+	return OPTIONS_RUN;
+}
+
+enum options_result opt_gdb_usual(struct option_parser *p, const char *arg)
+{
+	return opt_gdb(p, "tcp::1234");
+}
+
 enum options_result opt_debugcon(struct option_parser *p, const char *arg)
 {
 	if (option_lists_chardevs(arg))
@@ -275,6 +295,9 @@ static enum options_result option_resolve(struct option_parser *p, const char *o
 	if (mux && !strcmp(option, "monitor"))
 		return option_fail(p, "-monitor %s: 'mon:' is for -serial; the monitor itself "
 				      "takes the device without it", *spec);
+	if (mux && !strcmp(option, "gdb"))
+		return option_fail(p, "-gdb %s: 'mon:' is for -serial; gdb has the monitor's "
+				      "commands by its own command monitor", *spec);
 	if (!strncmp(*spec + 4 * mux, "vc", 2))
 		option_note(p, "-%s %s: there is no display, so what the guest writes there is "
 			       "not shown; pty is a terminal to look at", option, *spec);
@@ -292,6 +315,7 @@ enum options_result option_resolve_devices(struct option_parser *p)
 		right &= option_resolve(p, "serial", &c->serial[i]) == OPTIONS_RUN;
 	right &= option_resolve(p, "debugcon", &c->debugcon) == OPTIONS_RUN;
 	right &= option_resolve(p, "monitor", &c->monitor) == OPTIONS_RUN;
+	right &= option_resolve(p, "gdb", &c->gdb) == OPTIONS_RUN;
 	for (unsigned i = 0; i < p->chardev_count; i++) {
 		if (!p->chardev[i].user)
 			option_note(p, "-chardev id=%s: nothing is on it", p->chardev[i].id);

@@ -31,9 +31,6 @@ static const struct {
 	{ "audio soundhw", "audio-help",
 	  "there is no sound: use -audiodev none,id=ID, or leave it out" },
 	{ "bt usbdevice", "", "nothing is on the USB: keyboard and mouse are PS/2 without it" },
-	{ "gdb", "s",
-	  "there is no GDB server: see the guest by -d int,cpu_reset and the monitor's info "
-	  "registers, and use -S to stop it first" },
 	{ "qmp qmp-pretty", "preconfig", "there is no QMP: use -monitor DEV" },
 	{ "virtioconsole", "", "there is no virtio: use -serial DEV" },
 	{ "acpitable fw_cfg numa prom-env smbios", "",

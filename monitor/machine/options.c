@@ -229,6 +229,10 @@ static const struct option_desc options[] = {
 	{ "action", WITH_ARG, opt_action, "reboot=reset|shutdown,shutdown=poweroff|pause",
 		"the same two in other words" },
 	{ "S", FLAG, opt_paused, NULL, "do not start the processor (monitor: cont)" },
+	{ "gdb", WITH_ARG, opt_gdb, "tcp:[HOST]:PORT|unix:PATH|stdio|none",
+		"let gdb debug the guest from there (this computer alone, without\n"
+	  "HOST)" },
+	{ "s", FLAG, opt_gdb_usual, NULL, "-gdb tcp::1234" },
 	{ "name", WITH_ARG, opt_name, "[guest=]NAME[,process=NAME]",
 		"a name for the virtual machine, used in messages; the process's" },
 	{ "uuid", WITH_ARG, opt_uuid, "UUID", "its UUID, which the monitor's info uuid shows" },
@@ -374,6 +378,7 @@ static void options_check_stdio(struct option_parser *p)
 {
 	const struct vm_config *c = p->config;
 	unsigned uses = option_is_stdio(c->monitor) + option_is_stdio(c->debugcon) +
+			option_is_stdio(c->gdb) +
 			(c->display == VM_DISPLAY_CURSES);
 
 	for (unsigned i = 0; i < VM_SERIAL_PORTS; i++)

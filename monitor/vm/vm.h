@@ -59,7 +59,7 @@ struct vm_dma {
 };
 
 /* A character device of the machine's, for people to look at. */
-#define VM_LINES (VM_SERIAL_PORTS + 2) /* serial ports, debug console, monitor */
+#define VM_LINES (VM_SERIAL_PORTS + 3) /* serial ports, debug console, monitor, gdb */
 struct vm_line {
 	const char *label;  /* "serial0" */
 	char filename[128]; /* what it is connected to, as the command line names it */

@@ -45,6 +45,7 @@ struct vm_config {
 	/* Specifications of character backends ("stdio", "file:x"); NULL: no device. */
 	const char *serial[VM_SERIAL_PORTS];
 	const char *monitor;
+	const char *gdb; /* a debugger's character device; NULL: none */
 	bool vga;                 /* there is a display adapter */
 	enum vm_display display;  /* what shows its screen */
 	const char *debugcon;
