@@ -409,7 +409,8 @@ static void random_register(struct random_source *r)
 static void random_accesses(struct random_source *r)
 {
 	static const uint32_t starts[] = { 0xb8000, 0xa0000, 0xb0000, FRAME };
-	const uint32_t start = starts[random_next(r) % 4], spread = random_next(r) % 2 ? 256 : 0x8000;
+	const uint32_t start = starts[random_next(r) % 4];
+	const uint32_t spread = random_next(r) % 2 ? 256 : 0x8000;
 
 	for (unsigned n = random_next(r) % 600; n; n--) {
 		const unsigned size = 1u << random_next(r) % 3;

@@ -3,7 +3,8 @@
  * qemu-nbd as a child of ours. Nobody else can reach it, and nothing of it stays behind:
  *
  *  - We listen on a socket in a folder that is ours alone, connect to it ourselves, and remove both
- *    at once. The listening socket is the child's, handed over as systemd does it (sd_listen_fds(3)).
+ *    at once. The listening socket is the child's, handed over as systemd does it
+ *    (sd_listen_fds(3)).
  *  - It serves one client, and ends when that is gone, however this process ended. Should it not
  *    have got so far, the kernel tells it (PR_SET_PDEATHSIG). Both let it finish what it has.
  *  - What it says goes to a file in memory of limited size, so that it never waits for us.

@@ -132,8 +132,8 @@ int kvm_memory_build(struct kvm_engine *kvm)
 		next = run_end(ram, gpa, end, mask);
 		if (!backing.host)
 			continue;
-		err = slot_set(kvm, ram_slot(kvm->slots), gpa, gpa_distance(gpa, next), backing.host,
-			       backing.rom);
+		err = slot_set(kvm, ram_slot(kvm->slots), gpa, gpa_distance(gpa, next),
+			       backing.host, backing.rom);
 		kvm->slots += !err;
 	}
 	kvm->slots_a20_mask = mask;

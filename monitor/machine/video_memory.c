@@ -17,7 +17,8 @@ static struct guest_video_view view_of(const struct display_view *view)
 
 static bool same_view(const struct guest_video_view *a, const struct guest_video_view *b)
 {
-	return a->size == b->size && (!a->size || (gpa_equal(a->start, b->start) && a->at == b->at));
+	return a->size == b->size &&
+	       (!a->size || (gpa_equal(a->start, b->start) && a->at == b->at));
 }
 
 /* Where nothing is shown nobody has remembered anything but that. */
