@@ -35,9 +35,9 @@ static int checked_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa
 {
 	cr_assert(len && !(len & 0xfff) && !(gva & 0xfff) && !gpa_offset(gpa));
 	cr_assert_leq(gva + len, 1ull << 32, "mapped beyond the window");
-	cr_assert_leq(gpa.v + len, hm->ram->size, "mapped beyond RAM");
-	cr_assert(gpa.v + len <= GUEST_VIDEO_HOLE_START || gpa.v >= GUEST_VIDEO_HOLE_END,
-		  "mapped the video hole");
+	cr_assert(hm->ram->video || gpa.v + len <= hm->ram->size, "mapped beyond RAM");
+	cr_assert(hm->ram->video || gpa.v + len <= GUEST_VIDEO_HOLE_START ||
+			  gpa.v >= GUEST_VIDEO_HOLE_END, "mapped the video hole");
 	if (checked(hm)->fail_maps) {
 		checked(hm)->fail_maps--;
 		return -ENOMEM;
@@ -105,11 +105,13 @@ void guest_create(struct guest *g, const struct shadow_options *options, uint32_
 {
 	struct shadow_callbacks callbacks = { g, code_mapping_changed, space_destroyed };
 	struct shadow_options checked = options ? *options : (struct shadow_options){ 0 };
-	uint32_t limit = g->hm.limit, gfn;
+	uint32_t limit = g->hm.limit, video_size = g->video_size, gfn;
 	struct error error = { 0 };
 
 	memset(g, 0, sizeof(*g));
 	cr_assert_eq(guest_ram_init(&g->ram, GUEST_RAM_SIZE), 0);
+	if (video_size)
+		cr_assert_eq(guest_ram_add_video(&g->ram, video_size), 0);
 	for (gfn = 0; gfn < GUEST_RAM_SIZE >> 12; gfn++)
 		memcpy(g->ram.flat + PAGE_OF(gfn), &gfn, 4);
 	cr_assert_eq(host_mapping_process_create(&g->ram, NULL, &g->hm.real, &error), 0, "%s",

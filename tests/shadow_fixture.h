@@ -34,6 +34,7 @@ struct guest {
 	struct space *code_space;
 	gva_t code_gva;
 	unsigned spaces_destroyed;
+	uint32_t video_size; /* set before guest_create(): bytes of display memory */
 };
 
 /* The structures are checked now and then (shadow_options.check_every) in any case. */

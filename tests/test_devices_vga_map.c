@@ -22,6 +22,7 @@ struct adapter {
 	struct fake_clock time;
 	struct vga vga;
 	uint8_t *store;
+	uint64_t stored; /* chunks, for the next time it asks */
 	bool stale;
 	struct display_view view[DISPLAY_VIEWS];
 };
@@ -37,6 +38,15 @@ static void views_changed(void *opaque, unsigned n, uint32_t value)
 	((struct adapter *)opaque)->stale = true;
 }
 
+static uint64_t stores(void *opaque)
+{
+	struct adapter *a = opaque;
+	const uint64_t stored = a->stored;
+
+	a->stored = 0;
+	return stored;
+}
+
 static void set_config(struct adapter *a, unsigned offset, uint32_t value)
 {
 	pci_config_write(&a->vga.function, offset, value, 4);
@@ -44,7 +54,8 @@ static void set_config(struct adapter *a, unsigned offset, uint32_t value)
 
 static void make(struct adapter *a, bool with_store)
 {
-	struct display_memory shared = { .views_changed = { views_changed, a, 0 } };
+	struct display_memory shared = { .views_changed = { views_changed, a, 0 },
+					 .stores = stores, .stores_opaque = a };
 	struct error error = { 0 };
 	struct clock clock;
 
@@ -459,4 +470,79 @@ Test(vga_map, random_registers_and_accesses)
 	dispi(3, 8);
 	for (uint64_t seed = 1; seed <= 12; seed++)
 		run_random(seed);
+}
+
+/* What may have changed on the screen. */
+
+static struct display_rows changed(void)
+{
+	struct display display = vga_display(&mapped.vga);
+
+	return display.changed(display.opaque);
+}
+
+static void expect_none(void)
+{
+	const struct display_rows rows = changed();
+
+	cr_expect_eq(rows.first, rows.end, "%u to %u", rows.first, rows.end);
+}
+
+static void expect_changed(unsigned first, unsigned end)
+{
+	const struct display_rows rows = changed();
+
+	cr_expect(rows.first == first && rows.end == end, "%u to %u, not %u to %u", rows.first,
+		  rows.end, first, end);
+	expect_none();
+}
+
+Test(vga_map, rows_that_changed)
+{
+	linear_mode(32); /* 2560 bytes a row: a chunk is 204.8 rows */
+	expect_changed(0, 400);
+	store(FRAME + 0x100000, 1, 4);
+	expect_none();
+	mapped.stored = 1 << 1;
+	expect_changed(204, 400);
+	mapped.stored = 1;
+	expect_changed(0, 205);
+	dispi(9, 300); /* shown from row 300 on */
+	expect_changed(0, 400);
+	mapped.stored = 1 << 2;
+	expect_changed(109, 315);
+	load(FRAME, 4);
+	dispi(5, 1);
+	expect_none();
+	out(0x3c8, 0, 1);
+	expect_none();
+	out(0x3c9, 63, 1);
+	expect_changed(0, 400);
+}
+
+Test(vga_map, text_that_changed)
+{
+	struct display display = vga_display(&mapped.vga);
+	unsigned height;
+
+	text_mode();
+	changed();
+	height = display.size(display.opaque).height;
+	touch(0xb8000);
+	expect_none();
+	mapped.stored = 1ull << VGA_MEMORY_SIZE / DISPLAY_CHUNK;
+	expect_changed(0, height);
+	seq(2, 3);
+	gc(4, 0);
+	expect_none();
+	gc(5, 0);
+	expect_changed(0, height);
+	store(0xa0000, 1, 1);
+	expect_none();
+	gc(6, 5);
+	changed();
+	store(0xa0000, 1, 1);
+	expect_changed(0, height);
+	bus_reset_all(mapped.bus);
+	cr_expect_neq(changed().end, 0);
 }

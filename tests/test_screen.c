@@ -38,7 +38,8 @@ static bool fake_text(void *opaque, struct display_cell *cells, struct display_c
 
 static struct display display_of(struct fake_display *fake)
 {
-	return (struct display){ fake_size, fake_render, fake_text, fake };
+	return (struct display){ .size = fake_size, .render = fake_render, .text = fake_text,
+				 .opaque = fake };
 }
 
 Test(screen, picture)

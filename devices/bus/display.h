@@ -34,6 +34,7 @@ struct display_cursor {
 
 /* size bytes of an adapter's memory, from byte at on, at bus address start; size 0: nothing. */
 #define DISPLAY_VIEWS 2
+#define DISPLAY_CHUNK 0x80000u /* bytes; a store has 64 at most */
 struct display_view {
 	uint32_t start, size, at; /* whole pages */
 };
@@ -49,6 +50,17 @@ struct display_memory {
 	 * change came from an instruction of the guest's or a reset.
 	 */
 	struct signal_line views_changed;
+	/*
+	 * The chunks of the store, a bit for each, that the guest may have stored to past the bus
+	 * since the last call. NULL: nobody could tell, and there are no views.
+	 */
+	uint64_t (*stores)(void *opaque);
+	void *stores_opaque;
+};
+
+/* Rows of pixels from first on and below end; none if they are equal. */
+struct display_rows {
+	unsigned first, end;
 };
 
 struct display {
@@ -61,6 +73,14 @@ struct display {
 	 * mode, and then nothing is stored.
 	 */
 	bool (*text)(void *opaque, struct display_cell *cells, struct display_cursor *cursor);
+	/*
+	 * The rows of the picture, text included, that may show something else than when this was
+	 * last called; all of them at first, and when the size is another. One asks for all who
+	 * want to know. What blinks by itself does not count. Of a screen that nobody stores to
+	 * there are none soon, and then asking costs nothing; while the guest stores, it costs a
+	 * page fault of the guest's for each chunk and call.
+	 */
+	struct display_rows (*changed)(void *opaque);
 	void *opaque;
 };
 

@@ -168,10 +168,27 @@ static void write_graphics(struct vga *vga, uint8_t value)
 	vga_map_follow(vga);
 }
 
+/* Whether what is written to the port may show: what only says how memory is reached does not. */
+static bool port_shows(const struct vga *vga, unsigned port)
+{
+	switch (port) {
+	case PORT_SEQUENCER_DATA:
+		return vga->s.sequencer_index == SEQ_CLOCKING || vga->s.sequencer_index == SEQ_FONT;
+	case PORT_GRAPHICS_DATA:
+		return vga->s.graphics_index == GC_MODE || vga->s.graphics_index == GC_MISC;
+	case PORT_ATTRIBUTE: case PORT_MISC: case PORT_DAC_MASK: case PORT_DAC_DATA:
+	case PORT_CRTC_DATA:
+		return true;
+	default:
+		return false;
+	}
+}
+
 void vga_port_write(struct vga *vga, unsigned port, uint8_t value)
 {
 	struct vga_state *s = &vga->s;
 
+	vga->looks_new |= port_shows(vga, port);
 	switch (port) {
 	case PORT_ATTRIBUTE:
 		write_attribute(vga, value);
@@ -332,7 +349,8 @@ void vga_destroy(struct vga *vga)
 
 struct display vga_display(struct vga *vga)
 {
-	return (struct display){ vga_size, vga_render, vga_text, vga };
+	return (struct display){ .size = vga_size, .render = vga_render, .text = vga_text,
+				 .changed = vga_changed, .opaque = vga };
 }
 
 static const struct state_field state[] = {
@@ -377,6 +395,7 @@ static void loaded(void *opaque)
 	pci_function_update_bars(&vga->function);
 	vga_frame_follow(vga);
 	vga_map_follow(vga);
+	vga->looks_new = true;
 }
 
 static const struct bus_range ranges[] = {

@@ -34,6 +34,8 @@ struct vga {
 	uint8_t *memory; /* VGA_STORE_SIZE bytes */
 	bool blank;      /* all of them are 0 */
 	struct display_memory shared;
+	uint64_t stored; /* chunks, through the bus, since vga_changed() */
+	bool looks_new;  /* all of the screen may have changed since then */
 	struct vga_window window, window_wanted; /* as it is; as the registers allow it */
 	uint32_t frame_base; /* where the frame buffer is as memory; 0: nowhere */
 	unsigned window_accesses, frame_accesses; /* through the bus, lately */

@@ -140,6 +140,7 @@ void vga_dispi_write(struct vga *vga, uint16_t value)
 	} else if (is_taken(vga, index, value)) {
 		vga->s.dispi[index] = value;
 	}
+	vga->looks_new |= index != DISPI_BANK;
 	vga_map_follow(vga);
 }
 

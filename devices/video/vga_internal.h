@@ -85,6 +85,11 @@ void vga_frame_accessed(struct vga *vga);
 /* The registers were reset; what was in memory is of no interest. */
 void vga_map_reset(struct vga *vga);
 
+/* vga_changes.c */
+/* The byte of memory, or of the store, was stored to through the bus. */
+void vga_stored(struct vga *vga, uint32_t at);
+struct display_rows vga_changed(void *vga);
+
 /* vga_dispi.c */
 uint16_t vga_dispi_read(const struct vga *vga);
 void vga_dispi_write(struct vga *vga, uint16_t value);

@@ -135,6 +135,7 @@ uint32_t vga_planes_load(const struct vga *vga, uint32_t at)
 
 void vga_planes_store(struct vga *vga, uint32_t at, uint32_t planes)
 {
+	vga_stored(vga, at);
 	if (!has_store(&vga->window)) {
 		memcpy(vga->memory + at, &planes, 4);
 		return;
@@ -233,6 +234,7 @@ void vga_map_reset(struct vga *vga)
 	vga->window_wanted = wanted(vga);
 	vga->window_accesses = vga->frame_accesses = vga->frame_base = 0;
 	vga->patience = LEAST_PATIENCE;
+	vga->looks_new = true;
 	if (shown)
 		tell(vga);
 }

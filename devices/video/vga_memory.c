@@ -177,10 +177,12 @@ static void write_byte(struct vga *vga, uint64_t offset, uint8_t value)
 {
 	if (!decode(vga, &offset))
 		return;
-	if (vga_is_linear(vga))
-		*linear_at(vga, offset) = value;
-	else
+	if (!vga_is_linear(vga)) {
 		write_planes(vga, offset, value);
+		return;
+	}
+	*linear_at(vga, offset) = value;
+	vga_stored(vga, (uint32_t)(linear_at(vga, offset) - vga->memory));
 }
 
 void vga_window_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)

@@ -28,6 +28,7 @@ static void frame_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
 
 	for (unsigned i = 0; i < size; i++)
 		*vga_at(vga, (uint32_t)offset + i) = (uint8_t)(value >> (8 * i));
+	vga_stored(vga, (uint32_t)offset);
 	vga_frame_accessed(vga);
 }
 

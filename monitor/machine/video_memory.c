@@ -2,10 +2,14 @@
 /*
  * Display memory in the guest's memory. The adapter's views change by instructions of the guest's;
  * guest_ram, the software TLB and the engine follow on the vCPU's thread before the next one.
+ *
+ * Whoever shows the screen asks what was stored to. A chunk that was is not watched any more, and
+ * costs nothing until it is watched again; then its first store is noticed once more.
  */
 #include "video_memory.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <string.h>
 #include "devices/board/pc_board.h"
 #include "devices/video/vga.h"
@@ -35,30 +39,82 @@ static void follow_view(struct vm *vm, unsigned i, struct guest_video_view view)
 		vcpu_display_changed(&vm->vcpu, view.start, view.size, false);
 }
 
-static void follow(struct vcpu *vcpu, struct vm_work *work)
+static void follow_views(struct video_memory *video)
 {
-	struct video_memory *video = rf_container_of(work, struct video_memory, work);
 	struct display_view views[DISPLAY_VIEWS];
-	struct vm *vm = vcpu->vm;
+	struct vm *vm = video->vm;
 
-	assert(vcpu_is_mine(vcpu));
 	pthread_mutex_lock(&vm->device_lock);
-	video->queued = false;
 	pc_board_display_views(vm->board, views);
 	pthread_mutex_unlock(&vm->device_lock);
 	for (unsigned i = 0; i < DISPLAY_VIEWS; i++)
 		follow_view(vm, i, view_of(&views[i]));
 }
 
+/* What was stored between the last answer and now is told with the next. */
+static void watch_again(struct video_memory *video)
+{
+	struct vm *vm = video->vm;
+
+	pthread_mutex_lock(&vm->device_lock);
+	video->late |= guest_ram_watch_video(&vm->ram);
+	pthread_mutex_unlock(&vm->device_lock);
+	for (unsigned i = 0; i < DISPLAY_VIEWS; i++)
+		if (vm->ram.shown[i].size)
+			vcpu_display_changed(&vm->vcpu, vm->ram.shown[i].start,
+					     vm->ram.shown[i].size, true);
+}
+
+static void do_work(struct vcpu *vcpu, struct vm_work *work)
+{
+	struct video_memory *video = rf_container_of(work, struct video_memory, work);
+	bool follow, watch;
+
+	assert(vcpu_is_mine(vcpu));
+	pthread_mutex_lock(&vcpu->vm->device_lock);
+	follow = video->follow;
+	watch = video->watch;
+	video->queued = video->follow = video->watch = false;
+	pthread_mutex_unlock(&vcpu->vm->device_lock);
+	if (follow)
+		follow_views(video);
+	if (watch)
+		watch_again(video);
+}
+
+static void work_soon(struct video_memory *video)
+{
+	if (video->queued)
+		return;
+	video->queued = true;
+	video->work.run = do_work;
+	vm_queue_work(video->vm, &video->work);
+}
+
 static void follow_soon(void *opaque, unsigned n, uint32_t value)
 {
 	struct video_memory *video = opaque;
 
-	if (video->queued)
-		return;
-	video->queued = true;
-	video->work.run = follow;
-	vm_queue_work(video->vm, &video->work);
+	video->follow = true;
+	work_soon(video);
+}
+
+/*
+ * Watching begins again where somebody has asked. While nothing is stored there, nobody is
+ * disturbed. KVM does not notice stores: then all may have been stored to whenever it could be.
+ */
+static uint64_t stores(void *opaque)
+{
+	struct video_memory *video = opaque;
+	const uint64_t unwatched = atomic_load(&video->vm->ram.video_unwatched),
+		       chunks = unwatched | video->late;
+
+	video->late = 0;
+	if (unwatched && !video->vm->vcpu.engine->blind_to_watches) {
+		video->watch = true;
+		work_soon(video);
+	}
+	return chunks;
 }
 
 int video_memory_create(struct video_memory *video, struct vm *vm, const struct vm_config *config,
@@ -66,7 +122,8 @@ int video_memory_create(struct video_memory *video, struct vm *vm, const struct 
 {
 	int err;
 
-	_Static_assert(DISPLAY_VIEWS == GUEST_VIDEO_VIEWS, "a view for each");
+	_Static_assert(DISPLAY_VIEWS == GUEST_VIDEO_VIEWS && DISPLAY_CHUNK == GUEST_VIDEO_CHUNK,
+		       "what is shown is what was to be");
 	*video = (struct video_memory){ 0 };
 	if (!config->vga)
 		return 0;
@@ -85,5 +142,7 @@ struct display_memory video_memory_shared(struct video_memory *video)
 	return (struct display_memory){
 		.store = video->vm->ram.video,
 		.views_changed = { follow_soon, video, 0 },
+		.stores = stores,
+		.stores_opaque = video,
 	};
 }

@@ -13,7 +13,9 @@
 struct video_memory {
 	struct vm *vm; /* NULL: there is no display adapter */
 	struct vm_work work;
-	bool queued;   /* work is; under the device lock */
+	/* Under the device lock: work is; it is to follow the views, to watch what is shown. */
+	bool queued, follow, watch;
+	uint64_t late; /* chunks stored to after that was last told, and watched since */
 };
 
 /* Memory for the adapter, if config has one. 0, or a negative errno and error. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Thirty times a second the screen's characters are given to curses, which sends the terminal what
- * has changed. A terminal tells of characters, not of keys: each becomes the presses and releases
- * that type it.
+ * Thirty times a second the screen's characters, if any may have changed, are given to curses,
+ * which sends the terminal those that have. A terminal tells of characters, not of keys: each
+ * becomes the presses and releases that type it.
  */
 #define NCURSES_WIDECHAR 1
 #include "curses_display.h"
@@ -115,8 +115,13 @@ static void show(struct curses_display *d)
 static void refresh_due(void *opaque)
 {
 	struct curses_display *d = opaque;
+	const struct display *display = &d->config.display;
+	struct display_rows rows = { 0 };
 
-	show(d);
+	if (d->config.terminal_is_ours())
+		rows = display->changed(display->opaque);
+	if (rows.first != rows.end)
+		show(d);
 	clock_timer_arm(&d->clock, d->timer, clock_now(&d->clock) + REFRESH_NS);
 }
 

@@ -15,6 +15,7 @@ import sys
 import unittest
 
 import cli_test
+import display_test
 import firmware_test
 import needs_engine
 
@@ -364,6 +365,27 @@ gdtr:	dw 23
 bits 16
 '''.replace('TEXT_SUCCESS', str(SUCCESS))
 
+# Two seconds of the clock chip later, to its last line, which is memory by now.
+LATER = '''
+	mov cx, 2
+.second: xor al, al
+	out 0x70, al
+	in al, 0x71
+	mov bl, al
+.wait:	xor al, al
+	out 0x70, al
+	in al, 0x71
+	cmp al, bl
+	je .wait
+	loop .second
+	mov di, 24 * 160
+	mov eax, 0x07000700 + 'n' + ('o' << 16)
+	stosd
+	mov eax, 0x07000700 + 'w' + ('!' << 16)
+	stosd
+	jmp $
+'''
+
 HALT = '''
 	hlt
 	jmp test
@@ -402,6 +424,15 @@ class VideoMemory(firmware_test.Firmware):
         process.stderr.close()
         self.assertEqual(lines[:TEXT_LINES], [chr(ord('A') + n % 26) * 80
                                               for n in range(3000 - TEXT_LINES, 3000)])
+
+    def test_a_terminal_shows_what_is_stored_later(self):
+        display_test.RINGFENCE = cli_test.PROGRAM
+        screen = display_test.Screen('-display', 'curses', '-bios',
+                                     self.image(SCROLL + LATER))
+        screen.until(chr(ord('A') + 2999 % 26) * 80)
+        screen.until('now!JJJ')
+        screen.type(b'\x01x')
+        self.assertEqual(screen.status(), 0)
 
     @needs_engine.only_for(cli_test.ENGINE, 'bt', 'interp')
     def test_scrolling_is_memory_access(self):
