@@ -231,6 +231,10 @@ Test(ide, addresses_of_48_bits)
 	cr_expect_eq(ide_in(5), 0x66);
 	ide_out(2, 1);
 	cr_expect_eq(ide_in(3), 0x11, "a write ends it");
+	bus_pio_write(x.bus, 0x3f6, 0x80, 1);
+	ide_out(7, 0xe0);
+	cr_expect_eq(ide_in(3), 0x11, "so does a command");
+	expect_interrupt(DRDY);
 	ide_command28(0, 0x27, 0, 0);
 	expect_interrupt(DRDY);
 	cr_expect_eq(ide_in(3) | ide_in(4) << 8, DISK_SECTORS - 1, "READ NATIVE MAX EXT");

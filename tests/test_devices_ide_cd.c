@@ -269,14 +269,130 @@ Test(ide_cd, reset_by_command)
 	cr_expect_eq(ide_in(7), DRDY);
 }
 
+/* ---- discs that come and go ---- */
+
+/* The sense of a command that has failed: key, code and its qualifier. */
+static unsigned sense(void)
+{
+	uint8_t b[18];
+
+	cr_assert_eq(ide_in(7), DRDY | ERR);
+	PACKET(0x03, 0, 0, 0, 18);
+	answer(b, sizeof(b));
+	return (unsigned)b[2] << 16 | (unsigned)b[12] << 8 | b[13];
+}
+
+/* 0: it is ready. */
+static unsigned ready(void)
+{
+	PACKET(0x00);
+	return ide_status() & ERR ? sense() : 0;
+}
+
+/* The event, and the state of the medium. */
+static unsigned event(void)
+{
+	uint8_t b[8];
+
+	PACKET(0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8);
+	cr_assert_eq(answer(b, sizeof(b)), 8);
+	return (unsigned)b[4] << 8 | b[5];
+}
+
+Test(ide_cd, a_disc_taken_out_and_put_in)
+{
+	cr_expect_eq(event(), 0x002);
+	ide_set_disc(&x.ide, 1, NULL);
+	cr_expect_eq(event(), 0x301, "removed, the tray is open");
+	cr_expect_eq(event(), 0x001, "told once");
+	cr_expect_eq(ready(), 0x23a02);
+	cr_expect_eq(ready(), 0x23a02);
+	ide_set_disc(&x.ide, 1, &x.cd.device);
+	cr_expect_eq(event(), 0x202);
+	cr_expect_eq(ready(), 0x62800, "another disc");
+	cr_expect_eq(ready(), 0);
+	cr_expect_eq(event(), 0x002);
+}
+
+Test(ide_cd, a_disc_exchanged_behind_the_guests_back)
+{
+	uint8_t b[36];
+
+	ide_set_disc(&x.ide, 1, &x.second.device);
+	PACKET(0x12, 0, 0, 0, 36);
+	cr_expect_eq(answer(b, sizeof(b)), 36, "INQUIRY tells nothing of it");
+	cr_expect_eq(ready(), 0x23a01, "there was none for a moment");
+	bus_pio_write(x.bus, 0x3f6, 4, 1); /* a reset does not make it forget */
+	bus_pio_write(x.bus, 0x3f6, 0, 1);
+	PACKET(0x25);
+	cr_expect_eq(sense(), 0x62800);
+	PACKET(0x25);
+	cr_expect_eq(answer(b, sizeof(b)), 8);
+	cr_expect_eq(big32(b), 64 / 4 - 1);
+}
+
+Test(ide_cd, the_tray)
+{
+	uint8_t b[64];
+
+	PACKET(0x1e, 0, 0, 0, 1);
+	cr_expect_eq(answer(b, sizeof(b)), 0);
+	PACKET(0x5a, 0, 0x2a, 0, 0, 0, 0, 0, 64);
+	answer(b, sizeof(b));
+	cr_expect_eq(b[8 + 6] & 0x02, 0x02, "locked");
+	PACKET(0x1b, 0, 0, 0, 2);
+	cr_expect_eq(sense(), 0x55302);
+	ide_ask_to_eject(&x.ide, 1);
+	cr_expect_eq(event(), 0x102);
+	PACKET(0x1e, 0, 0, 0, 0);
+	answer(b, sizeof(b));
+	PACKET(0x1b, 0, 0, 0, 2);
+	cr_expect_eq(answer(b, sizeof(b)), 0);
+	cr_expect_eq(ready(), 0x23a02);
+	PACKET(0xbd, 0, 0, 0, 0, 0, 0, 0, 0, 8);
+	answer(b, sizeof(b));
+	cr_expect_eq(b[1], 0x10);
+	PACKET(0x5a, 0, 0x2a, 0, 0, 0, 0, 0, 64);
+	answer(b, sizeof(b));
+	cr_expect_eq(b[2], 0x71);
+	PACKET(0x1b, 0, 0, 0, 3);
+	answer(b, sizeof(b));
+	cr_expect_eq(ready(), 0x62800);
+	cr_expect_eq(ready(), 0);
+	PACKET(0x1e, 0, 0, 0, 1);
+	answer(b, sizeof(b));
+	bus_pio_write(x.bus, 0x3f6, 4, 1);
+	bus_pio_write(x.bus, 0x3f6, 0, 1);
+	PACKET(0x1b, 0, 0, 0, 2);
+	cr_expect_eq(answer(b, sizeof(b)), 0, "a reset unlocks it");
+}
+
+Test(ide_cd, a_disc_taken_out_while_it_is_read)
+{
+	PACKET(0x28, 0, 0, 0, 0, 16, 0, 0, 2);
+	ide_set_disc(&x.ide, 1, NULL);
+	cr_expect_eq(x.cd.cancels, 1);
+	cr_expect_eq(sense(), 0x23a02);
+	ide_set_disc(&x.ide, 1, &x.cd.device);
+	ready();
+	PACKET(0xa8, 0, 0, 0, 0, 1, 0, 0, 0, 140); /* more than the buffer holds */
+	ide_settle();
+	bus_pio_read(x.bus, IDE_BASE, 4);
+	ide_set_disc(&x.ide, 1, NULL);
+	cr_expect_eq(sense(), 0x23a02);
+	for (unsigned i = 0; i < 100000; i++)
+		bus_pio_read(x.bus, IDE_BASE, 4);
+	cr_expect_null(x.cd.pending);
+}
+
 Test(ide_cd, any_packet_is_survived)
 {
 	static uint8_t got[0x40000];
 	unsigned seed = 11;
 
 	for (unsigned i = 0; i < 3000; i++) {
-		static const uint8_t codes[] = { 0, 3, 0x12, 0x25, 0x28, 0x2b, 0x43, 0x46, 0x4a,
-						 0x51, 0x5a, 0xa8, 0xbd, 0xbe };
+		static const uint8_t codes[] = { 0, 3, 0x12, 0x1b, 0x1e, 0x25, 0x28, 0x2b, 0x43,
+						 0x46, 0x4a, 0x51, 0x5a, 0xa8, 0xbd, 0xbe };
 		uint8_t bytes[12];
 		unsigned turns = 0;
 
@@ -285,6 +401,8 @@ Test(ide_cd, any_packet_is_survived)
 		bytes[0] = rand_r(&seed) % 8 ? codes[(unsigned)rand_r(&seed) % sizeof(codes)] :
 					       (uint8_t)rand_r(&seed);
 		packet(bytes, 12, (uint16_t)rand_r(&seed), false);
+		if (rand_r(&seed) % 32 == 0)
+			ide_set_disc(&x.ide, 1, rand_r(&seed) % 4 ? &x.cd.device : NULL);
 		ide_settle();
 		for (; ide_status() & DRQ && turns < 300000; turns++) {
 			bus_pio_read(x.bus, IDE_BASE, 4);
@@ -294,6 +412,9 @@ Test(ide_cd, any_packet_is_survived)
 			ide_out(7, 0x08);
 		cr_assert_eq(ide_status() & 0x88, 0);
 	}
+	ide_set_disc(&x.ide, 1, NULL);
+	ide_set_disc(&x.ide, 1, &x.cd.device);
+	cr_expect_eq(ready(), 0x62800);
 	PACKET(0x28, 0, 0, 0, 0, 16, 0, 0, 2);
 	cr_expect_eq(answer(got, sizeof(got)), 4096);
 }

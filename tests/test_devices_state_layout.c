@@ -91,6 +91,40 @@ Test(state_layout, limits_are_inclusive)
 	cr_expect_eq(load_thing((struct thing){ .parts = { { 0x1000, false } } }), -EINVAL);
 }
 
+/* A device is told before what it holds is overwritten, and only if that will be. */
+
+static uint8_t held_before;
+
+static void note_held(void *device)
+{
+	held_before = ((struct thing *)device)->a;
+}
+
+Test(state_layout, devices_are_told_before)
+{
+	static const struct device_desc desc = {
+		.name = "thing", .state = thing_state, .state_version = 1,
+		.size = sizeof(struct thing), .before_load = note_held,
+	};
+	struct thing thing = { .a = 5 };
+	struct error error = { 0 };
+	struct bus *bus;
+	void *data;
+	size_t size;
+
+	cr_assert_eq(bus_create(&bus), 0);
+	cr_assert_eq(bus_attach(bus, &desc, &thing, 0, &error), 0);
+	cr_assert_eq(bus_save(bus, 0, &data, &size), 0);
+	thing.a = 7;
+	cr_expect_eq(bus_load(bus, data, size - 1, &error), -EINVAL);
+	cr_expect_eq(held_before, 0);
+	cr_expect_eq(bus_load(bus, data, size, &error), 0, "%s", error.text);
+	cr_expect_eq(held_before, 7);
+	cr_expect_eq(thing.a, 5);
+	free(data);
+	bus_destroy(bus);
+}
+
 /* No member is forgotten: what no field covers is padding, which alignment explains. */
 
 static void cover(const struct state_field *f, size_t base, uint8_t *covered)

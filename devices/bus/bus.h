@@ -57,6 +57,11 @@ struct device_desc {
 	 */
 	const char *(*state_check)(const void *device);
 	/*
+	 * A state is about to be loaded: nothing that the device began (a request to a disk) may
+	 * reach it any more. What it holds will be overwritten. May be NULL.
+	 */
+	void (*before_load)(void *device);
+	/*
 	 * The states of all devices were loaded: sets timers, output lines, mappings. May be NULL.
 	 */
 	void (*loaded)(void *device);

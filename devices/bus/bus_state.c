@@ -149,6 +149,9 @@ int bus_load(struct bus *bus, const void *data, size_t size, struct error *error
 
 	if (!err)
 		err = try_all(bus, reader, error);
+	for (unsigned i = 0; !err && i < bus->ndevices; i++)
+		if (bus->devices[i].desc->before_load)
+			bus->devices[i].desc->before_load(bus->devices[i].device);
 	for (unsigned i = 0; !err && i < bus->ndevices; i++) {
 		const struct state_section section = section_of(bus, i);
 

@@ -354,12 +354,16 @@ static const char *state_check(const void *opaque)
 	}
 }
 
+static void before_load(void *opaque)
+{
+	fdc_forget_request(opaque);
+}
+
 /* A request that was under way is made again. */
 static void loaded(void *opaque)
 {
 	struct fdc *f = opaque;
 
-	fdc_forget_request(f);
 	fdc_arm(f);
 	update_line(f);
 	if (f->s.phase == FDC_DISK)
@@ -441,5 +445,6 @@ const struct device_desc fdc_desc = {
 	.state_version = 1,
 	.size = sizeof(struct fdc),
 	.state_check = state_check,
+	.before_load = before_load,
 	.loaded = loaded,
 };

@@ -68,6 +68,18 @@ void ide_destroy(struct ide *ide)
 		ide_forget_request(&ide->channel[i]);
 }
 
+void ide_set_disc(struct ide *ide, unsigned n, struct block_device *block)
+{
+	struct ide_channel *c = &ide->channel[n / IDE_DRIVES];
+
+	atapi_set_disc(c, &c->drive[n % IDE_DRIVES], block);
+}
+
+void ide_ask_to_eject(struct ide *ide, unsigned n)
+{
+	atapi_ask_to_eject(&ide->channel[n / IDE_DRIVES].drive[n % IDE_DRIVES]);
+}
+
 static void ide_reset(void *opaque)
 {
 	pci_function_reset(&((struct ide *)opaque)->function);

@@ -49,7 +49,12 @@ struct ide_drive {
 		uint8_t heads, sectors;         /* as INITIALIZE DEVICE PARAMETERS has them */
 		uint8_t multiple;               /* sectors of a block; 0: not set */
 		uint8_t transfer_mode;          /* as SET FEATURES has it */
-		uint8_t sense_key, sense_code;  /* of a CD-ROM, until asked for */
+		/* Of a CD-ROM. */
+		uint8_t sense_key, sense_code;  /* until asked for */
+		bool tray_open, locked;
+		/* commands that the guest is to be told by, of which the first finds no disc */
+		uint8_t attention;
+		uint8_t event;                  /* of the medium, until asked for */
 	} s;
 };
 
@@ -112,6 +117,14 @@ void ide_init(struct ide *ide, const struct ide_drive_config drives[IDE_CHANNELS
 	      const struct guest_memory *memory, const struct irq_line irq[IDE_CHANNELS]);
 /* No request is under way afterwards. */
 void ide_destroy(struct ide *ide);
+
+/*
+ * Another disc into CD-ROM drives[n], and the tray closes; NULL: none, and it is open. What the
+ * drive was doing ends with an error. The block device that was there is not used any more.
+ */
+void ide_set_disc(struct ide *ide, unsigned n, struct block_device *block);
+/* The user has pressed the drive's button, and the tray is locked: the guest may open it. */
+void ide_ask_to_eject(struct ide *ide, unsigned n);
 
 /*
  * The geometry of a disk of that many sectors, 16 heads of 63 sectors where it is not small; and

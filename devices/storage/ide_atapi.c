@@ -14,6 +14,14 @@
 
 #define FEATURE_DMA 0x01u
 
+#define START_LOAD  0x02u /* of START STOP UNIT: the tray is meant */
+#define START_START 0x01u
+#define PREVENT     0x01u
+
+#define EVENT_EJECT_REQUEST 1u
+#define EVENT_NEW_MEDIUM    2u
+#define EVENT_REMOVAL       3u
+
 #define PROFILE_CD_ROM 0x0008u
 #define PROFILE_DVD_ROM 0x0010u
 #define CD_SECTORS_MOST 405000u /* 90 minutes; more is a DVD */
@@ -35,6 +43,11 @@ static void put_big32(uint8_t *p, uint32_t value)
 {
 	put_big16(p, value >> 16);
 	put_big16(p + 2, value);
+}
+
+static bool disc_is_in(const struct ide_drive *d)
+{
+	return d->block && !d->s.tray_open;
 }
 
 static uint32_t disc_sectors(const struct ide_drive *d)
@@ -91,10 +104,78 @@ static void answer(struct ide_channel *c, uint32_t size, uint32_t room)
 
 static bool has_disc(struct ide_channel *c)
 {
-	if (ide_selected(c)->block)
+	if (disc_is_in(ide_selected(c)))
 		return true;
 	atapi_failed(c, SENSE_NOT_READY, CODE_NO_MEDIUM);
 	return false;
+}
+
+/* ---- discs that come and go ---- */
+
+void atapi_set_disc(struct ide_channel *c, struct ide_drive *d, struct block_device *block)
+{
+	const bool was_in = disc_is_in(d), busy = d == ide_selected(c) && c->s.phase != IDE_IDLE &&
+						  c->s.phase != IDE_PACKET;
+
+	if (busy) {
+		ide_forget_request(c);
+		c->s.left = 0;
+		atapi_failed(c, SENSE_NOT_READY, CODE_NO_MEDIUM);
+	}
+	d->block = block;
+	d->s.tray_open = !block;
+	/* Software that has not seen the drive empty may take the disc for the one before. */
+	d->s.attention = !block ? 0 : was_in ? 2 : 1;
+	d->s.event = block ? EVENT_NEW_MEDIUM : EVENT_REMOVAL;
+}
+
+void atapi_ask_to_eject(struct ide_drive *d)
+{
+	d->s.event = EVENT_EJECT_REQUEST;
+}
+
+/* Whether the command has to wait: the guest is to be told of another disc first. */
+static bool tells_of_change(struct ide_channel *c, uint8_t command)
+{
+	struct ide_drive *d = ide_selected(c);
+
+	/* REQUEST SENSE, INQUIRY, GET CONFIGURATION, GET EVENT STATUS NOTIFICATION */
+	if (!d->s.attention || command == 0x03 || command == 0x12 || command == 0x46 ||
+	    command == 0x4a)
+		return false;
+	if (--d->s.attention)
+		atapi_failed(c, SENSE_NOT_READY, CODE_NO_MEDIUM);
+	else
+		atapi_failed(c, SENSE_ATTENTION, CODE_CHANGED);
+	return true;
+}
+
+/* The tray, by the guest's wish. What is in it stays in it. */
+static void start_stop(struct ide_channel *c, const uint8_t *p)
+{
+	struct ide_drive *d = ide_selected(c);
+	const bool opens = !(p[4] & START_START);
+
+	if (!(p[4] & START_LOAD)) {
+		atapi_done(c);
+		return;
+	}
+	if (opens && d->s.locked) {
+		atapi_failed(c, SENSE_ILLEGAL, CODE_LOCKED);
+		return;
+	}
+	if (d->s.tray_open != opens && d->block) {
+		d->s.attention = !opens;
+		d->s.event = opens ? EVENT_REMOVAL : EVENT_NEW_MEDIUM;
+	}
+	d->s.tray_open = opens;
+	atapi_done(c);
+}
+
+static void prevent_allow(struct ide_channel *c, const uint8_t *p)
+{
+	ide_selected(c)->s.locked = p[4] & PREVENT;
+	atapi_done(c);
 }
 
 /* ---- commands; p is a copy of the packet, the buffer is free for the answer ---- */
@@ -115,6 +196,10 @@ static void request_sense(struct ide_channel *c, const uint8_t *p)
 	b[2] = d->s.sense_key;
 	b[7] = 10;
 	b[12] = d->s.sense_code;
+	if (d->s.sense_code == CODE_NO_MEDIUM)
+		b[13] = d->s.tray_open ? 2 : 1;
+	else if (d->s.sense_code == CODE_LOCKED)
+		b[13] = 2;
 	answer(c, 18, p[4]);
 }
 
@@ -285,18 +370,20 @@ static void mode_sense(struct ide_channel *c, const uint8_t *p)
 	static const uint8_t capabilities[20] = {
 		0x2a, 18, 0x3b, 0, 0x70, 0x60, 0x29, 0, 0x02, 0xc2, 0, 2, 0x02, 0, 0x02, 0xc2,
 	};
+	const struct ide_drive *d = ide_selected(c);
 	const unsigned page = p[2] & 0x3f;
 	uint8_t *b = ide_bytes(c);
 	uint32_t size = 8;
 
 	memset(b, 0, 8);
-	b[2] = ide_selected(c)->block ? 0x12 : 0x70; /* data; or, there is no disc */
+	b[2] = disc_is_in(d) ? 0x12 : d->s.tray_open ? 0x71 : 0x70; /* data; or, no disc */
 	if (page == 0x01 || page == 0x3f) {
 		memcpy(b + size, recovery, sizeof(recovery));
 		size += sizeof(recovery);
 	}
 	if (page == 0x2a || page == 0x3f) {
 		memcpy(b + size, capabilities, sizeof(capabilities));
+		b[size + 6] |= d->s.locked ? 0x02 : 0;
 		size += sizeof(capabilities);
 	}
 	put_big16(b, size - 2);
@@ -308,7 +395,7 @@ static void mode_sense(struct ide_channel *c, const uint8_t *p)
 
 static bool is_dvd(const struct ide_drive *d)
 {
-	return d->block && disc_sectors(d) > CD_SECTORS_MOST;
+	return disc_is_in(d) && disc_sectors(d) > CD_SECTORS_MOST;
 }
 
 /* The list of profiles is the only feature told of. */
@@ -319,13 +406,13 @@ static void get_configuration(struct ide_channel *c, const uint8_t *p)
 
 	memset(b, 0, 40);
 	b[3] = 36;
-	put_big16(b + 6, !d->block ? 0 : is_dvd(d) ? PROFILE_DVD_ROM : PROFILE_CD_ROM);
+	put_big16(b + 6, !disc_is_in(d) ? 0 : is_dvd(d) ? PROFILE_DVD_ROM : PROFILE_CD_ROM);
 	b[10] = 0x03; /* persistent, current */
 	b[11] = 8;
 	put_big16(b + 12, PROFILE_DVD_ROM);
 	b[14] = is_dvd(d);
 	put_big16(b + 16, PROFILE_CD_ROM);
-	b[18] = d->block && !is_dvd(d);
+	b[18] = disc_is_in(d) && !is_dvd(d);
 	put_big16(b + 20, 0x0001); /* core */
 	b[22] = 0x0b;
 	b[23] = 8;
@@ -337,9 +424,10 @@ static void get_configuration(struct ide_channel *c, const uint8_t *p)
 	answer(c, 40, get_big16(p + 7));
 }
 
-/* The state of the medium, when it is asked for; nothing has changed. */
+/* The state of the medium, when it is asked for, and what has happened to it since. */
 static void get_event_status(struct ide_channel *c, const uint8_t *p)
 {
+	struct ide_drive *d = ide_selected(c);
 	uint8_t *b = ide_bytes(c);
 
 	if (!(p[1] & 1)) { /* events are not told later */
@@ -351,7 +439,9 @@ static void get_event_status(struct ide_channel *c, const uint8_t *p)
 	if (p[4] & 0x10) {
 		put_big16(b, 6);
 		b[2] = 4;
-		b[5] = ide_selected(c)->block ? 0x02 : 0;
+		b[4] = d->s.event;
+		b[5] = disc_is_in(d) ? 0x02 : d->s.tray_open ? 0x01 : 0;
+		d->s.event = 0;
 		answer(c, 8, get_big16(p + 7));
 		return;
 	}
@@ -379,6 +469,7 @@ static void mechanism_status(struct ide_channel *c, const uint8_t *p)
 	uint8_t *b = ide_bytes(c);
 
 	memset(b, 0, 8);
+	b[1] = ide_selected(c)->s.tray_open ? 0x10 : 0;
 	b[5] = 1;
 	answer(c, 8, get_big16(p + 8));
 }
@@ -395,13 +486,15 @@ static void execute(struct ide_channel *c, const uint8_t *p)
 		void (*execute)(struct ide_channel *c, const uint8_t *p);
 	} commands[] = {
 		{ 0x00, test_unit_ready }, { 0x03, request_sense }, { 0x12, inquiry },
-		{ 0x1b, accepted }, { 0x1e, accepted }, /* start and stop, lock */
+		{ 0x1b, start_stop }, { 0x1e, prevent_allow },
 		{ 0x25, read_capacity }, { 0x28, read_10 }, { 0x2b, seek }, { 0x43, read_toc },
 		{ 0x46, get_configuration }, { 0x4a, get_event_status },
 		{ 0x51, read_disc_information }, { 0x5a, mode_sense }, { 0xa8, read_12 },
 		{ 0xbb, accepted }, { 0xbd, mechanism_status }, { 0xbe, read_cd },
 	};
 
+	if (tells_of_change(c, p[0]))
+		return;
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(commands); i++) {
 		if (commands[i].code != p[0])
 			continue;

@@ -121,10 +121,13 @@ static void data_write(struct ide_channel *c, uint32_t value, unsigned size)
 
 static void reset_drive(struct ide_drive *d)
 {
-	const uint8_t mode = d->s.transfer_mode;
+	const struct ide_drive_state old = d->s;
 
 	memset(&d->s, 0, sizeof(d->s));
-	d->s.transfer_mode = mode;
+	d->s.transfer_mode = old.transfer_mode;
+	d->s.tray_open = old.tray_open;
+	d->s.attention = old.attention;
+	d->s.event = old.event;
 	d->s.heads = (uint8_t)d->geometry.heads;
 	d->s.sectors = (uint8_t)d->geometry.sectors;
 	d->s.error = 1; /* the diagnostic code of a drive that is well */
@@ -202,13 +205,13 @@ static void drive_register_write(struct ide_drive *d, unsigned reg, uint8_t valu
 
 static void register_write(struct ide_channel *c, unsigned reg, uint8_t value)
 {
+	c->s.control &= (uint8_t)~CONTROL_PREVIOUS;
 	if (reg == REG_STATUS) {
 		command_write(c, value);
 		return;
 	}
 	if (c->s.phase != IDE_IDLE) /* they are the drive's while it is at work */
 		return;
-	c->s.control &= (uint8_t)~CONTROL_PREVIOUS;
 	for (unsigned i = 0; i < IDE_DRIVES; i++)
 		drive_register_write(&c->drive[i], reg, value);
 	if (reg == REG_DEVICE)
@@ -341,12 +344,16 @@ static const char *state_check(const void *opaque)
 										       NULL;
 }
 
+static void before_load(void *opaque)
+{
+	ide_forget_request(opaque);
+}
+
 /* A request that was under way is made again. */
 static void loaded(void *opaque)
 {
 	struct ide_channel *c = opaque;
 
-	ide_forget_request(c);
 	if (c->s.phase == IDE_DISK_BUSY)
 		ide_repeat_request(c);
 	update_line(c);
@@ -367,6 +374,10 @@ static const struct state_field drive_registers[] = {
 	STATE_ANY(struct ide_drive_state, transfer_mode),
 	STATE_MOST(struct ide_drive_state, sense_key, 15),
 	STATE_ANY(struct ide_drive_state, sense_code),
+	STATE_FLAG(struct ide_drive_state, tray_open),
+	STATE_FLAG(struct ide_drive_state, locked),
+	STATE_MOST(struct ide_drive_state, attention, 2),
+	STATE_MOST(struct ide_drive_state, event, 3),
 	STATE_END,
 };
 
@@ -411,8 +422,9 @@ const struct device_desc ide_channel_desc = {
 	.nranges = RF_ARRAY_SIZE(ranges),
 	.reset = channel_reset,
 	.state = state,
-	.state_version = 1,
+	.state_version = 2,
 	.size = sizeof(struct ide_channel),
 	.state_check = state_check,
+	.before_load = before_load,
 	.loaded = loaded,
 };

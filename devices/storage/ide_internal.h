@@ -80,15 +80,22 @@ void atapi_offer(struct ide_channel *c);
 void atapi_done(struct ide_channel *c);
 void atapi_failed(struct ide_channel *c, uint8_t key, uint8_t code);
 
+/* The disc is another, or gone: tells the guest, and ends what was under way. */
+void atapi_set_disc(struct ide_channel *c, struct ide_drive *d, struct block_device *block);
+void atapi_ask_to_eject(struct ide_drive *d);
+
 #define SENSE_NOT_READY   2
 #define SENSE_MEDIUM      3
 #define SENSE_ILLEGAL     5
+#define SENSE_ATTENTION   6
 #define SENSE_ABORTED     11
 #define CODE_UNREADABLE   0x11
 #define CODE_NO_OPERATION 0x20
 #define CODE_OUT_OF_RANGE 0x21
 #define CODE_INVALID      0x24
+#define CODE_CHANGED      0x28
 #define CODE_NO_MEDIUM    0x3a
+#define CODE_LOCKED       0x53
 
 /* ide_dma.c */
 uint64_t bus_master_read(void *ide, uint64_t offset, unsigned size);
