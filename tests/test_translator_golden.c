@@ -74,6 +74,9 @@ static cache_pc stub_address(const struct translator *tr, enum stub stub)
 	switch (stub) {
 	case STUB_INTERPRET:   return tr->stub_callout[CALLOUT_INTEGER];
 	case STUB_STORE:       return tr->stub_callout[CALLOUT_STORE];
+	case STUB_PUSH_WORD:   return tr->stub_callout[CALLOUT_PUSH_WORD];
+	case STUB_FAR_JUMP:    return tr->stub_callout[CALLOUT_FAR_JUMP];
+	case STUB_INT:         return tr->stub_callout[CALLOUT_INT];
 	case STUB_SOFT_READ:   return tr->stub_soft[ACCESS_READ];
 	case STUB_SOFT_WRITE:  return tr->stub_soft[ACCESS_WRITE];
 	case STUB_LOOKUP_MISS: return tr->stub_lookup_miss;
@@ -111,6 +114,9 @@ static uint32_t host_end(const struct tu *tu, const struct golden *g)
 	return tu->body_len;
 }
 
+/* The only one of 16-bit code, so that bases do not show. */
+static const struct segment code16 = { .base = 0, .limit = 0xffff };
+
 static void check(const struct golden *g, uint32_t host_features)
 {
 	struct translator *tr = translator(host_features);
@@ -123,7 +129,11 @@ static void check(const struct golden *g, uint32_t host_features)
 	memcpy(guest_page + 0x100, g->guest, g->guest_len);
 	if (g->adapt)
 		translator_adapt(tr, GPA(PAGE + 0x100), g->adapt);
-	tu = translator_find(tr, space, PAGE + 0x100, g->mode);
+	translator_learn_code_segment(tr, &code16);
+	tu = translator_find(tr, space, PAGE + 0x100,
+			     g->mode & MODE_CODE16 ?
+				     g->mode | translator_code_segment(tr, &code16) :
+				     g->mode);
 	cr_assert_not_null(tu);
 	host = tr->write_base + (tu->entry - tr->exec_base) + tu->insn[0].host_offset;
 	len = host_end(tu, g) - tu->insn[0].host_offset;

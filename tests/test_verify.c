@@ -65,14 +65,20 @@ static void expect_refused(const struct tu *tu, const char *what, enum verify_ru
 
 /* --- what is undamaged --- */
 
-TEST_ON_HOSTS(what_the_translator_makes_is_accepted)
+static void expect_all_accepted(const struct vf_case *cases, unsigned n)
 {
-	for (unsigned i = 0; i < vf_ncases; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		for (unsigned global = 0; global < 2; global++) {
 			vf->global = global;
-			expect_accepted(vf_translate(vf, &vf_cases[i]), vf_cases[i].name);
+			expect_accepted(vf_translate(vf, &cases[i]), cases[i].name);
 		}
 	}
+}
+
+TEST_ON_HOSTS(what_the_translator_makes_is_accepted)
+{
+	expect_all_accepted(vf_cases, vf_ncases);
+	expect_all_accepted(vf_cases16, vf_ncases16);
 }
 
 /* In every mode and adaptation, whatever that makes of the code. */
@@ -342,6 +348,8 @@ TEST_ON_HOSTS(stubs)
 		{ "a callout to a missed return", tr->stub_return_miss, VERIFY_STUB },
 		{ "a callout to the sentinel", tr->stub_underflow, VERIFY_BRANCH },
 		{ "a callout of another kind", tr->stub_callout[CALLOUT_INVLPG], VERIFY_MODE },
+		{ "a far jump in 32-bit code", tr->stub_callout[CALLOUT_FAR_JUMP], VERIFY_MODE },
+		{ "a far return to nowhere", tr->stub_callout[CALLOUT_FAR_RETURN], VERIFY_STUB },
 		{ "a callout to the software TLB", tr->stub_soft[ACCESS_READ], VERIFY_STUB },
 		{ "a callout to C", (uintptr_t)verify_tu, VERIFY_BRANCH },
 		{ "a callout to its own unit", tu->entry, VERIFY_BRANCH },
@@ -390,6 +398,17 @@ TEST_ON_HOSTS(soft_mode)
 	tu->mode |= MODE_SOFT;
 	expect_refused(tu, "strings in the soft mode", VERIFY_MODE);
 	tu->mode &= ~MODE_SOFT;
+}
+
+/* Outside real and virtual-8086 mode a load looks at the descriptor. */
+TEST_ON_HOSTS(segments_set_without_descriptors)
+{
+	struct tu *tu = vf_translate(vf, vf_find("16-bit segments"));
+
+	expect_accepted(tu, "paragraphs");
+	tu->mode &= ~MODE_PARAGRAPHS;
+	expect_refused(tu, "paragraphs in protected mode", VERIFY_MODE);
+	tu->mode |= MODE_PARAGRAPHS;
 }
 
 TEST_ON_HOSTS(direct_links)

@@ -212,6 +212,18 @@ const struct damage vf_damages[] = {
 	BIT("rsi's window by edi", "dual strings", "lea r9", GLUE, 3, 0x08),
 	REMOVE("no choice of a window", "dual strings", "mov r9, qword", GLUE),
 	EXCHANGE("two steps exchanged", "dual strings", "mov qword ptr [r15", GLUE),
+	/* 16-bit code: string instructions, segment registers, far transfers, stores. */
+	REMOVE("no element", "16-bit strings", "movzx r8d, word", GLUE),
+	REMOVE("no base", "16-bit strings", "mov r10d, dword ptr [r15", GLUE),
+	BIT("a step of something else", "16-bit strings", "mov dword ptr [r15", GLUE, -1, 0x80),
+	REMOVE("a paragraph of eight bytes", "16-bit segments", "lea r9d, [r9 + r9]", GLUE),
+	REMOVE("no paragraph", "16-bit segments", "lea r9d, [r8*8]", GLUE),
+	REMOVE("no selector", "16-bit segments", "movzx r8d, ax", GLUE),
+	BIT("a size that no return has", "16-bit far return", "mov r9d, 0x2", STUB, 4, 0x01),
+	BIT("more than a return", "16-bit far return", "mov r9d, 0x2", STUB, 5, 0x02),
+	REMOVE("no EIP", "16-bit far jump", "mov r8d", STUB),
+	REMOVE("no base", "16-bit stores by adaptation", "mov r10d, dword", GLUE),
+	REMOVE("no EIP to go on at", "16-bit stores by adaptation", "mov r11d", STUB),
 	/* Registers. */
 	BIT("REX.W", "alu", "add r14d", REGISTER, 0, 0x08),
 	MAKE("r12d", "alu", "add r14d", REGISTER, 0x41, 0x81, 0xc4, 0, 1, 0, 0),

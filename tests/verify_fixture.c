@@ -7,6 +7,7 @@
 #define B(...) (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ })
 #define RING0 VF_FLAT
 #define RING3 (VF_FLAT | 3)
+#define REAL (VF_FLAT | MODE_CODE16 | MODE_PARAGRAPHS)
 
 /* Code that does not end by itself is ended by the RETs after it. */
 const struct vf_case vf_cases[] = {
@@ -114,6 +115,26 @@ const struct vf_case vf_cases[] = {
 };
 const unsigned vf_ncases = RF_ARRAY_SIZE(vf_cases);
 
+const struct vf_case vf_cases16[] = {
+	/* movsw; cmpsw; stosb; lodsb; scasb; std */
+	{ "16-bit strings", REAL, 0, B(0xa5, 0xa7, 0xaa, 0xac, 0xae, 0xfd) },
+	/* mov ds, ax; pop es; les bx, [bx] */
+	{ "16-bit segments", REAL, 0, B(0x8e, 0xd8, 0x07, 0xc4, 0x1f) },
+	/* mov ax, [bx + si]; push ax; call; loop */
+	{ "16-bit code", REAL, 0, B(0x8b, 0x00, 0x50, 0xe8, 0x10, 0, 0xe2, 0x10) },
+	/* call 2000h:1000h */
+	{ "16-bit far call", REAL, 0, B(0x9a, 0, 0x10, 0, 0x20) },
+	{ "16-bit far jump", REAL | 3, 0, B(0xff, 0x2f) },      /* jmp far [bx] */
+	{ "16-bit far return", REAL, 0, B(0xca, 2, 0) },
+	{ "16-bit popf", REAL, 0, B(0x9d) },
+	/* push ax; mov [bx], cx; mov byte [bx], 1; call */
+	{ "16-bit stores by adaptation", REAL, ADAPT_INTERPRET,
+		B(0x50, 0x89, 0x0f, 0xc6, 0x07, 1, 0xe8, 0x10, 0) },
+};
+const unsigned vf_ncases16 = RF_ARRAY_SIZE(vf_cases16);
+
+static const struct segment code16 = { .base = 0, .limit = 0xffff };
+
 /* --- callbacks --- */
 
 static bool fetch(void *opaque, gva_t gva, gpa_t *gpa, bool *global)
@@ -147,6 +168,7 @@ struct vf *vf_create(bool verify, uint32_t host)
 	cr_assert_eq(translator_create(&callbacks, &options, &vf->tr), 0);
 	cr_assert_eq(verifier_create(&vf->verifier), 0);
 	cr_assert_eq(disasm_create(&vf->disasm), 0);
+	translator_learn_code_segment(vf->tr, &code16);
 	vf->space = tc_space_create(vf->tr);
 	cr_assert_not_null(vf->space);
 	return vf;
@@ -166,6 +188,10 @@ const struct vf_case *vf_find(const char *name)
 	for (unsigned i = 0; i < vf_ncases; i++) {
 		if (!strcmp(vf_cases[i].name, name))
 			return &vf_cases[i];
+	}
+	for (unsigned i = 0; i < vf_ncases16; i++) {
+		if (!strcmp(vf_cases16[i].name, name))
+			return &vf_cases16[i];
 	}
 	cr_assert_fail("no case is called \"%s\"", name);
 	return NULL;
@@ -189,7 +215,10 @@ struct tu *vf_translate(struct vf *vf, const struct vf_case *c)
 		if (c->adapt)
 			translator_adapt(vf->tr, GPA(VF_CODE + i), c->adapt);
 	}
-	return vf_find_tu(vf, VF_CODE, c->mode);
+	return vf_find_tu(vf, VF_CODE,
+			  c->mode & MODE_CODE16 ?
+				  c->mode | translator_code_segment(vf->tr, &code16) :
+				  c->mode);
 }
 
 uint8_t *vf_host(const struct vf *vf, const struct tu *tu)

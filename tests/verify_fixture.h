@@ -22,6 +22,9 @@ struct vf_case {
 };
 extern const struct vf_case vf_cases[];
 extern const unsigned vf_ncases;
+/* The same of 16-bit code. */
+extern const struct vf_case vf_cases16[];
+extern const unsigned vf_ncases16;
 
 struct vf {
 	struct translator *tr;
