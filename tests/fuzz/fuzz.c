@@ -16,7 +16,7 @@
 #include "record.h"
 #include "regression.h"
 
-#define MAX_LANES    16
+#define MAX_LANES    20
 #define MAX_FAILURES 12u
 #define PROGRESS_S   5
 #define BATCHES_A_SHARE 2
@@ -56,22 +56,28 @@ static const struct comparison {
 	const char *name, *engine, *oracle, *options, *model;
 	bool kernel, interrupted;
 	unsigned share;
+	bool code16;
 } comparisons[] = {
-	{ "interp-host", "interp", "host", NULL, NULL, false, false, 8 },
-	{ "bt-host", "bt", "host", NULL, NULL, false, false, 8 },
-	{ "bt-interp", "bt", "interp", NULL, NULL, true, false, 8 },
-	{ "bt-soft", "bt", "interp", "soft=always", NULL, true, false, 4 },
-	{ "bt-young", "bt", "interp", "young=always", NULL, true, false, 4 },
-	{ "bt-no-bmi2", "bt", "interp", "host=-bmi2", NULL, true, false, 4 },
-	{ "bt-no-bmi2-soft", "bt", "interp", "host=-bmi2,soft=always", NULL, true, false, 2 },
-	{ "bt-single", "bt", "interp", "tu-insns=1", NULL, true, false, 2 },
-	{ "bt-unlinked", "bt", "interp", "links=off,cache-kib=256", NULL, true, false, 2 },
-	{ "bt-interrupted", "bt", "interp", NULL, NULL, false, true, 2 },
-	{ "bt-486", "bt", "interp", NULL, "486", true, false, 1 },
-	{ "bt-pentium", "bt", "interp", NULL, "pentium", true, false, 1 },
-	{ "bt-pentium2", "bt", "interp", NULL, "pentium2", true, false, 1 },
-	{ "bt-pentium3", "bt", "interp", NULL, "pentium3", true, false, 1 },
-	{ "interp-unicorn", "interp", "unicorn", NULL, NULL, false, false, 2 },
+	{ "interp-host", "interp", "host", NULL, NULL, false, false, .share = 8 },
+	{ "bt-host", "bt", "host", NULL, NULL, false, false, .share = 8 },
+	{ "bt-interp", "bt", "interp", NULL, NULL, true, false, .share = 8 },
+	{ "bt-soft", "bt", "interp", "soft=always", NULL, true, false, .share = 4 },
+	{ "bt-young", "bt", "interp", "young=always", NULL, true, false, .share = 4 },
+	{ "bt-no-bmi2", "bt", "interp", "host=-bmi2", NULL, true, false, .share = 4 },
+	{ "bt-no-bmi2-soft", "bt", "interp", "host=-bmi2,soft=always", NULL, true, false,
+		.share = 2 },
+	{ "bt-single", "bt", "interp", "tu-insns=1", NULL, true, false, .share = 2 },
+	{ "bt-unlinked", "bt", "interp", "links=off,cache-kib=256", NULL, true, false, .share = 2 },
+	{ "bt-interrupted", "bt", "interp", NULL, NULL, false, true, .share = 2 },
+	{ "bt-16", "bt", "interp", NULL, NULL, false, false, .share = 4, .code16 = true },
+	{ "bt-16-interrupted", "bt", "interp", NULL, NULL, false, true, .share = 2,
+		.code16 = true },
+	{ "bt-16-host", "bt", "host", NULL, NULL, false, false, .share = 2, .code16 = true },
+	{ "bt-486", "bt", "interp", NULL, "486", true, false, .share = 1 },
+	{ "bt-pentium", "bt", "interp", NULL, "pentium", true, false, .share = 1 },
+	{ "bt-pentium2", "bt", "interp", NULL, "pentium2", true, false, .share = 1 },
+	{ "bt-pentium3", "bt", "interp", NULL, "pentium3", true, false, .share = 1 },
+	{ "interp-unicorn", "interp", "unicorn", NULL, NULL, false, false, .share = 2 },
 };
 
 static double now(void)
@@ -134,7 +140,8 @@ static unsigned make_lanes(const struct options *o, struct lane **lanes, unsigne
 		if (c->interrupted && machine_disturb(engine))
 			continue;
 		shares[count] = c->share;
-		lanes[count] = lane_create(c->name, engine, oracle, c->kernel, o->directory);
+		lanes[count] = lane_create(c->name, engine, oracle, c->kernel, c->code16,
+					   o->directory);
 		if (lanes[count])
 			count++;
 	}
@@ -230,7 +237,8 @@ static bool replay_on(struct executor *x, const struct regression *r, const char
 {
 	struct executor *recorded = regression_oracle(r);
 	struct lane *lane =
-		recorded ? lane_create(name, x, recorded, case_is_supervisor(&r->c), NULL) : NULL;
+		recorded ? lane_create(name, x, recorded, case_is_supervisor(&r->c), false, NULL) :
+			   NULL;
 	struct outcome out;
 	struct judgement j = { VERDICT_DIFFERENT, "no memory" };
 

@@ -428,7 +428,11 @@ static void choose_segments(struct generator *g, struct fuzz_case *c)
 		c->seg[gen_one_in(g, 2) ? X86_DS : X86_ES] =
 			gen_one_in(g, 10) ? 0 :
 					    LDT_SELECTOR(data[gen_next(g) % RF_ARRAY_SIZE(data)]);
-	if (c->ring == 3 && gen_one_in(g, 12) && !(g->audience.no_16bit_code && !gen_one_in(g, 8)))
+	if (g->audience.code16) {
+		c->seg[X86_CS] = LDT_SELECTOR(SEG_CODE16);
+		if (!gen_one_in(g, 8))
+			c->seg[X86_SS] = LDT_SELECTOR(SEG_STACK16);
+	} else if (c->ring == 3 && gen_one_in(g, 12))
 		c->seg[X86_CS] = LDT_SELECTOR(code[gen_next(g) % RF_ARRAY_SIZE(code)]);
 	if (c->ring == 3 && gen_one_in(g, 20))
 		c->seg[X86_SS] = LDT_SELECTOR(stacks[gen_next(g) % RF_ARRAY_SIZE(stacks)]);

@@ -12,7 +12,7 @@ struct audience {
 	bool host, unicorn;
 	/* processors of other makes, later: nothing that only resembles from one to the next */
 	bool others;
-	bool no_16bit_code; /* an engine for which that is a waste */
+	bool code16;       /* all of it is 16-bit code, on stacks of 16 bits mostly */
 };
 
 /* One row of the opcode map as the generator goes through it. */

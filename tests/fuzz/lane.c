@@ -7,12 +7,12 @@
 #include "regression.h"
 
 struct lane *lane_create(const char *name, struct executor *engine, struct executor *oracle,
-			 bool kernel, const char *directory)
+			 bool kernel, bool code16, const char *directory)
 {
 	const struct audience audience = {
 		.host = engine->is_host || oracle->is_host || oracle->is_recorded,
 		.others = oracle->is_recorded, .unicorn = oracle->is_unicorn,
-		.no_16bit_code = !strcmp(engine->name, "bt"),
+		.code16 = code16,
 	};
 	struct lane *lane = calloc(1, sizeof(*lane));
 

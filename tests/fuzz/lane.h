@@ -28,9 +28,11 @@ struct lane {
 	struct memory memory, before;
 };
 
-/* The executors stay the caller's. NULL if there is no memory. */
+/*
+ * code16: all cases are 16-bit code. The executors stay the caller's. NULL if there is no memory.
+ */
 struct lane *lane_create(const char *name, struct executor *engine, struct executor *oracle,
-			 bool kernel, const char *directory);
+			 bool kernel, bool code16, const char *directory);
 void lane_destroy(struct lane *lane);
 /* Runs the batch that seed names; the same seed gives the same batch. */
 void lane_batch(struct lane *lane, uint64_t seed);

@@ -27,7 +27,7 @@ static bool run_recording(struct executor *engine, struct recording *r, const ch
 	struct recording_batch *batch = calloc(1, sizeof(*batch));
 	const bool processor = r->identity.judge == JUDGE_PROCESSOR;
 	struct executor *oracle = batch ? recording_oracle(batch, processor) : NULL;
-	struct lane *lane = oracle ? lane_create(path, engine, oracle, false, NULL) : NULL;
+	struct lane *lane = oracle ? lane_create(path, engine, oracle, false, false, NULL) : NULL;
 	const bool good = lane;
 
 	if (lane) {
