@@ -54,6 +54,46 @@ USER_LOOP(pgfault_write); USER_LOOP(touch);
 
 extern uint32_t smc_stale, wrong_page;
 
+/* code16.S. The loops' symbols are offsets in the 16-bit code. */
+extern char code16_start[], code16_end[];
+void run_real(const char *loop, uint32_t count);
+void run_v86(const char *loop, uint32_t count);
+void run_p286(const char *loop, uint32_t count);
+
+/* Many: the way to real mode and back takes milliseconds where address spaces are mapped. */
+#define MOST_16  (1u << 22)
+#define MANY_16  (1u << 18)
+#define FEWER_16 (1u << 15)
+
+/* Once: it is not to be new code each time. */
+static void copy_code16(void)
+{
+	static bool done;
+	volatile char *to = (volatile char *)CODE16_BASE, *to286 = (volatile char *)CODE286_BASE;
+
+	for (const char *from = code16_start; !done && from < code16_end;) {
+		*to++ = *from;
+		*to286++ = *from++;
+	}
+	done = true;
+}
+
+#define LOOP16(mode, name) \
+	extern const char code16_##name[]; \
+	static void loop_##mode##_##name(uint32_t count) \
+	{ \
+		copy_code16(); \
+		run_##mode(code16_##name, count); \
+	} \
+	_Static_assert(1, "")
+LOOP16(real, empty); LOOP16(v86, empty); LOOP16(p286, empty);
+LOOP16(real, mix); LOOP16(v86, mix); LOOP16(p286, mix);
+LOOP16(real, strings); LOOP16(v86, strings); LOOP16(p286, strings);
+LOOP16(real, rep_movsw); LOOP16(v86, rep_movsw); LOOP16(p286, rep_movsw);
+LOOP16(real, segments); LOOP16(v86, segments); LOOP16(p286, segments);
+LOOP16(real, far); LOOP16(v86, far); LOOP16(p286, far);
+LOOP16(real, int); LOOP16(real, boot_stack);
+
 /*
  * Changes a batch of entries, flushes them all at once, uses them: what a context switch or
  * munmap() amounts to.
@@ -142,6 +182,23 @@ const struct benchmark benchmarks[] = {
 	{ "load", loop_load, loop_empty, NULL, 8, 0, 0, 0 },
 	{ "smc", loop_smc, loop_empty, NULL, 1, 0, 0, 0 },
 	{ "smc-beside", loop_smc_beside, loop_empty, NULL, 1, 0, 0, 0 },
+	{ "real", loop_real_mix, loop_real_empty, NULL, 1, MOST_16, 0, 0 },
+	{ "v86", loop_v86_mix, loop_v86_empty, NULL, 1, MANY_16, 0, 0 },
+	{ "p286", loop_p286_mix, loop_p286_empty, NULL, 1, MANY_16, 0, 0 },
+	{ "real-strings", loop_real_strings, loop_real_empty, NULL, 8, MANY_16, 0, 0 },
+	{ "v86-strings", loop_v86_strings, loop_v86_empty, NULL, 8, MANY_16, 0, 0 },
+	{ "p286-strings", loop_p286_strings, loop_p286_empty, NULL, 8, MANY_16, 0, 0 },
+	{ "real-rep-movsw", loop_real_rep_movsw, loop_real_empty, NULL, 1, FEWER_16, 0, 0 },
+	{ "v86-rep-movsw", loop_v86_rep_movsw, loop_v86_empty, NULL, 1, FEWER_16, 0, 0 },
+	{ "p286-rep-movsw", loop_p286_rep_movsw, loop_p286_empty, NULL, 1, FEWER_16, 0, 0 },
+	{ "real-segments", loop_real_segments, loop_real_empty, NULL, 3, MOST_16, 0, 0 },
+	{ "v86-segments", loop_v86_segments, loop_v86_empty, NULL, 3, MANY_16, 0, 0 },
+	{ "p286-segments", loop_p286_segments, loop_p286_empty, NULL, 3, FEWER_16, 0, 0 },
+	{ "real-far", loop_real_far, loop_real_empty, NULL, 2, FEWER_16, 0, 0 },
+	{ "v86-far", loop_v86_far, loop_v86_empty, NULL, 2, FEWER_16, 0, 0 },
+	{ "p286-far", loop_p286_far, loop_p286_empty, NULL, 2, FEWER_16, 0, 0 },
+	{ "real-int", loop_real_int, loop_real_empty, NULL, 1, FEWER_16, 0, 0 },
+	{ "real-boot-stack", loop_real_boot_stack, loop_real_empty, NULL, 1, FEWER_16, 0, 0 },
 };
 const size_t benchmark_count = COUNT(benchmarks);
 

@@ -177,7 +177,7 @@ resume_kernel:
 
 	.bss
 	.balign 64
-	.global traps, timer_tsc
+	.global traps, timer_tsc, kernel_esp
 traps:
 	.skip 4
 	.balign 8

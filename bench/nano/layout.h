@@ -10,6 +10,9 @@
 #define UDATA      0x23
 #define MAIN_TSS   0x28
 #define OTHER_TSS  0x30
+#define CODE16     0x38 /* as on a 286: 64 KiB at CODE286_BASE, DATA286_BASE */
+#define DATA16     0x40
+#define REAL_CODE  0x48 /* the way to real mode: 64 KiB at CODE16_BASE */
 
 #define VECTOR_DE      0
 #define VECTOR_BP      3
@@ -20,6 +23,11 @@
 #define VECTOR_DONE    0x81 /* how ring 3 comes back for good */
 
 #define MAPPED_BYTES   0x02000000 /* one to one from 0, supervisor except for .user */
+#define CODE16_BASE    0x00050000 /* user pages, for virtual-8086 mode */
+#define DATA16_BASE    0x00060000
+#define DATA16_END     0x00070000
+#define CODE286_BASE   0x00070000
+#define DATA286_BASE   0x00080000
 #define DEMAND_BASE    0x40000000 /* user pages that are not present until ring 3 touches them */
 /* supervisor pages whose entries are changed; two address spaces differ here */
 #define SCRATCH_BASE   0x50000000

@@ -19,7 +19,7 @@ struct pointer {
 } __attribute__((packed));
 
 struct cpu_facts cpu;
-static uint64_t gdt[7], idt[256];
+static uint64_t gdt[10], idt[256];
 static struct tss main_tss, other_tss;
 
 extern char trap_stubs[], trap_stack_end[], other_stack_end[], other_task[];
@@ -49,6 +49,9 @@ static void load_descriptors(void)
 	gdt[KDATA / 8] = segment(0, 0xfffff, 0xc093);
 	gdt[UCODE / 8] = segment(0, 0xfffff, 0xc0fb);
 	gdt[UDATA / 8] = segment(0, 0xfffff, 0xc0f3);
+	gdt[CODE16 / 8] = segment(CODE286_BASE, 0xffff, 0x9b);
+	gdt[DATA16 / 8] = segment(DATA286_BASE, 0xffff, 0x93);
+	gdt[REAL_CODE / 8] = segment(CODE16_BASE, 0xffff, 0x9b);
 	gdt[MAIN_TSS / 8] = segment((uint32_t)&main_tss, sizeof(main_tss) - 1, 0x89);
 	gdt[OTHER_TSS / 8] = segment((uint32_t)&other_tss, sizeof(other_tss) - 1, 0x89);
 	__asm__ volatile("lgdt %0\n\t"

@@ -38,7 +38,8 @@ static void build_tables(uint32_t global)
 {
 	for (uint32_t page = 0; page < TABLES * 1024; page++) {
 		uint32_t at = page << 12;
-		bool user = at >= (uint32_t)user_start && at < (uint32_t)user_end;
+		bool user = (at >= (uint32_t)user_start && at < (uint32_t)user_end) ||
+			    (at >= CODE16_BASE && at < DATA16_END);
 
 		memory_tables[page / 1024][page % 1024] = at | PTE_P | PTE_W | PTE_A | PTE_D |
 							  (user ? PTE_U : global);
