@@ -4,9 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -33,9 +37,36 @@ static void setup(void)
 	close(fd);
 }
 
-static void teardown(void) { unlink(path); }
+static void teardown(void)
+{
+	event_loop_destroy(vm.loop);
+	unlink(path);
+}
 
 TestSuite(block, .init = setup, .fini = teardown, .timeout = 120);
+
+/* By io_uring, which needs an event loop. */
+static void setup_uring(void)
+{
+	const struct block_open how = { .path = path, .aio = BLOCK_AIO_URING };
+	struct block_backend *b;
+
+	setup();
+	cr_assert_eq(event_loop_create(&vm.device_lock, &vm.loop), 0);
+	if (block_backend_open(&vm, &how, &b, &error))
+		cr_skip_test("%s", error.text);
+	block_backend_close(b);
+	cr_assert_eq(event_loop_start(vm.loop), 0);
+}
+
+TestSuite(block_uring, .init = setup_uring, .fini = teardown, .timeout = 120);
+
+/* A test of both: block, by a thread; block_uring. */
+#define TEST_BOTH(name)                     \
+	static void name(void);             \
+	Test(block, name) { name(); }       \
+	Test(block_uring, name) { name(); } \
+	static void name(void)
 
 static struct block_backend *open_image(bool read_only, bool snapshot)
 {
@@ -44,7 +75,9 @@ static struct block_backend *open_image(bool read_only, bool snapshot)
 	};
 	struct block_backend *b;
 
+	pthread_mutex_lock(&vm.device_lock);
 	cr_assert_eq(block_backend_open(&vm, &how, &b, &error), 0, "%s", error.text);
+	pthread_mutex_unlock(&vm.device_lock);
 	return b;
 }
 
@@ -65,7 +98,7 @@ static int in_file(unsigned sector)
 	return n == 1 ? byte : -1;
 }
 
-Test(block, read_write_flush)
+TEST_BOTH(read_write_flush)
 {
 	struct block_backend *b = open_image(false, false);
 	uint8_t bytes[3 * BLOCK_SECTOR];
@@ -101,7 +134,7 @@ Test(block, a_snapshot_leaves_the_file_alone)
 	cr_expect_eq(in_file(10), 10);
 }
 
-Test(block, read_only)
+TEST_BOTH(read_only)
 {
 	struct block_backend *b = open_image(true, false), *other = open_image(true, false);
 	uint8_t bytes[BLOCK_SECTOR] = { 0 };
@@ -114,7 +147,7 @@ Test(block, read_only)
 	block_backend_close(other);
 }
 
-Test(block, an_image_that_shrinks)
+TEST_BOTH(an_image_that_shrinks)
 {
 	struct block_backend *b = open_image(false, false);
 	uint8_t bytes[2 * BLOCK_SECTOR];
@@ -127,7 +160,7 @@ Test(block, an_image_that_shrinks)
 }
 
 /* As a full disk, an image that may not grow back. */
-Test(block, a_write_that_fails)
+TEST_BOTH(a_write_that_fails)
 {
 	const struct rlimit limit = { 100 * BLOCK_SECTOR, RLIM_INFINITY };
 	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
@@ -144,7 +177,7 @@ Test(block, a_write_that_fails)
 }
 
 /* Whatever the moment: done is not called afterwards, and the buffer is left alone. */
-Test(block, cancelled_requests)
+TEST_BOTH(cancelled_requests)
 {
 	struct block_backend *b = open_image(false, false);
 	struct waited first, second;
@@ -167,6 +200,76 @@ Test(block, cancelled_requests)
 	}
 	block_backend_close(b);
 	free(bytes);
+}
+
+#define MANY 100
+
+/* More than a runner takes at a time; every other one is cancelled while it waits. */
+TEST_BOTH(many_requests)
+{
+	struct block_backend *b = open_image(false, false);
+	static struct waited w[MANY];
+	static uint8_t bytes[MANY][BLOCK_SECTOR];
+
+	pthread_mutex_lock(&vm.device_lock);
+	for (unsigned i = 0; i < MANY; i++)
+		block_start(&vm, b, &w[i], BLOCK_READ, i, 1, bytes[i]);
+	for (unsigned i = 1; i < MANY; i += 2)
+		block_cancel(block_backend_device(b), &w[i].request);
+	for (unsigned i = 0; i < MANY; i += 2)
+		block_wait(&w[i]);
+	pthread_mutex_unlock(&vm.device_lock);
+	block_backend_close(b);
+	for (unsigned i = 0; i < MANY; i++) {
+		cr_assert_eq(w[i].over, i % 2 == 0);
+		cr_assert(i % 2 || (!w[i].err && bytes[i][0] == i), "%u", i);
+	}
+}
+
+/* What is under way when the image is closed still ends. */
+TEST_BOTH(closed_meanwhile)
+{
+	struct block_backend *b = open_image(false, false);
+	static struct waited w[MANY];
+	static uint8_t bytes[MANY][BLOCK_SECTOR];
+
+	pthread_mutex_lock(&vm.device_lock);
+	for (unsigned i = 0; i < MANY; i++)
+		block_start(&vm, b, &w[i], BLOCK_READ, i, 1, bytes[i]);
+	pthread_mutex_unlock(&vm.device_lock);
+	block_backend_close(b);
+	for (unsigned i = 0; i < MANY; i++)
+		cr_assert(w[i].over && !w[i].err && bytes[i][0] == i, "%u", i);
+}
+
+/* From now on the test's process gets EPERM from io_uring_setup(), as in a container. */
+static void forbid_uring(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { RF_ARRAY_SIZE(filter), filter };
+
+	cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+Test(block_uring, a_host_that_forbids_it)
+{
+	struct block_open how = { .path = path, .aio = BLOCK_AIO_URING };
+	uint8_t bytes[BLOCK_SECTOR];
+	struct block_backend *b;
+
+	forbid_uring();
+	cr_expect_eq(block_backend_open(&vm, &how, &b, &error), -EPERM);
+	cr_expect_not_null(strstr(error.text, "aio=threads"), "%s", error.text);
+	b = open_image(false, false);
+	cr_expect_eq(carry_out(b, BLOCK_READ, 9, 1, bytes), 0);
+	cr_expect_eq(bytes[0], 9);
+	block_backend_close(b);
 }
 
 /* ---- files that will not do ---- */

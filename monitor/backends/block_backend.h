@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Disk images: files of the host, as devices/bus/block.h has them. Requests are carried out by a
- * thread of the image's, in the order in which they were made. block_image.h says what is where.
+ * Disk images: files of the host, as devices/bus/block.h has them. Requests are carried out by
+ * io_uring, in no order, or by a thread of the image's, in the order in which they were made.
+ * block_image.h says what is where.
  *
  * Other formats are read by a qemu-nbd of ours, which is given the path and ends when the image is
  * closed.
@@ -18,6 +19,13 @@
 #include "x86/cancel.h"
 #include "x86/error.h"
 
+/* Who carries out requests to a file of raw sectors; all else has a thread. */
+enum block_aio {
+	BLOCK_AIO_BEST,    /* io_uring where the host has it */
+	BLOCK_AIO_URING,   /* it is an error where it does not */
+	BLOCK_AIO_THREADS,
+};
+
 /* How to open an image. */
 struct block_open {
 	const char *path; /* a file; or nbd:..., nbd://..., fat:... (block_nbd_name.c) */
@@ -25,6 +33,7 @@ struct block_open {
 	bool snapshot; /* what the guest writes goes to a temporary file, which nobody sees */
 	/* block_format_known(); NULL: raw, unless the file begins like one of another format */
 	const char *format;
+	enum block_aio aio;
 	const struct cancel *cancel; /* of opening it; NULL: never */
 };
 
@@ -33,6 +42,7 @@ struct block_backend;
 /* Whether it is a format that images may be said to have. */
 bool block_format_known(const char *format);
 /*
+ * With the device lock, or before the event loop runs; a server may take its time to answer.
  * 0, or a negative errno with error saying what is wrong with the file. An image that is to be
  * written and may not be is an error.
  */

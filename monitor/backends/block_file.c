@@ -10,16 +10,6 @@
 #include <linux/fs.h>
 #include "block_image.h"
 
-struct block_file {
-	struct block_image image; /* first */
-	int fd;
-};
-
-static struct block_file *file_of(struct block_image *image)
-{
-	return rf_container_of(image, struct block_file, image);
-}
-
 int block_read_fully(int fd, void *to, size_t len, off_t at)
 {
 	while (len) {
@@ -54,29 +44,27 @@ int block_write_fully(int fd, const void *from, size_t len, off_t at)
 
 static int file_read(struct block_image *image, uint64_t sector, uint32_t count, void *to)
 {
-	return block_read_fully(file_of(image)->fd, to, (size_t)count * BLOCK_SECTOR,
+	return block_read_fully(image->fd, to, (size_t)count * BLOCK_SECTOR,
 				(off_t)(sector * BLOCK_SECTOR));
 }
 
 static int file_write(struct block_image *image, uint64_t sector, uint32_t count,
 		      const void *from)
 {
-	return block_write_fully(file_of(image)->fd, from, (size_t)count * BLOCK_SECTOR,
+	return block_write_fully(image->fd, from, (size_t)count * BLOCK_SECTOR,
 				 (off_t)(sector * BLOCK_SECTOR));
 }
 
 static int file_flush(struct block_image *image)
 {
-	return fdatasync(file_of(image)->fd) ? -errno : 0;
+	return fdatasync(image->fd) ? -errno : 0;
 }
 
 static void file_close(struct block_image *image)
 {
-	struct block_file *f = file_of(image);
-
-	if (f->fd >= 0)
-		close(f->fd);
-	free(f);
+	if (image->fd >= 0)
+		close(image->fd);
+	free(image);
 }
 
 static const struct block_image_ops file_ops = {
@@ -113,7 +101,7 @@ static int check_size(const char *path, uint64_t size, struct error *error)
 	return 0;
 }
 
-static int measure(struct block_file *f, const char *path, struct error *error)
+static int measure(struct block_image *f, const char *path, struct error *error)
 {
 	struct stat st;
 	uint64_t size;
@@ -132,12 +120,12 @@ static int measure(struct block_file *f, const char *path, struct error *error)
 		return error_set(error, -errno, "cannot measure image '%s': %s", path,
 				 strerror(errno));
 	err = check_size(path, size, error);
-	f->image.sectors = size / BLOCK_SECTOR;
+	f->sectors = size / BLOCK_SECTOR;
 	return err;
 }
 
 /* Other formats begin with something that is no boot sector. Which it is, the user has to say. */
-static int check_format(struct block_file *f, const char *path, struct error *error)
+static int check_format(struct block_image *f, const char *path, struct error *error)
 {
 	static const struct { const char *magic, *format, *name; uint8_t len; } formats[] = {
 		{ "QFI\xfb", "qcow2", "qcow2", 4 }, { "KDMV", "vmdk", "VMDK", 4 },
@@ -166,7 +154,7 @@ static int check_format(struct block_file *f, const char *path, struct error *er
 }
 
 /* The lock goes with the open file, whoever closes another. */
-static int lock_file(struct block_file *f, const struct block_open *how, struct error *error)
+static int lock_file(struct block_image *f, const struct block_open *how, struct error *error)
 {
 	struct flock lock = {
 		.l_type = how->read_only || how->snapshot ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET,
@@ -180,7 +168,7 @@ static int lock_file(struct block_file *f, const struct block_open *how, struct 
 	return error_set(error, -errno, "cannot lock image '%s': %s", how->path, strerror(errno));
 }
 
-static int prepare(struct block_file *f, const struct block_open *how, struct error *error)
+static int prepare(struct block_image *f, const struct block_open *how, struct error *error)
 {
 	int err;
 
@@ -195,18 +183,19 @@ static int prepare(struct block_file *f, const struct block_open *how, struct er
 
 int block_file_open(const struct block_open *how, struct block_image **out, struct error *error)
 {
-	struct block_file *f = calloc(1, sizeof(*f));
+	struct block_image *f = calloc(1, sizeof(*f));
 	int err;
 
 	if (!f)
 		return error_set(error, -ENOMEM, "no memory for image '%s'", how->path);
-	f->image = (struct block_image){ .ops = &file_ops, .read_only = how->read_only };
-	f->fd = -1;
+	*f = (struct block_image){
+		.ops = &file_ops, .read_only = how->read_only, .is_file = true, .fd = -1,
+	};
 	err = prepare(f, how, error);
 	if (err) {
-		file_close(&f->image);
+		file_close(f);
 		return err;
 	}
-	*out = &f->image;
+	*out = f;
 	return 0;
 }

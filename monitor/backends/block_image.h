@@ -7,6 +7,7 @@
  *   block_overlay.c  an image over another: what is written stays in a temporary file
  *   block_nbd.h      images: what an NBD server has; other formats
  *   block_thread.c   a runner: a thread of the image's
+ *   block_uring.c    a runner: io_uring, for files
  */
 #ifndef RF_MONITOR_BACKENDS_BLOCK_IMAGE_H
 #define RF_MONITOR_BACKENDS_BLOCK_IMAGE_H
@@ -33,6 +34,9 @@ struct block_image {
 	uint64_t sectors;
 	bool read_only; /* write is not called */
 	bool may_hang;  /* nobody knows whether a call ends */
+	/* The image is this file, byte by byte, and requests may go to it directly. */
+	bool is_file;
+	int fd;
 };
 
 /* The image is the caller's, to be closed by ops->close. 0, or a negative errno with error set. */
@@ -66,5 +70,11 @@ struct block_backend {
 /* The image remains the caller's. 0 or a negative errno. */
 int block_thread_create(struct vm *vm, struct block_image *image,
 			struct block_backend **out) RF_MUST_CHECK;
+/*
+ * Of an image that is_file, for a VM with an event loop; with the device lock, or before threads
+ * run. -ENOSYS, -EPERM, -ENOMEM: this host, or this build, has no io_uring for us.
+ */
+int block_uring_create(struct vm *vm, struct block_image *image,
+		       struct block_backend **out) RF_MUST_CHECK;
 
 #endif
