@@ -292,3 +292,131 @@ Test(i8042, a20_and_reset_lines)
 	pc_board_reset(b.board);
 	cr_expect(b.a20);
 }
+
+/* ---- each command of the controller (IBM PS/2 technical reference, "Keyboard Controller") ---- */
+
+#define STATUS_OBF    0x01
+#define STATUS_SYSTEM 0x04
+#define STATUS_COMMAND 0x08
+#define STATUS_UNLOCKED 0x10
+#define STATUS_AUX    0x20
+
+/* What a command answers at once; -1: nothing. After a reset, with 33h in the last byte of RAM. */
+static int expected_answer(uint8_t command)
+{
+	switch (command) {
+	case 0x20: return 0x47;
+	case 0x21 ... 0x3e: return 0;
+	case 0x3f: return 0x33;
+	case 0xa9: case 0xab: return 0;
+	case 0xaa: return 0x55;
+	case 0xc0: return 0x80;
+	case 0xd0: return 0xcf;
+	default: return -1;
+	}
+}
+
+Test(i8042, each_controller_command)
+{
+	for (unsigned command = 0; command < 256; command++) {
+		const bool resets = command >= 0xf0 && !(command & 1);
+		uint8_t status;
+
+		pc_board_reset(b.board);
+		out(0x64, 0x7f);
+		out(0x60, 0x33);
+		b.resets = 0;
+		out(0x64, (uint8_t)command);
+		cr_expect(in(0x64) & STATUS_COMMAND, "%02x", command);
+		cr_expect_eq(next(&status), expected_answer((uint8_t)command), "%02x", command);
+		cr_expect_eq(in(0x64) & ~STATUS_COMMAND, STATUS_UNLOCKED | STATUS_SYSTEM, "%02x",
+			     command);
+		cr_expect_eq(b.resets, resets, "%02x", command);
+		cr_expect_eq(b.a20, command != 0xdd, "%02x", command);
+	}
+}
+
+Test(i8042, all_of_its_memory)
+{
+	for (unsigned i = 1; i < 32; i++) {
+		out(0x64, (uint8_t)(0x60 + i));
+		out(0x60, (uint8_t)(i * 7));
+	}
+	for (unsigned i = 1; i < 32; i++) {
+		uint8_t status;
+
+		out(0x64, (uint8_t)(0x20 + i));
+		cr_expect_eq(next(&status), (int)(i * 7), "%u", i);
+	}
+}
+
+Test(i8042, bits_of_the_status)
+{
+	/* A byte of the mouse's that nobody reads, and an answer in its place. */
+	mouse_send(0xea);
+	cr_expect_eq(in(0x64), STATUS_UNLOCKED | STATUS_SYSTEM | STATUS_AUX | STATUS_OBF);
+	out(0x64, 0xaa);
+	cr_expect_eq(in(0x64), STATUS_UNLOCKED | STATUS_COMMAND | STATUS_SYSTEM | STATUS_OBF);
+	EXPECT(false, 0x55);
+	/* The system flag is the mode's; the self-test sets it. */
+	out(0x64, 0x60);
+	cr_expect_eq(in(0x64) & STATUS_COMMAND, STATUS_COMMAND);
+	out(0x60, 0x43);
+	cr_expect_eq(in(0x64), STATUS_UNLOCKED);
+	out(0x64, 0xaa);
+	cr_expect_eq(in(0x64), STATUS_UNLOCKED | STATUS_COMMAND | STATUS_SYSTEM | STATUS_OBF);
+	EXPECT(false, 0x55);
+	out(0x64, 0x60);
+	out(0x60, 0x47);
+	cr_expect_eq(in(0x64), STATUS_UNLOCKED | STATUS_SYSTEM);
+}
+
+Test(i8042, bits_of_the_output_port)
+{
+	out(0x64, 0xd0);
+	EXPECT(false, 0xcf);
+	pc_board_keyboard_put(b.board, (const uint8_t[]){ 0x1c }, 1);
+	out(0x64, 0xd0);
+	EXPECT(false, 0xdf); /* the keyboard's interrupt */
+	mouse_send(0xea);
+	out(0x64, 0xd0);
+	EXPECT(false, 0xef); /* the mouse's */
+	out(0x64, 0xdd);
+	out(0x64, 0xd0);
+	EXPECT(false, 0xcd); /* no A20 */
+	out(0x64, 0xd1);
+	out(0x60, 0x03);
+	out(0x64, 0xd0);
+	EXPECT(false, 0x03);
+	cr_expect(b.a20);
+	cr_expect_eq(b.resets, 0);
+}
+
+/* Scan code set 2 to set 1: the ROM's table. */
+Test(i8042, every_scan_code_is_translated)
+{
+	static const uint8_t expected[] = {
+		0xff, 0x43, 0x41, 0x3f, 0x3d, 0x3b, 0x3c, 0x58, 0x64, 0x44, 0x42, 0x40, 0x3e, 0x0f,
+		0x29, 0x59, 0x65, 0x38, 0x2a, 0x70, 0x1d, 0x10, 0x02, 0x5a, 0x66, 0x71, 0x2c, 0x1f,
+		0x1e, 0x11, 0x03, 0x5b, 0x67, 0x2e, 0x2d, 0x20, 0x12, 0x05, 0x04, 0x5c, 0x68, 0x39,
+		0x2f, 0x21, 0x14, 0x13, 0x06, 0x5d, 0x69, 0x31, 0x30, 0x23, 0x22, 0x15, 0x07, 0x5e,
+		0x6a, 0x72, 0x32, 0x24, 0x16, 0x08, 0x09, 0x5f, 0x6b, 0x33, 0x25, 0x17, 0x18, 0x0b,
+		0x0a, 0x60, 0x6c, 0x34, 0x35, 0x26, 0x27, 0x19, 0x0c, 0x61, 0x6d, 0x73, 0x28, 0x74,
+		0x1a, 0x0d, 0x62, 0x6e, 0x3a, 0x36, 0x1c, 0x1b, 0x75, 0x2b, 0x63, 0x76, 0x55, 0x56,
+		0x77, 0x78, 0x79, 0x7a, 0x0e, 0x7b, 0x7c, 0x4f, 0x7d, 0x4b, 0x47, 0x7e, 0x7f, 0x6f,
+		0x52, 0x53, 0x50, 0x4c, 0x4d, 0x48, 0x01, 0x45, 0x57, 0x4e, 0x51, 0x4a, 0x37, 0x49,
+		0x46, 0x54, 0x80, 0x81, 0x82, 0x41, 0x54,
+	};
+
+	for (unsigned code = 0; code < 256; code++) {
+		const uint8_t keys[] = { 0xf0, (uint8_t)code, (uint8_t)code };
+		const uint8_t to = code < sizeof(expected) ? expected[code] : (uint8_t)code;
+		uint8_t status;
+
+		if (code == 0xf0)
+			continue;
+		pc_board_keyboard_put(b.board, keys, sizeof(keys));
+		cr_expect_eq(next(&status), code < sizeof(expected) ? to | 0x80 : to, "%02x", code);
+		cr_expect_eq(next(&status), to, "%02x", code);
+	}
+}
