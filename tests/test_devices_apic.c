@@ -349,6 +349,23 @@ Test(lapic, lint0_as_fixed_vector)
 	cr_expect_eq(lapic_acknowledge(&w.lapic), -1);
 }
 
+/* SDM vol. 3, 10.8.4: the trigger mode register says how each vector came. */
+Test(lapic, lint0_by_edge_or_level_in_the_trigger_mode_register)
+{
+	static const uint32_t lvt[] = { 0x41, 0x8041, 0x41 };
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(lvt); i++) {
+		lapic_set_lint(&w.lapic, 0, false);
+		apic_write(0x350, lvt[i]);
+		lapic_set_lint(&w.lapic, 0, true);
+		cr_expect_eq(apic_read(0x220), 2, "%u", i);
+		cr_expect_eq(apic_read(0x1a0), lvt[i] & 0x8000 ? 2 : 0, "%u", i);
+		lapic_set_lint(&w.lapic, 0, false);
+		cr_expect_eq(lapic_acknowledge(&w.lapic), 0x41);
+		apic_write(0xb0, 0);
+	}
+}
+
 Test(lapic, level_of_lint0_outlasts_the_end_of_interrupt)
 {
 	apic_write(0x350, 0x8041);

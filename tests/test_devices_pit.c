@@ -469,3 +469,34 @@ Test(pit, saved_state_continues)
 	cr_expect_eq(t.rises, 1);
 	free(saved);
 }
+
+Test(pit, nothing_is_waited_for_once_it_stands)
+{
+	load(0, 2, 1000);
+	cr_expect_neq(fake_clock_next(&t.time), UINT64_MAX);
+	out(0x43, 0x30);
+	cr_expect_eq(fake_clock_next(&t.time), UINT64_MAX);
+	load(0, 0, 1000);
+	cr_expect_neq(fake_clock_next(&t.time), UINT64_MAX);
+	fake_clock_advance(&t.time, tick_ns(1001));
+	cr_expect_eq(t.rises, 1);
+	cr_expect_eq(fake_clock_next(&t.time), UINT64_MAX);
+}
+
+/* Only channel 0 interrupts, and only periodic ticks can be lost. */
+Test(pit, channel_0_alone_is_watched)
+{
+	bool waiting = true;
+
+	t.pit.irq_state = waits;
+	t.pit.irq_state_opaque = &waiting;
+	load(0, 2, 1000);
+	load(1, 0, 1000);
+	cr_expect(i8254_watched(&t.pit, t.time.now));
+	waiting = false;
+	cr_expect_not(i8254_watched(&t.pit, t.time.now));
+	waiting = true;
+	load(0, 0, 1000);
+	load(1, 2, 1000);
+	cr_expect_not(i8254_watched(&t.pit, t.time.now));
+}

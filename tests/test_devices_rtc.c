@@ -312,6 +312,23 @@ Test(rtc, alarm)
 }
 
 /* A saved clock may be ahead by the last second that dates are made of and one more. */
+/* Setting the time moves the moment of the alarm. */
+Test(rtc, an_alarm_after_the_time_is_set)
+{
+	cmos_write(1, 0x00);
+	cmos_write(3, 0x30);
+	cmos_write(5, 0x22);
+	cmos_write(0xb, 0x22);
+	cmos(0xc);
+	cmos_write(2, 0x29);
+	cmos_write(0, 0x58);
+	fake_clock_advance(&t.time, NS_PER_SECOND);
+	cr_expect_eq(t.rises, 0);
+	fake_clock_advance(&t.time, NS_PER_SECOND);
+	cr_expect_eq(t.rises, 1);
+	cr_expect_eq(cmos(0xc) & 0xa0, 0xa0);
+}
+
 Test(rtc, a_saved_clock_too_far_ahead_is_refused)
 {
 	static const int64_t last = 9000000001000000000;

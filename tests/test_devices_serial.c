@@ -318,6 +318,28 @@ Test(uart, loopback)
 	cr_expect_eq(u.accepts, 1);
 }
 
+/* Each input line that changed interrupts, alone. */
+Test(uart, modem_status_interrupts)
+{
+	static const struct { uint8_t mcr, delta; } lines[] = {
+		{ 0x02, 0x01 }, { 0x01, 0x02 }, { 0x04, 0x04 }, { 0x08, 0x08 },
+	};
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(lines); i++) {
+		out(MCR, 0x10 | lines[i].mcr);
+		in(MSR);
+		out(IER, 0x08);
+		cr_expect_not(u.level, "%u", i);
+		out(MCR, 0x10);
+		cr_expect(u.level, "%u", i);
+		cr_expect_eq(in(IIR), 0x00, "%u", i);
+		cr_expect_eq(in(MSR), lines[i].delta, "%u", i);
+		cr_expect_not(u.level, "%u", i);
+		cr_expect_eq(in(IIR), 0x01, "%u", i);
+		out(IER, 0);
+	}
+}
+
 Test(uart, fifo_overrun_in_loopback_keeps_the_fifo)
 {
 	out(FCR, 0x01);

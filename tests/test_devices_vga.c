@@ -44,6 +44,84 @@ Test(vga, crtc_registers_are_protected)
 	cr_expect_eq(in(0x3d5), 0, "there is no such register");
 }
 
+/* Naming a register changes none. */
+Test(vga, each_register_has_its_bits)
+{
+	static const struct {
+		uint16_t port;
+		uint8_t bits[9];
+	} chips[] = {
+		{ 0x3c4, { 0x03, 0x3d, 0x0f, 0x3f, 0x0e } },
+		{ 0x3ce, { 0x0f, 0x0f, 0x0f, 0x1f, 0x03, 0x7b, 0x0f, 0x0f, 0xff } },
+	};
+
+	for (unsigned c = 0; c < RF_ARRAY_SIZE(chips); c++) {
+		const unsigned count = c ? 9 : 5;
+
+		for (unsigned pass = 0; pass < 2; pass++) {
+			for (unsigned i = 0; i < count; i++) {
+				out(chips[c].port, (uint8_t)i);
+				out(chips[c].port + 1, pass ? 0xff : 0);
+			}
+			for (unsigned i = 0; i < count; i++) {
+				out(chips[c].port, (uint8_t)i);
+				cr_expect_eq(in(chips[c].port), i);
+				cr_expect_eq(in(chips[c].port + 1), pass ? chips[c].bits[i] : 0,
+					     "%x, %u", chips[c].port, i);
+			}
+		}
+	}
+	out(0x3ce, 0x0f);
+	out(0x3cf, 0xff);
+	cr_expect_eq(in(0x3cf), 0, "there is no such register");
+}
+
+Test(vga, each_register_of_the_crtc)
+{
+	crtc(0x11, 0x0f); /* bit 7 alone protects */
+	for (unsigned i = 0; i < 0x19; i++)
+		crtc((uint8_t)i, (uint8_t)(i == 0x11 ? 0x4f : 0xe0 + i));
+	for (unsigned i = 0; i < 0x19; i++) {
+		out(0x3d4, (uint8_t)i);
+		cr_expect_eq(in(0x3d4), i);
+		cr_expect_eq(in(0x3d5), i == 0x11 ? 0x4f : 0xe0 + i, "%x", i);
+	}
+	crtc(0x11, 0x8f);
+	for (unsigned i = 0; i < 0x19; i++)
+		if (i != 0x11)
+			crtc((uint8_t)i, 0);
+	for (unsigned i = 0; i < 0x19; i++) {
+		out(0x3d4, (uint8_t)i);
+		cr_expect_eq(in(0x3d5), i == 0x11 ? 0x8f : i > 7 ? 0 : i == 7 ? 0xe7 & ~0x10 :
+			     0xe0 + i, "%x", i);
+	}
+}
+
+Test(vga, each_register_of_the_attributes)
+{
+	for (unsigned i = 0; i < 0x20; i++) {
+		uint8_t bits = i < 0x10 ? 0x3f : i == 0x10 ? 0xef : i == 0x11 ? 0xff : 0x3f;
+
+		if (i > 0x12)
+			bits = i < 0x15 ? 0x0f : 0;
+		in(0x3da);
+		out(0x3c0, (uint8_t)i);
+		out(0x3c0, 0xff);
+		cr_expect_eq(in(0x3c1), bits, "%x", i);
+	}
+}
+
+Test(vga, single_registers)
+{
+	for (unsigned value = 0; value < 4; value++) {
+		out(0x3da, (uint8_t)(0xfc | value));
+		cr_expect_eq(in(0x3ca), value);
+	}
+	out(0x3c6, 0x5a);
+	cr_expect_eq(in(0x3c6), 0x5a);
+	cr_expect_eq(in(0x3c2) & 0x10, 0x10, "a colour monitor");
+}
+
 Test(vga, color_or_monochrome_addresses)
 {
 	out(0x3c2, 0x67);
@@ -338,6 +416,29 @@ Test(vga, sixteen_colors)
 	in(0x3da);
 	out(0x3c0, 0x00); /* the screen is off */
 	cr_expect_eq(pixel(9, 1), 0);
+}
+
+/* Where the upper bits of a colour come from (IBM, attribute registers 10h and 14h). */
+Test(vga, color_select)
+{
+	mode_12h();
+	seq(2, 0x05);
+	poke(0xa0000, 0x80);
+	attribute(0x05, 0x3f);
+	dac(0x3f, 0x04, 0, 0);
+	dac(0xff, 0x08, 0, 0);
+	dac(0x6f, 0x0c, 0, 0);
+	attribute(0x14, 0x00);
+	cr_expect_eq(pixel(0, 0), 0x100000);
+	attribute(0x14, 0x0c);
+	cr_expect_eq(pixel(0, 0), 0x200000, "bits 6 and 7");
+	in(0x3da);
+	out(0x3c0, 0x30);
+	const uint8_t mode = in(0x3c1);
+
+	attribute(0x10, mode | 0x80);
+	attribute(0x14, 0x06);
+	cr_expect_eq(pixel(0, 0), 0x300000, "bits 4 to 7");
 }
 
 Test(vga, two_hundred_fifty_six_colors)
