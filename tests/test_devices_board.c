@@ -2,6 +2,7 @@
 /* The assembled board: interrupt wiring, tables in RAM. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,6 +145,24 @@ Test(board, irqs_through_the_io_apic)
 	cr_expect_not(b.intr);
 }
 
+/* Pin 2 is IRQ 0's. */
+Test(board, lines_that_are_nobodys)
+{
+	bus_mmio_write(b.bus, GPA(0xfee000f0), 0x1ff, 4);
+	bus_mmio_write(b.bus, GPA(0xfee00350), 0x10700, 4);
+	for (unsigned pin = 0; pin < 24; pin++) {
+		bus_mmio_write(b.bus, GPA(0xfec00000), 0x10 + 2 * pin, 4);
+		bus_mmio_write(b.bus, GPA(0xfec00010), 0x50 + pin, 4);
+	}
+	out(0x43, 0x30);
+	pc_board_set_irq(b.board, 2, true);
+	pc_board_set_irq(b.board, 24, true);
+	pc_board_set_irq(b.board, UINT_MAX, true);
+	cr_expect_eq(pc_board_acknowledge(b.board), -1);
+	pc_board_set_irq(b.board, 23, true);
+	cr_expect_eq(pc_board_acknowledge(b.board), 0x50 + 23);
+}
+
 Test(board, shared_lines_are_ored)
 {
 	program_pics();
@@ -192,7 +211,7 @@ Test(board, absent_ports_are_harmless)
 
 Test(board, conflicting_option_is_an_error_that_names_both)
 {
-	struct pc_board *second = NULL;
+	struct pc_board *second = b.board;
 	struct error error = { 0 };
 	struct bus *bus;
 

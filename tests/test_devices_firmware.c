@@ -197,6 +197,35 @@ Test(firmware, boot_order)
 	cr_expect_eq(byte38, 0x30);
 }
 
+/* Two bits a disk of how its geometry is translated: not at all, or, beyond 1024 cylinders, LBA. */
+Test(firmware, disks_in_the_cmos)
+{
+	static const uint64_t edge = 1025ull * 16 * 63;
+	struct block_device small = { .sectors = edge - 1 }, large = { .sectors = edge };
+	struct error error = { 0 };
+
+	for (unsigned n = 0; n < 4; n++) {
+		pc_board_destroy(b.board);
+		memset(b.config.ide, 0, sizeof(b.config.ide));
+		for (unsigned i = 0; i < 4; i++) {
+			b.config.ide[i].kind = IDE_DISK;
+			b.config.ide[i].block = i == n ? &large : &small;
+		}
+		cr_assert_eq(pc_board_create(&b.config, &b.board, &error), 0, "%s", error.text);
+		cr_expect_eq(cmos(0x39), 1 << 2 * n, "%u", n);
+		cr_expect_eq(cmos(0x12), 0xff, "of the type that is said elsewhere");
+	}
+	for (unsigned n = 0; n < 4; n++) {
+		pc_board_destroy(b.board);
+		memset(b.config.ide, 0, sizeof(b.config.ide));
+		b.config.ide[n].kind = IDE_DISK;
+		b.config.ide[n].block = &small;
+		cr_assert_eq(pc_board_create(&b.config, &b.board, &error), 0, "%s", error.text);
+		cr_expect_eq(cmos(0x39), 0, "%u", n);
+		cr_expect_eq(cmos(0x12), n == 0 ? 0xf0 : n == 1 ? 0x0f : 0, "%u", n);
+	}
+}
+
 Test(firmware, memory_in_the_cmos)
 {
 	cr_expect_eq(cmos(0x15) | cmos(0x16) << 8, 640);
