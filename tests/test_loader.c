@@ -5,6 +5,7 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -293,6 +294,66 @@ Test(loader, initrd_errors)
 	expect_load_error(EINVAL, "empty");
 	cr_assert_eq(truncate(initrd_path, RAM_SIZE), 0);
 	expect_load_error(ENOSPC, "-m");
+}
+
+/* Where the memory for it ends, whatever the kernel says it takes. */
+Test(loader, linux_longest_command_line)
+{
+	enum { MOST = LOADER_COMMAND_LINE_END - LOADER_COMMAND_LINE - 1 };
+	static char text[MOST + 2];
+
+	memset(text, 'x', MOST + 1);
+	boot.append = text;
+	make_bzimage();
+	put32(bz + 0x238, 0xffffffff);
+	write_bzimage();
+	expect_load_error(E2BIG, "at most 56319");
+	text[MOST] = 0;
+	cr_expect_eq(loader_load(&boot), 0, "%s", load_error.text);
+	put32(bz + 0x238, MOST - 1);
+	write_bzimage();
+	expect_load_error(E2BIG, "at most 56318");
+}
+
+static unsigned open_files(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+Test(loader, no_file_stays_open)
+{
+	const unsigned before = open_files();
+
+	make_bzimage();
+	write_bzimage();
+	write_file(initrd_path, "initrd", 6);
+	boot.initrd = initrd_path;
+	cr_expect_eq(loader_load(&boot), 0, "%s", load_error.text);
+	cr_expect_eq(open_files(), before);
+	cr_assert_eq(truncate(initrd_path, RAM_SIZE), 0);
+	expect_load_error(ENOSPC, "-m");
+	cr_expect_eq(open_files(), before);
+	put32(bz + 0x202, 0);
+	write_bzimage();
+	cr_expect_lt(loader_load(&boot), 0);
+	cr_expect_eq(open_files(), before);
+}
+
+/* Both its marks make a kernel of Linux's: a boot sector has the other one too. */
+Test(loader, linux_by_both_marks)
+{
+	make_bzimage();
+	put32(bz + 0x202, 0);
+	write_bzimage();
+	expect_load_error(EINVAL, "not a kernel");
+	make_bzimage();
+	put16(bz + 0x1fe, 0);
+	write_bzimage();
+	expect_load_error(EINVAL, "not a kernel");
 }
 
 Test(loader, not_kernels)

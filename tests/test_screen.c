@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "monitor/screen/cp437.h"
 #include "monitor/screen/screen.h"
 
 /* A display of 3 by 2 characters, or of 3 by 2 pixels. */
@@ -148,4 +149,30 @@ Test(keys, of_characters)
 		cr_expect(key_of_character(c, &shift), "'%c'", c);
 	cr_expect_null(key_of_character('\0', &shift));
 	cr_expect_null(key_of_character('\xe4', &shift));
+}
+
+/* Unicode Consortium, CP437.TXT; IBM's symbols in place of control characters. */
+Test(screen, code_page_437)
+{
+	static const char expected[] =
+		" ☺☻♥♦♣♠•◘○◙♂♀♪♫☼►◄↕‼¶§▬↨↑↓→←∟↔▲▼"
+		" !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_"
+		"`abcdefghijklmnopqrstuvwxyz{|}~⌂"
+		"ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐"
+		"└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
+	const uint8_t *at = (const uint8_t *)expected;
+
+	for (unsigned c = 0; c < 256; c++) {
+		char text[CP437_UTF8_MOST + 1] = { 0 };
+		const unsigned length = (unsigned)(cp437_put_utf8(text, (uint8_t)c) - text);
+		const unsigned code = length == 1 ? at[0] :
+				      length == 2 ? (at[0] & 0x1fu) << 6 | (at[1] & 0x3f) :
+						    (at[0] & 0x0fu) << 12 |
+						    (at[1] & 0x3fu) << 6 | (at[2] & 0x3f);
+
+		cr_expect(!memcmp(text, at, length), "%02x is '%s'", c, text);
+		cr_expect_eq(cp437_unicode((uint8_t)c), code, "%02x", c);
+		at += length;
+	}
+	cr_expect_eq(*at, 0);
 }
