@@ -40,6 +40,8 @@ busybox poweroff -f
 INSTALL = '''set -e
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C
 /debootstrap/debootstrap --second-stage
+mountpoint -q /proc || mount -t proc proc /proc
+mountpoint -q /sys || mount -t sysfs sysfs /sys
 echo "/dev/sda1 / ext4 errors=remount-ro 0 1" >/etc/fstab
 echo ringfence >/etc/hostname
 passwd -d root
@@ -52,7 +54,8 @@ update-grub
 # The initial RAM disk is of what this machine has; nothing is lost that dpkg has not yet on disk.
 FILES = {
     'install': INSTALL,
-    'etc/initramfs-tools/conf.d/small': 'MODULES=dep\nCOMPRESS=gzip\n',
+    'etc/initramfs-tools/conf.d/small': 'MODULES=list\nCOMPRESS=gzip\n',
+    'usr/share/initramfs-tools/modules.d/machine': 'ata_piix\nsd_mod\next4\n',
     'etc/dpkg/dpkg.cfg.d/fast': 'force-unsafe-io\n',
 }
 
