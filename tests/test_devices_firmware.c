@@ -192,6 +192,10 @@ Test(firmware, boot_order)
 	pc_board_reset(b.board);
 	cr_expect_eq(cmos(0x3d), 0x23);
 	cr_expect_eq(cmos(0x38), 0x10);
+	boot.no_floppy_check = true;
+	pc_board_reset(b.board);
+	cr_expect_eq(cmos(0x38), 0x11);
+	boot.no_floppy_check = false;
 	pc_firmware_boot_order("nbd", &byte38, &byte3d);
 	cr_expect_eq(byte3d, 0x14);
 	cr_expect_eq(byte38, 0x30);

@@ -170,7 +170,12 @@ Test(loader, bios_area)
 	cr_assert_eq(loader_load(&boot), 0, "%s", load_error.text);
 	expect_bios_area();
 	boot.second_of_day = 86399;
+	boot.floppies = 2;
 	cr_assert_eq(loader_load(&boot), 0, "%s", load_error.text);
+	cr_expect_eq(ram16(0x410), 0x0867, "two floppy drives");
+	boot.floppies = 1;
+	cr_assert_eq(loader_load(&boot), 0, "%s", load_error.text);
+	cr_expect_eq(ram16(0x410), 0x0827);
 	cr_expect(ram32(0x46c) < 0x1800b0 && ram32(0x46c) > 0x1800b0 - 20);
 	elf_phdr()->p_paddr = 0x400;
 	write_file(kernel_path, elf, sizeof(elf));

@@ -214,10 +214,10 @@ static unsigned lines(const char *text)
 
 Test(options, all_refusals_at_once)
 {
-	cr_assert_eq(PARSE("-fda", "a.img", "-smp", "2", "-m", "x", "-bogus", "value", "-vnc", ":1",
-			   "-serial", "bogus", "-s", "-device", "e1000,netdev=n", "disk.img"),
+	cr_assert_eq(PARSE("-pflash", "a.img", "-smp", "2", "-m", "x", "-bogus", "value", "-vnc",
+			   ":1", "-serial", "bogus", "-s", "-device", "e1000,netdev=n", "disk.img"),
 		     OPTIONS_ERROR);
-	expect_said(config.refusals, "-fda is an option of QEMU that is not available here; ");
+	expect_said(config.refusals, "-pflash is an option of QEMU that is not available here; ");
 	expect_said(config.refusals, "-smp 2: ");
 	expect_said(config.refusals, "-m x: ");
 	expect_said(config.refusals, "unknown option '-bogus'");
@@ -229,7 +229,7 @@ Test(options, all_refusals_at_once)
 	/* that there is no window is said once */
 	cr_assert_eq(PARSE("-m", "x"), OPTIONS_ERROR);
 	expect_said(config.refusals, "no window");
-	cr_assert_eq(PARSE("-fdb", "x", "-sdl"), OPTIONS_ERROR);
+	cr_assert_eq(PARSE("-sd", "x", "-sdl"), OPTIONS_ERROR);
 	cr_assert_eq(lines(config.refusals), 2, "%s", config.refusals);
 	cr_assert_eq(PARSE("-display", "gtk", "x", "y"), OPTIONS_ERROR);
 	cr_assert_eq(lines(config.refusals), 2, "%s", config.refusals);
@@ -326,6 +326,39 @@ Test(options, disks)
 	expect_error("'index=4'", BASE, "-drive", "file=x,index=4");
 	expect_error("disk or cdrom", BASE, "-drive", "file=x,media=tape");
 	expect_error("not both", BASE, "-drive", "file=x,index=1,unit=0");
+}
+
+Test(options, floppies)
+{
+	expect_ok("-nographic", "-hda", "d");
+	cr_assert(config.floppy[0].there && !config.floppy[0].file, "an empty drive A");
+	cr_assert_not(config.floppy[1].there);
+	cr_assert_not(config.boot.no_floppy_check);
+	expect_ok(BASE);
+	cr_assert_not(config.floppy[0].there, "with a kernel there is none");
+	expect_ok("-nodefaults", "-serial", "null");
+	cr_assert_not(config.floppy[0].there);
+	expect_ok(BASE, "-fdb", "b", "-fda", "a", "-no-fd-bootchk");
+	cr_assert_str_eq(config.floppy[0].file, "a");
+	cr_assert_str_eq(config.floppy[1].file, "b");
+	cr_assert(config.boot.no_floppy_check);
+	expect_ok(BASE, "-drive", "if=floppy,file=x,,y,readonly=on", "-drive",
+		  "format=raw,file=z,if=floppy,snapshot=on");
+	cr_assert_str_eq(config.floppy[0].file, "x,y");
+	cr_assert_str_eq(config.floppy[1].file, "z");
+	cr_assert(config.floppy[0].read_only && config.floppy[1].snapshot);
+	expect_ok(BASE, "-drive", "index=1,if=floppy");
+	cr_assert(config.floppy[1].there && !config.floppy[1].file && !config.floppy[0].there);
+	expect_ok("-nographic", "-drive", "if=floppy,unit=1,file=x");
+	cr_assert(config.floppy[0].there && config.floppy[1].file);
+	for (unsigned i = 0; i < VM_IDE_DRIVES; i++)
+		cr_assert(i == 2 || !config.ide[i].there);
+	expect_error("floppy drive 0 is taken", BASE, "-fda", "x", "-drive",
+		     "if=floppy,file=y,index=0");
+	expect_error("floppy drive 1 is taken", BASE, "-fda", "x", "-fdb", "y", "-drive",
+		     "if=floppy,file=z");
+	expect_error("no drive 2", BASE, "-drive", "if=floppy,file=x,index=2");
+	expect_error("has no CDs", BASE, "-drive", "if=floppy,file=x,media=cdrom");
 }
 
 Test(options, processors)

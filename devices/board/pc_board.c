@@ -505,7 +505,7 @@ static void set_boot_order(struct pc_board *board)
 
 	pc_firmware_boot_order(boot->once && !board->was_reset ? boot->once : boot->order, &byte38,
 			       &byte3d);
-	mc146818_set_cmos(&board->rtc, CMOS_BOOT_ORDER_HIGH, byte38);
+	mc146818_set_cmos(&board->rtc, CMOS_BOOT_ORDER_HIGH, byte38 | boot->no_floppy_check);
 	mc146818_set_cmos(&board->rtc, CMOS_BOOT_ORDER, byte3d);
 }
 
@@ -685,6 +685,21 @@ void pc_board_rtc_advance(struct pc_board *board, uint64_t ns)
 void pc_board_keyboard_put(struct pc_board *board, const uint8_t *scancodes, size_t count)
 {
 	ps2_keyboard_key(&board->kbc.keyboard, scancodes, count);
+}
+
+const struct media *pc_board_media(const struct pc_board *board)
+{
+	return &board->config.media;
+}
+
+struct ide *pc_board_ide(struct pc_board *board)
+{
+	return &board->ide;
+}
+
+struct fdc *pc_board_fdc(struct pc_board *board)
+{
+	return &board->fdc;
 }
 
 bool pc_board_display(struct pc_board *board, struct display *out)

@@ -18,6 +18,7 @@
 #include "devices/bus/clock.h"
 #include "devices/bus/display.h"
 #include "devices/bus/guest_memory.h"
+#include "devices/bus/media.h"
 #include "devices/bus/wires.h"
 #include "devices/chips/i8259.h"
 #include "devices/chips/io_apic.h"
@@ -58,6 +59,7 @@ struct pc_board_config {
 	/* What is at the IDE channels, two drives each. */
 	struct ide_drive_config ide[IDE_CHANNELS * IDE_DRIVES];
 	struct floppy_drive_config floppy[FDC_DRIVES];
+	struct media media;                      /* whom to ask for other disks in them */
 	struct chardev *serial[PC_SERIAL_PORTS]; /* COM1..COM4; NULL: no such port */
 	struct chardev *debugcon;                /* NULL: none */
 	uint16_t debugcon_iobase;                /* 0: 0xe9 */
@@ -151,6 +153,12 @@ void pc_board_rtc_advance(struct pc_board *board, uint64_t ns);
 
 /* A key of the PS/2 keyboard, as scan code set 2 bytes (make or break sequence). */
 void pc_board_keyboard_put(struct pc_board *board, const uint8_t *scancodes, size_t count);
+
+/* config.media. */
+const struct media *pc_board_media(const struct pc_board *board);
+/* The drives, for what changes their disks. */
+struct ide *pc_board_ide(struct pc_board *board);
+struct fdc *pc_board_fdc(struct pc_board *board);
 
 /* What the display adapter shows. False: there is none. */
 bool pc_board_display(struct pc_board *board, struct display *out);

@@ -19,6 +19,7 @@ struct pc_boot {
 	const char *once;         /* the order before the first reset of the machine; or NULL */
 	/* ms to wait before it tries again when nothing can be booted from; -1: it does not */
 	int32_t retry_ms;
+	bool no_floppy_check;     /* floppies without a boot sector's mark are booted, too */
 	bool menu;                /* ask what to boot from */
 	uint16_t menu_wait_ms;    /* for how long; 0: as the firmware likes */
 	uint8_t uuid[16];         /* the machine's, as its text has it; all 0: none */

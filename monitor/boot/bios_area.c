@@ -15,6 +15,7 @@ enum bios_data {
 	BDA_LAST_ROW = 0x484,
 };
 
+#define EQUIPMENT_FLOPPIES(n) ((n) ? 0x0001 | ((n) - 1) << 6 : 0)
 #define EQUIPMENT_FPU     0x0002
 #define EQUIPMENT_MOUSE   0x0004
 #define EQUIPMENT_80X25   0x0020
@@ -32,7 +33,7 @@ static void put16(uint8_t *area, enum bios_data at, uint16_t value)
 	memcpy(area + at - BDA_COM, &value, sizeof(value));
 }
 
-static void bios_fill_data(uint8_t *area, uint32_t second_of_day)
+static void bios_fill_data(uint8_t *area, uint32_t second_of_day, unsigned floppies)
 {
 	static const uint16_t com[] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
 	const uint32_t ticks = (uint64_t)second_of_day * TICKS_PER_DAY / SECONDS_PER_DAY;
@@ -40,7 +41,8 @@ static void bios_fill_data(uint8_t *area, uint32_t second_of_day)
 	memcpy(area, com, sizeof(com));
 	put16(area, BDA_EBDA, MEMORY_MAP_LOW_END >> 4);
 	put16(area, BDA_EQUIPMENT, EQUIPMENT_FPU | EQUIPMENT_MOUSE | EQUIPMENT_80X25 |
-					   EQUIPMENT_COM(RF_ARRAY_SIZE(com)));
+					   EQUIPMENT_COM(RF_ARRAY_SIZE(com)) |
+					   EQUIPMENT_FLOPPIES(floppies));
 	put16(area, BDA_BASE_KIB, MEMORY_MAP_LOW_END >> 10);
 	put16(area, BDA_KEYS_HEAD, KEYS_START);
 	put16(area, BDA_KEYS_TAIL, KEYS_START);
@@ -63,7 +65,7 @@ int loader_fill_bios_area(struct boot_request *boot)
 	uint8_t area[0x100] = { 0 };
 	int ret;
 
-	bios_fill_data(area, boot->second_of_day);
+	bios_fill_data(area, boot->second_of_day, boot->floppies);
 	ret = loader_copy(boot, "the BIOS data area", GPA(BDA_COM), area, sizeof(area));
 	if (!ret)
 		ret = loader_copy(boot, "the BIOS data area", GPA(MEMORY_MAP_LOW_END), &ebda_kib,

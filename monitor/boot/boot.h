@@ -28,6 +28,7 @@ struct boot_request {
 	const struct memory_map *map;
 	const char *kernel, *initrd, *append;
 	uint32_t second_of_day; /* as the clock chip shows it */
+	unsigned floppies; /* drives, at most 2 */
 	struct error *error; /* where a loader that fails says why */
 	const struct cancel *cancel; /* of loading; NULL: never */
 	bool progress; /* what takes long is shown on standard error, which is a terminal */

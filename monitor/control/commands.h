@@ -93,6 +93,15 @@ int command_dump_screen(struct vcpu *vcpu, const char *path, struct error *error
 /* Presses the keys named (keys_parse()) together, and releases them. 0, or -EINVAL and error. */
 int command_send_keys(struct vcpu *vcpu, const char *names, struct error *error) RF_MUST_CHECK;
 
+/* Drive n, from 0 on. False: there are no more. */
+bool command_query_drive(struct vcpu *vcpu, unsigned n, struct media_drive *drive);
+/*
+ * Puts the image into the drive of that name; file NULL: takes out what is there. force: though the
+ * guest has locked the tray. 0, or a negative errno with error, and nothing has changed.
+ */
+int command_change_medium(struct vcpu *vcpu, const char *name, const char *file, bool force,
+			  struct error *error) RF_MUST_CHECK;
+
 /* size: 1, 2 or 4 bytes. The access has all effects that the guest's would have. */
 uint32_t command_read_port(struct vcpu *vcpu, uint16_t port, unsigned size);
 void command_write_port(struct vcpu *vcpu, uint16_t port, uint32_t value, unsigned size);

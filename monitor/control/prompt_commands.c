@@ -72,6 +72,8 @@ static const struct prompt_command *find(const char *line, const char **args)
 		found = find_in(prompt_memory_commands, prompt_memory_count, line, args);
 	if (!found)
 		found = find_in(prompt_screen_commands, prompt_screen_count, line, args);
+	if (!found)
+		found = find_in(prompt_media_commands, prompt_media_count, line, args);
 	return found ? found : find_in(general_commands, RF_ARRAY_SIZE(general_commands), line,
 				       args);
 }
@@ -118,6 +120,7 @@ static int answer_help(struct prompt_call *call)
 		list_commands(call->out, general_commands, RF_ARRAY_SIZE(general_commands));
 		list_commands(call->out, prompt_memory_commands, prompt_memory_count);
 		list_commands(call->out, prompt_screen_commands, prompt_screen_count);
+		list_commands(call->out, prompt_media_commands, prompt_media_count);
 		list_commands(call->out, prompt_info_commands, prompt_info_count);
 		return 0;
 	}

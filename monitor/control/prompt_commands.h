@@ -37,7 +37,8 @@ const struct prompt_command *prompt_command_find(const char *line, const char **
 
 /* Parts of the table. */
 extern const struct prompt_command prompt_info_commands[], prompt_memory_commands[],
-	prompt_screen_commands[];
-extern const size_t prompt_info_count, prompt_memory_count, prompt_screen_count;
+	prompt_screen_commands[], prompt_media_commands[];
+extern const size_t prompt_info_count, prompt_memory_count, prompt_screen_count,
+	prompt_media_count;
 
 #endif

@@ -137,17 +137,21 @@ static void files_add_engine_options(struct named_files *files, const char *list
 	}
 }
 
+static void files_add_drive(struct named_files *files, const struct vm_config *config,
+			    const struct vm_drive *drive)
+{
+	files_add_name(files, "image ", drive->file,
+		       !drive->cd && !drive->read_only && !drive->snapshot && !config->snapshot);
+}
+
 static void files_add_all(struct named_files *files, const struct vm_config *config)
 {
 	files_add_name(files, "-kernel ", config->kernel, false);
 	files_add_name(files, "-bios ", config->bios, false);
-	for (unsigned i = 0; i < VM_IDE_DRIVES; i++) {
-		const struct vm_drive *drive = &config->ide[i];
-
-		files_add_name(files, "image ", drive->file,
-			       !drive->cd && !drive->read_only && !drive->snapshot &&
-				       !config->snapshot);
-	}
+	for (unsigned i = 0; i < VM_IDE_DRIVES; i++)
+		files_add_drive(files, config, &config->ide[i]);
+	for (unsigned i = 0; i < VM_FLOPPY_DRIVES; i++)
+		files_add_drive(files, config, &config->floppy[i]);
 	files_add_initrd(files, config->initrd);
 	files_add_engine_options(files, config->engine_options);
 	files_add_name(files, "-D ", config->log_path, true);

@@ -17,6 +17,7 @@
 #include "engines.h"
 #include "files.h"
 #include "machine.h"
+#include "media.h"
 #include "monitor/boot/boot.h"
 #include "monitor/interp/interp.h"
 #include "monitor/processor/processor.h"
@@ -122,6 +123,7 @@ static int machine_make_board(struct machine *m, struct error *error)
 		.video_memory = video_memory_shared(&m->video),
 		.vga_rom = m->display.rom.data,
 		.vga_rom_size = (uint32_t)m->display.rom.size,
+		.media = machine_media(m),
 		.memory_map = { config->kernel ? NULL : firmware_follow_soon, &m->firmware, 0 },
 	};
 	struct error why = { 0 };
@@ -129,6 +131,8 @@ static int machine_make_board(struct machine *m, struct error *error)
 
 	for (int i = 0; i < VM_IDE_DRIVES; i++)
 		board.ide[i] = m->disks.ide[i];
+	for (int i = 0; i < VM_FLOPPY_DRIVES; i++)
+		board.floppy[i] = m->disks.floppy[i];
 	for (int i = 0; i < VM_SERIAL_PORTS; i++)
 		board.serial[i] = m->console.serial[i];
 	err = pc_board_create(&board, &vm->board, &why);
@@ -155,6 +159,7 @@ static int machine_load(struct machine *m, bool first, struct error *error)
 		.kernel = m->config->kernel,
 		.initrd = m->config->initrd,
 		.append = m->config->append,
+		.floppies = m->config->floppy[0].there + m->config->floppy[1].there,
 		.second_of_day = (machine_rtc_base(m->config) % 86400 + 86400) % 86400,
 		.error = error,
 		.cancel = first ? m->config->cancel : &m->ended,

@@ -69,10 +69,11 @@ enum options_result opt_curses(struct option_parser *p, const char *arg);
 void option_check_display(struct option_parser *p);
 enum options_result opt_hard_disk(struct option_parser *p, const char *arg);
 enum options_result opt_cdrom(struct option_parser *p, const char *arg);
+enum options_result opt_floppy(struct option_parser *p, const char *arg);
 enum options_result opt_drive(struct option_parser *p, const char *arg);
 /* A word that is no option: the first disk's image. */
 enum options_result option_image(struct option_parser *p, const char *word);
-/* An empty CD-ROM where the firmware starts, as in QEMU's pc. */
+/* An empty CD-ROM and floppy drive where the firmware starts, as in QEMU's pc. */
 void option_default_drives(struct option_parser *p);
 enum options_result opt_library(struct option_parser *p, const char *arg);
 enum options_result opt_boot(struct option_parser *p, const char *arg);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What says which images are in which drives: -hda to -hdd, -cdrom, -drive, a bare name. */
+/*
+ * What says which images are in which drives: -hda to -hdd, -cdrom, -fda, -fdb, -drive, a bare
+ * name.
+ */
 #include <string.h>
 #include "monitor/backends/backends.h"
 #include "option_args.h"
@@ -10,6 +13,7 @@
 /* One -drive, while it is parsed. */
 struct drive_options {
 	struct vm_drive drive;
+	bool floppy;
 	int index; /* -1: the next that is free */
 	uint64_t bus, unit;
 	bool bus_given, unit_given;
@@ -39,6 +43,22 @@ static enum options_result add_drive(struct option_parser *p, struct vm_drive dr
 	return OPTIONS_RUN;
 }
 
+static enum options_result add_floppy(struct option_parser *p, struct vm_drive drive, int index)
+{
+	struct vm_drive *drives = p->config->floppy;
+
+	if (index < 0)
+		index = drives[0].there;
+	if (index >= VM_FLOPPY_DRIVES)
+		return option_fail(p, "-%s: there are two floppy drives, 0 and 1, and no drive %d",
+				   p->option, index);
+	if (drives[index].there)
+		return option_fail(p, "-%s: floppy drive %d is taken already", p->option, index);
+	drive.there = true;
+	drives[index] = drive;
+	return OPTIONS_RUN;
+}
+
 static enum options_result named_drive(struct option_parser *p, const char *file, int index,
 				       bool cd)
 {
@@ -53,6 +73,11 @@ enum options_result opt_hard_disk(struct option_parser *p, const char *arg)
 enum options_result opt_cdrom(struct option_parser *p, const char *arg)
 {
 	return named_drive(p, arg, CD_INDEX, true);
+}
+
+enum options_result opt_floppy(struct option_parser *p, const char *arg)
+{
+	return add_floppy(p, (struct vm_drive){ .file = arg }, p->option[2] - 'a');
 }
 
 enum options_result option_image(struct option_parser *p, const char *word)
@@ -170,26 +195,33 @@ static enum options_result drive_item(struct option_parser *p, struct drive_opti
 			       option_fail(p, "-drive: '%.*s': a medium is disk or cdrom",
 					   item->len, item->text);
 	}
+	if (option_key_is(item, "if") && option_value_is(item, "floppy")) {
+		o->floppy = true;
+		return OPTIONS_RUN;
+	}
 	if (option_key_is(item, "readonly"))
 		return drive_switch(p, item, &o->drive.read_only);
 	if (option_key_is(item, "snapshot"))
 		return drive_switch(p, item, &o->drive.snapshot);
 	if (drive_is_so(item))
 		return OPTIONS_RUN;
-	return option_fail(p, "-drive: '%.*s' is not available; known: file=, if=ide, index=, "
-			      "media=disk|cdrom, format=, readonly=, snapshot=", item->len,
+	return option_fail(p, "-drive: '%.*s' is not available; known: file=, if=ide|floppy, "
+			      "index=, media=disk|cdrom, format=, readonly=, snapshot=", item->len,
 			   item->text);
 }
 
 static enum options_result drive_add(struct option_parser *p, struct drive_options *o)
 {
-	if (!o->drive.file && !o->drive.cd)
+	if (o->floppy && o->drive.cd)
+		return option_fail(p, "-drive: a floppy drive has no CDs; leave out media=cdrom or "
+				      "if=floppy");
+	if (!o->drive.file && !o->drive.cd && !o->floppy)
 		return option_fail(p, "-drive: a disk needs a file: file=NAME");
 	if (o->index >= 0 && (o->bus_given || o->unit_given))
 		return option_fail(p, "-drive: give index=, or bus= and unit=, not both");
 	if (o->bus_given || o->unit_given)
 		o->index = (int)(2 * o->bus + o->unit);
-	return add_drive(p, o->drive, o->index);
+	return o->floppy ? add_floppy(p, o->drive, o->index) : add_drive(p, o->drive, o->index);
 }
 
 enum options_result opt_drive(struct option_parser *p, const char *arg)
@@ -213,4 +245,6 @@ void option_default_drives(struct option_parser *p)
 
 	if (!c->kernel && !p->nodefaults && !c->ide[CD_INDEX].there)
 		c->ide[CD_INDEX] = (struct vm_drive){ .there = true, .cd = true };
+	if (!c->kernel && !p->nodefaults)
+		c->floppy[0].there = true;
 }

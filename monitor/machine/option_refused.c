@@ -6,8 +6,8 @@
 #include <string.h>
 #include "option_args.h"
 
-static const char no_disks[] = "images are those of IDE disks and CDs: give them with -hda FILE, "
-			       "-cdrom FILE or -drive file=FILE";
+static const char no_disks[] = "images are those of IDE disks, CDs and floppies: give them with "
+			       "-hda FILE, -cdrom FILE, -fda FILE or -drive file=FILE";
 static const char no_display[] = "there is no window: use -display curses, -nographic or "
 				 "-display none";
 
@@ -16,9 +16,7 @@ static const struct {
 	const char *with_arg, *without;
 	const char *instead;
 } groups[] = {
-	{ "blockdev fda fdb hdachs iscsi mtdblock pflash sd",
-	  "no-fd-bootchk",
-	  no_disks },
+	{ "blockdev hdachs iscsi mtdblock pflash sd", "", no_disks },
 	{ "dtb option-rom", "", "what is started is -kernel FILE, or what the firmware finds" },
 	{ "fsdev virtfs", "",
 	  "no directory is shared: give files in an initial RAM disk, -initrd FILE" },

@@ -137,6 +137,7 @@ SWITCH_OPTION(opt_no_hpet, no_hpet)
 SWITCH_OPTION(opt_no_shutdown, no_shutdown)
 SWITCH_OPTION(opt_paused, start_paused)
 SWITCH_OPTION(opt_snapshot, snapshot)
+SWITCH_OPTION(opt_no_fd_bootchk, boot.no_floppy_check)
 
 static enum options_result opt_nothing(struct option_parser *p, const char *arg)
 {
@@ -195,8 +196,13 @@ static const struct option_desc options[] = {
 	{ "hdc", WITH_ARG, opt_hard_disk, "FILE", "the third" },
 	{ "hdd", WITH_ARG, opt_hard_disk, "FILE", "the fourth" },
 	{ "cdrom", WITH_ARG, opt_cdrom, "FILE", "a CD image, in the third IDE drive" },
+	{ "fda", WITH_ARG, opt_floppy, "FILE",
+		"a floppy image, 160K to 2.88M, in drive A (empty by default)" },
+	{ "fdb", WITH_ARG, opt_floppy, "FILE", "in drive B" },
+	{ "no-fd-bootchk", FLAG, opt_no_fd_bootchk, NULL,
+		"boot from floppies without a boot sector's mark, too" },
 	{ "drive", WITH_ARG, opt_drive,
-		"file=FILE[,if=ide][,index=N][,media=disk|cdrom]\n"
+		"file=FILE[,if=ide|floppy][,index=N][,media=disk|cdrom]\n"
 	  "        [,format=FORMAT][,readonly=on|off][,snapshot=on|off]",
 		"a drive in full; formats: raw, qcow2, vmdk, vdi, vpc, ..." },
 	{ "snapshot", FLAG, opt_snapshot, NULL, "do not write to disk images" },

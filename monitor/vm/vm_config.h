@@ -12,11 +12,12 @@ struct host_facts;
 #define VM_ENGINE_FALLBACKS 2
 #define VM_FIRMWARE_FOLDERS 8
 #define VM_IDE_DRIVES 4
+#define VM_FLOPPY_DRIVES 2
 
-/* An IDE drive, and the image in it. */
+/* An IDE or floppy drive, and the image in it. */
 struct vm_drive {
 	bool there;
-	const char *file;         /* NULL: a CD-ROM without a disc */
+	const char *file;         /* NULL: a CD-ROM or floppy drive without a disk */
 	const char *format;       /* as the user has it; NULL: raw, if it looks like that */
 	bool cd, read_only, snapshot;
 };
@@ -41,6 +42,7 @@ struct vm_config {
 	struct pc_boot boot;      /* -boot; strings are in boot_order, boot_once */
 	char boot_order[5], boot_once[5];
 	struct vm_drive ide[VM_IDE_DRIVES]; /* two of the first channel, two of the second */
+	struct vm_drive floppy[VM_FLOPPY_DRIVES];
 	bool snapshot;            /* -snapshot: of every disk */
 	/* Specifications of character backends ("stdio", "file:x"); NULL: no device. */
 	const char *serial[VM_SERIAL_PORTS];

@@ -90,7 +90,7 @@ class CommandLines(Case):
         for name, data in (('kernel.bin', multiboot(elf(GUEST))), ('myos.elf', elf(GUEST)),
                            ('bzImage', linux(GUEST)), ('vmlinuz', linux(GUEST)),
                            ('initrd.img', bytes(5000)), ('disk.img', bytes(5120)),
-                           ('os.iso', bytes(5120)), ('floppy.img', bytes(5120))):
+                           ('os.iso', bytes(5120)), ('floppy.img', bytes(1440 * 1024))):
             with open(os.path.join(self.dir, name), 'wb') as f:
                 f.write(data)
 

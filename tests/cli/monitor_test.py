@@ -126,6 +126,70 @@ class Words(Monitor):
         self.quits()
 
 
+class Media(Monitor):
+    def image(self, name, kib):
+        with open(self.path(name), 'wb') as f:
+            f.truncate(kib * 1024)
+        return self.path(name)
+
+    def expect_block(self, *lines):
+        tray = '    Removable device: not locked, tray '
+        self.expect('info block', *(line.replace('^', tray) for line in lines))
+
+    def refuses(self, command, text):
+        line, = self.ask(command)
+        self.assertIn(text, line)
+
+    def test_drives(self):
+        disk, cd, floppy = (self.image(*of) for of in (('d', 64), ('c', 64), ('f', 1440)))
+        other, small, odd = (self.image(*of) for of in (('o', 720), ('s', 360), ('x', 64)))
+        self.begin(SPIN, '-hda', disk, '-cdrom', cd, '-fda', floppy, '-drive', 'if=floppy')
+        self.expect_block(f'ide0-hd0: {disk}', f'ide1-cd0: {cd} (read-only)', '^closed',
+                          f'floppy0: {floppy}', '^closed', 'floppy1: [not inserted]', '^closed')
+        self.expect('i/b 0x3f7', 'portb[0x03f7] = 0x80')
+        self.expect('eject ide1-cd0')
+        self.expect('eject floppy0')
+        self.expect_block(f'ide0-hd0: {disk}', 'ide1-cd0: [not inserted]', '^open',
+                          'floppy0: [not inserted]', '^closed', 'floppy1: [not inserted]',
+                          '^closed')
+        self.expect(f'change ide1-cd0 {odd}')
+        self.expect(f'change  floppy0  {other}')
+        self.expect(f'change -f floppy1 {floppy}')
+        changed = (f'ide0-hd0: {disk}', f'ide1-cd0: {odd} (read-only)', '^closed',
+                   f'floppy0: {other}', '^closed', f'floppy1: {floppy}', '^closed')
+        self.expect_block(*changed)
+        self.refuses('change floppy0 /nodir/x', "'/nodir/x'")
+        self.refuses(f'change floppy0 {small}', 'which a 1.44M drive does not take')
+        self.refuses(f'change floppy0 {floppy}', 'in use')
+        self.refuses('eject ide0-hd0', 'stays where it is')
+        self.refuses('eject floppy2', "there is no drive 'floppy2'")
+        self.refuses('eject a-name-that-is-too-long', 'there is no drive')
+        self.refuses('eject', 'it needs a drive')
+        self.refuses('eject floppy0 x', "'x' is too much")
+        self.refuses('change floppy0', 'it needs an image')
+        self.expect_block(*changed)
+        self.expect('eject ide1-cd0')
+        self.refuses(f'change floppy0 {odd}', 'has 65536 bytes, which is no floppy')
+        self.quits()
+
+    def test_a_locked_tray(self):
+        """PREVENT ALLOW MEDIUM REMOVAL, by the ports of the second channel."""
+        cd = self.image('c', 64)
+        self.begin(SPIN, '-cdrom', cd)
+        for port, value in ((6, 0xa0), (4, 0), (5, 2), (7, 0xa0)):
+            self.expect(f'o/b {0x170 + port} {value}')
+        for word in (0x1e, 0, 1, 0, 0, 0):
+            self.expect(f'o/h 0x170 {word}')
+        self.expect('info block', f'ide1-cd0: {cd} (read-only)',
+                    '    Removable device: locked, tray closed')
+        self.refuses('eject ide1-cd0', 'has locked the tray')
+        self.refuses(f'change ide1-cd0 {cd}', 'has locked the tray')
+        self.expect('eject -f ide1-cd0')
+        self.expect('info block', 'ide1-cd0: [not inserted]',
+                    '    Removable device: locked, tray open')
+        self.quits()
+
+
 class Memory(Monitor):
     def test_memory(self):
         self.begin(SERIAL_A + SPIN)
