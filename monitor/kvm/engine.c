@@ -419,6 +419,11 @@ static void kvm_run(struct vcpu *vcpu)
 	struct kvm_engine *kvm = kvm_of(vcpu);
 	int err = kvm_put_state(kvm);
 
+	/* A debugger may have stored to page tables, of which KVM keeps copies. */
+	if (vcpu->debugger.stopped && kvm->host.shadow_paging)
+		kvm->slots_stale = true;
+	if (!err)
+		err = kvm_debug_put(kvm);
 	if (err) {
 		vm_kill(vcpu, "KVM does not take the processor's state: %s", error_reason(-err));
 		return;
@@ -480,6 +485,8 @@ const struct engine engine_kvm = {
 	.create = kvm_create,
 	.destroy = kvm_destroy,
 	.run = kvm_run,
+	.step = kvm_step_alone,
+	.debug_check = kvm_debug_check,
 	.reset = kvm_reset,
 	.memory_changed = kvm_memory_changed,
 	.display_changed = kvm_display_changed,

@@ -218,16 +218,19 @@ static enum x86_status deliver_or_step_shadowed(struct kvm_engine *kvm)
 		     status;
 }
 
+enum x86_status kvm_interpret_one(struct kvm_engine *kvm)
+{
+	return kvm->host.shadow_paging ? deliver_or_step_shadowed(kvm) : deliver_or_step(kvm);
+}
+
 static bool interpret(struct kvm_engine *kvm)
 {
-	enum x86_status status;
 	int err = kvm_get_state(kvm);
 
 	if (err)
 		return kvm_kill(kvm, "cannot read the processor's state from KVM: %s",
 				error_reason(-err));
-	status = kvm->host.shadow_paging ? deliver_or_step_shadowed(kvm) : deliver_or_step(kvm);
-	if (status == X86_DEAD)
+	if (kvm_interpret_one(kvm) == X86_DEAD)
 		return false;
 	err = kvm_put_state(kvm);
 	return !err ||
@@ -279,6 +282,7 @@ static const struct {
 	HANDLED(SHUTDOWN, exit_shutdown, shutdown),
 	HANDLED(FAIL_ENTRY, exit_fail_entry, exits_other),
 	HANDLED(INTERNAL_ERROR, exit_internal_error, internal_error),
+	HANDLED(DEBUG, kvm_exit_debug, debug),
 #undef HANDLED
 };
 

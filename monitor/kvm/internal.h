@@ -9,6 +9,7 @@
  *   cpuid.c    what the guest's CPUID says, and whose MSRs are whose
  *   state.c    struct cpu <-> KVM's registers
  *   exit.c     what to do about each reason for which KVM_RUN returns
+ *   debug.c    a debugger's breakpoints, watchpoints and steps
  *   irqchip.c  interrupt controllers in the host's kernel
  *
  * Who owns the state: outside of kvm_run() struct cpu is complete. Inside, KVM has it, and struct
@@ -45,6 +46,7 @@ struct kvm_engine {
 	uint32_t slots_a20_mask;       /* they show memory under this */
 	_Atomic bool slots_stale;      /* page flags have changed */
 	bool video_stale;              /* what is shown of display memory has */
+	bool debugged;                 /* KVM has been told of a debugger's wishes */
 	/* the interpreter stored to guest RAM; only kept up under shadow paging */
 	bool stored;
 	/* reset states of the kernel's chips; NULL: they are ours */
@@ -88,6 +90,16 @@ void kvm_irqchip_set_gsi(void *kvm, unsigned gsi, bool level);
  * be reset).
  */
 bool kvm_exit_handle(struct kvm_engine *kvm) RF_MUST_CHECK;
+/*
+ * The state is ours: delivers what KVM had under way, or interprets the instruction.
+ */
+enum x86_status kvm_interpret_one(struct kvm_engine *kvm) RF_MUST_CHECK;
+
+/* debug.c: struct engine.debug_check and .step; KVM is told; it returned for that. */
+int kvm_debug_check(struct vcpu *vcpu);
+void kvm_step_alone(struct vcpu *vcpu);
+int kvm_debug_put(struct kvm_engine *kvm) RF_MUST_CHECK;
+bool kvm_exit_debug(struct kvm_engine *kvm) RF_MUST_CHECK;
 /* vm_kill() with the state fetched first. Returns false. */
 bool kvm_kill(struct kvm_engine *kvm, const char *fmt, ...) RF_PRINTF(2, 3);
 
