@@ -26,8 +26,10 @@ Test(fdc, formats_by_size)
 			  known[i].kib);
 		cr_expect(floppy_drive_takes(f->type, f));
 	}
-	cr_expect_null(floppy_format_find(2879));
-	cr_expect_null(floppy_format_find(1));
+	cr_expect_eq(floppy_format_find(2879), floppy_format_find(2880), "cut off");
+	cr_expect_eq(floppy_format_find(1), floppy_format_find(2880));
+	cr_expect_null(floppy_format_find(0));
+	cr_expect_null(floppy_format_find(2881));
 	cr_expect_null(floppy_format_find(20480));
 	cr_expect(floppy_drive_takes(FLOPPY_2880K, floppy_format_find(1440)));
 	cr_expect(floppy_drive_takes(FLOPPY_1200K, floppy_format_find(720)));

@@ -2,7 +2,6 @@
 /* Commands of the floppy disk controller that move data: what is moved, and how they end. */
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "fdc_fixture.h"
@@ -54,6 +53,31 @@ Test(fdc_data, the_last_sector)
 	COMMAND(0x46, 0, 0, 0, 18, 2, 18, 27, 0xff);
 	fdc_settle();
 	EXPECT_RESULT(0x40, 0x80, 0, 1, 0, 1, 2);
+}
+
+/* An image of one sector, as of a boot loader: the rest reads as zeros and cannot be written. */
+Test(fdc_data, an_image_that_is_cut_off)
+{
+	x.disk.device.sectors = 1;
+	memset(x.disk.bytes, 0x5a, 1024);
+	fdc_set_disk(&x.fdc, 0, &x.disk.device);
+	fdc_seek(0, 1);
+	fdc_seek(0, 0);
+	memset(buffer(), 0x33, 1024);
+	fdc_dma(true, 1024);
+	COMMAND(0x46, 0, 0, 0, 1, 2, 18, 27, 0xff);
+	fdc_settle();
+	EXPECT_RESULT(0x00, 0, 0, 0, 0, 3, 2);
+	for (unsigned i = 0; i < 1024; i++)
+		cr_assert_eq(buffer()[i], i < 512 ? 0x5a : 0, "%u", i);
+	fdc_dma(false, 512);
+	COMMAND(0x45, 0, 0, 0, 1, 2, 18, 27, 0xff);
+	fdc_settle();
+	EXPECT_RESULT(0x00, 0, 0, 0, 0, 2, 2);
+	fdc_dma(false, 512);
+	COMMAND(0x45, 0, 0, 0, 2, 2, 18, 27, 0xff);
+	fdc_settle();
+	EXPECT_RESULT(0x40, 0x20, 0, 0, 0, 2, 2);
 }
 
 Test(fdc_data, both_sides)

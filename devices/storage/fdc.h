@@ -39,14 +39,18 @@ struct floppy_format {
 
 #define FLOPPY_SIZES "160, 180, 320, 360, 720, 1200, 1440, 1680 and 2880 KiB"
 
-/* Of a disk of so many sectors; NULL: no floppy is so large. */
+/*
+ * Of a disk of so many sectors; NULL: no floppy is so large. An image that is smaller than 1440 KiB
+ * and of no other size is the beginning of such a disk, as images of boot loaders are: what is
+ * missing is read as zeros, and cannot be written.
+ */
 const struct floppy_format *floppy_format_find(uint64_t sectors);
 /* Whether a drive takes disks of that format. */
 bool floppy_drive_takes(enum floppy_drive_type type, const struct floppy_format *format);
 /* "1.44M", as people call the drive. */
 const char *floppy_drive_name(enum floppy_drive_type type);
 
-/* block NULL: no disk is in it; else one whose size is that of a format that the drive takes. */
+/* block NULL: no disk is in it; else one of a format that the drive takes. */
 struct floppy_drive_config {
 	enum floppy_drive_type type; /* FLOPPY_NONE: there is no such drive */
 	struct block_device *block;

@@ -12,6 +12,7 @@
 
 const struct floppy_format *floppy_format_find(uint64_t sectors)
 {
+	enum { HD = 8 };
 	static const struct floppy_format formats[] = {
 		{ 40, 1, 8, RATE_250K | RATE_300K, FLOPPY_360K },
 		{ 40, 1, 9, RATE_250K | RATE_300K, FLOPPY_360K },
@@ -19,9 +20,9 @@ const struct floppy_format *floppy_format_find(uint64_t sectors)
 		{ 40, 2, 9, RATE_250K | RATE_300K, FLOPPY_360K },
 		{ 80, 2, 9, RATE_250K, FLOPPY_1440K },
 		{ 80, 2, 15, RATE_500K, FLOPPY_1200K },
-		{ 80, 2, 18, RATE_500K, FLOPPY_1440K },
 		{ 80, 2, 21, RATE_500K, FLOPPY_1440K },
 		{ 80, 2, 36, RATE_1M, FLOPPY_2880K },
+		[HD] = { 80, 2, 18, RATE_500K, FLOPPY_1440K },
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(formats); i++) {
@@ -30,7 +31,7 @@ const struct floppy_format *floppy_format_find(uint64_t sectors)
 		if (sectors == (uint64_t)f->cylinders * f->heads * f->sectors)
 			return f;
 	}
-	return NULL;
+	return sectors && sectors < 2880 ? &formats[HD] : NULL;
 }
 
 /* Drives of 3.5 inches are in the order of what they take, and so are those of 5.25. */

@@ -207,11 +207,21 @@ static void piece_done(struct fdc *f)
 	}
 }
 
+/* The image ends before the sector (floppy_format_find()). */
+static bool is_missing(struct fdc *f)
+{
+	return f->s.request_kind != BLOCK_FLUSH && f->s.sector >= drive_of(f)->block->sectors;
+}
+
 static void request_done(void *opaque, struct block_request *request, int err)
 {
 	struct fdc *f = opaque;
 
 	f->requested = NULL;
+	if (is_missing(f)) {
+		memset(f->s.data, 0, BLOCK_SECTOR);
+		err = f->s.request_kind == BLOCK_READ ? 0 : -ENOSPC;
+	}
 	if (err)
 		request_failed(f, err);
 	else
@@ -229,6 +239,10 @@ static void start_request(struct fdc *f, enum block_kind kind)
 		.kind = kind, .sector = f->s.sector, .count = 1, .buffer = f->s.data,
 		.done = request_done, .opaque = f,
 	};
+	if (is_missing(f)) { /* all that matters is that it ends later */
+		f->request.kind = kind == BLOCK_WRITE ? BLOCK_FLUSH : kind;
+		f->request.sector = 0;
+	}
 	f->requested = block;
 	block_submit(block, &f->request);
 }

@@ -25,8 +25,8 @@ int disks_check_floppy(enum floppy_drive_type type, const char *path, uint64_t s
 
 	if (!format)
 		return error_set(error, -EINVAL, "image '%s' has %llu bytes, which is no floppy's "
-				 "size: " FLOPPY_SIZES "; give a disk's image with -hda, or fill "
-				 "it up with truncate -s 1440K", path,
+				 "size: " FLOPPY_SIZES ", or less; give a disk's image with -hda",
+				 path,
 				 (unsigned long long)sectors * BLOCK_SECTOR);
 	if (!floppy_drive_takes(type, format))
 		return error_set(error, -EINVAL, "image '%s' is of a disk of %llu KiB, which a %s "

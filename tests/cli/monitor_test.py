@@ -142,7 +142,7 @@ class Media(Monitor):
 
     def test_drives(self):
         disk, cd, floppy = (self.image(*of) for of in (('d', 64), ('c', 64), ('f', 1440)))
-        other, small, odd = (self.image(*of) for of in (('o', 720), ('s', 360), ('x', 64)))
+        other, small, odd = (self.image(*of) for of in (('o', 720), ('s', 360), ('x', 1441)))
         self.begin(SPIN, '-hda', disk, '-cdrom', cd, '-fda', floppy, '-drive', 'if=floppy')
         self.expect_block(f'ide0-hd0: {disk}', f'ide1-cd0: {cd} (read-only)', '^closed',
                           f'floppy0: {floppy}', '^closed', 'floppy1: [not inserted]', '^closed')
@@ -169,7 +169,7 @@ class Media(Monitor):
         self.refuses('change floppy0', 'it needs an image')
         self.expect_block(*changed)
         self.expect('eject ide1-cd0')
-        self.refuses(f'change floppy0 {odd}', 'has 65536 bytes, which is no floppy')
+        self.refuses(f'change floppy0 {odd}', 'has 1475584 bytes, which is no floppy')
         self.quits()
 
     def test_a_locked_tray(self):

@@ -47,6 +47,11 @@ def grub_cd(run):
     expect(grub_shell(run, '-cdrom', iso, '-boot', 'd'), r'\(cd\)')
 
 
+def grub_floppy(run):
+    image = media.installed('/usr/lib/grub-rescue/grub-rescue-floppy.img', 'grub-rescue-pc')
+    expect(grub_shell(run, '-fda', image, '-snapshot', '-boot', 'a'), r'\(fd0\)')
+
+
 def ipxe(run):
     """To its shell: it has no network device to boot from."""
     iso = media.installed('/usr/lib/ipxe/ipxe.iso', 'ipxe')
@@ -113,6 +118,7 @@ def debian_disk(run):
 SYSTEMS = [
     System('memtest', 'memtest86+ from its CD, with 8 MiB', False, memtest),
     System('grub-cd', "GRUB's rescue CD, to its shell", False, grub_cd),
+    System('grub-floppy', "GRUB's rescue floppy, to its shell", False, grub_floppy),
     System('ipxe', "iPXE's CD, to its shell", False, ipxe),
     System('gnumach', 'GNU Mach from a CD by GRUB', False, gnumach),
     System('installer', "Debian 12's installer from a CD by GRUB", True, installer),
