@@ -265,8 +265,11 @@ Test(control, cr4_reserved_bits_depend_on_model)
 				    CR4_PAE | CR4_PGE | CR4_PSE | CR4_DE | CR4_TSD | CR4_OSFXSR |
 					    CR4_OSXMMEXCPT));
 	ASSERT_FAULT(control_reg_write(VCPU, 4, 1u << 13), EXC_GP, 0); /* VMXE */
+	VCPU->model = cpu_model_find("486");
 	ASSERT_FAULT(control_reg_write(VCPU, 4, CR4_VME), EXC_GP, 0);
+	ASSERT_FAULT(control_reg_write(VCPU, 4, CR4_PVI), EXC_GP, 0);
 	VCPU->model = cpu_model_find("pentium");
+	ASSERT_OK(control_reg_write(VCPU, 4, CR4_VME | CR4_PVI));
 	ASSERT_OK(control_reg_write(VCPU, 4, CR4_PSE | CR4_DE | CR4_TSD));
 	ASSERT_FAULT(control_reg_write(VCPU, 4, CR4_PAE), EXC_GP, 0);
 	ASSERT_FAULT(control_reg_write(VCPU, 4, CR4_UMIP), EXC_GP, 0);
@@ -522,8 +525,8 @@ Test(msrs, cpuid_tells_the_rate_of_the_tsc_if_it_is_known)
 Test(msrs, cpuid_of_old_models)
 {
 	const struct { const char *name; uint32_t version, edx; } cases[] = {
-		{ "486", 0x480, 0x00000001 }, { "pentium", 0x52c, 0x0000033d },
-		{ "pentium2", 0x652, 0x0183ebfd }, { "pentium3", 0x683, 0x0383ebfd },
+		{ "486", 0x480, 0x00000001 }, { "pentium", 0x52c, 0x0000033f },
+		{ "pentium2", 0x652, 0x0183ebff }, { "pentium3", 0x683, 0x0383ebff },
 	};
 
 	for (unsigned i = 0; i < RF_ARRAY_SIZE(cases); i++) {

@@ -155,19 +155,16 @@ enum x86_status op_sysexit(struct vcpu *vcpu, const struct insn *i)
 	return sysexit(vcpu);
 }
 
-/*
- * CC, CD, F1. In v86 mode INT n, whatever n is, needs IOPL 3; INT3 does not (SDM vol. 3, 20.3.3).
- */
+/* CC, CD, F1. In v86 mode INT n, whatever n is, is judged by IOPL; INT3 is not (interrupt_n()). */
 enum x86_status op_int(struct vcpu *vcpu, const struct insn *i)
 {
-	const uint32_t eflags = vcpu->cpu.eflags;
 	uint32_t next = rewind_eip(vcpu, i);
 
 	if (i->opcode == 0xf1)
 		return software_interrupt(vcpu, EXC_DB, next, false);
-	if (i->opcode == 0xcd && eflags & X86_VM && (eflags & X86_IOPL) != X86_IOPL)
-		return raise_gp(vcpu);
-	return software_interrupt(vcpu, i->opcode == 0xcc ? EXC_BP : i->imm, next, true);
+	if (i->opcode == 0xcd)
+		return interrupt_n(vcpu, i->imm, next);
+	return software_interrupt(vcpu, EXC_BP, next, true);
 }
 
 /* CE */

@@ -135,8 +135,11 @@ static enum x86_status op_pushf(struct vcpu *vcpu, const struct insn *i)
 {
 	struct cpu *cpu = &vcpu->cpu;
 
-	if (cpu_is_v86(cpu) && (cpu->eflags & X86_IOPL) != X86_IOPL)
+	if (cpu_is_v86(cpu) && (cpu->eflags & X86_IOPL) != X86_IOPL) {
+		if (i->op_size == 2 && virtual_flags_in_v86(cpu))
+			return push_value(vcpu, virtual_flags(cpu), 2);
 		return raise_gp(vcpu);
+	}
 	return push_value(vcpu, (cpu->eflags & ~(X86_VM | X86_RF)) | X86_F1, i->op_size);
 }
 
@@ -144,13 +147,19 @@ static enum x86_status op_pushf(struct vcpu *vcpu, const struct insn *i)
 static enum x86_status op_popf(struct vcpu *vcpu, const struct insn *i)
 {
 	struct cpu *cpu = &vcpu->cpu;
+	const bool virtual = i->op_size == 2 && virtual_flags_in_v86(cpu);
 	uint32_t value;
 
-	if (cpu_is_v86(cpu) && (cpu->eflags & X86_IOPL) != X86_IOPL)
+	if (cpu_is_v86(cpu) && cpu_iopl(cpu) < 3 && !virtual)
 		return raise_gp(vcpu);
 	RETURN_IF_FAULT(peek_value(vcpu, 0, i->op_size, &value));
+	if (virtual)
+		RETURN_IF_FAULT(virtual_flags_check(cpu, value));
 	stack_set(cpu, cpu->regs[X86_ESP] + i->op_size);
-	cpu->eflags = eflags_merge(cpu, value, i->op_size);
+	if (virtual)
+		virtual_flags_load(cpu, value);
+	else
+		cpu->eflags = eflags_merge(cpu, value, i->op_size);
 	return X86_OK;
 }
 

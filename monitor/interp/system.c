@@ -377,6 +377,8 @@ enum x86_status op_cli_sti(struct vcpu *vcpu, const struct insn *i)
 {
 	struct cpu *cpu = &vcpu->cpu;
 
+	if (rf_unlikely(cpu->cr4 & (CR4_VME | CR4_PVI)) && virtual_interrupt_flag(cpu))
+		return virtual_interrupt_flag_set(cpu, i->opcode == 0xfb);
 	if (cpu->cpl > (cpu->eflags & X86_IOPL) >> 12)
 		return raise_gp(vcpu);
 	if (i->opcode == 0xfa) {

@@ -21,7 +21,7 @@
 #define FEATURES_486 (FEATURE_486 | FEATURE_FPU | FEATURE_CPUID)
 #define FEATURES_PENTIUM \
 	(FEATURES_486 | FEATURE_DE | FEATURE_PSE | FEATURE_TSC | FEATURE_MSR | FEATURE_CX8 | \
-	 FEATURE_APIC)
+	 FEATURE_APIC | FEATURE_VME)
 #define FEATURES_PENTIUM2 \
 	(FEATURES_PENTIUM | FEATURE_PAE | FEATURE_PGE | FEATURE_SEP | FEATURE_CMOV | FEATURE_MMX | \
 	 FEATURE_FXSR | FEATURE_PAT | FEATURE_PSE36 | FEATURE_NOPL | FEATURE_RDPMC | \
@@ -75,11 +75,11 @@ static const struct { const char *name; feature_set feature; } feature_names[] =
 	{ "rdtscp", FEATURE_RDTSCP }, { "rdpid", FEATURE_RDPID }, { "lzcnt", FEATURE_LZCNT },
 	{ "abm", FEATURE_LZCNT }, { "umip", FEATURE_UMIP }, { "smep", FEATURE_SMEP },
 	{ "smap", FEATURE_SMAP }, { "nx", FEATURE_NX }, { "mce", FEATURE_MCE },
-	{ "mca", FEATURE_MCE },
+	{ "mca", FEATURE_MCE }, { "vme", FEATURE_VME },
 };
 
 static const struct { const char *name; feature_set feature; } other_features[] = {
-	{ "multi-byte NOPs", FEATURE_NOPL }, { "rdpmc", FEATURE_RDPMC }, { "vme", FEATURE_VME },
+	{ "multi-byte NOPs", FEATURE_NOPL }, { "rdpmc", FEATURE_RDPMC },
 	{ "cpuid", FEATURE_CPUID }, { "486 instructions", FEATURE_486 },
 };
 

@@ -83,14 +83,17 @@ static enum x86_status iret_real(struct vcpu *vcpu, unsigned opsize)
 	struct stack_frame stack = stack_current(cpu);
 	uint32_t mask = IRET_FLAGS | X86_IF | X86_IOPL | X86_RF | X86_AC | X86_ID, eflags;
 	struct return_target to;
+	const bool virtual = opsize == 2 && virtual_flags_in_v86(cpu);
 	enum x86_status status;
 
 	if (cpu_is_v86(cpu)) {
-		if (cpu_iopl(cpu) < 3)
+		if (cpu_iopl(cpu) < 3 && !virtual)
 			return fault_raise_error(cpu, EXC_GP, 0);
 		mask &= ~X86_IOPL;
 	}
 	status = iret_pop(vcpu, &stack, opsize, &to, &eflags);
+	if (!status && virtual)
+		status = virtual_flags_check(cpu, eflags);
 	if (status)
 		return status;
 	if (to.eip > cpu->seg[X86_CS].limit)
@@ -98,7 +101,10 @@ static enum x86_status iret_real(struct vcpu *vcpu, unsigned opsize)
 	stack_commit_esp(cpu, stack.ss, stack.esp + 3 * opsize);
 	segment_set_real(cpu, X86_CS, to.cs);
 	cpu->eip = to.eip;
-	cpu->eflags = flags_replace(cpu, eflags, mask, opsize);
+	if (virtual)
+		virtual_flags_load(cpu, eflags);
+	else
+		cpu->eflags = flags_replace(cpu, eflags, mask, opsize);
 	return X86_OK;
 }
 

@@ -7,6 +7,7 @@
  *                    triple fault
  *   segments.c       segment register loads and descriptor checks
  *   far_transfer.c   far CALL, JMP, RET, IRET, call gates, SYSENTER/SYSEXIT
+ *   vme.c            virtual interrupt flags; INT n
  *   task_switch.c    TSS
  *   tss.c            stacks and I/O permissions of the current task
  *   control_regs.c   MOV CRn/DRn, LMSW, CLTS, INVLPG, paging-mode changes
@@ -69,6 +70,26 @@ enum x86_status interrupt_deliver(struct vcpu *vcpu, uint8_t vector) RF_MUST_CHE
  */
 enum x86_status software_interrupt(struct vcpu *vcpu, uint8_t vector, uint32_t next_eip,
 				   bool check_dpl) RF_MUST_CHECK;
+
+/* vme.c */
+/* Whether CLI and STI act on VIF, since IOPL forbids them IF (CR4.VME, CR4.PVI). */
+bool virtual_interrupt_flag(const struct cpu *cpu);
+/* VIF; #GP(0) if it is to be set while VIP is. */
+enum x86_status virtual_interrupt_flag_set(struct cpu *cpu, bool value) RF_MUST_CHECK;
+/*
+ * Whether PUSHF, POPF and IRET of 16 bits have VIF for IF: virtual-8086 mode under CR4.VME with an
+ * IOPL below 3. virtual_flags() is what is pushed. What is popped must pass the check, which raises
+ * #GP(0) for TF, and for IF while VIP is set.
+ */
+bool virtual_flags_in_v86(const struct cpu *cpu);
+uint16_t virtual_flags(const struct cpu *cpu);
+enum x86_status virtual_flags_check(struct cpu *cpu, uint16_t flags) RF_MUST_CHECK;
+void virtual_flags_load(struct cpu *cpu, uint16_t flags);
+/*
+ * INT n (CD) in any mode, cpu->eip at the instruction: in virtual-8086 mode by the redirection
+ * bitmap (CR4.VME) or by IOPL, else software_interrupt(). Not INT3 (CC), INTO or ICEBP.
+ */
+enum x86_status interrupt_n(struct vcpu *vcpu, uint8_t vector, uint32_t next_eip) RF_MUST_CHECK;
 
 /* segments.c */
 /* not CS; real and v86 mode too */
