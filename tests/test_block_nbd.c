@@ -245,3 +245,41 @@ Test(block_nbd, waiting_for_a_server_ends_when_told)
 	nbd_server_finish(&server);
 	close(fd);
 }
+
+/* ---- qemu-nbd ---- */
+
+#define FOLDER_SECTORS 4096u
+
+/* A folder as a disk with a partition, and its files on it. */
+Test(block_nbd, a_folder)
+{
+	char folder[] = "/tmp/test-folder-XXXXXX", name[64], file[64];
+	const struct block_open how = { .path = name };
+	uint8_t *bytes = malloc(FOLDER_SECTORS * BLOCK_SECTOR);
+	struct block_backend *b;
+	FILE *f;
+	int err;
+
+	cr_assert_not_null(mkdtemp(folder));
+	snprintf(name, sizeof(name), "fat:%s", folder);
+	snprintf(file, sizeof(file), "%s/hello.txt", folder);
+	f = fopen(file, "w");
+	fputs("from the host", f);
+	fclose(f);
+	err = block_backend_open(&vm, &how, &b, &error);
+	if (err != -ENOENT) {
+		cr_assert_eq(err, 0, "%s", error.text);
+		cr_expect(block_backend_device(b)->read_only);
+		cr_expect_eq(carry_out(b, BLOCK_WRITE, 0, 1, bytes), -EROFS);
+		cr_assert_eq(carry_out(b, BLOCK_READ, 0, FOLDER_SECTORS, bytes), 0);
+		cr_expect_eq(bytes[510], 0x55);
+		cr_expect_not_null(memmem(bytes, FOLDER_SECTORS * BLOCK_SECTOR, "from the host",
+					  13));
+		block_backend_close(b);
+	}
+	unlink(file);
+	rmdir(folder);
+	free(bytes);
+	if (err)
+		cr_skip_test("%s", error.text);
+}

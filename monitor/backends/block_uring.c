@@ -15,9 +15,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "block_image.h"
-#include "monitor/vm/event_loop.h"
 
 #define SLOTS 32
+#define ROUNDS 32 /* in which devices are told at one wakeup; then others get their turn */
 #define OTHER SLOTS /* user data of what is no request: a cancellation, nothing */
 
 struct slot {
@@ -194,6 +194,14 @@ static void submit_queued(struct block_uring *u)
 	}
 }
 
+static bool something_is_over(const struct block_uring *u)
+{
+	for (unsigned i = 0; i < SLOTS; i++)
+		if (u->slot[i].taken && u->slot[i].over)
+			return true;
+	return false;
+}
+
 /* Devices may make requests, and cancel some, meanwhile. */
 static void tell_all(struct block_uring *u)
 {
@@ -209,6 +217,10 @@ static void tell_all(struct block_uring *u)
 	submit_queued(u);
 }
 
+/*
+ * A device that is told may ask for the next piece, and a piece that the host has in memory is
+ * there at once: that is looked for before the loop sleeps.
+ */
 static void on_event(void *opaque)
 {
 	struct block_uring *u = opaque;
@@ -217,7 +229,12 @@ static void on_event(void *opaque)
 	if (read(u->event_fd, &n, sizeof(n)) < 0)
 		return;
 	take_all(u);
-	tell_all(u);
+	for (unsigned i = 0; i < ROUNDS && something_is_over(u); i++) {
+		tell_all(u);
+		take_all(u);
+	}
+	if (something_is_over(u))
+		ring_event(u);
 }
 
 /* ---- giving up, and the end ---- */
@@ -265,14 +282,6 @@ static bool is_idle(const struct block_uring *u)
 		if (u->slot[i].taken)
 			return false;
 	return !u->queue;
-}
-
-static bool something_is_over(const struct block_uring *u)
-{
-	for (unsigned i = 0; i < SLOTS; i++)
-		if (u->slot[i].taken && u->slot[i].over)
-			return true;
-	return false;
 }
 
 static void uring_free(struct block_uring *u)

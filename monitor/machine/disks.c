@@ -12,7 +12,7 @@ int disks_open_image(struct vm *vm, const struct vm_config *config, const struct
 	const struct block_open how = {
 		.path = drive->file, .read_only = read_only,
 		.snapshot = !read_only && (drive->snapshot || config->snapshot),
-		.format = drive->format, .cancel = config->cancel,
+		.format = drive->format, .aio = drive->aio, .cancel = config->cancel,
 	};
 
 	return block_backend_open(vm, &how, out, error);

@@ -144,8 +144,8 @@ static bool drive_is_so(const struct option_item *item)
 {
 	static const struct { const char *key, *value; } so[] = {
 		{ "if", "ide" }, { "cache", "writeback" }, { "cache", "none" },
-		{ "cache", "unsafe" }, { "aio", "threads" }, { "aio", "native" },
-		{ "aio", "io_uring" }, { "werror", "report" }, { "rerror", "report" },
+		{ "cache", "unsafe" }, { "aio", "native" }, { "werror", "report" },
+		{ "rerror", "report" },
 	};
 
 	for (size_t i = 0; i < RF_ARRAY_SIZE(so); i++)
@@ -165,6 +165,17 @@ static enum options_result drive_format(struct option_parser *p, struct drive_op
 				   "vmdk, vdi, vpc, vhdx, qed, qcow, parallels, dmg, bochs and "
 				   "cloop", item->len, item->text);
 	return OPTIONS_RUN;
+}
+
+static bool drive_aio(struct drive_options *o, const struct option_item *item)
+{
+	if (!option_key_is(item, "aio"))
+		return false;
+	if (option_value_is(item, "io_uring"))
+		o->drive.aio = BLOCK_AIO_URING;
+	else if (option_value_is(item, "threads"))
+		o->drive.aio = BLOCK_AIO_THREADS;
+	return o->drive.aio != BLOCK_AIO_BEST;
 }
 
 static enum options_result drive_item(struct option_parser *p, struct drive_options *o,
@@ -203,10 +214,11 @@ static enum options_result drive_item(struct option_parser *p, struct drive_opti
 		return drive_switch(p, item, &o->drive.read_only);
 	if (option_key_is(item, "snapshot"))
 		return drive_switch(p, item, &o->drive.snapshot);
-	if (drive_is_so(item))
+	if (drive_is_so(item) || drive_aio(o, item))
 		return OPTIONS_RUN;
 	return option_fail(p, "-drive: '%.*s' is not available; known: file=, if=ide|floppy, "
-			      "index=, media=disk|cdrom, format=, readonly=, snapshot=", item->len,
+			      "index=, media=disk|cdrom, format=, readonly=, snapshot=, "
+			      "aio=", item->len,
 			   item->text);
 }
 

@@ -203,7 +203,8 @@ static const struct option_desc options[] = {
 		"boot from floppies without a boot sector's mark, too" },
 	{ "drive", WITH_ARG, opt_drive,
 		"file=FILE[,if=ide|floppy][,index=N][,media=disk|cdrom]\n"
-	  "        [,format=FORMAT][,readonly=on|off][,snapshot=on|off]",
+	  "        [,format=FORMAT][,readonly=on|off][,snapshot=on|off]\n"
+	  "        [,aio=io_uring|threads]",
 		"a drive in full; formats: raw, qcow2, vmdk, vdi, vpc, ..." },
 	{ "snapshot", FLAG, opt_snapshot, NULL, "do not write to disk images" },
 	{ "nographic", FLAG, opt_nographic, NULL,

@@ -18,6 +18,7 @@ struct host_facts;
 struct vm_drive {
 	bool there;
 	const char *file;         /* NULL: a CD-ROM or floppy drive without a disk */
+	uint8_t aio;              /* enum block_aio */
 	const char *format;       /* as the user has it; NULL: raw, if it looks like that */
 	bool cd, read_only, snapshot;
 };
