@@ -75,9 +75,7 @@ static struct block_backend *open_image(bool read_only, bool snapshot)
 	};
 	struct block_backend *b;
 
-	pthread_mutex_lock(&vm.device_lock);
 	cr_assert_eq(block_backend_open(&vm, &how, &b, &error), 0, "%s", error.text);
-	pthread_mutex_unlock(&vm.device_lock);
 	return b;
 }
 

@@ -42,7 +42,7 @@ struct block_backend;
 /* Whether it is a format that images may be said to have. */
 bool block_format_known(const char *format);
 /*
- * With the device lock, or before the event loop runs; a server may take its time to answer.
+ * Without the device lock; a server may take its time to answer.
  * 0, or a negative errno with error saying what is wrong with the file. An image that is to be
  * written and may not be is an error.
  */

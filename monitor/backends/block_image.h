@@ -71,8 +71,8 @@ struct block_backend {
 int block_thread_create(struct vm *vm, struct block_image *image,
 			struct block_backend **out) RF_MUST_CHECK;
 /*
- * Of an image that is_file, for a VM with an event loop; with the device lock, or before threads
- * run. -ENOSYS, -EPERM, -ENOMEM: this host, or this build, has no io_uring for us.
+ * Of an image that is_file, for a VM with an event loop; without the device lock.
+ * -ENOSYS, -EPERM, -ENOMEM: this host, or this build, has no io_uring for us.
  */
 int block_uring_create(struct vm *vm, struct block_image *image,
 		       struct block_backend **out) RF_MUST_CHECK;

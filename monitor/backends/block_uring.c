@@ -307,6 +307,20 @@ static void uring_close(struct block_backend *backend)
 	pthread_mutex_unlock(lock);
 }
 
+/* The loop may be running. */
+static int watch(struct block_uring *u)
+{
+	struct vm *vm = u->backend.vm;
+	int err;
+
+	pthread_mutex_lock(&vm->device_lock);
+	err = event_source_create(vm->loop, u->event_fd, on_event, u, &u->source);
+	if (!err)
+		event_source_enable(u->source, true);
+	pthread_mutex_unlock(&vm->device_lock);
+	return err;
+}
+
 static int make(struct block_uring *u)
 {
 	/* Room for a cancellation of each. */
@@ -319,12 +333,7 @@ static int make(struct block_uring *u)
 	if (u->event_fd < 0)
 		return -errno;
 	err = io_uring_register_eventfd(&u->ring, u->event_fd);
-	if (!err)
-		err = event_source_create(u->backend.vm->loop, u->event_fd, on_event, u,
-					  &u->source);
-	if (!err)
-		event_source_enable(u->source, true);
-	return err;
+	return err ? err : watch(u);
 }
 
 int block_uring_create(struct vm *vm, struct block_image *image, struct block_backend **out)
