@@ -9,6 +9,7 @@ ENGINE in the environment chooses the engine. What needs qemu-utils, nasm or Sea
 skipped without it, with the reason; all of it in a build without libnbd.
 """
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -134,7 +135,7 @@ class Images(disk_test.Disks):
             process.send_signal(number)
             process.wait()
             self.expect_end_of(servers[0])
-        self.assertEqual([name for name in os.listdir('/tmp') if name.startswith('ringfence-')
+        self.assertEqual([name for name in os.listdir('/tmp') if re.fullmatch('ringfence-[^-]{6}', name)
                           and os.stat('/tmp/' + name).st_uid == os.getuid()], [])
 
     def test_the_terminal_does_not_end_the_server(self):

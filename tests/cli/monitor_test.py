@@ -320,7 +320,7 @@ class Devices(Monitor):
         self.expect('i/ob 0x21', 'portb[0x0021] = 0125')
         self.expect('o/b 0x20+1 ~0')
         self.expect('i/b 0x21', 'portb[0x0021] = 0xff')
-        self.expect('i/h 0x80', 'portw[0x0080] = 0xffff')
+        self.expect('i/h 0xe0', 'portw[0x00e0] = 0xffff')
         self.expect('i 0xcf8', 'portl[0x0cf8] = 0x00000000')
         self.expect('o/w 0xcf8 0x80000000')
         self.expect('i 0xcfc', 'portl[0x0cfc] = 0x12378086')

@@ -28,6 +28,7 @@ SUITES = {
     "monitor/boot": ["monitor", "cli"],
     "monitor/bt": ["bt", "cli", "fuzz", "guest"],
     "monitor/control": ["monitor", "cli"],
+    "monitor/gdb": ["monitor", "cli"],
     "monitor/interp": ["interp", "monitor", "bt", "fuzz", "guest"],
     "monitor/kvm": ["monitor", "cli"],
     "monitor/machine": ["monitor", "cli"],

@@ -45,7 +45,8 @@ mountpoint -q /sys || mount -t sysfs sysfs /sys
 echo "/dev/sda1 / ext4 errors=remount-ro 0 1" >/etc/fstab
 echo ringfence >/etc/hostname
 passwd -d root
-echo 'GRUB_CMDLINE_LINUX="net.ifnames=0"' >>/etc/default/grub
+echo 'GRUB_CMDLINE_LINUX="net.ifnames=0 nomodeset"' >>/etc/default/grub
+echo 'GRUB_TERMINAL=console' >>/etc/default/grub
 echo 'GRUB_TIMEOUT=0' >>/etc/default/grub
 grub-install /dev/sda
 update-grub
