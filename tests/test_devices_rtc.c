@@ -329,6 +329,22 @@ Test(rtc, an_alarm_after_the_time_is_set)
 	cr_expect_eq(cmos(0xc) & 0xa0, 0xa0);
 }
 
+/* The host is late, and the guest sets the time before the timer has its turn. */
+Test(rtc, a_second_that_is_over_interrupts_though_the_time_is_set)
+{
+	cmos_write(0xb, 0x12);
+	cmos(0xc);
+	fake_clock_stall(&t.time, NS_PER_SECOND);
+	cmos_write(0, 0x10);
+	cr_expect(t.level);
+	fake_clock_advance(&t.time, 0);
+	cr_expect_eq(cmos(0xc) & 0x90, 0x90);
+	cr_expect_not(t.level);
+	fake_clock_advance(&t.time, NS_PER_SECOND);
+	cr_expect(t.level);
+	expect_time("later", 0x22, 0x13, 0x11);
+}
+
 Test(rtc, a_saved_clock_too_far_ahead_is_refused)
 {
 	static const int64_t last = 9000000001000000000;
@@ -423,6 +439,33 @@ Test(pm, timer_carry_event)
 	cr_expect(t.level, "SCI");
 	out16(0x600, 0x0001);
 	cr_expect_not(t.level);
+}
+
+/* The carry that nobody has looked at yet counts when status or enables are written. */
+Test(pm, a_carry_before_a_write)
+{
+	fake_clock_advance(&t.time, 2400000000ull);
+	out16(0x600, 0x0001);
+	cr_expect_eq(in16(0x600), 0, "cleared");
+	fake_clock_advance(&t.time, 2400000000ull);
+	out16(0x602, 0x0001);
+	cr_expect(t.level, "at once");
+	cr_expect_eq(in16(0x600), 1);
+}
+
+Test(pm, both_words_at_once)
+{
+	bus_pio_write(t.bus, 0x600, 0x05210000, 4);
+	cr_expect_eq(bus_pio_read(t.bus, 0x600, 4), 0x05210000);
+	piix4_pm_power_button(&t.pm);
+	cr_expect(t.level);
+	bus_pio_write(t.bus, 0x600, 0x00200100, 4);
+	cr_expect_eq(bus_pio_read(t.bus, 0x600, 4), 0x00200000);
+	cr_expect_not(t.level);
+	out(0x603, 0x04);
+	cr_expect_eq(in16(0x602), 0x0420, "the other byte stays");
+	out(0x602, 0x01);
+	cr_expect_eq(in16(0x602), 0x0401);
 }
 
 Test(pm, acpi_mode_through_the_smi_port)

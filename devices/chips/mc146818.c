@@ -342,8 +342,9 @@ static void write_time(struct mc146818 *rtc, unsigned index, uint8_t value)
 	refresh_registers(rtc);
 	rtc->s.cmos[index] = value;
 	ns = rtc_time_ns(rtc);
+	/* Seconds go on to begin when they did, so the timer stands. */
 	set_time(rtc, floor_mod(ns, (int64_t)NS_PER_SECOND));
-	rtc_schedule(rtc);
+	rtc_update_irq(rtc);
 }
 
 static void write_register(struct mc146818 *rtc, unsigned index, uint8_t value)
