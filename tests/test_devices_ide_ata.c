@@ -381,3 +381,76 @@ Test(ide_ata, identity_of_large_disks)
 	put_geometry(w, 65535, 1, 63);
 	expect_identity(w);
 }
+
+/* ---- ports ---- */
+
+Test(ide_ata, bytes_of_the_data_port)
+{
+	ide_command28(0, 0x20, FIRST, 1);
+	ide_settle();
+	for (unsigned i = 0; i < BLOCK_SECTOR; i++) {
+		cr_assert_eq(ide_status(), DRDY | DRQ, "after %u", i);
+		cr_assert_eq(ide_in(0), x.disk.bytes[FIRST * BLOCK_SECTOR + i], "%u", i);
+	}
+	cr_expect_eq(ide_status(), DRDY);
+}
+
+/* A software reset ends what the host was to read. */
+Test(ide_ata, registers_after_a_reset_in_the_middle)
+{
+	ide_command28(0, 0x20, FIRST, 1);
+	ide_settle();
+	cr_expect_eq(ide_status(), DRDY | DRQ);
+	start_over();
+	cr_expect_eq(ide_status(), DRDY);
+	ide_out(3, 0x77);
+	cr_expect_eq(ide_in(3), 0x77, "they are the host's again");
+	cr_expect_eq(bus_pio_read(x.bus, IDE_BASE, 2), 0, "no data");
+}
+
+/* Of the control register nIEN alone keeps interrupts off. */
+Test(ide_ata, interrupts_whatever_else_is_in_control)
+{
+	bus_pio_write(x.bus, 0x3f6, 0x88, 1);
+	command(0xe5, 0, 0);
+	cr_expect(x.irq[0]);
+	bus_pio_write(x.bus, 0x3f6, 0x8a, 1);
+	cr_expect_not(x.irq[0]);
+}
+
+Test(ide_ata, parts_of_the_bus_masters_table)
+{
+	bm_out(4, 0x12345678, 4);
+	cr_expect_eq(bm_in(4, 4), 0x12345678);
+	bm_out(4, 0xabcf, 2);
+	cr_expect_eq(bm_in(4, 4), 0x1234abcc);
+	bm_out(6, 0x56, 1);
+	cr_expect_eq(bm_in(4, 4), 0x1256abcc);
+	for (unsigned i = 0; i < 4; i++)
+		cr_expect_eq(bm_in(4 + i, 1), 0x1256abccu >> 8 * i & 0xff, "%u", i);
+	cr_expect_eq(bm_in(0, 4), 0);
+}
+
+Test(ide_ata, a_state_that_would_read_beyond_the_disk)
+{
+	static const struct { uint64_t sector; uint32_t left; bool good; } cases[] = {
+		{ FIRST + 1, DISK_SECTORS - FIRST - 1, true }, { FIRST + 1, DISK_SECTORS, false },
+		{ FIRST + 1, DISK_SECTORS - FIRST, false }, { DISK_SECTORS, 0, true },
+		{ DISK_SECTORS + 1, 0, false },
+	};
+	struct error error = { 0 };
+	void *data;
+	size_t size;
+
+	ide_command28(0, 0x20, FIRST, 1);
+	ide_settle();
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(cases); i++) {
+		x.ide.channel[0].s.sector = cases[i].sector;
+		x.ide.channel[0].s.left = cases[i].left;
+		cr_assert_eq(bus_save(x.bus, 0, &data, &size), 0);
+		cr_expect_eq(!bus_load(x.bus, data, size, &error), cases[i].good, "%u", i);
+		free(data);
+		if (!cases[i].good)
+			cr_expect_not_null(strstr(error.text, "s.left"), "%s", error.text);
+	}
+}

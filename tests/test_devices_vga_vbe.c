@@ -71,6 +71,17 @@ Test(vga_vbe, identity)
 	cr_expect_eq(dispi_value(BPP), 32);
 }
 
+/* The index is a word: beyond the registers there is nothing, whatever its lower byte says. */
+Test(vga_vbe, index_of_sixteen_bits)
+{
+	dispi(XRES, 0x320);
+	cr_expect_eq(dispi_value(0x100 | ID), 0);
+	cr_expect_eq(bus_pio_read(v.bus, 0x1ce, 2), 0x100 | ID);
+	dispi(0x100 | XRES, 0x55);
+	cr_expect_eq(dispi_value(XRES), 0x320);
+	cr_expect_eq(bus_pio_read(v.bus, 0x1ce, 2), XRES);
+}
+
 Test(vga_vbe, option_rom)
 {
 	config_write(0x30, 0xffffffff);
