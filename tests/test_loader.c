@@ -313,6 +313,9 @@ Test(loader, linux_longest_command_line)
 	put32(bz + 0x238, 0xffffffff);
 	write_bzimage();
 	expect_load_error(E2BIG, "at most 56319");
+	put32(bz + 0x238, MOST + 1);
+	write_bzimage();
+	expect_load_error(E2BIG, "at most 56319");
 	text[MOST] = 0;
 	cr_expect_eq(loader_load(&boot), 0, "%s", load_error.text);
 	put32(bz + 0x238, MOST - 1);
@@ -354,11 +357,11 @@ Test(loader, linux_by_both_marks)
 	make_bzimage();
 	put32(bz + 0x202, 0);
 	write_bzimage();
-	expect_load_error(EINVAL, "not a kernel");
+	expect_load_error(ENOEXEC, "not a kernel");
 	make_bzimage();
 	put16(bz + 0x1fe, 0);
 	write_bzimage();
-	expect_load_error(EINVAL, "not a kernel");
+	expect_load_error(ENOEXEC, "not a kernel");
 }
 
 Test(loader, not_kernels)
