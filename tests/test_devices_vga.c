@@ -122,6 +122,35 @@ Test(vga, single_registers)
 	cr_expect_eq(in(0x3c2) & 0x10, 0x10, "a colour monitor");
 }
 
+/* What a write changes of what can be read elsewhere: one register, or none. */
+Test(vga, ports_leave_each_other_alone)
+{
+	static const struct { uint16_t written, changed; } ports[] = {
+		{ 0x3c0, 0x3c0 }, { 0x3c2, 0x3cc }, { 0x3c4, 0x3c4 }, { 0x3c5, 0 },
+		{ 0x3c6, 0x3c6 }, { 0x3c7, 0x3c7 }, { 0x3c8, 0x3c8 }, { 0x3c9, 0 },
+		{ 0x3ce, 0x3ce }, { 0x3cf, 0 }, { 0x3d4, 0x3d4 }, { 0x3d5, 0 }, { 0x3da, 0x3ca },
+	};
+	static const struct { uint16_t port, from; uint8_t value; } before[] = {
+		{ 0x3c0, 0x3c0, 0x06 }, { 0x3c2, 0x3cc, 0x67 }, { 0x3c4, 0x3c4, 0x02 },
+		{ 0x3c6, 0x3c6, 0xff }, { 0x3c8, 0x3c8, 0x11 }, { 0x3ce, 0x3ce, 0x03 },
+		{ 0x3d4, 0x3d4, 0x0e }, { 0x3da, 0x3ca, 0x02 }, { 0, 0x3c7, 0x00 },
+	};
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(ports); i++) {
+		in(0x3da);
+		for (unsigned n = 0; n < RF_ARRAY_SIZE(before); n++)
+			if (before[n].port)
+				out(before[n].port, before[n].value);
+		in(0x3da);
+		out(ports[i].written, 0x55);
+		in(0x3da);
+		for (unsigned n = 0; n < RF_ARRAY_SIZE(before); n++)
+			cr_expect_eq(in(before[n].from) != before[n].value,
+				     before[n].from == ports[i].changed, "%x after %x",
+				     before[n].from, ports[i].written);
+	}
+}
+
 Test(vga, color_or_monochrome_addresses)
 {
 	out(0x3c2, 0x67);
