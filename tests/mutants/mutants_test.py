@@ -186,9 +186,11 @@ class Report(unittest.TestCase):
             with self.assertRaises(ValueError):
                 self.read(broken)
 
-    def test_the_list_of_the_house_can_be_read(self):
-        for file, *_ in report.read_survivors(os.path.join(HERE, "survivors")):
-            self.assertTrue(os.path.exists(os.path.join(ROOT, file)), file)
+    def test_the_list_of_the_house_is_of_mutants_there_are(self):
+        for key in report.read_survivors(os.path.join(HERE, "survivors")):
+            with open(os.path.join(ROOT, key[0]), encoding="utf-8") as f:
+                mutants = rules.mutants_of(key[0], f.read())
+            self.assertIn(tuple(key), {m.key() for m in mutants}, "no such mutant any more")
 
     def write(self, records):
         listed = self.read(self.LIST)
