@@ -220,6 +220,44 @@ Test(interp, what_the_model_lacks_is_undefined)
 	cr_expect_eq(ix_vector(), EXC_UD);
 }
 
+/* What ring 0 lacked is noted with its place; what it has, and what ring 3 lacks, is not. */
+Test(interp, what_the_model_lacks_is_noted)
+{
+	const uint16_t cs = CPU.seg[X86_CS].selector;
+
+	VCPU->model = cpu_model_find("486");
+	cr_expect_eq(RUN(1, 0x90), INTERP_OK);
+	cr_expect_eq(VCPU->lack.features, 0);
+	cr_expect_eq(RUN(1, 0x0f, 0x44, 0xc0), INTERP_EXCEPTION);
+	cr_expect_eq(VCPU->lack.features, FEATURE_CMOV);
+	cr_expect(VCPU->lack.eip == FX_CODE + 1 && VCPU->lack.cs == cs);
+	VCPU->lack = (struct cpu_lack){ 0 };
+	fx_enter_ring3();
+	CPU.eip = FX_CODE;
+	cr_expect_eq(RUN(1, 0x0f, 0x44, 0xc0), INTERP_EXCEPTION);
+	cr_expect_eq(VCPU->lack.features, 0);
+}
+
+/* CRC32 of every size against the check value of CRC-32C; MOVBE both ways (SDM vol. 2). */
+Test(interp, crc32_and_movbe)
+{
+	CPU.regs[X86_EBX] = 0x5000;
+	fx_write32(0x5000, 0x34333231);
+	fx_write32(0x5004, 0x38373635);
+	fx_write32(0x5008, 0x39);
+	*reg(X86_EAX) = ~0u;
+	/* crc32 eax, dword [ebx]; word [ebx + 4], [ebx + 6]; byte [ebx + 8] */
+	cr_expect_eq(RUN(4, 0xf2, 0x0f, 0x38, 0xf1, 0x03, 0x66, 0xf2, 0x0f, 0x38, 0xf1, 0x43, 4,
+			 0x66, 0xf2, 0x0f, 0x38, 0xf1, 0x43, 6, 0xf2, 0x0f, 0x38, 0xf0, 0x43, 8),
+		     INTERP_OK);
+	cr_expect_eq(*reg(X86_EAX), ~0xe3069283, "%x", *reg(X86_EAX));
+	/* movbe ecx, [ebx]; movbe [ebx], ax */
+	*reg(X86_EAX) = 0x12345678;
+	cr_expect_eq(RUN(2, 0x0f, 0x38, 0xf0, 0x0b, 0x66, 0x0f, 0x38, 0xf1, 0x03), INTERP_OK);
+	cr_expect_eq(*reg(X86_ECX), 0x31323334, "%x", *reg(X86_ECX));
+	cr_expect_eq(fx_read32(0x5000), 0x34337856, "%x", fx_read32(0x5000));
+}
+
 /* A far transfer that does not exist faults at itself like anything else. */
 Test(interp, undefined_far_transfer_faults_at_itself)
 {

@@ -3,6 +3,7 @@
  * What -cpu max has beside older models: where CPUID shows it, IA32_TSC_AUX, what SMAP makes of
  * memory as C code reaches it. The machine is system_fixture.c's.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "monitor/processor/cpu_models.h"
@@ -106,4 +107,92 @@ Test(features, smap_and_inner_stacks)
 	ASSERT_EQ(stack_current(&cpu).access, ACCESS_AC);
 	cpu.eflags = 0;
 	ASSERT_EQ(stack_inner_access(&cpu), 0);
+}
+
+/* ---- models ---- */
+
+static const struct { feature_set feature; const char *name; } described[] = {
+	{ FEATURE_FPU, "fpu" }, { FEATURE_DE, "de" }, { FEATURE_PSE, "pse" },
+	{ FEATURE_TSC, "tsc" }, { FEATURE_MSR, "msr" }, { FEATURE_PAE, "pae" },
+	{ FEATURE_CX8, "cx8" }, { FEATURE_APIC, "apic" }, { FEATURE_SEP, "sep" },
+	{ FEATURE_PGE, "pge" }, { FEATURE_CMOV, "cmov" }, { FEATURE_PAT, "pat" },
+	{ FEATURE_PSE36, "pse36" }, { FEATURE_CLFLUSH, "clflush" }, { FEATURE_MMX, "mmx" },
+	{ FEATURE_FXSR, "fxsr" }, { FEATURE_SSE, "sse" }, { FEATURE_SSE2, "sse2" },
+	{ FEATURE_SSE3, "sse3" }, { FEATURE_SSSE3, "ssse3" }, { FEATURE_SSE4_1, "sse4.1" },
+	{ FEATURE_SSE4_2, "sse4.2" }, { FEATURE_POPCNT, "popcnt" }, { FEATURE_MOVBE, "movbe" },
+	{ FEATURE_TSC_ADJUST, "tsc_adjust" }, { FEATURE_RDTSCP, "rdtscp" },
+	{ FEATURE_RDPID, "rdpid" }, { FEATURE_LZCNT, "lzcnt" }, { FEATURE_UMIP, "umip" },
+	{ FEATURE_SMEP, "smep" }, { FEATURE_SMAP, "smap" }, { FEATURE_NX, "nx" },
+	{ FEATURE_MCE, "mce" }, { FEATURE_NOPL, "multi-byte NOPs" }, { FEATURE_RDPMC, "rdpmc" },
+	{ FEATURE_CPUID, "cpuid" }, { FEATURE_486, "486 instructions" },
+};
+
+/* max has all of them and no other; each is described by its own name. */
+Test(features, names_and_max)
+{
+	feature_set all = 0;
+	char text[64];
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(described); i++) {
+		cpu_features_describe(described[i].feature, text, sizeof(text));
+		cr_expect_str_eq(text, described[i].name);
+		all |= described[i].feature;
+	}
+	cr_expect_eq(cpu_model_find("max")->features, all, "max: %llx, not %llx",
+		     (unsigned long long)cpu_model_find("max")->features, (unsigned long long)all);
+	cpu_features_describe(FEATURE_VME, text, sizeof(text));
+	cr_expect_str_eq(text, "vme");
+	cpu_features_describe(FEATURE_SMAP | FEATURE_SSE3 | FEATURE_NOPL, text, sizeof(text));
+	cr_expect_str_eq(text, "sse3, smap, multi-byte NOPs");
+	cpu_features_describe(0, text, sizeof(text));
+	cr_expect_str_eq(text, "");
+}
+
+static const char *taken(const char *spec, feature_set features)
+{
+	static char text[64];
+	struct cpu_model *model = NULL;
+	struct error error = { 0 };
+
+	cr_assert_eq(cpu_model_parse(spec, &model, &error), 0, "%s: %s", spec, error.text);
+	snprintf(text, sizeof(text), "what was here before");
+	cpu_model_describe_taken(model, features, text, sizeof(text));
+	free(model);
+	return text;
+}
+
+/* Also what a feature builds on. */
+Test(features, words_that_took_some_away)
+{
+	cr_expect_str_eq(taken("pentium3", FEATURE_CMOV), "");
+	cr_expect_str_eq(taken("pentium3,-cmov", FEATURE_CMOV), "-cmov");
+	cr_expect_str_eq(taken("pentium3,-cmov", FEATURE_PAE), "");
+	cr_expect_str_eq(taken("pentium3,+cmov,pae=off,-fxsr", FEATURE_SSE | FEATURE_PAE),
+			 "pae=off, -fxsr");
+	cr_expect_str_eq(taken("pentium3,-sse", FEATURE_FXSR), "");
+}
+
+Test(features, words_that_are_none)
+{
+	static const char *const specs[] = { "max,", "max,+", "max,-", "max,,+sse", "max,=on",
+					     "max,+sse=on", "max,sse=", "max,sse=of", "max,sse=onn",
+					     "max,sse" };
+	struct cpu_model *model = NULL;
+
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(specs); i++) {
+		struct error error = { 0 };
+
+		cr_expect_eq(cpu_model_parse(specs[i], &model, &error), -EINVAL, "%s", specs[i]);
+	}
+}
+
+Test(features, the_least_model_that_has_them)
+{
+	cr_expect_eq(cpu_model_offering(0), cpu_model_find("486"));
+	cr_expect_eq(cpu_model_offering(FEATURE_FPU), cpu_model_find("486"));
+	cr_expect_eq(cpu_model_offering(FEATURE_TSC), cpu_model_find("pentium"));
+	cr_expect_eq(cpu_model_offering(FEATURE_CMOV | FEATURE_TSC), cpu_model_find("pentium2"));
+	cr_expect_eq(cpu_model_offering(FEATURE_SSE), cpu_model_find("pentium3"));
+	cr_expect_eq(cpu_model_offering(FEATURE_SSE2), cpu_model_find("max"));
+	cr_expect_null(cpu_model_offering(FEATURE_VME));
 }

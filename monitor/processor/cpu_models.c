@@ -242,7 +242,7 @@ static struct feature_word feature_word(const char *word, size_t len)
 
 		w.on = value_len == 2 && !strncmp(equals + 1, "on", 2);
 		w.understood = w.on || (value_len == 3 && !strncmp(equals + 1, "off", 3));
-	} else if (len > 1 && (*word == '+' || *word == '-')) {
+	} else if (*word == '+' || *word == '-') { /* no part of an empty word */
 		w.on = *word == '+';
 		w.understood = true;
 		w.name++;
