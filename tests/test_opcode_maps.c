@@ -165,6 +165,20 @@ Test(opcode_maps, attributes)
 			    attributes[i].bit);
 }
 
+/* What the translator must not copy for reasons of the system has the attribute that says so. */
+Test(opcode_maps, what_is_of_the_system)
+{
+	const uint32_t of_system = OPA_PRIV | OPA_FAR | OPA_INT | OPA_IO | OPA_SEG_LOAD;
+	struct encoding e = { 0 };
+
+	do {
+		struct insn insn;
+
+		if (encoding_decode(&e, 1, false, &insn) == DECODE_OK && insn.attr & of_system)
+			cr_assert(insn.attr & OPA_SYSTEM, "%s", encoding_text(&e));
+	} while (encoding_next(&e));
+}
+
 /* MASKMOVQ and MASKMOVDQU name registers only and write to memory. */
 static bool may_access(const struct insn *insn)
 {

@@ -166,13 +166,13 @@ static const translate_fn table_0f[256] = {
 	[0x01] = translate_0f01, [0x20] = translate_mov_from_cr, [0x22] = translate_mov_to_cr,
 	[0x31] = translate_rdtsc, [0x34] = translate_sysenter, [0x35] = translate_sysexit,
 	RANGE(0x80, 0x8f) = translate_jcc, [0xa0] = translate_push_seg, [0xa8] = translate_push_seg,
-	[0xa1] = translate_pop_seg, [0xa9] = translate_pop_seg, [0x0b] = translate_leave_tc,
+	[0xa1] = translate_pop_seg, [0xa9] = translate_pop_seg,
 	[0xbd] = translate_bsr, [0xc7] = translate_0fc7, [0xf7] = translate_interpret,
 };
 
+/* OPA_SYSTEM: all that is privileged, far, an interrupt, I/O, or loads a segment register. */
 #define OPA_NOT_COPIED \
-	(OPA_PRIV | OPA_SYSTEM | OPA_FAR | OPA_INT | OPA_IO | OPA_SEG_LOAD | OPA_STRING | \
-	 OPA_STACK | OPA_JUMP | OPA_CALL | OPA_RET | OPA_BRANCH | OPA_INDIRECT)
+	(OPA_SYSTEM | OPA_STRING | OPA_STACK | OPA_JUMP | OPA_CALL | OPA_RET | OPA_BRANCH)
 
 /* x87 forms that would show the host's instruction pointer: FLDENV, FSTENV, FRSTOR, FSAVE. */
 static bool fpu_environment(const struct insn *i)
