@@ -362,7 +362,7 @@ static const translate_fn table_1byte[256] = {
 };
 
 static const translate_fn table_0f[256] = {
-	[0x01] = translate_interpret, [0x0b] = translate_leave_tc, [0x20] = translate_mov_from_cr,
+	[0x01] = translate_interpret, [0x20] = translate_mov_from_cr,
 	[0x22] = translate_interpret, [0x31] = translate_rdtsc, [0x34] = translate_leave_tc,
 	[0x35] = translate_leave_tc,
 	RANGE(0x80, 0x8f) = translate_jcc, [0xa0] = push_seg,

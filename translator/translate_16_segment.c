@@ -47,7 +47,7 @@ void translate_16_mov_to_seg(struct build *b, const struct insn *i)
 {
 	const unsigned seg = insn_reg(i);
 
-	if (seg == X86_CS || seg > X86_GS || (seg == X86_SS && !loads_in_place(b, seg)))
+	if (seg == X86_SS && !loads_in_place(b, seg))
 		return translate_interpret(b, i);
 	if (i->mem)
 		emit_op_mem1(&b->e, OP2(0xb7), H_R8, operand16_prepare(b, i));

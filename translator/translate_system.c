@@ -145,8 +145,7 @@ void translate_mov_to_seg(struct build *b, const struct insn *i)
 {
 	const unsigned seg = insn_reg(i);
 
-	if (seg == X86_SS || seg == X86_CS || seg > X86_GS || (i->mem && i->addr_size != 4) ||
-	    b->adapt & ADAPT_INTERPRET)
+	if (seg == X86_SS || (i->mem && i->addr_size != 4) || b->adapt & ADAPT_INTERPRET)
 		return translate_interpret(b, i);
 	if (!i->mem && insn_rm(i) == X86_ESP)
 		esp_sync_first(b);
