@@ -51,7 +51,7 @@ static void fill_registers(struct host_register *table)
 				(struct host_register){ FILE_GENERAL, i, 1 << size };
 		table[R(XMM0) + i] = (struct host_register){ FILE_XMM, i, 16 };
 	}
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(high_bytes); i++)
 		table[high_bytes[i]] = (struct host_register){ FILE_HIGH_BYTE, i, 1 };
 	for (unsigned i = 0; i < 8; i++) {
 		table[R(MM0) + i] = (struct host_register){ FILE_MMX, i, 8 };
