@@ -230,3 +230,46 @@ Test(stubs, branches_are_looked_up)
 {
 	on_each_host(branch_lookup);
 }
+
+/* --- In place --- */
+
+/* Whether the first instruction of the unit calls C code. */
+static bool calls_out(const struct tu *tu)
+{
+	const uint8_t *code = tr->write_base + (tu->entry - tr->exec_base);
+	const uint32_t end = tu->ninsns > 1 ? tu->insn[1].host_offset : tu->body_len;
+
+	for (uint32_t at = tu->insn[0].host_offset; at + 5 <= end; at++) {
+		int32_t rel;
+
+		memcpy(&rel, code + at + 1, 4);
+		for (unsigned i = 0; code[at] == 0xe8 && i < CALLOUT_COUNT; i++) {
+			if (tu->entry + at + 5 + rel == tr->stub_callout[i])
+				return true;
+		}
+	}
+	return false;
+}
+
+/* In ring 3, where these are frequent (docs/translation.md). */
+static void in_place(void)
+{
+	static const uint8_t codes[][3] = {
+		{ 0x50 }, { 0x54 }, { 0x5b }, { 0x5c }, { 0x60 }, { 0x61 }, { 0x68 }, { 0x6a },
+		{ 0x74, 0x10 }, { 0x8c, 0xd8 }, { 0x8d, 0x03 }, { 0x8f, 0x03 }, { 0x9c },
+		{ 0xa4 }, { 0xab }, { 0xc2 }, { 0xc3 }, { 0xc9 }, { 0xe2, 0x10 }, { 0xe8 },
+		{ 0xe9 }, { 0xeb, 0x10 }, { 0xff, 0xd0 }, { 0xff, 0xe0 }, { 0xff, 0x33 },
+		{ 0x0f, 0x85 }, { 0x0f, 0xbd, 0xc0 }, { 0x1e }, { 0x0f, 0xa0 }, { 0x01, 0x03 },
+	};
+
+	prepare(0);
+	for (unsigned i = 0; i < RF_ARRAY_SIZE(codes); i++)
+		cr_expect(!calls_out(translate_code(codes[i], 3, RING3, 0)), "%02x %02x %02x",
+			  codes[i][0], codes[i][1], codes[i][2]);
+	cr_expect(calls_out(translate_code((const uint8_t[]){ 0x0f, 0xa2 }, 2, RING3, 0)), "cpuid");
+}
+
+Test(stubs, what_is_frequent_calls_nothing)
+{
+	on_each_host(in_place);
+}

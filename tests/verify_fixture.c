@@ -106,6 +106,8 @@ const struct vf_case vf_cases[] = {
 			0xe8) },
 	/* paddb mm1, [ebx]; emms */
 	{ "mmx", RING3, 0, B(0x0f, 0xfc, 0x0b, 0x0f, 0x77) },
+	/* paddb mm1, [ebx] */
+	{ "mmx without sse", RING3 & ~MODE_SSE, 0, B(0x0f, 0xfc, 0x0b) },
 	/* bts [ebx], eax; cmpxchg [ebx], cl; lock inc [ebx] */
 	{ "bits", RING3, 0, B(0x0f, 0xab, 0x03, 0x0f, 0xb0, 0x0b, 0xf0, 0xff, 0x03) },
 	{ "interpreted by adaptation", RING0, ADAPT_INTERPRET, B(0x8b, 0x03) },
