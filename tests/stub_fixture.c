@@ -49,8 +49,15 @@ CALLOUT(SYSENTER)
 CALLOUT(SYSEXIT)
 CALLOUT(LOAD_SEGMENT)
 CALLOUT(INVLPG)
+CALLOUT(FAR_JUMP)
+CALLOUT(FAR_CALL)
+CALLOUT(FAR_RETURN)
 CALLOUT(SOFT)
 CALLOUT(STORE)
+CALLOUT(STORE_WORD)
+CALLOUT(STORE_BYTE)
+CALLOUT(PUSH_WORD)
+CALLOUT(PUSH_LONG)
 
 /* --- The translator and its processor --- */
 
@@ -82,8 +89,17 @@ static void setup(uint32_t host)
 {
 	const struct translator_callbacks callbacks = {
 		.fetch = fetch, .page = page, .protect = protect, .unprotect = protect,
-		.callout = { on_INTERPRET, on_INTEGER, on_LOAD_CR3, on_INT, on_IRET, on_SYSENTER,
-			     on_SYSEXIT, on_LOAD_SEGMENT, on_INVLPG, on_SOFT, on_STORE },
+		.callout = {
+			[CALLOUT_INTERPRET] = on_INTERPRET, [CALLOUT_INTEGER] = on_INTEGER,
+			[CALLOUT_LOAD_CR3] = on_LOAD_CR3, [CALLOUT_INT] = on_INT,
+			[CALLOUT_IRET] = on_IRET, [CALLOUT_SYSENTER] = on_SYSENTER,
+			[CALLOUT_SYSEXIT] = on_SYSEXIT, [CALLOUT_LOAD_SEGMENT] = on_LOAD_SEGMENT,
+			[CALLOUT_INVLPG] = on_INVLPG, [CALLOUT_FAR_JUMP] = on_FAR_JUMP,
+			[CALLOUT_FAR_CALL] = on_FAR_CALL, [CALLOUT_FAR_RETURN] = on_FAR_RETURN,
+			[CALLOUT_SOFT] = on_SOFT, [CALLOUT_STORE] = on_STORE,
+			[CALLOUT_STORE_WORD] = on_STORE_WORD, [CALLOUT_STORE_BYTE] = on_STORE_BYTE,
+			[CALLOUT_PUSH_WORD] = on_PUSH_WORD, [CALLOUT_PUSH_LONG] = on_PUSH_LONG,
+		},
 	};
 	const struct translator_options options = {
 		.features = ~(feature_set)0, .cache_size = 1 << 20, .host = host,

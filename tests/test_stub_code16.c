@@ -36,6 +36,8 @@ static const struct { const char *name; uint8_t code[6]; unsigned len, which; } 
 	{ "mov ds", { 0x8e, 0xd8 }, 2, CALLOUT_LOAD_SEGMENT },
 	{ "mov fs", { 0x8e, 0xe0 }, 2, CALLOUT_LOAD_SEGMENT },
 	{ "mov gs", { 0x8e, 0xe8 }, 2, CALLOUT_LOAD_SEGMENT },
+	{ "call far", { 0x9a, 0, 0, 0, 1 }, 5, 0x100 | CALLOUT_FAR_CALL },
+	{ "jmp far", { 0xea, 0, 0, 0, 1 }, 5, 0x100 | CALLOUT_FAR_JUMP },
 	{ "int1", { 0xf1 }, 1, ENDS },
 	{ "hlt", { 0xf4 }, 1, ENDS }, { "ud2", { 0x0f, 0x0b }, 2, 0x100 | CALLOUT_INTERPRET },
 	{ "sysenter", { 0x0f, 0x34 }, 2, ENDS }, { "sysexit", { 0x0f, 0x35 }, 2, ENDS },
