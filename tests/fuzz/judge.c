@@ -355,11 +355,25 @@ static bool wrapped_in_parts(const struct fuzz_case *c, struct executor *x,
 	       insn_offset(&i, out->regs) + i.mem_size > 0x10000;
 }
 
+/* Whether its bytes may load SS: POP SS, MOV to it, LSS. Others may end the same way. */
+static bool may_load_ss(const struct fuzz_case *c)
+{
+	for (unsigned n = 0; n + 1 < c->len; n++) {
+		const uint8_t *p = c->bytes + n;
+
+		if (p[0] == 0x17 || (p[0] == 0x8e && (p[1] >> 3 & 7) == X86_SS) ||
+		    (p[0] == 0x0f && p[1] == 0xb2))
+			return true;
+	}
+	return false;
+}
+
 /* IRET to a 16-bit stack leaves ring 0's upper half of ESP, so interrupts show. */
 static bool interrupted_on_a_small_stack(const struct fuzz_case *c, struct executor *x,
 					 const struct outcome *out, const struct outcome *other)
 {
-	return x->interrupted && (world_code16(c->seg[X86_SS]) || world_code16(out->seg[X86_SS]));
+	return x->interrupted && (world_code16(c->seg[X86_SS]) ||
+				  world_code16(out->seg[X86_SS]) || may_load_ss(c));
 }
 
 /* What only the host has. */
@@ -580,6 +594,8 @@ struct judgement judge_memory(const struct fuzz_case *c, struct executor *xa, st
 			if (leeway && xb->is_host && at < REGION_SIZE - 1 &&
 			    above_a_selector(a, b, at))
 				continue;
+			if (interrupted_on_a_small_stack(c, xa, out, out))
+				return j;
 			snprintf(j.text, sizeof(j.text), "memory at %x: %s %02x, %s %02x",
 				 region_base(n) + at, xa->name, a[at], xb->name, b[at]);
 			j.verdict = VERDICT_DIFFERENT;
