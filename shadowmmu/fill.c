@@ -163,6 +163,12 @@ static int map_run(struct fill *f, unsigned first, unsigned count, uint32_t entr
 	return 0;
 }
 
+/* Whether b, the entry of the page after a's, goes on with the frames after a's. */
+static bool follows(uint32_t a, uint32_t b)
+{
+	return b == a + GUEST_PAGE_SIZE && b > a; /* the last frame is followed by none */
+}
+
 /* Maps the run around entry i, as far as it is contiguous within [lo, hi). */
 static int map_wanted(struct fill *f, unsigned i, unsigned lo, unsigned hi)
 {
@@ -173,10 +179,10 @@ static int map_wanted(struct fill *f, unsigned i, unsigned lo, unsigned hi)
 		entry = wanted_entry(f, i);
 	if (!entry) /* a device has just stored to the table: the access is made again */
 		return 0;
-	while (first > lo &&
-	       missing_entry(f, first - 1) == entry - (i - first + 1) * GUEST_PAGE_SIZE)
+	while (first > lo && follows(missing_entry(f, first - 1),
+				     entry - (i - first) * GUEST_PAGE_SIZE))
 		first--;
-	while (end < hi && missing_entry(f, end) == entry + (end - i) * GUEST_PAGE_SIZE)
+	while (end < hi && follows(entry + (end - 1 - i) * GUEST_PAGE_SIZE, missing_entry(f, end)))
 		end++;
 	f->s->stats.pages_prefilled += end - first - 1;
 	return map_run(f, first, end - first, entry - (i - first) * GUEST_PAGE_SIZE);
@@ -196,7 +202,8 @@ static void map_others(struct fill *f, unsigned lo, unsigned hi, unsigned maps)
 		entry = missing_entry(f, first);
 		if (!entry)
 			continue;
-		while (i < hi && missing_entry(f, i) == entry + (i - first) * GUEST_PAGE_SIZE)
+		while (i < hi && follows(entry + (i - 1 - first) * GUEST_PAGE_SIZE,
+					 missing_entry(f, i)))
 			i++;
 		f->s->stats.pages_prefilled += i - first;
 		if (map_run(f, first, i - first, entry))

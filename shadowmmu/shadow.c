@@ -46,7 +46,8 @@ int shadow_create(struct guest_ram *ram, struct host_mapping *hm,
 						       limit;
 	limit = s->options.leaf_limit ? s->options.leaf_limit : LEAF_LIMIT_DEFAULT;
 	s->leaf_limit = limit < LEAF_LIMIT_LEAST ? LEAF_LIMIT_LEAST : limit;
-	s->vma_limit = hm->ops->mapping_limit(hm) / 2;
+	/* A run that goes over the end of RAM, display memory or ROM counts as one. */
+	s->vma_limit = hm->ops->mapping_limit(hm) / 4;
 	err = rmap_create(s);
 	if (!err)
 		err = table_trace_create(s);

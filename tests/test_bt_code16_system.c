@@ -352,3 +352,32 @@ static void a_push_over_code_is_seen(struct bf *bf)
 }
 
 Test(bt_code16_system, a_push_over_code_is_seen) { code16_in_both(a_push_over_code_is_seen); }
+
+/*
+ * With CR4.VME an INT n whose bit in the TSS's map is clear goes through the vector table of the
+ * program's own (SDM vol. 3, 20.3.3.2), whatever IOPL is.
+ */
+static void v86_int_is_redirected(struct bf *bf)
+{
+	static const uint8_t program[] = { 0xb9, ROUNDS & 0xff, ROUNDS >> 8, 0xcd, 0x40, 0xe2, 0xfc, 0xcc };
+	static const uint8_t handler[] = { 0x43, 0xcf };
+	const uint16_t map = 0x88;
+	int vector;
+
+	for (unsigned iopl = 0; iopl <= 3; iopl += 3) {
+		code16_reset_v86(bf, iopl);
+		bf->cpu->cr4 |= CR4_VME;
+		bf_flush(bf);
+		bf_write(bf, BF_TSS + 0x66, &map, 2);
+		bf_write(bf, BF_TSS + 0x68, (uint8_t[32]){ 0 }, 32);
+		bf_write32(bf, 4 * 0x40, CODE + 0x100);
+		bf_write(bf, CODE, program, sizeof(program));
+		bf_write(bf, CODE + 0x100, handler, sizeof(handler));
+		bf->cpu->regs[X86_EBX] = 0;
+		EXPECT_EQ(bf_run(bf, &vector), BF_EXCEPTION);
+		EXPECT_EQ(vector, EXC_BP);
+		EXPECT_EQ(bf->cpu->regs[X86_EBX], ROUNDS);
+	}
+}
+
+Test(bt_code16_system, v86_int_is_redirected) { code16_in_both(v86_int_is_redirected); }

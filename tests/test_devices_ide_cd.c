@@ -556,7 +556,8 @@ Test(ide_cd, registers_after_errors)
 	cr_expect_eq(ide_in(1), 0x20, "not ready");
 	cr_expect_eq(ide_in(2), 3);
 	PACKET(0x03, 0, 0, 0, 255);
-	ANSWER(0xf0, 0, 2, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x3a, 0, 0, 0, 0, 0);
+	/* no medium, and the tray is closed (MMC-3, annex A) */
+	ANSWER(0xf0, 0, 2, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x3a, 1, 0, 0, 0, 0);
 }
 
 Test(ide_cd, the_ends_of_the_disc)

@@ -27,6 +27,8 @@ static uint64_t lines(uint32_t offset, uint32_t len)
 {
 	const uint32_t room = GUEST_PAGE_SIZE - offset, end = offset + (len < room ? len : room);
 
+	if (!len)
+		return 0;
 	return ~0ull << (offset >> LINE_SHIFT) & ~0ull >> (63 - ((end - 1) >> LINE_SHIFT));
 }
 

@@ -97,7 +97,9 @@ struct tu *tu_insert(struct translator *tr, struct tu *tu)
 	p->tus = tu;
 	code_lines_add(p, gpa_offset(tu->gpa), tu_first_len(tu));
 	if (p2) {
-		code_lines_add(p2, 0, tu->guest_len - tu_first_len(tu));
+		/* An undefined opcode may have been read across, and its first byte alone count. */
+		if (tu->guest_len > tu_first_len(tu))
+			code_lines_add(p2, 0, tu->guest_len - tu_first_len(tu));
 		tu->page2_next = p2->tus2;
 		p2->tus2 = tu;
 	}

@@ -340,10 +340,8 @@ static const char *state_check(const void *opaque)
 	case FDC_COMMAND:
 		return !f->s.given || f->s.given >= f->s.wanted ? "s.given" : NULL;
 	case FDC_DISK:
-		return !block || f->s.sector >= block->sectors ? "s.sector" : NULL;
+		return !block ? "s.phase" : NULL;
 	case FDC_HOST:
-		if (!block || f->s.sector >= block->sectors)
-			return "s.sector";
 		return f->s.position >= f->s.bytes ? "s.position" : NULL;
 	case FDC_WAIT:
 		return f->s.wait_end_ns ? NULL : "s.wait_end_ns";

@@ -177,11 +177,16 @@ static void host_begins(struct fdc *f, unsigned bytes);
 
 static void request_failed(struct fdc *f, int err)
 {
-	const bool reading = f->request.kind == BLOCK_READ;
+	const bool reading = f->request.kind == BLOCK_READ,
+		   flushing = f->s.request_kind == BLOCK_FLUSH;
 
-	f->s.written = false;
 	note_error(f, err == -EROFS ? ST1_PROTECTED : ST1_DATA, reading ? ST2_DATA : 0);
-	finish(f);
+	if (flushing) {
+		f->s.written = false;
+		finish(f);
+	} else {
+		conclude(f); /* what was written before is flushed */
+	}
 }
 
 static void formatted(struct fdc *f)

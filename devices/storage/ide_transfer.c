@@ -251,6 +251,7 @@ void ide_reply(struct ide_channel *c, uint32_t bytes)
 {
 	assert(bytes && bytes <= IDE_BUFFER);
 	c->s.left = c->s.position = 0;
+	c->s.sector = 0;
 	c->s.bytes = bytes;
 	if (c->s.goal == IDE_DMA_REPLY)
 		ide_continue(c);

@@ -40,8 +40,13 @@ int bt_light_transfer(struct vcpu *vcpu, enum x86_status status)
 int bt_light_int(struct cpu *cpu, uint32_t vector, uint32_t next_eip)
 {
 	struct vcpu *vcpu = rf_container_of(cpu, struct vcpu, cpu);
+	enum x86_status status;
 
-	return bt_light_transfer(vcpu, software_interrupt(vcpu, vector, next_eip, true));
+	if (cpu_is_v86(cpu) && vector != EXC_BP) /* INT3: CD 03 is not translated there */
+		status = interrupt_n(vcpu, vector, next_eip);
+	else
+		status = software_interrupt(vcpu, vector, next_eip, true);
+	return bt_light_transfer(vcpu, status);
 }
 
 /*

@@ -142,6 +142,15 @@ static enum tc_leave signal_adapt(struct bt *bt, const struct tc_position *at, u
 	return TC_LEAVE_RETRANSLATE;
 }
 
+/*
+ * Of an adapted store of 16-bit code the limit's probe may be what cannot be done in place: then
+ * the store is interpreted (translate_16_choose()).
+ */
+static enum tc_leave signal_adapt_further(struct bt *bt, const struct tc_position *at)
+{
+	return signal_adapt(bt, at, at->adapt & ADAPT_INTERPRET ? ADAPT_EXACT : ADAPT_INTERPRET);
+}
+
 static enum tc_leave signal_user_view(struct bt *bt, const struct tc_position *at, gva_t gva)
 {
 	const uint8_t bit = 1 << (gva >> 30);
@@ -247,14 +256,12 @@ static bool signal_page_fault(struct bt *bt, ucontext_t *uc, const struct tc_pos
 		*why = TC_LEAVE_FAULT;
 		return true;
 	case SHADOW_FILL_UNBACKED:
-		/* Of an adapted store of 16-bit code the limit's probe may have met a device. */
-		*why = signal_adapt(bt, at,
-				    at->adapt & ADAPT_INTERPRET ? ADAPT_EXACT : ADAPT_INTERPRET);
+		*why = signal_adapt_further(bt, at);
 		return true;
 	case SHADOW_FILL_PROTECTED:
 	case SHADOW_FILL_EMULATE:
 		if (signal_count_hit(bt, at->gpa, HITS_BEFORE_ADAPTING))
-			*why = signal_adapt(bt, at, ADAPT_INTERPRET);
+			*why = signal_adapt_further(bt, at);
 		return true;
 	case SHADOW_FILL_USER_VIEW:
 		*why = signal_user_view(bt, at, gva);

@@ -215,6 +215,7 @@ static int eip_set(struct vcpu *vcpu, uint32_t value)
 	vcpu->cpu.eip = value;
 	vcpu->cpu.halted = false;
 	vcpu->cpu.inhibit = 0;
+	vcpu->cpu.eflags &= ~X86_RF; /* it was about the instruction that is left */
 	debugger_moved(vcpu);
 	return 0;
 }

@@ -217,8 +217,9 @@ static void vcpu_stop_point(struct vcpu *vcpu)
 		vcpu_freeze_clock(vcpu, true);
 	while ((work = vcpu_stopped_work(vcpu, paused)))
 		work->run(vcpu, work);
+	/* Also if another thread has let it go on before it came here. */
+	vcpu->debugger.why = DEBUGGER_PAUSED;
 	if (paused) {
-		vcpu->debugger.why = DEBUGGER_PAUSED;
 		vcpu->cpu.tsc_offset -= __rdtsc() - since;
 		vcpu_freeze_clock(vcpu, false);
 	}

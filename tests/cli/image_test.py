@@ -135,7 +135,8 @@ class Images(disk_test.Disks):
             process.send_signal(number)
             process.wait()
             self.expect_end_of(servers[0])
-        self.assertEqual([name for name in os.listdir('/tmp') if re.fullmatch('ringfence-[^-]{6}', name)
+        self.assertEqual([name for name in os.listdir('/tmp')
+                          if re.fullmatch('ringfence-[^-]{6}', name)
                           and os.stat('/tmp/' + name).st_uid == os.getuid()], [])
 
     def test_the_terminal_does_not_end_the_server(self):
