@@ -359,7 +359,9 @@ Test(bt_code16_system, a_push_over_code_is_seen) { code16_in_both(a_push_over_co
  */
 static void v86_int_is_redirected(struct bf *bf)
 {
-	static const uint8_t program[] = { 0xb9, ROUNDS & 0xff, ROUNDS >> 8, 0xcd, 0x40, 0xe2, 0xfc, 0xcc };
+	static const uint8_t program[] = {
+		0xb9, ROUNDS & 0xff, ROUNDS >> 8, 0xcd, 0x40, 0xe2, 0xfc, 0xcc
+	};
 	static const uint8_t handler[] = { 0x43, 0xcf };
 	const uint16_t map = 0x88;
 	int vector;
