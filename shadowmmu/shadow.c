@@ -46,8 +46,7 @@ int shadow_create(struct guest_ram *ram, struct host_mapping *hm,
 						       limit;
 	limit = s->options.leaf_limit ? s->options.leaf_limit : LEAF_LIMIT_DEFAULT;
 	s->leaf_limit = limit < LEAF_LIMIT_LEAST ? LEAF_LIMIT_LEAST : limit;
-	/* A run that goes over the end of RAM, display memory or ROM counts as one. */
-	s->vma_limit = hm->ops->mapping_limit(hm) / 4;
+	s->vma_limit = hm->ops->mapping_limit(hm) / 2;
 	err = rmap_create(s);
 	if (!err)
 		err = table_trace_create(s);
