@@ -34,6 +34,7 @@ busybox chroot /disk /bin/sh /install
 echo "installed: $?"
 busybox umount /disk/sys /disk/proc /disk/dev
 busybox umount /disk
+busybox sleep 5 # for who looks at the screen
 busybox poweroff -f
 '''
 

@@ -120,8 +120,10 @@ class Machine:
             self.command('sendkey ' + name)
 
     def type(self, text):
-        """Types text; a new line is the enter key."""
-        self.key(*(key_name(c) for c in text))
+        """Types text, as fast as people may; a new line is the enter key."""
+        for character in text:
+            self.key(key_name(character))
+            time.sleep(0.05)
 
     def wait_for_end(self, seconds):
         """Until the guest has powered off."""
