@@ -1031,4 +1031,6 @@ class Terminal(Case):
 if __name__ == '__main__':
     PROGRAM = os.path.abspath(sys.argv.pop(1))
     needs_engine.or_skip(PROGRAM, ENGINE)
+    for inherited in (signal.SIGINT, signal.SIGQUIT):  # ignored in a shell's background
+        signal.signal(inherited, signal.SIG_DFL)
     unittest.main()
