@@ -35,7 +35,9 @@ static int checked_map(struct host_mapping *hm, hva_t base, gva_t gva, gpa_t gpa
 {
 	cr_assert(len && !(len & 0xfff) && !(gva & 0xfff) && !gpa_offset(gpa));
 	cr_assert_leq(gva + len, 1ull << 32, "mapped beyond the window");
-	cr_assert(hm->ram->video || gpa.v + len <= hm->ram->size, "mapped beyond RAM");
+	cr_assert(hm->ram->video || gpa.v + len <= hm->ram->size ||
+			  (hm->ram->rom_size && gpa.v + len <= GUEST_ROM_END &&
+			   gpa.v >= GUEST_ROM_END - hm->ram->rom_size), "mapped beyond RAM");
 	cr_assert(hm->ram->video || gpa.v + len <= GUEST_VIDEO_HOLE_START ||
 			  gpa.v >= GUEST_VIDEO_HOLE_END, "mapped the video hole");
 	if (checked(hm)->fail_maps) {
@@ -106,10 +108,13 @@ void guest_create(struct guest *g, const struct shadow_options *options, uint32_
 	struct shadow_callbacks callbacks = { g, code_mapping_changed, space_destroyed };
 	struct shadow_options checked = options ? *options : (struct shadow_options){ 0 };
 	uint32_t limit = g->hm.limit, video_size = g->video_size, gfn;
+	const void *rom = g->rom;
 	struct error error = { 0 };
 
 	memset(g, 0, sizeof(*g));
 	cr_assert_eq(guest_ram_init(&g->ram, GUEST_RAM_SIZE), 0);
+	if (rom)
+		cr_assert_eq(guest_ram_add_rom(&g->ram, rom, 0x10000), 0);
 	if (video_size)
 		cr_assert_eq(guest_ram_add_video(&g->ram, video_size), 0);
 	for (gfn = 0; gfn < GUEST_RAM_SIZE >> 12; gfn++)

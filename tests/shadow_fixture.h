@@ -35,6 +35,7 @@ struct guest {
 	gva_t code_gva;
 	unsigned spaces_destroyed;
 	uint32_t video_size; /* set before guest_create(): bytes of display memory */
+	const void *rom;     /* the same: 64 KiB below 4 GiB, or NULL */
 };
 
 /* The structures are checked now and then (shadow_options.check_every) in any case. */

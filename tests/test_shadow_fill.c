@@ -77,6 +77,26 @@ Test(shadow_fill, a_page_is_writable_only_once_dirty)
 	guest_destroy(&g);
 }
 
+/* ROM ends at 4 GiB: the page after it in a table may be of frame 0, which goes on with nothing. */
+Test(shadow_fill, the_last_frame_is_followed_by_none)
+{
+	static const uint8_t rom[0x10000] = { 0x12 };
+	struct guest g = { .rom = rom };
+
+	two_spaces(&g, NULL, 0);
+	for (unsigned turn = 0; turn < 2; turn++) {
+		user_pte(&g, 0, 0xfffff, USER_RW | PTE_A);
+		user_pte(&g, 1, 0, USER_RW | PTE_A);
+		load_cr3(&g, PD);
+		expect_reads(&g, SHADOW_USER, UVA(turn), 0);
+		expect_reads(&g, SHADOW_USER, UVA(!turn), 0);
+	}
+	user_pte(&g, 0, 0xffff0, USER_RW | PTE_A);
+	load_cr3(&g, PD);
+	expect_reads(&g, SHADOW_USER, UVA(0), 0x12);
+	guest_destroy(&g);
+}
+
 Test(shadow_fill, write_protect_off_lets_ring_0_write)
 {
 	struct guest g = { 0 };
