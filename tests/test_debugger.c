@@ -369,6 +369,24 @@ Test(debugger, one_in_real_mode)
 	}
 }
 
+/* The limit of a segment of 4 GiB is probed where the store goes: by a load. */
+Test(debugger, stores_of_unreal_mode_beside_one_go_on)
+{
+	EACH_ENGINE(bf) {
+		enter_real_mode(bf);
+		bf->cpu->seg[X86_DS].limit = 0xffffffff;
+		bf_flush(bf);
+		/* mov cx, 40; mov [ebx], al; inc al; dec cx; jnz; stop */
+		BF_CODE_AT(bf, 0x1010, 0xb9, 40, 0, 0x67, 0x88, 0x03, 0xfe, 0xc0, 0x49, 0x75, 0xf8,
+			   BF_STOP);
+		bf->cpu->regs[X86_EAX] = 0;
+		bf->cpu->regs[X86_EBX] = 0x4500;
+		watch(bf, bf->cpu->seg[X86_DS].base + 0x4800, 1, DEBUGGER_ACCESSES);
+		EXPECT_STOP(bf, DEBUGGER_PAUSED, 0x1d);
+		cr_expect_eq(bf->ram[bf->cpu->seg[X86_DS].base + 0x4500], 39, "%s", bf->name);
+	}
+}
+
 /* --- steps --- */
 
 /* A program, and where each step is to end; a step more ends it. */
