@@ -184,7 +184,8 @@ struct tu *translate_code(const uint8_t *code, unsigned len, uint32_t mode, uint
 	const uint32_t to = FAR_AWAY - (CODE + len + 5);
 
 	memset(guest_page, 0x90, sizeof(guest_page));
-	memcpy(guest_page + (CODE - PAGE), code, len);
+	if (len)
+		memcpy(guest_page + (CODE - PAGE), code, len);
 	guest_page[CODE - PAGE + len] = 0xe9;
 	memcpy(guest_page + (CODE - PAGE + len + 1), &to, 4);
 	translator_flush(tr);
