@@ -101,6 +101,21 @@ Test(i8042, keyboard_commands)
 	EXPECT(false, 0xfe);
 }
 
+Test(i8042, keys_that_do_not_fit_are_refused)
+{
+	const uint8_t key[] = { 0x1c, 0xf0, 0x1c };
+	unsigned fit = 0;
+
+	out(0x64, 0xad); /* the controller takes none */
+	while (pc_board_keyboard_put(b.board, key, sizeof(key)))
+		fit++;
+	cr_expect_eq(fit, PC_KEYBOARD_QUEUE / sizeof(key));
+	cr_expect(pc_board_keyboard_put(b.board, key, 2));
+	cr_expect_not(pc_board_keyboard_put(b.board, key, 1));
+	out(0x60, 0xf5); /* without scanning keys are nobody's */
+	cr_expect(pc_board_keyboard_put(b.board, key, sizeof(key)));
+}
+
 Test(i8042, keys_are_translated)
 {
 	pc_board_keyboard_put(b.board, (const uint8_t[]){ 0x1c, 0xf0, 0x1c }, 3);

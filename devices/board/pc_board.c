@@ -682,9 +682,11 @@ void pc_board_rtc_advance(struct pc_board *board, uint64_t ns)
 	mc146818_advance(&board->rtc, ns);
 }
 
-void pc_board_keyboard_put(struct pc_board *board, const uint8_t *scancodes, size_t count)
+_Static_assert(PC_KEYBOARD_QUEUE == PS2_QUEUE, "as the header says");
+
+bool pc_board_keyboard_put(struct pc_board *board, const uint8_t *scancodes, size_t count)
 {
-	ps2_keyboard_key(&board->kbc.keyboard, scancodes, count);
+	return ps2_keyboard_key(&board->kbc.keyboard, scancodes, count);
 }
 
 const struct media *pc_board_media(const struct pc_board *board)

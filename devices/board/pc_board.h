@@ -151,8 +151,12 @@ void pc_board_power_button(struct pc_board *board);
 /* The RTC goes forward: that long it stood still with the clock, and was not to. */
 void pc_board_rtc_advance(struct pc_board *board, uint64_t ns);
 
-/* A key of the PS/2 keyboard, as scan code set 2 bytes (make or break sequence). */
-void pc_board_keyboard_put(struct pc_board *board, const uint8_t *scancodes, size_t count);
+#define PC_KEYBOARD_QUEUE 32 /* bytes */
+/*
+ * Keys of the PS/2 keyboard, as scan code set 2 bytes (make and break sequences). False, and
+ * nothing was put: the guest has not taken enough of what is in the keyboard's queue.
+ */
+bool pc_board_keyboard_put(struct pc_board *board, const uint8_t *scancodes, size_t count);
 
 /* config.media. */
 const struct media *pc_board_media(const struct pc_board *board);

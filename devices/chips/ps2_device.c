@@ -4,17 +4,18 @@
 
 #include <assert.h>
 
-void ps2_put(struct ps2_device *device, const uint8_t *bytes, size_t count)
+bool ps2_put(struct ps2_device *device, const uint8_t *bytes, size_t count)
 {
 	struct ps2_state *s = device->s;
 
 	assert(s->head < PS2_QUEUE && s->count <= PS2_QUEUE);
 	if (count > (size_t)(PS2_QUEUE - s->count))
-		return;
+		return false;
 	for (size_t i = 0; i < count; i++)
 		s->queue[(s->head + s->count++) % PS2_QUEUE] = bytes[i];
 	if (count)
 		device->ready(device->opaque);
+	return true;
 }
 
 bool ps2_get(struct ps2_device *device, uint8_t *byte)

@@ -33,8 +33,8 @@ struct ps2_device {
 	void *opaque;
 };
 
-/* Puts all bytes into the queue, or none if they do not fit (the overrun is silent). */
-void ps2_put(struct ps2_device *device, const uint8_t *bytes, size_t count);
+/* Puts all bytes into the queue, or none and returns false if they do not fit. */
+bool ps2_put(struct ps2_device *device, const uint8_t *bytes, size_t count);
 static inline void ps2_put1(struct ps2_device *device, uint8_t byte) { ps2_put(device, &byte, 1); }
 /* The next byte; false if there is none. */
 bool ps2_get(struct ps2_device *device, uint8_t *byte);
@@ -45,8 +45,8 @@ extern const struct state_field ps2_state_fields[];
 /* ps2_keyboard.c: an IBM MF2 keyboard. write: a byte from the host. */
 void ps2_keyboard_reset(struct ps2_device *keyboard);
 void ps2_keyboard_write(struct ps2_device *keyboard, uint8_t byte);
-/* Keys in scan code set 2, dropped while scanning is disabled. */
-void ps2_keyboard_key(struct ps2_device *keyboard, const uint8_t *scancodes, size_t count);
+/* Keys in scan code set 2, dropped while scanning is disabled. False: there is no room for them. */
+bool ps2_keyboard_key(struct ps2_device *keyboard, const uint8_t *scancodes, size_t count);
 
 /* ps2_mouse.c: an IntelliMouse nobody moves. */
 void ps2_mouse_reset(struct ps2_device *mouse);

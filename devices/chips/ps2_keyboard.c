@@ -30,10 +30,9 @@ void ps2_keyboard_reset(struct ps2_device *keyboard)
 	keyboard->s->enabled = 1;
 }
 
-void ps2_keyboard_key(struct ps2_device *keyboard, const uint8_t *scancodes, size_t count)
+bool ps2_keyboard_key(struct ps2_device *keyboard, const uint8_t *scancodes, size_t count)
 {
-	if (keyboard->s->enabled)
-		ps2_put(keyboard, scancodes, count);
+	return !keyboard->s->enabled || ps2_put(keyboard, scancodes, count);
 }
 
 static void parameter(struct ps2_device *keyboard, uint8_t value)

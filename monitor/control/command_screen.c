@@ -115,26 +115,26 @@ int command_dump_screen(struct vcpu *vcpu, const char *path, struct error *error
 
 /* Keys. */
 
-static void send(struct pc_board *board, const struct key *key, bool down)
-{
-	uint8_t bytes[KEY_BYTES_MOST];
-
-	pc_board_keyboard_put(board, bytes, key_bytes(key, down, bytes));
-}
-
 int command_send_keys(struct vcpu *vcpu, const char *names, struct error *error)
 {
 	struct vm *vm = vcpu->vm;
 	const struct key *keys[KEYS_MOST];
+	uint8_t bytes[2 * KEYS_MOST * KEY_BYTES_MOST];
 	int n = keys_parse(names, keys, error);
+	size_t count = 0;
+	bool room;
 
 	if (n < 0)
 		return n;
+	for (int i = 0; i < n; i++)
+		count += key_bytes(keys[i], true, bytes + count);
+	while (n--)
+		count += key_bytes(keys[n], false, bytes + count);
+	if (count > PC_KEYBOARD_QUEUE)
+		return error_set(error, -E2BIG, "'%s' are more keys at once than a keyboard tells "
+				 "of; press fewer together", names);
 	pthread_mutex_lock(&vm->device_lock);
-	for (int i = 0; i < n && vm->board; i++)
-		send(vm->board, keys[i], true);
-	while (n-- && vm->board)
-		send(vm->board, keys[n], false);
+	room = !vm->board || pc_board_keyboard_put(vm->board, bytes, count);
 	pthread_mutex_unlock(&vm->device_lock);
-	return 0;
+	return room ? 0 : -EAGAIN;
 }

@@ -90,7 +90,10 @@ int command_query_screen(struct vcpu *vcpu, struct display_size *size,
 int command_screen_text(struct vcpu *vcpu, char **text, struct error *error) RF_MUST_CHECK;
 /* Writes it to a file: as text if the name ends in ".txt", else as PNG. */
 int command_dump_screen(struct vcpu *vcpu, const char *path, struct error *error) RF_MUST_CHECK;
-/* Presses the keys named (keys_parse()) together, and releases them. 0, or -EINVAL and error. */
+/*
+ * Presses the keys named (keys_parse()) together, and releases them. 0; -EAGAIN: the keyboard has no
+ * room for them yet; -EINVAL or -E2BIG and error.
+ */
 int command_send_keys(struct vcpu *vcpu, const char *names, struct error *error) RF_MUST_CHECK;
 
 /* Drive n, from 0 on. False: there are no more. */

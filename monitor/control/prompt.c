@@ -133,6 +133,9 @@ static char *prompt_make_answer(struct prompt *p, struct vcpu *vcpu, bool *again
 	call.waited_ns = clock_now(&p->clock) - p->since_ns;
 	pthread_mutex_unlock(&p->vm->device_lock);
 	err = p->command->answer(&call);
+	if (err == -EAGAIN && p->vm->paused) /* its clock stands still, too */
+		err = error_set(&call.error, -EBUSY, "the guest is stopped, and nothing is to be "
+				"waited for; cont lets it run");
 	*again = err == -EAGAIN;
 	if (err && !*again)
 		fprintf(call.out, "%s: %s\n", p->command->name, call.error.text);

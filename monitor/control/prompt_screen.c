@@ -7,6 +7,7 @@
 #include "prompt_commands.h"
 
 #define WAIT_MOST_SECONDS 86400ul
+#define KEYS_PATIENCE_NS (5 * NS_PER_SECOND)
 
 static int answer_vga(struct prompt_call *call)
 {
@@ -39,7 +40,12 @@ static int answer_screendump(struct prompt_call *call)
 
 static int answer_sendkey(struct prompt_call *call)
 {
-	return command_send_keys(call->vcpu, call->args, &call->error);
+	int err = command_send_keys(call->vcpu, call->args, &call->error);
+
+	if (err == -EAGAIN && call->waited_ns >= KEYS_PATIENCE_NS)
+		return error_set(&call->error, -ETIMEDOUT, "the guest does not take the keys that "
+				 "were sent before");
+	return err;
 }
 
 /* SECONDS TEXT */

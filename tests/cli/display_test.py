@@ -145,6 +145,16 @@ class Prompt(unittest.TestCase):
     def file(self, name):
         return os.path.join(self.folder, name)
 
+    def test_nobody_waits_for_a_stopped_guest(self):
+        """Its clock stands still: commands that wait would have the prompt wait for ever."""
+        self.assertEqual(self.ask('stop'), '')
+        self.assertIn('the guest is stopped', self.ask('waitfor 5 no such text'))
+        said = [self.ask('sendkey a') for _ in range(20)]
+        self.assertEqual(said[0], '')
+        self.assertIn('the guest is stopped', said[-1])
+        self.assertEqual(self.ask('cont'), '')
+        self.assertEqual(self.ask('waitfor 100 Press ESC for boot menu'), '')
+
     def test_keys_text_and_picture(self):
         self.assertEqual(self.ask('waitfor 100 Press ESC for boot menu'), '')
         self.assertEqual(self.ask('sendkey esc'), '')
