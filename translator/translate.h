@@ -155,6 +155,14 @@ void emit_callout_by(struct build *b, cache_pc stub);
 void translate_cli(struct build *b, const struct insn *insn);
 void translate_sti(struct build *b, const struct insn *insn);
 void translate_popf(struct build *b, const struct insn *insn);
+/*
+ * POPF in ring 0 with the value in r8d: popf_begin() sets the flags if none changes but those of
+ * may_change and IF, and IF is not set with an event pending. What comes then finishes the
+ * instruction; popf_end() has the interpreter do it otherwise.
+ */
+struct popf { uint8_t *others_change, *event; }; /* short jumps to there */
+struct popf popf_begin(struct build *b, uint32_t may_change);
+void popf_end(struct build *b, const struct insn *insn, struct popf p);
 void translate_int(struct build *b, const struct insn *insn);
 void translate_int3(struct build *b, const struct insn *insn);
 void translate_iret(struct build *b, const struct insn *insn);

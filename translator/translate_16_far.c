@@ -64,31 +64,13 @@ void translate_16_int(struct build *b, const struct insn *i)
 void translate_16_popf(struct build *b, const struct insn *i)
 {
 	struct emitter *e = &b->e;
-	uint8_t *slow1, *slow2, *no_if, *done;
+	struct popf p;
 
 	if (b->mode & MODE_CPL)
 		return translate_interpret(b, i);
 	code16_load_r8(b, i->op_size, stack16_slot(b, 0, i->op_size, ACCESS_READ));
-	emit_mov32(e, H_R9, H_R8);
-	emit_alu32_imm(e, ALU_AND, H_R9, ~(uint32_t)(X86_ARITH_FLAGS | X86_IF));
-	emit_alu32_imm8(e, ALU_OR, H_R9, X86_F1);
-	emit_alu32_mem(e, ALU_CMP, H_R9, memref_cpu(TCW_OFF(eflags_sys)));
-	slow1 = emit_jcc_short(e, COND_NZ);
-	emit_mov32(e, H_R9, H_R8);
-	emit_alu32_imm(e, ALU_AND, H_R9, X86_IF);
-	no_if = emit_jcc_short(e, COND_Z);
-	emit_alu32_mem_imm8(e, ALU_CMP, memref_cpu(CPU_OFF(events)), 0);
-	slow2 = emit_jcc_short(e, COND_NZ);
-	patch_short_here(e, no_if);
-	emit_store32(e, H_R9, memref_cpu(TCW_OFF(if_flag)));
-	emit_alu32_imm(e, ALU_AND, H_R8, LIVE_FLAGS);
-	emit_push(e, H_R8);
-	emit_popf(e);
+	p = popf_begin(b, X86_ARITH_FLAGS);
 	emit_store32_imm(e, 1, memref_cpu(TCW_OFF(string_step)));
 	code16_sp_add(b, i->op_size);
-	done = emit_jmp_short(e);
-	patch_short_here(e, slow1);
-	patch_short_here(e, slow2);
-	translate_interpret(b, i);
-	patch_short_here(e, done);
+	popf_end(b, i, p);
 }

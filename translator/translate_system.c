@@ -50,6 +50,40 @@ void translate_sti(struct build *b, const struct insn *i)
 	b->shadow = true;
 }
 
+struct popf popf_begin(struct build *b, uint32_t may_change)
+{
+	struct emitter *e = &b->e;
+	struct popf p;
+	uint8_t *no_if;
+
+	emit_mov32(e, H_R9, H_R8);
+	emit_alu32_imm(e, ALU_AND, H_R9, ~(may_change | X86_IF));
+	emit_alu32_imm8(e, ALU_OR, H_R9, X86_F1);
+	emit_alu32_mem(e, ALU_CMP, H_R9, memref_cpu(TCW_OFF(eflags_sys)));
+	p.others_change = emit_jcc_short(e, COND_NZ);
+	emit_mov32(e, H_R9, H_R8);
+	emit_alu32_imm(e, ALU_AND, H_R9, X86_IF);
+	no_if = emit_jcc_short(e, COND_Z);
+	emit_alu32_mem_imm8(e, ALU_CMP, memref_cpu(CPU_OFF(events)), 0);
+	p.event = emit_jcc_short(e, COND_NZ);
+	patch_short_here(e, no_if);
+	emit_store32(e, H_R9, memref_cpu(TCW_OFF(if_flag)));
+	emit_alu32_imm(e, ALU_AND, H_R8, LIVE_FLAGS);
+	emit_push(e, H_R8);
+	emit_popf(e);
+	return p;
+}
+
+void popf_end(struct build *b, const struct insn *i, struct popf p)
+{
+	uint8_t *done = emit_jmp_short(&b->e);
+
+	patch_short_here(&b->e, p.others_change);
+	patch_short_here(&b->e, p.event);
+	translate_interpret(b, i);
+	patch_short_here(&b->e, done);
+}
+
 /*
  * Ring 0, and nothing changes but arithmetic flags, DF and IF; otherwise, or if IF is set with an
  * event pending, the interpreter. The host's flags may be spoilt meanwhile: POPF loads them all.
@@ -57,33 +91,15 @@ void translate_sti(struct build *b, const struct insn *i)
 void translate_popf(struct build *b, const struct insn *i)
 {
 	struct emitter *e = &b->e;
-	uint8_t *slow1, *slow2, *no_if, *done;
+	struct popf p;
 
 	if (!is_ring0(b) || !(b->mode & MODE_SS_FLAT) || i->op_size != 4)
 		return translate_interpret(b, i);
 	esp_sync_first(b);
 	emit_load32(e, H_R8, guest_address_at(b, H_GUEST_ESP, 0));
-	emit_mov32(e, H_R9, H_R8);
-	emit_alu32_imm(e, ALU_AND, H_R9, ~(uint32_t)(LIVE_FLAGS | X86_IF));
-	emit_alu32_imm8(e, ALU_OR, H_R9, X86_F1);
-	emit_alu32_mem(e, ALU_CMP, H_R9, memref_cpu(TCW_OFF(eflags_sys)));
-	slow1 = emit_jcc_short(e, COND_NZ);
-	emit_mov32(e, H_R9, H_R8);
-	emit_alu32_imm(e, ALU_AND, H_R9, X86_IF);
-	no_if = emit_jcc_short(e, COND_Z);
-	emit_alu32_mem_imm8(e, ALU_CMP, memref_cpu(CPU_OFF(events)), 0);
-	slow2 = emit_jcc_short(e, COND_NZ);
-	patch_short_here(e, no_if);
-	emit_store32(e, H_R9, memref_cpu(TCW_OFF(if_flag)));
-	emit_alu32_imm(e, ALU_AND, H_R8, LIVE_FLAGS);
-	emit_push(e, H_R8);
-	emit_popf(e);
+	p = popf_begin(b, LIVE_FLAGS);
 	emit_lea32(e, H_GUEST_ESP, memref_plain(H_GUEST_ESP, 4));
-	done = emit_jmp_short(e);
-	patch_short_here(e, slow1);
-	patch_short_here(e, slow2);
-	translate_interpret(b, i);
-	patch_short_here(e, done);
+	popf_end(b, i, p);
 }
 
 static void emit_transfer(struct build *b, enum callout which)

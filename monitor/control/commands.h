@@ -91,8 +91,8 @@ int command_screen_text(struct vcpu *vcpu, char **text, struct error *error) RF_
 /* Writes it to a file: as text if the name ends in ".txt", else as PNG. */
 int command_dump_screen(struct vcpu *vcpu, const char *path, struct error *error) RF_MUST_CHECK;
 /*
- * Presses the keys named (keys_parse()) together, and releases them. 0; -EAGAIN: the keyboard has no
- * room for them yet; -EINVAL or -E2BIG and error.
+ * Presses the keys named (keys_parse()) together, and releases them. 0; -EAGAIN: the keyboard has
+ * no room for them yet; -EINVAL or -E2BIG and error.
  */
 int command_send_keys(struct vcpu *vcpu, const char *names, struct error *error) RF_MUST_CHECK;
 

@@ -27,18 +27,15 @@ struct event {
 
 /* ---- real mode ---- */
 
-static enum x86_status deliver_real(struct vcpu *vcpu, const struct event *event)
+enum x86_status enter_by_vector_table(struct vcpu *vcpu, gva_t entry, uint32_t eflags, uint32_t eip,
+				      uint32_t cleared)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	struct stack_frame stack = stack_current(cpu);
-	const uint32_t frame[] = { event->eflags, cpu->seg[X86_CS].selector, event->eip };
+	const uint32_t frame[] = { eflags, cpu->seg[X86_CS].selector, eip };
 	uint16_t target[2];
-	enum x86_status status;
+	enum x86_status status = mem_load(vcpu, entry, target, sizeof(target), 0);
 
-	if (event->vector * 4u + 3 > cpu->idtr.limit)
-		return fault_raise_error(cpu, EXC_GP, event->vector * 8u + ERROR_IDT);
-	status = mem_read(vcpu, cpu->idtr.base + event->vector * 4u, target, sizeof(target),
-			  ACCESS_READ);
 	if (!status)
 		status = stack_push_frame(vcpu, &stack, frame, RF_ARRAY_SIZE(frame), 2);
 	if (status)
@@ -46,8 +43,18 @@ static enum x86_status deliver_real(struct vcpu *vcpu, const struct event *event
 	stack_commit_esp(cpu, &cpu->seg[X86_SS], stack.esp);
 	segment_set_real(cpu, X86_CS, target[1]);
 	cpu->eip = target[0];
-	cpu->eflags &= ~(X86_IF | X86_TF | X86_AC | X86_RF);
+	cpu->eflags &= ~cleared;
 	return X86_OK;
+}
+
+static enum x86_status deliver_real(struct vcpu *vcpu, const struct event *event)
+{
+	struct cpu *cpu = &vcpu->cpu;
+
+	if (event->vector * 4u + 3 > cpu->idtr.limit)
+		return fault_raise_error(cpu, EXC_GP, event->vector * 8u + ERROR_IDT);
+	return enter_by_vector_table(vcpu, cpu->idtr.base + event->vector * 4u, event->eflags,
+				     event->eip, X86_IF | X86_TF | X86_AC | X86_RF);
 }
 
 /* ---- gates ---- */

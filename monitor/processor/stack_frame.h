@@ -86,4 +86,11 @@ stack_read_dwords(struct vcpu *vcpu, const struct stack_frame *stack, unsigned o
 			X86_OK;
 }
 
+/*
+ * exceptions.c: to a handler as in real mode: eflags, CS and eip are pushed as words, CS:IP is at
+ * entry, and the bits cleared leave EFLAGS.
+ */
+enum x86_status enter_by_vector_table(struct vcpu *vcpu, gva_t entry, uint32_t eflags, uint32_t eip,
+				      uint32_t cleared) RF_MUST_CHECK;
+
 #endif

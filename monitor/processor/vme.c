@@ -81,21 +81,10 @@ static enum x86_status enter_own_handler(struct vcpu *vcpu, uint8_t vector, uint
 {
 	struct cpu *cpu = &vcpu->cpu;
 	const bool own_if = cpu_iopl(cpu) == 3;
-	struct stack_frame stack = stack_current(cpu);
-	const uint32_t frame[] = { own_if ? cpu->eflags : virtual_flags(cpu),
-				   cpu->seg[X86_CS].selector, next_eip };
-	uint16_t target[2];
-	enum x86_status status = mem_load(vcpu, vector * 4u, target, sizeof(target), 0);
 
-	if (!status)
-		status = stack_push_frame(vcpu, &stack, frame, RF_ARRAY_SIZE(frame), 2);
-	if (status)
-		return status;
-	stack_commit_esp(cpu, &cpu->seg[X86_SS], stack.esp);
-	segment_set_real(cpu, X86_CS, target[1]);
-	cpu->eip = target[0];
-	cpu->eflags &= ~(X86_TF | X86_RF | (own_if ? X86_IF : X86_VIF));
-	return X86_OK;
+	return enter_by_vector_table(vcpu, vector * 4u,
+				     own_if ? cpu->eflags : virtual_flags(cpu), next_eip,
+				     X86_TF | X86_RF | (own_if ? X86_IF : X86_VIF));
 }
 
 enum x86_status interrupt_n(struct vcpu *vcpu, uint8_t vector, uint32_t next_eip)
