@@ -28,6 +28,7 @@ struct gdb {
 	char frame[GDB_FRAME_MOST]; /* the last packet sent, for a client that asks again */
 	size_t frame_len;
 	bool connected, no_ack;
+	bool wants_no_ack; /* the command under way does; the vCPU thread's */
 	bool busy;      /* with the command in reader: nobody else touches that */
 	bool stale;     /* the client who gave it has gone */
 	bool resumed;   /* the client waits to hear of a stop */

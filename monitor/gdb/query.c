@@ -21,7 +21,7 @@ static enum gdb_answer query_supported(struct gdb_call *call)
 /* On the vCPU thread; what comes in meanwhile waits, so the server looks at it afterwards only. */
 static enum gdb_answer query_no_ack(struct gdb_call *call)
 {
-	call->gdb->no_ack = true;
+	call->gdb->wants_no_ack = true;
 	return gdb_ok(call);
 }
 

@@ -57,8 +57,12 @@ static enum gdb_answer execute(struct gdb *gdb, struct vcpu *vcpu)
 /* False: the client has gone. */
 static bool answer_locked(struct gdb *gdb, enum gdb_answer answer)
 {
+	const bool no_ack = gdb->wants_no_ack;
+
+	gdb->wants_no_ack = false;
 	if (gdb->stale)
 		return false;
+	gdb->no_ack |= no_ack;
 	if (answer == GDB_ANSWERED || answer == GDB_DETACH)
 		send_locked(gdb, &gdb->reply);
 	if (answer == GDB_RESUME || answer == GDB_STEP)
@@ -86,21 +90,26 @@ static void leave_guest(struct vcpu *vcpu, bool goes_on)
 		debugger_resume(vcpu, false);
 }
 
+/* Under the lock, so that who stops the guest from now on is not overtaken. */
+static void go_on_locked(struct vcpu *vcpu, enum gdb_answer answer)
+{
+	if (answer == GDB_RESUME || answer == GDB_STEP)
+		debugger_resume(vcpu, answer == GDB_STEP);
+	else if (answer == GDB_DETACH)
+		debugger_resume(vcpu, false);
+}
+
 /* A Ctrl-C that has come already is looked at last, so that it stops what goes on here. */
 static void run_command(struct vcpu *vcpu, struct vm_work *work)
 {
 	struct gdb *gdb = rf_container_of(work, struct gdb, work);
 	const enum gdb_answer answer = execute(gdb, vcpu);
-	bool answered;
 
+	if (answer == GDB_DETACH)
+		debugger_remove_all(vcpu);
 	pthread_mutex_lock(&gdb->vm->device_lock);
-	answered = answer_locked(gdb, answer);
-	pthread_mutex_unlock(&gdb->vm->device_lock);
-	if (answered && (answer == GDB_RESUME || answer == GDB_STEP))
-		debugger_resume(vcpu, answer == GDB_STEP);
-	else if (answered && answer == GDB_DETACH)
-		leave_guest(vcpu, true);
-	pthread_mutex_lock(&gdb->vm->device_lock);
+	if (answer_locked(gdb, answer))
+		go_on_locked(vcpu, answer);
 	ready_locked(gdb);
 	pthread_mutex_unlock(&gdb->vm->device_lock);
 }

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 import media
+from machine import Failed, run
 
 SUITE = 'bookworm'
 PACKAGES = 'linux-image-686,grub-pc,systemd-sysv,tcc,libc6-dev,e2fsprogs'
@@ -64,9 +65,7 @@ FILES = {
 
 def mirror():
     """Where this host's own packages come from."""
-    result = subprocess.run(['apt-get', 'indextargets', '--format', '$(SITE) $(RELEASE)'],
-                            capture_output=True, text=True, check=False)
-    for line in result.stdout.splitlines():
+    for line in run('apt-get', 'indextargets', '--format', '$(SITE) $(RELEASE)').splitlines():
         site, _, release = line.partition(' ')
         if release == SUITE and site.rstrip('/').endswith('debian'):
             return site
@@ -87,13 +86,6 @@ def first_stage(folder):
         os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
         with open(os.path.join(folder, name), 'w', encoding='utf-8') as f:
             f.write(text)
-
-
-def run(*command, **how):
-    result = subprocess.run(command, capture_output=True, text=True, check=False, **how)
-    if result.returncode:
-        raise media.Missing(f'{command[0]}: {(result.stdout + result.stderr)[-800:].strip()}')
-    return result.stdout
 
 
 def make_disk(path, folder):
@@ -124,7 +116,7 @@ def unpack_modules(tree):
     debs = sorted(glob.glob(os.path.join(media.GUEST, 'debs', 'linux-image-*-686_*_i386.deb')),
                   key=os.path.getmtime)
     if not debs:
-        raise media.Missing("Debian's kernel package is not in guest/debs; remove "
+        raise Failed("Debian's kernel package is not in guest/debs; remove "
                             "guest/vmlinuz-686 to have it fetched again")
     unpacked = tree + '.unpacked'
     shutil.rmtree(unpacked, ignore_errors=True)

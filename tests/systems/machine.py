@@ -18,6 +18,14 @@ class Failed(Exception):
     """What was expected did not come; says what, and what the screen showed."""
 
 
+def run(*command, **how):
+    """What a program of the host's says."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False, **how)
+    if result.returncode:
+        raise Failed(f'{command[0]}: {(result.stdout + result.stderr)[-800:].strip()}')
+    return result.stdout
+
+
 def key_name(character):
     """What sendkey calls the keys that type a character on an American keyboard."""
     if character in SHIFTED:
@@ -141,13 +149,3 @@ def expect(screen, *patterns):
     for pattern in patterns:
         if not re.search(pattern, screen):
             raise Failed(f'no "{pattern}" on the screen:\n{screen}')
-
-
-def reject(screen, *patterns):
-    for pattern in patterns:
-        if re.search(pattern, screen):
-            raise Failed(f'"{pattern}" on the screen:\n{screen}')
-
-
-def seconds_since(started):
-    return time.monotonic() - started

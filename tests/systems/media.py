@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 
+from machine import run
+
 HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.join(HERE, '..', '..')
 GUEST = os.path.realpath(os.environ.get('RINGFENCE_GUEST', os.path.join(ROOT, 'guest')))
@@ -24,11 +26,7 @@ def fetched(*names):
     """Files below guest/systems, which tests/guest-image/fetch fills."""
     paths = [os.path.join(GUEST, 'systems', name) for name in names]
     if not all(os.path.exists(p) for p in paths):
-        result = subprocess.run([os.path.join(ROOT, 'tests/guest-image/fetch'), 'systems'],
-                                stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                check=False)
-        if result.returncode:
-            raise Missing('not fetched: ' + result.stderr.strip())
+        run(os.path.join(ROOT, 'tests/guest-image/fetch'), 'systems', stdin=subprocess.DEVNULL)
     return paths if len(paths) > 1 else paths[0]
 
 
@@ -47,9 +45,6 @@ def grub_cd(name, entry, files):
     with open(os.path.join(folder, 'boot/grub/grub.cfg'), 'w', encoding='utf-8') as f:
         f.write('set timeout=0\nmenuentry it {\n' + entry + '}\n')
     image = os.path.join(GUEST, 'systems', name + '.iso')
-    result = subprocess.run(['grub-mkrescue', '-d', GRUB_MODULES, '-o', image + '.new', folder],
-                            capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise Missing('grub-mkrescue: ' + result.stderr[-500:])
+    run('grub-mkrescue', '-d', GRUB_MODULES, '-o', image + '.new', folder)
     os.replace(image + '.new', image)
     return image
