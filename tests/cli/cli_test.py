@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import resource
 import select
 import signal
@@ -70,7 +71,8 @@ def until(fd, wanted, process=None, seconds=TIMEOUT):
     itself."""
     got = b''
     end = time.monotonic() + seconds
-    while wanted not in got:
+    # A terminal's cursor may be moved in the middle of what a guest writes.
+    while wanted not in got and wanted not in re.sub(rb'\x1b\[[0-9;]*[A-Za-z]', b'', got):
         ended = process is not None and process.poll() is not None
         wait = 0 if ended else min(max(0, end - time.monotonic()), 1 if process else seconds)
         ready, _, _ = select.select([fd], [], [], wait)

@@ -261,6 +261,17 @@ class Firmware(cli_test.Case):
         if not os.path.exists(SEABIOS):
             needs_engine.skip(self, "Debian's package seabios is not installed")
 
+    def grub_shell(self, device, image, *args):
+        """The rescue image's shell, on the serial port, names the device."""
+        if not os.path.exists(image):
+            needs_engine.skip(self, "Debian's package grub-rescue-pc is not installed")
+        process = self.launch('-nographic', *args)
+        for wanted, typed in ((b'Press enter to boot', b'c'), (b'grub>', b'ls\n'),
+                              (device.encode(), b'\x01x')):
+            cli_test.until(process.stdout.fileno(), wanted, process)
+            process.stdin.write(typed)
+        self.assertEqual(process.wait(cli_test.TIMEOUT), 0)
+
     def test_seabios_finds_nothing_to_boot(self):
         self.seabios()
         process = self.launch('-nographic', '-boot', 'menu=on,splash-time=100')

@@ -186,20 +186,7 @@ class Floppies(firmware_test.Firmware):
 
     def test_grub_from_a_floppy(self):
         self.seabios()
-        if not os.path.exists(GRUB_FLOPPY):
-            needs_engine.skip(self, "Debian's package grub-rescue-pc is not installed")
-        with open(GRUB_FLOPPY, 'rb') as f:
-            path = self.path('floppy', f.read())
-        os.truncate(path, 1440 * 1024)
-        process = self.launch('-nographic', '-fda', path, '-boot', 'a')
-        out = process.stdout.fileno()
-        cli_test.until(out, b'Press enter to boot', process)
-        process.stdin.write(b'c')
-        cli_test.until(out, b'grub>', process)
-        process.stdin.write(b'ls\n')
-        cli_test.until(out, b'(fd0', process)
-        process.stdin.write(b'\x01x')
-        self.assertEqual(process.wait(cli_test.TIMEOUT), 0)
+        self.grub_shell('(fd0', GRUB_FLOPPY, '-fda', GRUB_FLOPPY, '-snapshot', '-boot', 'a')
 
 
 if __name__ == '__main__':
